@@ -1,0 +1,132 @@
+"""The grid: which (task, data, model, control, seed) to train and evaluate, and their fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.sample import Dataset
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a run asks of every model: the parts to compose, by name. None takes the default.
+
+    `vision_args` are timm keywords plus mean, std, crop and size; `settings` are the model's own
+    options of `--set model.KEY=VALUE`.
+    """
+
+    vision: str | None = None
+    vision_weights: str | None = None
+    vision_args: Mapping[str, Any] = field(default_factory=dict)
+    language: str | None = None
+    tune: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The training budget and recipe, counted in optimiser steps so that scores do not depend on speed.
+
+    `beta` and `gamma` pull language and vision weights to their pretrained values (L2-SP, Li et al.
+    2018, arXiv 1802.01483); `precision` is auto, fp32 or bf16; `patience` counts validations without
+    a gain, 0 never stops early.
+    """
+
+    steps: int = 200
+    batch_size: int = 64
+    accumulation: int = 1
+    learning_rate: float = 1e-3
+    language_learning_rate: float = 3e-4
+    vision_learning_rate: float = 1e-4
+    weight_decay: float = 0.01
+    warmup_fraction: float = 0.1
+    clip_norm: float = 1.0
+    dropout: float = 0.1
+    beta: float = 0.0
+    gamma: float = 0.0
+    precision: str = "auto"
+    validations: int = 4
+    validation_limit: int = 200
+    patience: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How predictions are made and how their intervals are drawn."""
+
+    batch_size: int = 64
+    max_tokens: int = 30
+    beams: int = 1
+    limit: int | None = None
+    on_bad_sample: str = "fail"
+    resamples: int = 1000
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """How often latency is timed, and at which batch throughput is."""
+
+    warmups: int = 10
+    runs: int = 130
+    throughput_batch: int = 32
+    throughput_runs: int = 3
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One checkpoint to be trained: everything that can move its weights."""
+
+    task: str
+    data: Dataset
+    model: str
+    control: str | None
+    seed: int
+    device: str
+    options: ModelOptions
+    train: TrainOptions
+    on_bad_sample: str
+    provenance: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the job by the digest of its content, 16 hexadecimal digits."""
+        return fingerprint_of(_without_paths(asdict(self)))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row-to-be: a trained checkpoint evaluated and measured on one split."""
+
+    training: TrainingJob
+    split: str
+    evaluate: EvaluateOptions
+    measure: MeasureOptions
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the cell by the digest of its content, 16 hexadecimal digits."""
+        return fingerprint_of(_without_paths(asdict(self)))
+
+    @property
+    def label(self) -> str:
+        """Say in a few words which cell this is."""
+        control = f" {self.training.control}" if self.training.control else ""
+        return f"{self.training.model}{control} seed {self.training.seed}"
+
+
+def fingerprint_of(content: Mapping[str, Any]) -> str:
+    """Digest JSON-able content, the same on every machine and in every key order."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _without_paths(content: Any) -> Any:
+    """Leave out where the data lies: only its digest may name a cell."""
+    if isinstance(content, dict):
+        return {key: _without_paths(value) for key, value in content.items() if key != "root"}
+    return content

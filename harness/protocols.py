@@ -1,0 +1,209 @@
+"""What plugin authors write against: Task, Model, Learner, VisionTower, Scorer, Statistics.
+
+Plugins are found by entry point (`bench.tasks`, `bench.models`). A plugin module must be cheap to
+import: torch and its kin belong inside the functions that need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from harness.cell import EvaluateOptions, ModelOptions, TrainOptions
+from harness.sample import Batch, Dataset, Outcome, Prediction, Preprocessing, Sample, Target, TaskSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Generator, Tensor, nn
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, how many are done, how many there are)."""
+
+
+@dataclass(frozen=True)
+class DataContext:
+    """Where data may be looked for: the user's wish, `$BENCH_DATA`, the cache; and whom to tell."""
+
+    wish: str | None
+    environment: str | None
+    working_directory: Path
+    cache: Path
+    progress: Progress
+
+
+class Statistics(Protocol):
+    """One metric's per-sample statistics, enough to recompute it for any resample."""
+
+    @property
+    def value(self) -> float:
+        """The metric over all samples."""
+        ...
+
+    def resample(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Recompute for resamples given as multiplicities `[R, N]`; returns `[R]`."""
+        ...
+
+
+class Scorer(AbstractContextManager["Scorer"], Protocol):
+    """Computes a task's metrics; holds whatever processes they need for the length of a run."""
+
+    def verify(self) -> str:
+        """Check golden vectors and return the signature; raises MetricDrift when one differs."""
+        ...
+
+    def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
+        """Score outcomes against the samples' targets; None marks an absent metric."""
+        ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A kind of problem: where its data is, what a sample is, and how answers are scored."""
+
+    name: str
+    summary: str
+    version: int
+    metrics: tuple[str, ...]
+    """Names in the order of the table; the first one ranks, and higher is better."""
+
+    def open_data(self, context: DataContext) -> Dataset:
+        """Find the data; raises DataError when what was asked for is not there."""
+        ...
+
+    def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
+        """Read a split; raises DataError naming the file and the key that is wrong."""
+        ...
+
+    def spec(self, training: Sequence[Sample]) -> TaskSpec:
+        """Say what models must know before they are built, from training samples only."""
+        ...
+
+    def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
+        """Score quickly during training, to select the best checkpoint; higher is better."""
+        ...
+
+    def scorer(self, data: Dataset) -> Scorer:
+        """Make the scorer of a run."""
+        ...
+
+    def read_predictions(self, path: Path) -> Sequence[Outcome]:
+        """Read predictions made elsewhere in the task's standard format."""
+        ...
+
+
+class VisionTower(Protocol):
+    """An image encoder: an `nn.Module` from pixels to visual tokens.
+
+    `key` is the digest of its name, weights, keywords and preprocessing: cached features carry it.
+    """
+
+    key: str
+    preprocessing: Preprocessing
+    width: int
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Encode uint8 pixels `[B, 3, size, size]` to float tokens `[B, N, width]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class ParameterGroups:
+    """A learner's trainable parameters by origin: pretrained language, pretrained vision, new."""
+
+    language: Sequence[tuple[str, nn.Parameter]]
+    vision: Sequence[tuple[str, nn.Parameter]]
+    new: Sequence[tuple[str, nn.Parameter]]
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A torch module built for one task; also an `nn.Module`.
+
+    `vision` is None for a learner that sees no image. When `vision_frozen`, the tower's tokens are
+    computed once a data set and shared with every learner whose tower has the same key.
+    """
+
+    vision: VisionTower | None
+    vision_frozen: bool
+
+    def loss(self, batch: Batch, generator: Generator) -> Tensor:
+        """Return the scalar training loss; all randomness beside dropout comes from `generator`."""
+        ...
+
+    def predict(self, batch: Batch) -> list[Prediction]:
+        """Answer for each sample; an answer must not depend on the rest of the batch."""
+        ...
+
+    def parameter_groups(self) -> ParameterGroups:
+        """Name the trainable parameters; an empty set means that nothing is trained by gradient."""
+        ...
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A learner that is fitted in one pass instead of by gradient, such as nearest neighbours."""
+
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Take in the whole training split, in sample order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """A network that must have been trained first: its task, model and budget, on embedded data."""
+
+    task: str
+    model: str
+    train: TrainOptions
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What a model may use while it is built.
+
+    `prerequisite` is the checkpoint folder of the model's prerequisite, if it has one; `offline`
+    forbids looking at hubs.
+    """
+
+    options: ModelOptions
+    train: TrainOptions
+    evaluate: EvaluateOptions
+    seed: int
+    cache: Path
+    prerequisite: Path | None = None
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A named composition that builds learners."""
+
+    name: str
+    summary: str
+    tasks: tuple[str, ...]
+    fused: bool
+    controls: tuple[str, ...]
+    """Controls that the tool can make of this model, such as C1 and C2."""
+
+    def with_control(self, control: str) -> Model:
+        """Make the control's model of this one; raises UsageError for one that is not offered."""
+        ...
+
+    def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
+        """Say what is composed, JSON-able, digests of weights included: it enters the fingerprint.
+
+        Raises WeightsUnavailable when weights are not there, UsageError for options that do not fit.
+        Must not import torch.
+        """
+        ...
+
+    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
+        """Name the network that must be trained before this model can be built."""
+        ...
+
+    def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
+        """Build for a task; the same context always gives the same weights."""
+        ...
