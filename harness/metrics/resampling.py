@@ -1,0 +1,61 @@
+"""What a metric must leave behind so that its corpus score can be recomputed in a bootstrap resample.
+
+A resample of N samples is a row of N multiplicities: how often each sample was drawn. A corpus metric is
+never the mean of something unless it says so, so each metric brings its own `resample`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_CHUNK_ELEMENTS = 4_000_000  # float copies of the multiplicities stay below 32 MB
+
+
+class Statistics(Protocol):
+    """A corpus score with what is needed to recompute it on any resample."""
+
+    @property
+    def value(self) -> float:
+        """The corpus score on the full set."""
+
+    @property
+    def per_sample(self) -> FloatArray:
+        """[N] the score of each sample alone; its mean need not be `value`."""
+
+    def resample(self, counts: IntArray) -> FloatArray:
+        """[R, N] multiplicities >= 0, each row with a positive sum -> [R] corpus scores."""
+
+
+@dataclass(frozen=True)
+class MeanStatistics:
+    """A corpus score that is the mean of per-sample scores (ROUGE-L; CIDEr-D with a fixed IDF)."""
+
+    per_sample: FloatArray
+
+    @property
+    def value(self) -> float:
+        return float(np.mean(self.per_sample))
+
+    def resample(self, counts: IntArray) -> FloatArray:
+        """[R, N] multiplicities -> [R] weighted means."""
+        drawn = counts.sum(axis=1, dtype=np.int64).astype(np.float64)
+        return weighted_sums(counts, self.per_sample[:, None])[:, 0] / drawn
+
+
+def weighted_sums(counts: IntArray, components: FloatArray) -> FloatArray:
+    """[R, N] multiplicities and [N, K] per-sample components -> [R, K] sums over the drawn samples.
+
+    Sums of integers stay exact: they are far below 2**53.
+    """
+    rows = max(1, _CHUNK_ELEMENTS // max(1, counts.shape[1]))
+    sums = np.empty((counts.shape[0], components.shape[1]), dtype=np.float64)
+    for start in range(0, counts.shape[0], rows):
+        sums[start : start + rows] = counts[start : start + rows].astype(np.float64) @ components
+    return sums
