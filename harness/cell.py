@@ -56,14 +56,19 @@ class TrainOptions:
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
-    """How predictions are made and how their intervals are drawn."""
+class DecodeOptions:
+    """How text is generated; it moves scores, also those that select the checkpoint."""
 
-    batch_size: int = 64
     max_tokens: int = 30
     beams: int = 1
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """On how many samples and in which batches to predict, and how intervals are drawn."""
+
+    batch_size: int = 64
     limit: int | None = None
-    on_bad_sample: str = "fail"
     resamples: int = 1000
 
 
@@ -89,8 +94,12 @@ class TrainingJob:
     device: str
     options: ModelOptions
     train: TrainOptions
+    decode: DecodeOptions
     on_bad_sample: str
-    provenance: Mapping[str, str]
+    recipe: Mapping[str, Any]
+    versions: Mapping[str, str]
+    prerequisite: str | None = None
+    """Fingerprint of the training job whose checkpoint this one builds on."""
 
     @property
     def fingerprint(self) -> str:

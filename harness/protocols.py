@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from harness.cell import EvaluateOptions, ModelOptions, TrainOptions
+from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.sample import Batch, Dataset, Outcome, Prediction, Preprocessing, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
@@ -26,9 +26,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class DataContext:
-    """Where data may be looked for: the user's wish, `$BENCH_DATA`, the cache; and whom to tell."""
+    """Where data may be looked for: the user's wish, `$BENCH_DATA`, the cache; and whom to tell.
+
+    `split` is the one to be evaluated, None for the data set's default one.
+    """
 
     wish: str | None
+    split: str | None
     environment: str | None
     working_directory: Path
     cache: Path
@@ -41,6 +45,11 @@ class Statistics(Protocol):
     @property
     def value(self) -> float:
         """The metric over all samples."""
+        ...
+
+    @property
+    def per_sample(self) -> npt.NDArray[np.float64]:
+        """What each sample scores by itself `[N]`."""
         ...
 
     def resample(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -171,7 +180,7 @@ class BuildContext:
 
     options: ModelOptions
     train: TrainOptions
-    evaluate: EvaluateOptions
+    decode: DecodeOptions
     seed: int
     cache: Path
     prerequisite: Path | None = None

@@ -1,0 +1,226 @@
+"""TOML files and flags -> one frozen RunConfig; unknown keys and wrong values are errors that name the nearest key."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from harness.cell import DecodeOptions, EvaluateOptions, MeasureOptions, ModelOptions, TrainOptions
+from harness.errors import UsageError, nearest
+
+SECTIONS: dict[str, type] = {
+    "train": TrainOptions,
+    "decode": DecodeOptions,
+    "evaluate": EvaluateOptions,
+    "measure": MeasureOptions,
+}
+FREE_SECTIONS = ("model", "vision_args")
+"""Sections whose keys belong to the models; models refuse those that they do not know."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """The plain choices of a run, as flags or top-level TOML keys give them."""
+
+    task: str = "coco-caption"
+    model: str = "all"
+    data: str | None = None
+    split: str | None = None
+    limit: int | None = None
+    seeds: int = 1
+    controls: bool = False
+    vision: str | None = None
+    vision_weights: str | None = None
+    language: str | None = None
+    tune: str | None = None
+    device: str = "auto"
+    results: str = "results/local"
+    profile: str = "standard"
+    on_bad_sample: str = "fail"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run may be told."""
+
+    request: RunRequest
+    options: ModelOptions
+    train: TrainOptions = field(default_factory=TrainOptions)
+    decode: DecodeOptions = field(default_factory=DecodeOptions)
+    evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
+    measure: MeasureOptions = field(default_factory=MeasureOptions)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that were named, without blanks and repetitions."""
+        return tuple(dict.fromkeys(name.strip() for name in self.request.model.split(",") if name.strip()))
+
+
+def build_config(
+    flags: Mapping[str, Any], settings: Sequence[str] = (), vision_args: str | None = None, file: Path | None = None
+) -> RunConfig:
+    """Lay the profile, the TOML file, the flags and `--set` over each other, the last one wins.
+
+    `flags` holds what was given on the command line, None for what was not. Raises UsageError.
+    """
+    table = read_toml(file) if file else {}
+    given = {key: value for key, value in flags.items() if value is not None}
+    top = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    request = _checked(RunRequest, {**top, **given}, str(file or "the command line"))
+    layers = [read_toml(profile_path(request.profile)), {k: v for k, v in table.items() if isinstance(v, dict)}]
+    merged: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, *FREE_SECTIONS)}
+    for layer in layers:
+        for section, content in layer.items():
+            _section(merged, section).update(content)
+    if vision_args:
+        merged["vision_args"].update(_pairs(vision_args))
+    for setting in settings:
+        section, key, value = parse_setting(setting)
+        merged[section][key] = value
+    if request.limit is not None:
+        merged["evaluate"]["limit"] = request.limit
+    parts: dict[str, Any] = {name: _checked(kind, merged[name], f"[{name}]") for name, kind in SECTIONS.items()}
+    return RunConfig(request=request, options=_options(request, merged), **parts)
+
+
+def parse_setting(text: str) -> tuple[str, str, Any]:
+    """Split `section.key=value`; a key that only one section has may stand alone.
+
+    >>> parse_setting("train.steps=50")
+    ('train', 'steps', 50)
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text}: wanted key=value, for example train.steps=50.")
+    section, dot, key = name.strip().rpartition(".")
+    if not dot:
+        homes = [home for home, kind in SECTIONS.items() if key in _names(kind)]
+        if len(homes) > 1:
+            raise UsageError(f"--set {text}: '{key}' stands in {' and '.join(homes)}; write {homes[0]}.{key}=….")
+        section = homes[0] if homes else ""
+    known = [f"{home}.{other}" for home, kind in SECTIONS.items() for other in _names(kind)]
+    if section in FREE_SECTIONS:
+        return section, key, parse_value(value)
+    if f"{section}.{key}" not in known:
+        raise UsageError(f"--set {text}: unknown key '{name.strip()}'. {nearest(name.strip(), known)}")
+    return section, key, parse_value(value)
+
+
+def parse_value(text: str) -> Any:
+    """Read a value as TOML does; what TOML cannot read is a plain string.
+
+    >>> [parse_value(text) for text in ("3", "1e-4", "true", "[1, 2]", "same")]
+    [3, 0.0001, True, [1, 2], 'same']
+    """
+    try:
+        return tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raises UsageError that names the file and the line."""
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise UsageError(f"No file {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path} cannot be read as TOML: {error}.") from None
+
+
+def profile_path(name: str) -> Path:
+    """Find a profile among the installed `runs/*.toml`, or take a path to one."""
+    package = Path(__file__).parent
+    folder = next((place for place in (package / "runs", package.parent / "runs") if place.is_dir()), package)
+    if (folder / f"{name}.toml").is_file():
+        return folder / f"{name}.toml"
+    if name.endswith(".toml") and Path(name).is_file():
+        return Path(name)
+    raise UsageError(f"Unknown profile '{name}'. {nearest(name, [path.stem for path in folder.glob('*.toml')])}")
+
+
+def _options(request: RunRequest, merged: Mapping[str, Mapping[str, Any]]) -> ModelOptions:
+    return ModelOptions(
+        vision=request.vision,
+        vision_weights=request.vision_weights,
+        vision_args=dict(merged["vision_args"]),
+        language=request.language,
+        tune=request.tune,
+        settings=dict(merged["model"]),
+    )
+
+
+def _section(merged: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    if name not in merged:
+        raise UsageError(f"Unknown section [{name}]. {nearest(name, merged)}")
+    return merged[name]
+
+
+def _checked(kind: type, values: Mapping[str, Any], place: str) -> Any:
+    """Build a dataclass from outside values with pydantic; raises UsageError naming the key."""
+    from pydantic import TypeAdapter, ValidationError
+
+    for key in values:
+        if key not in _names(kind):
+            raise UsageError(f"Unknown key '{key}' in {place}. {nearest(key, _names(kind))}")
+    try:
+        return _in_range(TypeAdapter(kind).validate_python(dict(values)), place)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{place}: {key} = {first['input']!r}: {first['msg'].lower()}.") from None
+
+
+_CHOICES = {
+    "precision": ("auto", "fp32", "bf16"),
+    "on_bad_sample": ("fail", "skip"),
+}
+_POSITIVE = (
+    "seeds", "limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs",
+    "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit",
+)  # fmt: skip
+_NOT_NEGATIVE = ("steps", "warmups", "weight_decay", "beta", "gamma", "patience", "validations")
+_FRACTIONS = ("dropout", "warmup_fraction")
+
+
+def _in_range(built: Any, place: str) -> Any:
+    for item in fields(built):
+        value = getattr(built, item.name)
+        if value is None:
+            continue
+        if item.name in _CHOICES and value not in _CHOICES[item.name]:
+            raise UsageError(f"{place}: {item.name} = '{value}'. {nearest(value, _CHOICES[item.name])}")
+        if item.name in _POSITIVE and not value > 0:
+            raise UsageError(f"{place}: {item.name} = {value}; wanted more than 0.")
+        if item.name in _NOT_NEGATIVE and not value >= 0:
+            raise UsageError(f"{place}: {item.name} = {value}; wanted 0 or more.")
+        if item.name in _FRACTIONS and not 0 <= value < 1:
+            raise UsageError(f"{place}: {item.name} = {value}; wanted 0 or more and less than 1.")
+    return built
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    pairs = {}
+    for part in _split_outside_brackets(text):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(f"--vision-args {text}: '{part}' is not key=value.")
+        pairs[key.strip()] = parse_value(value)
+    return pairs
+
+
+def _split_outside_brackets(text: str) -> Iterable[str]:
+    depth, start = 0, 0
+    for position, letter in enumerate(text):
+        depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(letter, 0)
+        if letter == "," and depth == 0:
+            yield text[start:position]
+            start = position + 1
+    yield text[start:]
+
+
+def _names(kind: type) -> list[str]:
+    return [item.name for item in fields(kind)]

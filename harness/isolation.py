@@ -1,0 +1,122 @@
+"""Runs each job in a process of its own, forked from a server that has imported the heavy packages once.
+
+A crash, a kill for memory or a hang ends one job and no more, and peak memory is that job's own. The server
+never touches torch's threads or CUDA, so that forking it is safe; a forked job costs milliseconds where a
+fresh process would spend seconds on imports.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from multiprocessing import connection, forkserver, get_context, parent_process
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+from harness.errors import BenchError
+from harness.protocols import Progress
+
+
+@dataclass(frozen=True)
+class JobFailure(Exception):
+    """A job that ended without a result: its message, and a traceback where it is a bug."""
+
+    message: str
+    kind: str
+    trace: str | None = None
+
+
+class JobServer:
+    """A fork server with the heavy packages in memory; use as a context manager."""
+
+    def __init__(self) -> None:
+        self._context = get_context("forkserver")
+        self._running: Any = None
+
+    def __enter__(self) -> Self:
+        preload = [entry.value for entry in entry_points(group="bench.preload")]
+        self._context.set_forkserver_preload(["harness.jobs", "harness.cli", *preload])
+        forkserver.ensure_running()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._running is not None and self._running.is_alive():
+            self._running.kill()
+            self._running.join()
+
+    def run(self, function: Callable[..., Any], arguments: Sequence[Any], progress: Progress) -> Any:
+        """Call `function(*arguments, progress)` in a fresh process and return its result.
+
+        Raises JobFailure when the job raised, was killed or died.
+        """
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_child, args=(sender, function, tuple(arguments)), daemon=True)
+        self._running = process
+        process.start()
+        sender.close()
+        try:
+            return _receive(receiver, process, progress)
+        finally:
+            receiver.close()
+            process.join(timeout=10)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            self._running = None
+
+
+def _receive(receiver: Connection, process: Any, progress: Progress) -> Any:
+    while True:
+        try:
+            kind, content = receiver.recv()
+        except EOFError:
+            process.join(timeout=30)
+            raise JobFailure(_death(process.exitcode), "killed") from None
+        if kind == "progress":
+            progress(*content)
+        elif kind == "result":
+            return content
+        else:
+            raise JobFailure(*content)
+
+
+def _death(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        hint = " (most often the system ran out of memory)" if name == "SIGKILL" else ""
+        return f"The job was ended by {name}{hint}."
+    return f"The job ended with exit code {exit_code} and no result."
+
+
+def _child(sender: Connection, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+    def progress(what: str, done: int, total: int) -> None:
+        sender.send(("progress", (what, done, total)))
+
+    try:
+        result = function(*arguments, progress)
+        sender.send(("result", result))
+    except BenchError as error:
+        sender.send(("failure", (str(error), type(error).__name__, None)))
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        sender.send(("failure", (message, type(error).__name__, traceback.format_exc())))
+    sender.close()
+
+
+def _die_with_parent() -> None:
+    """End this process as soon as the runner is gone, even when it was killed."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,198 @@
+"""What runs inside an isolated process: train a checkpoint, predict a split, measure what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from harness.cell import Cell, TrainingJob
+from harness.errors import CheckpointError
+from harness.evaluate import predict_all
+from harness.files import replace_atomically
+from harness.images import ImageSplit, open_images
+from harness.measure.profile import profile_learner
+from harness.plugins import load_model, load_task
+from harness.protocols import BuildContext, Learner, Progress, Task
+from harness.record import Efficiency
+from harness.sample import Outcome, Preprocessing, Sample
+from harness.train import TrainingData, train, trained_state
+from harness.visuals import Visuals, open_visuals
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a job reads and writes: the cache, its training folder, and its prerequisite's."""
+
+    cache: Path
+    training: Path
+    prerequisite: Path | None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The outcomes of a split, and which samples were skipped as unreadable, and why."""
+
+    outcomes: tuple[Outcome, ...]
+    skipped: Mapping[str, str]
+    preprocessing_hash: str | None
+
+
+def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str, Any]:
+    """Train and leave checkpoint.safetensors, log.jsonl and, last, training.json in the training folder."""
+    progress("building", 0, 0)
+    task = load_task(job.task)
+    samples = limited(task.samples(job.data, job.data.training_split), job.train.limit)
+    learner = build_learner(job, task, samples, places)
+    images = _open(learner, samples, job, places, progress)
+    if images.skipped:
+        learner = build_learner(job, task, images.samples, places)
+    training = open_visuals(learner, images, places.cache, job.device, progress)
+    selection = _selection(task, learner, job, places, progress)
+    places.training.mkdir(parents=True, exist_ok=True)
+    log: list[str] = []
+    summary = train(
+        learner,
+        TrainingData(task, training, selection),
+        job.train,
+        job.seed,
+        (progress, lambda entry: log.append(json.dumps(entry))),
+    )
+    digest = write_checkpoint(trained_state(learner), places.training / "checkpoint.safetensors")
+    with replace_atomically(places.training / "log.jsonl") as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in log))
+    content = {
+        "fingerprint": job.fingerprint,
+        "checkpoint_sha256": digest,
+        "skipped": sorted(images.skipped),
+        **asdict(summary),
+    }
+    with replace_atomically(places.training / "training.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1))
+    return content
+
+
+def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
+    """Predict the cell's split with its checkpoint."""
+    task, learner = load_trained(cell.training, places)
+    images = evaluation_images(cell, task, learner, places, progress)
+    visuals = open_visuals(learner, images, places.cache, cell.training.device, progress)
+    outcomes = predict_all(learner, visuals, cell.evaluate.batch_size, progress)
+    return Predicted(tuple(outcomes), images.skipped, preprocessing_hash(learner))
+
+
+def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
+    """Measure the cell's checkpoint from pixels to prediction, alone in this process."""
+    from harness.measure.memory import PeakMemory
+
+    with PeakMemory(cell.training.device) as memory:
+        task, learner = load_trained(cell.training, places)
+        images = evaluation_images(cell, task, learner, places, progress)
+        visuals = Visuals(learner, images if learner.vision else None, images.samples, None, cell.training.device)
+        efficiency = profile_learner(learner, visuals, cell.measure, progress)
+    return memory.added_to(efficiency)
+
+
+def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
+    """Build the learner again and load its checkpoint; raises CheckpointError when it does not fit."""
+    task = load_task(job.task)
+    summary = json.loads((places.training / "training.json").read_text())
+    samples = limited(task.samples(job.data, job.data.training_split), job.train.limit)
+    left_out = set(summary["skipped"])
+    learner = build_learner(job, task, [s for s in samples if s.sample_id not in left_out], places)
+    read_checkpoint(learner, places.training / "checkpoint.safetensors", summary["checkpoint_sha256"])
+    module: Any = learner
+    module.eval()
+    return task, learner
+
+
+def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], places: Places) -> Learner:
+    """Build the job's learner on its device."""
+    model = load_model(job.model)
+    if job.control is not None:
+        model = model.with_control(job.control)
+    context = BuildContext(job.options, job.train, job.decode, job.seed, places.cache, places.prerequisite)
+    torch.manual_seed(job.seed)
+    module: Any = model.build(task.spec(samples), context)
+    learner: Learner = module.to(job.device)
+    return learner
+
+
+def evaluation_images(
+    cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress
+) -> ImageSplit:
+    """Open the split that a cell is evaluated on."""
+    samples = limited(task.samples(cell.training.data, cell.split), cell.evaluate.limit)
+    return _open(learner, samples, cell.training, places, progress)
+
+
+def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
+    """Take the first `limit` samples, or all."""
+    return samples if limit is None else samples[:limit]
+
+
+def write_checkpoint(state: Mapping[str, torch.Tensor], path: Path) -> str:
+    """Write tensors as safetensors, atomically; returns the file's sha256."""
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    with replace_atomically(path) as temporary:
+        save_file(tensors, temporary)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_checkpoint(learner: Learner, path: Path, digest: str) -> None:
+    """Load a checkpoint into a freshly built learner; raises CheckpointError naming what does not fit."""
+    remedy = f"Delete {path.parent} and run again to train it anew."
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not there. {remedy}")
+    seen = hashlib.sha256(path.read_bytes()).hexdigest()
+    if seen != digest:
+        raise CheckpointError(f"{path} has sha256 {seen[:16]}…, its training wrote {digest[:16]}…. {remedy}")
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is not a safetensors file: {error}. {remedy}") from None
+    wanted = trained_state(learner)
+    wrong = sorted(name for name in state.keys() ^ wanted.keys())
+    wrong += [name for name in state.keys() & wanted.keys() if state[name].shape != wanted[name].shape]
+    if wrong:
+        raise CheckpointError(f"{path} does not fit the model: {len(wrong)} tensors, first '{wrong[0]}'. {remedy}")
+    module: Any = learner
+    module.load_state_dict(state, strict=False)
+
+
+def preprocessing_hash(learner: Learner) -> str | None:
+    """Hash the tokens' input for a fixed image: what the model sees, after all of its preprocessing."""
+    if learner.vision is None:
+        return None
+    from PIL import Image
+
+    from harness.images import fit_image
+
+    ramp = torch.arange(160 * 120 * 3, dtype=torch.int64).mul(2654435761).remainder(251).to(torch.uint8)
+    image = Image.fromarray(ramp.reshape(120, 160, 3).numpy(), "RGB")
+    fitted = fit_image(image, learner.vision.preprocessing)
+    digest = hashlib.sha256(fitted.tobytes())
+    digest.update(repr((learner.vision.preprocessing.mean, learner.vision.preprocessing.std)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _open(
+    learner: Learner, samples: Sequence[Sample], job: TrainingJob, places: Places, progress: Progress
+) -> ImageSplit:
+    if learner.vision is None and job.on_bad_sample == "fail":
+        return ImageSplit(tuple(samples), {}, Preprocessing(1), None)
+    preprocessing = learner.vision.preprocessing if learner.vision else Preprocessing(64)
+    return open_images(samples, preprocessing, places.cache, job.on_bad_sample, progress)
+
+
+def _selection(task: Task, learner: Learner, job: TrainingJob, places: Places, progress: Progress) -> Visuals:
+    samples = limited(task.samples(job.data, job.data.selection_split), job.train.validation_limit)
+    images = _open(learner, samples, job, places, progress)
+    return open_visuals(learner, images, places.cache, job.device, progress)

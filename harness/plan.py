@@ -1,0 +1,231 @@
+"""Plans a run: which cells there are, which models cannot run here, and what must be trained first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from harness.cell import Cell, TrainingJob, fingerprint_of
+from harness.config import RunConfig
+from harness.errors import UsageError, WeightsUnavailable, nearest
+from harness.plugins import code_digest, load_model, load_task, models_for
+from harness.protocols import DataContext, Model, Progress, Task
+from harness.sample import Dataset
+
+_SCORING_CODE = (
+    "cell.py", "evaluate.py", "images.py", "jobs.py", "sample.py", "train.py", "uncertainty.py", "visuals.py",
+    "metrics/*.py",
+)  # fmt: skip
+_PACKAGES = ("torch", "torchvision", "transformers", "tokenizers", "timm", "peft", "open-clip-torch", "pycocoevalcap")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the command line knows of the machine: only `cli.py` reads it."""
+
+    working_directory: Path
+    cache: Path
+    bench_data: str | None = None
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A planned cell that cannot run here, and why; it becomes a *skipped* record."""
+
+    model: str
+    control: str | None
+    seed: int
+    reason: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task's cells in the order in which they will run."""
+
+    task: Task
+    data: Dataset
+    split: str
+    device: str
+    cells: tuple[Cell, ...]
+    absent: tuple[Absent, ...]
+    prerequisites: Mapping[str, TrainingJob] = field(default_factory=dict)
+
+
+def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
+    """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
+    task = load_task(task_name)
+    models = choose_models(config.models, task_name)
+    context = _data_context(config, environment, progress)
+    data = task.open_data(context)
+    split = config.request.split or data.default_split
+    if split not in data.splits:
+        raise UsageError(f"{data.name} has no split '{split}'. {nearest(split, data.splits)}")
+    planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
+    cells: list[Cell] = []
+    absent: list[Absent] = []
+    for model, control in with_controls(models, config.request.controls):
+        for seed in range(config.request.seeds):
+            try:
+                job = planner.training_job(model, control, seed)
+            except WeightsUnavailable as error:
+                absent.append(planner.absent(model.name, control, seed, split, str(error)))
+            else:
+                cells.append(Cell(job, split, config.evaluate, config.measure))
+    cells.sort(key=lambda cell: (cell.training.prerequisite is not None, cell.training.control is not None))
+    return Plan(task, data, split, planner.device, tuple(cells), tuple(absent), planner.prerequisites)
+
+
+def choose_models(names: Sequence[str], task: str) -> list[Model]:
+    """Turn `a,b` or `all` into models; raises UsageError for a model that does not serve the task."""
+    if not names:
+        raise UsageError("--model is empty. Name models with commas between, or take 'all'.")
+    chosen: dict[str, Model] = {}
+    for name in names:
+        if name == "all":
+            models, broken = models_for(task)
+            if broken:
+                raise broken[0]
+        else:
+            models = [load_model(name)]
+        chosen |= {model.name: model for model in models}
+    for model in chosen.values():
+        if task not in model.tasks:
+            serving = [other.name for other in models_for(task)[0]]
+            raise UsageError(f"Model '{model.name}' does not serve {task}. {nearest(model.name, serving)}")
+    return list(chosen.values())
+
+
+def with_controls(models: Sequence[Model], controls: bool) -> list[tuple[Model, str | None]]:
+    """Put each model's controls after it."""
+    pairs: list[tuple[Model, str | None]] = []
+    for model in models:
+        pairs.append((model, None))
+        if controls:
+            pairs += [(model, control) for control in model.controls]
+    return pairs
+
+
+def resolve_device(wish: str) -> str:
+    """Turn auto into cpu or cuda; without an NVIDIA driver this needs no torch, so that planning stays quick."""
+    if wish == "cpu":
+        return "cpu"
+    if wish == "auto" and not any(Path(p).exists() for p in ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg")):
+        return "cpu"
+    from harness.measure.device import resolve_device as ask_torch
+
+    return ask_torch(wish)
+
+
+def scoring_code_digest() -> str:
+    """Digest the harness's own files that can move a score."""
+    digest = hashlib.sha256()
+    for pattern in _SCORING_CODE:
+        for path in sorted(Path(__file__).parent.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _Planner:
+    """Makes training jobs for one task on one data set, and collects their prerequisites."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task,
+        data: Dataset,
+        device: str,
+        environment: Environment,
+        progress: Progress,
+    ) -> None:
+        self.config, self.task, self.data, self.device = config, task, data, device
+        self.environment, self.progress = environment, progress
+        self.prerequisites: dict[str, TrainingJob] = {}
+        self.shared = {name: _version(name) for name in _PACKAGES} | {"scoring": scoring_code_digest()}
+
+    def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
+        """Describe one training; raises WeightsUnavailable when its weights are not here."""
+        made = model if control is None else model.with_control(control)
+        return TrainingJob(
+            task=self.task.name,
+            data=self.data,
+            model=model.name,
+            control=control,
+            seed=seed,
+            device=self.device,
+            options=self.config.options,
+            train=self.config.train,
+            decode=self.config.decode,
+            on_bad_sample=self.config.request.on_bad_sample,
+            recipe=dict(made.recipe(self.config.options)),
+            versions=self._versions(self.task, model),
+            prerequisite=self._prerequisite(made),
+        )
+
+    def absent(self, model: str, control: str | None, seed: int, split: str, reason: str) -> Absent:
+        """Describe a cell that cannot run."""
+        content = {"task": self.task.name, "data": self.data.digest, "split": split}
+        content |= {"model": model, "control": control, "seed": seed, "absent": True}
+        return Absent(model, control, seed, reason, fingerprint_of(content))
+
+    def _prerequisite(self, model: Model) -> str | None:
+        wanted = model.prerequisite(self.config.options)
+        if wanted is None:
+            return None
+        task, trained = load_task(wanted.task), load_model(wanted.model)
+        plain = replace(self.config.options, vision=None, vision_weights=None, vision_args={}, language=None, tune=None)
+        wish = replace(_data_context(self.config, self.environment, self.progress), wish=None, split=None)
+        job = TrainingJob(
+            task=wanted.task,
+            data=task.open_data(wish),
+            model=wanted.model,
+            control=None,
+            seed=0,
+            device=self.device,
+            options=replace(plain, settings={}),
+            train=wanted.train,
+            decode=self.config.decode,
+            on_bad_sample="fail",
+            recipe=dict(trained.recipe(replace(plain, settings={}))),
+            versions=self._versions(task, trained),
+        )
+        self.prerequisites[job.fingerprint] = job
+        return job.fingerprint
+
+    def _versions(self, task: Task, model: Model) -> dict[str, str]:
+        codes = {"task": f"{task.version}:{code_digest(task)}", "model": code_digest(model)}
+        return self.shared | codes
+
+
+def _data_context(config: RunConfig, environment: Environment, progress: Progress) -> DataContext:
+    return DataContext(
+        wish=config.request.data,
+        split=config.request.split,
+        environment=environment.bench_data,
+        working_directory=environment.working_directory,
+        cache=environment.cache,
+        progress=progress,
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Say in plain values what will be run."""
+    return {
+        "task": plan.task.name,
+        "data": plan.data.name,
+        "split": plan.split,
+        "device": plan.device,
+        "cells": len(plan.cells),
+        "skipped": len(plan.absent),
+    }

@@ -1,0 +1,128 @@
+"""Finds tasks and models by entry point and checks that they fit their protocols when they load.
+
+Built-in plugins are found exactly as a third party's are: groups `bench.tasks`, `bench.models`, and
+`bench.model_families` for names with a prefix such as `hf:NAME`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.errors import BenchError, PluginError, UsageError, nearest
+from harness.protocols import Model, Task
+
+Plugin = TypeVar("Plugin", Task, Model)
+INTERNAL_TASKS = frozenset({"scene-attributes"})
+"""Tasks that only train prerequisites; they are not listed and cannot be run by name."""
+
+
+def load_task(name: str) -> Task:
+    """Load a task by name; raises UsageError for an unknown one, PluginError for a broken one."""
+    return _load("bench.tasks", name, Task, "task")  # type: ignore[type-abstract]
+
+
+def load_model(name: str) -> Model:
+    """Load a model by name, or by `FAMILY:NAME`; raises UsageError or PluginError."""
+    family, colon, _ = name.partition(":")
+    if colon:
+        return _load_family(family)(name)
+    return _load("bench.models", name, Model, "model")  # type: ignore[type-abstract]
+
+
+def load_all(kind: str) -> tuple[list[Any], list[PluginError]]:
+    """Load every installed plugin of a kind (tasks or models), and what went wrong with the others."""
+    protocol: Any = Task if kind == "tasks" else Model
+    loaded, broken = [], []
+    for name in _entries(f"bench.{kind}"):
+        try:
+            loaded.append(_load(f"bench.{kind}", name, protocol, kind[:-1]))
+        except PluginError as error:
+            broken.append(error)
+    return loaded, broken
+
+
+def models_for(task: str) -> tuple[list[Model], list[PluginError]]:
+    """List the installed models that serve a task, in the order in which they are worth running."""
+    models, broken = load_all("models")
+    return [model for model in models if task in model.tasks], broken
+
+
+def code_digest(plugin: object) -> str:
+    """Digest the source of the package that a plugin comes from: new code, new fingerprints."""
+    return package_digest(type(plugin).__module__.partition(".")[0])
+
+
+@cache
+def package_digest(package: str) -> str:
+    """Digest every Python file of an importable package or module, in the order of their paths."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise PluginError(f"The source of package '{package}' cannot be found; install it again.")
+    origin = Path(spec.origin)
+    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(str(file.relative_to(origin.parent)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _load(group: str, name: str, protocol: type[Plugin], kind: str) -> Plugin:
+    entries = _entries(group)
+    if name not in entries:
+        known = [other for other in entries if other not in INTERNAL_TASKS]
+        raise UsageError(f"Unknown {kind} '{name}'. {nearest(name, known)} See 'bench list {kind}s'.")
+    return _checked(entries[name], _import(entries[name], kind), protocol, kind)
+
+
+def _load_family(family: str) -> Callable[[str], Model]:
+    entries = _entries("bench.model_families")
+    if family not in entries:
+        raise UsageError(f"Unknown model family '{family}:'. {nearest(family, entries)}")
+    parse: Callable[[str], Model] = _import(entries[family], "model family")
+    return parse
+
+
+def _import(entry: EntryPoint, kind: str) -> Any:
+    try:
+        return entry.load()
+    except BenchError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"The {kind} plugin '{entry.name}' ({entry.value}) cannot be imported: "
+            f"{type(error).__name__}: {error}. Mend or uninstall {_owner(entry)}."
+        ) from error
+
+
+def _checked(entry: EntryPoint, plugin: Any, protocol: type[Plugin], kind: str) -> Plugin:
+    lacking = sorted(member for member in _members(protocol) if not hasattr(plugin, member))
+    if lacking:
+        raise PluginError(
+            f"The {kind} plugin '{entry.name}' ({entry.value}) does not fit the protocol "
+            f"harness.protocols.{protocol.__name__}: it has no {', '.join(lacking)}. Mend {_owner(entry)}."
+        )
+    if plugin.name != entry.name:
+        raise PluginError(
+            f"The {kind} plugin '{entry.name}' ({entry.value}) calls itself '{plugin.name}'; "
+            f"its name and its entry point must be equal. Mend {_owner(entry)}."
+        )
+    return plugin  # type: ignore[no-any-return]
+
+
+def _members(protocol: type) -> Iterable[str]:
+    methods = {name for name in vars(protocol) if not name.startswith("_")}
+    return methods | set(getattr(protocol, "__annotations__", {}))
+
+
+def _owner(entry: EntryPoint) -> str:
+    return f"the package '{entry.dist.name}'" if entry.dist else "its package"
+
+
+def _entries(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=group)}

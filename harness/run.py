@@ -1,0 +1,327 @@
+"""Runs the cells that have no current record: train, predict, score, measure, write the record."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.cell import Cell, TrainingJob
+from harness.errors import BenchError, StoreError
+from harness.isolation import JobFailure, JobServer
+from harness.plan import Absent, Environment, Plan
+from harness.protocols import Scorer, Statistics
+from harness.record import Efficiency, Estimate, RunRecord
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.jobs import Places, Predicted
+
+TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
+"""What a training leaves; the last one is written last and vouches for the others."""
+
+
+class Reporter(Protocol):
+    """Whom a run tells what it is doing."""
+
+    def begin(self, label: str) -> None:
+        """A cell or a prerequisite starts."""
+        ...
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A part of it has come so far."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Something that the user must read."""
+        ...
+
+    def finish(self, record: RunRecord) -> None:
+        """A cell has left its record."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """How many of the planned cells are now in which state, and how many were done before."""
+
+    ok: int
+    failed: int
+    skipped: int
+    found: int
+
+
+def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Reporter) -> RunSummary:
+    """Run what is missing; every planned cell has a record afterwards, or an exception says why not."""
+    pending = [cell for cell in plan.cells if not _is_done(store, cell)]
+    with ExitStack() as stack:
+        if pending or plan.absent:
+            store.require_writable()
+            stack.enter_context(_only_one(store))
+        for absent in plan.absent:
+            _write_absent(plan, absent, store, reporter)
+        records = _run_cells(plan, pending, _Runner(plan, store, environment, reporter, stack)) if pending else []
+    failed = sum(record.status == "failed" for record in records)
+    found = len(plan.cells) - len(pending)
+    return RunSummary(len(records) - failed + found, failed, len(plan.absent), found)
+
+
+def _run_cells(plan: Plan, pending: Sequence[Cell], runner: _Runner) -> list[RunRecord]:
+    records = []
+    for cell in pending:
+        runner.reporter.begin(cell.label)
+        record = runner.run(cell)
+        runner.store.write_record(record)
+        runner.reporter.finish(record)
+        records.append(record)
+    return records
+
+
+class _Runner:
+    """What cells of a run share: the fork server and the scorer, started when first needed."""
+
+    def __init__(
+        self, plan: Plan, store: Store, environment: Environment, reporter: Reporter, stack: ExitStack
+    ) -> None:
+        self.plan, self.store, self.environment, self.reporter = plan, store, environment, reporter
+        self.server = stack.enter_context(JobServer())
+        self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data))
+        self.signature: str | None = None
+        self.failed_prerequisites: dict[str, str] = {}
+
+    def run(self, cell: Cell) -> RunRecord:
+        """Run one cell; whatever goes wrong inside its jobs becomes a failed record."""
+        try:
+            return self._run(cell)
+        except JobFailure as failure:
+            return self._failed(cell, failure)
+
+    def _run(self, cell: Cell) -> RunRecord:
+        from harness.jobs import predict_job, profile_job
+
+        places = self._train(cell.training)
+        predicted = self._with_less_memory(
+            lambda smaller: self._job(predict_job, replace(cell, evaluate=_smaller_batch(cell, smaller)), places)
+        )
+        metrics = self._score(cell, predicted)
+        efficiency: Efficiency = self._job(profile_job, cell, places)
+        training = _read_training(places)
+        return _record(
+            cell,
+            status="ok",
+            metrics=metrics,
+            signature=self.signature,
+            efficiency=replace(efficiency, train_seconds=training["seconds"]),
+            provenance=self._provenance(training, predicted),
+        )
+
+    def _train(self, job: TrainingJob) -> Places:
+        """Train a job unless its training is there; its prerequisite first."""
+        from harness.jobs import Places, train_job
+
+        prerequisite = None
+        if job.prerequisite is not None:
+            prerequisite = self._prerequisite(job.prerequisite)
+        folder, finished = self._training_folder(job)
+        places = Places(self.environment.cache, folder, prerequisite)
+        if not finished:
+            self._with_less_memory(
+                lambda smaller: self._job(train_job, replace(job, train=_more_accumulation(job, smaller)), places)
+            )
+            self._upload(job, folder)
+        return places
+
+    def _prerequisite(self, fingerprint: str) -> Path:
+        from harness.jobs import Places, train_job
+
+        folder = self.environment.cache / "prerequisites" / fingerprint
+        if fingerprint in self.failed_prerequisites:
+            raise JobFailure(self.failed_prerequisites[fingerprint], "prerequisite")
+        if not (folder / "training.json").is_file():
+            job = self.plan.prerequisites[fingerprint]
+            self.reporter.say(f"Training {job.model} on {job.data.name} once; it is cached for later runs.")
+            try:
+                self._job(train_job, job, Places(self.environment.cache, folder, None))
+            except JobFailure as failure:
+                message = f"Its prerequisite {job.model} failed: {failure.message}"
+                self.failed_prerequisites[fingerprint] = message
+                raise JobFailure(message, failure.kind, failure.trace) from None
+        return folder
+
+    def _training_folder(self, job: TrainingJob) -> tuple[Path, bool]:
+        """Say where a training lies, and whether it is finished; fetches it from a URL's store."""
+        name = f"{job.task}/training/{job.fingerprint}"
+        if self.store.local is not None:
+            folder = self.store.local / name
+            return folder.resolve(), (folder / "training.json").is_file()
+        folder = self.environment.cache / "training" / job.fingerprint
+        if not (folder / "training.json").is_file() and self.store.exists(f"{name}/training.json"):
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in TRAINING_FILES:
+                shutil.copyfile(self.store.local_copy(f"{name}/{file}"), folder / file)
+        return folder, (folder / "training.json").is_file()
+
+    def _upload(self, job: TrainingJob, folder: Path) -> None:
+        if self.store.local is None:
+            for file in TRAINING_FILES:
+                self.store.write_bytes(f"{job.task}/training/{job.fingerprint}/{file}", (folder / file).read_bytes())
+
+    def _job(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self.server.run(function, arguments, self.reporter.progress)
+
+    def _with_less_memory(self, attempt: Callable[[int], Any]) -> Any:
+        """Try at full size; when the system killed the job, once more at a quarter, and say so."""
+        try:
+            return attempt(1)
+        except JobFailure as failure:
+            if failure.kind != "killed" or "SIGKILL" not in failure.message:
+                raise
+            self.reporter.say(f"{failure.message} Retrying with a quarter of the batch.")
+            return attempt(4)
+
+    def _score(self, cell: Cell, predicted: Predicted) -> dict[str, Estimate | None]:
+        from harness.jobs import limited
+
+        self.reporter.progress("scoring", 0, 0)
+        if self.signature is None:
+            self.signature = self.scorer.verify()
+        samples = limited(self.plan.task.samples(cell.training.data, cell.split), cell.evaluate.limit)
+        kept = [sample for sample in samples if sample.sample_id not in predicted.skipped]
+        statistics = self.scorer.score(kept, predicted.outcomes)
+        columns = {name: s.per_sample.tolist() for name, s in statistics.items() if s is not None}
+        self.store.write_outcomes(cell.training.task, cell.fingerprint, predicted.outcomes, columns)
+        return {name: estimate(s, cell.evaluate.resamples) for name, s in statistics.items()}
+
+    def _provenance(self, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
+        from harness.measure.machine import provenance
+
+        skipped = {"training": training["skipped"], "evaluation": dict(predicted.skipped)}
+        return {
+            **provenance(),
+            "training": {key: value for key, value in training.items() if key != "skipped"},
+            "skipped_samples": skipped,
+            "preprocessing_sha256": predicted.preprocessing_hash,
+        }
+
+    def _failed(self, cell: Cell, failure: JobFailure) -> RunRecord:
+        if failure.trace:
+            name = f"{cell.training.task}/failures/{cell.fingerprint}.txt"
+            self.store.write_bytes(name, failure.trace.encode())
+            self.reporter.say(f"Traceback in {self.store.url}/{name}")
+        return _record(cell, status="failed", error=failure.message)
+
+
+def estimate(statistics: Statistics | None, resamples: int) -> Estimate | None:
+    """Put a bootstrap interval around a corpus metric; None stays absent."""
+    from harness.uncertainty import bootstrap_interval
+
+    if statistics is None:
+        return None
+    low, high = bootstrap_interval(statistics, resamples)
+    return Estimate(statistics.value, low, high, len(statistics.per_sample))
+
+
+def _record(
+    cell: Cell,
+    *,
+    status: str,
+    error: str | None = None,
+    metrics: Mapping[str, Estimate | None] | None = None,
+    signature: str | None = None,
+    efficiency: Efficiency | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> RunRecord:
+    from harness.measure.device import device_description
+
+    job = cell.training
+    content = asdict(cell)
+    content["training"]["data"]["root"] = job.data.root.name
+    return RunRecord(
+        fingerprint=cell.fingerprint,
+        task=job.task,
+        data=job.data.name,
+        data_digest=job.data.digest,
+        split=cell.split,
+        model=job.model,
+        control=job.control,
+        seed=job.seed,
+        status=status,
+        error=error,
+        metrics=metrics or {},
+        signature=signature,
+        efficiency=efficiency or Efficiency(),
+        device=device_description(job.device),
+        provenance=provenance or {},
+        cell=content,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _write_absent(plan: Plan, absent: Absent, store: Store, reporter: Reporter) -> None:
+    record = RunRecord(
+        fingerprint=absent.fingerprint,
+        task=plan.task.name,
+        data=plan.data.name,
+        data_digest=plan.data.digest,
+        split=plan.split,
+        model=absent.model,
+        control=absent.control,
+        seed=absent.seed,
+        status="skipped",
+        error=absent.reason,
+        metrics={},
+        signature=None,
+        efficiency=Efficiency(),
+        device=plan.device,
+        provenance={},
+        cell={},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    if store.find_record(record.task, record.fingerprint) is None:
+        store.write_record(record)
+    reporter.finish(record)
+
+
+def _is_done(store: Store, cell: Cell) -> bool:
+    record = store.find_record(cell.training.task, cell.fingerprint)
+    return record is not None and record.status == "ok"
+
+
+def _read_training(places: Places) -> dict[str, Any]:
+    import json
+
+    content: dict[str, Any] = json.loads((places.training / "training.json").read_text())
+    return content
+
+
+def _smaller_batch(cell: Cell, factor: int) -> Any:
+    return replace(cell.evaluate, batch_size=max(1, cell.evaluate.batch_size // factor))
+
+
+def _more_accumulation(job: TrainingJob, factor: int) -> Any:
+    return replace(job.train, accumulation=job.train.accumulation * factor)
+
+
+@contextmanager
+def _only_one(store: Store) -> Iterator[None]:
+    """Keep a second run out of the same local results folder; the lock goes with the process."""
+    if store.local is None:
+        yield
+        return
+    import fcntl
+
+    with (store.local / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"Another bench run is writing to {store.url}. Wait for it, or give another folder with --results."
+            ) from None
+        yield
+
+
+

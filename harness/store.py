@@ -1,0 +1,156 @@
+"""Writes and reads what cells leave behind, under a local folder or any fsspec URL.
+
+    <results>/<task>/records/<fingerprint>.json          the record; written last, so it vouches for the rest
+    <results>/<task>/outcomes/<fingerprint>.parquet      one row a sample: id, prediction, per-sample metrics
+    <results>/<task>/training/<fingerprint>/             checkpoint.safetensors, log.jsonl, training.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+from harness.files import replace_atomically
+from harness.record import SCHEMA_VERSION, RunRecord
+from harness.sample import Outcome
+
+
+@dataclass(frozen=True)
+class Store:
+    """A results folder: a local path or an fsspec URL such as `s3://bucket/results`."""
+
+    url: str
+
+    @property
+    def local(self) -> Path | None:
+        """The folder as a path, or None when it is a URL."""
+        return None if "://" in self.url else Path(self.url)
+
+    def require_writable(self) -> None:
+        """Try to write before any work is done; raises StoreError with the remedy."""
+        self.write_bytes(".writable", b"")
+
+    def read_records(self, task: str | None = None) -> list[RunRecord]:
+        """Read every record of this schema version, oldest first; raises StoreError for a broken one."""
+        paths = [path for path in self._glob(f"{task or '*'}/records/*.json")]
+        records = [self._record(path) for path in paths]
+        current = [record for record in records if record is not None]
+        return sorted(current, key=lambda record: (record.created, record.fingerprint))
+
+    def find_record(self, task: str, fingerprint: str) -> RunRecord | None:
+        """Read one record, None when there is none."""
+        name = f"{task}/records/{fingerprint}.json"
+        return self._record(name) if self.exists(name) else None
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write a record; one that is ok is never replaced."""
+        existing = self.find_record(record.task, record.fingerprint)
+        if existing is not None and existing.status == "ok":
+            raise StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
+        content = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False)
+        self.write_bytes(f"{record.task}/records/{record.fingerprint}.json", content.encode())
+
+    def write_outcomes(
+        self, task: str, fingerprint: str, outcomes: Sequence[Outcome], columns: Mapping[str, Sequence[float]]
+    ) -> None:
+        """Write one row a sample: `sample_id`, `prediction` (JSON) and a column a per-sample metric."""
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        table = arrow.table(
+            {
+                "sample_id": [outcome.sample_id for outcome in outcomes],
+                "prediction": [json.dumps(outcome.prediction) for outcome in outcomes],
+                **{name: list(values) for name, values in columns.items()},
+            }
+        )
+        sink = arrow.BufferOutputStream()
+        parquet.write_table(table, sink, compression="zstd")
+        self.write_bytes(f"{task}/outcomes/{fingerprint}.parquet", sink.getvalue().to_pybytes())
+
+    def read_outcomes(self, task: str, fingerprint: str) -> list[Outcome]:
+        """Read the stored predictions of a cell."""
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        content = self.read_bytes(f"{task}/outcomes/{fingerprint}.parquet")
+        table = parquet.read_table(arrow.BufferReader(content), columns=["sample_id", "prediction"])
+        rows = zip(table["sample_id"].to_pylist(), table["prediction"].to_pylist(), strict=True)
+        return [Outcome(sample_id, json.loads(prediction)) for sample_id, prediction in rows]
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a file is there."""
+        if self.local is not None:
+            return (self.local / name).is_file()
+        system, root = self._filesystem()
+        return bool(system.exists(f"{root}/{name}"))
+
+    def read_bytes(self, name: str) -> bytes:
+        """Read a file; raises StoreError when it cannot be read."""
+        try:
+            if self.local is not None:
+                return (self.local / name).read_bytes()
+            system, root = self._filesystem()
+            return bytes(system.cat_file(f"{root}/{name}"))
+        except OSError as error:
+            raise StoreError(f"Cannot read {self.url}/{name}: {_reason(error)}.") from None
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all; raises StoreError when it cannot be written."""
+        try:
+            if self.local is not None:
+                with replace_atomically(self.local / name) as temporary:
+                    temporary.write_bytes(content)
+                return
+            system, root = self._filesystem()
+            system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+            system.pipe_file(f"{root}/{name}.part", content)
+            system.mv(f"{root}/{name}.part", f"{root}/{name}")
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write {self.url}/{name}: {_reason(error)}. Free space or permissions there, or give another "
+                "folder with --results; finished cells are kept."
+            ) from None
+
+    def local_copy(self, name: str) -> Path:
+        """Give a local path with a file's content; of a URL's file, a temporary copy."""
+        if self.local is not None:
+            return self.local / name
+        folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        path = folder / Path(name).name
+        path.write_bytes(self.read_bytes(name))
+        return path
+
+    def _record(self, name: str) -> RunRecord | None:
+        try:
+            content = json.loads(self.read_bytes(name))
+            if content.get("schema_version") != SCHEMA_VERSION:
+                return None
+            return RunRecord.from_json(content)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{self.url}/{name} is not a record: {error}. Delete it and run again.") from None
+
+    def _glob(self, pattern: str) -> list[str]:
+        if self.local is not None:
+            return sorted(path.relative_to(self.local).as_posix() for path in self.local.glob(pattern))
+        system, root = self._filesystem()
+        return sorted(path[len(root) + 1 :] for path in system.glob(f"{root}/{pattern}"))
+
+    def _filesystem(self) -> tuple[Any, str]:
+        import fsspec
+
+        try:
+            system, root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise StoreError(f"Cannot open --results {self.url}: {error}.") from None
+        return system, root.rstrip("/")
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -1,0 +1,112 @@
+"""Scores captions against their targets: the COCO metrics, and on Scenes exact propositions."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from harness.errors import DataError
+from harness.metrics.captions import CaptionScorer
+from harness.protocols import Statistics
+from harness.sample import Outcome, Sample
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+
+
+class CaptionTaskScorer:
+    """The scorer of `coco-caption`; its Java processes live as long as the `with` block."""
+
+    def __init__(self, *, propositions: bool) -> None:
+        self._captions = CaptionScorer()
+        self._propositions = propositions
+
+    def __enter__(self) -> Self:
+        self._captions.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._captions.__exit__(kind, error, trace)
+
+    def verify(self) -> str:
+        """Check the golden vectors of every metric; returns the signature."""
+        signature = self._captions.verify()
+        return f"{signature}|propositions:1" if self._propositions else signature
+
+    def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
+        """Score one caption a sample; raises DataError when a caption is missing or is for no sample."""
+        captions = _captions_by_id(samples, outcomes)
+        references = {sample.sample_id: sample.target.references for sample in samples}
+        scores: dict[str, Statistics | None] = dict(self._captions.score(references, captions))
+        if self._propositions:
+            from tasks.scene_propositions import proposition_statistics
+
+            scores |= proposition_statistics(samples, captions)
+        return scores
+
+
+def quick_cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """CIDEr-D on lower-cased words instead of PTB tokens, for choosing checkpoints only.
+
+    Vedantam et al. 2015, arXiv 1411.5726; IDF comes from the given references.
+    """
+    frequency: Counter[tuple[str, ...]] = Counter()
+    counted = [[_ngrams(reference) for reference in group] for group in references]
+    for group in counted:
+        frequency.update({ngram for counts in group for ngram in counts})
+    documents = math.log(max(2, len(references)))
+    scores = []
+    for candidate, group in zip(candidates, counted, strict=True):
+        own = _ngrams(candidate)
+        scores.append(sum(_cider_pair(own, other, frequency, documents) for other in group) / len(group))
+    return sum(scores) / len(scores)
+
+
+def _ngrams(text: str) -> Counter[tuple[str, ...]]:
+    words = _WORD.findall(text.lower())
+    return Counter(tuple(words[i : i + n]) for n in range(1, 5) for i in range(len(words) - n + 1))
+
+
+def _cider_pair(
+    own: Counter[tuple[str, ...]],
+    other: Counter[tuple[str, ...]],
+    frequency: Counter[tuple[str, ...]],
+    documents: float,
+) -> float:
+    dots, own_norms, other_norms = [0.0] * 5, [0.0] * 5, [0.0] * 5
+    lengths = [0, 0]
+    for counts, norms, side in ((own, own_norms, 0), (other, other_norms, 1)):
+        for ngram, count in counts.items():
+            weight = documents - math.log(max(1, frequency[ngram]))
+            norms[len(ngram)] += (count * weight) ** 2
+            lengths[side] += count if len(ngram) == 1 else 0
+            if side == 0 and ngram in other:
+                dots[len(ngram)] += min(count, other[ngram]) * other[ngram] * weight**2
+    cosines = [
+        dots[n] / math.sqrt(own_norms[n] * other_norms[n]) if own_norms[n] and other_norms[n] else 0.0
+        for n in range(1, 5)
+    ]
+    return 10 * sum(cosines) / 4 * math.exp(-((lengths[0] - lengths[1]) ** 2) / 72)
+
+
+def _captions_by_id(samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> dict[str, str]:
+    captions = {outcome.sample_id: outcome.prediction for outcome in outcomes}
+    wanted = [sample.sample_id for sample in samples]
+    missing = [sample_id for sample_id in wanted if sample_id not in captions]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(wanted)} images have no caption (first: {', '.join(missing[:3])}). "
+            "Every image of the references needs one."
+        )
+    extra = sorted(captions.keys() - set(wanted))
+    if extra:
+        raise DataError(
+            f"{len(extra)} captions are for images that the references do not have "
+            f"(first: {', '.join(extra[:3])}). Check that predictions and references are of the same split."
+        )
+    return {sample_id: captions[sample_id] for sample_id in wanted}
