@@ -1,0 +1,132 @@
+"""The only file that knows how a CPU differs from a CUDA device: names, waiting, peaks, precision."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+
+_DRIVER_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd", "/dev/nvmap")
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class DevicePeak:
+    """Peak bytes on an accelerator: of live tensors, and of what the allocator took from the device."""
+
+    allocated_bytes: int
+    reserved_bytes: int
+
+
+def resolve_device(wish: str) -> str:
+    """Turn `auto`, `cpu`, `cuda` or `cuda:INDEX` into `cpu` or `cuda:INDEX`.
+
+    `auto` takes the first CUDA device where there is one. Devices are counted through NVML where it
+    answers, so a process that asks can still be forked; a machine without a driver is known without
+    importing torch. Raises UsageError for other names and for CUDA devices that are not there.
+    """
+    if wish == "cpu":
+        return "cpu"
+    kind, _, index = wish.partition(":")
+    understood = kind == "cuda" and (index.isdecimal() or wish == "cuda")
+    if not understood and wish != "auto":
+        raise UsageError(
+            f"Device '{wish}' is not understood. Known: auto, cpu, cuda, cuda:INDEX (such as cuda:0)."
+        )
+    count = _cuda_device_count()
+    if wish == "auto":
+        return "cuda:0" if count else "cpu"
+    if int(index or 0) >= count:
+        raise UsageError(_absent(wish, count))
+    return f"cuda:{int(index or 0)}"
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device has done all that was asked of it; a CPU always has."""
+    if device != "cpu":
+        import torch
+
+        torch.cuda.synchronize(device)
+
+
+def reset_peak_memory(device: str) -> None:
+    """Start counting the accelerator's peaks anew; nothing to do on a CPU."""
+    if device != "cpu":
+        import torch
+
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()  # else `reserved` begins at what an earlier phase has left behind
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: str) -> DevicePeak | None:
+    """Read the accelerator's peaks since `reset_peak_memory`; None on a CPU."""
+    if device == "cpu":
+        return None
+    import torch
+
+    torch.cuda.synchronize(device)
+    return DevicePeak(torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device))
+
+
+def device_description(device: str) -> str:
+    """Name the device for a table: `AMD EPYC, 2 threads` or `NVIDIA H100 80GB HBM3, 79 GiB`."""
+    import torch
+
+    if device == "cpu":
+        threads = torch.get_num_threads()
+        return f"{cpu_model()}, {threads} thread{'s' if threads > 1 else ''}"
+    properties = torch.cuda.get_device_properties(device)
+    return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+
+
+def bf16_is_faster(device: str) -> bool:
+    """Say whether the device multiplies bf16 matrices in hardware.
+
+    A CPU must have AMX: with AVX2 alone bf16 was measured about 20 times slower than fp32. True is a
+    hint, not a promise: depthwise networks can be slower in bf16 even so.
+    """
+    import torch
+
+    if device != "cpu":
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, so it may go away
+    return bool(supported is not None and supported())
+
+
+def cpu_model() -> str:
+    """Name the processor, as far as the system tells."""
+    if _CPU_INFO.is_file():
+        for line in _CPU_INFO.read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in {"model name", "Model", "cpu model"} and value.strip():
+                return value.strip()
+    if sys.platform == "darwin":
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        if asked.stdout.strip():
+            return asked.stdout.strip()
+    return platform.processor() or platform.machine() or "unknown processor"
+
+
+def _cuda_device_count() -> int:
+    """Count CUDA devices, importing torch only where a driver can be there."""
+    if sys.platform == "linux" and not any(Path(node).exists() for node in _DRIVER_NODES):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _absent(wish: str, count: int) -> str:
+    if not count:
+        return (
+            f"Device '{wish}' was asked for and no CUDA device was found. Use `--device cpu`, or check that "
+            "`nvidia-smi` lists a GPU and that the installed torch was built with CUDA."
+        )
+    return f"Device '{wish}' was asked for and there are only cuda:0 to cuda:{count - 1}. Use one of these."

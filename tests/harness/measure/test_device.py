@@ -1,0 +1,70 @@
+"""Devices: what a wish resolves to, and that nothing heavy is imported for a CPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.errors import UsageError
+from harness.measure import device
+
+
+def test_cpu_and_auto_resolve_without_torch_on_a_machine_without_a_driver() -> None:
+    program = (
+        "import sys; from harness.measure import device; device._DRIVER_NODES = ();"
+        "print(device.resolve_device('cpu'), device.resolve_device('auto'), 'torch' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["cpu", "cpu", "False"] or sys.platform != "linux"
+
+
+@pytest.mark.parametrize(
+    ("wish", "count", "resolved"),
+    [
+        ("auto", 0, "cpu"),
+        ("auto", 2, "cuda:0"),
+        ("cuda", 1, "cuda:0"),
+        ("cuda:1", 2, "cuda:1"),
+        ("cpu", 1, "cpu"),
+    ],
+)
+def test_wishes_resolve_to_one_canonical_name(
+    monkeypatch: pytest.MonkeyPatch, wish: str, count: int, resolved: str
+) -> None:
+    monkeypatch.setattr(device, "_cuda_device_count", lambda: count)
+    assert device.resolve_device(wish) == resolved
+
+
+@pytest.mark.parametrize(
+    ("wish", "count", "remedy"),
+    [
+        ("cuda", 0, "--device cpu"),
+        ("cuda:3", 2, "cuda:0 to cuda:1"),
+        ("gpu", 1, "Known: auto"),
+        ("cuda:x", 1, "INDEX"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_an_error_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, wish: str, count: int, remedy: str
+) -> None:
+    monkeypatch.setattr(device, "_cuda_device_count", lambda: count)
+    with pytest.raises(UsageError, match=remedy):
+        device.resolve_device(wish)
+
+
+def test_the_cpu_has_a_name_threads_and_no_device_memory() -> None:
+    description = device.device_description("cpu")
+    assert device.cpu_model() in description
+    assert "thread" in description
+    assert device.peak_memory("cpu") is None
+
+
+def test_bf16_on_a_cpu_follows_amx_and_survives_its_absence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    assert device.bf16_is_faster("cpu")
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    assert not device.bf16_is_faster("cpu")

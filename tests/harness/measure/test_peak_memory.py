@@ -1,0 +1,111 @@
+"""Peak memory: a child's own spike, whatever its parent's peak was."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from harness.measure import memory
+from harness.measure.memory import HIGH_WATER_MARK, MAXIMUM_RSS, POLLED, PeakMemory, PeakMeter
+
+MEBIBYTE = 2**20
+
+
+def touch(mebibytes: int) -> bytearray:
+    """Allocate memory and write to each page, so that it becomes resident."""
+    block = bytearray(mebibytes * MEBIBYTE)
+    block[::4096] = b"x" * len(block[::4096])
+    return block
+
+
+def spike(mebibytes: int) -> None:
+    block = touch(mebibytes)
+    del block
+
+
+def in_forked_child(work: Callable[[], PeakMemory]) -> PeakMemory:
+    """Run in a fork of this process, as jobs are, and bring the result back through a pipe."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, json.dumps(vars(work())).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as pipe:
+        return PeakMemory(**json.loads(pipe.read()))
+
+
+def measured_spike(mebibytes: int) -> PeakMemory:
+    with PeakMeter("cpu") as meter:
+        spike(mebibytes)
+    spike(2 * mebibytes)  # after the block: must not count
+    return meter.read()
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset its high-water mark")
+
+
+@linux
+def test_a_child_reports_its_own_spike_and_not_its_parents() -> None:
+    spike(600)
+    peak = in_forked_child(lambda: measured_spike(200))
+    assert peak.method == HIGH_WATER_MARK
+    assert 195 <= (peak.peak_rss_bytes - peak.start_rss_bytes) / MEBIBYTE < 230
+    assert peak.allocated_bytes is None
+    assert peak.reserved_bytes is None
+
+
+@linux
+def test_a_second_meter_forgets_the_first_ones_peak() -> None:
+    def twice() -> PeakMemory:
+        measured_spike(300)
+        return measured_spike(50)
+
+    peak = in_forked_child(twice)
+    assert 45 <= (peak.peak_rss_bytes - peak.start_rss_bytes) / MEBIBYTE < 80
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_without_a_mark_to_reset_it_polls_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_reset_high_water_mark", lambda: False)
+    monkeypatch.setattr(memory, "_maximum_rss_bytes", lambda: 0)
+
+    def held() -> PeakMemory:
+        with PeakMeter("cpu") as meter:
+            block = touch(200)
+            memory.threading.Event().wait(0.1)
+            del block
+        return meter.read()
+
+    peak = in_forked_child(held)
+    assert peak.method == POLLED
+    assert 195 <= (peak.peak_rss_bytes - peak.start_rss_bytes) / MEBIBYTE < 230
+
+
+def test_the_systems_maximum_is_taken_when_it_rose_during_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([100, 10**12])
+    monkeypatch.setattr(memory, "_reset_high_water_mark", lambda: False)
+    monkeypatch.setattr(memory, "_maximum_rss_bytes", lambda: next(answers))
+    with PeakMeter("cpu") as meter:
+        pass
+    assert (meter.read().peak_rss_bytes, meter.read().method) == (10**12, MAXIMUM_RSS)
+
+
+def test_a_system_without_the_files_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_CLEAR_REFS", memory.Path("/nowhere/clear_refs"))
+    assert not memory._reset_high_water_mark()
+    with PeakMeter("cpu") as meter:
+        pass
+    assert meter.read().peak_rss_bytes > 0
+
+
+def test_reading_before_the_block_is_a_bug_that_is_named() -> None:
+    with pytest.raises(RuntimeError, match="before its `with` block"):
+        PeakMeter("cpu").read()
