@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.sample import Dataset
@@ -126,6 +127,15 @@ class Cell:
         """Say in a few words which cell this is."""
         control = f" {self.training.control}" if self.training.control else ""
         return f"{self.training.model}{control} seed {self.training.seed}"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a job reads and writes: the cache, its training folder, and its prerequisite's."""
+
+    cache: Path
+    training: Path
+    prerequisite: Path | None
 
 
 def fingerprint_of(content: Mapping[str, Any]) -> str:

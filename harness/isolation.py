@@ -11,8 +11,9 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import entry_points
 from multiprocessing import connection, forkserver, get_context, parent_process
 from multiprocessing.connection import Connection
@@ -52,13 +53,13 @@ class JobServer:
             self._running.kill()
             self._running.join()
 
-    def run(self, function: Callable[..., Any], arguments: Sequence[Any], progress: Progress) -> Any:
-        """Call `function(*arguments, progress)` in a fresh process and return its result.
+    def run(self, name: str, arguments: Sequence[Any], progress: Progress) -> Any:
+        """Call `harness.jobs.NAME(*arguments, progress)` in a fresh process and return its result.
 
-        Raises JobFailure when the job raised, was killed or died.
+        The function goes by name, since only the job's process may import torch. Raises JobFailure when the job raised, was killed or died.
         """
         receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_child, args=(sender, function, tuple(arguments)), daemon=True)
+        process = self._context.Process(target=_child, args=(sender, name, tuple(arguments)), daemon=True)
         self._running = process
         process.start()
         sender.close()
@@ -96,7 +97,7 @@ def _death(exit_code: int | None) -> str:
     return f"The job ended with exit code {exit_code} and no result."
 
 
-def _child(sender: Connection, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+def _child(sender: Connection, name: str, arguments: Sequence[Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
@@ -104,7 +105,7 @@ def _child(sender: Connection, function: Callable[..., Any], arguments: Sequence
         sender.send(("progress", (what, done, total)))
 
     try:
-        result = function(*arguments, progress)
+        result = getattr(import_module("harness.jobs"), name)(*arguments, progress)
         sender.send(("result", result))
     except BenchError as error:
         sender.send(("failure", (str(error), type(error).__name__, None)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +13,19 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from harness.cell import Cell, TrainingJob
+from harness.cell import Cell, Places, TrainingJob
 from harness.errors import CheckpointError
 from harness.evaluate import predict_all
 from harness.files import replace_atomically
 from harness.images import ImageSplit, open_images
+from harness.measure.memory import PeakMeter
 from harness.measure.profile import profile_learner
 from harness.plugins import load_model, load_task
 from harness.protocols import BuildContext, Learner, Progress, Task
 from harness.record import Efficiency
-from harness.sample import Outcome, Preprocessing, Sample
+from harness.sample import Predicted, Preprocessing, Sample, limited
 from harness.train import TrainingData, train, trained_state
 from harness.visuals import Visuals, open_visuals
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a job reads and writes: the cache, its training folder, and its prerequisite's."""
-
-    cache: Path
-    training: Path
-    prerequisite: Path | None
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """The outcomes of a split, and which samples were skipped as unreadable, and why."""
-
-    outcomes: tuple[Outcome, ...]
-    skipped: Mapping[str, str]
-    preprocessing_hash: str | None
 
 
 def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str, Any]:
@@ -68,12 +51,7 @@ def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str,
     digest = write_checkpoint(trained_state(learner), places.training / "checkpoint.safetensors")
     with replace_atomically(places.training / "log.jsonl") as temporary:
         temporary.write_text("".join(f"{line}\n" for line in log))
-    content = {
-        "fingerprint": job.fingerprint,
-        "checkpoint_sha256": digest,
-        "skipped": sorted(images.skipped),
-        **asdict(summary),
-    }
+    content = {"checkpoint_sha256": digest, "skipped": sorted(images.skipped), **asdict(summary)}
     with replace_atomically(places.training / "training.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1))
     return content
@@ -90,14 +68,12 @@ def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
 
 def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
     """Measure the cell's checkpoint from pixels to prediction, alone in this process."""
-    from harness.measure.memory import PeakMemory
-
-    with PeakMemory(cell.training.device) as memory:
+    device = cell.training.device
+    with PeakMeter(device) as meter:
         task, learner = load_trained(cell.training, places)
         images = evaluation_images(cell, task, learner, places, progress)
-        visuals = Visuals(learner, images if learner.vision else None, images.samples, None, cell.training.device)
-        efficiency = profile_learner(learner, visuals, cell.measure, progress)
-    return memory.added_to(efficiency)
+        visuals = Visuals(learner, images if learner.vision else None, images.samples, None, device)
+        return profile_learner(learner, visuals, cell.measure, meter, progress)
 
 
 def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
@@ -131,11 +107,6 @@ def evaluation_images(
     """Open the split that a cell is evaluated on."""
     samples = limited(task.samples(cell.training.data, cell.split), cell.evaluate.limit)
     return _open(learner, samples, cell.training, places, progress)
-
-
-def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
-    """Take the first `limit` samples, or all."""
-    return samples if limit is None else samples[:limit]
 
 
 def write_checkpoint(state: Mapping[str, torch.Tensor], path: Path) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from harness.cell import Cell, TrainingJob, fingerprint_of
 from harness.config import RunConfig
 from harness.errors import UsageError, WeightsUnavailable, nearest
+from harness.measure.provenance import PACKAGES, package_versions
 from harness.plugins import code_digest, load_model, load_task, models_for
 from harness.protocols import DataContext, Model, Progress, Task
 from harness.sample import Dataset
@@ -20,7 +20,6 @@ _SCORING_CODE = (
     "cell.py", "evaluate.py", "images.py", "jobs.py", "sample.py", "train.py", "uncertainty.py", "visuals.py",
     "metrics/*.py",
 )  # fmt: skip
-_PACKAGES = ("torch", "torchvision", "transformers", "tokenizers", "timm", "peft", "open-clip-torch", "pycocoevalcap")
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ class _Planner:
         self.config, self.task, self.data, self.device = config, task, data, device
         self.environment, self.progress = environment, progress
         self.prerequisites: dict[str, TrainingJob] = {}
-        self.shared = {name: _version(name) for name in _PACKAGES} | {"scoring": scoring_code_digest()}
+        self.shared = package_versions(PACKAGES) | {"scoring": scoring_code_digest()}
 
     def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
         """Describe one training; raises WeightsUnavailable when its weights are not here."""
@@ -210,13 +209,6 @@ def _data_context(config: RunConfig, environment: Environment, progress: Progres
         cache=environment.cache,
         progress=progress,
     )
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def describe(plan: Plan) -> dict[str, Any]:

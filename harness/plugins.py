@@ -53,6 +53,20 @@ def models_for(task: str) -> tuple[list[Model], list[PluginError]]:
     return [model for model in models if task in model.tasks], broken
 
 
+def task_names() -> list[str]:
+    """Name every installed task that can be run."""
+    return [name for name in _entries("bench.tasks") if name not in INTERNAL_TASKS]
+
+
+def load_writer(name: str) -> Callable[..., None]:
+    """Load the function that writes an embedded data set to disk (group `bench.data_writers`)."""
+    entries = _entries("bench.data_writers")
+    if name not in entries:
+        raise UsageError(f"No embedded data '{name}'. {nearest(name, entries)}")
+    writer: Callable[..., None] = _import(entries[name], "data writer")
+    return writer
+
+
 def code_digest(plugin: object) -> str:
     """Digest the source of the package that a plugin comes from: new code, new fingerprints."""
     return package_digest(type(plugin).__module__.partition(".")[0])

@@ -103,6 +103,10 @@ class Task(Protocol):
         """Read predictions made elsewhere in the task's standard format."""
         ...
 
+    def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
+        """Read targets from a file of their own, without images; for scoring only."""
+        ...
+
 
 class VisionTower(Protocol):
     """An image encoder: an `nn.Module` from pixels to visual tokens.

@@ -8,18 +8,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from harness.cell import Cell, TrainingJob
-from harness.errors import BenchError, StoreError
+from harness.cell import Cell, Places, TrainingJob
+from harness.errors import StoreError
 from harness.isolation import JobFailure, JobServer
 from harness.plan import Absent, Environment, Plan
 from harness.protocols import Scorer, Statistics
 from harness.record import Efficiency, Estimate, RunRecord
+from harness.sample import Predicted, limited
 from harness.store import Store
-
-if TYPE_CHECKING:
-    from harness.jobs import Places, Predicted
 
 TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
 """What a training leaves; the last one is written last and vouches for the others."""
@@ -101,14 +99,12 @@ class _Runner:
             return self._failed(cell, failure)
 
     def _run(self, cell: Cell) -> RunRecord:
-        from harness.jobs import predict_job, profile_job
-
         places = self._train(cell.training)
         predicted = self._with_less_memory(
-            lambda smaller: self._job(predict_job, replace(cell, evaluate=_smaller_batch(cell, smaller)), places)
+            lambda smaller: self._job("predict_job", replace(cell, evaluate=_smaller_batch(cell, smaller)), places)
         )
         metrics = self._score(cell, predicted)
-        efficiency: Efficiency = self._job(profile_job, cell, places)
+        efficiency: Efficiency = self._job("profile_job", cell, places)
         training = _read_training(places)
         return _record(
             cell,
@@ -121,8 +117,6 @@ class _Runner:
 
     def _train(self, job: TrainingJob) -> Places:
         """Train a job unless its training is there; its prerequisite first."""
-        from harness.jobs import Places, train_job
-
         prerequisite = None
         if job.prerequisite is not None:
             prerequisite = self._prerequisite(job.prerequisite)
@@ -130,14 +124,12 @@ class _Runner:
         places = Places(self.environment.cache, folder, prerequisite)
         if not finished:
             self._with_less_memory(
-                lambda smaller: self._job(train_job, replace(job, train=_more_accumulation(job, smaller)), places)
+                lambda smaller: self._job("train_job", replace(job, train=_more_accumulation(job, smaller)), places)
             )
             self._upload(job, folder)
         return places
 
     def _prerequisite(self, fingerprint: str) -> Path:
-        from harness.jobs import Places, train_job
-
         folder = self.environment.cache / "prerequisites" / fingerprint
         if fingerprint in self.failed_prerequisites:
             raise JobFailure(self.failed_prerequisites[fingerprint], "prerequisite")
@@ -145,7 +137,7 @@ class _Runner:
             job = self.plan.prerequisites[fingerprint]
             self.reporter.say(f"Training {job.model} on {job.data.name} once; it is cached for later runs.")
             try:
-                self._job(train_job, job, Places(self.environment.cache, folder, None))
+                self._job("train_job", job, Places(self.environment.cache, folder, None))
             except JobFailure as failure:
                 message = f"Its prerequisite {job.model} failed: {failure.message}"
                 self.failed_prerequisites[fingerprint] = message
@@ -170,8 +162,8 @@ class _Runner:
             for file in TRAINING_FILES:
                 self.store.write_bytes(f"{job.task}/training/{job.fingerprint}/{file}", (folder / file).read_bytes())
 
-    def _job(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return self.server.run(function, arguments, self.reporter.progress)
+    def _job(self, name: str, *arguments: Any) -> Any:
+        return self.server.run(name, arguments, self.reporter.progress)
 
     def _with_less_memory(self, attempt: Callable[[int], Any]) -> Any:
         """Try at full size; when the system killed the job, once more at a quarter, and say so."""
@@ -184,8 +176,6 @@ class _Runner:
             return attempt(4)
 
     def _score(self, cell: Cell, predicted: Predicted) -> dict[str, Estimate | None]:
-        from harness.jobs import limited
-
         self.reporter.progress("scoring", 0, 0)
         if self.signature is None:
             self.signature = self.scorer.verify()
@@ -197,7 +187,7 @@ class _Runner:
         return {name: estimate(s, cell.evaluate.resamples) for name, s in statistics.items()}
 
     def _provenance(self, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
-        from harness.measure.machine import provenance
+        from harness.measure.provenance import provenance
 
         skipped = {"training": training["skipped"], "evaluation": dict(predicted.skipped)}
         return {
@@ -235,9 +225,8 @@ def _record(
     efficiency: Efficiency | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> RunRecord:
-    from harness.measure.device import device_description
-
     job = cell.training
+    measured = efficiency or Efficiency()
     content = asdict(cell)
     content["training"]["data"]["root"] = job.data.root.name
     return RunRecord(
@@ -253,8 +242,8 @@ def _record(
         error=error,
         metrics=metrics or {},
         signature=signature,
-        efficiency=efficiency or Efficiency(),
-        device=device_description(job.device),
+        efficiency=measured,
+        device=measured.notes.get("machine_label", job.device),
         provenance=provenance or {},
         cell=content,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -72,6 +72,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Predicted:
+    """The outcomes of a split; which samples were skipped as unreadable, and why; what the model saw."""
+
+    outcomes: tuple[Outcome, ...]
+    skipped: Mapping[str, str]
+    preprocessing_hash: str | None
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """How a decoded RGB image becomes the uint8 pixels `[3, size, size]` that a tower takes.
 
@@ -100,3 +109,8 @@ class TaskSpec:
     training_targets: Sequence[Target]
     class_names: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+
+
+def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
+    """Take the first `limit` samples, or all."""
+    return samples if limit is None else samples[:limit]

@@ -18,6 +18,7 @@ from tasks.caption_files import (
     find_caption_files,
     read_caption_file,
     read_caption_results,
+    read_references,
 )
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ class CaptionTask:
     def read_predictions(self, path: Path) -> Sequence[Outcome]:
         """Read COCO's results format."""
         return read_caption_results(path)
+
+    def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
+        """Read a COCO caption file alone; its images are not looked for."""
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        samples = [Sample(i, Path(), CaptionTarget(texts)) for i, texts in read_references(path).items()]
+        return Dataset(path.stem, path.parent, digest, "references", ("all",), "", "", "all"), samples
 
 
 def open_folder(root: Path) -> Dataset:

@@ -1,0 +1,42 @@
+"""What is installed, for `bench list`: read from the plugins without importing anything heavy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import entry_points
+
+from harness.errors import PluginError
+from harness.plugins import INTERNAL_TASKS, load_all
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of `bench list`."""
+
+    name: str
+    kind: str
+    summary: str
+
+
+def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
+    """List tasks, models or data, and the plugins that are broken."""
+    if what == "data":
+        entries = [Entry(item.name, "data", str(item.load())) for item in entry_points(group="bench.data")]
+        return entries, []
+    plugins, broken = load_all(what)
+    if what == "tasks":
+        shown = [task for task in plugins if task.name not in INTERNAL_TASKS]
+        return [Entry(task.name, f"ranked by {task.metrics[0]}", task.summary) for task in shown], broken
+    public = [model for model in plugins if not set(model.tasks) <= INTERNAL_TASKS]
+    return [Entry(model.name, "fused" if model.fused else "un-fused", model.summary) for model in public], broken
+
+
+def render_catalogue(entries: Sequence[Entry], style: str) -> str:
+    """Render as an aligned list or JSON."""
+    if style == "json":
+        return json.dumps([asdict(entry) for entry in entries], indent=1)
+    width = max((len(entry.name) for entry in entries), default=0)
+    kinds = max((len(entry.kind) for entry in entries), default=0)
+    return "\n".join(f"{e.name.ljust(width)}  {e.kind.ljust(kinds)}  {e.summary}" for e in entries)

@@ -1,0 +1,261 @@
+"""The command `bench`; the only place that reads the environment. Heavy imports wait inside the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.errors import BenchError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from harness.config import RunConfig
+    from harness.plan import Environment, Plan
+    from harness.progress import ConsoleReporter
+
+app = typer.Typer(
+    name="bench",
+    help="Measure what fusing language models with vision models gains and costs, against matched controls.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+data_app = typer.Typer(help="Write embedded data to disk.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+Results = Annotated[str, typer.Option(help="Where records are: a folder or an fsspec URL.")]
+Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
+Out = Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")]
+
+
+@app.command()
+def run(
+    task: Annotated[str | None, typer.Option(help="Task to run. [default: coco-caption]")] = None,
+    model: Annotated[str | None, typer.Option(help="Models: a,b or all; hf:NAME, open_clip:NAME/TAG.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder in COCO layout, or coco, or scenes.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to evaluate on. [default: the data's]")] = None,
+    limit: Annotated[int | None, typer.Option(help="Evaluate on the first N samples only.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds per model. [default: 1]")] = None,
+    controls: Annotated[bool | None, typer.Option("--controls", help="Run matched controls too.")] = None,
+    vision: Annotated[str | None, typer.Option(help="Vision backbone: any timm model.")] = None,
+    vision_weights: Annotated[str | None, typer.Option(help="Its checkpoint: a local file.")] = None,
+    vision_args: Annotated[str | None, typer.Option(help="timm keywords, mean, std, crop: k=v,k=v.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language model: hub name or folder.")] = None,
+    tune: Annotated[str | None, typer.Option(help="frozen, full, lora, adapter or bitfit.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:i]. [default: auto]")] = None,
+    results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
+    profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
+    on_bad_sample: Annotated[str | None, typer.Option(help="fail or skip. [default: fail]")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Anything else: train.steps=50 …")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
+) -> None:
+    """Train and evaluate models on a task; leaves a record a cell and prints the leaderboard."""
+    from harness.config import build_config
+
+    flags = {
+        "task": task, "model": model, "data": data, "split": split, "limit": limit, "seeds": seeds,
+        "controls": controls, "vision": vision, "vision_weights": vision_weights, "language": language,
+        "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
+    }  # fmt: skip
+    built = build_config(flags, set_ or (), vision_args, config)
+    failed = sum(_run_task(built, name) for name in _task_names(built.request.task))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def leaderboard(
+    task: Annotated[str, typer.Option(help="Task whose records are shown.")] = "coco-caption",
+    results: Results = "results/local",
+    style: Format = "text",
+    out: Out = None,
+) -> None:
+    """Print the table of a task's records, with intervals."""
+    _print_leaderboard(task, results, style, out)
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Option(help="Predictions in the task's standard format.")],
+    task: Annotated[str, typer.Option(help="Task that they answer.")] = "coco-caption",
+    data: Annotated[str | None, typer.Option(help="Data with the targets.")] = None,
+    split: Annotated[str | None, typer.Option(help="Its split. [default: the data's]")] = None,
+    references: Annotated[Path | None, typer.Option(help="Or a file of references (COCO captions).")] = None,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples behind the intervals.")] = 1000,
+    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Score predictions made elsewhere, with the same metrics and intervals."""
+    import json
+
+    from harness.plugins import load_task
+    from harness.score import render_scores, score_file
+
+    _require_choice("--format", style, ("text", "json"))
+    plugin = load_task(task)
+    if references is not None:
+        dataset, samples = plugin.read_references(references)
+    else:
+        dataset = plugin.open_data(_data_context(data, split))
+        chosen = split or dataset.default_split
+        if chosen not in dataset.splits:
+            raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
+        samples = plugin.samples(dataset, chosen)
+    scores = score_file(plugin, predictions, dataset, samples, resamples)
+    print(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_scores(scores))
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, models or data.")],
+    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """List what is installed: tasks, models or data."""
+    _require_choice("bench list", what, ("tasks", "models", "data"))
+    _require_choice("--format", style, ("text", "json"))
+    from harness.catalogue import catalogue, render_catalogue
+
+    entries, broken = catalogue(what)
+    print(render_catalogue(entries, style))
+    for error in broken:
+        print(f"broken: {error}", file=sys.stderr)
+    if broken:
+        raise typer.Exit(2)
+
+
+@app.command()
+def doctor(results: Results = "results/local") -> None:
+    """Check Java, GPU, data, weights and golden vectors: what works here, and what to do about the rest."""
+    from harness.doctor import examine
+
+    findings = examine(_environment(), results)
+    for finding in findings:
+        print(f"{finding.state:<8} {finding.subject:<15} {finding.detail}")
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+@data_app.command()
+def scenes(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    splits: Annotated[str | None, typer.Option(help="Splits, a,b. [default: all]")] = None,
+) -> None:
+    """Write the embedded Scenes world as true COCO files."""
+    from harness.plugins import load_writer
+
+    reporter = _reporter("")
+    names = [name.strip() for name in splits.split(",")] if splits else None
+    load_writer("scenes")(out, names, progress=reporter.progress)
+    reporter.close()
+    print(f"Wrote Scenes to {out}")
+
+
+def main() -> None:
+    """Run `bench`; deliberate errors are one message and an exit code, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _run_task(config: RunConfig, name: str) -> int:
+    """Run one task and print its table; returns how many cells failed."""
+    from harness.plan import plan_run
+    from harness.plugins import load_task
+    from harness.run import run_plan
+    from harness.store import Store
+
+    environment, store = _environment(), Store(config.request.results)
+    reporter = _reporter(load_task(name).metrics[0])
+    try:
+        plan = plan_run(config, name, environment, reporter.progress)
+        reporter.say(_data_line(config, plan, environment))
+        reporter.plan(len(plan.cells))
+        summary = run_plan(plan, store, environment, reporter)
+    finally:
+        reporter.close()
+    _print_leaderboard(name, config.request.results, "text", None, digest=plan.data.digest, split=plan.split)
+    print(
+        f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
+        f"records in {config.request.results}"
+    )
+    return summary.failed
+
+
+def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
+    reasons = {
+        config.request.data is not None: f"asked for with --data {config.request.data}",
+        config.request.data is None and bool(environment.bench_data): "from $BENCH_DATA",
+    }
+    fallback = "no --data, no $BENCH_DATA" + (", no ./data/coco" if plan.data.layout == "scenes" else ": ./data/coco")
+    reason = reasons.get(True, fallback)
+    return (
+        f"Data: {plan.data.name} in {plan.data.root} ({reason}), digest {plan.data.digest[:12]}, "
+        f"split {plan.split}. Device: {plan.device}. {len(plan.cells)} cells."
+    )
+
+
+def _print_leaderboard(
+    task: str, results: str, style: str, out: Path | None, digest: str | None = None, split: str | None = None
+) -> None:
+    from harness.leaderboard import build_rows, render
+    from harness.plugins import load_task
+    from harness.store import Store
+
+    _require_choice("--format", style, ("text", "md", "csv", "json"))
+    metrics = load_task(task).metrics
+    records = [
+        record
+        for record in Store(results).read_records(task)
+        if (digest is None or record.data_digest == digest) and (split is None or record.split == split)
+    ]
+    text = render(build_rows(records, metrics), metrics, style)
+    if out is None:
+        print(text)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n")
+
+
+def _task_names(wish: str) -> list[str]:
+    from harness.plugins import task_names
+
+    return task_names() if wish == "all" else [name.strip() for name in wish.split(",") if name.strip()]
+
+
+def _environment() -> Environment:
+    from harness.plan import Environment
+
+    cache = os.environ.get("BENCH_CACHE") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fusemark"
+    )
+    return Environment(Path.cwd(), Path(cache).expanduser(), os.environ.get("BENCH_DATA") or None)
+
+
+def _data_context(data: str | None, split: str | None) -> Any:
+    from harness.protocols import DataContext
+
+    here = _environment()
+    return DataContext(data, split, here.bench_data, here.working_directory, here.cache, _reporter("").progress)
+
+
+def _reporter(metric: str) -> ConsoleReporter:
+    from harness.progress import ConsoleReporter
+
+    return ConsoleReporter(metric)
+
+
+def _require_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{option}: unknown value '{value}'. {nearest(value, choices)}")

@@ -1,0 +1,135 @@
+"""Says what works on this machine, and what to do about the rest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config import RunRequest
+from harness.errors import BenchError
+from harness.plan import Environment
+from harness.plugins import load_all, load_task, models_for
+from harness.protocols import DataContext, Model
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: ok, warning or broken, and what to do."""
+
+    subject: str
+    state: str
+    detail: str
+
+
+def examine(environment: Environment, results: str) -> list[Finding]:
+    """Look at everything that a run needs; a broken part is a finding, never an exception."""
+    checks: list[tuple[str, Callable[[], list[Finding]]]] = [
+        ("java", _java),
+        ("device", _device),
+        ("plugins", _plugins),
+        ("data", lambda: _data(environment)),
+        ("weights", _weights),
+        ("golden vectors", _golden),
+        ("cache", lambda: [_writable("cache", environment.cache)]),
+        ("results", lambda: [_writable("results", Path(results))] if "://" not in results else []),
+    ]
+    findings: list[Finding] = []
+    for subject, check in checks:
+        try:
+            findings += check()
+        except (BenchError, OSError) as error:
+            findings.append(Finding(subject, "broken", str(error)))
+    return findings
+
+
+def _java() -> list[Finding]:
+    from harness.metrics.java import find_java
+
+    return [Finding("java", "ok", f"{find_java()} (for the PTB tokenizer and METEOR)")]
+
+
+def _device() -> list[Finding]:
+    from harness.measure.device import bf16_is_faster, resolve_device
+    from harness.measure.machine import describe_machine
+
+    device = resolve_device("auto")
+    detail = f"{describe_machine(device).label}; mixed precision {'bf16' if bf16_is_faster(device) else 'off'}"
+    if device == "cpu":
+        detail += "; no CUDA device, everything runs on the CPU"
+    return [Finding("device", "ok", detail)]
+
+
+def _plugins() -> list[Finding]:
+    findings = []
+    for kind in ("tasks", "models"):
+        loaded, broken = load_all(kind)
+        findings.append(Finding(kind, "ok", f"{len(loaded)} installed"))
+        findings += [Finding(kind, "broken", str(error)) for error in broken]
+    return findings
+
+
+def _data(environment: Environment) -> list[Finding]:
+    findings = []
+    if environment.bench_data:
+        there = Path(environment.bench_data).is_dir()
+        findings.append(
+            Finding("data", "ok" if there else "broken", f"BENCH_DATA={environment.bench_data}"
+                    + ("" if there else ": no such folder; mend or unset it"))
+        )  # fmt: skip
+    coco = environment.working_directory / "data" / "coco"
+    detail = f"{coco} is there" if coco.is_dir() else f"no {coco}: give real data with --data, else Scenes is taken"
+    findings.append(Finding("data", "ok", detail))
+    context = DataContext("scenes", None, None, environment.working_directory, environment.cache, _silent)
+    scenes = load_task(RunRequest().task).open_data(context)
+    findings.append(Finding("data", "ok", f"Scenes {scenes.digest[:12]} generated in {scenes.root}"))
+    return findings
+
+
+def _weights() -> list[Finding]:
+    from harness.cell import ModelOptions
+
+    findings = []
+    for model in models_for(RunRequest().task)[0]:
+        findings.append(_weights_of(model, ModelOptions()))
+    absent = [finding for finding in findings if finding.state != "ok"]
+    ready = len(findings) - len(absent)
+    return [Finding("weights", "ok", f"{ready} of {len(findings)} models can run here"), *absent]
+
+
+def _weights_of(model: Model, options: object) -> Finding:
+    try:
+        model.recipe(options)  # type: ignore[arg-type]
+    except BenchError as error:
+        return Finding("weights", "warning", f"{model.name}: {error}")
+    return Finding("weights", "ok", model.name)
+
+
+def _golden() -> list[Finding]:
+    task = load_task(RunRequest().task)
+    context_free = task.scorer
+    from harness.sample import Dataset
+
+    nowhere = Dataset("none", Path(), "", "none", (), "", "", "")
+    with context_free(nowhere) as scorer:
+        return [Finding("golden vectors", "ok", scorer.verify())]
+
+
+def _writable(subject: str, folder: Path) -> Finding:
+    probe = folder
+    while not probe.exists():
+        probe = probe.parent
+    free = shutil.disk_usage(probe).free
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").write_bytes(b"")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        return Finding(subject, "broken", f"{folder} cannot be written: {error.strerror}. Give another folder.")
+    state = "ok" if free > 2**30 else "warning"
+    return Finding(subject, state, f"{folder} is writable, {free / 2**30:.0f} GiB free")
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    return None

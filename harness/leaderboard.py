@@ -1,0 +1,298 @@
+"""Records -> rows -> a table in the terminal, Markdown, CSV or JSON.
+
+Rows of different data, split or metric signature are never ranked together: each such group is a
+table of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.record import Efficiency, Estimate, RunRecord
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a leaderboard: a model on a split, its seeds taken together."""
+
+    task: str
+    data: str
+    data_digest: str
+    split: str
+    signature: str | None
+    model: str
+    control: str | None
+    status: str
+    error: str | None
+    seeds: tuple[int, ...]
+    metrics: Mapping[str, Estimate | None]
+    efficiency: Efficiency
+    device: str
+    fingerprints: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into the documented keys of `bench leaderboard --format json`."""
+        cost = self.efficiency
+        return {
+            "task": self.task,
+            "data": self.data,
+            "data_digest": self.data_digest,
+            "split": self.split,
+            "model": self.model,
+            "control": self.control,
+            "status": self.status,
+            "error": self.error,
+            "seeds": len(self.seeds),
+            "metrics": {name: asdict(e) if e else None for name, e in self.metrics.items()},
+            "parameters_total": cost.parameters_total,
+            "parameters_trainable": cost.parameters_trainable,
+            "flops": cost.flops,
+            "latency_p50_seconds": cost.latency_p50_seconds,
+            "latency_p95_seconds": cost.latency_p95_seconds,
+            "latency_runs": cost.latency_runs,
+            "throughput_per_second": cost.throughput_per_second,
+            "throughput_batch": cost.throughput_batch,
+            "peak_memory_bytes": cost.peak_memory_bytes,
+            "train_seconds": cost.train_seconds,
+            "device": self.device,
+            "signature": self.signature,
+            "fingerprint": self.fingerprints[-1],
+            "fingerprints": list(self.fingerprints),
+        }
+
+
+def build_rows(records: Sequence[RunRecord], metrics: Sequence[str]) -> list[list[Row]]:
+    """Group records into tables and sort each by the first metric; newest data group last.
+
+    Of several records of the same cell made with different settings the newest settings are shown.
+    """
+    tables: dict[tuple[str, ...], list[RunRecord]] = {}
+    for record in records:
+        tables.setdefault((record.task, record.data, record.data_digest, record.split), []).append(record)
+    built = []
+    for group in tables.values():
+        for signature, part in _by_signature(group).items():
+            rows = [_row(cells, signature) for cells in _current_cells(part)]
+            built.append(sorted(rows, key=lambda row: _order(row, metrics)))
+    return built
+
+
+def combine_seeds(estimates: Sequence[Estimate]) -> Estimate:
+    """Average over seeds; the interval holds the sampling of the test set and that of the seeds.
+
+    All seeds share one test set, so averaging does not shrink its variance; the seeds' own variance
+    shrinks with their number. With one seed only the first part is known.
+    """
+    mean = sum(e.value for e in estimates) / len(estimates)
+    if len(estimates) == 1:
+        return estimates[0]
+    low = sum(e.value - e.low for e in estimates) / len(estimates)
+    high = sum(e.high - e.value for e in estimates) / len(estimates)
+    seed_error = math.sqrt(sum((e.value - mean) ** 2 for e in estimates) / (len(estimates) - 1) / len(estimates))
+    reach = _student(len(estimates) - 1) * seed_error
+    return Estimate(mean, mean - math.hypot(low, reach), mean + math.hypot(high, reach), estimates[0].count)
+
+
+def render(tables: Sequence[Sequence[Row]], metrics: Sequence[str], style: str) -> str:
+    """Render as text, md, csv or json."""
+    if style == "json":
+        return json.dumps([row.to_json() for rows in tables for row in rows], indent=1, allow_nan=False)
+    if style == "csv":
+        return _csv(tables, metrics)
+    if not tables:
+        return "No records. Run 'bench run' first, or give another folder with --results."
+    return "\n\n".join(_titled(rows, metrics, style) for rows in tables)
+
+
+def _by_signature(records: Sequence[RunRecord]) -> dict[str | None, list[RunRecord]]:
+    """Split by metric signature; rows without a score stand in the newest table."""
+    scored: dict[str | None, list[RunRecord]] = {}
+    for record in records:
+        if record.signature is not None:
+            scored.setdefault(record.signature, []).append(record)
+    unscored = [record for record in records if record.signature is None]
+    newest = list(scored)[-1] if scored else None
+    if unscored:
+        scored.setdefault(newest, []).extend(unscored)
+    return scored
+
+
+def _current_cells(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Gather the seeds of each (model, control), of the newest settings only."""
+    groups: dict[tuple[str, str | None], dict[int, RunRecord]] = {}
+    settings: dict[tuple[str, str | None], Any] = {}
+    for record in sorted(records, key=lambda r: r.created):
+        key = (record.model, record.control)
+        mine = _settings(record)
+        if settings.get(key, mine) != mine:
+            groups[key] = {}
+        settings[key] = mine
+        groups.setdefault(key, {})[record.seed] = record
+    return [list(cells.values()) for cells in groups.values()]
+
+
+def _settings(record: RunRecord) -> str:
+    """What must be equal for two seeds to be averaged: everything but the seed."""
+    training = {k: v for k, v in record.cell.get("training", {}).items() if k not in ("seed", "data")}
+    rest = {k: v for k, v in record.cell.items() if k != "training"}
+    return json.dumps([training, rest], sort_keys=True)
+
+
+def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
+    done = [cell for cell in cells if cell.status == "ok"]
+    shown = done or list(cells)
+    last = shown[-1]
+    failed = [cell for cell in cells if cell.status != "ok"]
+    return Row(
+        task=last.task,
+        data=last.data,
+        data_digest=last.data_digest,
+        split=last.split,
+        signature=signature,
+        model=last.model,
+        control=last.control,
+        status=failed[0].status if failed else "ok",
+        error=failed[0].error if failed else None,
+        seeds=tuple(sorted(cell.seed for cell in shown)),
+        metrics=_combined_metrics(done),
+        efficiency=_combined_efficiency(done),
+        device=last.device,
+        fingerprints=tuple(cell.fingerprint for cell in shown),
+    )
+
+
+def _combined_metrics(cells: Sequence[RunRecord]) -> dict[str, Estimate | None]:
+    names = list(dict.fromkeys(name for cell in cells for name in cell.metrics))
+    combined: dict[str, Estimate | None] = {}
+    for name in names:
+        estimates = [cell.metrics.get(name) for cell in cells]
+        present = [e for e in estimates if e is not None]
+        combined[name] = combine_seeds(present) if len(present) == len(estimates) else None
+    return combined
+
+
+def _combined_efficiency(cells: Sequence[RunRecord]) -> Efficiency:
+    """Median over seeds of what was measured; the rest is equal for all of them."""
+    if not cells:
+        return Efficiency()
+    values = asdict(cells[-1].efficiency)
+    for name, value in values.items():
+        measured = sorted(v for v in (getattr(cell.efficiency, name) for cell in cells) if isinstance(v, float))
+        if isinstance(value, float) and measured:
+            values[name] = measured[len(measured) // 2]
+    return Efficiency(**values)
+
+
+def _order(row: Row, metrics: Sequence[str]) -> tuple[int, float, str]:
+    first = row.metrics.get(metrics[0]) if metrics else None
+    return (0, -first.value, row.model) if first else (1, 0.0, row.model)
+
+
+def _columns(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """Metrics in the task's order, then those that only this data adds; absent ones stay in sight."""
+    seen = {name for row in rows for name in row.metrics}
+    return [name for name in metrics if name in seen] + sorted(seen - set(metrics))
+
+
+def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
+    first = rows[0]
+    title = f"{first.task} on {first.data} ({first.data_digest[:12]}), split {first.split}"
+    counts = {e.count for row in rows for e in row.metrics.values() if e}
+    samples = f", {max(counts)} samples" if counts else ""
+    table = _cells(rows, _columns(rows, metrics))
+    body = _markdown(table) if style == "md" else _aligned(table)
+    notes = [f"[95 % intervals by bootstrap over images]  {device}" for device in sorted({_device(r) for r in rows})]
+    notes += [f"{_name(row)}: {row.status}: {row.error}" for row in rows if row.error]
+    heading = f"**{title}{samples}**" if style == "md" else f"{title}{samples}"
+    footer = "\n".join(f"- {note}" if style == "md" else note for note in notes)
+    return f"{heading}\n\n{body}\n\n{footer}\n"
+
+
+def _device(row: Row) -> str:
+    return f"measured on {row.device}" if row.efficiency.latency_runs else "nothing measured"
+
+
+def _cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
+    costs = ["p50", "p95", "per s", "memory", "parameters", "trained", "GFLOPs", "train s"]
+    table = [["model", "seeds", *metrics, *costs]]
+    for row in rows:
+        scores = [_score(row, name, position == 0) for position, name in enumerate(metrics)]
+        table.append([_name(row), str(len(row.seeds)) if row.metrics else row.status, *scores, *_costs(row)])
+    return table
+
+
+def _name(row: Row) -> str:
+    return f"{row.model} [{row.control}]" if row.control else row.model
+
+
+def _score(row: Row, name: str, with_interval: bool) -> str:
+    estimate = row.metrics.get(name)
+    if not row.metrics:
+        return "–"
+    if estimate is None:
+        return "absent"
+    value = f"{estimate.value:.3f}"
+    return f"{value} [{estimate.low:.3f}, {estimate.high:.3f}]" if with_interval else value
+
+
+def _costs(row: Row) -> list[str]:
+    cost = row.efficiency
+    return [
+        _scaled(cost.latency_p50_seconds, 1e3, "{:.1f} ms"),
+        _scaled(cost.latency_p95_seconds, 1e3, "{:.1f} ms"),
+        _scaled(cost.throughput_per_second, 1, "{:.0f}"),
+        _scaled(cost.peak_memory_bytes, 2**-20, "{:.0f} MiB"),
+        _scaled(cost.parameters_total, 1e-6, "{:.2f} M"),
+        _scaled(cost.parameters_trainable, 1e-6, "{:.2f} M"),
+        _scaled(cost.flops, 1e-9, "{:.3f}"),
+        _scaled(cost.train_seconds, 1, "{:.1f}"),
+    ]
+
+
+def _scaled(value: float | None, factor: float, style: str) -> str:
+    return "–" if value is None else style.format(value * factor)
+
+
+def _markdown(table: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
+    rule = "|" + "|".join(["---"] + ["---:"] * (len(table[0]) - 1)) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = []
+    for row in table:
+        padded = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _csv(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> str:
+    rows = [row for table in tables for row in table]
+    names = _columns(rows, metrics)
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    plain = [key for key in rows[0].to_json() if key not in ("metrics", "fingerprints")] if rows else []
+    parts = [f"{name}{end}" for name in names for end in ("", " low", " high")]
+    writer.writerow(plain + parts)
+    for row in rows:
+        content = row.to_json()
+        values: list[Any] = [content[key] for key in plain]
+        for name in names:
+            e = row.metrics.get(name)
+            values += [e.value, e.low, e.high] if e else [None, None, None]
+        writer.writerow(values)
+    return stream.getvalue().rstrip("\n")
+
+
+def _student(freedom: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))

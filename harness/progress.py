@@ -1,0 +1,125 @@
+"""Tells what a run is doing and how long it will take: a live line on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from harness.record import RunRecord
+
+_PLAIN_SECONDS = 10.0
+_LIVE_SECONDS = 0.1
+
+
+@dataclass
+class ConsoleReporter:
+    """Writes progress to standard error, so that standard output holds results only."""
+
+    metric: str
+    total: int = 0
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    done: int = 0
+    label: str = ""
+    started: float = field(default_factory=time.monotonic)
+    last_write: float = 0.0
+    last_phase: str = ""
+    phase_started: float = 0.0
+    width: int = 0
+
+    def plan(self, cells: int) -> None:
+        """Say how many cells are to come; the clock of the estimate starts here."""
+        self.total, self.started = cells, time.monotonic()
+
+    def begin(self, label: str) -> None:
+        """A cell starts."""
+        self.label, self.last_phase = label, ""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Show how far a phase has come; often called, seldom written."""
+        now = time.monotonic()
+        if what != self.last_phase:
+            self.last_phase, self.phase_started = what, now
+        elif now - self.last_write < (_LIVE_SECONDS if self._live else _PLAIN_SECONDS):
+            return
+        if not self._live and now - self.phase_started < _PLAIN_SECONDS and done:
+            return
+        self.last_write = now
+        self._write_line(self._line(what, done, total, now))
+
+    def say(self, message: str) -> None:
+        """Print a line that stays."""
+        self._clear()
+        print(message, file=self.stream, flush=True)
+
+    def finish(self, record: RunRecord) -> None:
+        """Print a cell's result in one line."""
+        if record.status != "skipped":
+            self.done += 1
+        self.say(f"{self._position()}{_result(record, self.metric)}")
+
+    def close(self) -> None:
+        """Take the live line away."""
+        self._clear()
+
+    @property
+    def _live(self) -> bool:
+        return self.stream.isatty()
+
+    def _position(self) -> str:
+        return f"[{self.done}/{self.total}] " if self.total else ""
+
+    def _line(self, what: str, done: int, total: int, now: float) -> str:
+        parts = [f"[{self.done + 1}/{self.total}]" if self.total else "", self.label, what]
+        if total:
+            parts.append(f"{done}/{total}")
+            spent = now - self.phase_started
+            if 0 < done < total and spent > 1:
+                parts.append(f"{_duration(spent / done * (total - done))} left")
+        parts.append(self._remaining(now))
+        return "  ".join(part for part in parts if part)
+
+    def _remaining(self, now: float) -> str:
+        if not self.done or self.done >= self.total:
+            return ""
+        each = (now - self.started) / self.done
+        return f"(run: about {_duration(each * (self.total - self.done))} to go)"
+
+    def _write_line(self, text: str) -> None:
+        if not self._live:
+            print(text, file=self.stream, flush=True)
+            return
+        self.stream.write("\r" + text[:200].ljust(self.width))
+        self.stream.flush()
+        self.width = min(len(text), 200)
+
+    def _clear(self) -> None:
+        if self._live and self.width:
+            self.stream.write("\r" + " " * self.width + "\r")
+            self.stream.flush()
+            self.width = 0
+
+
+def _result(record: RunRecord, metric: str) -> str:
+    name = record.model + (f" [{record.control}]" if record.control else "")
+    if record.status != "ok":
+        return f"{name}: {record.status}: {record.error}"
+    estimate = record.metrics.get(metric)
+    score = f"{metric} {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate else ""
+    cost = record.efficiency
+    parts = [f"{name} seed {record.seed}:", score]
+    if cost.latency_p50_seconds is not None:
+        parts.append(f"p50 {cost.latency_p50_seconds * 1e3:.1f} ms")
+    if cost.peak_memory_bytes is not None:
+        parts.append(f"{cost.peak_memory_bytes / 2**20:.0f} MiB")
+    if cost.train_seconds:
+        parts.append(f"trained {cost.train_seconds:.1f} s")
+    if cost.notes.get("noisy"):
+        parts.append(f"(noisy: {'; '.join(cost.notes['noisy'])})")
+    return "  ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,49 @@
+"""Scores predictions that were made elsewhere, with the same metrics, passport and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.protocols import Task
+from harness.record import Estimate
+from harness.run import estimate
+from harness.sample import Dataset, Sample
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics with their intervals, and the signature of the code that made them."""
+
+    metrics: Mapping[str, Estimate | None]
+    signature: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into the documented keys of `bench score --format json`."""
+        return {
+            "metrics": {name: asdict(e) if e else None for name, e in self.metrics.items()},
+            "signature": self.signature,
+        }
+
+
+def score_file(
+    task: Task, predictions: Path, data: Dataset, samples: Sequence[Sample], resamples: int
+) -> Scores:
+    """Score a file of predictions against samples; raises BenchError for what does not fit."""
+    outcomes = task.read_predictions(predictions)
+    with task.scorer(data) as scorer:
+        signature = scorer.verify()
+        statistics = scorer.score(samples, outcomes)
+        metrics = {name: estimate(s, resamples) for name, s in statistics.items()}
+    return Scores(metrics, signature)
+
+
+def render_scores(scores: Scores) -> str:
+    """Render as a plain table."""
+    lines = []
+    for name, e in scores.metrics.items():
+        value = f"{e.value:8.4f}  [{e.low:.4f}, {e.high:.4f}]  {e.count} samples" if e else "  absent"
+        lines.append(f"{name:<22}{value}")
+    return "\n".join([*lines, "", f"95 % intervals by bootstrap over samples; {scores.signature}"])

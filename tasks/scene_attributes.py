@@ -1,0 +1,78 @@
+"""The task that gives the embedded vision backbone its pretraining: which attributes does a scene show?
+
+It only trains a prerequisite (phi0 of the default vision tower) and is not offered to users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError
+from harness.protocols import DataContext
+from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+
+if TYPE_CHECKING:
+    from harness.protocols import Scorer
+
+
+@dataclass(frozen=True)
+class SceneAttributes:
+    """Multi-label attribute recognition on the training images of Scenes."""
+
+    name: str = "scene-attributes"
+    summary: str = "pretraining of the embedded vision backbone"
+    version: int = 1
+    metrics: tuple[str, ...] = ("mAP",)
+
+    def open_data(self, context: DataContext) -> Dataset:
+        """Always Scenes."""
+        from tasks.embedded import open_scenes
+
+        return open_scenes(context)
+
+    def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
+        """Read a split; the target is a list of 0 and 1, one per attribute."""
+        from tasks.scenes.attributes import attribute_targets
+
+        table = attribute_targets(data.root, split)
+        rows = zip(table.image_ids, table.paths, table.labels.tolist(), strict=True)
+        return [Sample(str(image_id), Path(path), labels) for image_id, path, labels in rows]
+
+    def spec(self, training: Sequence[Sample]) -> TaskSpec:
+        """Hand over the number of attributes through the targets."""
+        return TaskSpec(self.name, tuple(sample.target for sample in training))
+
+    def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
+        """Mean average precision over the attributes that occur, 0..1."""
+        import numpy as np
+
+        scores, labels = np.asarray(predictions), np.asarray(targets)
+        present = labels.any(axis=0)
+        return float(np.mean([average_precision(scores[:, i], labels[:, i]) for i in np.flatnonzero(present)]))
+
+    def scorer(self, data: Dataset) -> Scorer:
+        """There is none: this task has no leaderboard."""
+        raise UsageError("scene-attributes only pretrains the embedded vision backbone; it is not scored.")
+
+    def read_predictions(self, path: Path) -> Sequence[Outcome]:
+        """There are none to read."""
+        raise UsageError("scene-attributes has no predictions to score.")
+
+    def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
+        """There are none to read."""
+        raise UsageError("scene-attributes has no references to score against.")
+
+
+def average_precision(scores: Any, labels: Any) -> float:
+    """Mean precision at the rank of each positive; ties keep their order. 0..1."""
+    import numpy as np
+
+    ranked = labels[np.argsort(-scores, kind="stable")]
+    ranks = np.flatnonzero(ranked) + 1
+    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+
+
+scene_attributes = SceneAttributes()

@@ -1,0 +1,68 @@
+"""Exact proposition precision, recall and F1 of captions on Scenes: what they claim, and what of it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.sample import Sample
+from tasks.scenes.propositions import count_propositions
+
+NAMES = ("proposition-precision", "proposition-recall", "proposition-F1")
+Counts = npt.NDArray[np.float64]
+Kind = Literal["precision", "recall", "F1"]
+
+
+@dataclass(frozen=True)
+class PropositionStatistics:
+    """Per-image counts `[N, 4]`: asserted, asserted and true, in the references, of these asserted.
+
+    The corpus score is a ratio of sums, so that an image with many claims weighs more than one with few.
+    """
+
+    counts: Counts
+    kind: Kind
+
+    @property
+    def value(self) -> float:
+        """The score over all images, 0..1."""
+        return float(_score(self.counts.sum(axis=0), self.kind))
+
+    @property
+    def per_sample(self) -> Counts:
+        """The score of each image by itself `[N]`."""
+        return _score(self.counts, self.kind)
+
+    def resample(self, counts: npt.NDArray[np.int64]) -> Counts:
+        """Recompute for multiplicities `[R, N]`; returns `[R]`."""
+        return _score(counts @ self.counts, self.kind)
+
+
+def proposition_statistics(
+    samples: Sequence[Sample], captions: Mapping[str, str]
+) -> dict[str, PropositionStatistics]:
+    """Parse each caption and compare its claims with the facts of its image."""
+    rows = []
+    for sample in samples:
+        facts = sample.target.facts
+        found = count_propositions(captions[sample.sample_id], facts["facts"], facts["forms"])
+        rows.append((found.asserted, found.asserted_true, found.reference, found.recalled))
+    counts = np.asarray(rows, dtype=np.float64)
+    kinds: tuple[Kind, ...] = ("precision", "recall", "F1")
+    return {name: PropositionStatistics(counts, kind) for name, kind in zip(NAMES, kinds, strict=True)}
+
+
+def _score(sums: Counts, kind: Kind) -> Counts:
+    """Ratios of sums; a corpus that claims nothing has precision 0, not an error."""
+    asserted, correct, reference, recalled = np.moveaxis(sums, -1, 0)
+    precision = correct / np.maximum(asserted, 1)
+    recall = recalled / np.maximum(reference, 1)
+    if kind == "precision":
+        return np.asarray(precision)
+    if kind == "recall":
+        return np.asarray(recall)
+    return np.asarray(2 * precision * recall / np.maximum(precision + recall, 1e-12))
