@@ -4,9 +4,14 @@ For each order n: the cosine of TF-IDF vectors of candidate and reference, match
 weight, times exp(-(difference in length)^2 / (2 * 6^2)); mean over references and over n = 1..4, times 10.
 As in the COCO caption evaluation, a caption's "length" here is its number of bigrams, and the IDF of an n-gram
 is log(documents) - log(max(1, documents that hold it)), a document being all references of one image.
+
+The IDF is a property of the whole split's references: `cider_statistics` keeps it fixed in a bootstrap, and
+`cider_resampling.py` recomputes it and says why that is not the default.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,57 +22,93 @@ _SIGMA = 6.0
 
 
 def cider_statistics(captions: PackedCaptions, matches: Matches) -> MeanStatistics:
-    """CIDEr-D with the IDF of all documents in `captions`."""
-    return MeanStatistics(cider_per_image(captions, matches, inverse_document_frequency(captions)))
+    """CIDEr-D with the IDF of all documents in `captions`, the same in every resample."""
+    frequency = np.bincount(documents_of_ngrams(captions).ngram, minlength=len(captions.order))
+    idf = np.log(captions.document_count) - np.log(np.maximum(frequency, 1))
+    terms = cider_terms(captions, matches)
+    products, candidates, references = (
+        np.bincount(term.cell, weights=term.weight * idf[term.ngram] ** 2, minlength=term.size)
+        for term in (terms.products, terms.candidate_squares, terms.reference_squares)
+    )
+    return MeanStatistics(cider_from_sums(terms, products, candidates, references))
 
 
-def document_frequency(captions: PackedCaptions) -> IntArray:
-    """[G] in how many images' references each n-gram occurs."""
-    size = len(captions.order)
-    image = captions.reference_image[captions.references.caption]
-    distinct = np.unique(image * size + captions.references.ngram)
-    return np.bincount(distinct % max(size, 1), minlength=size)
+@dataclass(frozen=True)
+class Terms:
+    """A sum over n-grams: `sums[cell] += weight * idf[ngram]**2`; arrays [K], cells 0..size-1."""
+
+    cell: IntArray
+    ngram: IntArray
+    weight: FloatArray
+    size: int
 
 
-def inverse_document_frequency(captions: PackedCaptions) -> FloatArray:
-    """[G] IDF over all documents, >= 0."""
-    frequency = document_frequency(captions)
-    return np.asarray(np.log(captions.document_count) - np.log(np.maximum(frequency, 1)))
+@dataclass(frozen=True)
+class CiderTerms:
+    """CIDEr-D but for the IDF: which sums it takes, for N images with M references and 4 orders."""
+
+    products: Terms  # M * 4 cells: dot products, without the penalty for length
+    candidate_squares: Terms  # N * 4 cells: squared norms
+    reference_squares: Terms  # M * 4 cells: squared norms
+    penalty: FloatArray  # [M] for length, 0..1
+    image: IntArray  # [M] of each reference, ascending
+    reference_count: IntArray  # [N] references of each image
 
 
-def cider_per_image(captions: PackedCaptions, matches: Matches, idf: FloatArray) -> FloatArray:
-    """[N] CIDEr-D of each image, 0..10, with the given IDF [G]."""
-    squared_idf = idf**2
-    candidate_norm = _norms(captions.candidates, captions, captions.image_count, squared_idf)
-    reference_norm = _norms(captions.references, captions, len(captions.reference_length), squared_idf)
-    reference = captions.references.caption[matches.reference_row]
-    ngram = captions.references.ngram[matches.reference_row]
-    reference_count = captions.references.count[matches.reference_row]
-    candidate_count = captions.candidates.count[matches.candidate_row]
-    # min(c * idf, r * idf) * r * idf, where idf >= 0
-    product = np.minimum(candidate_count, reference_count) * reference_count * squared_idf[ngram]
-    cell = reference * MAX_ORDER + captions.order[ngram] - 1
-    dot = np.bincount(cell, weights=product, minlength=reference_norm.size).reshape(reference_norm.shape)
-    return _mean_over_references(captions, dot, candidate_norm, reference_norm)
+def cider_terms(captions: PackedCaptions, matches: Matches) -> CiderTerms:
+    """Prepare all sums; references of images without a candidate are left out."""
+    used = int(np.searchsorted(captions.reference_image, captions.image_count))
+    image = captions.reference_image[:used]
+    bigrams = [np.maximum(length - 1, 0) for length in (captions.candidate_length, captions.reference_length[:used])]
+    difference = (bigrams[0][image] - bigrams[1]).astype(np.float64)
+    return CiderTerms(
+        products=_product_terms(captions, matches, used),
+        candidate_squares=_square_terms(captions, captions.candidates, captions.image_count),
+        reference_squares=_square_terms(captions, captions.references, used),
+        penalty=np.exp(-(difference**2) / (2 * _SIGMA**2)),
+        image=image,
+        reference_count=np.bincount(image, minlength=captions.image_count),
+    )
 
 
-def _norms(counts: NgramCounts, captions: PackedCaptions, size: int, squared_idf: FloatArray) -> FloatArray:
-    """[size, 4] Euclidean norm of each caption's TF-IDF vector of each order."""
-    cell = counts.caption * MAX_ORDER + captions.order[counts.ngram] - 1
-    squares = np.bincount(cell, weights=counts.count**2 * squared_idf[counts.ngram], minlength=size * MAX_ORDER)
-    return np.sqrt(squares).reshape(size, MAX_ORDER)
-
-
-def _mean_over_references(
-    captions: PackedCaptions, dot: FloatArray, candidate_norm: FloatArray, reference_norm: FloatArray
+def cider_from_sums(
+    terms: CiderTerms, products: FloatArray, candidate_squares: FloatArray, reference_squares: FloatArray
 ) -> FloatArray:
-    """[N] the score of each image from [M, 4] dot products and norms."""
-    used = captions.reference_image < captions.image_count
-    image = captions.reference_image[used]
-    norm = candidate_norm[image] * reference_norm[used]
-    cosine = np.divide(dot[used], norm, out=dot[used], where=norm != 0)
-    bigrams = np.maximum(captions.candidate_length - 1, 0)[image]
-    difference = bigrams - np.maximum(captions.reference_length - 1, 0)[used]
-    similarity = cosine.mean(axis=1) * np.exp(-(difference**2) / (2 * _SIGMA**2))
-    total = np.bincount(image, weights=similarity, minlength=captions.image_count)
-    return 10.0 * total / np.bincount(image, minlength=captions.image_count)
+    """[N] CIDEr-D of each image, 0..10, from the sums [M * 4], [N * 4], [M * 4]."""
+    own = candidate_squares.reshape(-1, MAX_ORDER)[terms.image]
+    norms = np.sqrt(own * reference_squares.reshape(-1, MAX_ORDER))
+    cosines = np.divide(products.reshape(-1, MAX_ORDER), norms, out=np.zeros_like(norms), where=norms != 0)
+    similarity = cosines.mean(axis=1) * terms.penalty
+    total = np.bincount(terms.image, weights=similarity, minlength=len(terms.reference_count))
+    return np.asarray(10.0 * total / terms.reference_count, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """Which n-gram occurs in which document's references, each pair once; arrays [K]."""
+
+    document: IntArray
+    ngram: IntArray
+
+
+def documents_of_ngrams(captions: PackedCaptions) -> Incidence:
+    """All pairs of an n-gram and a document that holds it."""
+    image = captions.reference_image[captions.references.caption]
+    pairs = np.unique(image * len(captions.order) + captions.references.ngram)
+    return Incidence(*np.divmod(pairs, max(len(captions.order), 1)))
+
+
+def _square_terms(captions: PackedCaptions, counts: NgramCounts, size: int) -> Terms:
+    end = int(np.searchsorted(counts.caption, size))
+    ngram = counts.ngram[:end]
+    cell = counts.caption[:end] * MAX_ORDER + captions.order[ngram] - 1
+    return Terms(cell, ngram, counts.count[:end].astype(np.float64) ** 2, size * MAX_ORDER)
+
+
+def _product_terms(captions: PackedCaptions, matches: Matches, size: int) -> Terms:
+    """min(c * idf, r * idf) * (r * idf) = min(c, r) * r * idf^2, as the IDF is never negative."""
+    row = matches.reference_row
+    ngram, count = captions.references.ngram[row], captions.references.count[row]
+    cell = captions.references.caption[row] * MAX_ORDER + captions.order[ngram] - 1
+    weight = np.minimum(captions.candidates.count[matches.candidate_row], count) * count
+    return Terms(cell, ngram, weight.astype(np.float64), size * MAX_ORDER)

@@ -6,40 +6,47 @@ here, so that the corpus score of any resample needs no Java.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from harness.metrics.java import JavaLines, find_java
-from harness.metrics.ptb import package_folder
+from harness.metrics.jars import meteor_jar
+from harness.metrics.java import JavaFailed, JavaProcess, find_java
+from harness.metrics.paraphrases import find_or_write_filtered_table, phrases_of
 from harness.metrics.resampling import FloatArray, IntArray, weighted_sums
 
-JAR = "meteor-1.5.jar"
 # The jar's parameters for English, task "rank".
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _MODULE_WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
+_COUNTS = 23
+_HEAP_MB, _ROWS_PER_MB, _MOST_HEAP_MB = 192, 3000, 2048  # WordNet and the program; the table; as pycocoevalcap
 
 
 @dataclass(frozen=True)
 class MeteorStatistics:
     """METEOR from per-image counts.
 
-    `components` [N, 23] in the jar's order: length of candidate, of reference, function words of each; for each of
-    the four modules content matches of candidate, of reference, function matches of each; chunks, matched words of
-    candidate, of reference.
+    `components` [N, 23] in the jar's order: words of the candidate, of the reference; function words of each; for
+    each of the four modules content matches of the candidate, of the reference, function matches of each; chunks;
+    matched words of the candidate, of the reference.
     """
 
     components: FloatArray
 
     @property
     def value(self) -> float:
+        """The corpus score, 0..1, from the counts summed over all images."""
         return float(meteor_from_sums(self.components.sum(axis=0, keepdims=True))[0])
 
     @property
     def per_sample(self) -> FloatArray:
+        """[N] the score of each image alone, 0..1."""
         return meteor_from_sums(self.components)
 
     def resample(self, counts: IntArray) -> FloatArray:
@@ -48,9 +55,12 @@ class MeteorStatistics:
 
 
 def meteor_from_sums(sums: FloatArray) -> FloatArray:
-    """[R, 23] summed counts -> [R] METEOR, 0..1."""
+    """[R, 23] summed counts -> [R] METEOR: the weighted harmonic mean of P and R, less a penalty for chunks.
+
+    F = 1 / ((1 - alpha) / P + alpha / R); score = F * (1 - gamma * (chunks / matched words)^beta).
+    """
     length, function, chunks, matched = sums[:, 0:2], sums[:, 2:4], sums[:, 20], sums[:, 21:23]
-    by_module = sums[:, 4:20].reshape(-1, 4, 4)
+    by_module = sums[:, 4:20].reshape(-1, 4, 4)  # [R, module, content and function of candidate and reference]
     content_matches, function_matches = by_module[:, :, 0:2], by_module[:, :, 2:4]
     weighted = _DELTA * content_matches + (1 - _DELTA) * function_matches
     matches = np.einsum("rms,m->rs", weighted, _MODULE_WEIGHTS)
@@ -59,30 +69,71 @@ def meteor_from_sums(sums: FloatArray) -> FloatArray:
         precision, recall = (matches / weighted_length).T
         f_mean = 1.0 / ((1.0 - _ALPHA) / precision + _ALPHA / recall)
         fragmentation = chunks / (matched.sum(axis=1) / 2)
-    identical = (matched == length).all(axis=1) & (chunks == 1)
-    fragmentation = np.where(identical, 0.0, fragmentation)
-    score = f_mean * (1.0 - _GAMMA * fragmentation**_BETA)
+    identical = (matched == length).all(axis=1) & (chunks == 1)  # the jar's one exception
+    score = f_mean * (1.0 - _GAMMA * np.where(identical, 0.0, fragmentation) ** _BETA)
     return np.asarray(np.where(np.isfinite(score), score, 0.0), dtype=np.float64)
 
 
 class Meteor:
-    """One live METEOR process."""
+    """One live METEOR process, whose paraphrase table is cut to the references seen so far.
 
-    def __init__(self, search_path: str | None = None) -> None:
-        jar = package_folder() / "meteor" / JAR
-        self._lines = JavaLines(
-            find_java(search_path), ["-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
-        )
+    References that were not seen before widen the table and start the process anew; candidates never do. Cutting the
+    table takes seconds, so a `cache_folder` keeps cut tables for later runs.
+    """
+
+    def __init__(self, search_path: str | None = None, cache_folder: Path | None = None) -> None:
+        self._cache_folder = cache_folder
+        self._java = find_java(search_path)
+        self._seen: set[str] = set()
+        self._phrases: set[bytes] = set()
+        self._process: JavaProcess | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The operating system's id of the process; None before the first call."""
+        return self._process.pid if self._process else None
 
     def score(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> MeteorStatistics:
-        """METEOR of tokenised captions."""
-        questions = [_question(*pair) for pair in zip(candidates, references, strict=True)]
-        answers = self._lines.ask(questions)
-        return MeteorStatistics(np.array([answer.split() for answer in answers], dtype=np.float64))
+        """Count the matches of tokenised captions; `references[i]` belong to `candidates[i]`."""
+        process = self._process_for(caption for image in references for caption in image)
+        process.send([_question(*pair) for pair in zip(candidates, references, strict=True)])
+        counts = [process.read_line().split() for _ in candidates]
+        wrong = next((answer for answer in counts if len(answer) != _COUNTS), None)
+        if wrong is not None:
+            raise JavaFailed(f"METEOR answered {' '.join(wrong)!r} instead of {_COUNTS} counts.")
+        return MeteorStatistics(np.array(counts, dtype=np.float64))
+
+    def _process_for(self, references: Iterable[str]) -> JavaProcess:
+        new = set(references) - self._seen
+        if new or self._process is None:
+            self._seen |= new
+            self._phrases |= phrases_of(new, self._java)
+            self.close()
+            self._process = self._start()
+        return self._process
+
+    def _start(self) -> JavaProcess:
+        with ExitStack() as until_loaded:
+            folder = self._cache_folder or Path(
+                until_loaded.enter_context(tempfile.TemporaryDirectory(prefix="fusemark-meteor-"))
+            )
+            table = find_or_write_filtered_table(folder, self._phrases)
+            heap_mb = min(_MOST_HEAP_MB, _HEAP_MB + table.rows // _ROWS_PER_MB)
+            options = ["-", "-", "-stdio", "-l", "en", "-norm", "-a", str(table.path)]
+            process = JavaProcess(self._java, heap_mb, ["-jar", str(meteor_jar()), *options])
+            try:
+                process.send([_question("a", ["a"])])
+                process.read_line()  # now the table is in memory and a temporary folder can go
+            except BaseException:
+                process.close()
+                raise
+        return process
 
     def close(self) -> None:
-        """End the process."""
-        self._lines.close()
+        """End the process; safe to call twice."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
 
     def __enter__(self) -> Self:
         return self
@@ -94,4 +145,5 @@ class Meteor:
 
 
 def _question(candidate: str, references: Sequence[str]) -> str:
+    """One line of the jar's protocol, with pycocoevalcap's cleaning of the candidate."""
     return " ||| ".join(["SCORE", *references, candidate.replace("|||", "").replace("  ", " ")])
