@@ -1,15 +1,21 @@
-"""Scenes: small rendered worlds with known causes, generated in true COCO layout. Importing this costs nothing."""
+"""Scenes: small rendered worlds with known causes, generated in true COCO layout; cheap to import."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tasks.scenes.claims import Proposition, PropositionCounts
 
 SCENES_VERSION: Final = "1.0.0"
 """Raised by hand whenever a pixel, an annotation or a text of any split changes on purpose."""
 version: Final = SCENES_VERSION
-_NO_RECIPE: Final = ("__init__.py", "attributes.py", "oracle.py", "parser.py", "propositions.py")
+_NO_RECIPE: Final = ("__init__.py", "attributes.py", "oracle.py", "parser.py", "claims.py")
 """Modules that only read what was generated; editing them leaves the data as it is."""
 
 
@@ -35,6 +41,11 @@ def split_names() -> tuple[str, ...]:
     return tuple(SPLITS)
 
 
+def cache_root(cache_dir: Path) -> Path:
+    """Where `ensure_scenes` keeps the data set of this recipe."""
+    return Path(cache_dir) / f"scenes-{recipe_digest()[:12]}"
+
+
 def ensure_scenes(
     cache_dir: Path,
     splits: Sequence[str],
@@ -48,7 +59,7 @@ def ensure_scenes(
     """
     from tasks.scenes.generate import write_splits
 
-    root = Path(cache_dir) / f"scenes-{recipe_digest()[:12]}"
+    root = cache_root(cache_dir)
     write_splits(root, splits, processes=processes, progress=progress)
     return root
 
@@ -63,6 +74,39 @@ def write_scenes(
     """Write splits (all by default) as a COCO 2017 directory: `bench data scenes --out DIR`."""
     from tasks.scenes.generate import write_splits
 
-    write_splits(
-        Path(out), split_names() if splits is None else splits, processes=processes, progress=progress
-    )
+    write_splits(Path(out), split_names() if splits is None else splits, processes=processes, progress=progress)
+
+
+def propositions(caption: str) -> tuple[frozenset[Proposition], bool]:
+    """(what a caption asserts, whether it is a sentence of the grammar); fragments of others are still read."""
+    from tasks.scenes.claims import reading_propositions
+
+    asserted, reading = reading_propositions(caption)
+    return asserted, reading.grammatical
+
+
+def true_propositions(facts: Mapping[str, Any]) -> frozenset[Proposition]:
+    """Every proposition that is true of an image, from its `facts` in the captions file."""
+    from tasks.scenes import claims
+
+    return claims.true_propositions(facts)
+
+
+def proposition_scores(
+    caption: str, facts: Mapping[str, Any], reference_forms: Iterable[Mapping[str, Any]]
+) -> PropositionCounts:
+    """(asserted, asserted_true, reference, recalled, grammatical) of one caption.
+
+    `facts` and `reference_forms` (the `logical_form` of each reference) come from the captions file. Over a
+    corpus, precision = sum(asserted_true) / sum(asserted) and recall = sum(recalled) / sum(reference).
+    """
+    from tasks.scenes.claims import count_propositions
+
+    return count_propositions(caption, facts, reference_forms)
+
+
+def attribute_targets(root: Path, split: str = "train") -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
+    """(int8 [images, attributes], names) of a training split, to pretrain a vision backbone on."""
+    from tasks.scenes import attributes
+
+    return attributes.attribute_targets(root, split)

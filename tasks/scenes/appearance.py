@@ -94,7 +94,7 @@ def _grain() -> Pixels:
 
 
 def finish(pixels: Pixels, scene: Scene) -> npt.NDArray[np.uint8]:
-    """Turn daylight pixels, int16 [128, 128, 3] in 0 .. 255, into the final image, uint8 of the same shape."""
+    """Turn daylight pixels, int16 [128, 128, 3] in 0 .. 255, into the final image, uint8 of that shape."""
     table = _light_table(scene.light, scene.tint)
     image = np.empty(pixels.shape, dtype=np.uint8)
     for channel in range(3):
@@ -141,7 +141,7 @@ def _sketch(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _stamp(image: npt.NDArray[np.uint8], badge: str) -> None:
-    """The badge, a small grey mark in the upper left corner, over everything: it says nothing about the scene."""
+    """The badge, a grey mark in the upper left corner, over everything: it says nothing about the scene."""
     if badge == "none":
         return
     y, x = np.mgrid[-5:6, -5:6].astype(np.int32)

@@ -90,7 +90,7 @@ def _sky_gradient(sky: str, horizon_px: int) -> Pixels:
 
 
 def paint_backdrop(scene: Scene) -> Pixels:
-    """Sky and ground of a scene by daylight: int16 [128, 128, 3], values roughly 0 .. 255 (not yet clipped)."""
+    """Sky and ground of a scene by daylight: int16 [128, 128, 3], roughly 0 .. 255 (not yet clipped)."""
     draw = Stream(scene.noise_key, "backdrop")
     row, column = draw.below(_TILE - IMAGE_SIZE_PX), draw.below(_TILE - IMAGE_SIZE_PX)
     texture = ground_texture(scene.ground)[row : row + IMAGE_SIZE_PX, column : column + IMAGE_SIZE_PX]
@@ -119,9 +119,7 @@ def _decorate_sky(sky_name: str, sky: Pixels, draw: Stream) -> None:
         _fill_ellipse(sky, (draw.between(20, IMAGE_SIZE_PX - 20), height), (13, 13), (255, 236, 150))
 
 
-def _fill_ellipse(
-    pixels: Pixels, centre: tuple[int, int], radii: tuple[int, int], rgb: tuple[int, int, int]
-) -> None:
+def _fill_ellipse(pixels: Pixels, centre: tuple[int, int], radii: tuple[int, int], rgb: tuple[int, int, int]) -> None:
     left, right = max(centre[0] - radii[0], 0), min(centre[0] + radii[0] + 1, pixels.shape[1])
     top, bottom = max(centre[1] - radii[1], 0), min(centre[1] + radii[1] + 1, pixels.shape[0])
     x = np.arange(left, right, dtype=np.int32)[None, :] - centre[0]

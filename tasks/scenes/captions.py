@@ -1,4 +1,4 @@
-"""Chooses what the five captions of an image say: one of each content plan, each leaving out what it likes."""
+"""Chooses what the five captions of an image say: one of each content plan, with random omissions."""
 
 from __future__ import annotations
 

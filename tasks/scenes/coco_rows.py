@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as rle  # type: ignore[import-untyped]
+from pycocotools import mask as rle
 
 from tasks.scenes.drawing import Drawing
 from tasks.scenes.factors import GROUNDS, IMAGE_SIZE_PX, KINDS, NIGHT_SKY, SKIES
@@ -40,9 +40,7 @@ def thing_categories() -> list[Row]:
 
 def panoptic_categories() -> list[Row]:
     """The 40 kinds and the 11 kinds of ground and sky."""
-    stuff = [
-        {"id": number, "name": name, "supercategory": group, "isthing": 0} for number, name, group in STUFF
-    ]
+    stuff = [{"id": number, "name": name, "supercategory": group, "isthing": 0} for number, name, group in STUFF]
     return thing_categories() + stuff
 
 
@@ -123,9 +121,7 @@ def panoptic(drawing: Drawing, objects: list[Row]) -> tuple[list[Row], Map]:
         mask = segments == segment
         if mask.any():
             area = int(np.count_nonzero(mask))
-            infos.append(
-                {"id": segment, "category_id": category, "area": area, "bbox": _box(mask), "iscrowd": 0}
-            )
+            infos.append({"id": segment, "category_id": category, "area": area, "bbox": _box(mask), "iscrowd": 0})
     colours = np.zeros((*segments.shape, 3), dtype=np.uint8)
     colours[:, :, 0] = segments
     return infos, colours

@@ -31,11 +31,7 @@ def key_of(*parts: int | str) -> int:
     """One 64-bit key for a sequence of integers and names, such as (seed, split, index, purpose)."""
     key = 0
     for part in parts:
-        number = (
-            int.from_bytes(hashlib.sha256(part.encode()).digest()[:8], "big")
-            if isinstance(part, str)
-            else part
-        )
+        number = int.from_bytes(hashlib.sha256(part.encode()).digest()[:8], "big") if isinstance(part, str) else part
         key = mix(key + _GOLDEN + number)
     return key
 
@@ -85,7 +81,7 @@ class Stream:
 
 
 def noise_grid(height: int, width: int, *parts: int | str) -> npt.NDArray[np.int32]:
-    """White noise: int32 [height, width], each uniform on 0 .. 65,535; the same mixing as `mix`, vectorised."""
+    """White noise: int32 [height, width], each uniform on 0 .. 65,535; the mixing of `mix`, vectorised."""
     import numpy as np
 
     count = np.arange(1, height * width + 1, dtype=np.uint64)

@@ -53,15 +53,13 @@ def _acceptable_scene(spec: SplitSpec, index: int) -> tuple[Scene, Layout]:
         scene = sample_scene(spec, index, attempt)
         layout = lay_out(scene)
         must_show = range(len(scene.objects)) if spec.all_visible else [scene.target][: len(scene.objects)]
-        if all(
-            layout.seen_areas[i] * 100 >= layout.whole_areas[i] * _TARGET_VISIBLE_PERCENT for i in must_show
-        ):
+        if all(layout.seen_areas[i] * 100 >= layout.whole_areas[i] * _TARGET_VISIBLE_PERCENT for i in must_show):
             return scene, layout
     raise AssertionError(f"image {index} of {spec.name} shows too little in every attempt")
 
 
 def caption_image(spec: SplitSpec, index: int, sight: Sight) -> list[tuple[str, LogicalForm]]:
-    """The five captions of an image with their logical forms; no two the same sentence if it can be helped."""
+    """The five captions of an image with their logical forms; no two the same if it can be helped."""
     forms = caption_forms(sight, Stream(SEED, spec.key, index, "caption forms"))
     voice = Voice(spec.lexicon, spec.templates)
     captions: list[tuple[str, LogicalForm]] = []

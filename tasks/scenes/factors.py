@@ -36,7 +36,7 @@ TRAINING_STYLES: Final = ("flat", "outlined", "grainy")
 HELD_OUT_STYLES: Final = ("mosaic", "sketch", "inverted")
 BADGES: Final = ("none", "disc", "bar")
 RELATIONS: Final = ("left-of", "above", "in-front-of")
-"""The canonical direction of each relation; right-of, below and behind are these with their ends exchanged."""
+"""The canonical direction of each relation; right-of, below and behind are these the other way round."""
 
 NATURAL_GROUND_COLOUR: Final = {
     "grass": "green", "sand": "yellow", "snow": "white", "water": "blue", "stone": "grey", "soil": "brown",
@@ -108,9 +108,7 @@ def _build_kinds() -> tuple[Kind, ...]:
     kinds: list[Kind] = []
     for tier, rows in _SILHOUETTES.items():
         for shape, part, *patterns in rows:
-            kinds += [
-                Kind(len(kinds) + 1 + i, shape, pattern, part, tier) for i, pattern in enumerate(patterns)
-            ]
+            kinds += [Kind(len(kinds) + 1 + i, shape, pattern, part, tier) for i, pattern in enumerate(patterns)]
     return tuple(kinds)
 
 
@@ -128,6 +126,4 @@ GROUP_BADGES: Final = ("disc", "bar")
 
 def night_twin(kind: Kind) -> Kind:
     """The other kind of the same silhouette and tier: pixel-identical to `kind` at night."""
-    return next(
-        other for other in KINDS if other != kind and (other.shape, other.part) == (kind.shape, kind.part)
-    )
+    return next(other for other in KINDS if other != kind and (other.shape, other.part) == (kind.shape, kind.part))

@@ -39,7 +39,7 @@ def facts_of(scene: Scene, layout: Layout) -> dict[str, Any]:
 
 
 def clear_relations(scene: Scene, layout: Layout) -> list[tuple[str, int, int]]:
-    """The relations worth saying: true by a wide margin and along the main direction; indices as in the facts."""
+    """The relations worth saying: true by a wide margin, in the main direction; indices as in the facts."""
     seen = visible_objects(layout)
     result: list[tuple[str, int, int]] = []
     for a, i in enumerate(seen):

@@ -1,4 +1,4 @@
-"""Writes splits to disk, in parallel, so that a killed or doubled run never leaves a half split that looks whole.
+"""Writes splits to disk, in parallel: a killed or doubled run never leaves a half split that looks whole.
 
 Every file is written beside its place and then moved onto it; the scenes file of a split is moved last and
 is what makes the split count as present. The bytes depend on the recipe alone, so two processes that write
@@ -29,9 +29,7 @@ _LICENCE: Final = [{"id": 1, "name": "Apache-2.0", "url": "https://www.apache.or
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def write_splits(
-    root: Path, splits: Sequence[str], *, processes: int = 2, progress: Progress | None = None
-) -> None:
+def write_splits(root: Path, splits: Sequence[str], *, processes: int = 2, progress: Progress | None = None) -> None:
     """Generate the splits that are not complete under `root`."""
     missing = [split for split in splits if not layout.is_complete(root, split)]
     for split in missing:
@@ -49,7 +47,7 @@ def _make_folders(root: Path, split: str) -> None:
 def _in_order(
     root: Path, splits: Sequence[str], processes: int, progress: Progress | None
 ) -> Iterator[tuple[str, Rows]]:
-    """Draw all chunks and yield each split when its last chunk is there; the order of rows is that of indices."""
+    """Draw all chunks; yield each split, its rows in the order of indices, when its last chunk is there."""
     chunks = [
         (str(root), split, start, min(start + _CHUNK, SPLITS[split].size))
         for split in splits
@@ -78,7 +76,7 @@ def _drawn(chunks: list[tuple[str, str, int, int]], processes: int) -> Iterator[
 
 
 def draw_chunk(chunk: tuple[str, str, int, int]) -> Rows:
-    """Draw and write the images of (root, split, start, stop); returns the rows for the split's JSON files."""
+    """Draw and write the images of (root, split, start, stop); returns the rows of the JSON files."""
     root, split, start, stop = Path(chunk[0]), *chunk[1:]
     rows: Rows = {"images": [], "instances": [], "captions": [], "facts": [], "panoptic": [], "scenes": []}
     for index in range(start, stop):
@@ -105,7 +103,7 @@ def _draw_one(root: Path, split: str, index: int, rows: Rows) -> None:
     ]
     rows["facts"].append({"facts": drawing.sight.facts})
     rows["panoptic"].append({"image_id": image_id, "file_name": file_name, "segments_info": segments})
-    rows["scenes"].append(scene_row(spec, index, drawing, captions))
+    rows["scenes"].append(scene_row(spec, index, drawing))
 
 
 def _write_annotations(root: Path, split: str, rows: Rows) -> None:
@@ -133,4 +131,4 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     beside.write_bytes(content)
-    os.replace(beside, path)
+    beside.replace(path)

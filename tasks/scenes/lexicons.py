@@ -1,4 +1,4 @@
-"""Words: how the values of the factors are said, in training text and in synonyms that training never shows."""
+"""Words: how the values of the factors are said, in training text and in synonyms held out from it."""
 
 from __future__ import annotations
 
@@ -41,15 +41,18 @@ _SYNONYM: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "white": ("ivory", "chalky"),
     },
     "pattern": {
-        "solid": ("uniform", "unpatterned"), "striped": ("banded", "barred"), "dotted": ("spotted", "speckled"),
+        "solid": ("uniform", "unpatterned"), "striped": ("banded", "barred"),
+        "dotted": ("spotted", "speckled"),
         "checkered": ("tiled", "chessboard"), "ringed": ("concentric", "looped"),
     },
-    "part": {"horned": ("antlered", "tusked"), "holed": ("pierced", "perforated"), "haloed": ("crowned", "aureoled")},
+    "part": {
+        "horned": ("antlered", "tusked"), "holed": ("pierced", "perforated"), "haloed": ("crowned", "aureoled"),
+    },
     "size": {"small": ("tiny", "petite"), "medium": ("moderate", "average"), "large": ("huge", "enormous")},
     "pose": {"tilted": ("slanted", "crooked")},
     "ground": {
-        "grass": ("lawn", "meadow"), "sand": ("beach", "dunes"), "snow": ("frost", "ice"), "water": ("sea", "lake"),
-        "stone": ("rock", "masonry"), "soil": ("earth", "dirt"),
+        "grass": ("lawn", "meadow"), "sand": ("beach", "dunes"), "snow": ("frost", "ice"),
+        "water": ("sea", "lake"), "stone": ("rock", "masonry"), "soil": ("earth", "dirt"),
     },
     "sky": {
         "clear": ("cloudless", "fair"), "cloudy": ("overcast", "clouded"), "sunset": ("evening", "twilight"),
@@ -103,8 +106,8 @@ def meaning_of_words() -> dict[str, tuple[str, str]]:
     for lexicon in LEXICONS.values():
         for factor in FACTORS:
             for value, words in lexicon.words[factor].items():
-                table.update({word: (factor, value) for word in words})
-        table.update({noun: ("shape", "") for noun in lexicon.generic_nouns})
+                table.update(dict.fromkeys(words, (factor, value)))
+        table.update(dict.fromkeys(lexicon.generic_nouns, ("shape", "")))
     return table
 
 
@@ -128,6 +131,4 @@ def meaning_after_with() -> dict[str, tuple[str, str]]:
 @cache
 def meaning_of_surroundings(factor: str) -> dict[str, str]:
     """Word -> value for "ground", "ground_colour" or "sky", over both lexicons."""
-    return {
-        word: value for lx in LEXICONS.values() for value, words in lx.words[factor].items() for word in words
-    }
+    return {word: value for lx in LEXICONS.values() for value, words in lx.words[factor].items() for word in words}

@@ -17,7 +17,7 @@ PLANS: Final = ("object-ground", "relation", "count", "sky", "object")
 Description = Mapping[str, str]
 LogicalForm = Mapping[str, Any]
 Facts = Mapping[str, Any]
-"""What is true of a scene, as JSON: `objects`, `relations` [[name, i, j], ...], `ground`, `ground_colour`, `sky`."""
+"""What is true of a scene: `objects`, `relations` [[name, i, j]], `ground`, `ground_colour`, `sky`."""
 
 
 def fits(description: Description, item: Mapping[str, str]) -> bool:
@@ -26,7 +26,7 @@ def fits(description: Description, item: Mapping[str, str]) -> bool:
 
 
 def is_true(form: LogicalForm, facts: Facts) -> bool:
-    """Whether a logical form holds of a scene: its description by distinct objects, and all the rest of it."""
+    """Whether a logical form holds of a scene: distinct objects fit its descriptions, and the rest is so."""
     if any(form[key] != facts[key] for key in ("ground", "ground_colour", "sky") if key in form):
         return False
     objects = facts["objects"]

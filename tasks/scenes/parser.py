@@ -1,4 +1,4 @@
-"""Reads a caption back: its logical form if it is one of the grammar's sentences, else what can be made out."""
+"""Reads a caption back: its logical form if it is a sentence of the grammar, else what can be made out."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def normalised(caption: str) -> str:
 
 
 def _any_of(words: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str:
-    return (
-        "(?:" + "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))) + ")"
-    )
+    return "(?:" + "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))) + ")"
 
 
 @cache
@@ -46,7 +44,7 @@ def _phrases() -> dict[str, str]:
     noun = _any_of([word for word, (factor, _) in meanings.items() if factor == "shape"])
     tail = f"(?: with {_any_of(meaning_after_with())}(?: and {_any_of(meaning_after_with())})?)?"
     relations = [word for pair in RELATION_WORDS.values() for words in pair for word in words]
-    ground = f"(?:{_any_of(meaning_of_surroundings('ground_colour'))} )?{_any_of(meaning_of_surroundings('ground'))}"
+    colour, ground = (_any_of(meaning_of_surroundings(factor)) for factor in ("ground_colour", "ground"))
     singular = f"(?:{adjective} )*{noun}{tail}"
     return {
         "singular": singular,
@@ -60,7 +58,7 @@ def _phrases() -> dict[str, str]:
         "n": f"(?:exactly )?{_any_of(NUMBERS)}",
         "N": f"(?:{adjective} )*(?:{_any_of(meaning_of_plurals())}|{noun}){tail}",
         "be": "(?:is|are)",
-        "g": ground,
+        "g": f"(?:{colour} )?{ground}",
         "s": f"an? {_any_of(meaning_of_surroundings('sky'))}",
     }
 
@@ -156,33 +154,25 @@ def read_description(text: str) -> dict[str, str] | None:
 
 
 @cache
-def _fragment_patterns() -> dict[str, re.Pattern[str]]:
+def _fragment_patterns() -> tuple[tuple[Signature, re.Pattern[str]], ...]:
     p = _phrases()
-    start = r"(?<![a-z\-])"
-    end = r"(?![a-z\-])"
-    return {
-        "relation": re.compile(
-            f"{start}(?P<A>{p['an_object']}) (?:is )?(?P<rel>{p['rel']}) (?P<B>{p['an_object']}){end}"
-        ),
-        "count": re.compile(f"{start}(?P<n>{p['n']}) (?P<N>{p['N']}){end}"),
-        "object": re.compile(f"{start}{p['an_object']}{end}"),
-        "ground": re.compile(f"(?:on|over|the) (?:the )?(?P<g>{p['g']}){end}"),
-        "sky": re.compile(f"(?P<s>{p['s']}) sky"),
-    }
+    start, end = r"(?<![a-z\-])", r"(?![a-z\-])"
+    one, number = p["an_object"], f"(?P<n>{p['n']}) (?P<N>{p['N']})"
+    rows = (
+        (("relation", True, False), f"{start}(?P<A>{one}) (?:is )?(?P<rel>{p['rel']}) (?P<B>{one}){end}"),
+        (("count", True, False), f"{start}{number}{end}"),
+        (("object", True, False), f"{start}(?P<A>{one}){end}"),
+        (("object-ground", False, True), f"(?:on|over|the) (?:the )?(?P<g>{p['g']}){end}"),
+        (("sky", False, False), f"(?P<s>{p['s']}) sky"),
+    )
+    return tuple((signature, re.compile(pattern)) for signature, pattern in rows)
 
 
 def _fragments(text: str) -> list[dict[str, Any]]:
     """Every phrase of an ungrammatical caption that means something by itself, as a form of its own."""
-    patterns = _fragment_patterns()
-    forms: list[dict[str, Any] | None] = []
-    for match in patterns["relation"].finditer(text):
-        forms.append(_form_of(("relation", True, False), match.groupdict()))
-    for match in patterns["count"].finditer(text):
-        forms.append(_form_of(("count", True, False), match.groupdict()))
-    for match in patterns["object"].finditer(text):
-        forms.append(_form_of(("object", True, False), {"A": match.group(0)}))
-    for match in patterns["ground"].finditer(text):
-        forms.append(_form_of(("object-ground", False, True), match.groupdict()))
-    for match in patterns["sky"].finditer(text):
-        forms.append(_form_of(("sky", False, False), match.groupdict()))
+    forms = [
+        _form_of(signature, match.groupdict())
+        for signature, pattern in _fragment_patterns()
+        for match in pattern.finditer(text)
+    ]
     return [form for form in forms if form is not None]

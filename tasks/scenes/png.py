@@ -15,7 +15,7 @@ _GREY, _RGB = 0, 2
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode uint8 grey [height, width] or RGB [height, width, 3], each row as its difference from the one above."""
+    """Encode uint8 grey [height, width] or RGB [height, width, 3]; rows are stored as differences."""
     height, width = pixels.shape[:2]
     rows = np.ascontiguousarray(pixels).reshape(height, -1)
     filtered = np.empty((height, rows.shape[1] + 1), dtype=np.uint8)

@@ -29,7 +29,7 @@ class SceneObject:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One image before it is drawn; `target` indexes the object of the largest diameter, -1 if there is none."""
+    """One image before it is drawn; `target` indexes the object of the largest diameter, -1 if none."""
 
     objects: tuple[SceneObject, ...]
     target: int

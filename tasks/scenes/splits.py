@@ -58,8 +58,8 @@ _TRAIN = SplitSpec("train", 4000)
 _SHIFT = SplitSpec("", 600, counts=_of_at_least(1))
 _CLEAR = replace(_SHIFT, lights=CLEAR_LIGHTS)
 _GROUPS = SplitSpec(
-    "groups", 1600, plan="groups", counts=((1, 40), (2, 40), (3, 20)), lights=CLEAR_LIGHTS, ground_rule="uniform",
-    badge_agreement_permille=500, all_visible=True,
+    "groups", 1600, plan="groups", counts=((1, 40), (2, 40), (3, 20)), lights=CLEAR_LIGHTS,
+    ground_rule="uniform", badge_agreement_permille=500, all_visible=True,
 )  # fmt: skip
 
 _ALL: Final = (
@@ -72,16 +72,14 @@ _ALL: Final = (
     replace(_SHIFT, name="rare", plan="rare"),
     replace(_SHIFT, name="style", styles=HELD_OUT_STYLES),
     replace(_CLEAR, name="ground-swap", ground_rule="swapped"),
-    replace(
-        _SHIFT, name="light", lights=tuple((light, 50) for light in HELD_OUT_LIGHTS), tints=HELD_OUT_TINTS
-    ),
+    replace(_SHIFT, name="light", lights=tuple((light, 50) for light in HELD_OUT_LIGHTS), tints=HELD_OUT_TINTS),
     replace(_SHIFT, name="scale", scale="unusual", counts=((1, 30), (2, 40), (3, 30))),
     replace(_SHIFT, name="count", counts=((5, 50), (6, 50))),
     replace(_SHIFT, name="lexical", lexicon="synonym", templates="held-out"),
     replace(_CLEAR, name="prior-conflict", ground_rule="conflict"),
     replace(_SHIFT, name="twins", plan="twins", lights=(("night", 1),)),
     replace(_CLEAR, name="refer", plan="refer", counts=((3, 50), (4, 50)), all_visible=True),
-    replace(_CLEAR, name="foils", plan="foils", counts=((2, 40), (3, 30), (4, 30)), all_visible=True),
+    replace(_CLEAR, name="foils", plan="foils", counts=((2, 1), (3, 1), (4, 1)), all_visible=True),
     _GROUPS,
     replace(_GROUPS, name="groups-train", badge_agreement_permille=950),
 )

@@ -14,16 +14,19 @@ Signature = tuple[str, bool, bool]
 """(plan, whether an object is said, whether a ground is said)."""
 
 _RELATION: Final = (
-    "{A} is {rel} {the_B}.", "There is {A} {rel} {the_B}.", "{rel} {the_B} is {A}.", "{rel} {the_B} there is {A}.",
+    "{A} is {rel} {the_B}.", "There is {A} {rel} {the_B}.", "{rel} {the_B} is {A}.",
+    "{rel} {the_B} there is {A}.",
     "{B} is {inv} {the_A}.", "There is {B} {inv} {the_A}.", "{inv} {the_A} is {B}.",
 )  # fmt: skip
 TRAINING_TEMPLATES: Final[Mapping[Signature, tuple[str, ...]]] = {
     ("object-ground", True, True): (
         "{A} stands on the {g}.", "{A} is on the {g}.", "There is {A} on the {g}.", "On the {g} stands {A}.",
-        "On the {g} there is {A}.", "A picture of {A} on the {g}.", "{A} sits on the {g}.", "{A} rests on the {g}.",
+        "On the {g} there is {A}.", "A picture of {A} on the {g}.", "{A} sits on the {g}.",
+        "{A} rests on the {g}.",
     ),
     ("object", True, False): (
-        "There is {A}.", "A picture of {A}.", "The picture shows {A}.", "{A} is in the picture.", "You can see {A} here.",
+        "There is {A}.", "A picture of {A}.", "The picture shows {A}.", "{A} is in the picture.",
+        "You can see {A} here.",
         "An image with {A}.", "{A} is visible.",
     ),
     ("relation", True, False): _RELATION,
@@ -32,7 +35,8 @@ TRAINING_TEMPLATES: Final[Mapping[Signature, tuple[str, ...]]] = {
         "On the {g} you can see {n} {N}.",
     ),
     ("count", True, False): (
-        "There {be} {n} {N}.", "The picture shows {n} {N}.", "{n} {N} {be} in the picture.", "You can see {n} {N} here.",
+        "There {be} {n} {N}.", "The picture shows {n} {N}.", "{n} {N} {be} in the picture.",
+        "You can see {n} {N} here.",
         "An image with {n} {N}.", "{n} {N} {be} visible.",
     ),
     ("sky", True, True): (

@@ -104,14 +104,10 @@ def _target_kind(spec: SplitSpec, index: int, draw: Stream) -> Kind:
 
 
 def _look_alikes(target: Kind) -> list[Kind]:
-    """The base kinds most like a novel one: those that share two of its three factors, then the same shape."""
+    """The base kinds most like a novel one: sharing two of its three factors, then its shape alone."""
 
     def shared(kind: Kind) -> int:
-        return (
-            (kind.shape == target.shape) * 3
-            + (kind.pattern == target.pattern) * 2
-            + (kind.part == target.part) * 2
-        )
+        return (kind.shape == target.shape) * 3 + (kind.pattern == target.pattern) * 2 + (kind.part == target.part) * 2
 
     return sorted(BASE_KINDS, key=lambda kind: (-shared(kind), kind.category_id))[:4]
 
@@ -156,9 +152,7 @@ def _with_objects(scene: Scene, spec: SplitSpec, kinds: list[Kind], index: int, 
         draw = Stream(SEED, spec.key, index, "places", attempt, more)
         objects = _place_all(spec, kinds, scene.horizon_px, draw)
         if objects is not None:
-            order = draw.shuffled(
-                range(len(objects))
-            )  # the order of annotations must not give the target away
+            order = draw.shuffled(range(len(objects)))  # the order of annotations must not give the target away
             target = order.index(0) if objects else -1
             return replace(scene, objects=tuple(objects[i] for i in order), target=target)
     raise AssertionError(f"image {index} of {spec.name} could not be laid out")
@@ -183,7 +177,7 @@ def _place(
     kind: Kind, size: tuple[str, int], looks: tuple[str, bool, int], horizon_px: int,
     placed: list[SceneObject], overlap: bool, draw: Stream,
 ) -> SceneObject | None:  # fmt: skip
-    """Find room for one object: wholly inside the image, standing below the horizon, not on top of another."""
+    """Find room for one object: wholly in the image, standing below the horizon, not upon another."""
     radius = size[1] // 2
     colour, tilted, turn = looks
     crown = radius * (160 if kind.part in ("horned", "haloed") else 105) // 100
@@ -191,7 +185,8 @@ def _place(
     for _ in range(_PLACE_TRIES):
         item = SceneObject(
             kind, colour, size[0], "tilted" if tilted else "upright", size[1],
-            draw.between(radius + 4, IMAGE_SIZE_PX - radius - 5), draw.between(low, IMAGE_SIZE_PX - radius - 4), turn,
+            draw.between(radius + 4, IMAGE_SIZE_PX - radius - 5), draw.between(low, IMAGE_SIZE_PX - radius - 4),
+            turn,
         )  # fmt: skip
         if all(_apart(item, other, overlap) for other in placed):
             return item

@@ -3,7 +3,7 @@
 A proposition is a tuple of words:
     ("object", noun)                             there is one; the noun is a shape or "object"
     ("attribute", noun, factor, value)           one of them has this colour, pattern, part, size or pose
-    ("relation", name, noun, noun)               one of the first is left of, above or in front of one of the second
+    ("relation", name, noun, noun)               a first one is left of, above or in front of a second one
     ("count", noun, colour or "", number)        there are exactly so many
     ("ground", g), ("ground_colour", g, colour), ("sky", s)
 """
@@ -99,9 +99,7 @@ def holds(proposition: Proposition, facts: Facts) -> bool:
     return proposition in true_propositions(facts)
 
 
-def count_propositions(
-    caption: str, facts: Facts, reference_forms: Iterable[LogicalForm]
-) -> PropositionCounts:
+def count_propositions(caption: str, facts: Facts, reference_forms: Iterable[LogicalForm]) -> PropositionCounts:
     """Score one caption against the facts of its image and the logical forms of the reference captions.
 
     The reference is the union of what the references say, so leaving out what nobody said costs nothing.
@@ -110,9 +108,7 @@ def count_propositions(
     reference = of_forms(reference_forms)
     true = true_propositions(facts)
     correct = sum(1 for claim in asserted if claim in true or (claim[0] == "count" and holds(claim, facts)))
-    return PropositionCounts(
-        len(asserted), correct, len(reference), len(asserted & reference), reading.grammatical
-    )
+    return PropositionCounts(len(asserted), correct, len(reference), len(asserted & reference), reading.grammatical)
 
 
 def as_json(claims: Iterable[Proposition]) -> list[list[Any]]:
