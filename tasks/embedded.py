@@ -9,7 +9,8 @@ from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Sample
 from tasks.caption_files import CaptionFile, read_caption_file, read_json
-from tasks.scenes import annotation_file, ensure_scenes, image_folder, recipe_digest, split_names
+from tasks.scenes import ensure_scenes, recipe_digest, split_names
+from tasks.scenes.layout import annotation_file, image_dir
 
 SUMMARY = "embedded: rendered worlds with known causes, made on first use; splits train, val, test and the shifts"
 COCO_SUMMARY = "COCO 2017 or 2014, or any folder in its layout: --data PATH, $BENCH_DATA or ./data/coco"
@@ -39,8 +40,8 @@ def read_scene_captions(data: Dataset, split: str) -> Sequence[Sample]:
     """Read a split's captions with the facts and logical forms that its annotations state."""
     from tasks.captioning import CaptionTarget
 
-    path = data.root / "annotations" / annotation_file("captions", split)
-    file = CaptionFile(split, path, data.root / image_folder(split))
+    path = annotation_file(data.root, "captions", split)
+    file = CaptionFile(split, path, image_dir(data.root, split))
     forms: dict[str, list[Any]] = {}
     for annotation in read_json(path)["annotations"]:
         forms.setdefault(str(annotation["image_id"]), []).append(annotation["logical_form"])

@@ -37,7 +37,7 @@ def count_flops(call: Callable[[], Any]) -> FlopCount:
     with _decomposed_attention(), counter:
         call()
     by_operator = {
-        str(operator): int(count) for operator, count in counter.get_flop_counts()["Global"].items()
+        str(operator): int(count) for operator, count in counter.get_flop_counts().get("Global", {}).items()
     }
     return FlopCount(total=sum(by_operator.values()), by_operator=by_operator)
 

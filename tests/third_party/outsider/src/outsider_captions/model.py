@@ -1,0 +1,44 @@
+"""A model plugin: cheap to import, torch only where a learner is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.cell import ModelOptions
+from harness.errors import UsageError
+from harness.protocols import BuildContext, Learner, Model
+from harness.sample import TaskSpec
+
+
+@dataclass(frozen=True)
+class MostCommonCaption:
+    """The baseline that every captioner must beat."""
+
+    name: str = "most-common-caption"
+    summary: str = "the caption that is most common in training, for every image"
+    tasks: tuple[str, ...] = ("coco-caption",)
+    fused: bool = False
+    controls: tuple[str, ...] = ()
+
+    def with_control(self, control: str) -> Model:
+        """It has no controls."""
+        raise UsageError(f"{self.name} offers no control '{control}'.")
+
+    def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
+        """Nothing to choose, but for what its tests plant."""
+        return {"settings": {k: v for k, v in options.settings.items() if k == "outsider_fault"}}
+
+    def prerequisite(self, options: ModelOptions) -> None:
+        """Nothing must be trained first."""
+        return None
+
+    def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
+        """Count the training captions."""
+        from outsider_captions.learner import ConstantCaption
+
+        return ConstantCaption(spec.training_targets, context.options.settings.get("outsider_fault", ""))
+
+
+most_common_caption = MostCommonCaption()
