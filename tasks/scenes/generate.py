@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -29,12 +30,22 @@ _LICENCE: Final = [{"id": 1, "name": "Apache-2.0", "url": "https://www.apache.or
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def write_splits(root: Path, splits: Sequence[str], *, processes: int = 2, progress: Progress | None = None) -> None:
-    """Generate the splits that are not complete under `root`."""
-    missing = [split for split in splits if not layout.is_complete(root, split)]
+def write_splits(
+    root: Path,
+    splits: Sequence[str],
+    *,
+    processes: int = 2,
+    progress: Progress | None = None,
+    limit: int | None = None,
+) -> None:
+    """Generate the splits that are not complete under `root`.
+
+    `limit` writes only so many images of each: for tests and previews, never into a cache.
+    """
+    missing = [split for split in dict.fromkeys(splits) if not layout.is_complete(root, split)]
     for split in missing:
         _make_folders(root, split)
-    for split, rows in _in_order(root, missing, processes, progress):
+    for split, rows in _in_order(root, missing, processes, progress, limit):
         _write_annotations(root, split, rows)
 
 
@@ -45,21 +56,22 @@ def _make_folders(root: Path, split: str) -> None:
 
 
 def _in_order(
-    root: Path, splits: Sequence[str], processes: int, progress: Progress | None
+    root: Path, splits: Sequence[str], processes: int, progress: Progress | None, limit: int | None
 ) -> Iterator[tuple[str, Rows]]:
     """Draw all chunks; yield each split, its rows in the order of indices, when its last chunk is there."""
+    sizes = {split: min(SPLITS[split].size, limit or SPLITS[split].size) for split in splits}
     chunks = [
-        (str(root), split, start, min(start + _CHUNK, SPLITS[split].size))
-        for split in splits
-        for start in range(0, SPLITS[split].size, _CHUNK)
+        (str(root), split, start, min(start + _CHUNK, size))
+        for split, size in sizes.items()
+        for start in range(0, size, _CHUNK)
     ]
     gathered: Rows = {}
     for (_, split, _, stop), rows in zip(chunks, _drawn(chunks, processes), strict=True):
         for key, more in rows.items():
             gathered.setdefault(key, []).extend(more)
         if progress is not None:
-            progress(split, stop, SPLITS[split].size)
-        if stop == SPLITS[split].size:
+            progress(split, stop, sizes[split])
+        if stop == sizes[split]:
             yield split, gathered
             gathered = {}
 
@@ -71,8 +83,21 @@ def _drawn(chunks: list[tuple[str, str, int, int]], processes: int) -> Iterator[
         yield from map(draw_chunk, chunks)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(chunks)), mp_context=context) as pool:
+    workers = min(processes, len(chunks))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         yield from pool.map(draw_chunk, chunks)
+
+
+def _end_with_parent() -> None:
+    """Let no worker outlive a killed parent: it would wait for work for ever."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def draw_chunk(chunk: tuple[str, str, int, int]) -> Rows:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from tasks.scenes.factors import BASE_KINDS, KINDS, NOVEL_KINDS, RARE_KINDS, SHAPES, Kind
+from tasks.scenes.factors import BASE_KINDS, GROUP_PATTERNS, KINDS, NOVEL_KINDS, RARE_KINDS, SHAPES, Kind
 from tasks.scenes.remarks import CONDITION_SHARES
 from tasks.scenes.splits import SPLITS
 
@@ -34,6 +34,8 @@ class Ceiling:
 
 def target_pool(split: str) -> tuple[Kind, ...]:
     """The kinds that the target of a split is drawn from, each equally likely."""
+    if SPLITS[split].plan == "groups":
+        return tuple(kind for kind in BASE_KINDS if kind.pattern in GROUP_PATTERNS)
     pools = {"rare": RARE_KINDS, "novel": NOVEL_KINDS, "novel-hard": NOVEL_KINDS}
     return pools.get(SPLITS[split].plan, BASE_KINDS)
 
@@ -127,9 +129,9 @@ def foil_ceiling(rows: Iterable[SceneRow]) -> Ceiling:
 def ceilings(split: str, rows: Iterable[SceneRow]) -> dict[str, Ceiling]:
     """Every ceiling that a split has a question for, by track."""
     rows = list(rows)
+    if split == "refer":  # its targets are not drawn evenly by kind, and it asks another question
+        return {"reference": reference_ceiling(rows)}
     found = {"plain": plain_ceiling(split, rows), "context": context_ceiling(split, rows)}
-    if split == "refer":
-        found["reference"] = reference_ceiling(rows)
     if split == "novel":
         found |= {f"zero-shot {name}": zero_shot_ceiling(name) for name in ("transparent", "opaque", "random")}
     if split == "foils":

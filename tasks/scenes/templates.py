@@ -16,18 +16,18 @@ Signature = tuple[str, bool, bool]
 _RELATION: Final = (
     "{A} is {rel} {the_B}.", "There is {A} {rel} {the_B}.", "{rel} {the_B} is {A}.",
     "{rel} {the_B} there is {A}.",
-    "{B} is {inv} {the_A}.", "There is {B} {inv} {the_A}.", "{inv} {the_A} is {B}.",
+    "{A} appears {rel} {the_B}.", "{B} is {inv} {the_A}.", "There is {B} {inv} {the_A}.", "{inv} {the_A} is {B}.",
 )  # fmt: skip
 TRAINING_TEMPLATES: Final[Mapping[Signature, tuple[str, ...]]] = {
     ("object-ground", True, True): (
         "{A} stands on the {g}.", "{A} is on the {g}.", "There is {A} on the {g}.", "On the {g} stands {A}.",
         "On the {g} there is {A}.", "A picture of {A} on the {g}.", "{A} sits on the {g}.",
-        "{A} rests on the {g}.",
+        "{A} rests on the {g}.", "{A} lies on the {g}.", "A drawing of {A} on the {g}.",
     ),
     ("object", True, False): (
         "There is {A}.", "A picture of {A}.", "The picture shows {A}.", "{A} is in the picture.",
         "You can see {A} here.",
-        "An image with {A}.", "{A} is visible.",
+        "An image with {A}.", "{A} is visible.", "A drawing of {A}.", "One can make out {A}.",
     ),
     ("relation", True, False): _RELATION,
     ("count", True, True): (
@@ -37,7 +37,7 @@ TRAINING_TEMPLATES: Final[Mapping[Signature, tuple[str, ...]]] = {
     ("count", True, False): (
         "There {be} {n} {N}.", "The picture shows {n} {N}.", "{n} {N} {be} in the picture.",
         "You can see {n} {N} here.",
-        "An image with {n} {N}.", "{n} {N} {be} visible.",
+        "An image with {n} {N}.", "{n} {N} {be} visible.", "Altogether there {be} {n} {N}.",
     ),
     ("sky", True, True): (
         "{A} stands on the {g} under {s} sky.", "Under {s} sky {A} stands on the {g}.",
@@ -46,6 +46,7 @@ TRAINING_TEMPLATES: Final[Mapping[Signature, tuple[str, ...]]] = {
     ("sky", True, False): (
         "{A} stands under {s} sky.", "Under {s} sky there is {A}.", "There is {A} under {s} sky.",
         "{s} sky hangs over {A}.", "A picture of {A} under {s} sky.", "{A} with {s} sky behind it.",
+        "{A} in the open under {s} sky.",
     ),
     ("sky", False, True): (
         "{s} sky hangs over the {g}.", "There is {s} sky over the {g}.", "The {g} lies under {s} sky.",

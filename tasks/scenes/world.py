@@ -161,7 +161,7 @@ def _with_objects(scene: Scene, spec: SplitSpec, kinds: list[Kind], index: int, 
 def _place_all(spec: SplitSpec, kinds: list[Kind], horizon_px: int, draw: Stream) -> list[SceneObject] | None:
     sizes = _sizes(spec, len(kinds), draw)
     colours = _colours(spec, kinds, draw)
-    overlap = draw.chance(300) and not spec.all_visible
+    overlap = draw.chance(350) and not spec.all_visible
     placed: list[SceneObject] = []
     for kind, (size, diameter), colour in zip(kinds, sizes, colours, strict=True):
         tilted = kind.shape != "circle" and draw.chance(250)
@@ -182,19 +182,29 @@ def _place(
     colour, tilted, turn = looks
     crown = radius * (160 if kind.part in ("horned", "haloed") else 105) // 100
     low = max(crown + 2, horizon_px + 6 - radius)
+    across, down = (radius + 4, IMAGE_SIZE_PX - radius - 5), (low, IMAGE_SIZE_PX - radius - 4)
+    beside = draw.choice(placed) if placed and overlap and draw.chance(600) else None
     for _ in range(_PLACE_TRIES):
+        x, y = draw.between(*across), draw.between(*down)
+        if beside is not None:
+            x, y = (_near(*pair, draw) for pair in ((x, beside.centre_x_px, across), (y, beside.centre_y_px, down)))
         item = SceneObject(
             kind, colour, size[0], "tilted" if tilted else "upright", size[1],
-            draw.between(radius + 4, IMAGE_SIZE_PX - radius - 5), draw.between(low, IMAGE_SIZE_PX - radius - 4),
-            turn,
+            x, y, turn,
         )  # fmt: skip
         if all(_apart(item, other, overlap) for other in placed):
             return item
     return None
 
 
+def _near(value: int, other: int, limits: tuple[int, int], draw: Stream) -> int:
+    """Pull a coordinate to within 18 pixels of another's, but not beyond the limits."""
+    pulled = other + draw.between(-18, 18)
+    return pulled if limits[0] <= pulled <= limits[1] else value
+
+
 def _apart(one: SceneObject, other: SceneObject, overlap: bool) -> bool:
-    reach = (one.diameter_px + other.diameter_px) * (27 if overlap else 52) // 100
+    reach = (one.diameter_px + other.diameter_px) * (15 if overlap else 52) // 100
     across = one.centre_x_px - other.centre_x_px
     down = one.centre_y_px - other.centre_y_px
     return across * across + down * down >= reach * reach
