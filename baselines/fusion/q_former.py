@@ -1,0 +1,64 @@
+"""Q-Former: learned queries read the visual tokens through a small transformer, then become a prefix.
+
+BLIP-2 (Li et al. 2023, arXiv 2301.12597), from scratch and without its first stage of pretraining.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.fusion.cross_attention import CrossAttention
+from baselines.fusion.operator import Fused, Fusion, FusionShape
+from baselines.fusion.prefix_scale import PrefixScale
+from baselines.fusion.visual_input import VisualInput
+
+_EXPANSION = 2
+
+
+class QueryBlock(nn.Module):
+    """Self-attention among the queries, cross-attention to the image, feed-forward."""
+
+    def __init__(self, shape: FusionShape) -> None:
+        super().__init__()
+        width, heads, dropout = shape.language_width, shape.heads, shape.dropout
+        self.among = CrossAttention(width, width, heads, dropout)
+        self.across = CrossAttention(width, shape.visual_width, heads, dropout)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, _EXPANSION * width),
+            nn.GELU(),
+            nn.Linear(_EXPANSION * width, width),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, queries: Tensor, visual: Tensor) -> Tensor:
+        """Return queries `[B, Q, width]` that have read visual tokens `[B, N, visual_width]`."""
+        normalised = F.layer_norm(queries, queries.shape[-1:])
+        queries = queries + self.among(queries, self.among.memory(normalised))
+        queries = queries + self.across(queries, self.across.memory(visual))
+        read: Tensor = queries + self.feed_forward(queries)
+        return read
+
+
+class QFormerFusion(Fusion):
+    """`model.queries` learned queries through `model.query_layers` blocks, projected to a prefix."""
+
+    def __init__(self, shape: FusionShape) -> None:
+        super().__init__()
+        self.prefix_length = shape.settings.queries
+        self.input = VisualInput(shape.visual_width, shape.visual_tokens)
+        self.queries = nn.Parameter(torch.empty(self.prefix_length, shape.language_width))
+        nn.init.normal_(self.queries, std=0.5)
+        self.blocks = nn.ModuleList(QueryBlock(shape) for _ in range(shape.settings.query_layers))
+        self.projection = nn.Linear(shape.language_width, shape.language_width)
+        self.scale = PrefixScale(shape.language_width)
+
+    def forward(self, visual: Tensor) -> Fused:
+        """Return the prefix `[B, Q, language_width]`."""
+        tokens = self.input(visual)
+        queries = self.queries.expand(len(visual), -1, -1)
+        for block in self.blocks:
+            queries = block(queries, tokens)
+        return Fused(prefix=self.scale(self.projection(queries)))

@@ -1,0 +1,1 @@
+"""Task heads: what turns tokens into a task's answers."""

@@ -1,0 +1,51 @@
+"""The named model `retrieval`. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from baselines.captioning_model import scenes_cnn_prerequisite
+from baselines.settings import read_settings, settings_of
+from baselines.vision_source import find_vision, is_scenes_cnn
+from harness.cell import ModelOptions
+from harness.errors import UsageError
+from harness.protocols import BuildContext, Learner, Prerequisite
+from harness.sample import TaskSpec
+
+
+@dataclass(frozen=True)
+class RetrievalModel:
+    """Nearest-neighbour captions on a frozen backbone."""
+
+    name: str
+    summary: str
+    tasks: tuple[str, ...] = ("coco-caption",)
+    fused: bool = False
+    controls: tuple[str, ...] = ()
+
+    def with_control(self, control: str) -> RetrievalModel:
+        """Offer none."""
+        raise UsageError(f"Model '{self.name}' has no control '{control}': only fused models have controls.")
+
+    def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
+        """Say which backbone and how many neighbours."""
+        settings = read_settings(options.settings)
+        return {
+            "vision": find_vision(options).to_json(),
+            **settings_of(settings, "vision_stage", "neighbours"),
+        }
+
+    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
+        """The default backbone must have been trained on Scenes' attributes."""
+        return scenes_cnn_prerequisite() if is_scenes_cnn(options) else None
+
+    def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
+        """Build an empty memory."""
+        from baselines.assembly import open_tower
+        from baselines.retrieval import CaptionRetrieval
+
+        tower = open_tower(context)
+        tower.requires_grad_(False)
+        return CaptionRetrieval(tower, spec, read_settings(context.options.settings).neighbours)

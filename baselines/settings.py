@@ -1,0 +1,82 @@
+"""The models' own options, `--set model.KEY=VALUE`: one frozen dataclass for all of them.
+
+A run hands the same settings to each of its models; a model takes those that concern it, and its
+recipe holds no others. A key that no model knows is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from harness.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set, with its default."""
+
+    vision_stage: int = -1
+    """Cut the backbone after this stage, 0 the first; -1 takes its last features."""
+    vision_tune: str = "frozen"
+    """frozen or full: whether the backbone's weights move."""
+    language_layers: int = 0
+    """Keep this many of the language model's first blocks; 0 keeps all."""
+    layers: int = 3
+    """Blocks of the decoder that is trained from scratch."""
+    width: int = 256
+    """Width of the decoder that is trained from scratch, and of the LSTM."""
+    ffn: int = 0
+    """Inner width of its feed-forward parts; 0 takes four times the width."""
+    heads: int = 8
+    """Attention heads of the decoder that is trained from scratch."""
+    min_count: int = 1
+    """A word that the training captions have less often is unknown to decoders trained from scratch."""
+    every: int = 1
+    """Fusion layers stand before every n-th block of the language model."""
+    prefix_length: int = 10
+    """Embeddings that the prefix fusion makes of an image."""
+    queries: int = 16
+    """Learned queries of the Q-Former."""
+    query_layers: int = 2
+    """Blocks of the Q-Former."""
+    rank: int = 8
+    """Rank of LoRA."""
+    lora_alpha: int = 16
+    """Scale of LoRA, relative to its rank."""
+    lora_targets: str = ""
+    """Names of the layers that LoRA changes, joined by `+`; empty takes peft's choice for the architecture."""
+    bottleneck: int = 64
+    """Width of an adapter."""
+    neighbours: int = 30
+    """Training images whose captions retrieval chooses among."""
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """Check and convert settings; raises UsageError for an unknown key or a value of another type."""
+    types = {field.name: type(field.default) for field in fields(Settings)}
+    values = {}
+    for key, value in given.items():
+        if key not in types:
+            raise UsageError(f"Unknown setting model.{key}. {nearest(key, types)}")
+        values[key] = _converted(key, value, types[key])
+    settings = Settings(**values)
+    if settings.vision_tune not in ("frozen", "full"):
+        raise UsageError(f"model.vision_tune={settings.vision_tune}: wanted frozen or full.")
+    return settings
+
+
+def settings_of(settings: Settings, *names: str) -> dict[str, Any]:
+    """Pick settings by name, for a recipe."""
+    return {name: getattr(settings, name) for name in names}
+
+
+def _converted(key: str, value: Any, wanted: type) -> Any:
+    try:
+        converted = wanted(value)
+    except (TypeError, ValueError):
+        converted = None
+    if converted is None or isinstance(value, bool) or (wanted is int and str(converted) != str(value)):
+        raise UsageError(f"model.{key}={value!r}: wanted {'a whole number' if wanted is int else 'text'}.")
+    return converted

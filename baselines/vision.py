@@ -1,0 +1,222 @@
+"""A vision tower: any timm network as an encoder from uint8 pixels to visual tokens `[B, N, width]`.
+
+A convolutional map `[B, C, H, W]` becomes H*W tokens in row order; a transformer's tokens are kept as
+they are, class token first. Batch norm stays in eval mode, also while the tower is trained: folded or
+pretrained statistics are lost otherwise; only a network that is trained from scratch updates them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from baselines.digests import file_digest, text_digest
+from baselines.vision_source import PREPROCESSING_KEYS, VisionSource
+from harness.errors import CheckpointError, UsageError, WeightsUnavailable, nearest
+from harness.sample import Preprocessing
+
+CHECKPOINT_PREFIX = "vision.network."
+"""Where a learner's checkpoint holds the weights of its tower's network."""
+
+
+class TimmTower(nn.Module):
+    """A timm network and the normalisation before it."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, network: nn.Module, preprocessing: Preprocessing, key: str, *, stage: int = -1
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.preprocessing = preprocessing
+        self.key = key
+        self.stage = stage
+        self.updates_batch_norm = False
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
+        tokens = self._probe()
+        self.tokens, self.width = tokens.shape[1], tokens.shape[2]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Encode uint8 pixels `[B, 3, size, size]` to tokens `[B, N, width]`."""
+        images = (pixels.float() / 255 - self.mean) / self.std
+        return self._tokens(images.contiguous(memory_format=torch.channels_last))
+
+    def train(self, mode: bool = True) -> TimmTower:
+        """Set the mode; batch norm stays in eval mode, and so does all of a tower that is frozen."""
+        trainable = any(parameter.requires_grad for parameter in self.parameters())
+        super().train(mode and trainable)
+        if not self.updates_batch_norm:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+    def _tokens(self, images: Tensor) -> Tensor:
+        network: Any = self.network
+        if self.stage >= 0:
+            (maps,) = network.forward_intermediates(
+                images, indices=[self.stage], output_fmt="NCHW", intermediates_only=True, stop_early=True
+            )
+            return _as_tokens(maps, maps.shape[1])
+        return _as_tokens(network.forward_features(images), network.num_features)
+
+    @torch.no_grad()
+    def _probe(self) -> Tensor:
+        """Encode a blank image, to learn how many tokens there are and how wide."""
+        was_training, size = self.training, self.preprocessing.size
+        self.eval()
+        try:
+            tokens = self._tokens(torch.zeros(1, 3, size, size))
+        except (AssertionError, RuntimeError) as error:
+            raise UsageError(f"The backbone does not take images of {size} px: {error}") from error
+        super().train(was_training)
+        return tokens
+
+
+def build_tower(source: VisionSource, *, stage: int = -1, prerequisite: Path | None = None) -> TimmTower:
+    """Build a tower with its weights: from a file, a prerequisite's checkpoint, the hub, or none (scratch).
+
+    Raises UsageError for unknown names and keywords, CheckpointError for weights that do not fit,
+    WeightsUnavailable for weights that are not there.
+    """
+    network = _create(source)
+    digest = source.origin
+    if source.origin == "file" and source.weights is not None:
+        _load(network, read_state(source.weights), source.weights)
+        digest = file_digest(source.weights)
+    elif source.origin == "prerequisite":
+        checkpoint = _prerequisite_file(prerequisite)
+        state = read_state(checkpoint)
+        inner = {
+            k.removeprefix(CHECKPOINT_PREFIX): v for k, v in state.items() if k.startswith(CHECKPOINT_PREFIX)
+        }
+        _load(network, inner, checkpoint)
+        digest = file_digest(checkpoint)
+    preprocessing = _preprocessing(network, source.preprocessing)
+    _cut(network, stage, source.name)
+    key = text_digest(
+        json.dumps([source.to_json(), digest, timm.__version__, vars(preprocessing), stage], sort_keys=True)
+    )
+    return TimmTower(network.to(memory_format=torch.channels_last), preprocessing, key, stage=stage)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a checkpoint that cannot run code; raises CheckpointError for any other."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # safetensors, pickle and zip each raise their own
+        raise CheckpointError(
+            f"{path} cannot be read as {'safetensors' if path.suffix == '.safetensors' else 'tensors only'}: {error}"
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: wanted a dictionary of tensors with timm's names.")
+    return state
+
+
+def _create(source: VisionSource) -> nn.Module:
+    if not timm.is_model(source.timm_name.removeprefix("hf-hub:").partition(".")[0]):
+        raise UsageError(
+            f"Unknown timm model '{source.timm_name}'. {nearest(source.timm_name, timm.list_models())}"
+        )
+    try:
+        network: nn.Module = timm.create_model(
+            source.timm_name, pretrained=source.origin == "hub", num_classes=0, **source.keywords
+        )
+    except TypeError as error:
+        raise UsageError(
+            f"--vision-args for {source.timm_name}: {error}. Wanted keywords of timm.create_model, "
+            f"or {', '.join(PREPROCESSING_KEYS)}."
+        ) from error
+    except Exception as error:  # the hub's client raises its own, requests' and the system's errors
+        if source.origin != "hub":
+            raise
+        raise WeightsUnavailable(
+            f"--vision {source.name}: the hub did not give its weights ({type(error).__name__}). "
+            "Download them where there is a connection and name the file: --vision-weights FILE.safetensors."
+        ) from error
+    return network
+
+
+def _load(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load strictly, but for the classifier, which no task here wants."""
+    names: Any = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
+    classifier = tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
+    own = network.state_dict()
+    extra = sorted(name for name in state if name not in own and not name.startswith(classifier or ("\0",)))
+    missing = sorted(name for name in own if name not in state and not name.endswith("num_batches_tracked"))
+    if missing or extra:
+        what = f"lacks {missing[0]}" if missing else f"holds {extra[0]}, which the network has not"
+        raise CheckpointError(
+            f"{path} {what} ({len(missing)} missing, {len(extra)} too many). "
+            "Check that --vision names the network that these weights are of."
+        )
+    for name, tensor in own.items():
+        if name in state and state[name].shape != tensor.shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {list(state[name].shape)}, wanted {list(tensor.shape)}. "
+                "Check --vision and --vision-args."
+            )
+    network.load_state_dict({name: state[name] for name in own if name in state}, strict=False)
+
+
+def _prerequisite_file(folder: Path | None) -> Path:
+    path = folder / "checkpoint.safetensors" if folder else None
+    if path is None or not path.is_file():
+        raise WeightsUnavailable(
+            f"The weights of the default backbone are not there ({path or 'no prerequisite was trained'}). "
+            "`bench run` trains them first; or name a backbone with --vision."
+        )
+    return path
+
+
+def _cut(network: nn.Module, stage: int, name: str) -> None:
+    """Drop the stages after `stage`, where the network knows how; raises UsageError where it does not."""
+    if stage < 0:
+        return
+    prune = getattr(network, "prune_intermediate_layers", None)
+    stages = len(getattr(network, "feature_info", ())) or None
+    if prune is None or "stop_early" not in inspect.signature(network.forward_intermediates).parameters:
+        raise UsageError(f"model.vision_stage={stage}: {name} cannot be cut. Leave model.vision_stage out.")
+    try:
+        prune([stage], prune_norm=True, prune_head=True)
+    except (AssertionError, IndexError) as error:
+        raise UsageError(
+            f"model.vision_stage={stage}: {name} has stages 0 to {(stages or 1) - 1}."
+        ) from error
+
+
+def _preprocessing(network: nn.Module, given: Mapping[str, Any]) -> Preprocessing:
+    """Fill what was not given from timm's entry for the network."""
+    entry: Mapping[str, Any] = getattr(network, "pretrained_cfg", {})
+    return Preprocessing(
+        size=given.get("size", entry.get("input_size", (3, 224, 224))[-1]),
+        crop_fraction=given.get("crop", entry.get("crop_pct", 0.875)),
+        interpolation=given.get("interpolation", entry.get("interpolation", "bilinear")),
+        mean=tuple(given.get("mean", entry.get("mean", (0.5, 0.5, 0.5)))),
+        std=tuple(given.get("std", entry.get("std", (0.5, 0.5, 0.5)))),
+        squash=given.get("squash", False),
+    )
+
+
+def _as_tokens(features: Tensor, channels: int) -> Tensor:
+    """Turn maps `[B, C, H, W]` or `[B, H, W, C]` into tokens `[B, H*W, C]`; tokens stay as they are."""
+    if features.ndim == 3:
+        return features
+    if features.shape[1] == channels:
+        return features.flatten(2).transpose(1, 2)
+    return features.flatten(1, 2)

@@ -1,0 +1,111 @@
+"""Vocabularies of caption decoders: words of the training captions, or pieces of a pretrained tokenizer.
+
+Both hold only what the training captions contain, so the softmax runs over hundreds or thousands of
+entries where a tokenizer has 30,000 to 250,000, most of which the task never needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from harness.errors import UsageError
+
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+class Vocabulary(Protocol):
+    """Turns captions into ids and back; `begin` and `end` are the ids around a caption."""
+
+    size: int
+    begin: int
+    end: int
+    never: tuple[int, ...]
+    """Ids that a decoder must not answer with."""
+
+    def encode(self, caption: str) -> tuple[int, ...]:
+        """Turn a caption into ids, without begin and end."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Turn ids into a lower-case caption, special ids left out."""
+        ...
+
+
+class WordVocabulary:
+    """Lower-case words, the most frequent first; words seen fewer than `min_count` times are unknown."""
+
+    begin, end, unknown = 0, 1, 2
+    never = (0, 2)
+
+    def __init__(self, captions: Iterable[str], min_count: int = 1) -> None:
+        counts = Counter(word for caption in captions for word in words_of(caption))
+        ordered = sorted(counts, key=lambda word: (-counts[word], word))
+        self.words = ["", "", "", *(word for word in ordered if counts[word] >= min_count)]
+        self.size = len(self.words)
+        self._ids = {word: index for index, word in enumerate(self.words) if word}
+
+    def encode(self, caption: str) -> tuple[int, ...]:
+        """Turn a caption into the ids of its words."""
+        return tuple(self._ids.get(word, self.unknown) for word in words_of(caption))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Join words with spaces."""
+        return " ".join(self.words[index] for index in ids if self.words[index])
+
+
+class PieceVocabulary:
+    """The pieces of a transformers tokenizer that occur in the training captions, renumbered.
+
+    `kept` holds the tokenizer's own ids in ascending order: row i of a trimmed embedding is row
+    `kept[i]` of the whole one.
+    """
+
+    def __init__(self, tokenizer: Any, captions: Sequence[str]) -> None:
+        self._tokenizer = tokenizer
+        begin = _first_id(tokenizer, "bos_token_id", "cls_token_id", "eos_token_id")
+        end = _first_id(tokenizer, "eos_token_id", "sep_token_id")
+        pieces = tokenizer(list(captions), add_special_tokens=False)["input_ids"] if captions else []
+        self._special = frozenset({begin, end, *tokenizer.all_special_ids})
+        self.kept = sorted({begin, end}.union(*pieces))
+        self._new_ids = {old: new for new, old in enumerate(self.kept)}
+        self.size = len(self.kept)
+        self.begin, self.end = self._new_ids[begin], self._new_ids[end]
+        self.never = tuple(
+            new for new, old in enumerate(self.kept) if old in self._special and new != self.end
+        )
+        self._encoded: dict[str, tuple[int, ...]] = {}
+
+    def encode(self, caption: str) -> tuple[int, ...]:
+        """Turn a training caption into renumbered ids; pieces of no training caption are left out."""
+        if caption not in self._encoded:
+            pieces = self._tokenizer(caption, add_special_tokens=False)["input_ids"]
+            self._encoded[caption] = tuple(self._new_ids[piece] for piece in pieces if piece in self._new_ids)
+        return self._encoded[caption]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Join pieces as the tokenizer does, in lower case."""
+        pieces = [self.kept[index] for index in ids if self.kept[index] not in self._special]
+        text: str = self._tokenizer.decode(pieces, clean_up_tokenization_spaces=True)
+        return " ".join(text.lower().split())
+
+
+def words_of(caption: str) -> list[str]:
+    """Split a caption into lower-case words without punctuation.
+
+    >>> words_of("A red, two-horned circle.")
+    ['a', 'red', 'two-horned', 'circle']
+    """
+    return _WORD.findall(caption.lower())
+
+
+def _first_id(tokenizer: Any, *names: str) -> int:
+    for name in names:
+        value = getattr(tokenizer, name, None)
+        if isinstance(value, int):
+            return value
+    raise UsageError(
+        f"The tokenizer has none of {', '.join(names)}: captions could not begin or end. Take another."
+    )
