@@ -1,6 +1,6 @@
 """Writes splits to disk, in parallel: a killed or doubled run never leaves a half split that looks whole.
 
-Every file is written beside its place and then moved onto it; the scenes file of a split is moved last and
+Every file is written apart and then moved to its place; the scenes file of a split is moved last and
 is what makes the split count as present. The bytes depend on the recipe alone, so two processes that write
 the same split at once overwrite each other's files with the same content.
 """
@@ -50,7 +50,8 @@ def write_splits(
 
 
 def _make_folders(root: Path, split: str) -> None:
-    layout.image_dir(root, split).mkdir(parents=True, exist_ok=True)
+    (root / ".partial").mkdir(parents=True, exist_ok=True)
+    layout.image_dir(root, split).mkdir(exist_ok=True)
     for kind in layout.MAP_KINDS:
         layout.map_dir(root, kind, split).mkdir(parents=True, exist_ok=True)
 
@@ -116,10 +117,10 @@ def _draw_one(root: Path, split: str, index: int, rows: Rows) -> None:
     captions = caption_image(spec, index, drawing.sight)
     objects = coco_rows.object_rows(drawing, image_id)
     segments, segment_pixels = coco_rows.panoptic(drawing, objects)
-    replace_file(layout.image_dir(root, split) / file_name, png_bytes(drawing.pixels))
-    replace_file(layout.map_dir(root, "panoptic", split) / file_name, png_bytes(segment_pixels))
+    replace_file(root, layout.image_dir(root, split) / file_name, png_bytes(drawing.pixels))
+    replace_file(root, layout.map_dir(root, "panoptic", split) / file_name, png_bytes(segment_pixels))
     semantic = coco_rows.semantic_map(drawing)
-    replace_file(layout.map_dir(root, "semantic", split) / file_name, png_bytes(semantic))
+    replace_file(root, layout.map_dir(root, "semantic", split) / file_name, png_bytes(semantic))
     rows["images"].append(coco_rows.image_row(image_id, file_name))
     rows["instances"] += objects
     rows["captions"] += [
@@ -144,7 +145,7 @@ def _write_annotations(root: Path, split: str, rows: Rows) -> None:
     info = {"description": "Fusemark Scenes", "split": split}
     for kind in layout.FILE_KINDS:  # the scenes file comes last: it is what makes the split complete
         document = {"info": info, "licenses": _LICENCE, **contents[kind]}
-        replace_file(layout.annotation_file(root, kind, split), canonical_json(document))
+        replace_file(root, layout.annotation_file(root, kind, split), canonical_json(document))
 
 
 def canonical_json(document: Any) -> bytes:
@@ -152,8 +153,8 @@ def canonical_json(document: Any) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    beside.write_bytes(content)
-    beside.replace(path)
+def replace_file(root: Path, path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; what a killed run leaves lies in one hidden folder, not among images."""
+    partial = root / ".partial" / f"{os.getpid()}-{path.parent.name}-{path.name}"
+    partial.write_bytes(content)
+    partial.replace(path)
