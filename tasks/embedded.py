@@ -23,7 +23,11 @@ def open_scenes(context: DataContext) -> Dataset:
     if wanted not in split_names():
         raise UsageError(f"Scenes has no split '{wanted}'. {nearest(wanted, split_names())}")
     needed = dict.fromkeys((*_ALWAYS, wanted))
-    root = ensure_scenes(context.cache, list(needed), progress=context.progress)
+    root = ensure_scenes(
+        context.cache,
+        list(needed),
+        progress=lambda name, done, total: context.progress(f"making Scenes, {name}", done, total),
+    )
     return Dataset(
         name="scenes",
         root=root,

@@ -6,13 +6,14 @@ It only trains a prerequisite (phi0 of the default vision tower) and is not offe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+from tasks.captioning import HELD_OUT, held_out_ids
 
 if TYPE_CHECKING:
     from harness.protocols import Scorer
@@ -28,18 +29,25 @@ class SceneAttributes:
     metrics: tuple[str, ...] = ("mAP",)
 
     def open_data(self, context: DataContext) -> Dataset:
-        """Always Scenes."""
+        """Always Scenes; a part of its training images selects the checkpoint, so that val stays unseen."""
         from tasks.embedded import open_scenes
 
-        return open_scenes(context)
+        return replace(open_scenes(context), splits=("train", HELD_OUT), selection_split=HELD_OUT)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; the target is a list of 0 and 1, one per attribute."""
+        from tasks.embedded import read_scene_captions
         from tasks.scenes.attributes import attribute_targets
 
-        table = attribute_targets(data.root, split)
-        rows = zip(table.image_ids, table.paths, table.labels.tolist(), strict=True)
-        return [Sample(str(image_id), Path(path), labels) for image_id, path, labels in rows]
+        labels, _ = attribute_targets(data.root, "train")
+        images = read_scene_captions(data, "train")
+        held_out = held_out_ids([image.sample_id for image in images])
+        rows = zip(images, labels.tolist(), strict=True)
+        return [
+            Sample(image.sample_id, image.image, target)
+            for image, target in rows
+            if (image.sample_id in held_out) == (split == HELD_OUT)
+        ]
 
     def spec(self, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the number of attributes through the targets."""

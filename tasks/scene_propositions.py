@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.sample import Sample
-from tasks.scenes.propositions import count_propositions
+from tasks.scenes.claims import count_propositions
 
 NAMES = ("proposition-precision", "proposition-recall", "proposition-F1")
 Counts = npt.NDArray[np.float64]
