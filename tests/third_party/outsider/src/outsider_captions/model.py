@@ -18,7 +18,7 @@ class MostCommonCaption:
 
     name: str = "most-common-caption"
     summary: str = "the caption that is most common in training, for every image"
-    tasks: tuple[str, ...] = ("coco-caption",)
+    tasks: tuple[str, ...] = ("coco-caption", "word-caption")
     fused: bool = False
     controls: tuple[str, ...] = ()
 

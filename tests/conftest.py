@@ -1,0 +1,171 @@
+"""What tests share: tiny caption folders, a third party's installed package, and the command in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 50, 230), "white": (240, 240, 240)}
+LAYOUTS = {
+    "2017": ("captions_{}2017.json", "{}2017", "{:012}.jpg"),
+    "2014": ("captions_{}2014.json", "{}2014", "COCO_{split}2014_{:012}.jpg"),
+    "plain": ("captions_{}.json", "images", "{}.png"),
+}
+
+
+def write_captions(root: Path, layout: str = "2017", train: int = 36, val: int = 12) -> Path:
+    """Write a caption folder of single-coloured 40 x 30 images with five captions each."""
+    annotation, folder, name = LAYOUTS[layout]
+    (root / "annotations").mkdir(parents=True)
+    identifier = 100
+    for split, count in (("train", train), ("val", val)):
+        images: list[dict[str, object]] = []
+        captions: list[dict[str, object]] = []
+        (root / folder.format(split)).mkdir(exist_ok=True)
+        for _ in range(count):
+            identifier += 1
+            colour = list(COLOURS)[identifier % len(COLOURS)]
+            file_name = name.format(identifier, split=split)
+            Image.new("RGB", (40, 30), COLOURS[colour]).save(root / folder.format(split) / file_name)
+            images.append({"id": identifier, "file_name": file_name, "width": 40, "height": 30})
+            texts = [f"a {colour} wall", f"a plain {colour} wall", f"{colour} paint", "a wall", f"all is {colour}"]
+            captions += [
+                {"id": 10 * identifier + number, "image_id": identifier, "caption": text}
+                for number, text in enumerate(texts)
+            ]
+        content = {"images": images, "annotations": captions}
+        (root / "annotations" / annotation.format(split)).write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture(scope="session")
+def captions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A caption folder in COCO 2017 layout that tests only read."""
+    return write_captions(tmp_path_factory.mktemp("captions") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def outsider(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outside plugin package, built as a wheel and unpacked: a folder for PYTHONPATH."""
+    folder = tmp_path_factory.mktemp("outsider")
+    source = REPOSITORY / "tests" / "third_party" / "outsider"
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Runs `bench` as a user does; `environment` is laid over the process's own."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(arguments), cwd=self.folder, env=self._environment(environment), text=True,
+            capture_output=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start it in a process group of its own, as a shell does."""
+        return subprocess.Popen(
+            self._command(arguments), cwd=self.folder, env=self._environment(environment), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def _command(self, arguments: tuple[object, ...]) -> list[str]:
+        return [str(Path(sys.executable).with_name("bench")), *map(str, arguments)]
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        own = {k: v for k, v in os.environ.items() if not k.startswith("BENCH_") and k != "PYTHONWARNINGS"}
+        return own | self.environment | more
+
+
+@pytest.fixture
+def bench(tmp_path: Path, outsider: Path) -> Bench:
+    """The command in an empty folder with an empty cache, the outside package installed."""
+    return make_bench(tmp_path, outsider)
+
+
+def make_bench(folder: Path, site: Path) -> Bench:
+    """Make a runner for fixtures of a wider scope."""
+    folder.mkdir(exist_ok=True)
+    return Bench(folder, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(site)})
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, dict[str, dict[str, str]], str], Path]:
+    """Install a one-module plugin package beside the real ones, for this process and those it starts."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def install(name: str, groups: dict[str, dict[str, str]], source: str) -> Path:
+        information = site / f"{name}-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in them.items()) for group, them in groups.items()]
+        (information / "entry_points.txt").write_text("\n".join(lines))
+        (site / f"{name}.py").write_text(source)
+        return site
+
+    return install
+
+
+@pytest.fixture
+def deadline() -> Iterator[Callable[[Callable[[], bool], float], None]]:
+    """Wait until something is true, or fail."""
+
+    def wait(condition: Callable[[], bool], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not within {seconds} s"
+            time.sleep(0.02)
+
+    yield wait
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process is there and not a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def group_members(group: int) -> list[int]:
+    """List the living processes of a process group."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[2]) == group and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def kill_group(group: int) -> None:
+    """End a process group and whatever is left of it."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
