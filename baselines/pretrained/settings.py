@@ -1,0 +1,38 @@
+"""What `--set model.KEY=VALUE` means for pretrained captioners: a prompt and, for some, an image size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from harness.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class PretrainedSettings:
+    """Settings that only pretrained captioners know.
+
+    `prompt` replaces the default text beside the image; `image_size` is the side in pixels of the
+    square that images become for processors without a fixed size (0 takes 512).
+    """
+
+    prompt: str = ""
+    image_size: int = 0
+
+
+def read_pretrained_settings(given: Mapping[str, Any]) -> PretrainedSettings:
+    """Pick out what concerns pretrained captioners; raises UsageError for keys that no model knows."""
+    from baselines.settings import Settings
+
+    own = {field.name for field in fields(PretrainedSettings)}
+    known = own | {field.name for field in fields(Settings)}
+    for key in given:
+        if key not in known:
+            raise UsageError(f"Unknown setting model.{key}. {nearest(key, known)}")
+    prompt, size = given.get("prompt", ""), given.get("image_size", 0)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise UsageError(f"model.image_size={size!r}: wanted a number of pixels, such as 512.")
+    if not isinstance(prompt, str):
+        raise UsageError(f"model.prompt={prompt!r}: wanted text.")
+    return PretrainedSettings(prompt, size)
