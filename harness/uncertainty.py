@@ -1,13 +1,16 @@
 """Intervals and paired differences.
 
-Wilson's interval for proportions (Wilson 1927); the percentile bootstrap over samples (Efron 1979) for corpus
-metrics, recomputed in each resample from per-sample statistics, with one set of resamples for all metrics of
-the same samples, so that differences between models are paired.
+Proportions: Wilson's score interval (Wilson 1927). Corpus metrics: the percentile bootstrap over samples (Efron
+1979; Koehn 2004, ACL W04-3250, for corpus metrics), each resample scored anew from per-sample statistics. The
+resamples depend on the number of samples, the seed and the groups alone, so all metrics and models of the same
+samples share them, and differences between models are paired.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Iterator, Sequence
+from statistics import NormalDist
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,71 +19,134 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+_BLOCK_ELEMENTS = 4_000_000  # multiplicities held at once: 32 MB
+_POWER = 0.8  # of the test that the smallest detectable change is for
+
 
 class Resampled(Protocol):
-    """What the bootstrap needs of a metric: see `harness.metrics.resampling.Statistics`."""
+    """What the bootstrap needs of a metric: its value, its number of samples, its score on resamples."""
 
     @property
-    def value(self) -> float: ...
+    def value(self) -> float:
+        """The corpus score on the full set."""
+        ...
 
     @property
-    def per_sample(self) -> FloatArray: ...
+    def per_sample(self) -> FloatArray:
+        """[N] the score of each sample alone."""
+        ...
 
-    def resample(self, counts: IntArray) -> FloatArray: ...
+    def resample(self, counts: IntArray) -> FloatArray:
+        """[R, N] multiplicities -> [R] corpus scores."""
+        ...
+
+
+class PairedDifference(NamedTuple):
+    """What separates two models on the same samples, in the metric's own unit."""
+
+    difference: float  # a - b
+    low: float
+    high: float
+    p: float  # two-sided, of no difference
+    smallest_detectable_change: float  # a true difference this large is found in 4 of 5 such experiments
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a proportion, within 0..1."""
-    z = _normal_quantile(0.5 + confidence / 2)
+    """Wilson score interval of a proportion, within 0..1; 0..1 itself when nothing was tried.
+
+    >>> low, high = wilson(20, 20)
+    >>> round(low, 3), high
+    (0.839, 1.0)
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} trials")
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share = successes / n
     centre = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    low, high = (centre - spread) / scale, (centre + spread) / scale
+    return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
 
 
 def bootstrap_interval(
-    statistics: Resampled, resamples: int = 1000, seed: int = 0, confidence: float = 0.95
+    statistics: Resampled,
+    resamples: int = 1000,
+    seed: int = 0,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a corpus metric."""
-    values = statistics.resample(draw_multiplicities(len(statistics.per_sample), resamples, seed))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+    """Percentile interval of a corpus metric; samples of one group (such as an image) are drawn together.
 
-
-def draw_multiplicities(n: int, resamples: int, seed: int) -> IntArray:
-    """[R, N] how often each of n samples is drawn in each resample; every row sums to n."""
-    generator = np.random.Generator(np.random.PCG64(seed))
-    return np.stack([np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(resamples)])
-
-
-def _normal_quantile(probability: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(probability)
-
-
-class PairedDifference(NamedTuple):
-    """a - b on the same samples."""
-
-    difference: float
-    low: float
-    high: float
-    p: float
-    smallest_detectable_change: float
+    Not for proportions: where all samples agree it has no width. Use `wilson` there.
+    """
+    counts = draw_resamples(len(statistics.per_sample), resamples, seed, groups)
+    return _percentiles(np.concatenate([statistics.resample(block) for block in counts]), confidence)
 
 
 def paired_difference(
-    a: Resampled, b: Resampled, resamples: int = 1000, seed: int = 0, confidence: float = 0.95
+    a: Resampled,
+    b: Resampled,
+    resamples: int = 1000,
+    seed: int = 0,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
 ) -> PairedDifference:
-    """Paired bootstrap of the difference of a corpus metric between two models on the same samples."""
-    counts = draw_multiplicities(len(a.per_sample), resamples, seed)
-    differences = a.resample(counts) - b.resample(counts)
+    """Paired bootstrap of the difference of one corpus metric between two models on the same samples.
+
+    p is the share of resamples whose difference strays from the observed one by at least the observed one's size,
+    which is what chance would do were there no difference (Efron & Tibshirani 1993, chapter 16).
+    """
+    n = len(a.per_sample)
+    if len(b.per_sample) != n:
+        raise ValueError(f"paired statistics need the same samples, not {n} and {len(b.per_sample)}")
+    counts = draw_resamples(n, resamples, seed, groups)
+    differences = np.concatenate([a.resample(block) - b.resample(block) for block in counts])
+    observed = a.value - b.value
+    extreme = int((np.abs(differences - observed) >= abs(observed)).sum())
+    quantiles = NormalDist().inv_cdf(0.5 + confidence / 2) + NormalDist().inv_cdf(_POWER)
+    low, high = _percentiles(differences, confidence)
+    return PairedDifference(
+        difference=observed,
+        low=low,
+        high=high,
+        p=(extreme + 1) / (resamples + 1),
+        smallest_detectable_change=quantiles * float(np.std(differences)),
+    )
+
+
+def draw_resamples(
+    n: int, resamples: int, seed: int = 0, groups: Sequence[Hashable] | None = None
+) -> Iterator[IntArray]:
+    """Yield blocks [r, n] of multiplicities: how often each sample is drawn in each resample.
+
+    As many samples are drawn as there are, or with `groups` [n] as many groups as there are.
+    """
+    if n == 0 or resamples < 1:
+        raise ValueError(f"cannot draw {resamples} resamples of {n} samples")
+    if groups is not None and len(groups) != n:
+        raise ValueError(f"{len(groups)} groups for {n} samples")
+    member = np.arange(n) if groups is None else _number(groups)
+    drawn = int(member.max()) + 1
+    generator = np.random.Generator(np.random.PCG64(seed))
+    rows = max(1, _BLOCK_ELEMENTS // n)
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        cells = generator.integers(0, drawn, size=(size, drawn)) + drawn * np.arange(size)[:, None]
+        counts = np.bincount(cells.ravel(), minlength=size * drawn).reshape(size, drawn)
+        yield counts if groups is None else counts[:, member]
+
+
+def _number(groups: Sequence[Hashable]) -> IntArray:
+    numbering: dict[Hashable, int] = {}
+    return np.array([numbering.setdefault(group, len(numbering)) for group in groups], dtype=np.int64)
+
+
+def _percentiles(values: FloatArray, confidence: float) -> tuple[float, float]:
     tail = (1 - confidence) / 2
-    low, high = np.quantile(differences, [tail, 1 - tail])
-    below, above = int((differences <= 0).sum()), int((differences >= 0).sum())
-    p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
-    error = float(differences.std(ddof=1))
-    detectable = (_normal_quantile(0.5 + confidence / 2) + _normal_quantile(0.8)) * error
-    return PairedDifference(a.value - b.value, float(low), float(high), p, detectable)
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)

@@ -22,8 +22,8 @@ _ON_GUESSES = 1e-9
 class BleuStatistics:
     """BLEU of one order, from per-image sums.
 
-    `components` [N, 10]: clipped matches of order 1..4, guesses of order 1..4, candidate length, length of the
-    nearest reference. Shared by the four orders.
+    `components` [N, 10]: clipped matches of order 1..4, guesses of order 1..4, length of the candidate, length
+    of the nearest reference. Shared by the four orders.
     """
 
     components: FloatArray
@@ -31,10 +31,12 @@ class BleuStatistics:
 
     @property
     def value(self) -> float:
+        """The corpus score, 0..1."""
         return float(bleu_from_sums(self.components.sum(axis=0, keepdims=True), self.order)[0])
 
     @property
     def per_sample(self) -> FloatArray:
+        """[N] the score of each image alone, 0..1."""
         return bleu_from_sums(self.components, self.order)
 
     def resample(self, counts: IntArray) -> FloatArray:
@@ -69,7 +71,7 @@ def _clipped_matches(captions: PackedCaptions, matches: Matches) -> FloatArray:
     cell = candidates.caption * MAX_ORDER + captions.order[candidates.ngram] - 1
     clipped = np.minimum(candidates.count, most)
     sums = np.bincount(cell, weights=clipped, minlength=captions.image_count * MAX_ORDER)
-    return sums.reshape(captions.image_count, MAX_ORDER)
+    return sums.reshape(captions.image_count, MAX_ORDER).astype(np.float64)
 
 
 def _nearest_reference_length(captions: PackedCaptions) -> IntArray:

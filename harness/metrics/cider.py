@@ -1,12 +1,12 @@
 """CIDEr-D from packed n-gram counts (Vedantam et al. 2015, arXiv:1411.5726).
 
-For each order n: the cosine of TF-IDF vectors of candidate and reference, matches clipped to the reference's
-weight, times exp(-(difference in length)^2 / (2 * 6^2)); mean over references and over n = 1..4, times 10.
+For each order n: the cosine of TF-IDF vectors of candidate and reference, matches clipped to the weight in the
+reference, times exp(-(difference in length)^2 / (2 * 6^2)); mean over references and over n = 1..4, times 10.
 As in the COCO caption evaluation, a caption's "length" here is its number of bigrams, and the IDF of an n-gram
 is log(documents) - log(max(1, documents that hold it)), a document being all references of one image.
 
-The IDF is a property of the whole split's references: `cider_statistics` keeps it fixed in a bootstrap, and
-`cider_resampling.py` recomputes it and says why that is not the default.
+The IDF is a property of the whole split's references, so `cider_statistics` keeps it in every resample: the
+corpus score is then a mean over images, for which the bootstrap is valid. `cider_resampling.py` recomputes it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def cider_statistics(captions: PackedCaptions, matches: Matches) -> MeanStatisti
     idf = np.log(captions.document_count) - np.log(np.maximum(frequency, 1))
     terms = cider_terms(captions, matches)
     products, candidates, references = (
-        np.bincount(term.cell, weights=term.weight * idf[term.ngram] ** 2, minlength=term.size)
+        np.bincount(term.cell, term.weight * idf[term.ngram] ** 2, term.size).astype(np.float64)
         for term in (terms.products, terms.candidate_squares, terms.reference_squares)
     )
     return MeanStatistics(cider_from_sums(terms, products, candidates, references))
@@ -59,8 +59,9 @@ def cider_terms(captions: PackedCaptions, matches: Matches) -> CiderTerms:
     """Prepare all sums; references of images without a candidate are left out."""
     used = int(np.searchsorted(captions.reference_image, captions.image_count))
     image = captions.reference_image[:used]
-    bigrams = [np.maximum(length - 1, 0) for length in (captions.candidate_length, captions.reference_length[:used])]
-    difference = (bigrams[0][image] - bigrams[1]).astype(np.float64)
+    own = np.maximum(captions.candidate_length - 1, 0)[image]
+    theirs = np.maximum(captions.reference_length[:used] - 1, 0)
+    difference = (own - theirs).astype(np.float64)
     return CiderTerms(
         products=_product_terms(captions, matches, used),
         candidate_squares=_square_terms(captions, captions.candidates, captions.image_count),
@@ -94,8 +95,10 @@ class Incidence:
 def documents_of_ngrams(captions: PackedCaptions) -> Incidence:
     """All pairs of an n-gram and a document that holds it."""
     image = captions.reference_image[captions.references.caption]
-    pairs = np.unique(image * len(captions.order) + captions.references.ngram)
-    return Incidence(*np.divmod(pairs, max(len(captions.order), 1)))
+    # Stable means a merge sort here, and the keys are long runs in order.
+    pairs = np.sort(image * len(captions.order) + captions.references.ngram, kind="stable")
+    distinct = pairs[np.diff(pairs, prepend=-1) > 0]
+    return Incidence(*np.divmod(distinct, max(len(captions.order), 1)))
 
 
 def _square_terms(captions: PackedCaptions, counts: NgramCounts, size: int) -> Terms:

@@ -1,5 +1,9 @@
 """CIDEr-D with the IDF recomputed in each bootstrap resample, for comparison with the fixed IDF.
 
+Not the default, because a resample repeats images: an n-gram of one image then counts as two or three documents,
+its IDF falls, and all resamples score low. On 200 splits of 200 synthetic images each, the nominal 95 % interval
+held the true mean score in 77 % of the splits this way and in 94 % with the IDF of the split kept.
+
 n-grams that occur in the same set of documents have the same IDF in every resample, so they are merged first:
 most n-grams of a caption corpus occur in one image only.
 """
@@ -11,7 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from harness.metrics.cider import CiderTerms, Incidence, Terms, cider_statistics, cider_terms, documents_of_ngrams
+from harness.metrics.cider import (
+    CiderTerms,
+    Incidence,
+    Terms,
+    cider_statistics,
+    cider_terms,
+    documents_of_ngrams,
+)
 from harness.metrics.ngrams import MAX_ORDER, Matches, PackedCaptions
 from harness.metrics.resampling import FloatArray, IntArray
 
@@ -20,7 +31,7 @@ _RESAMPLES_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class ResampledIdfCider:
-    """CIDEr-D whose `resample` equals the score of the corpus with each image repeated as often as it was drawn."""
+    """CIDEr-D whose `resample` is the score of the corpus with each image as often as it was drawn."""
 
     value: float
     per_sample: FloatArray
@@ -32,8 +43,8 @@ class ResampledIdfCider:
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] corpus scores."""
-        starts = range(0, len(counts), _RESAMPLES_AT_ONCE)
-        return np.concatenate([self._resample_few(counts[start : start + _RESAMPLES_AT_ONCE]) for start in starts])
+        parts = [counts[start : start + _RESAMPLES_AT_ONCE] for start in range(0, len(counts), _RESAMPLES_AT_ONCE)]
+        return np.concatenate([self._resample_few(part) for part in parts])
 
     def _resample_few(self, counts: IntArray) -> FloatArray:
         drawn = counts.sum(axis=1)
@@ -44,7 +55,8 @@ class ResampledIdfCider:
         norms *= own[self.terms.image]
         norms[norms == 0] = np.inf
         cosines = (self.products @ squared_idf).reshape(norms.shape) / norms
-        weight = counts.T[self.terms.image] * (self.terms.penalty / self.terms.reference_count[self.terms.image])[:, None]
+        share = self.terms.penalty / self.terms.reference_count[self.terms.image]
+        weight = counts.T[self.terms.image] * share[:, None]
         return np.asarray(10.0 * (cosines.mean(axis=1) * weight).sum(axis=0) / drawn, dtype=np.float64)
 
 
@@ -55,11 +67,10 @@ def resampled_idf_cider(captions: PackedCaptions, matches: Matches) -> Resampled
     fixed, terms = cider_statistics(captions, matches), cider_terms(captions, matches)
     incidence = documents_of_ngrams(captions)
     classes, of_ngram = _classes(incidence, len(captions.order))
-    first, inverse = np.unique(of_ngram[incidence.ngram] * captions.image_count + incidence.document), None
+    pairs = np.unique(of_ngram[incidence.ngram] * captions.image_count + incidence.document)
     documents = scipy.sparse.csr_array(
-        (np.ones(len(first)), np.divmod(first, captions.image_count)), shape=(classes, captions.image_count)
+        (np.ones(len(pairs)), np.divmod(pairs, captions.image_count)), shape=(classes, captions.image_count)
     )
-    del inverse
     return ResampledIdfCider(
         fixed.value,
         fixed.per_sample,
@@ -73,9 +84,9 @@ def resampled_idf_cider(captions: PackedCaptions, matches: Matches) -> Resampled
 
 
 def _classes(incidence: Incidence, ngrams: int) -> tuple[int, IntArray]:
-    """Number the sets of documents in which n-grams occur: how many there are, and [G] the set of each n-gram.
+    """Number the sets of documents in which n-grams occur: how many, and [G] the set of each n-gram.
 
-    A set is known by its size, its sum and a sum of random numbers, one for each document: 64 random bits.
+    A set is known by a sum of random numbers, one of 62 bits for each document.
     """
     random = np.random.default_rng(0).integers(0, 1 << 62, size=int(incidence.document.max(initial=0)) + 1)
     key = np.zeros(ngrams, dtype=np.int64)
@@ -85,4 +96,5 @@ def _classes(incidence: Incidence, ngrams: int) -> tuple[int, IntArray]:
 
 
 def _matrix(terms: Terms, of_ngram: IntArray, classes: int) -> scipy.sparse.csr_array:
-    return scipy.sparse.csr_array((terms.weight, (terms.cell, of_ngram[terms.ngram])), shape=(terms.size, classes))
+    place = (terms.cell, of_ngram[terms.ngram])
+    return scipy.sparse.csr_array((terms.weight, place), shape=(terms.size, classes))

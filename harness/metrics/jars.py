@@ -26,9 +26,14 @@ def paraphrase_table() -> Path:
     return _package_folder() / "meteor" / "data" / "paraphrase-en.gz"
 
 
+def spice_jar() -> Path:
+    """SPICE 1.0, which needs the two CoreNLP jars beside it."""
+    return _package_folder() / "spice" / "spice-1.0.jar"
+
+
 def spice_models_installed() -> bool:
     """Whether SPICE could run; pycocoevalcap downloads 384 MB when its Spice is constructed without them."""
-    folder = _package_folder() / "spice" / "lib"
+    folder = spice_jar().parent / "lib"
     return all((folder / name).is_file() for name in _SPICE_MODELS)
 
 
@@ -40,5 +45,5 @@ def package_version() -> str:
 def _package_folder() -> Path:
     found = importlib.util.find_spec("pycocoevalcap")
     if found is None or not found.submodule_search_locations:
-        raise BenchError("The caption metrics need pycocoevalcap. Install it with `uv pip install pycocoevalcap`.")
+        raise BenchError("Caption metrics need pycocoevalcap. Install it with `uv pip install pycocoevalcap`.")
     return Path(next(iter(found.submodule_search_locations)))

@@ -15,7 +15,7 @@ from typing import Self
 from harness.errors import BenchError
 
 _UTF8 = ("-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Dstdin.encoding=UTF-8")
-# One collector thread and a heap that grows only when it must: the jars are small and other work shares the cores.
+# One collector thread and a heap that grows only when it must: other work shares the cores.
 _FRUGAL = ("-XX:+UseSerialGC", "-Xss16m")
 
 

@@ -25,16 +25,17 @@ from harness.metrics.resampling import FloatArray, IntArray, weighted_sums
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _MODULE_WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
 _COUNTS = 23
-_HEAP_MB, _ROWS_PER_MB, _MOST_HEAP_MB = 192, 3000, 2048  # WordNet and the program; the table; as pycocoevalcap
+_HEAP_MB, _ROWS_PER_MB = 192, 3000  # for WordNet and the program, and for the table on top
+_MOST_HEAP_MB = 2048  # as pycocoevalcap
 
 
 @dataclass(frozen=True)
 class MeteorStatistics:
     """METEOR from per-image counts.
 
-    `components` [N, 23] in the jar's order: words of the candidate, of the reference; function words of each; for
-    each of the four modules content matches of the candidate, of the reference, function matches of each; chunks;
-    matched words of the candidate, of the reference.
+    `components` [N, 23] in the jar's order: words of the candidate, of the reference; function words of each;
+    for each of the four modules content matches of the candidate, of the reference, function matches of each;
+    chunks, none where all words match as one; matched words of the candidate, of the reference.
     """
 
     components: FloatArray
@@ -60,7 +61,7 @@ def meteor_from_sums(sums: FloatArray) -> FloatArray:
     F = 1 / ((1 - alpha) / P + alpha / R); score = F * (1 - gamma * (chunks / matched words)^beta).
     """
     length, function, chunks, matched = sums[:, 0:2], sums[:, 2:4], sums[:, 20], sums[:, 21:23]
-    by_module = sums[:, 4:20].reshape(-1, 4, 4)  # [R, module, content and function of candidate and reference]
+    by_module = sums[:, 4:20].reshape(-1, 4, 4)
     content_matches, function_matches = by_module[:, :, 0:2], by_module[:, :, 2:4]
     weighted = _DELTA * content_matches + (1 - _DELTA) * function_matches
     matches = np.einsum("rms,m->rs", weighted, _MODULE_WEIGHTS)
@@ -69,16 +70,25 @@ def meteor_from_sums(sums: FloatArray) -> FloatArray:
         precision, recall = (matches / weighted_length).T
         f_mean = 1.0 / ((1.0 - _ALPHA) / precision + _ALPHA / recall)
         fragmentation = chunks / (matched.sum(axis=1) / 2)
-    identical = (matched == length).all(axis=1) & (chunks == 1)  # the jar's one exception
-    score = f_mean * (1.0 - _GAMMA * np.where(identical, 0.0, fragmentation) ** _BETA)
-    return np.asarray(np.where(np.isfinite(score), score, 0.0), dtype=np.float64)
+    score = f_mean * (1.0 - _GAMMA * fragmentation**_BETA)
+    return np.asarray(np.where(np.isfinite(score), np.maximum(score, 0.0), 0.0), dtype=np.float64)
+
+
+def without_free_chunks(counts: FloatArray) -> FloatArray:
+    """[N, 23] counts of the jar with no chunk where all words of both sides match as one.
+
+    The jar does so too, both for one image and when it sums: a caption like its reference costs no penalty.
+    """
+    length, by_module, chunks = counts[:, 0:2], counts[:, 4:20].reshape(-1, 8, 2), counts[:, 20]
+    identical = (by_module.sum(axis=1) == length).all(axis=1) & (chunks == 1)
+    return np.column_stack([counts[:, :20], np.where(identical, 0.0, chunks), counts[:, 21:]])
 
 
 class Meteor:
     """One live METEOR process, whose paraphrase table is cut to the references seen so far.
 
-    References that were not seen before widen the table and start the process anew; candidates never do. Cutting the
-    table takes seconds, so a `cache_folder` keeps cut tables for later runs.
+    References that were not seen before widen the table and start the process anew; candidates never do.
+    Cutting the table takes seconds, so a `cache_folder` keeps cut tables for later runs.
     """
 
     def __init__(self, search_path: str | None = None, cache_folder: Path | None = None) -> None:
@@ -93,6 +103,10 @@ class Meteor:
         """The operating system's id of the process; None before the first call."""
         return self._process.pid if self._process else None
 
+    def prepare(self, references: Iterable[str]) -> None:
+        """Make ready for tokenised references, so that those of several calls start the process once."""
+        self._process_for(references)
+
     def score(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> MeteorStatistics:
         """Count the matches of tokenised captions; `references[i]` belong to `candidates[i]`."""
         process = self._process_for(caption for image in references for caption in image)
@@ -101,7 +115,7 @@ class Meteor:
         wrong = next((answer for answer in counts if len(answer) != _COUNTS), None)
         if wrong is not None:
             raise JavaFailed(f"METEOR answered {' '.join(wrong)!r} instead of {_COUNTS} counts.")
-        return MeteorStatistics(np.array(counts, dtype=np.float64))
+        return MeteorStatistics(without_free_chunks(np.array(counts, dtype=np.float64)))
 
     def _process_for(self, references: Iterable[str]) -> JavaProcess:
         new = set(references) - self._seen

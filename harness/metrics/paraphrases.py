@@ -125,7 +125,7 @@ class _Wanted:
 
     def has(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """[L] hashes -> [L] whether each is in the set."""
-        found = self._map[hashes >> np.uint64(40)]
+        found: npt.NDArray[np.bool_] = self._map[hashes >> np.uint64(40)]
         place = np.flatnonzero(found)
         position = np.searchsorted(self._sorted, hashes[place])
         found[place] = self._sorted[np.minimum(position, len(self._sorted) - 1)] == hashes[place]

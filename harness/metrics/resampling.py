@@ -24,13 +24,16 @@ class Statistics(Protocol):
     @property
     def value(self) -> float:
         """The corpus score on the full set."""
+        ...
 
     @property
     def per_sample(self) -> FloatArray:
         """[N] the score of each sample alone; its mean need not be `value`."""
+        ...
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities >= 0, each row with a positive sum -> [R] corpus scores."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,13 @@ class MeanStatistics:
 
     @property
     def value(self) -> float:
+        """The mean."""
         return float(np.mean(self.per_sample))
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] weighted means."""
         drawn = counts.sum(axis=1, dtype=np.int64).astype(np.float64)
-        return weighted_sums(counts, self.per_sample[:, None])[:, 0] / drawn
+        return np.asarray(weighted_sums(counts, self.per_sample[:, None])[:, 0] / drawn)
 
 
 def weighted_sums(counts: IntArray, components: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.metrics.resampling import FloatArray, IntArray, MeanStatistics
+from harness.metrics.resampling import IntArray, MeanStatistics
 
 _BETA_SQUARED = 1.2**2
 _CELLS = 1 << 19  # of one block of padded pairs
