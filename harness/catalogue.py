@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import entry_points
 
 from harness.errors import PluginError
-from harness.plugins import INTERNAL_TASKS, load_all
+from harness.plugins import INTERNAL_TASKS, load_all, load_summaries
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Entry:
 def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
     """List tasks, models or data, and the plugins that are broken."""
     if what == "data":
-        entries = [Entry(item.name, "data", str(item.load())) for item in entry_points(group="bench.data")]
-        return entries, []
+        summaries, broken = load_summaries()
+        return [Entry(name, "data", summary) for name, summary in summaries.items()], broken
     plugins, broken = load_all(what)
     if what == "tasks":
         shown = [task for task in plugins if task.name not in INTERNAL_TASKS]

@@ -105,7 +105,7 @@ class TrainingJob:
     @property
     def fingerprint(self) -> str:
         """Name the job by the digest of its content, 16 hexadecimal digits."""
-        return fingerprint_of(_without_paths(asdict(self)))
+        return fingerprint_of(_job_content(self))
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Cell:
     @property
     def fingerprint(self) -> str:
         """Name the cell by the digest of its content, 16 hexadecimal digits."""
-        return fingerprint_of(_without_paths(asdict(self)))
+        return fingerprint_of(asdict(self) | {"training": _job_content(self.training)})
 
     @property
     def label(self) -> str:
@@ -144,8 +144,8 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _without_paths(content: Any) -> Any:
+def _job_content(job: TrainingJob) -> dict[str, Any]:
     """Leave out where the data lies: only its digest may name a cell."""
-    if isinstance(content, dict):
-        return {key: _without_paths(value) for key, value in content.items() if key != "root"}
+    content = asdict(job)
+    del content["data"]["root"]
     return content

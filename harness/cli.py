@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import BenchError, UsageError, nearest
+from harness.errors import BenchError, StoreError, UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
@@ -27,6 +27,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Write embedded data to disk.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
+
+_INTERRUPTED = 130
+"""The exit code that typer makes of Ctrl-C."""
 
 Results = Annotated[str, typer.Option(help="Where records are: a folder or an fsspec URL.")]
 Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
@@ -161,9 +164,10 @@ def main() -> None:
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            print("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", file=sys.stderr)
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
@@ -185,7 +189,7 @@ def _run_task(config: RunConfig, name: str) -> int:
         summary = run_plan(plan, store, environment, reporter)
     finally:
         reporter.close()
-    _print_leaderboard(name, config.request.results, "text", None, digest=plan.data.digest, split=plan.split)
+    _print_leaderboard(name, config.request.results, "text", None, plan)
     print(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
         f"records in {config.request.results}"
@@ -206,32 +210,32 @@ def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
     )
 
 
-def _print_leaderboard(
-    task: str, results: str, style: str, out: Path | None, digest: str | None = None, split: str | None = None
-) -> None:
+def _print_leaderboard(task: str, results: str, style: str, out: Path | None, plan: Plan | None = None) -> None:
     from harness.leaderboard import build_rows, render
     from harness.plugins import load_task
     from harness.store import Store
 
     _require_choice("--format", style, ("text", "md", "csv", "json"))
     metrics = load_task(task).metrics
-    records = [
-        record
-        for record in Store(results).read_records(task)
-        if (digest is None or record.data_digest == digest) and (split is None or record.split == split)
-    ]
+    records = [record for record in Store(results).read_records(task) if plan is None or plan.shows(record)]
     text = render(build_rows(records, metrics), metrics, style)
     if out is None:
         print(text)
-    else:
+        return
+    try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text + "\n")
+    except OSError as error:
+        raise StoreError(f"Cannot write --out {out}: {error.strerror}. Give another file.") from None
 
 
 def _task_names(wish: str) -> list[str]:
     from harness.plugins import task_names
 
-    return task_names() if wish == "all" else [name.strip() for name in wish.split(",") if name.strip()]
+    names = task_names() if wish == "all" else [name.strip() for name in wish.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--task is empty. Name tasks with commas between, or take 'all'.")
+    return names
 
 
 def _environment() -> Environment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -66,22 +67,21 @@ def build_config(
 
     `flags` holds what was given on the command line, None for what was not. Raises UsageError.
     """
-    table = read_toml(file) if file else {}
+    top, sections = _parts(read_toml(file)) if file else ({}, {})
     given = {key: value for key, value in flags.items() if value is not None}
-    top = {key: value for key, value in table.items() if not isinstance(value, dict)}
     request = _checked(RunRequest, {**top, **given}, str(file or "the command line"))
-    layers = [read_toml(profile_path(request.profile)), {k: v for k, v in table.items() if isinstance(v, dict)}]
+    layers = [read_toml(profile_path(request.profile)), sections]
     merged: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, *FREE_SECTIONS)}
     for layer in layers:
         for section, content in layer.items():
             _section(merged, section).update(content)
+    if request.limit is not None:
+        merged["evaluate"]["limit"] = request.limit
     if vision_args:
         merged["vision_args"].update(_pairs(vision_args))
     for setting in settings:
         section, key, value = parse_setting(setting)
         merged[section][key] = value
-    if request.limit is not None:
-        merged["evaluate"]["limit"] = request.limit
     parts: dict[str, Any] = {name: _checked(kind, merged[name], f"[{name}]") for name, kind in SECTIONS.items()}
     return RunConfig(request=request, options=_options(request, merged), **parts)
 
@@ -142,6 +142,18 @@ def profile_path(name: str) -> Path:
     raise UsageError(f"Unknown profile '{name}'. {nearest(name, [path.stem for path in folder.glob('*.toml')])}")
 
 
+def _parts(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Split a file into its plain keys and its sections.
+
+    `[model]` may hold `name`, since TOML cannot have both `model = "a,b"` and a section of that name.
+    """
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    sections = {key: dict(value) for key, value in table.items() if isinstance(value, dict)}
+    if "name" in sections.get("model", {}):
+        plain["model"] = sections["model"].pop("name")
+    return plain, sections
+
+
 def _options(request: RunRequest, merged: Mapping[str, Mapping[str, Any]]) -> ModelOptions:
     return ModelOptions(
         vision=request.vision,
@@ -163,9 +175,11 @@ def _checked(kind: type, values: Mapping[str, Any], place: str) -> Any:
     """Build a dataclass from outside values with pydantic; raises UsageError naming the key."""
     from pydantic import TypeAdapter, ValidationError
 
-    for key in values:
+    for key, value in values.items():
         if key not in _names(kind):
             raise UsageError(f"Unknown key '{key}' in {place}. {nearest(key, _names(kind))}")
+        if isinstance(value, bool) and not isinstance(_default(kind, key), bool):
+            raise UsageError(f"{place}: {key} = {str(value).lower()}; wanted a value, not true or false.")
     try:
         return _in_range(TypeAdapter(kind).validate_python(dict(values)), place)
     except ValidationError as error:
@@ -193,6 +207,8 @@ def _in_range(built: Any, place: str) -> Any:
             continue
         if item.name in _CHOICES and value not in _CHOICES[item.name]:
             raise UsageError(f"{place}: {item.name} = '{value}'. {nearest(value, _CHOICES[item.name])}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{place}: {item.name} = {value}; wanted a finite number.")
         if item.name in _POSITIVE and not value > 0:
             raise UsageError(f"{place}: {item.name} = {value}; wanted more than 0.")
         if item.name in _NOT_NEGATIVE and not value >= 0:
@@ -220,6 +236,10 @@ def _split_outside_brackets(text: str) -> Iterable[str]:
             yield text[start:position]
             start = position + 1
     yield text[start:]
+
+
+def _default(kind: type, key: str) -> Any:
+    return next(item.default for item in fields(kind) if item.name == key)
 
 
 def _names(kind: type) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from harness.errors import OutOfMemory
-from harness.protocols import Learner, Progress
+from harness.protocols import NOTICE, Learner, Progress
 from harness.sample import Outcome
 from harness.visuals import Visuals
 
@@ -17,6 +17,7 @@ def predict_all(learner: Learner, visuals: Visuals, batch_size: int, progress: P
     """
     outcomes: list[Outcome] = []
     total = len(visuals)
+    batch_size = max(1, min(batch_size, total))
     while len(outcomes) < total:
         indices = range(len(outcomes), min(len(outcomes) + batch_size, total))
         try:
@@ -27,7 +28,7 @@ def predict_all(learner: Learner, visuals: Visuals, batch_size: int, progress: P
             if batch_size == 1:
                 raise OutOfMemory("Out of memory in evaluation with one sample at a time.") from error
             batch_size = max(1, batch_size // 2)
-            progress(f"out of memory, going on with batches of {batch_size}", len(outcomes), total)
+            progress(f"out of memory: going on with batches of {batch_size}", len(outcomes), NOTICE)
             continue
         progress("predicting", len(outcomes), total)
     return outcomes

@@ -63,6 +63,8 @@ def open_images(
             "Mend the file, or leave such images out with --on-bad-sample skip."
         )
     kept = tuple(sample for sample in samples if sample.sample_id not in skipped)
+    if not kept:
+        raise BadSample(f"Not one of {len(samples)} images can be read; first: {next(iter(skipped.values()), 'none')}.")
     cached = np.load(path, mmap_mode="r") if path.is_file() else None
     return ImageSplit(kept, skipped, preprocessing, cached)
 
@@ -78,7 +80,9 @@ def read_image(path: Path, preprocessing: Preprocessing) -> Pixels:
         raise BadSample(f"{path} is not there") from None
     except UnidentifiedImageError:
         raise BadSample(f"{path} is not an image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # a decoder may raise anything on broken bytes
         raise BadSample(f"{path} is a broken image: {error}") from None
     return np.ascontiguousarray(np.asarray(fitted).transpose(2, 0, 1))
 

@@ -56,7 +56,8 @@ class JobServer:
     def run(self, name: str, arguments: Sequence[Any], progress: Progress) -> Any:
         """Call `harness.jobs.NAME(*arguments, progress)` in a fresh process and return its result.
 
-        The function goes by name, since only the job's process may import torch. Raises JobFailure when the job raised, was killed or died.
+        The function goes by name, since only the job's process may import torch. Raises JobFailure when
+        the job raised, was killed or died; an interrupt ends the job at once.
         """
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_child, args=(sender, name, tuple(arguments)), daemon=True)
@@ -65,6 +66,10 @@ class JobServer:
         sender.close()
         try:
             return _receive(receiver, process, progress)
+        except BaseException as error:
+            if not isinstance(error, JobFailure):
+                process.kill()
+            raise
         finally:
             receiver.close()
             process.join(timeout=10)
@@ -78,7 +83,7 @@ def _receive(receiver: Connection, process: Any, progress: Progress) -> Any:
     while True:
         try:
             kind, content = receiver.recv()
-        except EOFError:
+        except (EOFError, OSError):
             process.join(timeout=30)
             raise JobFailure(_death(process.exitcode), "killed") from None
         if kind == "progress":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from harness.cell import Cell, Places, TrainingJob
-from harness.errors import CheckpointError
-from harness.evaluate import predict_all
+from harness.cell import Cell, MeasureOptions, Places, TrainingJob
+from harness.errors import CheckpointError, OutOfMemory
+from harness.evaluate import is_out_of_memory, predict_all
 from harness.files import replace_atomically
 from harness.images import ImageSplit, open_images
 from harness.measure.memory import PeakMeter
 from harness.measure.profile import profile_learner
 from harness.plugins import load_model, load_task
-from harness.protocols import BuildContext, Learner, Progress, Task
+from harness.protocols import NOTICE, BuildContext, Learner, Progress, Task
 from harness.record import Efficiency
 from harness.sample import Predicted, Preprocessing, Sample, limited
 from harness.train import TrainingData, train, trained_state
@@ -73,13 +73,33 @@ def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
         task, learner = load_trained(cell.training, places)
         images = evaluation_images(cell, task, learner, places, progress)
         visuals = Visuals(learner, images if learner.vision else None, images.samples, None, device)
-        return profile_learner(learner, visuals, cell.measure, meter, progress)
+
+        def attempt(options: MeasureOptions) -> Efficiency:
+            return profile_learner(learner, visuals, options, meter, progress)
+
+        return _profile_with_retry(cell.measure, attempt, progress)
+
+
+def _profile_with_retry(
+    options: MeasureOptions, attempt: Callable[[MeasureOptions], Efficiency], progress: Progress
+) -> Efficiency:
+    """Measure; when memory runs out, again with half the throughput batch, and say so."""
+    while True:
+        try:
+            return attempt(options)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if options.throughput_batch == 1:
+                raise OutOfMemory("Out of memory while measuring one sample at a time.") from error
+        options = replace(options, throughput_batch=options.throughput_batch // 2)
+        progress(f"out of memory: measuring throughput in batches of {options.throughput_batch}", 0, NOTICE)
 
 
 def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
     """Build the learner again and load its checkpoint; raises CheckpointError when it does not fit."""
     task = load_task(job.task)
-    summary = json.loads((places.training / "training.json").read_text())
+    summary = read_training(places.training)
     samples = limited(task.samples(job.data, job.data.training_split), job.train.limit)
     left_out = set(summary["skipped"])
     learner = build_learner(job, task, [s for s in samples if s.sample_id not in left_out], places)
@@ -107,6 +127,20 @@ def evaluation_images(
     """Open the split that a cell is evaluated on."""
     samples = limited(task.samples(cell.training.data, cell.split), cell.evaluate.limit)
     return _open(learner, samples, cell.training, places, progress)
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """Read what a training said of itself; raises CheckpointError naming the file when it is broken."""
+    path = folder / "training.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        content["checkpoint_sha256"], content["skipped"], content["seconds"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} is not a training's summary ({type(error).__name__}: {error}). "
+            f"Delete {folder} and run again to train it anew."
+        ) from None
+    return content
 
 
 def write_checkpoint(state: Mapping[str, torch.Tensor], path: Path) -> str:

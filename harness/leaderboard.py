@@ -1,7 +1,7 @@
 """Records -> rows -> a table in the terminal, Markdown, CSV or JSON.
 
-Rows of different data, split or metric signature are never ranked together: each such group is a
-table of its own.
+Rows of different data, split, number of samples or metric signature are never ranked together: each
+such group is a table of its own.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def build_rows(records: Sequence[RunRecord], metrics: Sequence[str]) -> list[lis
         tables.setdefault((record.task, record.data, record.data_digest, record.split), []).append(record)
     built = []
     for group in tables.values():
-        for signature, part in _by_signature(group).items():
+        for (signature, _), part in _by_scoring(group).items():
             rows = [_row(cells, signature) for cells in _current_cells(part)]
             built.append(sorted(rows, key=lambda row: _order(row, metrics)))
     return built
@@ -110,17 +110,23 @@ def render(tables: Sequence[Sequence[Row]], metrics: Sequence[str], style: str) 
     return "\n\n".join(_titled(rows, metrics, style) for rows in tables)
 
 
-def _by_signature(records: Sequence[RunRecord]) -> dict[str | None, list[RunRecord]]:
-    """Split by metric signature; rows without a score stand in the newest table."""
-    scored: dict[str | None, list[RunRecord]] = {}
+def _by_scoring(records: Sequence[RunRecord]) -> dict[tuple[str | None, int | None], list[RunRecord]]:
+    """Split by metric signature and evaluated samples; rows without a score stand in the newest table."""
+    scored: dict[tuple[str | None, int | None], list[RunRecord]] = {}
     for record in records:
         if record.signature is not None:
-            scored.setdefault(record.signature, []).append(record)
+            scored.setdefault((record.signature, _limit(record)), []).append(record)
     unscored = [record for record in records if record.signature is None]
-    newest = list(scored)[-1] if scored else None
+    newest = list(scored)[-1] if scored else (None, None)
     if unscored:
         scored.setdefault(newest, []).extend(unscored)
     return scored
+
+
+def _limit(record: RunRecord) -> int | None:
+    """On how many samples of its split a record was evaluated at most."""
+    limit: int | None = record.cell.get("evaluate", {}).get("limit")
+    return limit
 
 
 def _current_cells(records: Sequence[RunRecord]) -> list[list[RunRecord]]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.cell import Cell, TrainingJob, fingerprint_of
 from harness.config import RunConfig
-from harness.errors import UsageError, WeightsUnavailable, nearest
+from harness.errors import BenchError, PluginError, UsageError, WeightsUnavailable, nearest
 from harness.measure.provenance import PACKAGES, package_versions
 from harness.plugins import code_digest, load_model, load_task, models_for
-from harness.protocols import DataContext, Model, Progress, Task
+from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
+from harness.record import RunRecord
 from harness.sample import Dataset
 
 _SCORING_CODE = (
@@ -53,6 +56,15 @@ class Plan:
     cells: tuple[Cell, ...]
     absent: tuple[Absent, ...]
     prerequisites: Mapping[str, TrainingJob] = field(default_factory=dict)
+
+    def shows(self, record: RunRecord) -> bool:
+        """Tell whether a record belongs beside this plan's: its own cells, and other models on the same split."""
+        if (record.data_digest, record.split) != (self.data.digest, self.split):
+            return False
+        own = {cell.fingerprint for cell in self.cells} | {absent.fingerprint for absent in self.absent}
+        planned = {(cell.training.model, cell.training.control) for cell in self.cells}
+        planned |= {(absent.model, absent.control) for absent in self.absent}
+        return record.fingerprint in own or (record.model, record.control) not in planned
 
 
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
@@ -148,7 +160,11 @@ class _Planner:
 
     def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
         """Describe one training; raises WeightsUnavailable when its weights are not here."""
-        made = model if control is None else model.with_control(control)
+        with _as_plugin_error(model):
+            made = model if control is None else model.with_control(control)
+            recipe = dict(made.recipe(self.config.options))
+            json.dumps(recipe)
+            prerequisite = made.prerequisite(self.config.options)
         return TrainingJob(
             task=self.task.name,
             data=self.data,
@@ -160,21 +176,18 @@ class _Planner:
             train=self.config.train,
             decode=self.config.decode,
             on_bad_sample=self.config.request.on_bad_sample,
-            recipe=dict(made.recipe(self.config.options)),
+            recipe=recipe,
             versions=self._versions(self.task, model),
-            prerequisite=self._prerequisite(made),
+            prerequisite=None if prerequisite is None else self._prerequisite(prerequisite),
         )
 
     def absent(self, model: str, control: str | None, seed: int, split: str, reason: str) -> Absent:
         """Describe a cell that cannot run."""
-        content = {"task": self.task.name, "data": self.data.digest, "split": split}
+        content: dict[str, Any] = {"task": self.task.name, "data": self.data.digest, "split": split}
         content |= {"model": model, "control": control, "seed": seed, "absent": True}
         return Absent(model, control, seed, reason, fingerprint_of(content))
 
-    def _prerequisite(self, model: Model) -> str | None:
-        wanted = model.prerequisite(self.config.options)
-        if wanted is None:
-            return None
+    def _prerequisite(self, wanted: Prerequisite) -> str:
         task, trained = load_task(wanted.task), load_model(wanted.model)
         plain = replace(self.config.options, vision=None, vision_weights=None, vision_args={}, language=None, tune=None)
         wish = replace(_data_context(self.config, self.environment, self.progress), wish=None, split=None)
@@ -198,6 +211,20 @@ class _Planner:
     def _versions(self, task: Task, model: Model) -> dict[str, str]:
         codes = {"task": f"{task.version}:{code_digest(task)}", "model": code_digest(model)}
         return self.shared | codes
+
+
+@contextmanager
+def _as_plugin_error(model: Model) -> Iterator[None]:
+    """Turn what a model's own code raises while it is planned into an error that names the model."""
+    try:
+        yield
+    except BenchError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"The model plugin '{model.name}' ({type(model).__module__}) failed while it was planned: "
+            f"{type(error).__name__}: {error}. Mend it, or leave it out of --model."
+        ) from error
 
 
 def _data_context(config: RunConfig, environment: Environment, progress: Progress) -> DataContext:

@@ -58,6 +58,17 @@ def task_names() -> list[str]:
     return [name for name in _entries("bench.tasks") if name not in INTERNAL_TASKS]
 
 
+def load_summaries() -> tuple[dict[str, str], list[PluginError]]:
+    """Load the line that every kind of data says of itself (group `bench.data`), and what went wrong."""
+    summaries, broken = {}, []
+    for name, entry in _entries("bench.data").items():
+        try:
+            summaries[name] = str(_import(entry, "data"))
+        except PluginError as error:
+            broken.append(error)
+    return summaries, broken
+
+
 def load_writer(name: str) -> Callable[..., None]:
     """Load the function that writes an embedded data set to disk (group `bench.data_writers`)."""
     entries = _entries("bench.data_writers")
@@ -107,7 +118,7 @@ def _import(entry: EntryPoint, kind: str) -> Any:
         return entry.load()
     except BenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"The {kind} plugin '{entry.name}' ({entry.value}) cannot be imported: "
             f"{type(error).__name__}: {error}. Mend or uninstall {_owner(entry)}."
@@ -115,11 +126,11 @@ def _import(entry: EntryPoint, kind: str) -> Any:
 
 
 def _checked(entry: EntryPoint, plugin: Any, protocol: type[Plugin], kind: str) -> Plugin:
-    lacking = sorted(member for member in _members(protocol) if not hasattr(plugin, member))
-    if lacking:
+    misfit = _misfit(plugin, protocol)
+    if misfit:
         raise PluginError(
             f"The {kind} plugin '{entry.name}' ({entry.value}) does not fit the protocol "
-            f"harness.protocols.{protocol.__name__}: it has no {', '.join(lacking)}. Mend {_owner(entry)}."
+            f"harness.protocols.{protocol.__name__}: {misfit}. Mend {_owner(entry)}."
         )
     if plugin.name != entry.name:
         raise PluginError(
@@ -127,6 +138,23 @@ def _checked(entry: EntryPoint, plugin: Any, protocol: type[Plugin], kind: str) 
             f"its name and its entry point must be equal. Mend {_owner(entry)}."
         )
     return plugin  # type: ignore[no-any-return]
+
+
+def _misfit(plugin: Any, protocol: type) -> str | None:
+    """Say how a plugin differs from its protocol: a class, a missing member, a wrong kind of member."""
+    if isinstance(plugin, type):
+        return f"it is the class {plugin.__name__}; the entry point must name an object"
+    members = sorted(_members(protocol))
+    lacking = [member for member in members if not hasattr(plugin, member)]
+    if lacking:
+        return f"it has no {', '.join(lacking)}"
+    for member in members:
+        value = getattr(plugin, member)
+        if callable(getattr(protocol, member, None)) and not callable(value):
+            return f"its {member} is not a method"
+        if member in ("tasks", "controls", "metrics") and not isinstance(value, tuple | list):
+            return f"its {member} is {value!r}, not a tuple of names"
+    return None
 
 
 def _members(protocol: type) -> Iterable[str]:
@@ -139,4 +167,12 @@ def _owner(entry: EntryPoint) -> str:
 
 
 def _entries(group: str) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=group)}
+    entries: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=group):
+        other = entries.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            raise PluginError(
+                f"Two packages offer '{entry.name}' in {group}: {_owner(other)} ({other.value}) and {_owner(entry)} "
+                f"({entry.value}). Uninstall one of them."
+            )
+    return entries

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from harness.protocols import NOTICE
 from harness.record import RunRecord
 
 _PLAIN_SECONDS = 10.0
@@ -38,6 +39,9 @@ class ConsoleReporter:
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Show how far a phase has come; often called, seldom written."""
+        if total == NOTICE:
+            self.say(f"{self.label}: {what}" if self.label else what)
+            return
         now = time.monotonic()
         if what != self.last_phase:
             self.last_phase, self.phase_started = what, now

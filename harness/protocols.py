@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, how many are done, how many there are)."""
+"""Called with (what is being done, how many are done, how many there are); a total of NOTICE marks a message
+that must stay in sight instead."""
+NOTICE = -1
 
 
 @dataclass(frozen=True)

@@ -215,6 +215,10 @@ def estimate(statistics: Statistics | None, resamples: int) -> Estimate | None:
     return Estimate(statistics.value, low, high, len(statistics.per_sample))
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def _record(
     cell: Cell,
     *,
@@ -246,7 +250,7 @@ def _record(
         device=measured.notes.get("machine_label", job.device),
         provenance=provenance or {},
         cell=content,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=_now(),
     )
 
 
@@ -268,7 +272,7 @@ def _write_absent(plan: Plan, absent: Absent, store: Store, reporter: Reporter) 
         device=plan.device,
         provenance={},
         cell={},
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=_now(),
     )
     if store.find_record(record.task, record.fingerprint) is None:
         store.write_record(record)

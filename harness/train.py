@@ -14,7 +14,7 @@ import torch
 from harness.cell import TrainOptions
 from harness.errors import OutOfMemory, TrainingDiverged
 from harness.evaluate import is_out_of_memory, predict_all
-from harness.protocols import Fitted, Learner, Progress, Task
+from harness.protocols import NOTICE, Fitted, Learner, Progress, Task
 from harness.visuals import Visuals
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def train(
 ) -> TrainingSummary:
     """Train a learner in place and leave it with the weights that scored best on the selection split.
 
-    Raises TrainingDiverged when the loss is not finite, OutOfMemory when a micro-batch of one does not fit.
+    Raises TrainingDiverged when the loss or its gradient is not finite, OutOfMemory when a micro-batch of one does not fit.
     """
     if isinstance(learner, Fitted):
         return _fit(learner, data)
@@ -122,7 +122,7 @@ class _Run:
             seconds=time.perf_counter() - started,
             precision=self.precision,
             accumulation=self.accumulation,
-            final_loss=loss,
+            final_loss=loss if step else None,
         )
 
     def _step_with_retry(self, indices: Sequence[int], step: int) -> float:
@@ -140,7 +140,7 @@ class _Run:
             self.optimizer.zero_grad(set_to_none=True)
             self.accumulation = min(2 * self.accumulation, len(indices))
             self.log({"step": step, "warning": f"out of memory: {self.accumulation} micro-batches a step from here"})
-            self.progress(f"out of memory, retrying in {self.accumulation} micro-batches", step, self.options.steps)
+            self.progress(f"out of memory: going on in {self.accumulation} micro-batches a step", step, NOTICE)
 
     def _step(self, indices: Sequence[int], step: int) -> float:
         micro = math.ceil(len(indices) / self.accumulation)
@@ -152,18 +152,22 @@ class _Run:
             share = len(part) / len(indices)
             (loss * share).backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach()) * share
-        if not math.isfinite(total):
-            raise TrainingDiverged(
-                f"The loss is {total} at step {step}. Lower train.learning_rate (now {self.options.learning_rate}) "
-                "or train.clip_norm, or take train.precision=fp32."
-            )
+        self._require_finite("loss", total, step)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(parameters, self.options.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.options.clip_norm)
+        self._require_finite("gradient's norm", float(norm), step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._pull()
         self.schedule.step()
         return total
+
+    def _require_finite(self, what: str, value: float, step: int) -> None:
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"The {what} is {value} at step {step}. Lower train.learning_rate (now {self.options.learning_rate}) "
+                "or train.clip_norm, or take train.precision=fp32."
+            )
 
     def _pull(self) -> None:
         with torch.no_grad():

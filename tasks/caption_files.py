@@ -22,6 +22,10 @@ from harness.sample import Outcome
 _ANNOTATION = re.compile(r"captions_(?P<folder>(?P<split>[a-z][a-z-]*?)(?:2014|2017)?)\.json")
 
 
+_TEXTS = frozenset({"file_name", "caption"})
+"""The keys whose values are strings."""
+
+
 @dataclass(frozen=True)
 class CaptionFile:
     """One split on disk: its annotation file and the folder that holds its images."""
@@ -68,18 +72,24 @@ def read_caption_file(file: CaptionFile) -> list[CaptionedImage]:
     content = read_json(file.annotations)
     images = _entries(content, "images", ("id", "file_name"), file.annotations)
     annotations = _entries(content, "annotations", ("image_id", "caption"), file.annotations)
-    references: dict[Any, list[str]] = {image["id"]: [] for image in images}
+    references: dict[str, list[str]] = {}
+    for position, image in enumerate(images):
+        if references.setdefault(str(image["id"]), own := []) is not own:
+            raise DataError(
+                f"{file.annotations}: images[{position}] repeats the id {image['id']}. "
+                "Mend the file or fetch it again."
+            )
     for position, annotation in enumerate(annotations):
-        if annotation["image_id"] not in references:
+        if str(annotation["image_id"]) not in references:
             raise DataError(
                 f"{file.annotations}: annotations[{position}] belongs to image {annotation['image_id']}, "
                 "which is not among the file's images. Mend the file or fetch it again."
             )
-        references[annotation["image_id"]].append(str(annotation["caption"]))
+        references[str(annotation["image_id"])].append(annotation["caption"])
     captioned = [
-        CaptionedImage(str(image["id"]), file.images / image["file_name"], tuple(references[image["id"]]), image)
+        CaptionedImage(str(image["id"]), file.images / image["file_name"], tuple(texts), image)
         for image in images
-        if references[image["id"]]
+        if (texts := references[str(image["id"])])
     ]
     _require_images(captioned, file)
     return captioned
@@ -90,7 +100,7 @@ def read_references(path: Path) -> dict[str, tuple[str, ...]]:
     annotations = _entries(read_json(path), "annotations", ("image_id", "caption"), path)
     references: dict[str, list[str]] = {}
     for annotation in annotations:
-        references.setdefault(str(annotation["image_id"]), []).append(str(annotation["caption"]))
+        references.setdefault(str(annotation["image_id"]), []).append(annotation["caption"])
     return {image_id: tuple(texts) for image_id, texts in references.items()}
 
 
@@ -121,7 +131,9 @@ def read_json(path: Path) -> Any:
         raise DataError(f"No file {path}. Check the path.") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder; wanted a JSON file.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Mend its permissions or fetch it again.") from None
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}. Fetch it again.") from None
 
 
@@ -163,6 +175,12 @@ def _entries(content: Any, key: str, wanted: tuple[str, ...], path: Path) -> lis
         lacking = [name for name in wanted if not isinstance(entry, dict) or name not in entry]
         if lacking:
             raise DataError(f"{path}: {key}[{position}] lacks '{lacking[0]}'. Mend the file or fetch it again.")
+        for name in _TEXTS.intersection(wanted):
+            if not isinstance(entry[name], str):
+                raise DataError(
+                    f"{path}: {key}[{position}] has {entry[name]!r} as its '{name}'; wanted a string. "
+                    "Mend the file or fetch it again."
+                )
     return entries
 
 
