@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def captions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def captions_in() -> Callable[..., Path]:
+    """Write a caption folder of one's own: `captions_in(root, layout="2017", train=36, val=12)`."""
+    return write_captions
+
+
+@pytest.fixture(scope="session")
 def outsider(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The outside plugin package, built as a wheel and unpacked: a folder for PYTHONPATH."""
     folder = tmp_path_factory.mktemp("outsider")
@@ -96,16 +103,21 @@ class Bench:
         return own | self.environment | more
 
 
+@pytest.fixture(scope="session")
+def bench_in(outsider: Path) -> Callable[[Path], Bench]:
+    """Make a runner of the command in a folder, with a cache there and the outside package installed."""
+
+    def make(folder: Path) -> Bench:
+        folder.mkdir(exist_ok=True)
+        return Bench(folder, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(outsider)})
+
+    return make
+
+
 @pytest.fixture
-def bench(tmp_path: Path, outsider: Path) -> Bench:
+def bench(tmp_path: Path, bench_in: Callable[[Path], Bench]) -> Bench:
     """The command in an empty folder with an empty cache, the outside package installed."""
-    return make_bench(tmp_path, outsider)
-
-
-def make_bench(folder: Path, site: Path) -> Bench:
-    """Make a runner for fixtures of a wider scope."""
-    folder.mkdir(exist_ok=True)
-    return Bench(folder, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(site)})
+    return bench_in(tmp_path)
 
 
 @pytest.fixture
@@ -127,45 +139,49 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, d
     return install
 
 
-@pytest.fixture
-def deadline() -> Iterator[Callable[[Callable[[], bool], float], None]]:
-    """Wait until something is true, or fail."""
+class Processes:
+    """Looks at processes through /proc, and ends those of a test."""
 
-    def wait(condition: Callable[[], bool], seconds: float) -> None:
+    @staticmethod
+    def in_group(group: int) -> list[int]:
+        """List the living processes of a process group."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                state, _, own = (_stat(int(entry.name)) or ["Z", "", ""])[:3]
+                if own == str(group) and state != "Z":
+                    found.append(int(entry.name))
+        return found
+
+    @staticmethod
+    def is_alive(pid: int) -> bool:
+        """Tell whether a process is there and not a zombie."""
+        fields = _stat(pid)
+        return fields is not None and fields[0] != "Z"
+
+    @staticmethod
+    def kill_group(group: int) -> None:
+        """End a process group that a test has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+    @staticmethod
+    def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+        """Wait until something is true, or fail."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"not within {seconds} s"
             time.sleep(0.02)
 
-    yield wait
 
-
-def alive(pid: int) -> bool:
-    """Tell whether a process is there and not a zombie."""
+def _stat(pid: int) -> list[str] | None:
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+        return None
 
 
-def group_members(group: int) -> list[int]:
-    """List the living processes of a process group."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(fields[2]) == group and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-def kill_group(group: int) -> None:
-    """End a process group and whatever is left of it."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+@pytest.fixture(scope="session")
+def processes() -> Processes:
+    """Look at processes."""
+    return Processes()

@@ -1,0 +1,135 @@
+"""Profile, file, flags and --set over each other; and an error with a name for whatever does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.config import RunRequest, build_config, parse_setting, parse_value, profile_path
+from harness.errors import UsageError
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Any:
+    def write(text: str) -> Path:
+        path = tmp_path / "run.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_the_last_of_profile_file_flags_and_set_wins(toml: Any) -> None:
+    profile = build_config({"profile": "smoke"})
+    file = toml('profile = "smoke"\nseeds = 2\nlimit = 5\n[train]\nsteps = 6\nbatch_size = 7\n')
+    from_file = build_config({}, file=file)
+    from_flags = build_config({"seeds": 3, "limit": 9}, file=file)
+    from_set = build_config({"seeds": 3, "limit": 9}, ["steps=10", "evaluate.limit=11"], file=file)
+    assert profile.train.steps == 8
+    assert profile.evaluate.limit == 48
+    assert (from_file.request.seeds, from_file.train.steps, from_file.evaluate.limit) == (2, 6, 5)
+    assert (from_flags.request.seeds, from_flags.train.steps, from_flags.evaluate.limit) == (3, 6, 9)
+    assert (from_set.train.steps, from_set.train.batch_size, from_set.evaluate.limit) == (10, 7, 11)
+
+
+def test_a_file_holds_every_option(toml: Any) -> None:
+    wanted = {
+        "task": "t", "data": "d", "split": "val", "limit": 3, "seeds": 2, "controls": True, "vision": "resnet18",
+        "vision_weights": "w.safetensors", "language": "l", "tune": "lora", "device": "cpu", "results": "r",
+        "profile": "smoke", "on_bad_sample": "skip",
+    }  # fmt: skip
+    lines = "".join(f"{key} = {str(v).lower() if isinstance(v, bool) else repr(v)}\n" for key, v in wanted.items())
+    sections = '[model]\nname = "a, b,a"\ndepth = 4\n[vision_args]\nmean = [0.1, 0.2, 0.3]\n[measure]\nruns = 4\n'
+    config = build_config({}, file=toml(lines + sections))
+    assert asdict(config.request) == wanted | {"model": "a, b,a"}
+    assert set(wanted) | {"model"} == {item.name for item in fields(RunRequest)}
+    assert config.models == ("a", "b")
+    assert config.options.settings["depth"] == 4
+    assert config.options.vision_args == {"mean": [0.1, 0.2, 0.3]}
+    assert config.measure.runs == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings", "file", "message"),
+    [
+        ({}, ["train.stepz=5"], "", "train.stepz.*Did you mean 'train.steps'"),
+        ({}, ["stepz=5"], "", "unknown key 'stepz'"),
+        ({}, ["steps"], "", "wanted key=value"),
+        ({}, ["limit=5"], "", "train and evaluate; write train.limit=…"),
+        ({}, ["train.steps=many"], "", r"\[train\]: steps = 'many'"),
+        ({}, ["train.steps=-1"], "", "steps = -1; wanted 0 or more"),
+        ({}, ["train.steps=true"], "", "steps = true"),
+        ({}, ["train.learning_rate=0"], "", "learning_rate = 0.0; wanted more than 0"),
+        ({}, ["train.learning_rate=inf"], "", "learning_rate = inf; wanted a finite number"),
+        ({}, ["train.learning_rate=nan"], "", "learning_rate = nan; wanted a finite number"),
+        ({}, ["dropout=1.0"], "", "dropout = 1.0; wanted 0 or more and less than 1"),
+        ({}, ["precision=fp16"], "", "precision = 'fp16'. Did you mean 'bf16'"),
+        ({"on_bad_sample": "ignore"}, [], "", "on_bad_sample = 'ignore'. Known: fail, skip"),
+        ({"seeds": 0}, [], "", "seeds = 0; wanted more than 0"),
+        ({"profile": "smok"}, [], "", "Unknown profile 'smok'. Did you mean 'smoke'"),
+        ({}, [], "sead = 3", "Unknown key 'sead' in .*run.toml. Did you mean 'seeds'"),
+        ({}, [], "[trian]\nsteps = 3", r"Unknown section \[trian\]. Did you mean 'train'"),
+        ({}, [], "[train]\nstep = 3", r"Unknown key 'step' in \[train\]. Did you mean 'steps'"),
+        ({}, [], "seeds = true", "seeds = true; wanted a value"),
+        ({}, [], "controls = 3", "controls = 3"),
+        ({}, [], "seeds = = 3", "run.toml cannot be read as TOML.*line 1"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    flags: dict[str, Any], settings: list[str], file: str, message: str, toml: Any
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_config(flags, settings, file=toml(file) if file else None)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "no.toml", tmp_path):
+        with pytest.raises(UsageError, match=str(path)):
+            build_config({}, file=path)
+
+
+def test_vision_args_split_outside_brackets_only() -> None:
+    options = build_config({}, vision_args="depth=3,mean=[0.1,0.2,0.3],pool=avg").options
+    assert options.vision_args == {"depth": 3, "mean": [0.1, 0.2, 0.3], "pool": "avg"}
+    with pytest.raises(UsageError, match="'depth' is not key=value"):
+        build_config({}, vision_args="depth")
+
+
+def test_set_reaches_models_freely() -> None:
+    config = build_config({}, ["model.depth=4", "vision_args.crop=0.9"])
+    assert config.options.settings["depth"] == 4
+    assert config.options.vision_args["crop"] == 0.9
+
+
+@pytest.mark.parametrize("name", ["smoke", "standard", "full"])
+def test_profiles_are_complete_and_their_order_is_by_cost(name: str) -> None:
+    assert profile_path(name).is_file()
+    assert build_config({"profile": name}).train.steps > 0
+
+
+def test_a_profile_of_ones_own_goes_by_path(toml: Any) -> None:
+    assert build_config({"profile": str(toml("[train]\nsteps = 3\n"))}).train.steps == 3
+
+
+@given(st.one_of(st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)))
+def test_values_come_back_as_they_were_written(value: object) -> None:
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    assert parse_value(text) == value
+    assert type(parse_value(text)) is type(value)
+
+
+@given(st.text())
+def test_any_setting_is_read_or_refused_with_a_message(text: str) -> None:
+    try:
+        section, key, _ = parse_setting(text)
+    except UsageError as error:
+        assert str(error).startswith("--set")
+    else:
+        assert section
+        assert "=" in text
+        assert key in text

@@ -1,0 +1,130 @@
+"""Records are written whole or not at all, never replaced, and read back as they were."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import StoreError
+from harness.files import replace_atomically
+from harness.record import SCHEMA_VERSION, RunRecord
+from harness.sample import Outcome
+from harness.store import Store
+
+Make = Callable[..., RunRecord]
+
+
+@pytest.fixture(params=["folder", "file://", "memory://"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    urls = {
+        "folder": str(tmp_path / "results"),
+        "file://": f"file://{tmp_path}/results",
+        "memory://": f"memory://{uuid.uuid4().hex}/results",
+    }
+    yield Store(urls[request.param])
+
+
+def test_a_record_comes_back_as_it_was(store: Store, record: Make) -> None:
+    written = record("a", 0.5)
+    store.require_writable()
+    store.write_record(written)
+    assert store.find_record("a-task", written.fingerprint) == written
+    assert store.read_records("a-task") == store.read_records() == [written]
+    assert store.read_records("another") == []
+    assert store.find_record("a-task", "nothing") is None
+
+
+def test_records_come_oldest_first(store: Store, record: Make) -> None:
+    for model, created in (("a", "2026-03"), ("b", "2026-01"), ("c", "2026-02")):
+        store.write_record(record(model, 0.1, created=created))
+    assert [r.model for r in store.read_records()] == ["b", "c", "a"]
+
+
+def test_an_ok_record_is_never_replaced_but_a_failed_one_is(store: Store, record: Make) -> None:
+    good = record("a", 0.5)
+    store.write_record(replace(good, status="failed", error="it broke", metrics={}))
+    store.write_record(good)
+    with pytest.raises(StoreError, match="immutable"):
+        store.write_record(replace(good, device="elsewhere"))
+    assert store.read_records() == [good]
+
+
+def test_a_record_of_another_schema_is_left_alone_and_one_that_is_broken_is_named(store: Store, record: Make) -> None:
+    old = record("a", 0.5).to_json() | {"schema_version": SCHEMA_VERSION + 1, "new_key": 1}
+    store.write_bytes("a-task/records/old.json", json.dumps(old).encode())
+    assert store.read_records() == []
+    for content in (b"{", b"[]", b'{"schema_version": 1}', b"\xff\xfe"):
+        store.write_bytes("a-task/records/broken.json", content)
+        with pytest.raises(StoreError, match=r"broken.json is not a record.*Delete it and run again"):
+            store.read_records()
+
+
+def test_outcomes_come_back_with_their_text(store: Store) -> None:
+    outcomes = [Outcome("1", 'a "quoted" cat\n'), Outcome("2", ["ü", 3, None])]
+    store.write_outcomes("a-task", "f", outcomes, {"main": [0.5, float("nan")]})
+    assert store.read_outcomes("a-task", "f") == outcomes
+
+
+def test_reading_what_is_not_there_is_an_error(store: Store) -> None:
+    with pytest.raises(StoreError, match="Cannot read .*nothing"):
+        store.read_bytes("nothing")
+
+
+def test_a_local_copy_has_the_content(store: Store) -> None:
+    store.write_bytes("deep/er/file.bin", b"\0\1")
+    assert store.local_copy("deep/er/file.bin").read_bytes() == b"\0\1"
+
+
+def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for url in (f"{tmp_path}/file/results", f"file://{tmp_path}/file/results"):
+        with pytest.raises(StoreError, match=r"Cannot write .*Free space or permissions.*--results") as caught:
+            Store(url).require_writable()
+        assert caught.value.exit_code == 3
+
+
+def test_a_read_only_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("harness.files.tempfile.mkstemp", refuse)
+    with pytest.raises(StoreError, match=f"Cannot write {tmp_path}/.writable: Read-only file system"):
+        Store(str(tmp_path)).require_writable()
+
+
+def test_a_full_disk_leaves_the_old_content(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.write_bytes("kept.bin", b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StoreError, match="File too large"):
+            store.write_bytes("kept.bin", b"x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.read_bytes("kept.bin") == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.bin"]
+
+
+def test_an_unknown_protocol_is_named() -> None:
+    with pytest.raises(StoreError, match="Cannot open --results nosuch://bucket"):
+        Store("nosuch://bucket").require_writable()
+
+
+def test_an_exception_half_way_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    with replace_atomically(path) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(ZeroDivisionError), replace_atomically(path) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
