@@ -11,7 +11,7 @@ A proposition is a tuple of words:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tasks.scenes.meaning import Description, Facts, LogicalForm
 from tasks.scenes.parser import Reading, read_caption
@@ -109,8 +109,3 @@ def count_propositions(caption: str, facts: Facts, reference_forms: Iterable[Log
     true = true_propositions(facts)
     correct = sum(1 for claim in asserted if claim in true or (claim[0] == "count" and holds(claim, facts)))
     return PropositionCounts(len(asserted), correct, len(reference), len(asserted & reference), reading.grammatical)
-
-
-def as_json(claims: Iterable[Proposition]) -> list[list[Any]]:
-    """Propositions as sorted lists, for files."""
-    return sorted(list(claim) for claim in claims)

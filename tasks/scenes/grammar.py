@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
 from tasks.scenes.counter_rng import Stream
 from tasks.scenes.lexicons import LEXICONS, NUMBERS, Lexicon, article, plural
 from tasks.scenes.meaning import Description, LogicalForm
@@ -94,8 +92,3 @@ def noun_phrase(description: Description, lexicon: Lexicon, draw: Stream, *, man
 def paraphrase(form: LogicalForm, *key: int | str, voice: Voice = TRAINING_VOICE) -> str:
     """Another caption of exactly the same meaning; equal keys give equal captions."""
     return say(form, Stream("paraphrase", *key), voice)
-
-
-def described(item: dict[str, Any], factors_said: tuple[str, ...]) -> dict[str, str]:
-    """The description of an object of the facts that says just these factors."""
-    return {factor: item[factor] for factor in factors_said}

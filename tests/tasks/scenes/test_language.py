@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from math import log
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from tasks.scenes.claims import of_forms
 from tasks.scenes.class_texts import CLASS_LEXICONS, class_attributes, class_texts
 from tasks.scenes.drawing import caption_image, draw_image
 from tasks.scenes.factors import KINDS, PARTS, PATTERNS, SHAPES
+from tasks.scenes.foils import foil_pairs
 from tasks.scenes.grammar import Voice, paraphrase
 from tasks.scenes.lexicons import SYNONYM, meaning_after_with, plural
 from tasks.scenes.meaning import is_true
@@ -170,3 +174,28 @@ def test_class_texts() -> None:
     assert all(len(row) == len(names) and sum(row) == 3 for row in rows.values())
     with pytest.raises(ValueError, match="no class lexicon"):
         class_texts("latin")
+
+
+def test_the_text_alone_does_not_tell_foils() -> None:
+    """A word counter trained on half of the pairs stays near even odds on the other half."""
+    pairs = [pair for index in range(200) for pair in _foils(index)]
+    half = len(pairs) // 2
+    true, false = Counter[str](), Counter[str]()
+    for pair in pairs[:half]:
+        true.update(_features(pair["caption"]))
+        false.update(_features(pair["foil"]))
+
+    def score(text: str) -> float:
+        return sum(log((true[feature] + 1) / (false[feature] + 1)) for feature in _features(text))
+
+    wins = [score(pair["caption"]) > score(pair["foil"]) for pair in pairs[half:]]
+    assert 0.4 < sum(wins) / len(wins) < 0.6
+
+
+def _foils(index: int) -> list[dict[str, Any]]:
+    return foil_pairs(draw_image(SPLITS["foils"], index).sight, Voice(), "test", index)
+
+
+def _features(text: str) -> list[str]:
+    words = normalised(text).split()
+    return words + [f"{place} {word}" for place, word in enumerate(words)]
