@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from tasks.scenes.counter_rng import Stream
 from tasks.scenes.lexicons import LEXICONS, NUMBERS, Lexicon, article, plural
 from tasks.scenes.meaning import Description, LogicalForm
