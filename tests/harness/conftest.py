@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from harness.cell import (
     Cell,
@@ -18,8 +20,10 @@ from harness.cell import (
     TrainingJob,
     TrainOptions,
 )
+from harness.protocols import ParameterGroups
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.sample import Dataset
+from harness.sample import Batch, Dataset, Sample
+from harness.visuals import Visuals
 
 DATA = Dataset("tiny", Path("/data/tiny"), "d1" * 32, "coco", ("train", "val"), "train", "train", "val")
 JOB = TrainingJob(
@@ -77,5 +81,53 @@ def record() -> Callable[..., RunRecord]:
         if fields.get("status", "ok") != "ok":
             made = replace(made, metrics={}, signature=None, efficiency=Efficiency())
         return replace(made, **fields)
+
+    return make
+
+
+class Line(nn.Module):
+    """Fits y = w x + b on texts that are numbers; `limit` is how many samples fit into memory."""
+
+    def __init__(self, limit: int = 10**9) -> None:
+        super().__init__()
+        torch.manual_seed(7)
+        self.vision, self.vision_frozen = None, True
+        self.limit, self.sizes = limit, list[int]()
+        self.language, self.new = nn.Linear(1, 1), nn.Linear(1, 1)
+        self.untouched = nn.Parameter(torch.ones(3), requires_grad=False)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, batch: Batch) -> Tensor:
+        self.sizes.append(len(batch))
+        if len(batch) > self.limit:
+            raise torch.OutOfMemoryError("planted")
+        inputs = torch.tensor([[float(text or 0)] for text in batch.texts])
+        outputs: Tensor = self.new(self.language(inputs)).squeeze(1)
+        return outputs
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        return ((self(batch) - torch.tensor(batch.targets)) ** 2).mean()
+
+    def predict(self, batch: Batch) -> list[float]:
+        return [float(value) for value in self(batch)]
+
+    def parameter_groups(self) -> ParameterGroups:
+        named = [list(module.named_parameters()) for module in (self.language, self.new)]
+        return ParameterGroups(language=named[0], vision=(), new=named[1])
+
+
+@pytest.fixture
+def line() -> type[Line]:
+    """The smallest learner that trains."""
+    return Line
+
+
+@pytest.fixture
+def visuals_of() -> Callable[..., Visuals]:
+    """Let a learner see `count` samples of the line y = 2 x + 1."""
+
+    def make(learner: Any, count: int = 10) -> Visuals:
+        samples = tuple(Sample(str(n), Path(), 0.2 * n + 1, text=str(0.1 * n)) for n in range(count))
+        return Visuals(learner, None, samples, None, "cpu")
 
     return make
