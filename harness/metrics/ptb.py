@@ -13,6 +13,7 @@ from typing import Self
 from harness.metrics.jars import tokenizer_jar
 from harness.metrics.java import JavaProcess, find_java
 
+# As pycocoevalcap writes them: the brackets never match, being "-lrb-" once in lower case, and so stay as tokens.
 DROPPED = frozenset(
     ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
 )

@@ -11,7 +11,7 @@ WORDS = """
 a man A dog dogs riding rides the wave surf board's don't surfing couch sofa on top of big large red . ! $5 U.S. it's
 1,000 cat cats people many a number of children kids street road bought purchased quickly quick -- - ; : ( ) [ ] / \\ &
 % © é naïve 日本 😀 … – ’ “ ” e.g. i.e. Mr. No. etc. ||| ~ 'tis gonna cannot and/or
-""".split()
+""".split()  # noqa: SIM905 - readable
 
 Corpus = tuple[list[str], list[list[str]]]
 

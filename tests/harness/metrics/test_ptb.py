@@ -17,7 +17,7 @@ PIECES = """
 a. I. U.S. u.s. etc. Inc. Mr. No. Jan. Ph.D. e.g. 1, 1,000 $5.50 - -- ... ' " < <a <b> </b> > & &amp; ( ) [ { }
 http://a.b a@b.org 's don't cannot gonna ½ © é . ? ! \\ / % 5 1/2 (415) 555-1234 `` '' ||| ~ … – ’ “ A Zed 0 日本 😀
 ﬁ İ *NL* -LRB- and/or #tag @me 90's o'clock rock'n'roll <a href= co-op state-of-the-art :-) ;)
-""".split()
+""".split()  # noqa: SIM905 - readable
 STRANGE = ["\xa0", "\u3000", "\t", "\x00", "\x1f", "\u00ad", "\u200b", "\ufeff", "\n", "", "   ", "x" * 5000]
 
 
