@@ -19,7 +19,7 @@ from harness.evaluate import is_out_of_memory, predict_all
 from harness.files import replace_atomically
 from harness.images import ImageSplit, open_images
 from harness.measure.memory import PeakMeter
-from harness.measure.profile import profile_learner
+from harness.efficiency import profile_learner
 from harness.plugins import load_model, load_task
 from harness.protocols import NOTICE, BuildContext, Learner, Progress, Task
 from harness.record import Efficiency

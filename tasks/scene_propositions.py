@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.sample import Sample
-from tasks.scenes.claims import count_propositions
+from tasks.scenes import proposition_scores
 
 NAMES = ("proposition-precision", "proposition-recall", "proposition-F1")
 Counts = npt.NDArray[np.float64]
@@ -49,7 +49,7 @@ def proposition_statistics(
     rows = []
     for sample in samples:
         facts = sample.target.facts
-        found = count_propositions(captions[sample.sample_id], facts["facts"], facts["forms"])
+        found = proposition_scores(captions[sample.sample_id], facts["facts"], facts["forms"])
         rows.append((found.asserted, found.asserted_true, found.reference, found.recalled))
     counts = np.asarray(rows, dtype=np.float64)
     kinds: tuple[Kind, ...] = ("precision", "recall", "F1")

@@ -1,0 +1,89 @@
+"""Measures what a learner costs, from uint8 pixels to prediction, tower included."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+from harness.cell import MeasureOptions
+from harness.measure.flops import count_flops
+from harness.measure.latency import LatencySummary, time_calls
+from harness.measure.machine import describe_machine
+from harness.measure.memory import PeakMeter
+from harness.measure.noise import ForeignLoad, noise_reasons
+from harness.measure.parameters import count_parameters
+from harness.measure.throughput import Throughput, time_throughput
+from harness.record import Efficiency
+
+if TYPE_CHECKING:
+    from harness.protocols import Learner, Progress
+    from harness.visuals import Visuals
+
+
+def profile_learner(
+    learner: Learner, visuals: Visuals, options: MeasureOptions, meter: PeakMeter, progress: Progress
+) -> Efficiency:
+    """Count parameters and FLOPs, time single samples and one batch; latency is at batch 1.
+
+    Successive calls take different samples, since the length of an answer moves its time. The pixels
+    are decoded and fitted before the clock starts; everything after that is inside it. `meter` has
+    been running since before the learner was built.
+    """
+    import torch
+
+    device = visuals.device
+    groups = learner.parameter_groups()
+    trained = [parameter for named in (groups.language, groups.vision, groups.new) for _, parameter in named]
+    module: Any = learner
+    parameters = count_parameters(module, trained)
+    with torch.inference_mode(), ForeignLoad() as load:
+        progress("counting operations", 0, 0)
+        flops = count_flops(lambda: learner.predict(visuals.batch([0], with_targets=False)))
+        latency = _latency(learner, visuals, options, progress)
+        throughput = _throughput(learner, visuals, options, progress)
+    memory = meter.read()
+    machine = describe_machine(device)
+    return Efficiency(
+        parameters_total=parameters.total,
+        parameters_trainable=parameters.trainable,
+        flops=flops.total,
+        latency_p50_seconds=latency.p50,
+        latency_p95_seconds=latency.p95,
+        latency_runs=latency.runs,
+        throughput_per_second=throughput.per_second,
+        throughput_batch=throughput.batch_size,
+        peak_memory_bytes=memory.peak_rss_bytes if memory.reserved_bytes is None else memory.reserved_bytes,
+        notes={
+            "machine": machine.to_json(),
+            "machine_label": machine.label,
+            "memory": asdict(memory),
+            "first_call_seconds": latency.first_seconds,
+            "latency_iqr_over_median": latency.iqr_over_median,
+            "foreign_cpu_share": load.share,
+            "noisy": list(noise_reasons(latency.iqr_over_median, load.share)),
+        },
+    )
+
+
+def _latency(learner: Learner, visuals: Visuals, options: MeasureOptions, progress: Progress) -> LatencySummary:
+    order = cycle(range(len(visuals)))
+    total = options.warmups + options.runs
+    calls = iter(range(total))
+
+    def call() -> None:
+        done = next(calls, total)
+        if done % 10 == 0:
+            progress("timing single samples", done, total)
+        learner.predict(visuals.batch([next(order)], with_targets=False))
+
+    return time_calls(call, options.warmups, options.runs, visuals.device)
+
+
+def _throughput(learner: Learner, visuals: Visuals, options: MeasureOptions, progress: Progress) -> Throughput:
+    size = min(options.throughput_batch, len(visuals))
+    progress(f"timing batches of {size}", 0, 0)
+    indices = list(range(size))
+    return time_throughput(
+        lambda: learner.predict(visuals.batch(indices, with_targets=False)), size, options.throughput_runs, visuals.device
+    )
