@@ -7,6 +7,7 @@ fresh process would spend seconds on imports.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -22,6 +23,9 @@ from typing import Any, Self
 
 from harness.errors import BenchError
 from harness.protocols import Progress
+
+
+_NOT_WRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,20 @@ def _child(sender: Connection, name: str, arguments: Sequence[Any]) -> None:
     except BenchError as error:
         sender.send(("failure", (str(error), type(error).__name__, None)))
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-        sender.send(("failure", (message, type(error).__name__, traceback.format_exc())))
+        sender.send(("failure", _explained(error)))
     sender.close()
+
+
+def _explained(error: Exception) -> tuple[str, str, str | None]:
+    """Message, kind and, for a bug, the traceback; a full disk and too little memory are no bugs."""
+    from harness.evaluate import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return f"Out of memory ({error}). Take a smaller model, image or batch.", "OutOfMemory", None
+    if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
+        remedy = "Free space or permissions there; BENCH_CACHE and --results say where files go."
+        return f"{error}. {remedy}", "OSError", None
+    return f"{type(error).__name__}: {error}", type(error).__name__, traceback.format_exc()
 
 
 def _die_with_parent() -> None:

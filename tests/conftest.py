@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,11 +121,14 @@ def bench(tmp_path: Path, bench_in: Callable[[Path], Bench]) -> Bench:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, dict[str, dict[str, str]], str], Path]:
+def install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, dict[str, dict[str, str]], str], Path]]:
     """Install a one-module plugin package beside the real ones, for this process and those it starts."""
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
+    installed: list[str] = []
 
     def install(name: str, groups: dict[str, dict[str, str]], source: str) -> Path:
         information = site / f"{name}-1.0.dist-info"
@@ -134,9 +137,12 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, d
         lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in them.items()) for group, them in groups.items()]
         (information / "entry_points.txt").write_text("\n".join(lines))
         (site / f"{name}.py").write_text(source)
+        installed.append(name)
         return site
 
-    return install
+    yield install
+    for name in installed:
+        sys.modules.pop(name, None)
 
 
 class Processes:

@@ -1,0 +1,139 @@
+"""Rows are ranked only beside their like; a failure is no zero; every format says the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.leaderboard import Row, build_rows, combine_seeds, render
+from harness.record import Efficiency, Estimate, RunRecord
+
+METRICS = ("main", "gone")
+DOCUMENTED = (
+    "task data split model control status error seeds metrics parameters_total parameters_trainable flops "
+    "latency_p50_seconds latency_p95_seconds throughput_per_second peak_memory_bytes train_seconds device fingerprint"
+).split()
+Make = Callable[..., RunRecord]
+
+
+def rows(*records: RunRecord) -> list[list[Row]]:
+    return build_rows(records, METRICS)
+
+
+def names(tables: list[list[Row]]) -> list[list[str]]:
+    return [[row.model for row in table] for table in tables]
+
+
+def test_the_first_metric_ranks_and_failures_come_last(record: Make) -> None:
+    failed = record("zz-failed", status="failed", error="it broke")
+    tables = rows(record("low", 0.1), failed, record("high", 0.9), record("negative", -5.0))
+    assert names(tables) == [["high", "low", "negative", "zz-failed"]]
+    assert tables[0][3].metrics == {}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"data_digest": "d2"}, {"split": "test"}, {"signature": "main:2"}, {"limit": 8}, {"task": "b"}]
+)
+def test_rows_that_cannot_be_compared_stand_apart(changes: dict[str, Any], record: Make) -> None:
+    tables = rows(record("a", 0.1), record("b", 0.9, **changes))
+    assert names(tables) == [["a"], ["b"]]
+    assert render(tables, METRICS, "text").count("main") >= 2
+
+
+def test_a_failure_stands_beside_the_rest_of_its_data(record: Make) -> None:
+    failed = record("c", status="failed", error="it broke")
+    assert names(rows(record("a", 0.1, signature="main:0"), record("b", 0.2), failed)) == [["a"], ["b", "c"]]
+    assert names(rows(failed)) == [["c"]]
+
+
+def test_seeds_are_combined_by_hand(record: Make) -> None:
+    estimates = [Estimate(v, v - 0.2, v + 0.3, 48) for v in (1.0, 2.0, 3.0)]
+    combined = combine_seeds(estimates)
+    reach = 4.302652729911275 * 1.0 / math.sqrt(3)
+    assert combined.value == pytest.approx(2.0)
+    assert combined.low == pytest.approx(2.0 - math.hypot(0.2, reach))
+    assert combined.high == pytest.approx(2.0 + math.hypot(0.3, reach))
+    assert combined.count == 48
+    assert combine_seeds(estimates[:1]) == estimates[0]
+    ((row,),) = rows(*(record("a", 0.5 + seed, seed=seed) for seed in range(3)))
+    assert row.seeds == (0, 1, 2)
+    assert row.metrics["main"] is not None
+    assert row.metrics["main"].value == pytest.approx(1.5)
+    assert len(row.fingerprints) == 3
+
+
+def test_a_seed_that_failed_is_not_averaged_and_not_hidden(record: Make) -> None:
+    ((row,),) = rows(record("a", 0.5), record("a", seed=1, status="failed", error="it broke"))
+    assert (row.status, row.error, row.seeds) == ("failed", "it broke", (0,))
+    assert row.metrics["main"] is not None
+    assert row.metrics["main"].value == 0.5
+    assert "it broke" in render([[row]], METRICS, "text")
+
+
+def test_costs_are_medians_over_seeds(record: Make) -> None:
+    made = [record("a", 0.5, seed=s, efficiency=Efficiency(3, latency_p50_seconds=p)) for s, p in enumerate((9.0, 1.0, 2.0))]
+    ((row,),) = rows(*made)
+    assert (row.efficiency.latency_p50_seconds, row.efficiency.parameters_total) == (2.0, 3)
+
+
+def test_only_the_newest_settings_are_shown(record: Make) -> None:
+    old = [record("a", 0.9, seed=seed, created="2026-01") for seed in range(3)]
+    new = record("a", 0.1, steps=2, created="2026-02")
+    for order in ([*old, new], [new, *old]):
+        ((row,),) = rows(*order)
+        assert row.fingerprints == (new.fingerprint,)
+
+
+def test_a_control_is_a_row_of_its_own(record: Make) -> None:
+    tables = rows(record("a", 0.5), record("a", 0.2, control="C1"))
+    assert [(row.model, row.control) for row in tables[0]] == [("a", None), ("a", "C1")]
+    assert "a [C1]" in render(tables, METRICS, "text")
+
+
+@pytest.fixture
+def mixed(record: Make) -> list[list[Row]]:
+    bad = record("b|c", status="failed", error="out of | memory")
+    return rows(record("a", 0.5), bad, record("d", 0.25, signature="main:0", created="2025"))
+
+
+def test_json_has_the_documented_keys(mixed: list[list[Row]]) -> None:
+    parsed = json.loads(render(mixed, METRICS, "json"))
+    assert len(parsed) == 3
+    for row in parsed:
+        assert set(DOCUMENTED) <= set(row)
+    good = next(row for row in parsed if row["model"] == "a")
+    assert good["metrics"] == {"main": {"value": 0.5, "low": 0.4, "high": 0.6, "count": 48}, "gone": None}
+    assert good["seeds"] == 1
+    bad = next(row for row in parsed if row["model"] == "b|c")
+    assert (bad["status"], bad["error"], bad["metrics"]) == ("failed", "out of | memory", {})
+
+
+def test_csv_parses_back(mixed: list[list[Row]]) -> None:
+    parsed = {row["model"]: row for row in csv.DictReader(io.StringIO(render(mixed, METRICS, "csv")))}
+    assert float(parsed["a"]["main"]) == 0.5
+    assert float(parsed["a"]["main low"]) == 0.4
+    assert (parsed["a"]["gone"], parsed["b|c"]["main"], parsed["b|c"]["status"]) == ("", "", "failed")
+    assert parsed["b|c"]["error"] == "out of | memory"
+
+
+def test_markdown_has_equal_columns_and_shows_absent(mixed: list[list[Row]]) -> None:
+    lines = [line for line in render(mixed, METRICS, "md").splitlines() if line.startswith("|")]
+    columns = [line.replace("\\|", "").count("|") for line in lines]
+    assert len(set(columns)) == 1
+    (good,) = [line for line in lines if line.startswith("| a ")]
+    assert "0.500 [0.400, 0.600]" in good
+    assert "absent" in good
+    (bad,) = [line for line in lines if line.startswith("| b")]
+    assert "failed" in bad
+    assert "0.0" not in bad
+
+
+@pytest.mark.parametrize(("style", "expected"), [("text", "No records"), ("md", "No records"), ("json", "[]")])
+def test_no_records(style: str, expected: str) -> None:
+    assert render([], METRICS, style).startswith(expected)
