@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from baselines.captioner import Captioner
 from baselines.capacity import match_size
+from baselines.captioner import Captioner
 from baselines.decoding import Search
 from baselines.fusion import build_fusion
 from baselines.fusion.operator import FusionShape

@@ -36,9 +36,7 @@ def match_size(wanted: int, settings: Settings, count: Callable[[ScratchSize], i
     size = _sized(width, settings, max(1, 1 + round((wanted - base) / (more - base))))
     reached = count(size)
     if abs(reached - wanted) > TOLERANCE * wanted:
-        raise UsageError(
-            f"Control C1: {reached} trainable weights were reached, wanted {wanted}. Change model.layers."
-        )
+        raise UsageError(f"Control C1: {reached} trainable weights were reached, wanted {wanted}. Change model.layers.")
     return size
 
 

@@ -61,9 +61,7 @@ class CaptioningModel:
     def with_control(self, control: str) -> CaptioningModel:
         """Make C1 or C2 of a fused model; raises UsageError for any other."""
         if control not in self.controls:
-            raise UsageError(
-                f"Model '{self.name}' has no control '{control}'. {nearest(control, self.controls)}"
-            )
+            raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, self.controls)}")
         return replace(self, control=control)
 
     def policy(self, options: ModelOptions) -> str:

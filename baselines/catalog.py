@@ -7,9 +7,7 @@ from baselines.captioning_model import CaptioningModel
 from baselines.retrieval_model import RetrievalModel
 
 retrieval = RetrievalModel("retrieval", "caption of the nearest training images (Devlin 2015)")
-text_only = CaptioningModel(
-    "text-only", "pretrained language model without the image (control C5)", "pretrained"
-)
+text_only = CaptioningModel("text-only", "pretrained language model without the image (control C5)", "pretrained")
 cnn_lstm = CaptioningModel("cnn-lstm", "CNN + LSTM from scratch (Show and Tell, Vinyals 2015)", "lstm")
 cnn_transformer = CaptioningModel(
     "cnn-transformer",
@@ -20,21 +18,15 @@ cnn_transformer = CaptioningModel(
 cross_attention = CaptioningModel(
     "cross-attention", "pretrained language model + cross-attention", "pretrained", "cross-attention"
 )
-prefix = CaptioningModel(
-    "prefix", "image mapped to a prefix of embeddings (ClipCap 2021)", "pretrained", "prefix"
-)
-concat = CaptioningModel(
-    "concat", "every visual token before the caption (LLaVA 2023)", "pretrained", "concat"
-)
+prefix = CaptioningModel("prefix", "image mapped to a prefix of embeddings (ClipCap 2021)", "pretrained", "prefix")
+concat = CaptioningModel("concat", "every visual token before the caption (LLaVA 2023)", "pretrained", "concat")
 gated_cross_attention = CaptioningModel(
     "gated-cross-attention",
     "cross-attention behind gates that start at 0 (Flamingo 2022)",
     "pretrained",
     "gated-cross-attention",
 )
-q_former = CaptioningModel(
-    "q-former", "learned queries read the image (BLIP-2 2023)", "pretrained", "q-former"
-)
+q_former = CaptioningModel("q-former", "learned queries read the image (BLIP-2 2023)", "pretrained", "q-former")
 cross_attention_frozen = CaptioningModel(
     "cross-attention-frozen",
     "cross-attention, language model frozen",

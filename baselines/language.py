@@ -72,15 +72,11 @@ def load_language(source: LanguageSource, captions: Sequence[str], wish: Languag
     return describe_language(source.name, model, vocabulary, pretrained)
 
 
-def describe_language(
-    name: str, model: Any, vocabulary: Vocabulary, pretrained: tuple[nn.Parameter, ...]
-) -> Language:
+def describe_language(name: str, model: Any, vocabulary: Vocabulary, pretrained: tuple[nn.Parameter, ...]) -> Language:
     """Find a causal language model's blocks and sizes."""
     config = model.config
     blocks = find_blocks(model, config.num_hidden_layers)
-    return Language(
-        name, model, vocabulary, pretrained, blocks, config.hidden_size, config.num_attention_heads
-    )
+    return Language(name, model, vocabulary, pretrained, blocks, config.hidden_size, config.num_attention_heads)
 
 
 def find_blocks(model: nn.Module, count: int) -> nn.ModuleList:
@@ -88,9 +84,7 @@ def find_blocks(model: nn.Module, count: int) -> nn.ModuleList:
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == count and len({type(m) for m in module}) == 1:
             return module
-    raise UsageError(
-        f"{type(model).__name__} has no list of {count} blocks of one kind. Take another --language."
-    )
+    raise UsageError(f"{type(model).__name__} has no list of {count} blocks of one kind. Take another --language.")
 
 
 def trim_vocabulary(model: Any, kept: Sequence[int]) -> None:
@@ -157,13 +151,9 @@ def _weights(source: LanguageSource, config: Any) -> tuple[Any, frozenset[str]]:
             output_loading_info=True,
         )
     except ValueError as error:
-        raise UsageError(
-            f"--language {source.name}: {type(config).__name__} cannot decode text: {error}"
-        ) from error
+        raise UsageError(f"--language {source.name}: {type(config).__name__} cannot decode text: {error}") from error
     except (RuntimeError, OSError) as error:
-        raise CheckpointError(
-            f"--language {source.name}: its weights do not fit its config.json: {error}"
-        ) from error
+        raise CheckpointError(f"--language {source.name}: its weights do not fit its config.json: {error}") from error
     missing = frozenset(report["missing_keys"])
     lost = sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}."))
     if lost:

@@ -41,9 +41,7 @@ def find_language(wish: str | None) -> LanguageSource:
     if folder.is_dir():
         return _source(folder.resolve().name, folder)
     if wish.startswith((".", "/", "~")) or wish.count("/") > 1:
-        raise WeightsUnavailable(
-            f"--language {wish}: no such folder, and not a hub name either (OWNER/NAME)."
-        )
+        raise WeightsUnavailable(f"--language {wish}: no such folder, and not a hub name either (OWNER/NAME).")
     return _source(wish, _from_hub(wish))
 
 

@@ -7,7 +7,6 @@ image, answer with the one most similar to the others. Similarity is the cosine 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -46,9 +45,7 @@ class CaptionRetrieval(nn.Module):
         """Keep the pooled, normalised features of the training split, in sample order."""
         pooled = torch.cat([_pooled(batch.visual) for batch in batches])
         if len(pooled) != len(self.captions):
-            raise DataError(
-                f"{len(pooled)} training images were given, but {len(self.captions)} have captions."
-            )
+            raise DataError(f"{len(pooled)} training images were given, but {len(self.captions)} have captions.")
         self.features.copy_(pooled)
 
     def loss(self, batch: Batch, generator: Generator) -> Tensor:
@@ -109,5 +106,5 @@ def _count_ngrams(words: Sequence[str]) -> Counter[tuple[str, ...]]:
 
 
 def _pooled(visual: Tensor | None) -> Tensor:
-    assert visual is not None and math.prod(visual.shape)
+    assert visual is not None
     return nn.functional.normalize(visual.float().mean(dim=1), dim=-1)

@@ -18,7 +18,5 @@ SCENES_CNN_TIMM: Final[tuple[str, dict[str, Any], dict[str, Any]]] = (
 )
 """timm name, keywords and preprocessing."""
 
-SCENES_CNN_BUDGET: Final = TrainOptions(
-    steps=200, batch_size=64, vision_learning_rate=2e-3, learning_rate=2e-3
-)
+SCENES_CNN_BUDGET: Final = TrainOptions(steps=200, batch_size=64, vision_learning_rate=2e-3, learning_rate=2e-3)
 """About 45 s on two cores."""

@@ -32,9 +32,7 @@ class TimmTower(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, network: nn.Module, preprocessing: Preprocessing, key: str, *, stage: int = -1
-    ) -> None:
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing, key: str, *, stage: int = -1) -> None:
         super().__init__()
         self.network = network
         self.preprocessing = preprocessing
@@ -97,9 +95,7 @@ def build_tower(source: VisionSource, *, stage: int = -1, prerequisite: Path | N
     elif source.origin == "prerequisite":
         checkpoint = _prerequisite_file(prerequisite)
         state = read_state(checkpoint)
-        inner = {
-            k.removeprefix(CHECKPOINT_PREFIX): v for k, v in state.items() if k.startswith(CHECKPOINT_PREFIX)
-        }
+        inner = {k.removeprefix(CHECKPOINT_PREFIX): v for k, v in state.items() if k.startswith(CHECKPOINT_PREFIX)}
         _load(network, inner, checkpoint)
         digest = file_digest(checkpoint)
     preprocessing = _preprocessing(network, source.preprocessing)
@@ -130,9 +126,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def _create(source: VisionSource) -> nn.Module:
     if not timm.is_model(source.timm_name.removeprefix("hf-hub:").partition(".")[0]):
-        raise UsageError(
-            f"Unknown timm model '{source.timm_name}'. {nearest(source.timm_name, timm.list_models())}"
-        )
+        raise UsageError(f"Unknown timm model '{source.timm_name}'. {nearest(source.timm_name, timm.list_models())}")
     try:
         network: nn.Module = timm.create_model(
             source.timm_name, pretrained=source.origin == "hub", num_classes=0, **source.keywords
@@ -195,9 +189,7 @@ def _cut(network: nn.Module, stage: int, name: str) -> None:
     try:
         prune([stage], prune_norm=True, prune_head=True)
     except (AssertionError, IndexError) as error:
-        raise UsageError(
-            f"model.vision_stage={stage}: {name} has stages 0 to {(stages or 1) - 1}."
-        ) from error
+        raise UsageError(f"model.vision_stage={stage}: {name} has stages 0 to {(stages or 1) - 1}.") from error
 
 
 def _preprocessing(network: nn.Module, given: Mapping[str, Any]) -> Preprocessing:

@@ -54,9 +54,7 @@ def find_vision(options: ModelOptions) -> VisionSource:
     name = str(options.vision)
     weights = _weights_file(options.vision_weights)
     given = {**(_side_file(weights) if weights else {}), **options.vision_args}
-    preprocessing = {
-        key: _preprocessing_value(key, given.pop(key)) for key in PREPROCESSING_KEYS if key in given
-    }
+    preprocessing = {key: _preprocessing_value(key, given.pop(key)) for key in PREPROCESSING_KEYS if key in given}
     origin = "file" if weights else "hub"
     return VisionSource(name, name, origin, weights, given, preprocessing)
 
@@ -119,9 +117,7 @@ def _preprocessing_value(key: str, value: Any) -> Any:
     try:
         if key in ("mean", "std"):
             parts = value.replace("/", " ").split() if isinstance(value, str) else value
-            numbers = (
-                [float(part) for part in parts] if isinstance(parts, list | tuple) else [float(parts)] * 3
-            )
+            numbers = [float(part) for part in parts] if isinstance(parts, list | tuple) else [float(parts)] * 3
             numbers = numbers * 3 if len(numbers) == 1 else numbers
             if len(numbers) == 3:
                 return numbers

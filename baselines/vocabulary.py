@@ -73,9 +73,7 @@ class PieceVocabulary:
         self._new_ids = {old: new for new, old in enumerate(self.kept)}
         self.size = len(self.kept)
         self.begin, self.end = self._new_ids[begin], self._new_ids[end]
-        self.never = tuple(
-            new for new, old in enumerate(self.kept) if old in self._special and new != self.end
-        )
+        self.never = tuple(new for new, old in enumerate(self.kept) if old in self._special and new != self.end)
         self._encoded: dict[str, tuple[int, ...]] = {}
 
     def encode(self, caption: str) -> tuple[int, ...]:
@@ -106,6 +104,4 @@ def _first_id(tokenizer: Any, *names: str) -> int:
         value = getattr(tokenizer, name, None)
         if isinstance(value, int):
             return value
-    raise UsageError(
-        f"The tokenizer has none of {', '.join(names)}: captions could not begin or end. Take another."
-    )
+    raise UsageError(f"The tokenizer has none of {', '.join(names)}: captions could not begin or end. Take another.")

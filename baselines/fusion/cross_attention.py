@@ -37,7 +37,8 @@ class CrossAttention(nn.Module):
         return F.dropout(read, self.dropout, self.training)
 
     def _split(self, tensor: Tensor) -> Tensor:
-        return tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        batch, count, width = tensor.shape
+        return tensor.view(batch, count, self.heads, width // self.heads).transpose(1, 2)
 
 
 class CrossAttentionFusion(Fusion):
@@ -49,9 +50,7 @@ class CrossAttentionFusion(Fusion):
         self.blocks = shape.blocks
         self.layers = nn.ModuleDict(
             {
-                str(block): CrossAttention(
-                    shape.language_width, shape.visual_width, shape.heads, shape.dropout
-                )
+                str(block): CrossAttention(shape.language_width, shape.visual_width, shape.heads, shape.dropout)
                 for block in range(0, shape.blocks, shape.settings.every)
             }
         )
@@ -61,8 +60,7 @@ class CrossAttentionFusion(Fusion):
         tokens = self.input(visual)
         return Fused(
             memory=tuple(
-                self._layer(block).memory(tokens) if self.reads_before(block) else None
-                for block in range(self.blocks)
+                self._layer(block).memory(tokens) if self.reads_before(block) else None for block in range(self.blocks)
             )
         )
 

@@ -54,9 +54,7 @@ class LanguageDecoder(nn.Module):
         fused = self._fuse(visual)
         embedded = self._embed(tokens, fused.prefix)
         with self._reading(fused):
-            logits = self.language(
-                inputs_embeds=embedded, use_cache=False, **self._keep(tokens.shape[1])
-            ).logits
+            logits = self.language(inputs_embeds=embedded, use_cache=False, **self._keep(tokens.shape[1])).logits
         kept: Tensor = logits[:, -tokens.shape[1] :]
         return kept
 

@@ -14,9 +14,7 @@ def tune(language: Language, settings: Settings) -> None:
     """Freeze the language model and inject LoRA of `model.rank`; raises UsageError where no layer is named so."""
     from peft import LoraConfig, inject_adapter_in_model
 
-    trained = {name for name, p in language.model.named_parameters() if p.requires_grad} - _pretrained(
-        language
-    )
+    trained = {name for name, p in language.model.named_parameters() if p.requires_grad} - _pretrained(language)
     frozen.tune(language, settings)
     targets = _targets(language, settings)
     configuration = LoraConfig(r=settings.rank, lora_alpha=settings.lora_alpha, target_modules=targets)
@@ -25,9 +23,7 @@ def tune(language: Language, settings: Settings) -> None:
         try:
             inject_adapter_in_model(configuration, language.model)
         except ValueError as error:
-            linear = sorted(
-                {name.rpartition(".")[2] for name, m in language.model.named_modules() if _is_linear(m)}
-            )
+            linear = sorted({name.rpartition(".")[2] for name, m in language.model.named_modules() if _is_linear(m)})
             raise UsageError(
                 f"--tune lora: {language.name} has no layers named {', '.join(targets)}. "
                 f"Name them with model.lora_targets=A+B; linear layers there: {', '.join(linear)}."
