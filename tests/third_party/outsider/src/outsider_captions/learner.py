@@ -16,7 +16,10 @@ from torch import Generator, Tensor, nn
 
 
 class ConstantCaption(nn.Module):
-    """Answers with one caption; `fault` plants what can go wrong in a plugin."""
+    """Answers with one caption; `fault` plants what can go wrong in a plugin.
+
+    Several faults with semicolons between are those of seed 0, 1, ….
+    """
 
     def __init__(self, targets: Sequence[Any], fault: str) -> None:
         super().__init__()
@@ -41,8 +44,10 @@ class ConstantCaption(nn.Module):
             raise torch.OutOfMemoryError("planted: out of memory")
         return (self.scale**2).mean()
 
-    def predict(self, batch: Batch) -> list[str]:
-        """Answer each image alike."""
+    def predict(self, batch: Batch) -> list[Any]:
+        """Answer each image alike; or fail as planted."""
+        if self.fault == "no-text":
+            return [None] * len(batch)
         if self.fault.startswith("predict-memory") and len(batch) > int(self.fault.partition(":")[2]):
             raise torch.OutOfMemoryError("planted: out of memory")
         return [self.answer] * len(batch)

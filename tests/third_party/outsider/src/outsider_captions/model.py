@@ -38,7 +38,8 @@ class MostCommonCaption:
         """Count the training captions."""
         from outsider_captions.learner import ConstantCaption
 
-        return ConstantCaption(spec.training_targets, context.options.settings.get("outsider_fault", ""))
+        faults = str(context.options.settings.get("outsider_fault", "")).split(";")
+        return ConstantCaption(spec.training_targets, faults[context.seed % len(faults)])
 
 
 most_common_caption = MostCommonCaption()

@@ -1,0 +1,64 @@
+"""One finished run that many tests look at, and the words that shorten each command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUICK = (
+    "--task", "word-caption", "--model", "most-common-caption", "--device", "cpu", "--profile", "smoke",
+    "--set", "measure.warmups=1", "--set", "measure.runs=4", "--set", "evaluate.resamples=50",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run to its end: where it was, and what it said."""
+
+    bench: Any
+    captions: Path
+    results: Path
+    first: Any
+
+    def run(self, *arguments: object, **environment: str) -> Any:
+        """Run the same command again, with more."""
+        return self.bench("run", *QUICK, "--data", self.captions, "--results", self.results, *arguments, **environment)
+
+
+@pytest.fixture(scope="session")
+def quick() -> tuple[str, ...]:
+    """Arguments of a run that takes no longer than starting it."""
+    return QUICK
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, bench_in: Callable[[Path], Any], captions: Path
+) -> Finished:
+    """Two seeds of the outside model on the tiny folder."""
+    folder = tmp_path_factory.mktemp("finished")
+    results = folder / "results"
+    bench = bench_in(folder)
+    first = bench("run", *QUICK, "--seeds", "2", "--data", captions, "--results", results)
+    assert first.returncode == 0, first.stderr
+    return Finished(bench, captions, results, first)
+
+
+@pytest.fixture(scope="session")
+def scores() -> Callable[[Path], list[Any]]:
+    """Read what must not depend on how a run went: all of the leaderboard but its measurements."""
+
+    def read(results: Path) -> list[Any]:
+        found = []
+        for path in sorted(results.glob("*/records/*.json")):
+            record = json.loads(path.read_text())
+            kept = ("fingerprint", "model", "seed", "status", "metrics", "signature")
+            found.append({key: record[key] for key in kept})
+        return found
+
+    return read

@@ -1,0 +1,100 @@
+"""A third party's task and model from a caption folder to the leaderboard, and again from where it stood."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def test_a_run_leaves_records_outcomes_and_checkpoints(finished: Any) -> None:
+    records = [json.loads(path.read_text()) for path in finished.results.glob("word-caption/records/*.json")]
+    assert sorted(record["seed"] for record in records) == [0, 1]
+    for record in records:
+        assert (record["status"], record["error"], record["model"]) == ("ok", None, "most-common-caption")
+        assert record["metrics"]["never"] is None
+        assert 0 < record["metrics"]["word-overlap"]["value"] < 1
+        assert record["metrics"]["word-overlap"]["count"] == 12
+        assert record["provenance"]["skipped_samples"] == {"training": [], "evaluation": {}}
+        assert str(finished.captions) not in json.dumps(record["cell"])
+        outcomes = parquet.read_table(finished.results / f"word-caption/outcomes/{record['fingerprint']}.parquet")
+        assert outcomes.column_names == ["sample_id", "prediction", "word-overlap"]
+        mean = sum(outcomes["word-overlap"].to_pylist()) / 12
+        assert mean == pytest.approx(record["metrics"]["word-overlap"]["value"])
+    assert len(list(finished.results.glob("word-caption/training/*/checkpoint.safetensors"))) == 2
+    assert "asked for with --data" in finished.first.stderr
+    assert "2 ok (0 found done), 0 failed, 0 skipped" in finished.first.stdout
+
+
+def test_the_same_command_finds_everything_done(finished: Any) -> None:
+    before, started = snapshot(finished.results), time.monotonic()
+    again = finished.run("--seeds", "2")
+    seconds = time.monotonic() - started
+    assert again.returncode == 0
+    assert "2 ok (2 found done), 0 failed, 0 skipped" in again.stdout
+    assert snapshot(finished.results) == before
+    assert again.stdout.splitlines()[:4] == finished.first.stdout.splitlines()[:4]
+    assert seconds < 5
+
+
+def test_every_format_of_the_leaderboard_says_the_same(finished: Any, tmp_path: Path) -> None:
+    show = ("leaderboard", "--task", "word-caption", "--results", finished.results, "--format")
+    (row,) = json.loads(finished.bench(*show, "json").stdout)
+    assert (row["model"], row["seeds"], row["status"], row["data"]) == ("most-common-caption", 2, "ok", "tiny")
+    assert f"{row['metrics']['word-overlap']['value']:.3f} [" in finished.bench(*show, "md").stdout
+    finished.bench(*show, "csv", "--out", tmp_path / "new" / "table.csv")
+    assert str(row["metrics"]["word-overlap"]["value"]) in (tmp_path / "new" / "table.csv").read_text()
+    refused = finished.bench(*show, "csv", "--out", tmp_path / "new" / "table.csv" / "below")
+    assert (refused.returncode, "Cannot write --out" in refused.stderr) == (3, True)
+
+
+def test_other_settings_are_a_run_of_their_own_and_the_first_comes_back(finished: Any) -> None:
+    other = finished.run("--limit", "5")
+    assert "1 ok (0 found done)" in other.stdout
+    assert ", 5 samples" in other.stdout
+    again = finished.run("--seeds", "2")
+    assert ", 12 samples" in again.stdout
+    assert ", 5 samples" not in again.stdout
+    assert len(list(finished.results.glob("word-caption/training/*/checkpoint.safetensors"))) == 2
+
+
+def test_a_results_url_works_and_is_found_again(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, finished: Any, scores: Callable[..., Any]
+) -> None:
+    command = ("run", *quick, "--data", captions, "--results", f"file://{tmp_path}/bucket/results")
+    first = bench(*command)
+    assert first.returncode == 0, first.stderr
+    again = bench(*command)
+    assert "1 ok (1 found done)" in again.stdout
+    (own,) = scores(tmp_path / "bucket" / "results")
+    assert own in scores(finished.results)
+    assert list((tmp_path / "bucket" / "results").glob("word-caption/training/*/training.json"))
+
+
+def test_two_runs_at_once_do_not_share_a_folder(finished: Any, quick: tuple[str, ...], processes: Any) -> None:
+    slow = ("--set", "model.outsider_fault=slow", "--set", "train.steps=60")
+    command = ("run", *quick, "--data", finished.captions, "--results", finished.results)
+    first = finished.bench.start(*command, *slow)
+    try:
+        lines = iter(first.stderr.readline, "")
+        assert any("building" in line for line in lines)
+        second = finished.run("--set", "train.steps=3")
+        assert second.returncode == 3
+        assert "Another bench run is writing" in second.stderr
+    finally:
+        processes.kill_group(first.pid)
+        first.communicate()
+    assert "1 ok (0 found done)" in finished.run("--set", "train.steps=3").stdout
