@@ -108,7 +108,8 @@ def open_tower(context: BuildContext) -> TimmTower:
     options: ModelOptions = context.options
     settings = read_settings(options.settings)
     tower = build_tower(find_vision(options), stage=settings.vision_stage, prerequisite=context.prerequisite)
-    tower.requires_grad_(settings.vision_tune == "full")
+    if settings.vision_tune == "frozen":
+        tower.freeze()
     return tower
 
 

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from torch import Generator, Tensor, nn
 
 from baselines.vision import TimmTower
-from baselines.vocabulary import words_of
+from baselines.vocabulary import plain_caption, words_of
 from harness.errors import DataError
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, TaskSpec
@@ -71,7 +71,7 @@ class CaptionRetrieval(nn.Module):
         agreement = np.asarray(chosen @ chosen.sum(axis=0).T).ravel()
         winner = int(candidates[int(np.argmax(np.round(agreement, _PLACES)))])
         image = int(np.searchsorted(starts, winner, side="right")) - 1
-        return " ".join(words_of(self.captions[image][winner - int(starts[image])]))
+        return plain_caption(self.captions[image][winner - int(starts[image])])
 
     def _ngrams(self) -> tuple[Any, np.ndarray]:
         """Vectors of all training captions `[captions, n-grams]`, and where each image's begin."""

@@ -47,5 +47,5 @@ class RetrievalModel:
         from baselines.retrieval import CaptionRetrieval
 
         tower = open_tower(context)
-        tower.requires_grad_(False)
+        tower.freeze()
         return CaptionRetrieval(tower, spec, read_settings(context.options.settings).neighbours)

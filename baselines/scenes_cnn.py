@@ -6,17 +6,42 @@ once, from the training split's attributes; captions and every other split stay 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.cell import TrainOptions
 
 SCENES_CNN: Final = "scenes-cnn"
-SCENES_CNN_TIMM: Final[tuple[str, dict[str, Any], dict[str, Any]]] = (
-    "resnet10t",
-    {"channels": [32, 64, 128, 256]},
-    {"size": 64, "squash": True, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
-)
-"""timm name, keywords and preprocessing."""
 
-SCENES_CNN_BUDGET: Final = TrainOptions(steps=200, batch_size=64, vision_learning_rate=2e-3, learning_rate=2e-3)
-"""About 45 s on two cores."""
+
+@dataclass(frozen=True)
+class ScenesNetwork:
+    """Which timm network it is: name, keywords, the last stage that is kept, preprocessing."""
+
+    timm_name: str
+    keywords: Mapping[str, Any]
+    stage: int
+    preprocessing: Mapping[str, Any]
+
+
+SCENES_CNN_NETWORK: Final = ScenesNetwork(
+    timm_name="test_resnet",
+    keywords={},
+    stage=3,
+    preprocessing={"size": 64, "squash": True, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
+)
+"""At 64 px the third stage has 4 x 4 tokens of 192: enough to tell left from right, few enough to be fast."""
+
+SCENES_CNN_BUDGET: Final = TrainOptions(
+    steps=320,
+    batch_size=64,
+    learning_rate=1e-2,
+    vision_learning_rate=1e-2,
+    weight_decay=0.05,
+    warmup_fraction=0.15,
+    dropout=0.0,
+    precision="fp32",
+    validations=1,
+)
+"""20,480 image-steps. Half the rate costs a fifth of the mean average precision."""

@@ -59,6 +59,11 @@ class TimmTower(nn.Module):
                     module.eval()
         return self
 
+    def freeze(self) -> None:
+        """Let no weight move, whatever mode the learner is in."""
+        self.requires_grad_(False)
+        self.eval()
+
     def _tokens(self, images: Tensor) -> Tensor:
         network: Any = self.network
         if self.stage >= 0:
@@ -70,14 +75,13 @@ class TimmTower(nn.Module):
 
     @torch.no_grad()
     def _probe(self) -> Tensor:
-        """Encode a blank image, to learn how many tokens there are and how wide."""
-        was_training, size = self.training, self.preprocessing.size
+        """Encode a blank image, to learn how many tokens there are and how wide; leaves eval mode."""
+        size = self.preprocessing.size
         self.eval()
         try:
             tokens = self._tokens(torch.zeros(1, 3, size, size))
         except (AssertionError, RuntimeError) as error:
             raise UsageError(f"The backbone does not take images of {size} px: {error}") from error
-        super().train(was_training)
         return tokens
 
 
@@ -88,6 +92,7 @@ def build_tower(source: VisionSource, *, stage: int = -1, prerequisite: Path | N
     WeightsUnavailable for weights that are not there.
     """
     network = _create(source)
+    _cut(network, source.stage, source.name)
     digest = source.origin
     if source.origin == "file" and source.weights is not None:
         _load(network, read_state(source.weights), source.weights)
@@ -99,7 +104,9 @@ def build_tower(source: VisionSource, *, stage: int = -1, prerequisite: Path | N
         _load(network, inner, checkpoint)
         digest = file_digest(checkpoint)
     preprocessing = _preprocessing(network, source.preprocessing)
-    _cut(network, stage, source.name)
+    if stage != source.stage:
+        _cut(network, stage, source.name)
+    stage = stage if stage >= 0 else source.stage
     key = text_digest(
         json.dumps([source.to_json(), digest, timm.__version__, vars(preprocessing), stage], sort_keys=True)
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.digests import file_digest
-from baselines.scenes_cnn import SCENES_CNN, SCENES_CNN_TIMM
+from baselines.scenes_cnn import SCENES_CNN, SCENES_CNN_NETWORK
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, UsageError, WeightsUnavailable
 
@@ -23,7 +23,7 @@ class VisionSource:
     """A backbone to be built: `weights` is a local file, or None where they come from elsewhere.
 
     `preprocessing` holds only what was given; the rest comes from timm's entry for the name.
-    `origin` is scratch, file, hub or prerequisite.
+    `origin` is scratch, file, hub or prerequisite; `stage` is the last one that the weights hold, -1 for all.
     """
 
     name: str
@@ -32,6 +32,7 @@ class VisionSource:
     weights: Path | None
     keywords: Mapping[str, Any]
     preprocessing: Mapping[str, Any]
+    stage: int = -1
 
     def to_json(self) -> dict[str, Any]:
         """Describe the backbone for a fingerprint, weights by digest."""
@@ -41,6 +42,7 @@ class VisionSource:
             "weights": file_digest(self.weights) if self.weights else self.origin,
             "keywords": dict(self.keywords),
             "preprocessing": dict(self.preprocessing),
+            "stage": self.stage,
         }
 
 
@@ -74,8 +76,16 @@ def _scenes_cnn(options: ModelOptions, origin: str) -> VisionSource:
         raise UsageError(
             "--vision-weights and --vision-args need --vision NAME: the default backbone has its own weights."
         )
-    timm_name, keywords, preprocessing = SCENES_CNN_TIMM
-    return VisionSource(SCENES_CNN, timm_name, origin, None, keywords, preprocessing)
+    network = SCENES_CNN_NETWORK
+    return VisionSource(
+        name=SCENES_CNN,
+        timm_name=network.timm_name,
+        origin=origin,
+        weights=None,
+        keywords=network.keywords,
+        preprocessing=network.preprocessing,
+        stage=network.stage,
+    )
 
 
 def _weights_file(wish: str | None) -> Path | None:

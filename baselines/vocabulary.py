@@ -1,7 +1,8 @@
 """Vocabularies of caption decoders: words of the training captions, or pieces of a pretrained tokenizer.
 
 Both hold only what the training captions contain, so the softmax runs over hundreds or thousands of
-entries where a tokenizer has 30,000 to 250,000, most of which the task never needs.
+entries where a tokenizer has 30,000 to 250,000, most of which the task never needs. Both read captions
+in lower case without punctuation, as the caption metrics do: no model spends its words on commas.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, Protocol
 from harness.errors import UsageError
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_SPLIT_WORD = re.compile(r"(?<=\w) ?(['’-]) ?(?=\w)")
+"""What a tokenizer makes of hyphens and apostrophes, which stand only within words here."""
 
 
 class Vocabulary(Protocol):
@@ -65,9 +68,10 @@ class PieceVocabulary:
 
     def __init__(self, tokenizer: Any, captions: Sequence[str]) -> None:
         self._tokenizer = tokenizer
+        plain = sorted({plain_caption(caption) for caption in captions})
         begin = _first_id(tokenizer, "bos_token_id", "cls_token_id", "eos_token_id")
         end = _first_id(tokenizer, "eos_token_id", "sep_token_id")
-        pieces = tokenizer(list(captions), add_special_tokens=False)["input_ids"] if captions else []
+        pieces = tokenizer(plain, add_special_tokens=False)["input_ids"] if plain else []
         self._special = frozenset({begin, end, *tokenizer.all_special_ids})
         self.kept = sorted({begin, end}.union(*pieces))
         self._new_ids = {old: new for new, old in enumerate(self.kept)}
@@ -79,7 +83,7 @@ class PieceVocabulary:
     def encode(self, caption: str) -> tuple[int, ...]:
         """Turn a training caption into renumbered ids; pieces of no training caption are left out."""
         if caption not in self._encoded:
-            pieces = self._tokenizer(caption, add_special_tokens=False)["input_ids"]
+            pieces = self._tokenizer(plain_caption(caption), add_special_tokens=False)["input_ids"]
             self._encoded[caption] = tuple(self._new_ids[piece] for piece in pieces if piece in self._new_ids)
         return self._encoded[caption]
 
@@ -87,7 +91,16 @@ class PieceVocabulary:
         """Join pieces as the tokenizer does, in lower case."""
         pieces = [self.kept[index] for index in ids if self.kept[index] not in self._special]
         text: str = self._tokenizer.decode(pieces, clean_up_tokenization_spaces=True)
-        return " ".join(text.lower().split())
+        return _SPLIT_WORD.sub(r"\1", " ".join(text.lower().split()))
+
+
+def plain_caption(caption: str) -> str:
+    """Write a caption in lower case without punctuation.
+
+    >>> plain_caption("A red, two-horned circle.")
+    'a red two-horned circle'
+    """
+    return " ".join(words_of(caption))
 
 
 def words_of(caption: str) -> list[str]:
