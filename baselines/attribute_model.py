@@ -22,6 +22,7 @@ class AttributeModel:
     tasks: tuple[str, ...] = ("scene-attributes",)
     fused: bool = False
     controls: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def with_control(self, control: str) -> AttributeModel:
         """Offer none."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from baselines.language_source import find_language
 from baselines.scenes_cnn import SCENES_CNN_BUDGET
-from baselines.settings import read_settings, settings_of
+from baselines.settings import SETTINGS, read_settings, settings_of
 from baselines.tuning import check_policy
 from baselines.vision_source import find_vision, is_scenes_cnn
 from harness.cell import ModelOptions
@@ -42,6 +42,7 @@ class CaptioningModel:
     tune: str = "full"
     control: str | None = None
     tasks: tuple[str, ...] = ("coco-caption",)
+    settings: tuple[str, ...] = SETTINGS
 
     @property
     def fused(self) -> bool:

@@ -24,6 +24,7 @@ class RetrievalModel:
     tasks: tuple[str, ...] = ("coco-caption",)
     fused: bool = False
     controls: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ("vision_stage", "neighbours")
 
     def with_control(self, control: str) -> RetrievalModel:
         """Offer none."""

@@ -53,6 +53,10 @@ class Settings:
     """Training images whose captions retrieval chooses among."""
 
 
+SETTINGS = tuple(field.name for field in fields(Settings))
+"""Names that compositions take in `--set model.NAME=VALUE`."""
+
+
 def read_settings(given: Mapping[str, Any]) -> Settings:
     """Check and convert settings; raises UsageError for an unknown key or a value of another type."""
     types = {field.name: type(field.default) for field in fields(Settings)}

@@ -12,6 +12,7 @@ from harness.errors import BenchError
 from harness.plan import Environment
 from harness.plugins import load_all, load_task, models_for
 from harness.protocols import DataContext, Model
+from harness.sample import Dataset
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def examine(environment: Environment, results: str) -> list[Finding]:
         ("plugins", _plugins),
         ("data", lambda: _data(environment)),
         ("weights", _weights),
-        ("golden vectors", _golden),
+        ("golden vectors", lambda: _golden(environment.cache)),
         ("cache", lambda: [_writable("cache", environment.cache)]),
         ("results", lambda: [_writable("results", Path(results))] if "://" not in results else []),
     ]
@@ -106,14 +107,10 @@ def _weights_of(model: Model, options: object) -> Finding:
     return Finding("weights", "ok", model.name)
 
 
-def _golden() -> list[Finding]:
-    task = load_task(RunRequest().task)
-    context_free = task.scorer
-    from harness.sample import Dataset
-
-    nowhere = Dataset("none", Path(), "", "none", (), "", "", "")
-    with context_free(nowhere) as scorer:
-        return [Finding("golden vectors", "ok", scorer.verify())]
+def _golden(cache: Path) -> list[Finding]:
+    nothing = Dataset("none", Path(), "", "none", (), "", "", "")
+    with load_task(RunRequest().task).scorer(nothing, cache) as scorer:
+        return [Finding("golden vectors", "ok", scorer.prepare(()))]
 
 
 def _writable(subject: str, folder: Path) -> Finding:

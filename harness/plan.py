@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.cell import Cell, TrainingJob, fingerprint_of
+from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, fingerprint_of
 from harness.config import RunConfig
 from harness.errors import BenchError, PluginError, UsageError, WeightsUnavailable, nearest
+from harness.measure.device import resolve_device
 from harness.measure.provenance import PACKAGES, package_versions
 from harness.plugins import code_digest, load_model, load_task, models_for
 from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
@@ -71,6 +72,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     task = load_task(task_name)
     models = choose_models(config.models, task_name)
+    check_settings(config.options.settings, task_name, models)
     context = _data_context(config, environment, progress)
     data = task.open_data(context)
     split = config.request.split or data.default_split
@@ -121,15 +123,18 @@ def with_controls(models: Sequence[Model], controls: bool) -> list[tuple[Model, 
     return pairs
 
 
-def resolve_device(wish: str) -> str:
-    """Turn auto into cpu or cuda; without an NVIDIA driver this needs no torch, so that planning stays quick."""
-    if wish == "cpu":
-        return "cpu"
-    if wish == "auto" and not any(Path(p).exists() for p in ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg")):
-        return "cpu"
-    from harness.measure.device import resolve_device as ask_torch
+def check_settings(settings: Mapping[str, Any], task: str, chosen: Sequence[Model]) -> None:
+    """Refuse a `--set model.NAME` that no model of the task takes; raises UsageError with the nearest name."""
+    models, _ = models_for(task)
+    known = {name for model in [*models, *chosen] for name in model.settings}
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"Unknown setting model.{name}. {nearest(name, known)}")
 
-    return ask_torch(wish)
+
+def options_for(model: Model, options: ModelOptions) -> ModelOptions:
+    """Hand a model only the settings that it takes."""
+    return replace(options, settings={k: v for k, v in options.settings.items() if k in model.settings})
 
 
 def scoring_code_digest() -> str:
@@ -160,11 +165,12 @@ class _Planner:
 
     def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
         """Describe one training; raises WeightsUnavailable when its weights are not here."""
+        options = options_for(model, self.config.options)
         with _as_plugin_error(model):
             made = model if control is None else model.with_control(control)
-            recipe = dict(made.recipe(self.config.options))
+            recipe = dict(made.recipe(options))
             json.dumps(recipe)
-            prerequisite = made.prerequisite(self.config.options)
+            prerequisite = made.prerequisite(options)
         return TrainingJob(
             task=self.task.name,
             data=self.data,
@@ -172,7 +178,7 @@ class _Planner:
             control=control,
             seed=seed,
             device=self.device,
-            options=self.config.options,
+            options=options,
             train=self.config.train,
             decode=self.config.decode,
             on_bad_sample=self.config.request.on_bad_sample,
@@ -189,7 +195,7 @@ class _Planner:
 
     def _prerequisite(self, wanted: Prerequisite) -> str:
         task, trained = load_task(wanted.task), load_model(wanted.model)
-        plain = replace(self.config.options, vision=None, vision_weights=None, vision_args={}, language=None, tune=None)
+        plain = ModelOptions()
         wish = replace(_data_context(self.config, self.environment, self.progress), wish=None, split=None)
         job = TrainingJob(
             task=wanted.task,
@@ -198,11 +204,11 @@ class _Planner:
             control=None,
             seed=0,
             device=self.device,
-            options=replace(plain, settings={}),
+            options=plain,
             train=wanted.train,
-            decode=self.config.decode,
+            decode=DecodeOptions(),
             on_bad_sample="fail",
-            recipe=dict(trained.recipe(replace(plain, settings={}))),
+            recipe=dict(trained.recipe(plain)),
             versions=self._versions(task, trained),
         )
         self.prerequisites[job.fingerprint] = job

@@ -62,12 +62,12 @@ class Statistics(Protocol):
 class Scorer(AbstractContextManager["Scorer"], Protocol):
     """Computes a task's metrics; holds whatever processes they need for the length of a run."""
 
-    def verify(self) -> str:
-        """Check golden vectors and return the signature; raises MetricDrift when one differs."""
+    def prepare(self, samples: Sequence[Sample]) -> str:
+        """Take in the whole split, check golden vectors and return the signature; raises MetricDrift."""
         ...
 
     def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
-        """Score outcomes against the samples' targets; None marks an absent metric."""
+        """Score outcomes against the targets of these samples of the split; None marks an absent metric."""
         ...
 
 
@@ -97,7 +97,7 @@ class Task(Protocol):
         """Score quickly during training, to select the best checkpoint; higher is better."""
         ...
 
-    def scorer(self, data: Dataset) -> Scorer:
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """Make the scorer of a run."""
         ...
 
@@ -202,6 +202,8 @@ class Model(Protocol):
     fused: bool
     controls: tuple[str, ...]
     """Controls that the tool can make of this model, such as C1 and C2."""
+    settings: tuple[str, ...]
+    """Names that it takes in `--set model.NAME=VALUE`; others are not handed to it."""
 
     def with_control(self, control: str) -> Model:
         """Make the control's model of this one; raises UsageError for one that is not offered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.cell import Cell, Places, TrainingJob
-from harness.errors import StoreError
+from harness.errors import BenchError, DataError, StoreError
 from harness.isolation import JobFailure, JobServer
 from harness.plan import Absent, Environment, Plan
 from harness.protocols import Scorer, Statistics
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.sample import Predicted, limited
+from harness.sample import Predicted, Sample, limited
 from harness.store import Store
 
 TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
@@ -87,8 +88,9 @@ class _Runner:
     ) -> None:
         self.plan, self.store, self.environment, self.reporter = plan, store, environment, reporter
         self.server = stack.enter_context(JobServer())
-        self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data))
+        self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
         self.signature: str | None = None
+        self.samples: Sequence[Sample] = ()
         self.failed_prerequisites: dict[str, str] = {}
 
     def run(self, cell: Cell) -> RunRecord:
@@ -178,13 +180,26 @@ class _Runner:
     def _score(self, cell: Cell, predicted: Predicted) -> dict[str, Estimate | None]:
         self.reporter.progress("scoring", 0, 0)
         if self.signature is None:
-            self.signature = self.scorer.verify()
-        samples = limited(self.plan.task.samples(cell.training.data, cell.split), cell.evaluate.limit)
+            self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
+            self.signature = self.scorer.prepare(self.samples)
+        samples = limited(self.samples, cell.evaluate.limit)
         kept = [sample for sample in samples if sample.sample_id not in predicted.skipped]
-        statistics = self.scorer.score(kept, predicted.outcomes)
+        statistics = self._statistics(kept, predicted)
         columns = {name: s.per_sample.tolist() for name, s in statistics.items() if s is not None}
         self.store.write_outcomes(cell.training.task, cell.fingerprint, predicted.outcomes, columns)
         return {name: estimate(s, cell.evaluate.resamples) for name, s in statistics.items()}
+
+    def _statistics(self, samples: Sequence[Sample], predicted: Predicted) -> Mapping[str, Statistics | None]:
+        """Score; predictions that cannot be scored fail this cell and no other."""
+        try:
+            return self.scorer.score(samples, predicted.outcomes)
+        except DataError as error:
+            raise JobFailure(str(error), "DataError") from None
+        except BenchError:
+            raise
+        except Exception as error:
+            message = f"The predictions cannot be scored: {type(error).__name__}: {error}"
+            raise JobFailure(message, type(error).__name__, traceback.format_exc()) from None
 
     def _provenance(self, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
         from harness.measure.provenance import provenance

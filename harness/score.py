@@ -29,12 +29,13 @@ class Scores:
 
 
 def score_file(
-    task: Task, predictions: Path, data: Dataset, samples: Sequence[Sample], resamples: int
+    task: Task, predictions: Path, references: tuple[Dataset, Sequence[Sample]], resamples: int, cache: Path
 ) -> Scores:
     """Score a file of predictions against samples; raises BenchError for what does not fit."""
     outcomes = task.read_predictions(predictions)
-    with task.scorer(data) as scorer:
-        signature = scorer.verify()
+    data, samples = references
+    with task.scorer(data, cache) as scorer:
+        signature = scorer.prepare(samples)
         statistics = scorer.score(samples, outcomes)
         metrics = {name: estimate(s, resamples) for name, s in statistics.items()}
     return Scores(metrics, signature)

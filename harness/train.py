@@ -193,7 +193,8 @@ class _Run:
 def trained_state(learner: Learner) -> dict[str, Tensor]:
     """Name what a checkpoint must hold: all that is trained, and buffers; not what is frozen."""
     module: Any = learner
-    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    every = module.named_parameters(remove_duplicate=False)  # a tied weight has two names
+    frozen = {name for name, parameter in every if not parameter.requires_grad}
     return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
 
 

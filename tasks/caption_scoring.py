@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,9 +21,10 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 class CaptionTaskScorer:
     """The scorer of `coco-caption`; its Java processes live as long as the `with` block."""
 
-    def __init__(self, *, propositions: bool) -> None:
-        self._captions = CaptionScorer()
+    def __init__(self, cache: Path, *, propositions: bool) -> None:
+        self._captions = CaptionScorer(cache_folder=cache / "meteor")
         self._propositions = propositions
+        self._split: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Self:
         self._captions.__enter__()
@@ -33,8 +35,10 @@ class CaptionTaskScorer:
     ) -> None:
         self._captions.__exit__(kind, error, trace)
 
-    def verify(self) -> str:
-        """Check the golden vectors of every metric; returns the signature."""
+    def prepare(self, samples: Sequence[Sample]) -> str:
+        """Take in the references of the whole split, for IDF and METEOR; check the golden vectors."""
+        self._split = {sample.sample_id: sample.target.references for sample in samples}
+        self._captions.prepare(self._split)
         signature = self._captions.verify()
         return f"{signature}|propositions:1" if self._propositions else signature
 
@@ -42,7 +46,7 @@ class CaptionTaskScorer:
         """Score one caption a sample; raises DataError when a caption is missing or is for no sample."""
         captions = _captions_by_id(samples, outcomes)
         references = {sample.sample_id: sample.target.references for sample in samples}
-        scores: dict[str, Statistics | None] = dict(self._captions.score(references, captions))
+        scores: dict[str, Statistics | None] = dict(self._captions.score(references, captions, self._split))
         if self._propositions:
             from tasks.scene_propositions import proposition_statistics
 

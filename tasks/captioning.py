@@ -84,11 +84,11 @@ class CaptionTask:
 
         return quick_cider(predictions, [target.references for target in targets])
 
-    def scorer(self, data: Dataset) -> Scorer:
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """The COCO caption metrics; on Scenes also exact propositions."""
         from tasks.caption_scoring import CaptionTaskScorer
 
-        return CaptionTaskScorer(propositions=data.layout == "scenes")
+        return CaptionTaskScorer(cache, propositions=data.layout == "scenes")
 
     def read_predictions(self, path: Path) -> Sequence[Outcome]:
         """Read COCO's results format."""

@@ -61,7 +61,7 @@ class SceneAttributes:
         present = labels.any(axis=0)
         return float(np.mean([average_precision(scores[:, i], labels[:, i]) for i in np.flatnonzero(present)]))
 
-    def scorer(self, data: Dataset) -> Scorer:
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """There is none: this task has no leaderboard."""
         raise UsageError("scene-attributes only pretrains the embedded vision backbone; it is not scored.")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.pretrained.settings import read_pretrained_settings
+from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.pretrained.weights import (
     Checkpoint,
     digest_of_files,
@@ -59,6 +59,7 @@ class OpenClipModel:
     tasks: tuple[str, ...] = ("coco-caption",)
     fused: bool = True
     controls: tuple[str, ...] = ()
+    settings: tuple[str, ...] = PRETRAINED_SETTINGS
 
     def with_control(self, control: str) -> Model:
         """Refuse: nothing is trained here that a control could leave out."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from harness.errors import UsageError, nearest
+from harness.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,12 @@ class PretrainedSettings:
     image_size: int = 0
 
 
-def read_pretrained_settings(given: Mapping[str, Any]) -> PretrainedSettings:
-    """Pick out what concerns pretrained captioners; raises UsageError for keys that no model knows."""
-    from baselines.settings import Settings
+PRETRAINED_SETTINGS = tuple(field.name for field in fields(PretrainedSettings))
+"""Names that pretrained captioners take in `--set model.NAME=VALUE`."""
 
-    own = {field.name for field in fields(PretrainedSettings)}
-    known = own | {field.name for field in fields(Settings)}
-    for key in given:
-        if key not in known:
-            raise UsageError(f"Unknown setting model.{key}. {nearest(key, known)}")
+
+def read_pretrained_settings(given: Mapping[str, Any]) -> PretrainedSettings:
+    """Pick out what concerns pretrained captioners; raises UsageError for values of another kind."""
     prompt, size = given.get("prompt", ""), given.get("image_size", 0)
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise UsageError(f"model.image_size={size!r}: wanted a number of pixels, such as 512.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.pretrained.settings import PretrainedSettings, read_pretrained_settings
+from baselines.pretrained.settings import PRETRAINED_SETTINGS, PretrainedSettings, read_pretrained_settings
 from baselines.pretrained.weights import (
     Checkpoint,
     download,
@@ -41,6 +41,7 @@ class TransformersModel:
     tasks: tuple[str, ...] = ("coco-caption",)
     fused: bool = True
     controls: tuple[str, ...] = ()
+    settings: tuple[str, ...] = PRETRAINED_SETTINGS
 
     def with_control(self, control: str) -> Model:
         """Refuse: nothing is trained here that a control could leave out."""

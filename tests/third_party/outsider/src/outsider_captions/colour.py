@@ -27,8 +27,8 @@ class NearestColour:
         raise UsageError(f"{self.name} offers no control '{control}'.")
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
-        """Nothing to choose."""
-        return {}
+        """Nothing to choose, but for what its tests plant."""
+        return {"settings": {k: v for k, v in options.settings.items() if k == "colour_fault"}}
 
     def prerequisite(self, options: ModelOptions) -> None:
         """Nothing must be trained first."""
@@ -38,7 +38,8 @@ class NearestColour:
         """Make room for one colour a training image."""
         from outsider_captions.colour_learner import ColourNeighbour
 
-        return ColourNeighbour([target.references[0] for target in spec.training_targets])
+        captions = [target.references[0] for target in spec.training_targets]
+        return ColourNeighbour(captions, context.options.settings.get("colour_fault", ""))
 
 
 nearest_colour = NearestColour()

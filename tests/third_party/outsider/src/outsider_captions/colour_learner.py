@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from harness.protocols import ParameterGroups
@@ -25,8 +26,9 @@ class MeanColour(nn.Module):
 class ColourNeighbour(nn.Module):
     """Answers with the caption beside the nearest colour."""
 
-    def __init__(self, captions: Sequence[str]) -> None:
+    def __init__(self, captions: Sequence[str], fault: str = "") -> None:
         super().__init__()
+        self.fault = fault
         self.vision = MeanColour()
         self.vision_frozen = True
         self.captions = list(captions)
@@ -41,9 +43,11 @@ class ColourNeighbour(nn.Module):
         """There is none: the learner is fitted."""
         raise NotImplementedError
 
-    def predict(self, batch: Batch) -> list[str]:
+    def predict(self, batch: Batch) -> list[Any]:
         """Look the nearest colour up."""
         assert batch.visual is not None
+        if self.fault == "no-text":
+            return [None] * len(batch)
         nearest = torch.cdist(batch.visual[:, 0], self.bank).argmin(dim=1)
         return [self.captions[index] for index in nearest.tolist()]
 

@@ -46,8 +46,6 @@ class ConstantCaption(nn.Module):
 
     def predict(self, batch: Batch) -> list[Any]:
         """Answer each image alike; or fail as planted."""
-        if self.fault == "no-text":
-            return [None] * len(batch)
         if self.fault.startswith("predict-memory") and len(batch) > int(self.fault.partition(":")[2]):
             raise torch.OutOfMemoryError("planted: out of memory")
         return [self.answer] * len(batch)

@@ -21,6 +21,7 @@ class MostCommonCaption:
     tasks: tuple[str, ...] = ("coco-caption", "word-caption")
     fused: bool = False
     controls: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ("outsider_fault",)
 
     def with_control(self, control: str) -> Model:
         """It has no controls."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -41,7 +42,7 @@ class WordScorer:
     ) -> None:
         return None
 
-    def verify(self) -> str:
+    def prepare(self, samples: Sequence[Sample]) -> str:
         """Check one golden case and say which version this is."""
         assert _overlap("a red dog", "a dog") == 2 / 3
         return "words:1"
@@ -61,7 +62,7 @@ class WordTask(CaptionTask):
     summary: str = "describe an image in a sentence, scored by common words"
     metrics: tuple[str, ...] = ("word-overlap", "never")
 
-    def scorer(self, data: Dataset) -> Scorer:
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """Nothing to start."""
         return WordScorer()
 
