@@ -103,14 +103,14 @@ def test_each_job_has_a_process_of_its_own(server: JobServer) -> None:
 
 
 def test_a_further_job_in_a_warm_runner_costs_little(server: JobServer) -> None:
-    """A cell has three jobs and may cost 50 ms besides its own work; a busy machine gets three times that."""
+    """A cell has three jobs and may cost 50 ms besides its own work; a busy machine gets five times that."""
     run(server, "add")
     seconds = []
     for _ in range(15):
         started = time.perf_counter()
         run(server, "add")
         seconds.append(time.perf_counter() - started)
-    assert 3 * sorted(seconds)[3] < 0.15
+    assert 3 * sorted(seconds)[3] < 0.25
 
 
 @pytest.mark.parametrize(

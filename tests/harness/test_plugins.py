@@ -15,6 +15,7 @@ Install = Callable[[str, dict[str, dict[str, str]], str], Path]
 MODEL = '''
 class Model:
     name, summary, tasks, fused, controls = "planted", "a summary", ("coco-caption",), False, ()
+    settings = ()
     def with_control(self, control): ...
     def recipe(self, options): return {}
     def prerequisite(self, options): return None

@@ -21,6 +21,7 @@ class NearestColour:
     tasks: tuple[str, ...] = ("coco-caption", "word-caption")
     fused: bool = True
     controls: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ("colour_fault",)
 
     def with_control(self, control: str) -> Model:
         """It has no controls."""

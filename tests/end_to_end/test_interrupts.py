@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGKILL at any moment: nothing done is lost or repeated, and the end is the same."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def stamps(results: Path) -> dict[Path, int]:
+    """When each finished job was written; the last file of a job vouches for it."""
+    done = (*results.glob("*/training/*/training.json"), *results.glob("*/records/*.json"))
+    return {path: path.stat().st_mtime_ns for path in done}
+
+
+def test_ctrl_c_ends_everything_at_once_and_says_how_to_go_on(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, processes: Any
+) -> None:
+    slow = ("--set", "model.outsider_fault=slow", "--set", "train.steps=500")
+    run = bench.start("run", *quick, *slow, "--data", captions, "--results", tmp_path / "results")
+    try:
+        assert any("building" in line for line in iter(run.stderr.readline, ""))
+        time.sleep(1)
+        os.killpg(run.pid, signal.SIGINT)
+        started = time.monotonic()
+        _, told = run.communicate(timeout=30)
+        assert time.monotonic() - started < 6
+        processes.wait_until(lambda: not processes.in_group(run.pid), 10)
+    finally:
+        processes.kill_group(run.pid)
+    assert run.returncode == 130
+    assert "bench: interrupted. Finished cells are kept; the same command goes on from here." in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.slow
+def test_sigkill_anywhere_changes_nothing_in_the_end(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, processes: Any, scores: Any
+) -> None:
+    both = ("run", *quick, "--model", "most-common-caption,nearest-colour", "--seeds", "3", "--data", captions)
+    assert bench(*both, "--results", tmp_path / "whole").returncode == 0
+    generator, cut = random.Random(0), tmp_path / "cut"
+    kept: dict[Path, int] = {}
+    for mark in ("building", "scoring", "timing", "seed 0:", "seed 1  building"):
+        run = bench.start(*both, "--results", cut)
+        try:
+            assert any(mark in line for line in iter(run.stderr.readline, "")), mark
+            time.sleep(generator.uniform(0.0, 0.1))
+            os.kill(run.pid, signal.SIGKILL)
+            run.communicate(timeout=30)
+            processes.wait_until(lambda group=run.pid: not processes.in_group(group), 20)
+        finally:
+            processes.kill_group(run.pid)
+        now = stamps(cut)
+        assert kept.items() <= now.items()
+        kept = now
+    assert kept
+    assert bench(*both, "--results", cut).returncode == 0
+    assert kept.items() <= stamps(cut).items()
+    assert scores(cut) == scores(tmp_path / "whole")
+    assert len(scores(cut)) == 6
