@@ -15,7 +15,7 @@ from harness.config import RunConfig
 from harness.errors import BenchError, PluginError, UsageError, WeightsUnavailable, nearest
 from harness.measure.device import resolve_device
 from harness.measure.provenance import PACKAGES, package_versions
-from harness.plugins import code_digest, load_model, load_task, models_for
+from harness.plugins import code_digest, load_all, load_model, load_task, models_for
 from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
 from harness.record import RunRecord
 from harness.sample import Dataset
@@ -72,7 +72,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     task = load_task(task_name)
     models = choose_models(config.models, task_name)
-    check_settings(config.options.settings, task_name, models)
+    check_settings(config.options.settings, models)
     context = _data_context(config, environment, progress)
     data = task.open_data(context)
     split = config.request.split or data.default_split
@@ -123,9 +123,12 @@ def with_controls(models: Sequence[Model], controls: bool) -> list[tuple[Model, 
     return pairs
 
 
-def check_settings(settings: Mapping[str, Any], task: str, chosen: Sequence[Model]) -> None:
-    """Refuse a `--set model.NAME` that no model of the task takes; raises UsageError with the nearest name."""
-    models, _ = models_for(task)
+def check_settings(settings: Mapping[str, Any], chosen: Sequence[Model]) -> None:
+    """Refuse a `--set model.NAME` that no installed model takes; raises UsageError with the nearest name.
+
+    Models of other tasks count too, since a profile holds settings for all of them.
+    """
+    models, _ = load_all("models")
     known = {name for model in [*models, *chosen] for name in model.settings}
     for name in settings:
         if name not in known:
