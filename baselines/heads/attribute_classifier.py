@@ -4,8 +4,8 @@ Each visual token gives logits by one linear layer; a smooth maximum (log of the
 joins them, as in multiple-instance learning from image-level labels (Pinheiro & Collobert 2015,
 arXiv 1411.6228). "A red star somewhere" is thus learned at the token that shows it, and tokens tell what
 is where, which captioning needs. A second linear layer on the mean token sees what no place shows alone
-(how many, which light). On Scenes, the same budget gives a mean average precision of .35, against .27
-for the mean token alone.
+(how many, which light). On Scenes, the same network and budget gave a mean average precision of .35,
+against .27 for the mean token alone.
 """
 
 from __future__ import annotations
