@@ -25,6 +25,8 @@ from harness.errors import BenchError
 from harness.protocols import Progress
 
 
+_PRELOAD = ("harness.jobs", "harness.cli", "torch._dynamo", "torch.utils.flop_counter", "PIL.Image")
+"""What every job needs; torch itself imports `torch._dynamo` late, with the first optimiser, for seconds."""
 _NOT_WRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG)
 
 
@@ -46,7 +48,7 @@ class JobServer:
 
     def __enter__(self) -> Self:
         preload = [entry.value for entry in entry_points(group="bench.preload")]
-        self._context.set_forkserver_preload(["harness.jobs", "harness.cli", *preload])
+        self._context.set_forkserver_preload([*_PRELOAD, *preload])
         forkserver.ensure_running()
         return self
 
