@@ -79,6 +79,7 @@ def test_only_failed_cells_are_tried_again(faulty: Any) -> None:
     assert [path.stat().st_mtime_ns for path in good] == before
 
 
+@pytest.mark.slow
 def test_damaged_trainings_are_named_and_mended_by_deleting_them(finished: Any, tmp_path: Path) -> None:
     shutil.copytree(finished.results, tmp_path / "results")
     one, other = sorted((tmp_path / "results").glob("word-caption/training/*"))[:2]
@@ -95,6 +96,7 @@ def test_damaged_trainings_are_named_and_mended_by_deleting_them(finished: Any, 
     assert finished.run(*command).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_broken_image_is_named_or_skipped_and_counted(
     bench: Any, captions_in: Any, quick: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_a_results_url_works_and_is_found_again(
     assert list((tmp_path / "bucket" / "results").glob("word-caption/training/*/training.json"))
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_share_a_folder(finished: Any, quick: tuple[str, ...], processes: Any) -> None:
     slow = ("--set", "model.outsider_fault=slow", "--set", "train.steps=60")
     command = ("run", *quick, "--data", finished.captions, "--results", finished.results)
