@@ -24,7 +24,6 @@ from typing import Any, Self
 from harness.errors import BenchError
 from harness.protocols import Progress
 
-
 _PRELOAD = ("harness.jobs", "harness.cli", "torch._dynamo", "torch.utils.flop_counter", "PIL.Image")
 """What every job needs; torch itself imports `torch._dynamo` late, with the first optimiser, for seconds."""
 _NOT_WRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG)

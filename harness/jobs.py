@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from harness.cell import Cell, MeasureOptions, Places, TrainingJob
+from harness.efficiency import profile_learner
 from harness.errors import CheckpointError, OutOfMemory
 from harness.evaluate import is_out_of_memory, predict_all
 from harness.files import replace_atomically
 from harness.images import ImageSplit, open_images
 from harness.measure.memory import PeakMeter
-from harness.efficiency import profile_learner
 from harness.plugins import load_model, load_task
 from harness.protocols import NOTICE, BuildContext, Learner, Progress, Task
 from harness.record import Efficiency

@@ -69,7 +69,8 @@ def train(
 ) -> TrainingSummary:
     """Train a learner in place and leave it with the weights that scored best on the selection split.
 
-    Raises TrainingDiverged when the loss or its gradient is not finite, OutOfMemory when a micro-batch of one does not fit.
+    Raises TrainingDiverged when the loss or its gradient is not finite, OutOfMemory when not even a
+    micro-batch of one fits.
     """
     if isinstance(learner, Fitted):
         return _fit(learner, data)

@@ -1,4 +1,4 @@
-"""What tests share: tiny caption folders, a third party's installed package, and the command in a process of its own."""
+"""What tests share: tiny caption folders, a third party's package, and the command in its own process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def write_captions(root: Path, layout: str = "2017", train: int = 36, val: int =
             file_name = name.format(identifier, split=split)
             Image.new("RGB", (40, 30), COLOURS[colour]).save(root / folder.format(split) / file_name)
             images.append({"id": identifier, "file_name": file_name, "width": 40, "height": 30})
-            texts = [f"a {colour} wall", f"a plain {colour} wall", f"{colour} paint", f"a wall in {colour}", f"all is {colour}"]
+            texts = [f"a {colour} wall", f"a plain {colour} wall", f"{colour} paint", f"a wall in {colour}"]
+            texts.append(f"all is {colour}")
             captions += [
                 {"id": 10 * identifier + number, "image_id": identifier, "caption": text}
                 for number, text in enumerate(texts)

@@ -76,7 +76,7 @@ def broken(kind: str, path: Path) -> None:
 @pytest.mark.parametrize("kind", ["text", "empty", "truncated", "folder", "missing"])
 def test_a_bad_file_is_named_or_skipped(kind: str, samples: list[Sample], tmp_path: Path) -> None:
     broken(kind, samples[2].image)
-    with pytest.raises(BadSample, match=rf"2\.png .*first: sample 2.*--on-bad-sample skip"):
+    with pytest.raises(BadSample, match=r"2\.png .*first: sample 2.*--on-bad-sample skip"):
         open_images(samples, PLAIN, tmp_path / "cache", "fail", quiet)
     split = open_images(samples, PLAIN, tmp_path / "cache", "skip", quiet)
     assert [sample.sample_id for sample in split.samples] == ["0", "1", "3", "4", "5"]
@@ -94,7 +94,7 @@ def test_a_mended_file_is_read_again(samples: list[Sample], tmp_path: Path) -> N
 def test_nothing_left_is_an_error(samples: list[Sample], tmp_path: Path) -> None:
     for sample in samples:
         broken("text", sample.image)
-    with pytest.raises(BadSample, match="Not one of 6 images can be read; first: .*0.png is not an image"):
+    with pytest.raises(BadSample, match=r"Not one of 6 images can be read; first: .*0.png is not an image"):
         open_images(samples, PLAIN, tmp_path / "cache", "skip", quiet)
 
 

@@ -15,10 +15,11 @@ from harness.leaderboard import Row, build_rows, combine_seeds, render
 from harness.record import Efficiency, Estimate, RunRecord
 
 METRICS = ("main", "gone")
-DOCUMENTED = (
-    "task data split model control status error seeds metrics parameters_total parameters_trainable flops "
-    "latency_p50_seconds latency_p95_seconds throughput_per_second peak_memory_bytes train_seconds device fingerprint"
-).split()
+DOCUMENTED = [
+    "task", "data", "split", "model", "control", "status", "error", "seeds", "metrics", "parameters_total",
+    "parameters_trainable", "flops", "latency_p50_seconds", "latency_p95_seconds", "throughput_per_second",
+    "peak_memory_bytes", "train_seconds", "device", "fingerprint",
+]  # fmt: skip
 Make = Callable[..., RunRecord]
 
 
@@ -77,8 +78,8 @@ def test_a_seed_that_failed_is_not_averaged_and_not_hidden(record: Make) -> None
 
 
 def test_costs_are_medians_over_seeds(record: Make) -> None:
-    made = [record("a", 0.5, seed=s, efficiency=Efficiency(3, latency_p50_seconds=p)) for s, p in enumerate((9.0, 1.0, 2.0))]
-    ((row,),) = rows(*made)
+    costs = [Efficiency(3, latency_p50_seconds=seconds) for seconds in (9.0, 1.0, 2.0)]
+    ((row,),) = rows(*(record("a", 0.5, seed=seed, efficiency=cost) for seed, cost in enumerate(costs)))
     assert (row.efficiency.latency_p50_seconds, row.efficiency.parameters_total) == (2.0, 3)
 
 

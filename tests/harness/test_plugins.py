@@ -62,7 +62,7 @@ def test_a_plugin_that_does_not_work_is_named(source: str, value: str, message: 
 def test_two_packages_with_one_name_are_an_error(install: Install) -> None:
     plant(install, MODEL)
     install("second_package", {"bench.models": {"planted": "second_package:model"}}, MODEL)
-    with pytest.raises(PluginError, match="Two packages offer 'planted'.*Uninstall one"):
+    with pytest.raises(PluginError, match=r"Two packages offer 'planted'.*Uninstall one"):
         load_model("planted")
 
 
@@ -109,5 +109,5 @@ def test_the_code_digest_follows_every_file_of_a_package(
 
 
 def test_a_package_without_source_is_an_error() -> None:
-    with pytest.raises(PluginError, match="source of package 'not_installed_anywhere' cannot be found"):
+    with pytest.raises(PluginError, match=r"source of package 'not_installed_anywhere' cannot be found"):
         package_digest("not_installed_anywhere")

@@ -52,7 +52,7 @@ def test_an_ok_record_is_never_replaced_but_a_failed_one_is(store: Store, record
     good = record("a", 0.5)
     store.write_record(replace(good, status="failed", error="it broke", metrics={}))
     store.write_record(good)
-    with pytest.raises(StoreError, match="immutable"):
+    with pytest.raises(StoreError, match=r"immutable"):
         store.write_record(replace(good, device="elsewhere"))
     assert store.read_records() == [good]
 
@@ -74,7 +74,7 @@ def test_outcomes_come_back_with_their_text(store: Store) -> None:
 
 
 def test_reading_what_is_not_there_is_an_error(store: Store) -> None:
-    with pytest.raises(StoreError, match="Cannot read .*nothing"):
+    with pytest.raises(StoreError, match=r"Cannot read .*nothing"):
         store.read_bytes("nothing")
 
 
@@ -96,7 +96,7 @@ def test_a_read_only_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr("harness.files.tempfile.mkstemp", refuse)
-    with pytest.raises(StoreError, match=f"Cannot write {tmp_path}/.writable: Read-only file system"):
+    with pytest.raises(StoreError, match=rf"Cannot write {tmp_path}/.writable: Read-only file system"):
         Store(str(tmp_path)).require_writable()
 
 
@@ -106,7 +106,7 @@ def test_a_full_disk_leaves_the_old_content(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(StoreError, match="File too large"):
+        with pytest.raises(StoreError, match=r"File too large"):
             store.write_bytes("kept.bin", b"x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -115,7 +115,7 @@ def test_a_full_disk_leaves_the_old_content(tmp_path: Path) -> None:
 
 
 def test_an_unknown_protocol_is_named() -> None:
-    with pytest.raises(StoreError, match="Cannot open --results nosuch://bucket"):
+    with pytest.raises(StoreError, match=r"Cannot open --results nosuch://bucket"):
         Store("nosuch://bucket").require_writable()
 
 

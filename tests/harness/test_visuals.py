@@ -78,7 +78,8 @@ def test_a_changed_image_has_other_features(images: ImageSplit, tmp_path: Path) 
 
 def test_a_tower_that_learns_gets_gradients(images: ImageSplit, tmp_path: Path) -> None:
     tower = Tower()
-    visual = open_visuals(learner(tower, frozen=False), images, tmp_path, "cpu", quiet).batch([0], with_targets=True).visual
+    visuals = open_visuals(learner(tower, frozen=False), images, tmp_path, "cpu", quiet)
+    visual = visuals.batch([0], with_targets=True).visual
     assert visual is not None
     visual.sum().backward()
     assert tower.linear.weight.grad is not None

@@ -94,21 +94,21 @@ def test_what_is_not_json_is_named(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"No file {tmp_path}/no.json"):
+    with pytest.raises(DataError, match=rf"No file {tmp_path}/no.json"):
         read_json(tmp_path / "no.json")
-    with pytest.raises(DataError, match=f"{tmp_path} is a folder; wanted a JSON file"):
+    with pytest.raises(DataError, match=rf"{tmp_path} is a folder; wanted a JSON file"):
         read_json(tmp_path)
 
 
 def test_a_folder_without_captions_says_what_it_saw_and_what_it_wants(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"No folder {tmp_path}/none"):
+    with pytest.raises(DataError, match=rf"No folder {tmp_path}/none"):
         find_caption_files(tmp_path / "none")
-    with pytest.raises(DataError, match="no caption file for train and val .*seen: nothing.*2017"):
+    with pytest.raises(DataError, match=r"no caption file for train and val .*seen: nothing.*2017"):
         find_caption_files(tmp_path)
     (tmp_path / "annotations").mkdir()
     for name in ("instances_val2017.json", "captions_val2017.json"):
         (tmp_path / "annotations" / name).write_text("{}")
-    with pytest.raises(DataError, match="no caption file for train .*instances_val2017.json"):
+    with pytest.raises(DataError, match=r"no caption file for train .*instances_val2017.json"):
         find_caption_files(tmp_path)
 
 

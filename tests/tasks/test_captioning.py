@@ -106,7 +106,7 @@ def test_training_targets_are_all_that_a_model_is_told(captions_in: MakeCaptions
 
 def test_a_split_that_is_not_there_is_named(captions_in: MakeCaptions, tmp_path: Path) -> None:
     data = open_folder(captions_in(tmp_path / "data", train=6, val=4))
-    with pytest.raises(UsageError, match="No split 'vall' .*Did you mean 'val'"):
+    with pytest.raises(UsageError, match=r"No split 'vall' .*Did you mean 'val'"):
         coco_caption.samples(data, "vall")
 
 
@@ -114,5 +114,5 @@ def test_references_alone_are_a_data_set_for_scoring(captions_in: MakeCaptions, 
     root = captions_in(tmp_path / "data", train=6, val=4)
     data, samples = coco_caption.read_references(root / "annotations/captions_val2017.json")
     assert (data.name, data.layout, len(samples)) == ("captions_val2017", "references", 4)
-    with pytest.raises(DataError, match="No file"):
+    with pytest.raises(DataError, match=r"No file"):
         coco_caption.read_references(tmp_path / "no.json")

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from torch import Generator, Tensor, nn
+
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Preprocessing
-from torch import Generator, Tensor, nn
 
 
 class MeanColour(nn.Module):

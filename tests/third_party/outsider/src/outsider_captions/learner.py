@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Generator, Tensor, nn
+
 from harness.protocols import ParameterGroups
 from harness.sample import Batch
-from torch import Generator, Tensor, nn
 
 
 class ConstantCaption(nn.Module):

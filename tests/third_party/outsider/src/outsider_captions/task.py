@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
 from harness.protocols import Scorer
 from harness.sample import Dataset, Outcome, Sample
 from tasks.captioning import CaptionTask
