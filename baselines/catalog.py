@@ -6,7 +6,10 @@ from baselines.attribute_model import AttributeModel
 from baselines.captioning_model import CaptioningModel
 from baselines.retrieval_model import RetrievalModel
 
-retrieval = RetrievalModel("retrieval", "caption of the nearest training images (Devlin 2015)")
+retrieval = RetrievalModel("retrieval", "caption of the nearest training image")
+retrieval_consensus = RetrievalModel(
+    "retrieval-consensus", "caption that the nearest training images agree on (Devlin 2015)", neighbours=30
+)
 text_only = CaptioningModel("text-only", "pretrained language model without the image (control C5)", "pretrained")
 cnn_lstm = CaptioningModel("cnn-lstm", "CNN + LSTM from scratch (Show and Tell, Vinyals 2015)", "lstm")
 cnn_transformer = CaptioningModel(

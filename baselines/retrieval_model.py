@@ -17,10 +17,11 @@ from harness.sample import TaskSpec
 
 @dataclass(frozen=True)
 class RetrievalModel:
-    """Nearest-neighbour captions on a frozen backbone."""
+    """Nearest-neighbour captions on a frozen backbone; `--set model.neighbours=N` wins over its own number."""
 
     name: str
     summary: str
+    neighbours: int = 1
     tasks: tuple[str, ...] = ("coco-caption",)
     fused: bool = False
     controls: tuple[str, ...] = ()
@@ -35,7 +36,8 @@ class RetrievalModel:
         settings = read_settings(options.settings)
         return {
             "vision": find_vision(options).to_json(),
-            **settings_of(settings, "vision_stage", "neighbours"),
+            **settings_of(settings, "vision_stage"),
+            "neighbours": settings.neighbours or self.neighbours,
         }
 
     def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
@@ -49,4 +51,5 @@ class RetrievalModel:
 
         tower = open_tower(context)
         tower.freeze()
-        return CaptionRetrieval(tower, spec, read_settings(context.options.settings).neighbours)
+        wish = read_settings(context.options.settings).neighbours
+        return CaptionRetrieval(tower, spec, wish or self.neighbours)

@@ -49,8 +49,8 @@ class Settings:
     """Names of the layers that LoRA changes, joined by `+`; empty takes peft's choice for the architecture."""
     bottleneck: int = 64
     """Width of an adapter."""
-    neighbours: int = 30
-    """Training images whose captions retrieval chooses among."""
+    neighbours: int = 0
+    """Training images whose captions retrieval chooses among; 0 takes the model's own number."""
 
 
 SETTINGS = tuple(field.name for field in fields(Settings))

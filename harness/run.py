@@ -71,6 +71,7 @@ def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Repor
 
 def _run_cells(plan: Plan, pending: Sequence[Cell], runner: _Runner) -> list[RunRecord]:
     records = []
+    runner.prepare()
     for cell in pending:
         runner.reporter.begin(cell.label)
         record = runner.run(cell)
@@ -92,6 +93,12 @@ class _Runner:
         self.signature: str | None = None
         self.samples: Sequence[Sample] = ()
         self.failed_prerequisites: dict[str, str] = {}
+
+    def prepare(self) -> None:
+        """Check the metrics before anything is trained; the fork server imports meanwhile."""
+        self.reporter.progress("checking metrics on golden vectors", 0, 0)
+        self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
+        self.signature = self.scorer.prepare(self.samples)
 
     def run(self, cell: Cell) -> RunRecord:
         """Run one cell; whatever goes wrong inside its jobs becomes a failed record."""
@@ -179,9 +186,6 @@ class _Runner:
 
     def _score(self, cell: Cell, predicted: Predicted) -> dict[str, Estimate | None]:
         self.reporter.progress("scoring", 0, 0)
-        if self.signature is None:
-            self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
-            self.signature = self.scorer.prepare(self.samples)
         samples = limited(self.samples, cell.evaluate.limit)
         kept = [sample for sample in samples if sample.sample_id not in predicted.skipped]
         statistics = self._statistics(kept, predicted)
