@@ -1,1 +1,1 @@
-"""The models that come with the harness, as compositions of vision, language, fusion and tuning."""
+"""Models, found by entry point: compositions of vision, language, fusion and tuning."""

@@ -54,6 +54,7 @@ def run(
     results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
     profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
     on_bad_sample: Annotated[str | None, typer.Option(help="fail or skip. [default: fail]")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Trainings side by side. [default: one a core]")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Anything else: train.steps=50 …")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
 ) -> None:
@@ -64,6 +65,7 @@ def run(
         "task": task, "model": model, "data": data, "split": split, "limit": limit, "seeds": seeds,
         "controls": controls, "vision": vision, "vision_weights": vision_weights, "language": language,
         "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
+        "jobs": jobs,
     }  # fmt: skip
     built = build_config(flags, set_ or (), vision_args, config)
     failed = sum(_run_task(built, name) for name in _task_names(built.request.task))
@@ -188,7 +190,7 @@ def _run_task(config: RunConfig, name: str) -> int:
         plan = plan_run(config, name, environment, reporter.progress)
         reporter.say(_data_line(config, plan, environment))
         reporter.plan(len(plan.cells))
-        summary = run_plan(plan, store, environment, reporter)
+        summary = run_plan(plan, store, environment, reporter, config.request.jobs)
     finally:
         reporter.close()
     _print_leaderboard(name, config.request.results, "text", None, plan)

@@ -41,6 +41,7 @@ class RunRequest:
     results: str = "results/local"
     profile: str = "standard"
     on_bad_sample: str = "fail"
+    jobs: int = 0
 
 
 @dataclass(frozen=True)
@@ -193,10 +194,10 @@ _CHOICES = {
     "on_bad_sample": ("fail", "skip"),
 }
 _POSITIVE = (
-    "seeds", "limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs",
+    "seeds", "limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs", "threads",
     "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit",
 )  # fmt: skip
-_NOT_NEGATIVE = ("steps", "warmups", "weight_decay", "beta", "gamma", "patience", "validations")
+_NOT_NEGATIVE = ("jobs", "steps", "warmups", "weight_decay", "beta", "gamma", "patience", "validations")
 _FRACTIONS = ("dropout", "warmup_fraction")
 
 

@@ -91,9 +91,7 @@ def _data(environment: Environment) -> list[Finding]:
 def _weights() -> list[Finding]:
     from harness.cell import ModelOptions
 
-    findings = []
-    for model in models_for(RunRequest().task)[0]:
-        findings.append(_weights_of(model, ModelOptions()))
+    findings = [_weights_of(model, ModelOptions()) for model in models_for(RunRequest().task)[0]]
     absent = [finding for finding in findings if finding.state != "ok"]
     ready = len(findings) - len(absent)
     return [Finding("weights", "ok", f"{ready} of {len(findings)} models can run here"), *absent]

@@ -43,7 +43,8 @@ class JobServer:
 
     def __init__(self) -> None:
         self._context = get_context("forkserver")
-        self._running: Any = None
+        self._running: set[Any] = set()
+        self._closed = False
 
     def __enter__(self) -> Self:
         preload = [entry.value for entry in entry_points(group="bench.preload")]
@@ -54,20 +55,23 @@ class JobServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._running is not None and self._running.is_alive():
-            self._running.kill()
-            self._running.join()
+        self._closed = True
+        for process in list(self._running):
+            process.kill()
 
     def run(self, name: str, arguments: Sequence[Any], progress: Progress) -> Any:
         """Call `harness.jobs.NAME(*arguments, progress)` in a fresh process and return its result.
 
         The function goes by name, since only the job's process may import torch. Raises JobFailure when
-        the job raised, was killed or died; an interrupt ends the job at once.
+        the job raised, was killed or died; an interrupt ends the job at once. May be called from several
+        threads; when the server is closed, their jobs are killed and no new one starts.
         """
+        if self._closed:
+            raise JobFailure("The run has ended.", "closed")
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_child, args=(sender, name, tuple(arguments)), daemon=True)
-        self._running = process
         process.start()
+        self._running.add(process)
         sender.close()
         try:
             return _receive(receiver, process, progress)
@@ -81,7 +85,7 @@ class JobServer:
             if process.is_alive():
                 process.kill()
                 process.join()
-            self._running = None
+            self._running.discard(process)
 
 
 def _receive(receiver: Connection, process: Any, progress: Progress) -> Any:

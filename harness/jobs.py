@@ -31,6 +31,7 @@ from harness.visuals import Visuals, open_visuals
 def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str, Any]:
     """Train and leave checkpoint.safetensors, log.jsonl and, last, training.json in the training folder."""
     progress("building", 0, 0)
+    torch.set_num_threads(job.train.threads)
     task = load_task(job.task)
     samples = limited(task.samples(job.data, job.data.training_split), job.train.limit)
     learner = build_learner(job, task, samples, places)
@@ -59,6 +60,7 @@ def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str,
 
 def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
     """Predict the cell's split with its checkpoint."""
+    torch.set_num_threads(cell.training.train.threads)
     task, learner = load_trained(cell.training, places)
     images = evaluation_images(cell, task, learner, places, progress)
     visuals = open_visuals(learner, images, places.cache, cell.training.device, progress)
@@ -69,6 +71,7 @@ def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
 def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
     """Measure the cell's checkpoint from pixels to prediction, alone in this process."""
     device = cell.training.device
+    torch.set_num_threads(cell.measure.threads)
     with PeakMeter(device) as meter:
         task, learner = load_trained(cell.training, places)
         images = evaluation_images(cell, task, learner, places, progress)
@@ -121,9 +124,7 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
     return learner
 
 
-def evaluation_images(
-    cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress
-) -> ImageSplit:
+def evaluation_images(cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress) -> ImageSplit:
     """Open the split that a cell is evaluated on."""
     samples = limited(task.samples(cell.training.data, cell.split), cell.evaluate.limit)
     return _open(learner, samples, cell.training, places, progress)

@@ -214,7 +214,7 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
     table = _cells(rows, _columns(rows, metrics))
     body = _markdown(table) if style == "md" else _aligned(table)
     notes = [f"[95 % intervals by bootstrap over images]  {device}" for device in sorted({_device(r) for r in rows})]
-    notes += [f"{_name(row)}: {row.status}: {row.error}" for row in rows if row.error]
+    notes += [f"{_name(row)}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error]
     heading = f"**{title}{samples}**" if style == "md" else f"{title}{samples}"
     footer = "\n".join(f"- {note}" if style == "md" else note for note in notes)
     return f"{heading}\n\n{body}\n\n{footer}\n"
@@ -275,7 +275,9 @@ def _aligned(table: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     lines = []
     for row in table:
-        padded = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        padded = [
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(padded).rstrip())
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 

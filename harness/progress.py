@@ -15,6 +15,15 @@ _LIVE_SECONDS = 0.1
 
 
 @dataclass
+class Phase:
+    """When a phase of a job began, when it was last written, and how far it was."""
+
+    started: float
+    written: float = 0.0
+    done: int = 0
+
+
+@dataclass
 class ConsoleReporter:
     """Writes progress to standard error, so that standard output holds results only."""
 
@@ -22,35 +31,34 @@ class ConsoleReporter:
     total: int = 0
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     done: int = 0
-    label: str = ""
     started: float = field(default_factory=time.monotonic)
     last_write: float = 0.0
-    last_phase: str = ""
-    phase_started: float = 0.0
+    phases: dict[str, Phase] = field(default_factory=dict)
     width: int = 0
 
     def plan(self, cells: int) -> None:
-        """Say how many cells are to come; the clock of the estimate starts here."""
-        self.total, self.started = cells, time.monotonic()
-
-    def begin(self, label: str) -> None:
-        """A cell starts."""
-        self.label, self.last_phase = label, ""
+        """Say how many cells are to come."""
+        self.total = cells
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Show how far a phase has come; often called, seldom written."""
+        """Show how far a phase has come; often called, from several jobs at once, and seldom written."""
         if total == NOTICE:
-            self.say(f"{self.label}: {what}" if self.label else what)
+            self.say(what)
             return
         now = time.monotonic()
-        if what != self.last_phase:
-            self.last_phase, self.phase_started = what, now
-        elif now - self.last_write < (_LIVE_SECONDS if self._live else _PLAIN_SECONDS):
-            return
-        if not self._live and now - self.phase_started < _PLAIN_SECONDS and done:
-            return
-        self.last_write = now
-        self._write_line(self._line(what, done, total, now))
+        phase = self.phases.get(what)
+        if phase is None or done < phase.done:
+            phase = self.phases[what] = Phase(now)
+        phase.done = done
+        if self._is_due(phase, now):
+            phase.written = self.last_write = now
+            self._write_line(self._line(what, done, total, now - phase.started))
+
+    def _is_due(self, phase: Phase, now: float) -> bool:
+        """A terminal is refreshed all the time; a pipe gets a phase's first line, and one every ten seconds."""
+        if self._live:
+            return now - self.last_write >= _LIVE_SECONDS or not phase.written
+        return not phase.written or now - phase.written >= _PLAIN_SECONDS
 
     def say(self, message: str) -> None:
         """Print a line that stays."""
@@ -61,6 +69,8 @@ class ConsoleReporter:
         """Print a cell's result in one line."""
         if record.status != "skipped":
             self.done += 1
+        if self.done == 1:  # what comes before the first row, such as a prerequisite, comes once
+            self.started = time.monotonic()
         self.say(f"{self._position()}{_result(record, self.metric)}")
 
     def close(self) -> None:
@@ -74,20 +84,19 @@ class ConsoleReporter:
     def _position(self) -> str:
         return f"[{self.done}/{self.total}] " if self.total else ""
 
-    def _line(self, what: str, done: int, total: int, now: float) -> str:
-        parts = [f"[{self.done + 1}/{self.total}]" if self.total else "", self.label, what]
+    def _line(self, what: str, done: int, total: int, spent: float) -> str:
+        parts = [f"[{self.done}/{self.total}]" if self.total else "", what]
         if total:
             parts.append(f"{done}/{total}")
-            spent = now - self.phase_started
             if 0 < done < total and spent > 1:
                 parts.append(f"{_duration(spent / done * (total - done))} left")
-        parts.append(self._remaining(now))
+        parts.append(self._remaining(time.monotonic()))
         return "  ".join(part for part in parts if part)
 
     def _remaining(self, now: float) -> str:
-        if not self.done or self.done >= self.total:
+        if self.done < 2 or self.done >= self.total:
             return ""
-        each = (now - self.started) / self.done
+        each = (now - self.started) / (self.done - 1)
         return f"(run: about {_duration(each * (self.total - self.done))} to go)"
 
     def _write_line(self, text: str) -> None:

@@ -75,8 +75,7 @@ class RunRecord:
         """Build from what `to_json` made; unknown keys raise TypeError."""
         fields = dict(content)
         fields["metrics"] = {
-            name: None if estimate is None else Estimate(**estimate)
-            for name, estimate in content["metrics"].items()
+            name: None if estimate is None else Estimate(**estimate) for name, estimate in content["metrics"].items()
         }
         fields["efficiency"] = Efficiency(**content["efficiency"])
         return RunRecord(**fields)

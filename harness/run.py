@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 from harness.cell import Cell, Places, TrainingJob
@@ -26,10 +29,6 @@ TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
 
 class Reporter(Protocol):
     """Whom a run tells what it is doing."""
-
-    def begin(self, label: str) -> None:
-        """A cell or a prerequisite starts."""
-        ...
 
     def progress(self, what: str, done: int, total: int) -> None:
         """A part of it has come so far."""
@@ -54,8 +53,11 @@ class RunSummary:
     found: int
 
 
-def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Reporter) -> RunSummary:
-    """Run what is missing; every planned cell has a record afterwards, or an exception says why not."""
+def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Reporter, jobs: int = 0) -> RunSummary:
+    """Run what is missing; every planned cell has a record afterwards, or an exception says why not.
+
+    `jobs` trainings run side by side, 0 takes one a core (one in all on an accelerator).
+    """
     pending = [cell for cell in plan.cells if not _is_done(store, cell)]
     with ExitStack() as stack:
         if pending or plan.absent:
@@ -63,22 +65,42 @@ def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Repor
             stack.enter_context(_only_one(store))
         for absent in plan.absent:
             _write_absent(plan, absent, store, reporter)
-        records = _run_cells(plan, pending, _Runner(plan, store, environment, reporter, stack)) if pending else []
+        records = _run_cells(pending, _Runner(plan, store, environment, reporter, stack), jobs) if pending else []
     failed = sum(record.status == "failed" for record in records)
     found = len(plan.cells) - len(pending)
     return RunSummary(len(records) - failed + found, failed, len(plan.absent), found)
 
 
-def _run_cells(plan: Plan, pending: Sequence[Cell], runner: _Runner) -> list[RunRecord]:
-    records = []
+def _run_cells(pending: Sequence[Cell], runner: _Runner, jobs: int) -> list[RunRecord]:
+    """Train and predict a few cells side by side, then measure each of them with the machine to itself."""
     runner.prepare()
-    for cell in pending:
-        runner.reporter.begin(cell.label)
-        record = runner.run(cell)
-        runner.store.write_record(record)
-        runner.reporter.finish(record)
-        records.append(record)
+    workers = jobs or _jobs_at_once(pending[0].training)
+    records = []
+    waiting: list[Future[Any]] = runner.start_prerequisites(pending)
+    for window in _windows(pending, workers):
+        started = [runner.start(cell) for cell in window]
+        wait([*waiting, *started])
+        waiting = []
+        for cell, produced in zip(window, started, strict=True):
+            record = runner.finish(cell, produced)
+            runner.store.write_record(record)
+            runner.reporter.finish(record)
+            records.append(record)
     return records
+
+
+def _windows(pending: Sequence[Cell], size: int) -> Iterator[Sequence[Cell]]:
+    """Cut into parts; cells that wait for no prerequisite come first, beside the prerequisite's training."""
+    free = [cell for cell in pending if cell.training.prerequisite is None]
+    bound = [cell for cell in pending if cell.training.prerequisite is not None]
+    for part in (free, bound):
+        for start in range(0, len(part), size):
+            yield part[start : start + size]
+
+
+def _jobs_at_once(job: TrainingJob) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // job.train.threads) if job.device == "cpu" else 1
 
 
 class _Runner:
@@ -88,11 +110,14 @@ class _Runner:
         self, plan: Plan, store: Store, environment: Environment, reporter: Reporter, stack: ExitStack
     ) -> None:
         self.plan, self.store, self.environment, self.reporter = plan, store, environment, reporter
+        self.pool = ThreadPoolExecutor(64)  # threads only wait for jobs; closing the server ends these first
+        stack.callback(self.pool.shutdown, cancel_futures=True)
         self.server = stack.enter_context(JobServer())
         self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
         self.signature: str | None = None
         self.samples: Sequence[Sample] = ()
         self.failed_prerequisites: dict[str, str] = {}
+        self.prerequisite_lock = Lock()
 
     def prepare(self) -> None:
         """Check the metrics before anything is trained; the fork server imports meanwhile."""
@@ -100,20 +125,34 @@ class _Runner:
         self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
         self.signature = self.scorer.prepare(self.samples)
 
-    def run(self, cell: Cell) -> RunRecord:
-        """Run one cell; whatever goes wrong inside its jobs becomes a failed record."""
+    def start_prerequisites(self, pending: Sequence[Cell]) -> list[Future[Any]]:
+        """Begin to train what the cells build on; a failure is met again by those that need it."""
+        wanted = dict.fromkeys(cell.training.prerequisite for cell in pending)
+        return [self.pool.submit(self._prerequisite, name) for name in wanted if name is not None]
+
+    def start(self, cell: Cell) -> Future[tuple[Places, Predicted]]:
+        """Begin to train and predict a cell."""
+        return self.pool.submit(self._produce, cell)
+
+    def finish(self, cell: Cell, produced: Future[tuple[Places, Predicted]]) -> RunRecord:
+        """Score and measure what `start` produced; whatever went wrong in a job becomes a failed record."""
         try:
-            return self._run(cell)
+            return self._finish(cell, *produced.result())
         except JobFailure as failure:
             return self._failed(cell, failure)
 
-    def _run(self, cell: Cell) -> RunRecord:
-        places = self._train(cell.training)
+    def _produce(self, cell: Cell) -> tuple[Places, Predicted]:
+        places = self._train(cell.training, cell.label)
         predicted = self._with_less_memory(
-            lambda smaller: self._job("predict_job", replace(cell, evaluate=_smaller_batch(cell, smaller)), places)
+            lambda smaller: self._job(
+                cell.label, "predict_job", replace(cell, evaluate=_smaller_batch(cell, smaller)), places
+            )
         )
+        return places, predicted
+
+    def _finish(self, cell: Cell, places: Places, predicted: Predicted) -> RunRecord:
         metrics = self._score(cell, predicted)
-        efficiency: Efficiency = self._job("profile_job", cell, places)
+        efficiency: Efficiency = self._job(cell.label, "profile_job", cell, places)
         training = _read_training(places)
         return _record(
             cell,
@@ -124,7 +163,7 @@ class _Runner:
             provenance=self._provenance(training, predicted),
         )
 
-    def _train(self, job: TrainingJob) -> Places:
+    def _train(self, job: TrainingJob, label: str) -> Places:
         """Train a job unless its training is there; its prerequisite first."""
         prerequisite = None
         if job.prerequisite is not None:
@@ -133,25 +172,32 @@ class _Runner:
         places = Places(self.environment.cache, folder, prerequisite)
         if not finished:
             self._with_less_memory(
-                lambda smaller: self._job("train_job", replace(job, train=_more_accumulation(job, smaller)), places)
+                lambda smaller: self._job(
+                    label, "train_job", replace(job, train=_more_accumulation(job, smaller)), places
+                )
             )
             self._upload(job, folder)
         return places
 
     def _prerequisite(self, fingerprint: str) -> Path:
+        """Give the folder of a trained prerequisite; whoever comes first trains it, the others wait."""
         folder = self.environment.cache / "prerequisites" / fingerprint
-        if fingerprint in self.failed_prerequisites:
-            raise JobFailure(self.failed_prerequisites[fingerprint], "prerequisite")
-        if not (folder / "training.json").is_file():
-            job = self.plan.prerequisites[fingerprint]
-            self.reporter.say(f"Training {job.model} on {job.data.name} once; it is cached for later runs.")
-            try:
-                self._job("train_job", job, Places(self.environment.cache, folder, None))
-            except JobFailure as failure:
-                message = f"Its prerequisite {job.model} failed: {failure.message}"
-                self.failed_prerequisites[fingerprint] = message
-                raise JobFailure(message, failure.kind, failure.trace) from None
+        with self.prerequisite_lock:
+            if fingerprint in self.failed_prerequisites:
+                raise JobFailure(self.failed_prerequisites[fingerprint], "prerequisite")
+            if not (folder / "training.json").is_file():
+                self._train_prerequisite(fingerprint, folder)
         return folder
+
+    def _train_prerequisite(self, fingerprint: str, folder: Path) -> None:
+        job = self.plan.prerequisites[fingerprint]
+        self.reporter.say(f"Training {job.model} on {job.data.name} once; it is cached for later runs.")
+        try:
+            self._job(job.model, "train_job", job, Places(self.environment.cache, folder, None))
+        except JobFailure as failure:
+            message = f"Its prerequisite {job.model} failed: {failure.message}"
+            self.failed_prerequisites[fingerprint] = message
+            raise JobFailure(message, failure.kind, failure.trace) from None
 
     def _training_folder(self, job: TrainingJob) -> tuple[Path, bool]:
         """Say where a training lies, and whether it is finished; fetches it from a URL's store."""
@@ -171,8 +217,11 @@ class _Runner:
             for file in TRAINING_FILES:
                 self.store.write_bytes(f"{job.task}/training/{job.fingerprint}/{file}", (folder / file).read_bytes())
 
-    def _job(self, name: str, *arguments: Any) -> Any:
-        return self.server.run(name, arguments, self.reporter.progress)
+    def _job(self, label: str, name: str, *arguments: Any) -> Any:
+        def progress(what: str, done: int, total: int) -> None:
+            self.reporter.progress(f"{label}  {what}", done, total)
+
+        return self.server.run(name, arguments, progress)
 
     def _with_less_memory(self, attempt: Callable[[int], Any]) -> Any:
         """Try at full size; when the system killed the job, once more at a quarter, and say so."""
@@ -185,7 +234,7 @@ class _Runner:
             return attempt(4)
 
     def _score(self, cell: Cell, predicted: Predicted) -> dict[str, Estimate | None]:
-        self.reporter.progress("scoring", 0, 0)
+        self.reporter.progress(f"{cell.label}  scoring", 0, 0)
         samples = limited(self.samples, cell.evaluate.limit)
         kept = [sample for sample in samples if sample.sample_id not in predicted.skipped]
         statistics = self._statistics(kept, predicted)
@@ -334,6 +383,3 @@ def _only_one(store: Store) -> Iterator[None]:
                 f"Another bench run is writing to {store.url}. Wait for it, or give another folder with --results."
             ) from None
         yield
-
-
-

@@ -1,8 +1,8 @@
 """Writes and reads what cells leave behind, under a local folder or any fsspec URL.
 
-    <results>/<task>/records/<fingerprint>.json          the record; written last, so it vouches for the rest
-    <results>/<task>/outcomes/<fingerprint>.parquet      one row a sample: id, prediction, per-sample metrics
-    <results>/<task>/training/<fingerprint>/             checkpoint.safetensors, log.jsonl, training.json
+<results>/<task>/records/<fingerprint>.json          the record; written last, so it vouches for the rest
+<results>/<task>/outcomes/<fingerprint>.parquet      one row a sample: id, prediction, per-sample metrics
+<results>/<task>/training/<fingerprint>/             checkpoint.safetensors, log.jsonl, training.json
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Store:
 
     def read_records(self, task: str | None = None) -> list[RunRecord]:
         """Read every record of this schema version, oldest first; raises StoreError for a broken one."""
-        paths = [path for path in self._glob(f"{task or '*'}/records/*.json")]
+        paths = self._glob(f"{task or '*'}/records/*.json")
         records = [self._record(path) for path in paths]
         current = [record for record in records if record is not None]
         return sorted(current, key=lambda record: (record.created, record.fingerprint))

@@ -253,9 +253,7 @@ def build_optimizer(learner: Learner, options: TrainOptions) -> torch.optim.Adam
         if matrices:
             parameter_groups.append({"name": name, "params": matrices, "lr": rate, "weight_decay": decay})
         if vectors:
-            parameter_groups.append(
-                {"name": f"{name}-vectors", "params": vectors, "lr": rate, "weight_decay": 0.0}
-            )
+            parameter_groups.append({"name": f"{name}-vectors", "params": vectors, "lr": rate, "weight_decay": 0.0})
     return torch.optim.AdamW(parameter_groups, betas=(0.9, 0.98))
 
 

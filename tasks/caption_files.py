@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,8 +75,7 @@ def read_caption_file(file: CaptionFile) -> list[CaptionedImage]:
     for position, image in enumerate(images):
         if references.setdefault(str(image["id"]), own := []) is not own:
             raise DataError(
-                f"{file.annotations}: images[{position}] repeats the id {image['id']}. "
-                "Mend the file or fetch it again."
+                f"{file.annotations}: images[{position}] repeats the id {image['id']}. Mend the file or fetch it again."
             )
     for position, annotation in enumerate(annotations):
         if str(annotation["image_id"]) not in references:
@@ -190,7 +188,7 @@ def _require_images(captioned: Sequence[CaptionedImage], file: CaptionFile) -> N
     for image in captioned:
         folder = image.path.parent
         if folder not in present:
-            present[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+            present[folder] = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         if image.path.name not in present[folder]:
             missing.append(image.path.name)
     if missing:

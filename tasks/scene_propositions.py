@@ -42,9 +42,7 @@ class PropositionStatistics:
         return _score(counts @ self.counts, self.kind)
 
 
-def proposition_statistics(
-    samples: Sequence[Sample], captions: Mapping[str, str]
-) -> dict[str, PropositionStatistics]:
+def proposition_statistics(samples: Sequence[Sample], captions: Mapping[str, str]) -> dict[str, PropositionStatistics]:
     """Parse each caption and compare its claims with the facts of its image."""
     rows = []
     for sample in samples:

@@ -32,9 +32,7 @@ def parse_model_name(name: str) -> TransformersModel | OpenClipModel:
     """Turn `hf:NAME` or `open_clip:NAME/TAG` into a model; raises UsageError for what is neither."""
     family, colon, rest = name.partition(":")
     if not colon or family not in _EXAMPLES or not rest.strip():
-        raise UsageError(
-            f"'{name}' names no pretrained model. Wanted {_EXAMPLES['hf']}, {_EXAMPLES['open_clip']}."
-        )
+        raise UsageError(f"'{name}' names no pretrained model. Wanted {_EXAMPLES['hf']}, {_EXAMPLES['open_clip']}.")
     return _parse_transformers(name, rest) if family == "hf" else _parse_open_clip(name, rest)
 
 

@@ -108,17 +108,13 @@ def load_coca(name: str, weights: Path | None, digest: str, decode: DecodeOption
             "Wanted weights of this very architecture, as safetensors or as a file of tensors only."
         ) from error
     except Exception as error:  # torch's refusal of a pickle with code is an UnpicklingError
-        raise CheckpointError(
-            f"{weights or name} cannot be read safely: {error} Convert it to safetensors."
-        ) from error
+        raise CheckpointError(f"{weights or name} cannot be read safely: {error} Convert it to safetensors.") from error
     if not isinstance(model, CoCa):
         raise UsageError(f"{name} of open_clip is a {type(model).__name__}: only CoCa writes text.")
     tokenizer = open_clip.get_tokenizer(name)
     if not isinstance(tokenizer, open_clip.SimpleTokenizer):
         raise UsageError(f"{name} has a tokenizer of its own; only CLIP's is supported.")
-    return CocaCaptioner(
-        model, ProcessorTower(_preprocessing(model), digest), ClipVocabulary(tokenizer), decode
-    )
+    return CocaCaptioner(model, ProcessorTower(_preprocessing(model), digest), ClipVocabulary(tokenizer), decode)
 
 
 def _preprocessing(model: Any) -> Preprocessing:

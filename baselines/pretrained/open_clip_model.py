@@ -102,13 +102,9 @@ class OpenClipModel:
             return _find_folder(self.folder)
         if self.file is not None:
             if not self.file.is_file():
-                raise WeightsUnavailable(
-                    f"weights not available: there is no file {self.file}. Check the path."
-                )
+                raise WeightsUnavailable(f"weights not available: there is no file {self.file}. Check the path.")
             return Checkpoint(self.file.parent, digest_of_files([self.file]))
-        cached = next(
-            (found for name in _WEIGHT_NAMES if (found := find_cached(self._repository, [name]))), None
-        )
+        cached = next((found for name in _WEIGHT_NAMES if (found := find_cached(self._repository, [name]))), None)
         if cached is not None:
             return cached
         if self.downloads:
@@ -133,9 +129,7 @@ def _find_folder(folder: Path) -> Checkpoint:
             "as open_clip.push_to_hf_hub writes it."
         ) from error
     if "multimodal_cfg" not in content:
-        raise UsageError(
-            f"{config} has no multimodal_cfg: it is not a CoCa, and no other of open_clip writes text."
-        )
+        raise UsageError(f"{config} has no multimodal_cfg: it is not a CoCa, and no other of open_clip writes text.")
     return Checkpoint(folder, digest_of_files([config, _weights_in(folder)]))
 
 

@@ -48,9 +48,7 @@ class RawTower(ProcessorTower):
     """Passes pixels on as floats 0..255, for a processor that must see the image itself."""
 
     def __init__(self, size: int, weights_digest: str) -> None:
-        plain = Preprocessing(
-            size, interpolation="bicubic", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), squash=True
-        )
+        plain = Preprocessing(size, interpolation="bicubic", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), squash=True)
         super().__init__(plain, weights_digest, scale=1.0)
 
 

@@ -21,13 +21,9 @@ def prompt_for(processor: Any, model_type: str, wish: str) -> str | None:
     text = wish or _BY_TYPE.get(model_type, DEFAULT)
     if getattr(processor, "chat_template", None):
         content = [{"type": "image"}, {"type": "text", "text": text}]
-        filled = processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True
-        )
+        filled = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
         return str(filled)
     token = getattr(processor, "image_token", None)
     token = getattr(token, "content", token)
-    needs_token = (
-        isinstance(token, str) and model_type not in _UNPROMPTED | _BY_TYPE.keys() and token not in text
-    )
+    needs_token = isinstance(token, str) and model_type not in _UNPROMPTED | _BY_TYPE.keys() and token not in text
     return f"{token}\n{text}" if needs_token else text

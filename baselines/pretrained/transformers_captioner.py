@@ -46,8 +46,7 @@ class FixedSizeCaptioner(FrozenCaptioner):
         assert batch.visual is not None
         rows, device = len(batch), self.device()
         text = {
-            name: value.to(device).expand(rows, *value.shape[1:]).contiguous()
-            for name, value in self._text.items()
+            name: value.to(device).expand(rows, *value.shape[1:]).contiguous() for name, value in self._text.items()
         }
         inputs = {"pixel_values": batch.visual.to(device), **text}
         return list(generate(self.model, self._processor, inputs, self._decode))
@@ -73,9 +72,7 @@ class EachImageCaptioner(FrozenCaptioner):
         return captions
 
 
-def load_captioner(
-    folder: Path, digest: str, settings: PretrainedSettings, decode: DecodeOptions
-) -> FrozenCaptioner:
+def load_captioner(folder: Path, digest: str, settings: PretrainedSettings, decode: DecodeOptions) -> FrozenCaptioner:
     """Load a checkpoint folder; raises CheckpointError when transformers cannot make a captioner of it."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -97,9 +94,7 @@ def load_captioner(
     prompt = prompt_for(processor, model.config.model_type, settings.prompt)
     fixed = fixed_preprocessing(processor.image_processor)
     if fixed is None:
-        return EachImageCaptioner(
-            model, RawTower(settings.image_size or _SQUARE, digest), processor, prompt, decode
-        )
+        return EachImageCaptioner(model, RawTower(settings.image_size or _SQUARE, digest), processor, prompt, decode)
     tower = ProcessorTower(fixed[0], digest, fixed[1])
     text = text_inputs(processor, prompt, tower.preprocessing.size)
     return FixedSizeCaptioner(model, tower, processor, text, decode)
@@ -124,9 +119,7 @@ def text_inputs(processor: Any, prompt: str | None, size: int) -> dict[str, Tens
     if prompt is None:
         return {}
     blank = picture(torch.zeros(3, size, size))
-    return {
-        name: value for name, value in process(processor, blank, prompt).items() if name != "pixel_values"
-    }
+    return {name: value for name, value in process(processor, blank, prompt).items() if name != "pixel_values"}
 
 
 def process(processor: Any, image: Any, prompt: str | None) -> dict[str, Tensor]:

@@ -41,8 +41,7 @@ def find_folder(folder: Path) -> Checkpoint:
         raise WeightsUnavailable(f"weights not available: there is no folder {folder}. Check the path.")
     if not (folder / "config.json").is_file():
         raise CheckpointError(
-            f"{folder} has no config.json, so it is not a transformers checkpoint. "
-            "Wanted what save_pretrained writes."
+            f"{folder} has no config.json, so it is not a transformers checkpoint. Wanted what save_pretrained writes."
         )
     lacking = missing_weights(folder)
     if lacking:
@@ -140,9 +139,7 @@ def _index_of(folder: Path) -> list[str]:
     try:
         return sorted(set(json.loads(path.read_text())["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path} is not an index of shards: {error!r}. Fetch the checkpoint again."
-        ) from error
+        raise CheckpointError(f"{path} is not an index of shards: {error!r}. Fetch the checkpoint again.") from error
 
 
 def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:

@@ -34,9 +34,7 @@ def resolve_device(wish: str) -> str:
     kind, _, index = wish.partition(":")
     understood = kind == "cuda" and (index.isdecimal() or wish == "cuda")
     if not understood and wish != "auto":
-        raise UsageError(
-            f"Device '{wish}' is not understood. Known: auto, cpu, cuda, cuda:INDEX (such as cuda:0)."
-        )
+        raise UsageError(f"Device '{wish}' is not understood. Known: auto, cpu, cuda, cuda:INDEX (such as cuda:0).")
     count = _cuda_device_count()
     if wish == "auto":
         return "cuda:0" if count else "cpu"

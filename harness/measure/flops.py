@@ -36,9 +36,7 @@ def count_flops(call: Callable[[], Any]) -> FlopCount:
     counter = FlopCounterMode(display=False, custom_mapping=_missing_formulas())
     with _decomposed_attention(), counter:
         call()
-    by_operator = {
-        str(operator): int(count) for operator, count in counter.get_flop_counts().get("Global", {}).items()
-    }
+    by_operator = {str(operator): int(count) for operator, count in counter.get_flop_counts().get("Global", {}).items()}
     return FlopCount(total=sum(by_operator.values()), by_operator=by_operator)
 
 

@@ -26,9 +26,7 @@ def time_throughput(call: Callable[[], Any], batch_size: int, runs: int, device:
     The median of the runs, not their mean, because one interruption would otherwise move it.
     """
     if runs < 1 or batch_size < 1:
-        raise UsageError(
-            f"Throughput was asked for with {runs} runs at batch {batch_size}. Both must be at least 1."
-        )
+        raise UsageError(f"Throughput was asked for with {runs} runs at batch {batch_size}. Both must be at least 1.")
     call()
     seconds = tuple(time_once(call, device) for _ in range(runs))
     return Throughput(batch_size / max(statistics.median(seconds), 1e-9), batch_size, seconds)

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import timm
 import torch
+from safetensors.torch import save_file
+
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.evaluate import predict_all
 from harness.measure.machine import describe_machine
@@ -27,7 +29,6 @@ from harness.plugins import load_model
 from harness.protocols import BuildContext, Learner
 from harness.sample import Batch, Sample, TaskSpec
 from harness.visuals import Visuals
-from safetensors.torch import save_file
 from tasks.captioning import CaptionTarget
 
 SAMPLES, BATCH, TOKENS, PAIRS = 512, 64, 16, 7

@@ -37,9 +37,7 @@ def quick() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, bench_in: Callable[[Path], Any], captions: Path
-) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, bench_in: Callable[[Path], Any], captions: Path) -> Finished:
     """Two seeds of the outside model on the tiny folder."""
     folder = tmp_path_factory.mktemp("finished")
     results = folder / "results"

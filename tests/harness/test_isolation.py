@@ -18,7 +18,7 @@ import pytest
 
 from harness.isolation import JobFailure, JobServer, _receive
 
-PLANTED = '''
+PLANTED = """
 import os, signal, sys, time
 import harness.jobs
 from harness.errors import TrainingDiverged
@@ -55,13 +55,13 @@ def planted(what, progress):
         time.sleep(600)
 
 harness.jobs.planted = planted
-'''
-RUNNER = '''
+"""
+RUNNER = """
 import sys
 from harness.isolation import JobServer
 with JobServer() as server:
     server.run("planted", [sys.argv[1]], lambda *_: None)
-'''
+"""
 
 
 @pytest.fixture(scope="module")

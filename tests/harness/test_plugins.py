@@ -12,7 +12,7 @@ from harness.errors import PluginError, UsageError
 from harness.plugins import code_digest, load_all, load_model, load_task, models_for, package_digest, task_names
 
 Install = Callable[[str, dict[str, dict[str, str]], str], Path]
-MODEL = '''
+MODEL = """
 class Model:
     name, summary, tasks, fused, controls = "planted", "a summary", ("coco-caption",), False, ()
     settings = ()
@@ -21,7 +21,7 @@ class Model:
     def prerequisite(self, options): return None
     def build(self, spec, context): ...
 model = Model()
-'''
+"""
 
 
 def plant(install: Install, source: str, value: str = "planted_package:model", name: str = "planted") -> None:

@@ -20,10 +20,9 @@ class Terminal(io.StringIO):
 def told(stream: io.StringIO) -> ConsoleReporter:
     reporter = ConsoleReporter("main", stream=stream)
     reporter.plan(2)
-    reporter.begin("a-model seed 0")
     for done in range(1, 200):
-        reporter.progress("training", done, 200)
-    reporter.progress("out of memory: going on with batches of 4", 200, NOTICE)
+        reporter.progress("a-model seed 0  training", done, 200)
+    reporter.progress("a-model seed 0  out of memory: going on with batches of 4", 200, NOTICE)
     return reporter
 
 
@@ -31,7 +30,7 @@ def told(stream: io.StringIO) -> ConsoleReporter:
 def test_a_notice_stays_in_sight(stream: io.StringIO) -> None:
     told(stream)
     lines = [line.rpartition("\r")[2] for line in stream.getvalue().splitlines()]
-    assert lines[-1] == "a-model seed 0: out of memory: going on with batches of 4"
+    assert lines[-1] == "a-model seed 0  out of memory: going on with batches of 4"
 
 
 def test_a_pipe_gets_few_lines() -> None:
@@ -45,7 +44,7 @@ def test_a_terminal_sees_the_cell_the_phase_and_the_count() -> None:
     stream = Terminal()
     reporter = told(stream)
     reporter.close()
-    assert "[1/2]  a-model seed 0  training  1/200" in stream.getvalue()
+    assert "[0/2]  a-model seed 0  training  1/200" in stream.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,7 @@ def test_answers_are_clean_text_and_do_not_depend_on_the_batch(
 
 
 @pytest.mark.parametrize("name", ["blip", "llava"])
-def test_answers_equal_the_librarys_own_generation(
-    name: str, checkpoint: Folders, pictures: list[Image.Image]
-) -> None:
+def test_answers_equal_the_librarys_own_generation(name: str, checkpoint: Folders, pictures: list[Image.Image]) -> None:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     folder = checkpoint(name)
@@ -95,9 +93,7 @@ def test_answers_equal_the_librarys_own_generation(
 
 
 @pytest.mark.parametrize("name", ["blip", "blip2", "llava"])
-def test_a_prompt_is_obeyed_and_not_repeated(
-    name: str, checkpoint: Folders, pictures: list[Image.Image]
-) -> None:
+def test_a_prompt_is_obeyed_and_not_repeated(name: str, checkpoint: Folders, pictures: list[Image.Image]) -> None:
     folder = checkpoint(name)
     prompted = answers(build(f"hf:{folder}", prompt="the red circle"), pictures)
     assert not any(text.startswith("the red circle") for text in prompted)
@@ -120,9 +116,7 @@ def test_coca_sees_open_clips_own_preprocessing(coca_folder: Path, pictures: lis
         torch.testing.assert_close(learner.vision(pixels(learner, [image]))[0], own(image), atol=1e-5, rtol=0)
 
 
-def test_coca_answers_are_greedy_and_do_not_depend_on_the_batch(
-    coca_folder: Path, pictures: list[Image.Image]
-) -> None:
+def test_coca_answers_are_greedy_and_do_not_depend_on_the_batch(coca_folder: Path, pictures: list[Image.Image]) -> None:
     learner = build(f"open_clip:local-dir:{coca_folder}")
     together = answers(learner, pictures)
     assert together == [answers(learner, [image])[0] for image in pictures]
@@ -143,9 +137,7 @@ def test_an_architecture_with_a_local_file(tmp_path: Path, monkeypatch: pytest.M
     torch.save({"a": torch.zeros(1)}, file)
     with pytest.raises(CheckpointError, match="this very architecture"):
         build(f"open_clip:coca_ViT-B-32/{file}")
-    monkeypatch.setattr(
-        open_clip, "create_model_and_transforms", lambda *_, **__: (torch.nn.Linear(1, 1), 0, 0)
-    )
+    monkeypatch.setattr(open_clip, "create_model_and_transforms", lambda *_, **__: (torch.nn.Linear(1, 1), 0, 0))
     with pytest.raises(UsageError, match="only CoCa writes text"):
         build(f"open_clip:ViT-B-32/{file}")
 
@@ -188,8 +180,8 @@ def test_nothing_is_trained(checkpoint: Folders) -> None:
 def test_a_folder_that_is_no_captioner_is_refused(tmp_path: Path, checkpoint: Folders) -> None:
     from transformers import BertConfig, BertModel
 
-    BertModel(
-        BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=9)
-    ).save_pretrained(tmp_path)
+    BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=9)).save_pretrained(
+        tmp_path
+    )
     with pytest.raises(CheckpointError, match="AutoModelForImageTextToText"):
         build(f"hf:{tmp_path}")

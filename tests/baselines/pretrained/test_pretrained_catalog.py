@@ -88,18 +88,12 @@ def test_a_malformed_name_is_a_usage_error_with_a_remedy(name: str, remedy: str)
 
 
 @pytest.mark.parametrize("model", NAMED, ids=lambda model: model.name)
-def test_named_models_are_unavailable_without_weights_and_say_what_to_do(
-    model: Model, hub_cache: Path
-) -> None:
-    with pytest.raises(
-        WeightsUnavailable, match=r"^weights not available: .*hf download .*--model (hf|open_clip):"
-    ):
+def test_named_models_are_unavailable_without_weights_and_say_what_to_do(model: Model, hub_cache: Path) -> None:
+    with pytest.raises(WeightsUnavailable, match=r"^weights not available: .*hf download .*--model (hf|open_clip):"):
         model.recipe(ModelOptions())
 
 
-def test_named_models_do_not_ask_the_hub_even_online(
-    hub_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_named_models_do_not_ask_the_hub_even_online(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a network was used"))
     for model in NAMED:

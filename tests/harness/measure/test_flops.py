@@ -40,9 +40,7 @@ def test_attention_counts_both_products_and_ignores_the_mask() -> None:
     q = torch.randn(BATCH, 4, STEPS, 8)
     expected = 2 * (2 * BATCH * 4 * STEPS * STEPS * 8)
     for causal in (False, True):
-        assert (
-            count_flops(lambda c=causal: scaled_dot_product_attention(q, q, q, is_causal=c)).total == expected
-        )
+        assert count_flops(lambda c=causal: scaled_dot_product_attention(q, q, q, is_causal=c)).total == expected
 
 
 def test_the_fused_transformer_layer_of_inference_is_not_counted_as_nothing() -> None:
