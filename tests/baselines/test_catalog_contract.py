@@ -16,7 +16,7 @@ from .conftest import random_batch, rows_of, train_steps, trained_state
 
 MODELS = [value for value in vars(catalog).values() if hasattr(value, "recipe") and not isinstance(value, type)]
 CAPTIONING = [model for model in MODELS if "coco-caption" in model.tasks]
-TRAINED = [model for model in CAPTIONING if model.name != "retrieval"]
+TRAINED = [model for model in CAPTIONING if not model.name.startswith("retrieval")]
 FUSED = [model for model in CAPTIONING if model.fused]
 
 
@@ -26,12 +26,12 @@ def named(model: Any) -> str:
 
 def test_names_are_the_promised_ones() -> None:
     assert {model.name for model in MODELS} == {
-        "retrieval", "text-only", "cnn-lstm", "cnn-transformer", "cross-attention", "prefix", "concat",
+        "retrieval", "retrieval-consensus", "text-only", "cnn-lstm", "cnn-transformer", "cross-attention", "prefix", "concat",
         "gated-cross-attention", "q-former", "cross-attention-frozen", "cross-attention-lora",
         "cross-attention-adapter", "cross-attention-bitfit", "attribute-classifier",
     }  # fmt: skip
     assert {model.name for model in CAPTIONING if not model.fused} == {
-        "retrieval", "text-only", "cnn-lstm", "cnn-transformer",
+        "retrieval", "retrieval-consensus", "text-only", "cnn-lstm", "cnn-transformer",
     }  # fmt: skip
 
 
