@@ -37,6 +37,7 @@ def profile_learner(
     trained = [parameter for named in (groups.language, groups.vision, groups.new) for _, parameter in named]
     module: Any = learner
     parameters = count_parameters(module, trained)
+    module.requires_grad_(False)  # torch's operation counter fails on a parameter that a module is called with
     with torch.inference_mode(), ForeignLoad() as load:
         progress("counting operations", 0, 0)
         flops = count_flops(lambda: learner.predict(visuals.batch([0], with_targets=False)))

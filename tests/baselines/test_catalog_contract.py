@@ -26,7 +26,8 @@ def named(model: Any) -> str:
 
 def test_names_are_the_promised_ones() -> None:
     assert {model.name for model in MODELS} == {
-        "retrieval", "retrieval-consensus", "text-only", "cnn-lstm", "cnn-transformer", "cross-attention", "prefix", "concat",
+        "retrieval", "retrieval-consensus", "text-only", "cnn-lstm", "cnn-transformer", "cross-attention", "prefix",
+        "concat",
         "gated-cross-attention", "q-former", "cross-attention-frozen", "cross-attention-lora",
         "cross-attention-adapter", "cross-attention-bitfit", "attribute-classifier",
     }  # fmt: skip
