@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import BadSample
-from harness.files import replace_atomically
+from harness.files import one_at_a_time, replace_atomically
 from harness.protocols import Progress
 from harness.sample import Preprocessing, Sample
 
@@ -53,8 +53,9 @@ def open_images(
     """
     key = _key(samples, preprocessing)
     path, notes = cache / "pixels" / f"{key}.npy", cache / "pixels" / f"{key}.json"
-    if not notes.is_file():
-        _decode_all(samples, preprocessing, (path, notes), progress)
+    with one_at_a_time(notes):
+        if not notes.is_file():
+            _decode_all(samples, preprocessing, (path, notes), progress)
     skipped: dict[str, str] = json.loads(notes.read_text())["skipped"]
     if skipped and on_bad == "fail":
         name, reason = next(iter(skipped.items()))

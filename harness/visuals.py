@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from harness.files import replace_atomically
+from harness.files import one_at_a_time, replace_atomically
 from harness.images import ImageSplit
 from harness.protocols import Learner, Progress, VisionTower
 from harness.sample import Batch, Sample
@@ -80,7 +80,9 @@ def _frozen_features(
         first = _encode(tower, images, range(min(1, len(images.samples))), device)
         if first.nbytes * len(images.samples) > FEATURE_LIMIT_BYTES:
             return None
-        _write_features(path, tower, images, device, progress)
+        with one_at_a_time(path):
+            if not path.is_file():
+                _write_features(path, tower, images, device, progress)
     features: npt.NDArray[np.float32] = np.load(path, mmap_mode="r")
     return features
 
