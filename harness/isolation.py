@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -41,13 +41,15 @@ class JobFailure(Exception):
 class JobServer:
     """A fork server with the heavy packages in memory; use as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, packages: Collection[str] = ()) -> None:
+        """Take in the packages whose plugins will run: an entry point of `bench.preload` has the package's name."""
+        self._packages = frozenset(packages)
         self._context = get_context("forkserver")
         self._running: set[Any] = set()
         self._closed = False
 
     def __enter__(self) -> Self:
-        preload = [entry.value for entry in entry_points(group="bench.preload")]
+        preload = [entry.value for entry in entry_points(group="bench.preload") if entry.name in self._packages]
         self._context.set_forkserver_preload([*_PRELOAD, *preload])
         forkserver.ensure_running()
         return self

@@ -80,7 +80,12 @@ def load_writer(name: str) -> Callable[..., None]:
 
 def code_digest(plugin: object) -> str:
     """Digest the source of the package that a plugin comes from: new code, new fingerprints."""
-    return package_digest(type(plugin).__module__.partition(".")[0])
+    return package_digest(package_of(plugin))
+
+
+def package_of(plugin: object) -> str:
+    """Name the top-level package that a plugin comes from."""
+    return type(plugin).__module__.partition(".")[0]
 
 
 @cache

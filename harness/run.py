@@ -18,6 +18,7 @@ from harness.cell import Cell, Places, TrainingJob
 from harness.errors import BenchError, DataError, StoreError
 from harness.isolation import JobFailure, JobServer
 from harness.plan import Absent, Environment, Plan
+from harness.plugins import load_model, package_of
 from harness.protocols import Scorer, Statistics
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.sample import Predicted, Sample, limited
@@ -112,7 +113,9 @@ class _Runner:
         self.plan, self.store, self.environment, self.reporter = plan, store, environment, reporter
         self.pool = ThreadPoolExecutor(64)  # threads only wait for jobs; closing the server ends these first
         stack.callback(self.pool.shutdown, cancel_futures=True)
-        self.server = stack.enter_context(JobServer())
+        models = {cell.training.model for cell in plan.cells}
+        packages = {package_of(plan.task), *(package_of(load_model(name)) for name in models)}
+        self.server = stack.enter_context(JobServer(packages))
         self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
         self.signature: str | None = None
         self.samples: Sequence[Sample] = ()

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FAULTS = {
     0: ("", "ok", ""),
     1: ("nan", "failed", "The loss is nan at step 1. Lower train.learning_rate"),
@@ -79,7 +81,6 @@ def test_only_failed_cells_are_tried_again(faulty: Any) -> None:
     assert [path.stat().st_mtime_ns for path in good] == before
 
 
-@pytest.mark.slow
 def test_damaged_trainings_are_named_and_mended_by_deleting_them(finished: Any, tmp_path: Path) -> None:
     shutil.copytree(finished.results, tmp_path / "results")
     one, other = sorted((tmp_path / "results").glob("word-caption/training/*"))[:2]
@@ -96,7 +97,6 @@ def test_damaged_trainings_are_named_and_mended_by_deleting_them(finished: Any, 
     assert finished.run(*command).returncode == 0
 
 
-@pytest.mark.slow
 def test_a_broken_image_is_named_or_skipped_and_counted(
     bench: Any, captions_in: Any, quick: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def stamps(results: Path) -> dict[Path, int]:
     """When each finished job was written; the last file of a job vouches for it."""
@@ -38,7 +40,6 @@ def test_ctrl_c_ends_everything_at_once_and_says_how_to_go_on(
     assert "Traceback" not in told
 
 
-@pytest.mark.slow
 def test_sigkill_anywhere_changes_nothing_in_the_end(
     bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, processes: Any, scores: Any
 ) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
+pytestmark = pytest.mark.slow
+
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {
@@ -84,7 +86,6 @@ def test_a_results_url_works_and_is_found_again(
     assert list((tmp_path / "bucket" / "results").glob("word-caption/training/*/training.json"))
 
 
-@pytest.mark.slow
 def test_two_runs_at_once_do_not_share_a_folder(finished: Any, quick: tuple[str, ...], processes: Any) -> None:
     slow = ("--set", "model.outsider_fault=slow", "--set", "train.steps=60")
     command = ("run", *quick, "--data", finished.captions, "--results", finished.results)
