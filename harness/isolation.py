@@ -29,9 +29,12 @@ _PRELOAD = ("harness.jobs", "harness.cli", "torch._dynamo", "torch.utils.flop_co
 _NOT_WRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class JobFailure(Exception):
-    """A job that ended without a result: its message, and a traceback where it is a bug."""
+    """A job that ended without a result: its message, and a traceback where it is a bug.
+
+    Not frozen: Python itself writes an exception's traceback.
+    """
 
     message: str
     kind: str

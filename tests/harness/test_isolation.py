@@ -59,7 +59,7 @@ harness.jobs.planted = planted
 RUNNER = """
 import sys
 from harness.isolation import JobServer
-with JobServer() as server:
+with JobServer(("planted",)) as server:
     server.run("planted", [sys.argv[1]], lambda *_: None)
 """
 
@@ -82,7 +82,7 @@ def server(site: Path) -> Iterator[JobServer]:
         patch.syspath_prepend(str(site))
         patch.setenv("PYTHONPATH", str(site))
         forkserver._forkserver._stop()  # type: ignore[attr-defined]
-        with JobServer() as server:
+        with JobServer(("planted",)) as server:
             yield server
         forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
