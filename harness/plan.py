@@ -245,15 +245,3 @@ def _data_context(config: RunConfig, environment: Environment, progress: Progres
         cache=environment.cache,
         progress=progress,
     )
-
-
-def describe(plan: Plan) -> dict[str, Any]:
-    """Say in plain values what will be run."""
-    return {
-        "task": plan.task.name,
-        "data": plan.data.name,
-        "split": plan.split,
-        "device": plan.device,
-        "cells": len(plan.cells),
-        "skipped": len(plan.absent),
-    }

@@ -180,8 +180,7 @@ class Prerequisite:
 class BuildContext:
     """What a model may use while it is built.
 
-    `prerequisite` is the checkpoint folder of the model's prerequisite, if it has one; `offline`
-    forbids looking at hubs.
+    `prerequisite` is the checkpoint folder of the model's prerequisite, if it has one.
     """
 
     options: ModelOptions
