@@ -13,6 +13,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -26,6 +27,8 @@ from harness.protocols import Progress
 
 _PRELOAD = ("harness.jobs", "harness.cli", "torch._dynamo", "torch.utils.flop_counter", "PIL.Image")
 """What every job needs; torch itself imports `torch._dynamo` late, with the first optimiser, for seconds."""
+_LAST = "harness.fork_ready"
+"""Comes after all other imports in the server."""
 _NOT_WRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG)
 
 
@@ -41,19 +44,39 @@ class JobFailure(Exception):
     trace: str | None = None
 
 
+@dataclass(eq=False)
+class _Worker:
+    """A forked process that waits for its one job: requests go in, reports come out."""
+
+    process: Any
+    requests: Connection
+    reports: Connection
+
+    def close(self) -> None:
+        """Let go of the pipes; the process ends by itself, or has been killed."""
+        self.requests.close()
+        self.reports.close()
+
+
 class JobServer:
-    """A fork server with the heavy packages in memory; use as a context manager."""
+    """A fork server with the heavy packages in memory; use as a context manager.
+
+    One forked process stands ready at any time, so that a job does not wait for its own fork.
+    """
 
     def __init__(self, packages: Collection[str] = ()) -> None:
         """Take in the packages whose plugins will run: an entry point of `bench.preload` has the package's name."""
         self._packages = frozenset(packages)
         self._context = get_context("forkserver")
-        self._running: set[Any] = set()
+        self._lock = threading.Lock()
+        self._alive: list[Any] = []
+        self._spare: _Worker | None = None
+        self._starter: threading.Thread | None = None
         self._closed = False
 
     def __enter__(self) -> Self:
         preload = [entry.value for entry in entry_points(group="bench.preload") if entry.name in self._packages]
-        self._context.set_forkserver_preload([*_PRELOAD, *preload])
+        self._context.set_forkserver_preload([*_PRELOAD, *preload, _LAST])
         forkserver.ensure_running()
         return self
 
@@ -61,8 +84,16 @@ class JobServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
-        for process in list(self._running):
+        for process in list(self._alive):
             process.kill()
+        if self._starter is not None:
+            self._starter.join()
+        for process in self._alive:
+            process.kill()
+            process.join()
+        self._alive.clear()
+        if self._spare is not None:
+            self._spare.close()
 
     def run(self, name: str, arguments: Sequence[Any], progress: Progress) -> Any:
         """Call `harness.jobs.NAME(*arguments, progress)` in a fresh process and return its result.
@@ -71,26 +102,48 @@ class JobServer:
         the job raised, was killed or died; an interrupt ends the job at once. May be called from several
         threads; when the server is closed, their jobs are killed and no new one starts.
         """
-        if self._closed:
-            raise JobFailure("The run has ended.", "closed")
-        receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_child, args=(sender, name, tuple(arguments)), daemon=True)
-        process.start()
-        self._running.add(process)
-        sender.close()
+        worker = self._take()
         try:
-            return _receive(receiver, process, progress)
+            with suppress(BrokenPipeError):  # it has died: why is told by the other pipe
+                worker.requests.send((name, tuple(arguments)))
+            result = _receive(worker.reports, worker.process, progress)
         except BaseException as error:
             if not isinstance(error, JobFailure):
-                process.kill()
+                worker.process.kill()
             raise
         finally:
-            receiver.close()
-            process.join(timeout=10)
-            if process.is_alive():
-                process.kill()
-                process.join()
-            self._running.discard(process)
+            worker.close()
+        return result
+
+    def _take(self) -> _Worker:
+        """Take the process that stands ready, or fork one, and have the next one forked meanwhile."""
+        with self._lock:
+            if self._closed:
+                raise JobFailure("The run has ended.", "closed")
+            self._alive = [process for process in self._alive if process.is_alive()]
+            starter, self._starter = self._starter, None
+            if starter is not None:
+                starter.join()
+            worker, self._spare = self._spare, None
+            if worker is None or not worker.process.is_alive():
+                worker = self._fork()
+            self._starter = threading.Thread(target=self._prepare_spare, daemon=True)
+            self._starter.start()
+        return worker
+
+    def _prepare_spare(self) -> None:
+        if not self._closed:
+            self._spare = self._fork()
+
+    def _fork(self) -> _Worker:
+        receiver, requests = self._context.Pipe(duplex=False)
+        reports, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_child, args=(receiver, sender), daemon=True)
+        process.start()
+        self._alive.append(process)
+        receiver.close()
+        sender.close()
+        return _Worker(process, requests, reports)
 
 
 def _receive(receiver: Connection, process: Any, progress: Progress) -> Any:
@@ -116,9 +169,13 @@ def _death(exit_code: int | None) -> str:
     return f"The job ended with exit code {exit_code} and no result."
 
 
-def _child(sender: Connection, name: str, arguments: Sequence[Any]) -> None:
+def _child(receiver: Connection, sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        name, arguments = receiver.recv()
+    except EOFError:  # the runner has let go of this process: it was never needed
+        return
 
     def progress(what: str, done: int, total: int) -> None:
         sender.send(("progress", (what, done, total)))
