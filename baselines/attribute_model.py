@@ -21,8 +21,11 @@ class AttributeModel:
     summary: str
     tasks: tuple[str, ...] = ("scene-attributes",)
     fused: bool = False
-    controls: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Offer none."""
+        return ()
 
     def with_control(self, control: str) -> AttributeModel:
         """Offer none."""

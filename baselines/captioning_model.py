@@ -54,15 +54,15 @@ class CaptioningModel:
         """Tell whether it has a vision backbone at all."""
         return self.decoder != "pretrained" or self.fusion is not None
 
-    @property
-    def controls(self) -> tuple[str, ...]:
+    def controls_for(self, task: str) -> tuple[str, ...]:
         """Controls that can be made of it."""
         return FUSED_CONTROLS if self.fused else ()
 
     def with_control(self, control: str) -> CaptioningModel:
         """Make C1 or C2 of a fused model; raises UsageError for any other."""
-        if control not in self.controls:
-            raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, self.controls)}")
+        offered = FUSED_CONTROLS if self.fused else ()
+        if control not in offered:
+            raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, offered)}")
         return replace(self, control=control)
 
     def policy(self, options: ModelOptions) -> str:

@@ -24,8 +24,11 @@ class RetrievalModel:
     neighbours: int = 1
     tasks: tuple[str, ...] = ("coco-caption",)
     fused: bool = False
-    controls: tuple[str, ...] = ()
     settings: tuple[str, ...] = ("vision_stage", "neighbours")
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Offer none."""
+        return ()
 
     def with_control(self, control: str) -> RetrievalModel:
         """Offer none."""

@@ -31,7 +31,7 @@ SCENES_CNN_NETWORK: Final = ScenesNetwork(
     stage=3,
     preprocessing={
         "size": 64,
-        "squash": True,
+        "fit": "squash",
         "interpolation": "bilinear",
         "mean": [0.5, 0.5, 0.5],
         "std": [0.25, 0.25, 0.25],

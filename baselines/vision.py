@@ -208,7 +208,7 @@ def _preprocessing(network: nn.Module, given: Mapping[str, Any]) -> Preprocessin
         interpolation=given.get("interpolation", entry.get("interpolation", "bilinear")),
         mean=tuple(given.get("mean", entry.get("mean", (0.5, 0.5, 0.5)))),
         std=tuple(given.get("std", entry.get("std", (0.5, 0.5, 0.5)))),
-        squash=given.get("squash", False),
+        fit=given.get("fit", "crop"),
     )
 
 

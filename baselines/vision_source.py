@@ -12,9 +12,10 @@ from typing import Any
 from baselines.digests import file_digest
 from baselines.scenes_cnn import SCENES_CNN, SCENES_CNN_NETWORK
 from harness.cell import ModelOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, UsageError, WeightsUnavailable, nearest
 
-PREPROCESSING_KEYS = ("size", "crop", "interpolation", "mean", "std", "squash")
+FITS = ("crop", "squash", "pad")
+PREPROCESSING_KEYS = ("size", "crop", "interpolation", "mean", "std", "fit")
 """What `--vision-args` and side files may say beside timm's own keywords."""
 
 
@@ -122,6 +123,12 @@ def _read_side_file(path: Path) -> dict[str, Any]:
     return content
 
 
+def _fit(value: Any) -> str:
+    if value not in FITS:
+        raise UsageError(f"--vision-args fit={value!r}. {nearest(str(value), FITS)}")
+    return str(value)
+
+
 def _preprocessing_value(key: str, value: Any) -> Any:
     """Convert one value: mean and std are three numbers (one stands for all; text is split at `/`)."""
     try:
@@ -132,8 +139,8 @@ def _preprocessing_value(key: str, value: Any) -> Any:
             if len(numbers) == 3:
                 return numbers
             raise ValueError(f"{len(numbers)} numbers")
-        if key == "squash":
-            return str(value).lower() in ("1", "true", "yes")
+        if key == "fit":
+            return _fit(value)
         return {"size": int, "crop": float, "interpolation": str}[key](value)
     except (TypeError, ValueError) as error:
         wanted = "one or three numbers, such as 0.5/0.5/0.5" if key in ("mean", "std") else "a number"

@@ -14,7 +14,7 @@ from harness.sample import Dataset
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What a run asks of every model: the parts to compose, by name. None takes the default.
+    """What a run asks of every model: the task, and the parts to compose, by name. None takes the default.
 
     `vision_args` are timm keywords plus mean, std, crop and size; `settings` are the model's own
     options of `--set model.KEY=VALUE`.
@@ -26,6 +26,7 @@ class ModelOptions:
     language: str | None = None
     tune: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class TrainOptions:
     patience: int = 0
     limit: int | None = None
     threads: int = 1
+    gate_steps: int = 0
+    """Steps on 32 samples after which a model that cannot fit them is marked not learnable here; 0: no gate."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,15 @@ class DecodeOptions:
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """On how many samples and in which batches to predict, and how intervals are drawn."""
+    """On how many samples and in which batches to predict, and how intervals are drawn.
+
+    `emap` is the number of samples on which a model of image and text is projected to its additive part, 0 for none.
+    """
 
     batch_size: int = 64
     limit: int | None = None
     resamples: int = 1000
+    emap: int = 200
 
 
 @dataclass(frozen=True)

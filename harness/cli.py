@@ -50,6 +50,11 @@ def run(
     vision_args: Annotated[str | None, typer.Option(help="timm keywords, mean, std, crop: k=v,k=v.")] = None,
     language: Annotated[str | None, typer.Option(help="Language model: hub name or folder.")] = None,
     tune: Annotated[str | None, typer.Option(help="frozen, full, lora, adapter or bitfit.")] = None,
+    track: Annotated[str | None, typer.Option(help="Scenes: plain, context or reference.")] = None,
+    templates: Annotated[str | None, typer.Option(help="Prompts: openai-imagenet, simple or a file.")] = None,
+    lexicon: Annotated[str | None, typer.Option(help="Scenes: how classes are worded. [default: transparent]")] = None,
+    classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
+    metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:i]. [default: auto]")] = None,
     results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
     profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
@@ -65,10 +70,11 @@ def run(
         "task": task, "model": model, "data": data, "split": split, "limit": limit, "seeds": seeds,
         "controls": controls, "vision": vision, "vision_weights": vision_weights, "language": language,
         "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
-        "jobs": jobs,
+        "jobs": jobs, "track": track, "templates": templates, "lexicon": lexicon, "classes": classes,
+        "metric_engine": metric_engine,
     }  # fmt: skip
-    built = build_config(flags, set_ or (), vision_args, config)
-    failed = sum(_run_task(built, name) for name in _task_names(built.request.task))
+    names = _task_names(build_config(flags, set_ or (), vision_args, config).request.task)
+    failed = sum(_run_task(build_config(flags, set_ or (), vision_args, config, name), name) for name in names)
     if failed:
         raise typer.Exit(1)
 

@@ -18,8 +18,10 @@ SECTIONS: dict[str, type] = {
     "evaluate": EvaluateOptions,
     "measure": MeasureOptions,
 }
-FREE_SECTIONS = ("model", "vision_args")
-"""Sections whose keys belong to the models; models refuse those that they do not know."""
+FREE_SECTIONS = ("model", "vision_args", "task")
+"""Sections whose keys belong to models and tasks, which refuse those that they do not know."""
+TASK_FLAGS = ("track", "templates", "lexicon", "classes", "metric_engine")
+"""Settings of tasks that have a flag of their own."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class RunRequest:
     vision_weights: str | None = None
     language: str | None = None
     tune: str | None = None
+    track: str | None = None
+    templates: str | None = None
+    lexicon: str | None = None
+    classes: str | None = None
+    metric_engine: str | None = None
     device: str = "auto"
     results: str = "results/local"
     profile: str = "standard"
@@ -54,6 +61,7 @@ class RunConfig:
     decode: DecodeOptions = field(default_factory=DecodeOptions)
     evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     measure: MeasureOptions = field(default_factory=MeasureOptions)
+    task_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -62,29 +70,41 @@ class RunConfig:
 
 
 def build_config(
-    flags: Mapping[str, Any], settings: Sequence[str] = (), vision_args: str | None = None, file: Path | None = None
+    flags: Mapping[str, Any],
+    settings: Sequence[str] = (),
+    vision_args: str | None = None,
+    file: Path | None = None,
+    task: str | None = None,
 ) -> RunConfig:
     """Lay the profile, the TOML file, the flags and `--set` over each other, the last one wins.
 
-    `flags` holds what was given on the command line, None for what was not. Raises UsageError.
+    `flags` holds what was given on the command line, None for what was not. A profile or file may hold
+    `[for.TASK.SECTION]`, which counts for one task only and more than `[SECTION]`. Raises UsageError.
     """
     top, sections = _parts(read_toml(file)) if file else ({}, {})
     given = {key: value for key, value in flags.items() if value is not None}
     request = _checked(RunRequest, {**top, **given}, str(file or "the command line"))
-    layers = [read_toml(profile_path(request.profile)), sections]
+    layers = [
+        layer
+        for source in (read_toml(profile_path(request.profile)), sections)
+        for layer in _general_then_own(source, task)
+    ]
     merged: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, *FREE_SECTIONS)}
     for layer in layers:
         for section, content in layer.items():
             _section(merged, section).update(content)
     if request.limit is not None:
         merged["evaluate"]["limit"] = request.limit
+    for name in TASK_FLAGS:
+        if getattr(request, name) is not None:
+            merged["task"][name] = getattr(request, name)
     if vision_args:
         merged["vision_args"].update(_pairs(vision_args))
     for setting in settings:
         section, key, value = parse_setting(setting)
         merged[section][key] = value
     parts: dict[str, Any] = {name: _checked(kind, merged[name], f"[{name}]") for name, kind in SECTIONS.items()}
-    return RunConfig(request=request, options=_options(request, merged), **parts)
+    return RunConfig(request=request, options=_options(request, merged), task_settings=merged["task"], **parts)
 
 
 def parse_setting(text: str) -> tuple[str, str, Any]:
@@ -146,13 +166,20 @@ def profile_path(name: str) -> Path:
 def _parts(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Split a file into its plain keys and its sections.
 
-    `[model]` may hold `name`, since TOML cannot have both `model = "a,b"` and a section of that name.
+    `[model]` and `[task]` may hold `name`, since TOML cannot have both `model = "a,b"` and a section of that name.
     """
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     sections = {key: dict(value) for key, value in table.items() if isinstance(value, dict)}
-    if "name" in sections.get("model", {}):
-        plain["model"] = sections["model"].pop("name")
+    for section in ("model", "task"):
+        if "name" in sections.get(section, {}):
+            plain[section] = sections[section].pop("name")
     return plain, sections
+
+
+def _general_then_own(source: Mapping[str, Any], task: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a file's sections into those for every task and those for this one."""
+    general = {name: content for name, content in source.items() if name != "for"}
+    return general, source.get("for", {}).get(task, {})
 
 
 def _options(request: RunRequest, merged: Mapping[str, Mapping[str, Any]]) -> ModelOptions:
@@ -197,7 +224,7 @@ _POSITIVE = (
     "seeds", "limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs", "threads",
     "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit",
 )  # fmt: skip
-_NOT_NEGATIVE = ("jobs", "steps", "warmups", "weight_decay", "beta", "gamma", "patience", "validations")
+_NOT_NEGATIVE = ("jobs", "steps", "warmups", "weight_decay", "beta", "gamma", "patience", "validations", "emap", "gate_steps")
 _FRACTIONS = ("dropout", "warmup_fraction")
 
 

@@ -25,16 +25,28 @@ Pixels = npt.NDArray[np.uint8]
 CACHE_LIMIT_BYTES = 8 * 2**30
 """A split whose pixels would take more than this is decoded batch by batch instead."""
 _CHUNK = 64
+_DECODER = 2
+"""Raised whenever the same file would decode to other pixels: cached pixels carry it."""
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = (
+    None, None, "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE",
+    "ROTATE_90",
+)  # fmt: skip
+"""What makes an image upright, by its EXIF orientation (CIPA DC-008, 0x0112): 1 is upright, from 5 on sides swap."""
 
 
 @dataclass(frozen=True)
 class ImageSplit:
-    """The readable samples of a split with their pixels; `skipped` says which ones were left out, and why."""
+    """The readable samples of a split with their pixels; `skipped` says which ones were left out, and why.
+
+    `sizes` are width and height in px of the upright images on disk; empty where no image is wanted.
+    """
 
     samples: tuple[Sample, ...]
     skipped: dict[str, str]
     preprocessing: Preprocessing
     cached: Pixels | None
+    sizes: tuple[tuple[int, int], ...] = ()
 
     def read(self, indices: Sequence[int]) -> Pixels:
         """Read uint8 pixels `[B, 3, size, size]`, RGB."""
@@ -56,7 +68,8 @@ def open_images(
     with one_at_a_time(notes):
         if not notes.is_file():
             _decode_all(samples, preprocessing, (path, notes), progress)
-    skipped: dict[str, str] = json.loads(notes.read_text())["skipped"]
+    noted = json.loads(notes.read_text())
+    skipped: dict[str, str] = noted["skipped"]
     if skipped and on_bad == "fail":
         name, reason = next(iter(skipped.items()))
         raise BadSample(
@@ -67,16 +80,24 @@ def open_images(
     if not kept:
         raise BadSample(f"Not one of {len(samples)} images can be read; first: {next(iter(skipped.values()), 'none')}.")
     cached = np.load(path, mmap_mode="r") if path.is_file() else None
-    return ImageSplit(kept, skipped, preprocessing, cached)
+    return ImageSplit(kept, skipped, preprocessing, cached, tuple((width, height) for width, height in noted["sizes"]))
 
 
 def read_image(path: Path, preprocessing: Preprocessing) -> Pixels:
     """Decode and fit one image to uint8 `[3, size, size]` RGB; raises BadSample naming the file."""
+    return _read(path, preprocessing)[0]
+
+
+def _read(path: Path, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, int]]:
+    """Decode and fit one image; also its own width and height in px."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
-            fitted = fit_image(image.convert("RGB"), preprocessing)
+            whole = upright_rgb(image)
+            fitted = fit_image(whole, preprocessing)
+    except BadSample as error:
+        raise BadSample(f"{path} {error}") from None
     except FileNotFoundError:
         raise BadSample(f"{path} is not there") from None
     except UnidentifiedImageError:
@@ -85,7 +106,52 @@ def read_image(path: Path, preprocessing: Preprocessing) -> Pixels:
         raise
     except Exception as error:  # a decoder may raise anything on broken bytes
         raise BadSample(f"{path} is a broken image: {error}") from None
-    return np.ascontiguousarray(np.asarray(fitted).transpose(2, 0, 1))
+    return np.ascontiguousarray(np.asarray(fitted).transpose(2, 0, 1)), whole.size
+
+
+def upright_rgb(image: Image) -> Image:
+    """Decode to 8-bit RGB, turned as its EXIF orientation says; raises BadSample for values without a known range.
+
+    Alpha is dropped and the colours beneath it are kept, in palettes too. 16-bit grey is scaled by its
+    range (65,535 becomes 255), never clipped. Boxes and label maps refer to the upright image, as in detectron2:
+    pixels that were annotated as stored, with an orientation in their EXIF, must lose that entry first.
+    """
+    image.load()  # a broken file must say so here, not while its EXIF is looked at
+    if image.mode in ("P", "PA") and (image.mode == "PA" or "transparency" in image.info):
+        image = upright(image).convert("RGBA")  # straight to RGB, Pillow warns or keeps a stale transparent colour
+    elif image.mode.startswith("I"):
+        image = _eight_bits(upright(image))
+    elif image.mode == "F":
+        raise BadSample("holds floating-point values; wanted 8 or 16 bits. Convert it.")
+    else:
+        image = upright(image)
+    return image.convert("RGB")
+
+
+def upright(image: Image) -> Image:
+    """Turn or mirror a loaded image, of any mode, as its EXIF orientation says; no pixel changes its value."""
+    from PIL import Image as pillow
+
+    name = _UPRIGHT[_orientation(image)]
+    return image if name is None else image.transpose(pillow.Transpose[name])
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Read width and height in px of the upright image, mostly from the header alone; raises BadSample."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if image.format in ("PNG", "TIFF"):  # only their pixels tell whether they are turned already
+                image.load()
+            width, height = image.size
+            return (height, width) if _orientation(image) >= 5 else (width, height)
+    except FileNotFoundError:
+        raise BadSample(f"{path} is not there") from None
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # a decoder may raise anything on broken bytes
+        raise BadSample(f"{path} is not an image, or a broken one: {error}") from None
 
 
 def fit_image(image: Image, preprocessing: Preprocessing) -> Image:
@@ -94,8 +160,12 @@ def fit_image(image: Image, preprocessing: Preprocessing) -> Image:
 
     resampling = pillow.Resampling[preprocessing.interpolation.upper()]
     size = preprocessing.size
-    if preprocessing.squash:
+    if preprocessing.fit == "squash":
         return image.resize((size, size), resampling)
+    if preprocessing.fit == "pad":
+        square = pillow.new("RGB", (size, size))
+        square.paste(image.resize(preprocessing.extent(*image.size), resampling))
+        return square
     shorter = int(size / preprocessing.crop_fraction)
     width, height = image.size
     scale = shorter / min(width, height)
@@ -105,9 +175,27 @@ def fit_image(image: Image, preprocessing: Preprocessing) -> Image:
     return image.crop((left, top, left + size, top + size))
 
 
+def _orientation(image: Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # EXIF that cannot be read says nothing, and the pixels are still good
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _eight_bits(image: Image) -> Image:
+    """Scale 0..65535 to 0..255, rounded; the "I" modes are 16 bits, or 32 of which 16 are meant."""
+    from PIL import Image as pillow
+
+    values = np.asarray(image).astype(np.int32)
+    if values.min() < 0 or values.max() > 65_535:
+        raise BadSample(f"holds 32-bit values {values.min()}..{values.max()}; wanted 0..65535. Convert it.")
+    return pillow.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
 def _key(samples: Sequence[Sample], preprocessing: Preprocessing) -> str:
-    digest = hashlib.sha256(repr((preprocessing.size, preprocessing.crop_fraction)).encode())
-    digest.update(f"{preprocessing.interpolation} {preprocessing.squash}".encode())
+    digest = hashlib.sha256(repr((_DECODER, preprocessing.size, preprocessing.crop_fraction)).encode())
+    digest.update(f"{preprocessing.interpolation} {preprocessing.fit} {preprocessing.shortest}".encode())
     for sample in samples:
         stat = sample.image.stat() if sample.image.exists() else None
         changed = (stat.st_size, stat.st_mtime_ns) if stat else None
@@ -120,6 +208,7 @@ def _decode_all(
 ) -> None:
     """Decode every image once; the notes are written last, so that half a cache is never trusted."""
     pixels: list[Pixels] = []
+    sizes: list[tuple[int, int]] = []
     skipped: dict[str, str] = {}
     keep = len(samples) * 3 * preprocessing.size**2 <= CACHE_LIMIT_BYTES
     with ThreadPoolExecutor() as pool:
@@ -128,8 +217,10 @@ def _decode_all(
             for sample, result in zip(chunk, pool.map(lambda s: _try_read(s, preprocessing), chunk), strict=True):
                 if isinstance(result, str):
                     skipped[sample.sample_id] = result
-                elif keep:
-                    pixels.append(result)
+                    continue
+                sizes.append(result[1])
+                if keep:
+                    pixels.append(result[0])
             progress("decoding images", start + len(chunk), len(samples))
     if keep:
         shape = (0, 3, preprocessing.size, preprocessing.size)
@@ -137,11 +228,11 @@ def _decode_all(
         with replace_atomically(paths[0]) as temporary, temporary.open("wb") as file:
             np.save(file, array)
     with replace_atomically(paths[1]) as temporary:
-        temporary.write_text(json.dumps({"skipped": skipped}))
+        temporary.write_text(json.dumps({"skipped": skipped, "sizes": sizes}))
 
 
-def _try_read(sample: Sample, preprocessing: Preprocessing) -> Pixels | str:
+def _try_read(sample: Sample, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, int]] | str:
     try:
-        return read_image(sample.image, preprocessing)
+        return _read(sample.image, preprocessing)
     except BadSample as error:
         return str(error)

@@ -119,7 +119,7 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
         model = model.with_control(job.control)
     context = BuildContext(job.options, job.train, job.decode, job.seed, places.cache, places.prerequisite)
     torch.manual_seed(job.seed)
-    module: Any = model.build(task.spec(samples), context)
+    module: Any = model.build(task.spec(job.data, samples), context)
     learner: Learner = module.to(job.device)
     return learner
 

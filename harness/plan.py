@@ -21,7 +21,8 @@ from harness.record import RunRecord
 from harness.sample import Dataset
 
 _SCORING_CODE = (
-    "cell.py", "evaluate.py", "images.py", "jobs.py", "sample.py", "train.py", "uncertainty.py", "visuals.py",
+    "additive.py", "answers.py", "cell.py", "evaluate.py", "images.py", "jobs.py", "sample.py", "train.py",
+    "uncertainty.py", "visuals.py",
     "metrics/*.py",
 )  # fmt: skip
 
@@ -73,7 +74,8 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     task = load_task(task_name)
     models = choose_models(config.models, task_name)
     check_settings(config.options.settings, models)
-    context = _data_context(config, environment, progress)
+    check_task_settings(config.task_settings)
+    context = _data_context(config, task, environment, progress)
     data = task.open_data(context)
     split = config.request.split or data.default_split
     if split not in data.splits:
@@ -81,7 +83,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
     cells: list[Cell] = []
     absent: list[Absent] = []
-    for model, control in with_controls(models, config.request.controls):
+    for model, control in with_controls(models, task_name, config.request.controls):
         for seed in range(config.request.seeds):
             try:
                 job = planner.training_job(model, control, seed)
@@ -113,13 +115,13 @@ def choose_models(names: Sequence[str], task: str) -> list[Model]:
     return list(chosen.values())
 
 
-def with_controls(models: Sequence[Model], controls: bool) -> list[tuple[Model, str | None]]:
+def with_controls(models: Sequence[Model], task: str, controls: bool) -> list[tuple[Model, str | None]]:
     """Put each model's controls after it."""
     pairs: list[tuple[Model, str | None]] = []
     for model in models:
         pairs.append((model, None))
         if controls:
-            pairs += [(model, control) for control in model.controls]
+            pairs += [(model, control) for control in model.controls_for(task)]
     return pairs
 
 
@@ -138,6 +140,20 @@ def check_settings(settings: Mapping[str, Any], chosen: Sequence[Model]) -> None
 def options_for(model: Model, options: ModelOptions) -> ModelOptions:
     """Hand a model only the settings that it takes."""
     return replace(options, settings={k: v for k, v in options.settings.items() if k in model.settings})
+
+
+def check_task_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse a task setting that no installed task takes; raises UsageError with the nearest name."""
+    tasks, _ = load_all("tasks")
+    known = {name for task in tasks for name in task.settings}
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"Unknown setting task.{name}. {nearest(name, known)}")
+
+
+def settings_for(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Hand a task only the settings that it takes."""
+    return {name: value for name, value in settings.items() if name in task.settings}
 
 
 def scoring_code_digest() -> str:
@@ -168,7 +184,7 @@ class _Planner:
 
     def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
         """Describe one training; raises WeightsUnavailable when its weights are not here."""
-        options = options_for(model, self.config.options)
+        options = replace(options_for(model, self.config.options), task=self.task.name)
         with _as_plugin_error(model):
             made = model if control is None else model.with_control(control)
             recipe = dict(made.recipe(options))
@@ -198,8 +214,8 @@ class _Planner:
 
     def _prerequisite(self, wanted: Prerequisite) -> str:
         task, trained = load_task(wanted.task), load_model(wanted.model)
-        plain = ModelOptions()
-        wish = replace(_data_context(self.config, self.environment, self.progress), wish=None, split=None)
+        plain = ModelOptions(task=wanted.task)
+        wish = replace(_data_context(self.config, task, self.environment, self.progress), wish=None, split=None)
         job = TrainingJob(
             task=wanted.task,
             data=task.open_data(wish),
@@ -236,7 +252,7 @@ def _as_plugin_error(model: Model) -> Iterator[None]:
         ) from error
 
 
-def _data_context(config: RunConfig, environment: Environment, progress: Progress) -> DataContext:
+def _data_context(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> DataContext:
     return DataContext(
         wish=config.request.data,
         split=config.request.split,
@@ -244,4 +260,5 @@ def _data_context(config: RunConfig, environment: Environment, progress: Progres
         working_directory=environment.working_directory,
         cache=environment.cache,
         progress=progress,
+        settings=settings_for(task, config.task_settings),
     )

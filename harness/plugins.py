@@ -157,7 +157,7 @@ def _misfit(plugin: Any, protocol: type) -> str | None:
         value = getattr(plugin, member)
         if callable(getattr(protocol, member, None)) and not callable(value):
             return f"its {member} is not a method"
-        if member in ("tasks", "controls", "metrics") and not isinstance(value, tuple | list):
+        if member in ("tasks", "settings", "metrics") and not isinstance(value, tuple | list):
             return f"its {member} is {value!r}, not a tuple of names"
     return None
 

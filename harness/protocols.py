@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -30,7 +30,8 @@ NOTICE = -1
 class DataContext:
     """Where data may be looked for: the user's wish, `$BENCH_DATA`, the cache; and whom to tell.
 
-    `split` is the one to be evaluated, None for the data set's default one.
+    `split` is the one to be evaluated, None for the data set's default one. `settings` are the task's own
+    options (`--track`, `--set task.KEY=VALUE` and the like), only those that it names in `Task.settings`.
     """
 
     wish: str | None
@@ -39,10 +40,15 @@ class DataContext:
     working_directory: Path
     cache: Path
     progress: Progress
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Statistics(Protocol):
-    """One metric's per-sample statistics, enough to recompute it for any resample."""
+    """One metric's per-sample statistics, enough to recompute it for any resample.
+
+    A metric that is a proportion of samples also offers `successes` (bool `[N]`), which gives it a
+    Wilson interval.
+    """
 
     @property
     def value(self) -> float:
@@ -67,7 +73,11 @@ class Scorer(AbstractContextManager["Scorer"], Protocol):
         ...
 
     def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
-        """Score outcomes against the targets of these samples of the split; None marks an absent metric."""
+        """Score outcomes against the targets of these samples of the split; None marks an absent metric.
+
+        Names are the task's metrics and more: `NAME[SLICE]` is a metric on a part of the samples,
+        `NAME:CLASS` one class's share of it.
+        """
         ...
 
 
@@ -80,6 +90,10 @@ class Task(Protocol):
     version: int
     metrics: tuple[str, ...]
     """Names in the order of the table; the first one ranks, and higher is better."""
+    settings: tuple[str, ...]
+    """Names that it takes in `--set task.NAME=VALUE` or as flags; others are not handed to it."""
+    learnable_score: float
+    """Of `validation_score`, on 32 training samples: a model that cannot fit these is not learnable here."""
 
     def open_data(self, context: DataContext) -> Dataset:
         """Find the data; raises DataError when what was asked for is not there."""
@@ -89,8 +103,15 @@ class Task(Protocol):
         """Read a split; raises DataError naming the file and the key that is wrong."""
         ...
 
-    def spec(self, training: Sequence[Sample]) -> TaskSpec:
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Say what models must know before they are built, from training samples only."""
+        ...
+
+    def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+        """The best score that anyone could reach, by metric and by what is seen (vision, text, both).
+
+        Empty where it is not known, as on all real data.
+        """
         ...
 
     def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
@@ -199,10 +220,12 @@ class Model(Protocol):
     summary: str
     tasks: tuple[str, ...]
     fused: bool
-    controls: tuple[str, ...]
-    """Controls that the tool can make of this model, such as C1 and C2."""
     settings: tuple[str, ...]
     """Names that it takes in `--set model.NAME=VALUE`; others are not handed to it."""
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Name the controls that the tool can make of this model on a task, of C0 to C6."""
+        ...
 
     def with_control(self, control: str) -> Model:
         """Make the control's model of this one; raises UsageError for one that is not offered."""

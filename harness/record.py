@@ -44,7 +44,8 @@ class RunRecord:
     """Everything that is known of one cell, as it is stored in JSON.
 
     `status` is ok, failed or skipped; a failed or skipped cell has an `error` and no metrics: it is
-    never a zero and never silently absent. `metrics` holds None for an *absent* metric.
+    never a zero and never silently absent. `metrics` holds None for an *absent* metric; `ceilings` the best
+    score that anyone could reach, by metric and by what is seen, where it is known.
     """
 
     fingerprint: str
@@ -64,6 +65,7 @@ class RunRecord:
     provenance: Mapping[str, Any]
     cell: Mapping[str, Any]
     created: str
+    ceilings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:

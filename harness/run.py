@@ -277,13 +277,17 @@ class _Runner:
 
 
 def estimate(statistics: Statistics | None, resamples: int) -> Estimate | None:
-    """Put a bootstrap interval around a corpus metric; None stays absent."""
-    from harness.uncertainty import bootstrap_interval
+    """Put a 95 % interval around a metric: Wilson's for a proportion, else by bootstrap; None stays absent."""
+    from harness.uncertainty import bootstrap_interval, wilson
 
     if statistics is None:
         return None
+    count = len(statistics.per_sample)
+    successes = getattr(statistics, "successes", None)
+    if successes is not None:
+        return Estimate(statistics.value, *wilson(int(successes.sum()), count), count)
     low, high = bootstrap_interval(statistics, resamples)
-    return Estimate(statistics.value, low, high, len(statistics.per_sample))
+    return Estimate(statistics.value, low, high, count)
 
 
 def _now() -> str:

@@ -22,7 +22,8 @@ class Dataset:
     """A data set that has been found on disk, and which of its splits plays which role.
 
     `digest` is the sha256 of everything that defines its samples; records carry it, and
-    rows with different digests are never ranked together.
+    rows with different digests are never ranked together. `options` are the task's own settings (such as
+    a track or prompt templates) that decide what its samples are; the digest covers them.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Dataset:
     training_split: str
     selection_split: str
     default_split: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,15 @@ class Batch:
 
     `visual` is float `[B, N, d]`: the visual tokens of the learner's own tower (cached when the
     tower is frozen), or None for a learner without one. `targets` is None outside training, so
-    that no model can see a target at test time.
+    that no model can see a target at test time. `sizes` are width and height of the images on disk in
+    pixels; empty for a learner without a tower.
     """
 
     sample_ids: tuple[str, ...]
     visual: Tensor | None
     texts: tuple[str | None, ...]
     targets: tuple[Target, ...] | None = None
+    sizes: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -84,9 +88,11 @@ class Predicted:
 class Preprocessing:
     """How a decoded RGB image becomes the uint8 pixels `[3, size, size]` that a tower takes.
 
-    The shorter side is resized to `size / crop_fraction`, then the centre is cropped; with
-    `squash` the whole image is resized to the square instead. `mean` and `std` (of values in
-    0..1) are applied inside the tower, so perturbations always act on plain pixels.
+    `fit` is crop (the shorter side is resized to `size / crop_fraction`, then the centre is cropped),
+    squash (the whole image is resized to the square) or pad (the image keeps its aspect, is resized so
+    that its longer side is `size` and its shorter one at most `shortest`, and stands at the top left of a
+    black square). Models of boxes and label maps must see the whole image: squash or pad. `mean` and
+    `std` (of values in 0..1) are applied inside the tower, so perturbations always act on plain pixels.
     """
 
     size: int
@@ -94,21 +100,53 @@ class Preprocessing:
     interpolation: str = "bilinear"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    squash: bool = False
+    fit: str = "crop"
+    shortest: int | None = None
+
+    def extent(self, width_px: int, height_px: int) -> tuple[int, int]:
+        """Width and height in pixels that an image of this size takes of the square; all of it but for pad."""
+        if self.fit != "pad":
+            return self.size, self.size
+        scale = self.size / max(width_px, height_px)
+        if self.shortest is not None:
+            scale = min(scale, self.shortest / min(width_px, height_px))
+        return max(1, round(width_px * scale)), max(1, round(height_px * scale))
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a task, by index.
+
+    `texts` are what a language model reads for each class (one prompt or several); `seen` says which classes
+    have training samples; `attributes` (`[C][A]`, 0..1) describe classes without language, or are empty.
+    A sample has one class, or with `multilabel` any number of them.
+    """
+
+    names: tuple[str, ...] = ()
+    texts: tuple[tuple[str, ...], ...] = ()
+    seen: tuple[bool, ...] = ()
+    attributes: tuple[tuple[float, ...], ...] = ()
+    multilabel: bool = False
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 @dataclass(frozen=True)
 class TaskSpec:
     """What a model must know of a task before it is built.
 
-    `training_targets` are those of the training split in sample order: vocabularies and class
-    names come from them. Nothing of any other split is here.
+    `answers` is the kind of answer that is wanted (see `harness.answers`). `training_targets` are those of
+    the training split in sample order: vocabularies come from them. Nothing of any other split is here,
+    but for the names of classes that must be recognised without training samples.
     """
 
     task: str
     training_targets: Sequence[Target]
-    class_names: tuple[str, ...] = ()
-    limits: Mapping[str, int] = field(default_factory=dict)
+    answers: str = "captions"
+    classes: Classes = field(default_factory=lambda: Classes())
+    training_texts: tuple[str, ...] = ()
+    """The texts beside the training images, where each image has one; empty where the task has none."""
 
 
 def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:

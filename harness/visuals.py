@@ -45,6 +45,7 @@ class Visuals:
             visual=self._tokens(indices),
             texts=tuple(sample.text for sample in chosen),
             targets=tuple(sample.target for sample in chosen) if with_targets else None,
+            sizes=tuple(self.images.sizes[index] for index in indices) if self.images else (),
         )
 
     def _tokens(self, indices: Sequence[int]) -> Tensor | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.answers import CAPTIONS
 from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
@@ -44,6 +45,8 @@ class CaptionTask:
     summary: str = "describe an image in a sentence (COCO captions, Flickr-style folders, Scenes)"
     version: int = 1
     metrics: tuple[str, ...] = ("CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "SPICE")
+    settings: tuple[str, ...] = ()
+    learnable_score: float = 3.0
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take `--data`, else `$BENCH_DATA`, else `./data/coco`, else Scenes; raises DataError."""
@@ -74,9 +77,13 @@ class CaptionTask:
         wanted = split == HELD_OUT
         return [_sample(image) for image in images if (image.image_id in held_out) == wanted]
 
-    def spec(self, training: Sequence[Sample]) -> TaskSpec:
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the training captions: vocabularies come from them."""
-        return TaskSpec(self.name, tuple(sample.target for sample in training))
+        return TaskSpec(self.name, tuple(sample.target for sample in training), CAPTIONS)
+
+    def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+        """None is known: what people may say of an image is open."""
+        return {}
 
     def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
         """CIDEr-D on lower-cased words without punctuation: no Java process in the training loop."""

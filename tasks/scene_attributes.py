@@ -5,7 +5,7 @@ It only trains a prerequisite (phi0 of the default vision tower) and is not offe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ class SceneAttributes:
     summary: str = "pretraining of the embedded vision backbone"
     version: int = 1
     metrics: tuple[str, ...] = ("mAP",)
+    settings: tuple[str, ...] = ()
+    learnable_score: float = 0.0
 
     def open_data(self, context: DataContext) -> Dataset:
         """Always Scenes; a part of its training images selects the checkpoint, so that val stays unseen."""
@@ -49,9 +51,13 @@ class SceneAttributes:
             if (image.sample_id in held_out) == (split == HELD_OUT)
         ]
 
-    def spec(self, training: Sequence[Sample]) -> TaskSpec:
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the number of attributes through the targets."""
-        return TaskSpec(self.name, tuple(sample.target for sample in training))
+        return TaskSpec(self.name, tuple(sample.target for sample in training), "attributes")
+
+    def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+        """None: nothing is scored here."""
+        return {}
 
     def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
         """Mean average precision over the attributes that occur, 0..1."""

@@ -132,5 +132,5 @@ def _preprocessing(model: Any) -> Preprocessing:
         interpolation=config["interpolation"],
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
-        squash=config["resize_mode"] == "squash",
+        fit="squash" if config["resize_mode"] == "squash" else "crop",
     )

@@ -48,7 +48,7 @@ class RawTower(ProcessorTower):
     """Passes pixels on as floats 0..255, for a processor that must see the image itself."""
 
     def __init__(self, size: int, weights_digest: str) -> None:
-        plain = Preprocessing(size, interpolation="bicubic", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), squash=True)
+        plain = Preprocessing(size, interpolation="bicubic", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), fit="squash")
         super().__init__(plain, weights_digest, scale=1.0)
 
 
@@ -71,7 +71,7 @@ def fixed_preprocessing(processor: Any) -> tuple[Preprocessing, float] | None:
         interpolation=_interpolation(processor.resample),
         mean=_triple(processor.image_mean) if normalize else (0.0, 0.0, 0.0),
         std=_triple(processor.image_std) if normalize else (1.0, 1.0, 1.0),
-        squash=squash,
+        fit="squash" if squash else "crop",
     )
     return preprocessing, float(processor.rescale_factor) if processor.do_rescale else 1.0
 

@@ -40,8 +40,11 @@ class TransformersModel:
     downloads: bool = True
     tasks: tuple[str, ...] = ("coco-caption",)
     fused: bool = True
-    controls: tuple[str, ...] = ()
     settings: tuple[str, ...] = PRETRAINED_SETTINGS
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Offer none."""
+        return ()
 
     def with_control(self, control: str) -> Model:
         """Refuse: nothing is trained here that a control could leave out."""

@@ -39,7 +39,7 @@ def test_names_are_the_promised_ones() -> None:
 @pytest.mark.parametrize("model", MODELS, ids=named)
 def test_fits_the_protocol(model: Any) -> None:
     assert isinstance(model, Model)
-    assert model.controls == (("C1", "C2") if model.fused else ())
+    assert model.controls_for("coco-caption") == (("C1", "C2") if model.fused else ())
     with pytest.raises(UsageError, match="C9"):
         model.with_control("C9")
 

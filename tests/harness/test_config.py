@@ -40,6 +40,7 @@ def test_the_last_of_profile_file_flags_and_set_wins(toml: Any) -> None:
 def test_a_file_holds_every_option(toml: Any) -> None:
     wanted = {
         "task": "t", "data": "d", "split": "val", "limit": 3, "seeds": 2, "controls": True, "vision": "resnet18",
+        "track": "plain", "templates": "simple", "lexicon": "opaque", "classes": "c.txt", "metric_engine": "hotcoco",
         "vision_weights": "w.safetensors", "language": "l", "tune": "lora", "device": "cpu", "results": "r",
         "profile": "smoke", "on_bad_sample": "skip", "jobs": 2,
     }  # fmt: skip

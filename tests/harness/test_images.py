@@ -46,7 +46,7 @@ def test_fitting_equals_torchvision(size: tuple[int, int], crop: float, interpol
 
 def test_squashing_keeps_the_whole_image() -> None:
     image = noise(40, 30)
-    mine = fit_image(image, Preprocessing(16, squash=True))
+    mine = fit_image(image, Preprocessing(16, fit="squash"))
     np.testing.assert_array_equal(np.asarray(mine), np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR)))
 
 

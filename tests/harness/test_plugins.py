@@ -14,8 +14,9 @@ from harness.plugins import code_digest, load_all, load_model, load_task, models
 Install = Callable[[str, dict[str, dict[str, str]], str], Path]
 MODEL = """
 class Model:
-    name, summary, tasks, fused, controls = "planted", "a summary", ("coco-caption",), False, ()
+    name, summary, tasks, fused = "planted", "a summary", ("coco-caption",), False
     settings = ()
+    def controls_for(self, task): return ()
     def with_control(self, control): ...
     def recipe(self, options): return {}
     def prerequisite(self, options): return None

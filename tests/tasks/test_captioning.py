@@ -99,9 +99,9 @@ def test_a_tenth_is_held_out_within_bounds(count: int) -> None:
 def test_training_targets_are_all_that_a_model_is_told(captions_in: MakeCaptions, tmp_path: Path) -> None:
     data = open_folder(captions_in(tmp_path / "data", train=6, val=4))
     train = coco_caption.samples(data, "train")
-    spec = coco_caption.spec(train)
+    spec = coco_caption.spec(data, train)
     assert spec.training_targets == tuple(sample.target for sample in train)
-    assert (spec.task, spec.class_names) == ("coco-caption", ())
+    assert (spec.task, spec.answers, len(spec.classes)) == ("coco-caption", "captions", 0)
 
 
 def test_a_split_that_is_not_there_is_named(captions_in: MakeCaptions, tmp_path: Path) -> None:

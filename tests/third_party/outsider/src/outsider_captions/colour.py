@@ -20,8 +20,11 @@ class NearestColour:
     summary: str = "the first caption of the training image whose mean colour is nearest"
     tasks: tuple[str, ...] = ("coco-caption", "word-caption")
     fused: bool = True
-    controls: tuple[str, ...] = ()
     settings: tuple[str, ...] = ("colour_fault",)
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Offer none."""
+        return ()
 
     def with_control(self, control: str) -> Model:
         """It has no controls."""

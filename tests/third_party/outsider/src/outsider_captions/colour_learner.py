@@ -16,7 +16,7 @@ class MeanColour(nn.Module):
     """Pixels to one token of three numbers."""
 
     key = "mean-colour-1"
-    preprocessing = Preprocessing(8, squash=True)
+    preprocessing = Preprocessing(8, fit="squash")
     width = 3
 
     def forward(self, pixels: Tensor) -> Tensor:

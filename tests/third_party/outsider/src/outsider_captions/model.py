@@ -20,8 +20,11 @@ class MostCommonCaption:
     summary: str = "the caption that is most common in training, for every image"
     tasks: tuple[str, ...] = ("coco-caption", "word-caption")
     fused: bool = False
-    controls: tuple[str, ...] = ()
     settings: tuple[str, ...] = ("outsider_fault",)
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Offer none."""
+        return ()
 
     def with_control(self, control: str) -> Model:
         """It has no controls."""
