@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.language_source import LanguageSource
+from baselines.transformer import Transformer
 from baselines.vocabulary import PieceVocabulary, Vocabulary
 from harness.errors import CheckpointError, UsageError
 
@@ -37,19 +38,10 @@ class LanguageWish:
 
 
 @dataclass(frozen=True)
-class Language:
-    """A causal language model of transformers, and what fusion and tuning must know of it.
+class Language(Transformer):
+    """A causal language model of transformers, and what fusion and tuning must know of it."""
 
-    `pretrained` are the parameters that the checkpoint gave (re-initialised ones under C2 included).
-    """
-
-    name: str
-    model: Any
     vocabulary: Vocabulary
-    pretrained: tuple[nn.Parameter, ...]
-    blocks: nn.ModuleList
-    width: int
-    heads: int
 
 
 def load_language(source: LanguageSource, captions: Sequence[str], wish: LanguageWish) -> Language:
@@ -57,26 +49,38 @@ def load_language(source: LanguageSource, captions: Sequence[str], wish: Languag
 
     Raises UsageError for a model that cannot decode, CheckpointError for weights that do not fit.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with _quiet():
-        config = _configuration(source, wish)
-        model, missing = _weights(source, config)
+    with quiet():
+        config = _decoder_configuration(source, wish)
+        whole = load_transformer(AutoModelForCausalLM, source, config, wish)
         tokenizer = AutoTokenizer.from_pretrained(source.folder, local_files_only=True)
-        if wish.reinitialised:
-            _reinitialise(model, config, missing)
     vocabulary = PieceVocabulary(tokenizer, captions)
-    _check_pieces(vocabulary, model, source)
-    trim_vocabulary(model, vocabulary.kept)
-    pretrained = tuple(p for name, p in model.named_parameters() if name not in missing)
-    return describe_language(source.name, model, vocabulary, pretrained)
+    _check_pieces(vocabulary, whole.model, source)
+    given = {id(parameter) for parameter in whole.pretrained}
+    names = {name for name, parameter in whole.model.named_parameters() if id(parameter) in given}
+    trim_vocabulary(whole.model, vocabulary.kept)
+    pretrained = tuple(p for name, p in whole.model.named_parameters() if name in names)
+    return describe_language(source.name, whole.model, vocabulary, pretrained)
 
 
 def describe_language(name: str, model: Any, vocabulary: Vocabulary, pretrained: tuple[nn.Parameter, ...]) -> Language:
     """Find a causal language model's blocks and sizes."""
+    return Language(**vars(_described(name, model, pretrained)), vocabulary=vocabulary)
+
+
+def load_transformer(auto: Any, source: LanguageSource, config: Any, wish: LanguageWish) -> Transformer:
+    """Load a model by one of transformers' Auto classes; re-initialised where that is wished (control C2)."""
+    model, missing = _weights(auto, source, config)
+    if wish.reinitialised:
+        _reinitialise(auto, model, config, missing)
+    return _described(source.name, model, tuple(p for name, p in model.named_parameters() if name not in missing))
+
+
+def _described(name: str, model: Any, pretrained: tuple[nn.Parameter, ...]) -> Transformer:
     config = model.config
     blocks = find_blocks(model, config.num_hidden_layers)
-    return Language(name, model, vocabulary, pretrained, blocks, config.hidden_size, config.num_attention_heads)
+    return Transformer(name, model, pretrained, blocks, config.hidden_size, config.num_attention_heads)
 
 
 def find_blocks(model: nn.Module, count: int) -> nn.ModuleList:
@@ -109,7 +113,7 @@ def trim_vocabulary(model: Any, kept: Sequence[int]) -> None:
     model.config.pad_token_id = None  # ids were renumbered, and nothing is padded on the left
 
 
-def _configuration(source: LanguageSource, wish: LanguageWish) -> Any:
+def _decoder_configuration(source: LanguageSource, wish: LanguageWish) -> Any:
     from transformers import AutoConfig
 
     try:
@@ -119,6 +123,11 @@ def _configuration(source: LanguageSource, wish: LanguageWish) -> Any:
     native = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.architectures or ())
     if getattr(config, "is_decoder", None) is False and not native:
         config.is_decoder = True
+    return configure(config, source, wish)
+
+
+def configure(config: Any, source: LanguageSource, wish: LanguageWish) -> Any:
+    """Set how many blocks are kept and how much is dropped out."""
     if wish.layers:
         if not 1 <= wish.layers <= config.num_hidden_layers:
             raise UsageError(
@@ -136,12 +145,10 @@ def _configuration(source: LanguageSource, wish: LanguageWish) -> Any:
     return config
 
 
-def _weights(source: LanguageSource, config: Any) -> tuple[Any, frozenset[str]]:
+def _weights(auto: Any, source: LanguageSource, config: Any) -> tuple[Any, frozenset[str]]:
     """Load the model; also name the parameters that its checkpoint lacks, which must all be of the head."""
-    from transformers import AutoModelForCausalLM
-
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = auto.from_pretrained(
             source.folder,
             config=config,
             use_safetensors=True,
@@ -151,11 +158,18 @@ def _weights(source: LanguageSource, config: Any) -> tuple[Any, frozenset[str]]:
             output_loading_info=True,
         )
     except ValueError as error:
-        raise UsageError(f"--language {source.name}: {type(config).__name__} cannot decode text: {error}") from error
+        kind = type(config).__name__
+        raise UsageError(f"--language {source.name}: {kind} cannot be loaded by {auto.__name__}: {error}") from error
     except (RuntimeError, OSError) as error:
         raise CheckpointError(f"--language {source.name}: its weights do not fit its config.json: {error}") from error
     missing = frozenset(report["missing_keys"])
-    lost = sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}."))
+    whole = model.base_model is model
+    head = ("pooler.",) if whole else ()  # a pooler is a head too: mean pooling has no use for it
+    lost = sorted(
+        name
+        for name in missing
+        if (whole or name.startswith(f"{model.base_model_prefix}.")) and not name.startswith(head or ("\0",))
+    )
     if lost:
         raise CheckpointError(
             f"--language {source.folder}: the checkpoint lacks {lost[0]} and {len(lost) - 1} more. "
@@ -164,15 +178,13 @@ def _weights(source: LanguageSource, config: Any) -> tuple[Any, frozenset[str]]:
     return model, missing
 
 
-def _reinitialise(model: Any, config: Any, new: frozenset[str]) -> None:
+def _reinitialise(auto: Any, model: Any, config: Any, new: frozenset[str]) -> None:
     """Replace every pretrained weight by a random one, drawn as for training from scratch (control C2).
 
     The parts that are new anyway keep their values: C2 differs from the fused model in nothing else.
     """
-    from transformers import AutoModelForCausalLM
-
     state = torch.random.get_rng_state()
-    random = dict(AutoModelForCausalLM.from_config(config).named_parameters())
+    random = dict(auto.from_config(config).named_parameters())
     torch.random.set_rng_state(state)  # what is drawn after this must be the same as without it
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -190,7 +202,7 @@ def _check_pieces(vocabulary: PieceVocabulary, model: Any, source: LanguageSourc
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence the loading report and the progress bar: what it would tell is checked in `_weights`."""
     from transformers.utils import logging as transformers_logging
 

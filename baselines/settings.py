@@ -31,6 +31,16 @@ class Settings:
     """Inner width of its feed-forward parts; 0 takes four times the width."""
     heads: int = 8
     """Attention heads of the decoder that is trained from scratch."""
+    text_layers: int = 0
+    """Keep this many blocks of the language model where it only reads class names, remarks or expressions; 0: all."""
+    joint_width: int = 128
+    """Width at which image and text meet, for labels, boxes and label maps."""
+    join_layers: int = 2
+    """Blocks of a fusion operator there."""
+    grid: int = 0
+    """Cells a side that the backbone's map must have there; 0 takes 7 for labels, 16 for boxes and label maps."""
+    box_head: str = "centre"
+    """centre (dense, learns in a minute) or set (DETR's queries, for GPUs)."""
     min_count: int = 1
     """A word that the training captions have less often is unknown to decoders trained from scratch."""
     every: int = 1
@@ -51,6 +61,17 @@ class Settings:
     """Width of an adapter."""
     neighbours: int = 0
     """Training images whose captions retrieval chooses among; 0 takes the model's own number."""
+    clip: str = ""
+    """The open_clip checkpoint that clip-* models adapt: NAME/TAG, NAME/./FILE, local-dir:FOLDER or hf-hub:OWNER/NAME;
+    empty takes ViT-B-32/laion2b_s34b_b79k where it is in the Hugging Face cache."""
+    context_vectors: int = 16
+    """Vectors that CoOp learns in the place of a prompt's words."""
+    adapter_ratio: float = 0.2
+    """Share of the adapted image embedding in CLIP-Adapter, 0..1."""
+    shots: int = 16
+    """Training images a class in Tip-Adapter's cache; 0 keeps all."""
+    wise_alpha: float = 0.5
+    """Share of the fine-tuned weights in WiSE-FT, above 0 and up to 1; the rest are the zero-shot ones."""
 
 
 SETTINGS = tuple(field.name for field in fields(Settings))
@@ -68,6 +89,8 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     settings = Settings(**values)
     if settings.vision_tune not in ("frozen", "full"):
         raise UsageError(f"model.vision_tune={settings.vision_tune}: wanted frozen or full.")
+    if settings.box_head not in ("centre", "set"):
+        raise UsageError(f"model.box_head={settings.box_head}: wanted centre or set.")
     return settings
 
 
@@ -82,5 +105,6 @@ def _converted(key: str, value: Any, wanted: type) -> Any:
     except (TypeError, ValueError):
         converted = None
     if converted is None or isinstance(value, bool) or (wanted is int and str(converted) != str(value)):
-        raise UsageError(f"model.{key}={value!r}: wanted {'a whole number' if wanted is int else 'text'}.")
+        kind = {int: "a whole number", float: "a number"}.get(wanted, "text")
+        raise UsageError(f"model.{key}={value!r}: wanted {kind}.")
     return converted

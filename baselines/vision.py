@@ -1,7 +1,9 @@
 """A vision tower: any timm network as an encoder from uint8 pixels to visual tokens `[B, N, width]`.
 
 A convolutional map `[B, C, H, W]` becomes H*W tokens in row order; a transformer's tokens are kept as
-they are, class token first. Batch norm stays in eval mode, also while the tower is trained: folded or
+they are, class token first. With a wanted `grid` the tower gives a hypercolumn instead (Hariharan et al. 2015,
+arXiv 1411.5752): the coarsest map with at least so many cells a side, and beside it all coarser ones, enlarged to
+it; their channels stand side by side. Batch norm stays in eval mode, also while the tower is trained: folded or
 pretrained statistics are lost otherwise; only a network that is trained from scratch updates them.
 """
 
@@ -9,12 +11,15 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.digests import file_digest, text_digest
@@ -32,17 +37,22 @@ class TimmTower(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing, key: str, *, stage: int = -1) -> None:
+    def __init__(
+        self, network: nn.Module, preprocessing: Preprocessing, key: str, *, stage: int = -1, grid: int = 0
+    ) -> None:
         super().__init__()
         self.network = network
         self.preprocessing = preprocessing
         self.key = key
         self.stage = stage
         self.updates_batch_norm = False
+        self.stages = self._stages_for(grid) if grid else ()
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
         tokens = self._probe()
         self.tokens, self.width = tokens.shape[1], tokens.shape[2]
+        side = math.isqrt(self.tokens)
+        self.grid = (side, side) if side * side == self.tokens else (1, self.tokens)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode uint8 pixels `[B, 3, size, size]` to tokens `[B, N, width]`."""
@@ -66,12 +76,50 @@ class TimmTower(nn.Module):
 
     def _tokens(self, images: Tensor) -> Tensor:
         network: Any = self.network
+        if self.stages:
+            maps = network.forward_intermediates(
+                images, indices=list(self.stages), output_fmt="NCHW", intermediates_only=True, **self._early()
+            )
+            size = maps[0].shape[-2:]
+            resized = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps[1:]]
+            return torch.cat([maps[0], *resized], dim=1).flatten(2).transpose(1, 2)
         if self.stage >= 0:
             (maps,) = network.forward_intermediates(
                 images, indices=[self.stage], output_fmt="NCHW", intermediates_only=True, stop_early=True
             )
             return _as_tokens(maps, maps.shape[1])
         return _as_tokens(network.forward_features(images), network.num_features)
+
+    def _early(self) -> dict[str, bool]:
+        """Stop after the last wanted stage, where the network knows how."""
+        network: Any = self.network
+        return {"stop_early": True} if _stops_early(network) else {}
+
+    @torch.no_grad()
+    def _stages_for(self, grid: int) -> tuple[int, ...]:
+        """Choose the stages of a hypercolumn; raises UsageError for a network without maps so fine."""
+        network: Any = self.network
+        if not hasattr(network, "forward_intermediates"):
+            raise UsageError(
+                f"{type(network).__name__} gives no maps of its stages, which boxes and label maps need. "
+                "Take another --vision, such as a ResNet, ConvNeXt or ViT."
+            )
+        self.eval()
+        size = self.preprocessing.size
+        last = self.stage + 1 if self.stage >= 0 else len(network.feature_info)
+        maps = network.forward_intermediates(
+            torch.zeros(1, 3, size, size), indices=list(range(last)), output_fmt="NCHW", intermediates_only=True
+        )
+        sides = [min(m.shape[-2:]) for m in maps]
+        if len(set(sides)) == 1:  # a transformer without stages: its last map is its best
+            return (last - 1,)
+        fine = [index for index, side in enumerate(sides) if side >= grid]
+        if not fine:
+            raise UsageError(
+                f"The backbone's finest map has {max(sides)} cells a side at {size} px, wanted {grid}. "
+                "Give it larger images: --vision-args size=N."
+            )
+        return tuple(range(fine[-1], last))
 
     @torch.no_grad()
     def _probe(self) -> Tensor:
@@ -85,8 +133,13 @@ class TimmTower(nn.Module):
         return tokens
 
 
-def build_tower(source: VisionSource, *, stage: int = -1, prerequisite: Path | None = None) -> TimmTower:
+def build_tower(
+    source: VisionSource, *, stage: int = -1, prerequisite: Path | None = None, grid: int = 0, whole: bool = False
+) -> TimmTower:
     """Build a tower with its weights: from a file, a prerequisite's checkpoint, the hub, or none (scratch).
+
+    With `whole` nothing of the image is cropped away: it is squashed to the square where the backbone's own
+    preprocessing would crop.
 
     Raises UsageError for unknown names and keywords, CheckpointError for weights that do not fit,
     WeightsUnavailable for weights that are not there.
@@ -104,13 +157,15 @@ def build_tower(source: VisionSource, *, stage: int = -1, prerequisite: Path | N
         _load(network, inner, checkpoint)
         digest = file_digest(checkpoint)
     preprocessing = _preprocessing(network, source.preprocessing)
+    if whole and preprocessing.fit == "crop":
+        preprocessing = replace(preprocessing, fit="squash", crop_fraction=1.0)
     if stage != source.stage:
         _cut(network, stage, source.name)
     stage = stage if stage >= 0 else source.stage
     key = text_digest(
-        json.dumps([source.to_json(), digest, timm.__version__, vars(preprocessing), stage], sort_keys=True)
+        json.dumps([source.to_json(), digest, timm.__version__, vars(preprocessing), stage, grid], sort_keys=True)
     )
-    return TimmTower(network.to(memory_format=torch.channels_last), preprocessing, key, stage=stage)
+    return TimmTower(network.to(memory_format=torch.channels_last), preprocessing, key, stage=stage, grid=grid)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -191,12 +246,16 @@ def _cut(network: nn.Module, stage: int, name: str) -> None:
         return
     prune = getattr(network, "prune_intermediate_layers", None)
     stages = len(getattr(network, "feature_info", ())) or None
-    if prune is None or "stop_early" not in inspect.signature(network.forward_intermediates).parameters:
+    if prune is None or not _stops_early(network):
         raise UsageError(f"model.vision_stage={stage}: {name} cannot be cut. Leave model.vision_stage out.")
     try:
         prune([stage], prune_norm=True, prune_head=True)
     except (AssertionError, IndexError) as error:
         raise UsageError(f"model.vision_stage={stage}: {name} has stages 0 to {(stages or 1) - 1}.") from error
+
+
+def _stops_early(network: Any) -> bool:
+    return "stop_early" in inspect.signature(network.forward_intermediates).parameters
 
 
 def _preprocessing(network: nn.Module, given: Mapping[str, Any]) -> Preprocessing:

@@ -3,12 +3,12 @@
 `TaskSpec.answers` names the kind. Tasks and models do not import each other: a task's own target classes offer the
 members below, and predictions are plain JSON types.
 
-| kind     | target offers                                     | prediction                                              |
-|----------|---------------------------------------------------|---------------------------------------------------------|
-| captions | `references`                                      | str                                                     |
-| labels   | `label`, or `labels` where multilabel             | list of C probabilities (of each class, if multilabel)  |
-| boxes    | `boxes`, `labels`, `crowd`                        | list of [class, score, x, y, width, height]             |
-| maps     | `label_map()`                                     | `encode_label_map(...)`                                 |
+| kind     | target offers                             | prediction                                             |
+|----------|-------------------------------------------|--------------------------------------------------------|
+| captions | `references`                              | str                                                    |
+| labels   | `label`, or `labels` where multilabel     | list of C probabilities (of each class, if multilabel) |
+| boxes    | `boxes`, `labels`, `crowd`                | list of [class, score, x, y, width, height]            |
+| maps     | `label_map()`                             | `encode_label_map(...)`                                |
 
 Boxes are in fractions of the image's width and height (0..1), x and y those of the left upper corner; classes are
 indices into `Classes.names`, scores are 0..1. A label map covers the whole image at any resolution; its values are
@@ -80,7 +80,7 @@ def decode_label_map(prediction: Mapping[str, Any]) -> npt.NDArray[np.uint16]:
     try:
         content = base64.b64decode(prediction["label_map_png"], validate=True)
         with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image).astype(np.uint16)
+            return np.asarray(image, dtype=np.uint16)
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(
             f"A prediction is not a label map ({type(error).__name__}: {error}); "
@@ -94,4 +94,5 @@ def resize_label_map(labels: npt.NDArray[np.uint16], width_px: int, height_px: i
 
     rows = ((np.arange(height_px) + 0.5) * labels.shape[0] / height_px).astype(np.int64)
     columns = ((np.arange(width_px) + 0.5) * labels.shape[1] / width_px).astype(np.int64)
-    return labels[rows[:, None], columns[None, :]]
+    resized: npt.NDArray[np.uint16] = labels[rows[:, None], columns[None, :]]
+    return resized

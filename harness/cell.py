@@ -157,5 +157,5 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
 def _job_content(job: TrainingJob) -> dict[str, Any]:
     """Leave out where the data lies: only its digest may name a cell."""
     content = asdict(job)
-    del content["data"]["root"]
+    del content["data"]["root"], content["data"]["cache"]
     return content

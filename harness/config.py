@@ -224,7 +224,18 @@ _POSITIVE = (
     "seeds", "limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs", "threads",
     "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit",
 )  # fmt: skip
-_NOT_NEGATIVE = ("jobs", "steps", "warmups", "weight_decay", "beta", "gamma", "patience", "validations", "emap", "gate_steps")
+_NOT_NEGATIVE = (
+    "jobs",
+    "steps",
+    "warmups",
+    "weight_decay",
+    "beta",
+    "gamma",
+    "patience",
+    "validations",
+    "emap",
+    "gate_steps",
+)
 _FRACTIONS = ("dropout", "warmup_fraction")
 
 

@@ -25,7 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 CACHE_LIMIT_BYTES = 8 * 2**30
 """A split whose pixels would take more than this is decoded batch by batch instead."""
 _CHUNK = 64
-_DECODER = 2
+DECODER = 2
 """Raised whenever the same file would decode to other pixels: cached pixels carry it."""
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = (
@@ -194,7 +194,7 @@ def _eight_bits(image: Image) -> Image:
 
 
 def _key(samples: Sequence[Sample], preprocessing: Preprocessing) -> str:
-    digest = hashlib.sha256(repr((_DECODER, preprocessing.size, preprocessing.crop_fraction)).encode())
+    digest = hashlib.sha256(repr((DECODER, preprocessing.size, preprocessing.crop_fraction)).encode())
     digest.update(f"{preprocessing.interpolation} {preprocessing.fit} {preprocessing.shortest}".encode())
     for sample in samples:
         stat = sample.image.stat() if sample.image.exists() else None

@@ -13,6 +13,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from harness.additive import additive_outcomes, has_two_inputs
+from harness.answers import LABELS
 from harness.cell import Cell, MeasureOptions, Places, TrainingJob
 from harness.efficiency import profile_learner
 from harness.errors import CheckpointError, OutOfMemory
@@ -21,11 +23,14 @@ from harness.files import replace_atomically
 from harness.images import ImageSplit, open_images
 from harness.measure.memory import PeakMeter
 from harness.plugins import load_model, load_task
-from harness.protocols import NOTICE, BuildContext, Learner, Progress, Task
+from harness.protocols import NOTICE, BuildContext, Fitted, Learner, Progress, Task
 from harness.record import Efficiency
-from harness.sample import Predicted, Preprocessing, Sample, limited
+from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
 from harness.train import TrainingData, train, trained_state
 from harness.visuals import Visuals, open_visuals
+
+GATE_SAMPLES = 32
+"""On so many training samples a model must be able to overfit."""
 
 
 def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str, Any]:
@@ -49,10 +54,11 @@ def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str,
         job.seed,
         (progress, lambda entry: log.append(json.dumps(entry))),
     )
+    gate = _gate(job, task, images, training, places, progress)
     digest = write_checkpoint(trained_state(learner), places.training / "checkpoint.safetensors")
     with replace_atomically(places.training / "log.jsonl") as temporary:
         temporary.write_text("".join(f"{line}\n" for line in log))
-    content = {"checkpoint_sha256": digest, "skipped": sorted(images.skipped), **asdict(summary)}
+    content = {"checkpoint_sha256": digest, "skipped": sorted(images.skipped), **asdict(summary), **gate}
     with replace_atomically(places.training / "training.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1))
     return content
@@ -65,7 +71,17 @@ def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
     images = evaluation_images(cell, task, learner, places, progress)
     visuals = open_visuals(learner, images, places.cache, cell.training.device, progress)
     outcomes = predict_all(learner, visuals, cell.evaluate.batch_size, progress)
-    return Predicted(tuple(outcomes), images.skipped, preprocessing_hash(learner))
+    additive = _additive(cell, task, learner, visuals, progress)
+    return Predicted(tuple(outcomes), images.skipped, preprocessing_hash(learner), tuple(additive))
+
+
+def _additive(cell: Cell, task: Task, learner: Learner, visuals: Visuals, progress: Progress) -> Sequence[Outcome]:
+    """Project a fused classifier of image and text to its additive part; controls and other models have none."""
+    if not cell.evaluate.emap or cell.training.control is not None or not load_model(cell.training.model).fused:
+        return ()
+    if not has_two_inputs(visuals) or task.spec(cell.training.data, ()).answers != LABELS:
+        return ()
+    return additive_outcomes(learner, visuals, cell.evaluate.emap, progress)
 
 
 def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
@@ -81,6 +97,25 @@ def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
             return profile_learner(learner, visuals, options, meter, progress)
 
         return _profile_with_retry(cell.measure, attempt, progress)
+
+
+def _gate(
+    job: TrainingJob, task: Task, images: ImageSplit, training: Visuals, places: Places, progress: Progress
+) -> dict[str, Any]:
+    """Ask whether this model can fit 32 samples at all, without dropout: if not, its score says nothing of fusion."""
+    if not job.train.gate_steps or isinstance(training.learner, Fitted):
+        return {}
+    options = replace(
+        job.train, steps=job.train.gate_steps, batch_size=GATE_SAMPLES, dropout=0.0, weight_decay=0.0, validations=1,
+        patience=0, limit=None,
+    )  # fmt: skip
+    learner = build_learner(replace(job, train=options), task, images.samples, places)
+    few = replace(training, learner=learner, samples=training.samples[:GATE_SAMPLES])
+    progress("checking that it can fit 32 samples", 0, 0)
+    summary = train(learner, TrainingData(task, few, few), options, job.seed, (progress, lambda entry: None))
+    if summary.best_score is None:
+        return {}
+    return {"gate_score": summary.best_score, "learnable": summary.best_score >= task.learnable_score}
 
 
 def _profile_with_retry(

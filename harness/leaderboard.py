@@ -16,6 +16,9 @@ from typing import Any
 
 from harness.record import Efficiency, Estimate, RunRecord
 
+_NEAR_CEILING = 0.02
+"""Of the first metric: rows so near to what is possible are not told apart."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -35,6 +38,8 @@ class Row:
     efficiency: Efficiency
     device: str
     fingerprints: tuple[str, ...]
+    ceilings: Mapping[str, Mapping[str, float]]
+    learnable: bool | None
 
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench leaderboard --format json`."""
@@ -49,6 +54,8 @@ class Row:
             "status": self.status,
             "error": self.error,
             "seeds": len(self.seeds),
+            "learnable": self.learnable,
+            "ceilings": {name: dict(by_source) for name, by_source in self.ceilings.items()},
             "metrics": {name: asdict(e) if e else None for name, e in self.metrics.items()},
             "parameters_total": cost.parameters_total,
             "parameters_trainable": cost.parameters_trainable,
@@ -170,7 +177,16 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         efficiency=_combined_efficiency(done),
         device=last.device,
         fingerprints=tuple(cell.fingerprint for cell in shown),
+        ceilings=last.ceilings,
+        learnable=_learnable(done),
     )
+
+
+def _learnable(cells: Sequence[RunRecord]) -> bool | None:
+    """Whether every seed could fit 32 samples; None where that was not asked."""
+    asked = [cell.provenance.get("training", {}).get("learnable") for cell in cells]
+    known = [answer for answer in asked if answer is not None]
+    return all(known) if known else None
 
 
 def _combined_metrics(cells: Sequence[RunRecord]) -> dict[str, Estimate | None]:
@@ -201,9 +217,16 @@ def _order(row: Row, metrics: Sequence[str]) -> tuple[int, float, str]:
 
 
 def _columns(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """Metrics in the task's order, then those that only this data adds; absent ones stay in sight."""
-    seen = {name for row in rows for name in row.metrics}
+    """Metrics in the task's order, then those that only this data adds; absent ones stay in sight.
+
+    Slices have a table of their own, and the scores of single classes are left to JSON and CSV.
+    """
+    seen = {name for row in rows for name in row.metrics if not _is_slice(name) and ":" not in name}
     return [name for name in metrics if name in seen] + sorted(seen - set(metrics))
+
+
+def _is_slice(name: str) -> bool:
+    return name.endswith("]")
 
 
 def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
@@ -211,13 +234,58 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
     title = f"{first.task} on {first.data} ({first.data_digest[:12]}), split {first.split}"
     counts = {e.count for row in rows for e in row.metrics.values() if e}
     samples = f", {max(counts)} samples" if counts else ""
-    table = _cells(rows, _columns(rows, metrics))
-    body = _markdown(table) if style == "md" else _aligned(table)
-    notes = [f"[95 % intervals by bootstrap over images]  {device}" for device in sorted({_device(r) for r in rows})]
+    draw = _markdown if style == "md" else _aligned
+    slices = _slices(rows)
+    parts = [draw(slices)] if slices else []
+    parts.append(draw(_cells(rows, _columns(rows, metrics))))
+    body = "\n\n".join(parts)
+    notes = _verdict_notes(rows, metrics)
+    notes += [
+        f"[95 % intervals over images: by bootstrap, Wilson's for proportions]  {device}"
+        for device in sorted({_device(r) for r in rows})
+    ]
     notes += [f"{_name(row)}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error]
     heading = f"**{title}{samples}**" if style == "md" else f"{title}{samples}"
     footer = "\n".join(f"- {note}" if style == "md" else note for note in notes)
     return f"{heading}\n\n{body}\n\n{footer}\n"
+
+
+def _slices(rows: Sequence[Row]) -> list[list[str]]:
+    """A table of the first metric in each slice, ceilings below; it stands before the mean, which can hide them."""
+    names = list(dict.fromkeys(name for row in rows for name in row.metrics if _is_slice(name)))
+    if not names:
+        return []
+    heading = ["by slice", *(name.partition("[")[2][:-1] for name in names)]
+    scored = [row for row in rows if row.metrics]
+    table = [heading, *([_name(row), *(_score(row, name, False) for name in names)] for row in scored)]
+    return table + _ceiling_rows(rows, names, len(names) + 1, 1)
+
+
+def _ceiling_rows(rows: Sequence[Row], names: Sequence[str], width: int, first: int) -> list[list[str]]:
+    """What the best guesser reaches from the image, the text and both, below the columns where it is known."""
+    ceilings = rows[0].ceilings
+    found = []
+    for source in ("vision", "text", "both"):
+        values = [ceilings.get(name, {}).get(source) for name in names]
+        if any(value is not None for value in values):
+            cells = [f"ceiling: {source}", *[""] * (first - 1), *("" if v is None else f"{v:.3f}" for v in values)]
+            found.append([*cells, *[""] * (width - len(cells))])
+    return found
+
+
+def _verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """What keeps rows from being ranked: a ceiling that is too near, or a model that cannot learn here."""
+    notes = [
+        f"{_name(row)}: not learnable here (it cannot fit 32 samples): no verdict"
+        for row in rows
+        if row.learnable is False
+    ]
+    name = metrics[0] if metrics else ""
+    ceiling = rows[0].ceilings.get(name, {}).get("both")
+    near = [row for row in rows if ceiling and (e := row.metrics.get(name)) and e.value >= ceiling - _NEAR_CEILING]
+    if len(near) > 1:
+        notes.append(f"within 2 points of the ceiling, so not ranked: {', '.join(_name(row) for row in near)}")
+    return notes
 
 
 def _device(row: Row) -> str:
@@ -230,7 +298,7 @@ def _cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
     for row in rows:
         scores = [_score(row, name, position == 0) for position, name in enumerate(metrics)]
         table.append([_name(row), str(len(row.seeds)) if row.metrics else row.status, *scores, *_costs(row)])
-    return table
+    return table + _ceiling_rows(rows, metrics, len(table[0]), 2)
 
 
 def _name(row: Row) -> str:

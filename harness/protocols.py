@@ -122,8 +122,8 @@ class Task(Protocol):
         """Make the scorer of a run."""
         ...
 
-    def read_predictions(self, path: Path) -> Sequence[Outcome]:
-        """Read predictions made elsewhere in the task's standard format."""
+    def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
+        """Read predictions made elsewhere for this data in the task's standard format."""
         ...
 
     def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import traceback
@@ -119,6 +120,7 @@ class _Runner:
         self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
         self.signature: str | None = None
         self.samples: Sequence[Sample] = ()
+        self.ceilings: Mapping[str, Mapping[str, float]] = {}
         self.failed_prerequisites: dict[str, str] = {}
         self.prerequisite_lock = Lock()
 
@@ -127,6 +129,7 @@ class _Runner:
         self.reporter.progress("checking metrics on golden vectors", 0, 0)
         self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
         self.signature = self.scorer.prepare(self.samples)
+        self.ceilings = self.plan.task.ceilings(self.plan.data, self.plan.split, self.samples)
 
     def start_prerequisites(self, pending: Sequence[Cell]) -> list[Future[Any]]:
         """Begin to train what the cells build on; a failure is met again by those that need it."""
@@ -157,7 +160,7 @@ class _Runner:
         metrics = self._score(cell, predicted)
         efficiency: Efficiency = self._job(cell.label, "profile_job", cell, places)
         training = _read_training(places)
-        return _record(
+        record = _record(
             cell,
             status="ok",
             metrics=metrics,
@@ -165,6 +168,7 @@ class _Runner:
             efficiency=replace(efficiency, train_seconds=training["seconds"]),
             provenance=self._provenance(training, predicted),
         )
+        return replace(record, ceilings=self.ceilings)
 
     def _train(self, job: TrainingJob, label: str) -> Places:
         """Train a job unless its training is there; its prerequisite first."""
@@ -241,9 +245,29 @@ class _Runner:
         samples = limited(self.samples, cell.evaluate.limit)
         kept = [sample for sample in samples if sample.sample_id not in predicted.skipped]
         statistics = self._statistics(kept, predicted)
-        columns = {name: s.per_sample.tolist() for name, s in statistics.items() if s is not None}
+        columns = _sample_columns(statistics, len(predicted.outcomes))
         self.store.write_outcomes(cell.training.task, cell.fingerprint, predicted.outcomes, columns)
-        return {name: estimate(s, cell.evaluate.resamples) for name, s in statistics.items()}
+        metrics = estimates(statistics, cell.evaluate.resamples)
+        return metrics | self._interaction(kept, predicted, cell.evaluate.resamples)
+
+    def _interaction(
+        self, samples: Sequence[Sample], predicted: Predicted, resamples: int
+    ) -> dict[str, Estimate | None]:
+        """What the model scores above its additive projection, on the samples that were projected."""
+        if not predicted.additive:
+            return {}
+        from harness.uncertainty import paired_difference
+
+        first = self.plan.task.metrics[0]
+        wanted = {outcome.sample_id for outcome in predicted.additive}
+        chosen = [sample for sample in samples if sample.sample_id in wanted]
+        own = [outcome for outcome in predicted.outcomes if outcome.sample_id in wanted]
+        whole, additive = (self.scorer.score(chosen, outcomes)[first] for outcomes in (own, predicted.additive))
+        if whole is None or additive is None:
+            return {}
+        found = paired_difference(whole, additive, resamples, groups=getattr(whole, "groups", None))
+        difference = Estimate(found.difference, found.low, found.high, len(chosen))
+        return {f"EMAP {first}": estimate(additive, resamples), "interaction": difference}
 
     def _statistics(self, samples: Sequence[Sample], predicted: Predicted) -> Mapping[str, Statistics | None]:
         """Score; predictions that cannot be scored fail this cell and no other."""
@@ -276,18 +300,36 @@ class _Runner:
         return _record(cell, status="failed", error=failure.message)
 
 
+def estimates(statistics: Mapping[str, Statistics | None], resamples: int) -> dict[str, Estimate | None]:
+    """Put intervals around all metrics; those of single classes are resampled less, there being so many."""
+    few = max(1, resamples // 5)
+    return {name: estimate(s, few if ":" in name else resamples) for name, s in statistics.items()}
+
+
 def estimate(statistics: Statistics | None, resamples: int) -> Estimate | None:
-    """Put a 95 % interval around a metric: Wilson's for a proportion, else by bootstrap; None stays absent."""
+    """Put a 95 % interval around a metric: Wilson's for a proportion, else by bootstrap; None stays absent.
+
+    So does a metric that is defined on no resample, such as that of a class with a single sample.
+    """
+    from harness.metrics.proportions import Proportion
     from harness.uncertainty import bootstrap_interval, wilson
 
     if statistics is None:
         return None
-    count = len(statistics.per_sample)
-    successes = getattr(statistics, "successes", None)
-    if successes is not None:
-        return Estimate(statistics.value, *wilson(int(successes.sum()), count), count)
-    low, high = bootstrap_interval(statistics, resamples)
-    return Estimate(statistics.value, low, high, count)
+    if isinstance(statistics, Proportion):
+        count = len(statistics.successes)
+        return Estimate(statistics.value, *wilson(int(statistics.successes.sum()), count), count)
+    low, high = bootstrap_interval(statistics, resamples, groups=getattr(statistics, "groups", None))
+    if math.isnan(low):
+        return None
+    return Estimate(statistics.value, low, high, len(statistics.per_sample))
+
+
+def _sample_columns(statistics: Mapping[str, Statistics | None], count: int) -> dict[str, list[float]]:
+    """What each sample scores, of the metrics that are about all samples: not slices, not single classes."""
+    whole = {name: s for name, s in statistics.items() if s is not None and "[" not in name and ":" not in name}
+    columns = {name: s.per_sample.tolist() for name, s in whole.items()}
+    return {name: values for name, values in columns.items() if len(values) == count}
 
 
 def _now() -> str:
@@ -307,7 +349,7 @@ def _record(
     job = cell.training
     measured = efficiency or Efficiency()
     content = asdict(cell)
-    content["training"]["data"]["root"] = job.data.root.name
+    content["training"]["data"] |= {"root": job.data.root.name, "cache": None}
     return RunRecord(
         fingerprint=cell.fingerprint,
         task=job.task,

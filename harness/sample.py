@@ -23,7 +23,8 @@ class Dataset:
 
     `digest` is the sha256 of everything that defines its samples; records carry it, and
     rows with different digests are never ranked together. `options` are the task's own settings (such as
-    a track or prompt templates) that decide what its samples are; the digest covers them.
+    a track or prompt templates) that decide what its samples are; the digest covers them. `cache` is where
+    files made of it may lie.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Dataset:
     selection_split: str
     default_split: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The outcomes of a split; which samples were skipped as unreadable, and why; what the model saw."""
+    """The outcomes of a split; which samples were skipped as unreadable, and why; what the model saw.
+
+    `additive` are the answers on some of the samples if image and text could not interact (`harness.additive`).
+    """
 
     outcomes: tuple[Outcome, ...]
     skipped: Mapping[str, str]
     preprocessing_hash: str | None
+    additive: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True)

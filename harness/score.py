@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.protocols import Task
 from harness.record import Estimate
-from harness.run import estimate
+from harness.run import estimates
 from harness.sample import Dataset, Sample
 
 
@@ -32,12 +32,12 @@ def score_file(
     task: Task, predictions: Path, references: tuple[Dataset, Sequence[Sample]], resamples: int, cache: Path
 ) -> Scores:
     """Score a file of predictions against samples; raises BenchError for what does not fit."""
-    outcomes = task.read_predictions(predictions)
     data, samples = references
+    outcomes = task.read_predictions(predictions, data)
     with task.scorer(data, cache) as scorer:
         signature = scorer.prepare(samples)
         statistics = scorer.score(samples, outcomes)
-        metrics = {name: estimate(s, resamples) for name, s in statistics.items()}
+        metrics = estimates(statistics, resamples)
     return Scores(metrics, signature)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.files import one_at_a_time, replace_atomically
-from harness.images import ImageSplit
+from harness.images import DECODER, ImageSplit
 from harness.protocols import Learner, Progress, VisionTower
 from harness.sample import Batch, Sample
 
@@ -108,7 +108,7 @@ def _encode(tower: VisionTower, images: ImageSplit, indices: Sequence[int], devi
 
 
 def _feature_key(tower: VisionTower, images: ImageSplit) -> str:
-    digest = hashlib.sha256(tower.key.encode())
+    digest = hashlib.sha256(f"{tower.key} {DECODER}".encode())
     for sample in images.samples:
         stat = sample.image.stat()
         digest.update(f"{sample.sample_id}\0{sample.image}\0{stat.st_size}:{stat.st_mtime_ns}\n".encode())

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.errors import DataError
 from harness.metrics.captions import CaptionScorer
 from harness.protocols import Statistics
 from harness.sample import Outcome, Sample
+from tasks.outcomes import in_sample_order
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
@@ -44,7 +44,8 @@ class CaptionTaskScorer:
 
     def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
         """Score one caption a sample; raises DataError when a caption is missing or is for no sample."""
-        captions = _captions_by_id(samples, outcomes)
+        answers = in_sample_order(samples, outcomes, "caption")
+        captions = {sample.sample_id: answer for sample, answer in zip(samples, answers, strict=True)}
         references = {sample.sample_id: sample.target.references for sample in samples}
         scores: dict[str, Statistics | None] = dict(self._captions.score(references, captions, self._split))
         if self._propositions:
@@ -96,21 +97,3 @@ def _cider_pair(
         for n in range(1, 5)
     ]
     return 10 * sum(cosines) / 4 * math.exp(-((lengths[0] - lengths[1]) ** 2) / 72)
-
-
-def _captions_by_id(samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> dict[str, str]:
-    captions = {outcome.sample_id: outcome.prediction for outcome in outcomes}
-    wanted = [sample.sample_id for sample in samples]
-    missing = [sample_id for sample_id in wanted if sample_id not in captions]
-    if missing:
-        raise DataError(
-            f"{len(missing)} of {len(wanted)} images have no caption (first: {', '.join(missing[:3])}). "
-            "Every image of the references needs one."
-        )
-    extra = sorted(captions.keys() - set(wanted))
-    if extra:
-        raise DataError(
-            f"{len(extra)} captions are for images that the references do not have "
-            f"(first: {', '.join(extra[:3])}). Check that predictions and references are of the same split."
-        )
-    return {sample_id: captions[sample_id] for sample_id in wanted}

@@ -9,24 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.answers import CAPTIONS
-from harness.errors import DataError, UsageError, nearest
+from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 from tasks.caption_files import (
     CaptionedImage,
-    CaptionFile,
     digest_of,
     find_caption_files,
     read_caption_file,
     read_caption_results,
     read_references,
 )
+from tasks.split_roles import part_of, roles_of, stored_split
 
 if TYPE_CHECKING:
     from harness.protocols import Scorer
-
-HELD_OUT = "train-held-out"
-"""The part of train that selects checkpoints where there is no test split beside val."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +48,10 @@ class CaptionTask:
     def open_data(self, context: DataContext) -> Dataset:
         """Take `--data`, else `$BENCH_DATA`, else `./data/coco`, else Scenes; raises DataError."""
         from tasks.embedded import open_scenes
+        from tasks.locations import locate_data
 
-        coco = context.working_directory / "data" / "coco"
-        if context.wish == "scenes":
-            return open_scenes(context)
-        if context.wish == "coco":
-            return open_folder(_coco_by_name(context, coco))
-        if context.wish is not None:
-            return open_folder(Path(context.wish).expanduser())
-        if context.environment:
-            return open_folder(Path(context.environment).expanduser())
-        return open_folder(coco) if coco.is_dir() else open_scenes(context)
+        folder = locate_data(context)
+        return open_scenes(context) if folder is None else open_folder(folder)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split in the order of its file; the sample id is the image id."""
@@ -70,12 +60,10 @@ class CaptionTask:
 
             return read_scene_captions(data, split)
         files = find_caption_files(data.root)
-        if HELD_OUT not in data.splits or split not in (data.training_split, HELD_OUT):
-            return [_sample(image) for image in read_caption_file(_split_file(files, split, data))]
-        images = read_caption_file(files["train"])
-        held_out = held_out_ids([image.image_id for image in images])
-        wanted = split == HELD_OUT
-        return [_sample(image) for image in images if (image.image_id in held_out) == wanted]
+        stored = stored_split(data, split)
+        if stored not in files:
+            raise UsageError(f"No split '{split}' in {data.root}. {nearest(split, data.splits)}")
+        return part_of(data, split, [_sample(image) for image in read_caption_file(files[stored])])
 
     def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the training captions: vocabularies come from them."""
@@ -97,7 +85,7 @@ class CaptionTask:
 
         return CaptionTaskScorer(cache, propositions=data.layout == "scenes")
 
-    def read_predictions(self, path: Path) -> Sequence[Outcome]:
+    def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
         """Read COCO's results format."""
         return read_caption_results(path)
 
@@ -111,44 +99,17 @@ class CaptionTask:
 def open_folder(root: Path) -> Dataset:
     """Open a caption folder on disk; raises DataError when it is in none of the layouts."""
     files = find_caption_files(root)
-    has_test = "test" in files
-    used = ["train", "val", "test"] if has_test else ["train", "val"]
+    roles = roles_of(files)
     return Dataset(
         name=root.resolve().name,
         root=root.resolve(),
-        digest=digest_of([files[split] for split in used]),
+        digest=digest_of([files[split] for split in roles.stored]),
         layout="coco",
-        splits=tuple(used) if has_test else (*used, HELD_OUT),
+        splits=roles.splits,
         training_split="train",
-        selection_split="val" if has_test else HELD_OUT,
-        default_split="test" if has_test else "val",
+        selection_split=roles.selection,
+        default_split=roles.default,
     )
-
-
-def held_out_ids(image_ids: Sequence[str]) -> frozenset[str]:
-    """Pick the tenth of train (16 to 500 images, never over half) that selects checkpoints.
-
-    Choosing a checkpoint on val and then reporting val would be selection on the test data.
-    """
-    count = min(max(16, len(image_ids) // 10), 500, len(image_ids) // 2)
-    ordered = sorted(image_ids, key=lambda image_id: hashlib.sha256(image_id.encode()).digest())
-    return frozenset(ordered[:count])
-
-
-def _coco_by_name(context: DataContext, default: Path) -> Path:
-    for folder in [Path(context.environment)] if context.environment else [default]:
-        if folder.is_dir():
-            return folder
-    raise DataError(
-        f"--data coco: COCO is not here (looked at {context.environment or default}). Put COCO 2017 there, "
-        "set BENCH_DATA to its folder, give its path with --data, or take --data scenes, which needs no download."
-    )
-
-
-def _split_file(files: Mapping[str, CaptionFile], split: str, data: Dataset) -> CaptionFile:
-    if split not in files:
-        raise UsageError(f"No split '{split}' in {data.root}. {nearest(split, data.splits)}")
-    return files[split]
 
 
 def _sample(image: CaptionedImage) -> Sample:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from harness.errors import UsageError, nearest
@@ -15,29 +19,54 @@ from tasks.scenes.layout import annotation_file, image_dir
 SUMMARY = "embedded: rendered worlds with known causes, made on first use; splits train, val, test and the shifts"
 COCO_SUMMARY = "COCO 2017 or 2014, or any folder in its layout: --data PATH, $BENCH_DATA or ./data/coco"
 _ALWAYS = ("train", "val")
+OPEN = "open"
+"""The split of old and new kinds: test and novel together."""
+OPEN_PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType({OPEN: ("test", "novel")})
 
 
-def open_scenes(context: DataContext) -> Dataset:
+@dataclass(frozen=True)
+class Variant:
+    """How a task uses Scenes: under which name, with which options, and which splits it puts together."""
+
+    name: str = "scenes"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    default_split: str = "test"
+    compound: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def parts_of(self, split: str) -> tuple[str, ...]:
+        """The generated splits that a split is made of."""
+        return self.compound.get(split, (split,))
+
+
+def open_scenes(context: DataContext, variant: Variant | None = None) -> Dataset:
     """Make the splits that a run needs, or find them in the cache."""
-    wanted = context.split or "test"
-    if wanted not in split_names():
-        raise UsageError(f"Scenes has no split '{wanted}'. {nearest(wanted, split_names())}")
-    needed = dict.fromkeys((*_ALWAYS, wanted))
+    variant = variant or Variant()
+    names = (*split_names(), *variant.compound)
+    wanted = context.split or variant.default_split
+    if wanted not in names:
+        raise UsageError(f"Scenes has no split '{wanted}'. {nearest(wanted, names)}")
+    needed = dict.fromkeys((*_ALWAYS, *variant.parts_of(wanted)))
     root = ensure_scenes(
         context.cache,
         list(needed),
         progress=lambda name, done, total: context.progress(f"making Scenes, {name}", done, total),
     )
     return Dataset(
-        name="scenes",
+        name=variant.name,
         root=root,
-        digest=recipe_digest(),
+        digest=recipe_digest() if not variant.options else text_digest(recipe_digest(), variant.options),
         layout="scenes",
-        splits=split_names(),
+        splits=names,
         training_split="train",
         selection_split="val",
-        default_split="test",
+        default_split=variant.default_split,
+        options=variant.options,
     )
+
+
+def text_digest(base: str, options: Mapping[str, Any]) -> str:
+    """Digest a data set's own digest together with the options that decide what its samples are."""
+    return hashlib.sha256(f"{base} {json.dumps(options, sort_keys=True)}".encode()).hexdigest()
 
 
 def read_scene_captions(data: Dataset, split: str) -> Sequence[Sample]:

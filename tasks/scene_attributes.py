@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
-from tasks.captioning import HELD_OUT, held_out_ids
+from tasks.split_roles import HELD_OUT, held_out_ids
 
 if TYPE_CHECKING:
     from harness.protocols import Scorer
@@ -71,7 +71,7 @@ class SceneAttributes:
         """There is none: this task has no leaderboard."""
         raise UsageError("scene-attributes only pretrains the embedded vision backbone; it is not scored.")
 
-    def read_predictions(self, path: Path) -> Sequence[Outcome]:
+    def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
         """There are none to read."""
         raise UsageError("scene-attributes has no predictions to score.")
 

@@ -1,11 +1,12 @@
-"""Fusion operators: how visual tokens enter a language model. One file each, found here by name."""
+"""Fusion operators: how visual tokens enter a language model, or meet texts. One file each, found here by name."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from baselines.fusion.join import Join, JoinShape
     from baselines.fusion.operator import Fusion, FusionShape
 
 OPERATORS: Final = {
@@ -15,11 +16,32 @@ OPERATORS: Final = {
     "concat": "baselines.fusion.concat:ConcatFusion",
     "q-former": "baselines.fusion.q_former:QFormerFusion",
 }
-"""Where each operator's class is, imported only when asked for."""
+"""Where the side of each operator that feeds a language model is, imported only when asked for."""
+
+JOINS: Final = {
+    "concat": "baselines.fusion.concat:ConcatJoin",
+    "gated": "baselines.fusion.gated:GatedJoin",
+    "bilinear": "baselines.fusion.bilinear:BilinearJoin",
+    "film": "baselines.fusion.film:FilmJoin",
+    "cross-attention": "baselines.fusion.cross_attention:CrossAttentionJoin",
+    "gated-cross-attention": "baselines.fusion.gated_cross_attention:GatedCrossAttentionJoin",
+    "q-former": "baselines.fusion.q_former:QFormerJoin",
+}
+"""Where the side of each operator that joins an image with texts is."""
 
 
 def build_fusion(name: str, shape: FusionShape) -> Fusion:
     """Build an operator by name."""
-    module, _, attribute = OPERATORS[name].partition(":")
-    fusion: Fusion = getattr(import_module(module), attribute)(shape)
+    fusion: Fusion = _load(OPERATORS[name])(shape)
     return fusion
+
+
+def build_join(name: str, shape: JoinShape) -> Join:
+    """Build a join by name."""
+    join: Join = _load(JOINS[name])(shape)
+    return join
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)

@@ -6,11 +6,14 @@ arXiv 2106.13884) did it with two tokens.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from baselines.fusion.join import JoinShape
 from baselines.fusion.operator import Fused, Fusion, FusionShape
 from baselines.fusion.prefix_scale import PrefixScale
 from baselines.fusion.visual_input import VisualInput
+from baselines.text.tokens import TextTokens
 
 
 class ConcatFusion(Fusion):
@@ -26,3 +29,27 @@ class ConcatFusion(Fusion):
     def forward(self, visual: Tensor) -> Fused:
         """Return the prefix `[B, N, language_width]`."""
         return Fused(prefix=self.scale(self.projection(self.input(visual))))
+
+
+class ConcatJoin(nn.Module):
+    """MLP([v; t]) at each place."""
+
+    reads_pooled = True
+    keeps_places = True
+
+    def __init__(self, shape: JoinShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(shape.text_width)
+        self.mix = nn.Sequential(
+            nn.Linear(shape.width + shape.text_width, 2 * shape.width),
+            nn.GELU(),
+            nn.Dropout(shape.dropout),
+            nn.Linear(2 * shape.width, shape.width),
+        )
+
+    def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
+        """Put the text beside each token."""
+        pooled = self.norm(text.pooled.unsqueeze(-2) if text.pooled.ndim == 2 else text.pooled)
+        both = torch.broadcast_shapes(visual.shape[:-1], pooled.shape[:-1])
+        beside = torch.cat([visual.expand(*both, -1), pooled.expand(*both, -1)], dim=-1)
+        return self.mix(beside)  # type: ignore[no-any-return]

@@ -6,11 +6,14 @@ language models (Lu et al. 2019, arXiv 1908.02265; Chen et al. 2022, arXiv 2102.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.fusion.join import JoinShape
 from baselines.fusion.operator import Fused, Fusion, FusionShape
 from baselines.fusion.visual_input import VisualInput
+from baselines.text.tokens import TextTokens
 
 
 class CrossAttention(nn.Module):
@@ -29,10 +32,14 @@ class CrossAttention(nn.Module):
         keys, values = self.key_value(tokens).chunk(2, dim=-1)
         return self._split(keys), self._split(values)
 
-    def forward(self, hidden: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
-        """Return what hidden states `[B, T, width]` read; the caller adds it."""
+    def forward(self, hidden: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
+        """Return what hidden states `[B, T, width]` read; the caller adds it.
+
+        `mask`, bool `[B, N]`, is False where there is nothing to read.
+        """
         queries = self._split(self.query(self.norm(hidden)))
-        read = F.scaled_dot_product_attention(queries, memory[0], memory[1])
+        allowed = None if mask is None else mask[:, None, None, :]
+        read = F.scaled_dot_product_attention(queries, memory[0], memory[1], attn_mask=allowed)
         read = self.output(read.transpose(1, 2).flatten(2))
         return F.dropout(read, self.dropout, self.training)
 
@@ -77,3 +84,54 @@ class CrossAttentionFusion(Fusion):
         layer = self.layers[str(block)]
         assert isinstance(layer, CrossAttention)
         return layer
+
+
+class TextReader(nn.Module):
+    """Visual tokens read the tokens of a text, then think: one block as in ViLBERT's visual stream.
+
+    With `gated` both parts start behind gates of 0, as in Flamingo.
+    """
+
+    def __init__(self, shape: JoinShape, *, gated: bool = False) -> None:
+        super().__init__()
+        self.text_norm = nn.LayerNorm(shape.text_width)
+        self.attention = CrossAttention(shape.width, shape.text_width, shape.heads, shape.dropout)
+        self.feed_forward = feed_forward(shape.width, shape.dropout)
+        self.gates = nn.Parameter(torch.zeros(2)) if gated else None
+
+    def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
+        """Return `[B, N, width]`."""
+        first, second = (1.0, 1.0) if self.gates is None else self.gates.tanh().unbind()
+        memory = self.attention.memory(self.text_norm(text.tokens))
+        visual = visual + first * self.attention(visual, memory, text.mask)
+        read: Tensor = visual + second * self.feed_forward(visual)
+        return read
+
+
+class CrossAttentionJoin(nn.Module):
+    """`model.join_layers` blocks in which every place of the image reads the text."""
+
+    reads_pooled = False
+    keeps_places = True
+    gated = False
+
+    def __init__(self, shape: JoinShape) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(TextReader(shape, gated=self.gated) for _ in range(shape.settings.join_layers))
+
+    def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
+        """Read."""
+        for block in self.blocks:
+            visual = block(visual, text)
+        return visual
+
+
+def feed_forward(width: int, dropout: float, expansion: int = 2) -> nn.Sequential:
+    """The position-wise part of a transformer block, normalised first."""
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Linear(width, expansion * width),
+        nn.GELU(),
+        nn.Linear(expansion * width, width),
+        nn.Dropout(dropout),
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.fusion.cross_attention import CrossAttention
+from baselines.fusion.cross_attention import CrossAttention, CrossAttentionJoin, feed_forward
 from baselines.fusion.operator import Fused, Fusion, FusionShape
 from baselines.fusion.visual_input import VisualInput
 
@@ -25,13 +25,7 @@ class GatedLayer(nn.Module):
         super().__init__()
         width = shape.language_width
         self.attention = CrossAttention(width, shape.visual_width, shape.heads, shape.dropout)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, _EXPANSION * width),
-            nn.GELU(),
-            nn.Linear(_EXPANSION * width, width),
-            nn.Dropout(shape.dropout),
-        )
+        self.feed_forward = feed_forward(width, shape.dropout, _EXPANSION)
         self.attention_gate = nn.Parameter(torch.zeros(()))
         self.feed_forward_gate = nn.Parameter(torch.zeros(()))
 
@@ -75,3 +69,9 @@ class GatedCrossAttentionFusion(Fusion):
         layer = self.layers[str(block)]
         assert isinstance(layer, GatedLayer)
         return layer
+
+
+class GatedCrossAttentionJoin(CrossAttentionJoin):
+    """Cross-attention to the text behind gates: at first the model sees the image alone."""
+
+    gated = True

@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.fusion.cross_attention import CrossAttention
+from baselines.fusion.cross_attention import CrossAttention, feed_forward
+from baselines.fusion.join import JoinShape
 from baselines.fusion.operator import Fused, Fusion, FusionShape
 from baselines.fusion.prefix_scale import PrefixScale
 from baselines.fusion.visual_input import VisualInput
+from baselines.text.tokens import TextTokens
 
 _EXPANSION = 2
 
@@ -20,18 +22,11 @@ _EXPANSION = 2
 class QueryBlock(nn.Module):
     """Self-attention among the queries, cross-attention to the image, feed-forward."""
 
-    def __init__(self, shape: FusionShape) -> None:
+    def __init__(self, width: int, visual_width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        width, heads, dropout = shape.language_width, shape.heads, shape.dropout
         self.among = CrossAttention(width, width, heads, dropout)
-        self.across = CrossAttention(width, shape.visual_width, heads, dropout)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, _EXPANSION * width),
-            nn.GELU(),
-            nn.Linear(_EXPANSION * width, width),
-            nn.Dropout(dropout),
-        )
+        self.across = CrossAttention(width, visual_width, heads, dropout)
+        self.feed_forward = feed_forward(width, dropout, _EXPANSION)
 
     def forward(self, queries: Tensor, visual: Tensor) -> Tensor:
         """Return queries `[B, Q, width]` that have read visual tokens `[B, N, visual_width]`."""
@@ -51,7 +46,10 @@ class QFormerFusion(Fusion):
         self.input = VisualInput(shape.visual_width, shape.visual_tokens)
         self.queries = nn.Parameter(torch.empty(self.prefix_length, shape.language_width))
         nn.init.normal_(self.queries, std=0.5)
-        self.blocks = nn.ModuleList(QueryBlock(shape) for _ in range(shape.settings.query_layers))
+        self.blocks = nn.ModuleList(
+            QueryBlock(shape.language_width, shape.visual_width, shape.heads, shape.dropout)
+            for _ in range(shape.settings.query_layers)
+        )
         self.projection = nn.Linear(shape.language_width, shape.language_width)
         self.scale = PrefixScale(shape.language_width)
 
@@ -62,3 +60,35 @@ class QFormerFusion(Fusion):
         for block in self.blocks:
             queries = block(queries, tokens)
         return Fused(prefix=self.scale(self.projection(queries)))
+
+
+class QFormerJoin(nn.Module):
+    """Learned queries that see the text among themselves and read the image: instruction-aware, as in InstructBLIP.
+
+    Dai et al. 2023 (arXiv 2305.06500). The queries stand for the image from there on, so nothing is left of places.
+    """
+
+    reads_pooled = False
+    keeps_places = False
+
+    def __init__(self, shape: JoinShape) -> None:
+        super().__init__()
+        settings = shape.settings
+        self.queries = nn.Parameter(torch.empty(settings.queries, shape.width))
+        nn.init.normal_(self.queries, std=0.5)
+        self.text = nn.Sequential(nn.LayerNorm(shape.text_width), nn.Linear(shape.text_width, shape.width))
+        self.readers = nn.ModuleList(
+            CrossAttention(shape.width, shape.width, shape.heads, shape.dropout) for _ in range(settings.query_layers)
+        )
+        self.blocks = nn.ModuleList(
+            QueryBlock(shape.width, shape.width, shape.heads, shape.dropout) for _ in range(settings.query_layers)
+        )
+
+    def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
+        """Return the queries `[B, Q, width]`."""
+        words = self.text(text.tokens)
+        queries = self.queries.expand(len(visual), -1, -1)
+        for reader, block in zip(self.readers, self.blocks, strict=True):
+            queries = queries + reader(queries, reader.memory(words), text.mask)
+            queries = block(queries, visual)
+        return queries

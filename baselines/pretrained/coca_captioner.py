@@ -7,18 +7,19 @@ open_clip's own `generate` needs generation classes that transformers 5 no longe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from baselines.clip.loading import load_open_clip, preprocessing_of
+from baselines.clip.source import OpenClipSource
 from baselines.decoding import Search, search_captions
 from baselines.pretrained.frozen_captioner import FrozenCaptioner
 from baselines.pretrained.processor_tower import ProcessorTower
 from harness.cell import DecodeOptions
-from harness.errors import CheckpointError, UsageError
-from harness.sample import Batch, Prediction, Preprocessing
+from harness.errors import UsageError
+from harness.sample import Batch, Prediction
 
 
 class ClipVocabulary:
@@ -93,44 +94,16 @@ class CocaCaptioner(FrozenCaptioner):
         return list(search_captions(steps, batch.visual, rows, self._search))  # type: ignore[arg-type]
 
 
-def load_coca(name: str, weights: Path | None, digest: str, decode: DecodeOptions) -> CocaCaptioner:
-    """Load `local-dir:FOLDER`, or an architecture with a weights file; raises CheckpointError, UsageError."""
+def load_coca(source: OpenClipSource, decode: DecodeOptions) -> CocaCaptioner:
+    """Load a CoCa; raises WeightsUnavailable, CheckpointError, UsageError for another architecture."""
     import open_clip
     from open_clip.coca_model import CoCa
 
-    try:
-        model, _, _ = open_clip.create_model_and_transforms(
-            name, str(weights) if weights else None, device="cpu", output_dict=True, weights_only=True
-        )
-    except (RuntimeError, ValueError, OSError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"open_clip cannot load {name}{f' with {weights}' if weights else ''}: {error} "
-            "Wanted weights of this very architecture, as safetensors or as a file of tensors only."
-        ) from error
-    except Exception as error:  # torch's refusal of a pickle with code is an UnpicklingError
-        raise CheckpointError(f"{weights or name} cannot be read safely: {error} Convert it to safetensors.") from error
-    if not isinstance(model, CoCa):
-        raise UsageError(f"{name} of open_clip is a {type(model).__name__}: only CoCa writes text.")
-    tokenizer = open_clip.get_tokenizer(name)
-    if not isinstance(tokenizer, open_clip.SimpleTokenizer):
+    loaded = load_open_clip(source)
+    name = source.architecture or source.repository or source.folder
+    if not isinstance(loaded.model, CoCa):
+        raise UsageError(f"{name} of open_clip is a {type(loaded.model).__name__}: only CoCa writes text.")
+    if not isinstance(loaded.tokenizer, open_clip.SimpleTokenizer):
         raise UsageError(f"{name} has a tokenizer of its own; only CLIP's is supported.")
-    return CocaCaptioner(model, ProcessorTower(_preprocessing(model), digest), ClipVocabulary(tokenizer), decode)
-
-
-def _preprocessing(model: Any) -> Preprocessing:
-    """Read open_clip's preprocessing; raises UsageError for one that pads or is not square."""
-    config = model.visual.preprocess_cfg
-    size = config["size"]
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if sides[0] != sides[1] or config["resize_mode"] not in ("shortest", "squash"):
-        raise UsageError(
-            f"open_clip preprocessing of size {size} with resize_mode {config['resize_mode']} "
-            "is not supported; wanted a square, with shortest or squash."
-        )
-    return Preprocessing(
-        size=int(sides[0]),
-        interpolation=config["interpolation"],
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        fit="squash" if config["resize_mode"] == "squash" else "crop",
-    )
+    vision = ProcessorTower(preprocessing_of(loaded.model), loaded.digest)
+    return CocaCaptioner(loaded.model, vision, ClipVocabulary(loaded.tokenizer), decode)

@@ -8,8 +8,7 @@ each image by itself, on an image that was squashed to a square before; its rows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from baselines.pretrained.frozen_captioner import FrozenCaptioner
-from baselines.pretrained.processor_tower import ProcessorTower, RawTower, fixed_preprocessing
+from baselines.pretrained.image_geometry import find_tower_or_none
+from baselines.pretrained.processor_tower import ProcessorTower, RawTower
 from baselines.pretrained.prompts import prompt_for
 from baselines.pretrained.settings import PretrainedSettings
+from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_processor
 from harness.cell import DecodeOptions
-from harness.errors import CheckpointError
 from harness.sample import Batch, Prediction
 
 _SQUARE = 512
@@ -72,46 +72,17 @@ class EachImageCaptioner(FrozenCaptioner):
         return captions
 
 
-def load_captioner(folder: Path, digest: str, settings: PretrainedSettings, decode: DecodeOptions) -> FrozenCaptioner:
+def load_captioner(
+    folder: Path, digest: str, settings: PretrainedSettings, decode: DecodeOptions, auto_class: str
+) -> FrozenCaptioner:
     """Load a checkpoint folder; raises CheckpointError when transformers cannot make a captioner of it."""
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    try:
-        with _no_progress_bar():
-            model = AutoModelForImageTextToText.from_pretrained(
-                folder,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=torch.float32,
-            )
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise CheckpointError(
-            f"{folder} cannot be loaded as an image captioner: {error} Wanted a checkpoint that "
-            "AutoModelForImageTextToText and AutoProcessor know, without remote code."
-        ) from error
+    model, processor = load_network(folder, auto_class), load_processor(folder)
     prompt = prompt_for(processor, model.config.model_type, settings.prompt)
-    fixed = fixed_preprocessing(processor.image_processor)
-    if fixed is None:
+    tower = find_tower_or_none(load_image_processor(folder), digest, ("crop", "squash"))
+    if tower is None:
         return EachImageCaptioner(model, RawTower(settings.image_size or _SQUARE, digest), processor, prompt, decode)
-    tower = ProcessorTower(fixed[0], digest, fixed[1])
     text = text_inputs(processor, prompt, tower.preprocessing.size)
     return FixedSizeCaptioner(model, tower, processor, text, decode)
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """Keep the library's bar of loaded tensors out of the benchmark's own progress."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def text_inputs(processor: Any, prompt: str | None, size: int) -> dict[str, Tensor]:

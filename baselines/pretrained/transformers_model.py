@@ -1,4 +1,4 @@
-"""A captioner of transformers as a model of the benchmark: names it and finds its weights, without torch."""
+"""A pretrained network of transformers as a model of the benchmark: names it and finds its weights, without torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.pretrained.settings import PRETRAINED_SETTINGS, PretrainedSettings, read_pretrained_settings
+from baselines.pretrained.architectures import CAPTIONER, CONFIG_NAME, TASKS, Kind, check_task, read_kind
+from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.pretrained.weights import (
     Checkpoint,
     download,
@@ -18,7 +19,7 @@ from baselines.pretrained.weights import (
     missing_weights,
 )
 from harness.cell import ModelOptions
-from harness.errors import UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, UsageError, WeightsUnavailable
 from harness.protocols import BuildContext, Learner, Model, Prerequisite
 from harness.sample import TaskSpec
 
@@ -27,10 +28,11 @@ _PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 @dataclass(frozen=True)
 class TransformersModel:
-    """A pretrained `AutoModelForImageTextToText`, from a local `folder` or a hub's `repository`.
+    """A pretrained captioner, classifier, detector or segmenter, from a local `folder` or a hub's `repository`.
 
     It comes whole: options that compose a model (`--vision`, `--language`, `--tune`) do not change it.
-    Without `downloads` only the cache is looked at.
+    Without `downloads` only the cache is looked at. `kind` is what its config.json says; None where that is not
+    here yet, and then it is asked for when the recipe is made.
     """
 
     name: str
@@ -38,9 +40,22 @@ class TransformersModel:
     folder: Path | None = None
     repository: str | None = None
     downloads: bool = True
-    tasks: tuple[str, ...] = ("coco-caption",)
-    fused: bool = True
-    settings: tuple[str, ...] = PRETRAINED_SETTINGS
+    kind: Kind | None = None
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The task that its kind serves, or all that any kind does where it is not known yet."""
+        return (self.kind.task,) if self.kind else TASKS
+
+    @property
+    def fused(self) -> bool:
+        """Whether language takes part."""
+        return self.kind is not None and self.kind.fused
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """A prompt and a size for captioners; nothing for others."""
+        return PRETRAINED_SETTINGS if self.kind in (None, CAPTIONER) else ()
 
     def controls_for(self, task: str) -> tuple[str, ...]:
         """Offer none."""
@@ -55,26 +70,44 @@ class TransformersModel:
         return None
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
-        """Name checkpoint, digest and prompt; raises WeightsUnavailable or CheckpointError."""
-        settings = read_pretrained_settings(options.settings)
-        return {
+        """Name checkpoint, digest and settings; raises WeightsUnavailable, CheckpointError or UsageError."""
+        found = self._find()
+        kind = self._kind(found)
+        check_task(kind, options.task, self.name)
+        named = {
             "library": "transformers",
             "checkpoint": self.repository or "local folder",
-            "weights": self._find().digest,
-            "prompt": settings.prompt,
-            "image_size": settings.image_size,
-            "sampling": False,
+            "weights": found.digest,
+            "kind": kind.name,
             "dtype": "float32",
         }
+        if kind != CAPTIONER:
+            return named
+        settings = read_pretrained_settings(options.settings)
+        return {**named, "prompt": settings.prompt, "image_size": settings.image_size, "sampling": False}
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
-        """Load the checkpoint; raises WeightsUnavailable, CheckpointError."""
-        from baselines.pretrained.transformers_captioner import load_captioner
-
-        settings: PretrainedSettings = read_pretrained_settings(context.options.settings)
+        """Load the checkpoint; raises WeightsUnavailable, CheckpointError, UsageError."""
         found = self._find()
         folder = found.folder or download(str(self.repository), _PATTERNS)
-        return load_captioner(folder, found.digest, settings, context.decode)
+        lacking = missing_weights(folder)
+        if lacking:
+            raise CheckpointError(f"{self.name}: {folder} {lacking}")
+        kind = self._kind(Checkpoint(folder, found.digest))
+        check_task(kind, spec.task, self.name)
+        if kind == CAPTIONER:
+            from baselines.pretrained.transformers_captioner import load_captioner
+
+            settings = read_pretrained_settings(context.options.settings)
+            return load_captioner(folder, found.digest, settings, context.decode, kind.auto_class)
+        from baselines.pretrained.loaders import LOADERS
+
+        return LOADERS[kind.name](folder, found.digest, spec, kind.auto_class)
+
+    def _kind(self, found: Checkpoint) -> Kind:
+        if self.kind is not None:
+            return self.kind
+        return read_kind(found.folder or download(str(self.repository), (CONFIG_NAME,)), self.name)
 
     def _find(self) -> Checkpoint:
         if self.folder is not None:
@@ -89,3 +122,16 @@ class TransformersModel:
             f"weights not available: {repository} is not in the Hugging Face cache. {how_to_get(repository)} "
             f"`--model hf:{repository}` downloads it too."
         )
+
+
+def named_folder(name: str, folder: Path) -> TransformersModel:
+    """Make the model of a local folder; raises CheckpointError or UsageError for a folder of another kind."""
+    kind = read_kind(folder, name) if (folder / CONFIG_NAME).is_file() else None
+    return TransformersModel(name, f"the transformers checkpoint in {folder}", folder=folder, kind=kind)
+
+
+def named_repository(name: str, repository: str) -> TransformersModel:
+    """Make the model of a repository; its kind is known where its config.json is in the cache."""
+    cached = find_cached(repository)
+    kind = read_kind(cached.folder, name) if cached is not None and cached.folder is not None else None
+    return TransformersModel(name, f"{repository} from the Hugging Face hub", repository=repository, kind=kind)

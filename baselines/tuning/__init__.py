@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from harness.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from baselines.language import Language
     from baselines.settings import Settings
+    from baselines.transformer import Transformer
 
 POLICIES: Final = ("frozen", "full", "lora", "adapter", "bitfit")
 
@@ -20,7 +20,7 @@ POLICIES: Final = ("frozen", "full", "lora", "adapter", "bitfit")
 class TuningPolicy(Protocol):
     """Sets `requires_grad` on a pretrained language model, and may put small new parts into it."""
 
-    def __call__(self, language: Language, settings: Settings) -> None:
+    def __call__(self, language: Transformer, settings: Settings) -> None:
         """Change the language model in place; all its pretrained weights are trainable before."""
         ...
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from baselines.language import Language
 from baselines.settings import Settings
+from baselines.transformer import Transformer
 from baselines.tuning import frozen
 
 
@@ -35,7 +35,7 @@ class Adapter(nn.Module):
         return (self(output[0]), *output[1:]) if isinstance(output, tuple) else self(output)
 
 
-def tune(language: Language, settings: Settings) -> None:
+def tune(language: Transformer, settings: Settings) -> None:
     """Freeze the language model and let an adapter follow each of its blocks."""
     frozen.tune(language, settings)
     adapters = nn.ModuleList(Adapter(language.width, settings.bottleneck) for _ in language.blocks)

@@ -5,12 +5,12 @@ peft's `bias="all"` is not this: it adds LoRA matrices too.
 
 from __future__ import annotations
 
-from baselines.language import Language
 from baselines.settings import Settings
+from baselines.transformer import Transformer
 from harness.errors import UsageError
 
 
-def tune(language: Language, settings: Settings) -> None:
+def tune(language: Transformer, settings: Settings) -> None:
     """Train biases, freeze the rest; raises UsageError for a language model without biases."""
     pretrained = {id(parameter) for parameter in language.pretrained}
     biases = 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from baselines.language import Language
 from baselines.settings import Settings
+from baselines.transformer import Transformer
 
 
-def tune(language: Language, settings: Settings) -> None:
+def tune(language: Transformer, settings: Settings) -> None:
     """Leave every pretrained weight trainable."""
     for parameter in language.pretrained:
         parameter.requires_grad_(True)

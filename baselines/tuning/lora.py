@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 
-from baselines.language import Language
 from baselines.settings import Settings
+from baselines.transformer import Transformer
 from baselines.tuning import frozen
 from harness.errors import UsageError
 
 
-def tune(language: Language, settings: Settings) -> None:
+def tune(language: Transformer, settings: Settings) -> None:
     """Freeze the language model and inject LoRA of `model.rank`; raises UsageError where no layer is named so."""
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -33,7 +33,7 @@ def tune(language: Language, settings: Settings) -> None:
             parameter.requires_grad_(True)
 
 
-def _targets(language: Language, settings: Settings) -> list[str]:
+def _targets(language: Transformer, settings: Settings) -> list[str]:
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 
     if settings.lora_targets:
@@ -47,7 +47,7 @@ def _targets(language: Language, settings: Settings) -> list[str]:
     return list(KNOWN[architecture])
 
 
-def _pretrained(language: Language) -> set[str]:
+def _pretrained(language: Transformer) -> set[str]:
     pretrained = {id(parameter) for parameter in language.pretrained}
     return {name for name, p in language.model.named_parameters() if id(p) in pretrained}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from harness.errors import BadSample
-from harness.images import fit_image, open_images, read_image
+from harness.images import fit_image, image_size, open_images, read_image, upright_rgb
 from harness.sample import Preprocessing, Sample
 
 PLAIN = Preprocessing(16)
@@ -50,13 +50,138 @@ def test_squashing_keeps_the_whole_image() -> None:
     np.testing.assert_array_equal(np.asarray(mine), np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR)))
 
 
-@pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "1", "I;16", "LA"])
+@pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "1", "I;16", "LA", "HSV", "YCbCr", "I"])
 def test_every_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
-    path = tmp_path / ("image.tif" if mode == "CMYK" else "image.png")
-    (Image.new("I;16", (20, 20)) if mode == "I;16" else noise(20, 20).convert(mode)).save(path)
+    path = tmp_path / ("image.tif" if mode in ("CMYK", "YCbCr", "I") else "image.png")
+    image = Image.new(mode, (20, 20)) if mode.startswith("I") else noise(20, 20).convert(mode)
+    image.convert("RGB").save(path) if mode == "HSV" else image.save(path)
     pixels = read_image(path, PLAIN)
     assert pixels.shape == (3, 16, 16)
     assert pixels.dtype == np.uint8
+
+
+SIXTEEN_BITS = np.array([[0, 128, 129, 255, 257, 300], [32_768, 40_000, 65_278, 65_406, 65_407, 65_535]], np.uint16)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_sixteen_bits_are_scaled_by_their_range_and_not_clipped(mode: str, tmp_path: Path) -> None:
+    kind = {"I;16": np.uint16, "I;16B": ">u2", "I": np.int32}[mode]
+    Image.fromarray(SIXTEEN_BITS.astype(kind)).save(tmp_path / "image.tif")
+    with Image.open(tmp_path / "image.tif") as image:
+        assert image.mode == mode
+        pixels = np.asarray(upright_rgb(image))
+    wanted = np.round(SIXTEEN_BITS / 65_535 * 255).astype(np.uint8)
+    assert wanted[0].tolist() == [0, 0, 1, 1, 1, 1]
+    assert wanted[1].tolist() == [128, 156, 254, 254, 255, 255]
+    for channel in range(3):
+        np.testing.assert_array_equal(pixels[..., channel], wanted)
+
+
+def test_a_16_bit_png_keeps_its_bright_half(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65_535, 32 * 32).astype(np.uint16).reshape(32, 32)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    pixels = read_image(tmp_path / "ramp.png", Preprocessing(32))
+    np.testing.assert_array_equal(pixels[0], np.round(ramp / 257).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array([[0, 70_000]], np.int32), r"holds 32-bit values 0\.\.70000; wanted 0\.\.65535"),
+        (np.array([[-1, 7]], np.int32), r"holds 32-bit values -1\.\.7"),
+        (np.array([[0.5, 7]], np.float32), "holds floating-point values"),
+    ],
+)
+def test_values_without_a_known_range_are_refused(values: np.ndarray, message: str, tmp_path: Path) -> None:
+    Image.fromarray(values).save(tmp_path / "image.tif")
+    with pytest.raises(BadSample, match=rf"{tmp_path}/image\.tif {message}.*Convert it\."):
+        read_image(tmp_path / "image.tif", PLAIN)
+
+
+@pytest.mark.parametrize(("kind", "transparency"), [("png", 1), ("png", bytes([255, 0, 128, 255])), ("gif", 1)])
+def test_transparent_palette_entries_keep_their_colours(kind: str, transparency: int | bytes, tmp_path: Path) -> None:
+    colours = [(10, 20, 30), (200, 100, 50), (7, 250, 9), (0, 0, 255)]
+    image = Image.fromarray(np.array([[0, 1, 2, 3]], np.uint8)).convert("P")
+    image.putpalette([value for colour in colours for value in colour])
+    image.save(tmp_path / f"image.{kind}", transparency=transparency)
+    with Image.open(tmp_path / f"image.{kind}") as opened:
+        assert opened.mode == "P"
+        assert "transparency" in opened.info
+        pixels = np.asarray(upright_rgb(opened))
+    assert pixels[0].tolist() == [list(colour) for colour in colours]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_is_dropped_and_the_colours_beneath_it_stay(mode: str, tmp_path: Path) -> None:
+    image = Image.new("RGBA", (4, 4), (90, 90, 90, 0)).convert(mode)
+    image.save(tmp_path / "image.png")
+    assert np.unique(read_image(tmp_path / "image.png", Preprocessing(4))).tolist() == [90]
+
+
+def test_cmyk_gets_its_colours(tmp_path: Path) -> None:
+    Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "red.jpg", quality=95)
+    red = read_image(tmp_path / "red.jpg", PLAIN).mean(axis=(1, 2))
+    assert red[0] > 245
+    assert red[1:].max() < 10
+
+
+def turned(path: Path, orientation: object, mode: str = "RGB") -> Image.Image:
+    """Save a small image with an orientation in its EXIF, and return what a viewer shows."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    keywords = {"lossless": True} if path.suffix == ".webp" else {}
+    image.save(path, exif=exif, **keywords)
+    with Image.open(path) as stored:
+        stored.load()
+        return ImageOps.exif_transpose(stored)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif", "webp"])
+def test_exif_orientation_is_followed_as_pillow_follows_it(orientation: int, extension: str, tmp_path: Path) -> None:
+    path = tmp_path / f"image.{extension}"
+    reference = turned(path, orientation)
+    with Image.open(path) as image:
+        mine = upright_rgb(image)
+    np.testing.assert_array_equal(np.asarray(mine), np.asarray(reference.convert("RGB")))
+    assert mine.size == image_size(path) == ((8, 12) if orientation >= 5 else (12, 8))
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGBA", "1", "LA"])
+def test_every_mode_is_turned(mode: str, tmp_path: Path) -> None:
+    reference = turned(tmp_path / "image.png", 6, mode)
+    with Image.open(tmp_path / "image.png") as image:
+        np.testing.assert_array_equal(np.asarray(upright_rgb(image)), np.asarray(reference.convert("RGB")))
+
+
+def test_a_quarter_turn_by_hand(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held so that the stored left side is the top
+    Image.fromarray(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.asarray(upright_rgb(image)).tolist() == [[[255, 0, 0]], [[0, 255, 0]], [[0, 0, 255]]]
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65_535])
+def test_an_orientation_that_means_nothing_is_upright(orientation: int, tmp_path: Path) -> None:
+    turned(tmp_path / "image.jpg", orientation)
+    assert image_size(tmp_path / "image.jpg") == (12, 8)
+
+
+def test_exif_that_cannot_be_read_does_not_cost_the_image(tmp_path: Path) -> None:
+    noise(12, 8).save(tmp_path / "image.jpg", exif=b"Exif\0\0MM*\0\xff\xff")
+    assert image_size(tmp_path / "image.jpg") == (12, 8)
+    assert read_image(tmp_path / "image.jpg", PLAIN).shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"no image", "is not an image"), (None, "is not there")])
+def test_the_size_of_a_bad_file_names_it(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "image.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadSample, match=rf"{path} {message}"):
+        image_size(path)
 
 
 def broken(kind: str, path: Path) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.sample import Outcome, Sample
-from tasks.caption_scoring import _captions_by_id, quick_cider
+from tasks.caption_scoring import quick_cider
+from tasks.outcomes import in_sample_order
 
 WORDS = ["a", "the", "red", "blue", "dog", "cat", "man", "woman", "on", "under", "near", "table", "grass", "runs"]
 sentence = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join)
@@ -56,16 +57,16 @@ def samples(*ids: str) -> list[Sample]:
 
 def test_captions_are_put_into_the_order_of_the_samples() -> None:
     outcomes = [Outcome("2", "two"), Outcome("1", "one")]
-    assert list(_captions_by_id(samples("1", "2"), outcomes).items()) == [("1", "one"), ("2", "two")]
+    assert in_sample_order(samples("1", "2"), outcomes, "caption") == ["one", "two"]
 
 
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (("1",), r"1 captions are for images that the references do not have \(first: 2\).*same split"),
-        (("1", "2", "3"), r"1 of 3 images have no caption \(first: 3\). Every image"),
+        (("1",), r"1 are for samples that the split does not have \(first: 2\).*same split"),
+        (("1", "2", "3"), r"1 of 3 samples have no caption \(first: 3\). Every sample"),
     ],
 )
 def test_captions_that_do_not_fit_the_samples_are_an_error(ids: tuple[str, ...], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        _captions_by_id(samples(*ids), [Outcome("1", "one"), Outcome("2", "two")])
+        in_sample_order(samples(*ids), [Outcome("1", "one"), Outcome("2", "two")], "caption")

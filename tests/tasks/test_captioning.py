@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError, UsageError
 from harness.protocols import DataContext
-from tasks.captioning import HELD_OUT, coco_caption, held_out_ids, open_folder
+from tasks.captioning import coco_caption, open_folder
+from tasks.split_roles import HELD_OUT, held_out_ids
 
 MakeCaptions = Callable[..., Path]
 

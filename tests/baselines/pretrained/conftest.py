@@ -11,6 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from .tiny_networks import GROWTH, IMAGE_NETWORKS
+
 WORDS = "a the red blue circle square cat dog on of and describe image in one short sentence".split()  # noqa: SIM905
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "<image>"]
 VOCABULARY = len(SPECIAL) + len(WORDS)
@@ -179,9 +181,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         if name not in made:
             torch.manual_seed(7)
             folder = tmp_path_factory.mktemp(name)
-            model, processor = BUILDERS[name]()
+            model, processor = {**BUILDERS, **IMAGE_NETWORKS}[name]()
+            factor = GROWTH.get(name, 3) if name in IMAGE_NETWORKS else 8
             for parameter in model.parameters():  # larger than at the start, so that images make a difference
-                parameter.data.mul_(8) if parameter.ndim > 1 else None
+                parameter.data.mul_(factor) if parameter.ndim > 1 else None
             model.save_pretrained(folder)
             processor.save_pretrained(folder)
             made[name] = folder

@@ -183,5 +183,5 @@ def test_a_folder_that_is_no_captioner_is_refused(tmp_path: Path, checkpoint: Fo
     BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=9)).save_pretrained(
         tmp_path
     )
-    with pytest.raises(CheckpointError, match="AutoModelForImageTextToText"):
+    with pytest.raises(UsageError, match=r"is BertModel .*Served are captioners \(hf:Salesforce/blip"):
         build(f"hf:{tmp_path}")

@@ -1,0 +1,99 @@
+"""The learner of every trained model that answers with labels, boxes or label maps: tower, trunk, head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from baselines.class_texts import ClassTexts
+from baselines.parameter_groups import group_parameters
+from baselines.text.tokens import TextSource, TextTokens
+from baselines.trunk import Blind
+from baselines.vision import TimmTower
+from harness.protocols import ParameterGroups
+from harness.sample import Batch
+
+
+class Answerer(nn.Module):
+    """Reads the image, and the text beside it or the names of all classes, and answers.
+
+    `reader` is a text source for texts beside images, `ClassTexts` where a join reads all classes at once, or None.
+    """
+
+    def __init__(
+        self, sight: TimmTower | Blind, trunk: nn.Module, head: Any, reader: Any, pretrained: Sequence[nn.Parameter]
+    ) -> None:
+        super().__init__()
+        self.vision = sight if isinstance(sight, TimmTower) else None
+        self.vision_frozen = self.vision is not None and not any(p.requires_grad for p in self.vision.parameters())
+        self.blind = sight if isinstance(sight, Blind) else None
+        self.trunk = trunk
+        self.head = head
+        self.reader = reader
+        self._pretrained = tuple(pretrained)
+
+    def forward(self, batch: Batch) -> Any:
+        """Return what the head makes of a batch, before it becomes an answer."""
+        visual = self.blind(len(batch)) if self.blind is not None else batch.visual
+        return self.head(self.trunk(visual, self._text(batch)))
+
+    def loss(self, batch: Batch, generator: Generator) -> Tensor:
+        """The head's own loss."""
+        assert batch.targets is not None
+        loss: Tensor = self.head.loss(self(batch), batch.targets)
+        return loss
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> list[Any]:
+        """Answer for each image; expects eval mode."""
+        answers: list[Any] = self.head.answer(self(batch))
+        return answers
+
+    def parameter_groups(self) -> ParameterGroups:
+        """Group trainable parameters by origin."""
+        return group_parameters(self, self._pretrained)
+
+    def _text(self, batch: Batch) -> TextTokens | None:
+        if self.reader is None:
+            return None
+        if isinstance(self.reader, ClassTexts):
+            return self.reader.as_memory(len(batch))
+        source: TextSource = self.reader
+        return source([text or "" for text in batch.texts])
+
+
+class AdditiveAnswerer(nn.Module):
+    """Control C6: a model of the image and one of the text, trained apart, whose log-probabilities are added."""
+
+    def __init__(self, of_image: Answerer, of_text: Answerer) -> None:
+        super().__init__()
+        self.vision = of_image.vision
+        self.vision_frozen = of_image.vision_frozen
+        self.of_image = of_image
+        self.of_text = of_text
+        of_image.vision = None  # registered here, once
+
+    def forward(self, batch: Batch) -> tuple[Any, Any]:
+        """Ask both."""
+        return self.of_image(batch), self.of_text(batch)
+
+    def loss(self, batch: Batch, generator: Generator) -> Tensor:
+        """The sum of two losses without a common weight: each is trained as if alone."""
+        assert batch.targets is not None
+        seen, read = self(batch)
+        loss: Tensor = self.of_image.head.loss(seen, batch.targets) + self.of_text.head.loss(read, batch.targets)
+        return loss
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> list[Any]:
+        """Answer with the sum."""
+        head = self.of_image.head
+        answers: list[Any] = head.answer(head.combine(*self(batch)))
+        return answers
+
+    def parameter_groups(self) -> ParameterGroups:
+        """Group trainable parameters by origin."""
+        return group_parameters(self, self.of_text._pretrained)

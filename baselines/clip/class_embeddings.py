@@ -1,0 +1,85 @@
+"""Classifier weights from class texts: the ensemble of a class's prompts, computed once and kept on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.clip.text_tower import TextTower
+from baselines.digests import text_digest
+from harness.files import one_at_a_time, replace_atomically
+
+
+def ensemble(embeddings: Tensor, counts: Sequence[int]) -> Tensor:
+    """Mean over each class's prompts, to unit length: `[sum of counts, d]` to `[C, d]`.
+
+    Radford et al. 2021 (arXiv 2103.00020), as `open_clip.build_zero_shot_classifier` computes it.
+    """
+    means = torch.stack([part.mean(dim=0) for part in embeddings.split(list(counts))])
+    return F.normalize(means, dim=-1)
+
+
+def embed_classes(text: TextTower, texts: Sequence[Sequence[str]]) -> Tensor:
+    """Embed every class's prompts; returns `[C, d]` of unit length."""
+    return ensemble(text.embed([prompt for prompts in texts for prompt in prompts]), [len(group) for group in texts])
+
+
+def cached_class_embeddings(text: TextTower, texts: Sequence[Sequence[str]], digest: str, cache: Path) -> Tensor:
+    """Find or compute them: eighty prompts for each of a thousand classes take minutes, in each job anew."""
+    key = text_digest(json.dumps([digest, open_clip.__version__, [list(group) for group in texts]]))
+    path = cache / "class-embeddings" / f"{key}.npy"
+    with one_at_a_time(path):
+        if not path.is_file():
+            with replace_atomically(path) as temporary, temporary.open("wb") as file:
+                np.save(file, embed_classes(text, texts).cpu().numpy())
+    return torch.from_numpy(np.load(path))
+
+
+class FixedClasses(nn.Module):
+    """Class embeddings that do not change."""
+
+    embeddings: Tensor
+
+    def __init__(self, embeddings: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("embeddings", embeddings, persistent=False)
+
+    def forward(self) -> Tensor:
+        """Return `[C, d]`."""
+        return self.embeddings
+
+
+class TrainedClasses(nn.Module):
+    """Class embeddings that training moves: in eval mode they are computed once, when that mode begins.
+
+    `inner` is a module without arguments that returns `[C, d]` of unit length.
+    """
+
+    ready: Tensor | None
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.register_buffer("ready", None, persistent=False)
+        self.register_load_state_dict_post_hook(lambda module, keys: setattr(module, "ready", None))
+
+    def forward(self) -> Tensor:
+        """Return `[C, d]`."""
+        embeddings: Tensor = self.inner() if self.ready is None else self.ready
+        return embeddings
+
+    def train(self, mode: bool = True) -> TrainedClasses:
+        """Compute when training is over, forget when it goes on."""
+        super().train(mode)
+        self.ready = None
+        if not mode:
+            with torch.no_grad():
+                self.ready = self.inner()
+        return self

@@ -1,0 +1,82 @@
+"""The named model `dual-encoder`. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from baselines.captioning_model import scenes_cnn_prerequisite
+from baselines.clip.model import CLASSIFICATION, CONTROLS
+from baselines.language_source import find_language
+from baselines.settings import read_settings, settings_of
+from baselines.tuning import check_policy
+from baselines.vision_source import find_vision, is_scenes_cnn
+from harness.cell import ModelOptions
+from harness.errors import UsageError, nearest
+from harness.protocols import BuildContext, Learner, Prerequisite
+from harness.sample import TaskSpec
+
+_OWN = ("vision_stage", "vision_tune", "text_layers", "joint_width")
+_TUNING = {"lora": ("rank", "lora_alpha", "lora_targets"), "adapter": ("bottleneck",)}
+
+
+@dataclass(frozen=True)
+class DualEncoderModel:
+    """Any timm backbone with any language model of transformers; both frozen unless the options say otherwise."""
+
+    name: str
+    summary: str
+    fused: bool = True
+    control: str | None = None
+    tasks: tuple[str, ...] = CLASSIFICATION
+    settings: tuple[str, ...] = (*_OWN, *(name for names in _TUNING.values() for name in names))
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Offer C2 and C3."""
+        return CONTROLS
+
+    def with_control(self, control: str) -> DualEncoderModel:
+        """Make C2 (the language model's weights drawn at random) or C3 (class texts permuted)."""
+        if control not in CONTROLS:
+            raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, CONTROLS)}")
+        return replace(self, control=control)
+
+    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
+        """The default backbone must have been trained on Scenes' attributes."""
+        return scenes_cnn_prerequisite() if is_scenes_cnn(options) else None
+
+    def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
+        """Say what is composed, with the digests of weights."""
+        settings, policy = read_settings(options.settings), check_policy(options.tune or "frozen")
+        return {
+            "method": "dual-encoder",
+            "control": self.control,
+            "vision": find_vision(options).to_json(),
+            "language": find_language(options.language).to_json(),
+            "tune": policy,
+            **settings_of(settings, *_OWN, *_TUNING.get(policy, ())),
+        }
+
+    def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
+        """Build; raises UsageError for a task without class texts or with several classes an image."""
+        from baselines.assembly import open_tower, seeded
+        from baselines.class_texts import derangement
+        from baselines.clip.dual_encoder import DualEncoder, TextSide
+        from baselines.clip.parts import check_class_texts, require_single_label
+        from baselines.text.language_encoder import load_encoder
+
+        require_single_label(spec, self.name, "it is trained with a softmax over the batch.")
+        texts = check_class_texts(spec)
+        if self.control == "C3":
+            texts = [texts[index] for index in derangement(len(texts), context.seed)]
+        settings = read_settings(context.options.settings)
+        with seeded(context.seed):
+            language = load_encoder(
+                find_language(context.options.language),
+                check_policy(context.options.tune or "frozen"),
+                settings,
+                reinitialised=self.control == "C2",
+            )
+            text = TextSide(language, settings.joint_width, texts)
+            return DualEncoder(open_tower(context), text, spec.classes)

@@ -1,0 +1,99 @@
+"""A named adaptation of an open_clip model, which `--set model.clip=NAME/TAG` chooses. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+from baselines.clip.source import OpenClipSource, parse_source
+from baselines.settings import Settings, read_settings, settings_of
+from harness.cell import ModelOptions
+from harness.errors import UsageError, nearest
+from harness.protocols import BuildContext, Learner, Prerequisite
+from harness.sample import TaskSpec
+
+CLASSIFICATION = ("image-classification", "zero-shot-classification")
+DEFAULT_CLIP = "ViT-B-32/laion2b_s34b_b79k"
+CONTROLS = ("C2", "C3")
+"""The text tower's weights drawn at random; each class worded by the texts of another."""
+
+
+@dataclass(frozen=True)
+class ClipModel:
+    """`method` is the file of this package that builds it; `own` are the settings that only it knows.
+
+    The default CLIP is taken from the Hugging Face cache only; one that is named is downloaded too.
+    """
+
+    name: str
+    summary: str
+    method: str
+    own: tuple[str, ...] = ()
+    fused: bool = True
+    controlled: bool = True
+    control: str | None = None
+    tasks: tuple[str, ...] = CLASSIFICATION
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Names that it takes in `--set model.NAME=VALUE`."""
+        return ("clip", *self.own)
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Offer C2 and C3 of what is trained or fitted and reads class texts."""
+        return CONTROLS if self.controlled else ()
+
+    def with_control(self, control: str) -> ClipModel:
+        """Make C2 or C3; raises UsageError for any other."""
+        offered = CONTROLS if self.controlled else ()
+        if control not in offered:
+            raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, offered)}")
+        return replace(self, control=control)
+
+    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
+        """Need no other network."""
+        return None
+
+    def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
+        """Name the weights by digest; raises WeightsUnavailable, CheckpointError or UsageError."""
+        settings = read_settings(options.settings)
+        _check(settings)
+        return {
+            "library": "open_clip",
+            "method": self.method,
+            "control": self.control,
+            **source_of(settings.clip).to_json(),
+            **settings_of(settings, *self.own),
+        }
+
+    def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
+        """Load the weights and build; the same context always gives the same weights."""
+        from baselines.assembly import seeded
+        from baselines.clip.parts import open_parts
+
+        settings = read_settings(context.options.settings)
+        with seeded(context.seed):
+            parts = open_parts(source_of(settings.clip), spec, context, settings, self.control)
+        with seeded(context.seed):  # anew, so that what is trained starts alike whatever was loaded
+            learner: Learner = import_module(f"baselines.clip.{self.method}").build(parts)
+        return learner
+
+
+def _check(settings: Settings) -> None:
+    """Raise UsageError for a number out of range."""
+    ranges = {
+        "context_vectors": (settings.context_vectors >= 1, "at least 1"),
+        "adapter_ratio": (0 <= settings.adapter_ratio <= 1, "0 to 1"),
+        "shots": (settings.shots >= 0, "0 or more"),
+        "wise_alpha": (0 < settings.wise_alpha <= 1, "more than 0 and at most 1"),
+    }
+    for name, (fits, wanted) in ranges.items():
+        if not fits:
+            raise UsageError(f"model.{name}={getattr(settings, name)}: wanted {wanted}.")
+
+
+def source_of(wish: str) -> OpenClipSource:
+    """Find out which checkpoint `model.clip` means; raises UsageError."""
+    return parse_source(wish) if wish else parse_source(DEFAULT_CLIP, downloads=False)

@@ -1,0 +1,113 @@
+"""What every adaptation of CLIP is made of: image tower, text tower, class embeddings, temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from baselines.class_texts import derangement
+from baselines.clip.class_embeddings import cached_class_embeddings, embed_classes
+from baselines.clip.loading import load_open_clip, preprocessing_of
+from baselines.clip.source import OpenClipSource
+from baselines.clip.text_tower import TextTower
+from baselines.clip.tower import ClipTower
+from baselines.settings import Settings
+from harness.errors import UsageError
+from harness.protocols import BuildContext
+from harness.sample import Classes, TaskSpec
+
+
+@dataclass(frozen=True)
+class ClipParts:
+    """An open_clip model taken apart, for one task.
+
+    `scale` is exp(logit_scale), `bias` SigLIP's or None. `texts` are each class's prompts, permuted under control C3.
+    """
+
+    tower: ClipTower
+    text: TextTower
+    scale: float
+    bias: float | None
+    spec: TaskSpec
+    texts: Sequence[Sequence[str]]
+    settings: Settings
+    digest: str
+    reinitialised: bool
+    cache: Path
+
+    @property
+    def classes(self) -> Classes:
+        """The task's classes."""
+        return self.spec.classes
+
+    def class_embeddings(self) -> Tensor:
+        """Embed the prompts of each class; returns `[C, d]` of unit length."""
+        if self.reinitialised:  # another text tower for each seed
+            return embed_classes(self.text, self.texts)
+        return cached_class_embeddings(self.text, self.texts, self.digest, self.cache)
+
+
+def open_parts(
+    source: OpenClipSource,
+    spec: TaskSpec,
+    context: BuildContext,
+    settings: Settings,
+    control: str | None = None,
+) -> ClipParts:
+    """Load a model for a task of labels; C2 draws the text tower anew, C3 gives each class the texts of another.
+
+    Raises UsageError for a task without class texts, WeightsUnavailable and CheckpointError for the weights.
+    """
+    texts = check_class_texts(spec)
+    if control == "C3":
+        texts = [texts[index] for index in derangement(len(texts), context.seed)]
+    loaded = load_open_clip(source)
+    model = loaded.model
+    tower = ClipTower(model.visual, preprocessing_of(model), loaded.digest)
+    if control == "C2":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(context.seed)
+            text = _text_tower(load_open_clip(source, random=True).model, loaded.tokenizer)
+    else:
+        text = _text_tower(model, loaded.tokenizer)
+    return ClipParts(
+        tower=tower,
+        text=text,
+        scale=float(model.logit_scale.detach().exp()),
+        bias=None if model.logit_bias is None else float(model.logit_bias.detach()),
+        spec=spec,
+        texts=texts,
+        settings=settings,
+        digest=loaded.digest,
+        reinitialised=control == "C2",
+        cache=context.cache,
+    )
+
+
+def check_class_texts(spec: TaskSpec) -> Sequence[Sequence[str]]:
+    """Return the prompts of each class; raises UsageError for a task without any."""
+    texts = spec.classes.texts
+    if spec.answers != "labels" or not texts or not all(texts):
+        raise UsageError(f"The task {spec.task} gives no texts for its classes, and CLIP names classes by their texts.")
+    return texts
+
+
+def require_single_label(spec: TaskSpec, name: str, why: str) -> None:
+    """Raise UsageError for a task in which an image has several classes."""
+    if spec.classes.multilabel:
+        raise UsageError(
+            f"{name} cannot answer {spec.task} where an image has several classes: {why} "
+            "Take clip-linear-probe, or a SigLIP model with clip-zero-shot."
+        )
+
+
+def _text_tower(model: object, tokenizer: object) -> TextTower:
+    """Take away what texts do not need."""
+    for name in ("visual", "text_decoder"):
+        if hasattr(model, name):
+            delattr(model, name)
+    return TextTower(model, tokenizer)

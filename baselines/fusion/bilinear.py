@@ -1,0 +1,33 @@
+"""Low-rank bilinear pooling: every product of a visual and a textual channel, through a narrow waist.
+
+MLB (Kim et al. 2017, arXiv 1610.04325), with the shortcut of MRN (Kim et al. 2016, arXiv 1606.01455).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from baselines.fusion.join import JoinShape
+from baselines.text.tokens import TextTokens
+
+
+class BilinearJoin(nn.Module):
+    """v + P (tanh(U v) * tanh(V t))."""
+
+    reads_pooled = True
+    keeps_places = True
+
+    def __init__(self, shape: JoinShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(shape.text_width)
+        self.visual = nn.Linear(shape.width, shape.width)
+        self.text = nn.Linear(shape.text_width, shape.width)
+        self.projection = nn.Linear(shape.width, shape.width)
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
+        """Multiply."""
+        pooled = text.pooled.unsqueeze(-2) if text.pooled.ndim == 2 else text.pooled
+        product = torch.tanh(self.visual(visual)) * torch.tanh(self.text(self.norm(pooled)))
+        return visual + self.dropout(self.projection(product))  # type: ignore[no-any-return]

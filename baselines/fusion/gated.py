@@ -1,0 +1,37 @@
+"""Gated multimodal unit: a gate decides, channel by channel, between what the image and what the text says.
+
+Arevalo et al. 2017 (arXiv 1702.01992).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from baselines.fusion.join import JoinShape
+from baselines.text.tokens import TextTokens
+
+
+class GatedJoin(nn.Module):
+    """z * tanh(W v) + (1 - z) * tanh(U t), z = sigmoid(G [v; t])."""
+
+    reads_pooled = True
+    keeps_places = True
+
+    def __init__(self, shape: JoinShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(shape.text_width)
+        self.visual = nn.Linear(shape.width, shape.width)
+        self.text = nn.Linear(shape.text_width, shape.width)
+        self.gate = nn.Linear(shape.width + shape.text_width, shape.width)
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
+        """Mix."""
+        pooled = text.pooled.unsqueeze(-2) if text.pooled.ndim == 2 else text.pooled
+        pooled = self.norm(pooled)
+        both = torch.broadcast_shapes(visual.shape[:-1], pooled.shape[:-1])
+        visual, pooled = visual.expand(*both, -1), pooled.expand(*both, -1)
+        gate = torch.sigmoid(self.gate(torch.cat([visual, pooled], dim=-1)))
+        mixed: Tensor = gate * torch.tanh(self.visual(visual)) + (1 - gate) * torch.tanh(self.text(pooled))
+        return self.dropout(mixed)  # type: ignore[no-any-return]

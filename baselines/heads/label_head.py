@@ -1,0 +1,68 @@
+"""The head that answers with labels: attention pooling over places, then a class scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.heads.class_scorers import ClassScorer
+
+
+class AttentionPool(nn.Module):
+    """A weighted mean over places, weights by one learned direction; at first the plain mean."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weigh = nn.Linear(width, 1)
+        nn.init.zeros_(self.weigh.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Turn `[..., N, d]` into `[..., d]`."""
+        weights = self.weigh(features).softmax(dim=-2)
+        return (weights * features).sum(dim=-2)
+
+
+class MeanPool(nn.Module):
+    """The plain mean over places."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Turn `[..., N, d]` into `[..., d]`."""
+        return features.mean(dim=-2)
+
+
+class LabelHead(nn.Module):
+    """Class logits of an image: one class each, or with `multilabel` any number."""
+
+    def __init__(self, pool: nn.Module, scorer: ClassScorer, *, multilabel: bool) -> None:
+        super().__init__()
+        self.pool = pool
+        self.scorer = scorer
+        self.multilabel = multilabel
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits `[B, C]` of features `[B, N, d]`."""
+        return self.scorer(self.pool(features))
+
+    def loss(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
+        """Cross-entropy; binary where images have several classes."""
+        if self.multilabel:
+            wanted = torch.tensor([list(target.labels) for target in targets], dtype=torch.float32)
+            return F.binary_cross_entropy_with_logits(logits.float(), wanted.to(logits.device))
+        labels = torch.tensor([target.label for target in targets])
+        return F.cross_entropy(logits.float(), labels.to(logits.device))
+
+    def answer(self, logits: Tensor) -> list[list[float]]:
+        """Return the probability of each class."""
+        logits = logits.double()
+        probabilities = logits.sigmoid() if self.multilabel else logits.softmax(dim=-1)
+        return cast("list[list[float]]", probabilities.tolist())
+
+    def combine(self, one: Tensor, other: Tensor) -> Tensor:
+        """Add two models' log-probabilities (control C6)."""
+        if self.multilabel:
+            return one + other
+        return one.float().log_softmax(dim=-1) + other.float().log_softmax(dim=-1)

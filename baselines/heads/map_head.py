@@ -1,0 +1,74 @@
+"""The head that answers with a label map: features are enlarged, refined, and each pixel scored.
+
+As in fully convolutional networks (Long et al. 2015, arXiv 1411.4038) on the tower's hypercolumn, which plays the
+part of a feature pyramid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.heads.class_scorers import ClassScorer
+from harness.answers import IGNORED, encode_label_map, resize_label_map
+
+_ENLARGED = 4
+"""Logits have so many pixels a side for each cell of the grid."""
+
+
+class MapHead(nn.Module):
+    """Class logits `[B, C, 4 rows, 4 columns]` from features `[B, N, d]`.
+
+    With `refine` each of these pixels has features of its own; without, cells are scored and their logits enlarged.
+    """
+
+    def __init__(self, scorer: ClassScorer, width: int, grid: tuple[int, int], *, refine: bool) -> None:
+        super().__init__()
+        self.scorer = scorer
+        self.grid = grid
+        self.size = (_ENLARGED * grid[0], _ENLARGED * grid[1])
+        self.refine = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.GELU()) if refine else None
+        self._wanted: dict[str, np.ndarray] = {}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Score each pixel."""
+        if self.refine is None:
+            return self._enlarge(self.scorer(features).transpose(1, 2).unflatten(-1, self.grid)).float()
+        maps = self.refine(self._enlarge(features.transpose(1, 2).unflatten(-1, self.grid)))
+        return self.scorer(maps.movedim(1, -1)).movedim(-1, 1).float()
+
+    def loss(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
+        """Cross-entropy over the pixels that are asked about, at the logits' resolution."""
+        wanted = torch.from_numpy(np.stack([self._labels(target) for target in targets])).to(logits.device)
+        asked = wanted != IGNORED
+        if not bool(asked.any()):
+            return logits.sum() * 0.0
+        return F.cross_entropy(logits.movedim(1, -1)[asked], wanted[asked])
+
+    @torch.no_grad()
+    def answer(self, logits: Tensor) -> list[dict[str, Any]]:
+        """Return a label map of twice the logits' resolution for each image."""
+        answers = []
+        for row in logits:  # one at a time: maps of many classes are large
+            larger = F.interpolate(row[None], scale_factor=2, mode="bilinear", align_corners=False)[0]
+            answers.append(encode_label_map(larger.argmax(dim=0).cpu().numpy().astype(np.uint16)))
+        return answers
+
+    def combine(self, one: Tensor, other: Tensor) -> Tensor:
+        """Add two models' log-probabilities (control C6)."""
+        return one.log_softmax(dim=1) + other.log_softmax(dim=1)
+
+    def _enlarge(self, maps: Tensor) -> Tensor:
+        return F.interpolate(maps, size=self.size, mode="bilinear", align_corners=False)
+
+    def _labels(self, target: Any) -> np.ndarray:
+        """Read a target at the logits' resolution; each image is read from disk once."""
+        if target.image_id not in self._wanted:
+            small = resize_label_map(target.label_map(), self.size[1], self.size[0])
+            self._wanted[target.image_id] = small
+        return self._wanted[target.image_id].astype(np.int64)

@@ -1,0 +1,123 @@
+"""What a transformers checkpoint is good for, by the class that its config.json names. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.answers import BOXES, CAPTIONS, LABELS, MAPS
+from harness.errors import CheckpointError, UsageError
+
+CONFIG_NAME = "config.json"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of network: its task, the kind of its answers, and the transformers class that reads it.
+
+    `fused` says whether language takes part. `example` is a repository of this kind.
+    """
+
+    name: str
+    task: str
+    answers: str
+    auto_class: str
+    fused: bool
+    example: str
+
+
+CAPTIONER = Kind(
+    "captioner", "coco-caption", CAPTIONS, "AutoModelForImageTextToText", True,
+    "Salesforce/blip-image-captioning-base",
+)  # fmt: skip
+CLASSIFIER = Kind(
+    "classifier", "image-classification", LABELS, "AutoModelForImageClassification", False,
+    "google/vit-base-patch16-224",
+)  # fmt: skip
+DETECTOR = Kind("detector", "coco-detection", BOXES, "AutoModelForObjectDetection", False, "facebook/detr-resnet-50")
+OWL_DETECTOR = Kind(
+    "text-guided detector", "coco-detection", BOXES, "AutoModelForZeroShotObjectDetection", True,
+    "google/owlvit-base-patch32",
+)  # fmt: skip
+GROUNDING_DETECTOR = Kind(
+    "grounding detector", "coco-detection", BOXES, "AutoModelForZeroShotObjectDetection", True,
+    "IDEA-Research/grounding-dino-tiny",
+)  # fmt: skip
+SEGMENTER = Kind(
+    "segmenter", "coco-segmentation", MAPS, "AutoModelForSemanticSegmentation", False,
+    "nvidia/segformer-b0-finetuned-ade-512-512",
+)  # fmt: skip
+UNIVERSAL_SEGMENTER = Kind(
+    "universal segmenter", "coco-segmentation", MAPS, "AutoModelForUniversalSegmentation", False,
+    "facebook/mask2former-swin-tiny-coco-panoptic",
+)  # fmt: skip
+TASK_SEGMENTER = Kind(
+    "task-conditioned segmenter", "coco-segmentation", MAPS, "AutoModelForUniversalSegmentation", True,
+    "shi-labs/oneformer_coco_swin_large",
+)  # fmt: skip
+TEXT_SEGMENTER = Kind(
+    "text-guided segmenter", "coco-segmentation", MAPS, "CLIPSegForImageSegmentation", True,
+    "CIDAS/clipseg-rd64-refined",
+)  # fmt: skip
+
+_BY_CLASS = (
+    (re.compile(r"(OwlViT|Owlv2)ForObjectDetection"), OWL_DETECTOR),
+    (re.compile(r"(MM)?GroundingDinoForObjectDetection"), GROUNDING_DETECTOR),
+    (re.compile(r"CLIPSegForImageSegmentation"), TEXT_SEGMENTER),
+    (re.compile(r"OneFormerForUniversalSegmentation"), TASK_SEGMENTER),
+    (re.compile(r"MaskFormerForInstanceSegmentation|Mask2FormerForUniversalSegmentation"), UNIVERSAL_SEGMENTER),
+    (re.compile(r"\w+ForSemanticSegmentation"), SEGMENTER),
+    (re.compile(r"(?!OmDetTurbo)\w+ForObjectDetection"), DETECTOR),
+    (re.compile(r"\w+ForImageClassification\w*"), CLASSIFIER),
+    (re.compile(r"\w+For(ConditionalGeneration|CausalLM|VisionText2Text)|VisionEncoderDecoderModel"), CAPTIONER),
+)
+KINDS = tuple(dict.fromkeys(kind for _, kind in reversed(_BY_CLASS)))
+TASKS = tuple(dict.fromkeys(kind.task for kind in KINDS))
+"""Every task that some kind serves."""
+
+
+def read_kind(folder: Path, model: str) -> Kind:
+    """Read what kind of network lies in a folder; raises CheckpointError, or UsageError for one that none serves."""
+    path = folder / CONFIG_NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = [str(name) for name in content.get("architectures") or ()]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} is not a transformers configuration ({type(error).__name__}: {error}). "
+            "Wanted what save_pretrained writes; fetch the checkpoint again."
+        ) from error
+    if not names and "architecture" in content:
+        raise UsageError(
+            f"'{model}' is a checkpoint of timm ({content['architecture']}), not of transformers. "
+            f"Name it as {model.replace('hf:', 'timm:', 1)}."
+        )
+    kind = kind_of(names)
+    if kind is None:
+        raise UsageError(f"'{model}' is {' and '.join(names) or 'of no named architecture'} ({path}). {served()}")
+    return kind
+
+
+def kind_of(architectures: list[str]) -> Kind | None:
+    """Find the kind of a network by the names of its classes; None for one that is not served."""
+    return next((kind for name in architectures for form, kind in _BY_CLASS if form.fullmatch(name)), None)
+
+
+def served() -> str:
+    """Say which networks are served, with an example for each task, as the end of an error message."""
+    first = {kind.task: kind for kind in reversed(KINDS)}
+    examples = ", ".join(f"{first[task].name}s (hf:{first[task].example})" for task in TASKS)
+    return f"Served are {examples} and their kin; CLIP is taken through open_clip."
+
+
+def check_task(kind: Kind, task: str, model: str) -> None:
+    """Refuse a task that a kind does not serve; raises UsageError naming models that do."""
+    if task in ("", kind.task):
+        return
+    others = " or ".join(f"hf:{other.example} (a {other.name})" for other in KINDS if other.task == task)
+    raise UsageError(
+        f"Model '{model}' is a {kind.name} and serves {kind.task}, not {task}. "
+        + (f"For {task} take such as {others}." if others else f"No model of transformers is taken for {task}.")
+    )

@@ -1,0 +1,64 @@
+"""Finds objects with the labels that a detector of transformers was trained on: DETR, RT-DETR, YOLOS and their kin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from baselines.pretrained.frozen_learner import FrozenLearner
+from baselines.pretrained.image_classifier import labels_of
+from baselines.pretrained.image_geometry import find_tower
+from baselines.pretrained.label_names import ClassOfLabel, match_labels
+from baselines.pretrained.processor_tower import ProcessorTower, equal_extents
+from baselines.pretrained.transformers_loading import load_image_processor, load_network
+from harness.sample import Batch, Prediction, TaskSpec
+
+MOST_BOXES = 300
+"""How many boxes are given for an image, the surest first; COCO's AP counts 100 of each class."""
+WHOLE_IMAGE = ("squash", "pad")
+
+
+class ObjectDetector(FrozenLearner):
+    """Boxes as the checkpoint's own processor makes them of its output, without a threshold."""
+
+    def __init__(self, model: nn.Module, vision: ProcessorTower, processor: Any, found: ClassOfLabel) -> None:
+        super().__init__(model, vision)
+        self._processor, self._found = processor, found
+
+    def predict(self, batch: Batch) -> list[Prediction]:
+        """Give `[class, score, x, y, width, height]` for each object, in fractions of the image."""
+        assert batch.visual is not None
+        answers: list[Prediction] = [[] for _ in batch.sample_ids]
+        for rows, pixels in equal_extents(batch.visual, self.vision.preprocessing, batch.sizes):
+            outputs = self.model(pixel_values=pixels.to(self.device()))
+            unit = [(1, 1)] * len(rows)
+            results = self._processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=unit)
+            for row, result in zip(rows, results, strict=True):
+                answers[row] = box_answer(result["boxes"], result["scores"], result["labels"], self._found)
+        return answers
+
+
+def box_answer(corners: Tensor, scores: Tensor, labels: Tensor, found: ClassOfLabel) -> Prediction:
+    """Write boxes down, the surest first: `corners [N, 4]` are x0, y0, x1, y1 in fractions of the image.
+
+    What lies outside of the image is cut off; boxes of no area and labels without a class are left out.
+    """
+    class_of_label = torch.tensor([-1 if number is None else number for number in (*found, None)], device=labels.device)
+    classes = class_of_label[labels.clamp(max=len(found))]
+    corners = corners.float().clamp(0, 1)
+    sides = corners[:, 2:] - corners[:, :2]
+    usable = (classes >= 0) & (sides > 0).all(dim=1)
+    order = scores.masked_fill(~usable, -1).argsort(descending=True, stable=True)[: min(int(usable.sum()), MOST_BOXES)]
+    boxes = torch.cat([scores[:, None].float(), corners[:, :2], sides], dim=1)[order].tolist()
+    return [[number, *box] for number, box in zip(classes[order].tolist(), boxes, strict=True)]
+
+
+def load_detector(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> ObjectDetector:
+    """Load a detector for a task's classes; raises CheckpointError, UsageError."""
+    network = load_network(folder, auto_class)
+    found = match_labels(labels_of(network.config), spec.classes.names, type(network).__name__)
+    processor = load_image_processor(folder)
+    return ObjectDetector(network, find_tower(processor, digest, WHOLE_IMAGE), processor, found)

@@ -1,0 +1,85 @@
+"""Finds objects by the texts of their classes with OWL-ViT (Minderer et al. 2022, arXiv 2205.06230) and OWLv2
+(2023, arXiv 2306.09683).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from baselines.pretrained.class_prompts import class_prompts
+from baselines.pretrained.frozen_learner import FrozenLearner
+from baselines.pretrained.image_geometry import find_tower, square_canvas_tower
+from baselines.pretrained.object_detector import box_answer
+from baselines.pretrained.processor_tower import ProcessorTower
+from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_processor
+from harness.sample import Batch, Prediction, TaskSpec
+
+
+class OwlDetector(FrozenLearner):
+    """Each patch proposes a box and takes the text that fits best; the texts are encoded once."""
+
+    queries: Tensor
+
+    def __init__(
+        self, model: nn.Module, vision: ProcessorTower, processor: Any, texts: tuple[Tensor, Sequence[int]]
+    ) -> None:
+        super().__init__(model, vision)
+        self._processor, self._class_of_text = processor, tuple(texts[1])
+        self.register_buffer("queries", texts[0], persistent=False)
+
+    def predict(self, batch: Batch) -> list[Prediction]:
+        """Give `[class, score, x, y, width, height]` for each patch, in fractions of the image."""
+        assert batch.visual is not None
+        outputs = self._outputs(batch.visual.to(self.device()))
+        unit = [(1, 1)] * len(batch)
+        results = self._processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=unit)
+        answers: list[Prediction] = []
+        for result, size in zip(results, batch.sizes, strict=True):
+            corners = result["boxes"] * self._canvas(size).to(result["boxes"].device)
+            answers.append(box_answer(corners, result["scores"], result["labels"], self._class_of_text))
+        return answers
+
+    def _outputs(self, pixel_values: Tensor) -> SimpleNamespace:
+        """Do what the model's own forward does, with text embeddings that are there already."""
+        model: Any = self.model
+        features, _ = model.image_embedder(pixel_values)
+        flat = features.flatten(1, 2)
+        logits, _ = model.class_predictor(flat, self.queries.expand(len(flat), -1, -1))
+        return SimpleNamespace(logits=logits, pred_boxes=model.box_predictor(flat, features))
+
+    def _canvas(self, size: tuple[int, int]) -> Tensor:
+        """Say how many widths and heights of the image the square that the model sees is wide and high."""
+        if self.vision.preprocessing.fit != "pad":
+            return torch.ones(4)
+        longer = max(size)
+        return torch.tensor([longer / size[0], longer / size[1]] * 2)
+
+
+def load_owl(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> OwlDetector:
+    """Load a detector and encode the task's texts; raises CheckpointError, UsageError."""
+    network, processor = load_network(folder, auto_class), load_image_processor(folder)
+    find = square_canvas_tower if network.config.model_type == "owlv2" else _squashing_tower
+    prompts = class_prompts(spec.classes)
+    queries = _encode(network, load_processor(folder), prompts.texts)
+    return OwlDetector(network, find(processor, digest), processor, (queries, prompts.class_of_text))
+
+
+def _squashing_tower(processor: Any, digest: str) -> ProcessorTower:
+    return find_tower(processor, digest, ("squash",))
+
+
+@torch.no_grad()
+def _encode(network: Any, processor: Any, texts: Sequence[str]) -> Tensor:
+    """Encode texts to unit vectors `[1, T, d]`."""
+    encoded = processor(text=list(texts), return_tensors="pt", truncation=True)
+    trunk = network.owlv2 if network.config.model_type == "owlv2" else network.owlvit
+    vectors = trunk.eval().get_text_features(encoded["input_ids"], attention_mask=encoded["attention_mask"])
+    vectors = vectors.pooler_output
+    unit: Tensor = vectors / torch.linalg.norm(vectors, dim=-1, keepdim=True)
+    return unit[None]

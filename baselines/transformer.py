@@ -1,0 +1,20 @@
+"""A language model of transformers and its parts, as tuning policies and fusion see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """`pretrained` are the parameters that the checkpoint gave (re-initialised ones under C2 included)."""
+
+    name: str
+    model: Any
+    pretrained: tuple[nn.Parameter, ...]
+    blocks: nn.ModuleList
+    width: int
+    heads: int

@@ -1,0 +1,110 @@
+"""The task `image-classification`: which class is an image of, or which classes are in it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError, nearest
+from harness.protocols import DataContext
+from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+
+if TYPE_CHECKING:
+    from harness.protocols import Scorer
+
+
+@dataclass(frozen=True)
+class ClassificationTask:
+    """Classification of image folders, CIFAR, COCO's objects (multi-label), or Scenes on one of three tracks."""
+
+    name: str = "image-classification"
+    summary: str = "name the class of an image (image folders, CIFAR, COCO multi-label, Scenes with or without text)"
+    version: int = 1
+    metrics: tuple[str, ...] = (
+        "top-1", "top-5", "macro-F1", "mean-per-class", "mAP", "micro-F1", "NLL", "Brier", "ECE", "ECE-null",
+        "adaptive-ECE", "adaptive-ECE-null",
+    )  # fmt: skip
+    settings: tuple[str, ...] = ("track", "templates", "lexicon", "classes")
+    learnable_score: float = 0.9
+
+    def open_data(self, context: DataContext) -> Dataset:
+        """Take the folder that is meant, else Scenes; raises DataError."""
+        from tasks.label_data import open_label_folder
+        from tasks.locations import locate_data
+
+        folder = locate_data(context)
+        return _open_scenes(context) if folder is None else open_label_folder(folder, context, zero_shot=False)
+
+    def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
+        """Read a split; the target is a `LabelTarget`, the text a remark or an expression where the track has one."""
+        if data.layout == "scenes":
+            from tasks.scene_labels import scene_label_samples
+
+            return scene_label_samples(data, split, data.options["track"])
+        from tasks.label_data import folder_samples
+
+        return folder_samples(data, split)
+
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
+        """Hand over the classes with their texts, and the texts beside the training images."""
+        from tasks.label_data import label_spec
+
+        return label_spec(self.name, data, training)
+
+    def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+        """Known on Scenes, where every cause of a label is."""
+        if data.layout != "scenes":
+            return {}
+        from tasks.scene_labels import scene_label_ceilings
+
+        return scene_label_ceilings(data, split, data.options["track"])
+
+    def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
+        """Top-1, or the mean average precision where images have several classes."""
+        from tasks.label_data import quick_label_score
+
+        return quick_label_score(predictions, targets)
+
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
+        """Probabilities against labels."""
+        from tasks.label_data import label_classes
+        from tasks.label_scoring import LabelScorer
+
+        return LabelScorer(label_classes(data))
+
+    def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
+        """Read a CSV or Parquet file of `sample_id` and `label`, or `sample_id` and a column a class."""
+        from tasks.label_data import label_classes, read_label_predictions
+
+        return read_label_predictions(path, label_classes(data))
+
+    def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
+        """There is no file format of its own for labels."""
+        raise UsageError(f"{self.name} takes its labels from --data, not from --references.")
+
+
+def _open_scenes(context: DataContext) -> Dataset:
+    from tasks.embedded import Variant, open_scenes
+    from tasks.prompts import PLAIN, check_templates
+    from tasks.scene_labels import TRACKS
+    from tasks.scenes.class_texts import CLASS_LEXICONS
+
+    track = context.settings.get("track", "plain")
+    lexicon = context.settings.get("lexicon", "transparent")
+    if track not in TRACKS:
+        raise UsageError(f"--track {track}: unknown. {nearest(str(track), TRACKS)}")
+    if lexicon not in CLASS_LEXICONS:
+        raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
+    options = {
+        "track": track,
+        "lexicon": lexicon,
+        "templates": check_templates(context.settings.get("templates", PLAIN)),
+    }
+    # The refer split was drawn for expressions: more objects, each of them equally likely to be meant.
+    split = "refer" if track == "reference" else "test"
+    return open_scenes(context, Variant(f"scenes:{track}", options, split))
+
+
+image_classification = ClassificationTask()

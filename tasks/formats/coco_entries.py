@@ -1,0 +1,177 @@
+"""What COCO's JSON files have in common: their lists, images and categories, each entry checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from harness.errors import DataError
+
+MEND = "Mend the file or fetch it again."
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """An image as a COCO file lists it; sizes in px."""
+
+    image_id: int
+    path: Path
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category; `extra` holds the file's own further keys, such as `isthing` or Scenes' `tier`."""
+
+    category_id: int
+    name: str
+    supercategory: str
+    extra: Mapping[str, Any]
+
+
+def read_entries(content: Any, key: str, wanted: Mapping[str, str], path: Path) -> list[dict[str, Any]]:
+    """Take the list `key` of a COCO file; every entry has the wanted keys.
+
+    `wanted` says what each value is: "integer", "text", "flag" (0 or 1), "list" or "anything". Raises DataError.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get(key), list):
+        raise DataError(f"{path} has no list '{key}'; wanted COCO's format. {MEND}")
+    entries: list[dict[str, Any]] = content[key]
+    for position, entry in enumerate(entries):
+        require_keys(entry, wanted, f"{path}: {key}[{position}]")
+    return entries
+
+
+def require_keys(entry: Any, wanted: Mapping[str, str], place: str) -> None:
+    """Check the keys of one entry; `wanted` as for `read_entries`."""
+    if not isinstance(entry, dict):
+        raise DataError(f"{place} is {entry!r:.80}; wanted an object with {', '.join(wanted)}. {MEND}")
+    for name, kind in wanted.items():
+        if name not in entry:
+            raise DataError(f"{place} lacks '{name}'. {MEND}")
+        if not _is(kind, entry[name]):
+            raise DataError(f"{place} has {entry[name]!r:.80} as its '{name}'; wanted {_WORDS[kind]}. {MEND}")
+
+
+def read_image_entries(content: Any, path: Path, folder: Path | None) -> tuple[ImageEntry, ...]:
+    """Read `images` in the file's order; where a folder is given, every listed image must be in it."""
+    wanted = {"id": "integer", "file_name": "text", "width": "integer", "height": "integer"}
+    rows = read_entries(content, "images", wanted, path)
+    if not rows:
+        raise DataError(f"{path} lists no image: there is nothing to evaluate. Give a file with images.")
+    require_unique((row["id"] for row in rows), f"{path}: images[{{}}] repeats the id {{}}. {MEND}")
+    for position, row in enumerate(rows):
+        if row["width"] < 1 or row["height"] < 1:
+            raise DataError(
+                f"{path}: images[{position}] (id {row['id']}) has the size {row['width']} x {row['height']}; "
+                f"wanted at least 1 x 1 px. {MEND}"
+            )
+        require_inside(row["file_name"], f"{path}: images[{position}] (id {row['id']})")
+    images = tuple(
+        ImageEntry(row["id"], (folder or Path()) / row["file_name"], row["width"], row["height"]) for row in rows
+    )
+    if folder is not None:
+        require_files([image.path for image in images], path, folder)
+    return images
+
+
+def read_categories(content: Any, path: Path) -> tuple[Category, ...]:
+    """Read `categories`, ordered by id so that two files with the same ones agree; ids and names are unique."""
+    rows = read_entries(content, "categories", {"id": "integer", "name": "text"}, path)
+    if not rows:
+        raise DataError(f"{path} lists no category. {MEND}")
+    require_unique((row["id"] for row in rows), f"{path}: categories[{{}}] repeats the id {{}}. {MEND}")
+    require_unique(
+        (row["name"] for row in rows),
+        f"{path}: categories[{{}}] repeats the name '{{}}'. Give every category a name of its own.",
+    )
+    own = ("id", "name", "supercategory")
+    categories = [
+        Category(
+            row["id"],
+            row["name"],
+            str(row.get("supercategory") or ""),
+            {key: value for key, value in row.items() if key not in own},
+        )
+        for row in rows
+    ]
+    return tuple(sorted(categories, key=lambda category: category.category_id))
+
+
+def require_same_categories(first: Sequence[Category], second: Sequence[Category], second_path: Path) -> None:
+    """Check that two splits have the same ids and names; raises DataError naming the first difference."""
+    mine, theirs = ({(c.category_id, c.name) for c in categories} for categories in (first, second))
+    if mine != theirs:
+        category_id, name = min(mine ^ theirs)
+        where = "lacks" if (category_id, name) in mine else "alone has"
+        raise DataError(
+            f"{second_path} {where} the category {category_id} '{name}', and splits of a data set share their "
+            "categories. Use files of one version."
+        )
+
+
+def require_unique(values: Iterable[Any], message: str) -> None:
+    """Raise DataError with `message`, filled with position and value, for the first value seen before."""
+    seen = set()
+    for position, value in enumerate(values):
+        if value in seen:
+            raise DataError(message.format(position, value))
+        seen.add(value)
+
+
+def require_inside(file_name: str, place: str) -> None:
+    """Refuse a file name that leads out of its folder."""
+    parts = PurePosixPath(file_name)
+    if not file_name or "\0" in file_name or parts.is_absolute() or ".." in parts.parts:
+        raise DataError(f"{place} has the file name {file_name!r}, which is not inside the image folder. {MEND}")
+
+
+def require_files(paths: Sequence[Path], named_by: Path, folder: Path) -> None:
+    """Check that files are there, folder by folder; raises DataError once, with the count and the first three."""
+    present: dict[Path, set[str]] = {}
+    missing = []
+    for path in paths:
+        if path.parent not in present:
+            present[path.parent] = {p.name for p in path.parent.iterdir()} if path.parent.is_dir() else set()
+        if path.name not in present[path.parent]:
+            missing.append(path.name)
+    if missing:
+        raise DataError(
+            f"{named_by} names {len(missing)} of {len(paths)} files that are not in {folder} "
+            f"(first: {', '.join(missing[:3])}). Put them there or leave them out of the file."
+        )
+
+
+def require_image_sizes(images: Iterable[ImageEntry], path: Path) -> None:
+    """Check stated sizes against the upright images themselves (each is opened); raises DataError."""
+    from harness.images import image_size
+
+    for image in images:
+        width, height = image_size(image.path)
+        if (width, height) != (image.width, image.height):
+            raise DataError(
+                f"{image.path} is {width} x {height} px once turned as its EXIF says, and {path} states "
+                f"{image.width} x {image.height}. Annotations refer to the upright image: if they were drawn on the "
+                "stored pixels, remove the orientation from the EXIF."
+            )
+
+
+def is_integer(value: Any) -> bool:
+    """Tell a whole number from booleans, floats and strings; must fit 64 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+_WORDS = {"integer": "a whole number", "text": "a string", "flag": "0 or 1", "list": "a list", "anything": "a value"}
+
+
+def _is(kind: str, value: Any) -> bool:
+    if kind == "integer":
+        return is_integer(value)
+    if kind == "flag":
+        return is_integer(value) and value in (0, 1)
+    if kind == "text":
+        return isinstance(value, str)
+    return kind == "anything" or isinstance(value, list)

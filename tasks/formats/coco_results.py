@@ -1,0 +1,152 @@
+"""COCO's results formats: detections as a JSON list, and panoptic segmentations as JSON with a folder of PNG maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import DataError
+from tasks.caption_files import read_json
+from tasks.formats.boxes import Boxes, box_array, require_no_row
+from tasks.formats.coco_entries import Category, ImageEntry, require_keys
+from tasks.formats.coco_panoptic import PanopticEntry, join_maps, read_annotations, read_segment_rows
+from tasks.formats.segmentations import Segmentation, check_segmentations
+
+Kind: TypeAlias = Literal["bbox", "segm"]
+_FORMATS = {
+    "bbox": '[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}]',
+    "segm": '[{"image_id", "category_id", "segmentation": {"size", "counts"}, "score"}]',
+}
+_MEND = "Mend the results."
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The n detections of one image, in the file's order, which decides between equal scores."""
+
+    image_id: int
+    category_ids: npt.NDArray[np.int64]  # [n]
+    scores: npt.NDArray[np.float64]  # [n]
+    boxes: Boxes | None  # [n, 4] x, y, width, height in px, as given; None for masks
+    masks: tuple[Segmentation, ...] | None  # [n] run lengths as given; None for boxes
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def read_detections(
+    path: Path, images: Sequence[ImageEntry], categories: Sequence[Category], kind: Kind
+) -> tuple[Detections, ...]:
+    """Read results for the images of a split, in their order; an image without an entry has no detection.
+
+    For "segm" masks must be run lengths, and boxes beside them are left out. Raises DataError for a file without any
+    detection, unknown images (the first three) or categories, scores and boxes that are not finite, and masks of
+    another size than the image's.
+    """
+    rows = read_json(path)
+    if not isinstance(rows, list) or not rows:
+        raise DataError(f"{path} holds no list of detections; wanted {_FORMATS[kind]}.")
+    key = {"bbox": "bbox", "segm": "segmentation"}[kind]
+    wanted = {"image_id": "integer", "category_id": "integer", key: "anything", "score": "anything"}
+    for position, row in enumerate(rows):
+        require_keys(row, wanted, f"{path}: entry {position}")
+    index = _image_index(path, rows, images)
+
+    def place(position: int) -> str:
+        return f"{path}: entry {position} (image {rows[position]['image_id']})"
+
+    known = {category.category_id for category in categories}
+    category_ids = np.array([row["category_id"] for row in rows], np.int64)
+    require_no_row(
+        [row["category_id"] not in known for row in rows],
+        lambda i: f"{place(i)} has the category {category_ids[i]}, which the ground truth does not have. {_MEND}",
+    )
+    scores = _scores(rows, place)
+    boxes = _boxes(rows, place) if kind == "bbox" else None
+    masks = _masks(rows, index, images, place) if kind == "segm" else None
+    order = np.argsort(index, kind="stable")
+    groups = np.split(order, np.searchsorted(index[order], np.arange(1, len(images))))
+    return tuple(
+        Detections(
+            image.image_id,
+            category_ids[group],
+            scores[group],
+            None if boxes is None else boxes[group],
+            None if masks is None else tuple(masks[i] for i in group),
+        )
+        for image, group in zip(images, groups, strict=True)
+    )
+
+
+def to_results(detections: Sequence[Detections]) -> list[dict[str, Any]]:
+    """Give COCO's results list, for pycocotools and hotcoco; boxes or masks, never both in one entry.
+
+    Where both are there, pycocotools takes the box's area for the mask's, which moves AP by size.
+    """
+    results: list[dict[str, Any]] = []
+    for image in detections:
+        for i, (category_id, score) in enumerate(zip(image.category_ids, image.scores, strict=True)):
+            row = {"image_id": image.image_id, "category_id": int(category_id), "score": float(score)}
+            shape = {"bbox": image.boxes[i].tolist()} if image.boxes is not None else {}
+            results.append(row | shape | ({"segmentation": image.masks[i]} if image.masks is not None else {}))
+    return results
+
+
+def read_panoptic_results(
+    path: Path, maps: Path, images: Sequence[ImageEntry], categories: Sequence[Category]
+) -> tuple[PanopticEntry, ...]:
+    """Read panoptic results, JSON with `annotations` and a folder of PNG maps, for exactly these images, in order.
+
+    Segments need `id` and `category_id` only. Raises DataError as `read_panoptic` does.
+    """
+    if not maps.is_dir():
+        raise DataError(f"No folder {maps} of panoptic maps. Give the folder of the PNG files that {path} names.")
+    rows = read_annotations(read_json(path), path)
+    known = frozenset(category.category_id for category in categories)
+    segments = read_segment_rows(rows, known, {"id": "integer", "category_id": "integer"}, path)
+    return join_maps(images, segments, maps, path)
+
+
+def _image_index(path: Path, rows: Sequence[Any], images: Sequence[ImageEntry]) -> npt.NDArray[np.int64]:
+    position_of = {image.image_id: i for i, image in enumerate(images)}
+    unknown = list(dict.fromkeys(row["image_id"] for row in rows if row["image_id"] not in position_of))
+    if unknown:
+        raise DataError(
+            f"{path} has detections for {len(unknown)} images that are not in the split (first: "
+            f"{', '.join(map(str, unknown[:3]))}). Score them against the split that they were made for."
+        )
+    return np.array([position_of[row["image_id"]] for row in rows], np.int64)
+
+
+def _scores(rows: Sequence[Any], place: Any) -> npt.NDArray[np.float64]:
+    bad = [type(row["score"]) not in (int, float) or not -1e300 < row["score"] < 1e300 for row in rows]
+    require_no_row(
+        bad, lambda i: f"{place(i)} has {rows[i]['score']!r:.60} as its 'score'; wanted a finite number. {_MEND}"
+    )
+    return np.array([row["score"] for row in rows], np.float64)
+
+
+def _boxes(rows: Sequence[Any], place: Any) -> Boxes:
+    boxes = box_array([row["bbox"] for row in rows], place)
+    require_no_row(
+        (boxes[:, 2:] < 0).any(axis=1),
+        lambda i: f"{place(i)} has the box {boxes[i].tolist()} of negative size; wanted [x, y, width, height]. {_MEND}",
+    )
+    return boxes
+
+
+def _masks(
+    rows: Sequence[Any], index: npt.NDArray[np.int64], images: Sequence[ImageEntry], place: Any
+) -> list[Segmentation]:
+    masks = [row["segmentation"] for row in rows]
+    require_no_row(
+        [not isinstance(mask, dict) or not isinstance(mask.get("counts"), str) for mask in masks],
+        lambda i: f"{place(i)} has a mask that is no compressed run lengths; encode it with pycocotools.mask.encode.",
+    )
+    check_segmentations(masks, [(images[i].width, images[i].height) for i in index], place)
+    return masks

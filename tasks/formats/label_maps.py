@@ -1,0 +1,122 @@
+"""Photographs with a label image each, and what the stored label values mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.errors import DataError
+from tasks.formats.class_files import ClassFile, Colour
+from tasks.formats.coco_entries import Category
+from tasks.formats.digests import digest_of_files
+from tasks.formats.label_image import IndexMap, Labels, read_label_image
+
+BORDER = 255
+"""The label value that is ignored in every format unless a class has it."""
+VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
+"""Classes of these names, in any case, are not classes: their pixels are ignored."""
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """What label values mean: `values[i]` is the stored value of class i; `ignored` are values left out of scores."""
+
+    class_names: tuple[str, ...]
+    values: tuple[int, ...]
+    ignored: frozenset[int]
+    colours: Mapping[Colour, int] | None = None
+
+    @property
+    def ignore_index(self) -> int:
+        """What `class_map` gives for ignored pixels: 255, or -1 where there are so many classes that 255 is one."""
+        return 255 if len(self.class_names) <= 255 else -1
+
+
+@dataclass(frozen=True)
+class LabelEntry:
+    """An image and its label image."""
+
+    image_id: str
+    image: Path
+    labels: Path
+
+
+@dataclass(frozen=True)
+class LabelMaps:
+    """The label images of a split, in a fixed order."""
+
+    entries: tuple[LabelEntry, ...]
+    scheme: LabelScheme
+    sources: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def class_map(entry: LabelEntry, scheme: LabelScheme) -> IndexMap:
+    """Read class indices `[H, W]` of the upright image, `scheme.ignore_index` where ignored.
+
+    uint8 for up to 255 classes, int16 above. Raises DataError for values that are not in the class list, and for
+    a label image whose size is not its image's.
+    """
+    from harness.images import image_size
+
+    labels = read_label_image(entry.labels, scheme.colours)
+    size = image_size(entry.image)
+    if labels.shape != size[::-1]:
+        raise DataError(
+            f"{entry.labels} has {labels.shape[1]} x {labels.shape[0]} px and {entry.image} {size[0]} x {size[1]} px "
+            "once turned as its EXIF says. Both must be of one size; nothing is resized."
+        )
+    return to_class_map(labels, scheme, entry.labels)
+
+
+def to_class_map(labels: Labels, scheme: LabelScheme, path: Path) -> IndexMap:
+    """Turn stored values `[H, W]` to class indices; raises DataError naming a value that means nothing."""
+    ignore = scheme.ignore_index
+    meaning = dict.fromkeys(scheme.ignored, ignore) | {value: i for i, value in enumerate(scheme.values)}
+    known = np.array(sorted(meaning), np.int64)
+    indices = np.array([meaning[value] for value in sorted(meaning)])
+    narrow: IndexMap = indices.astype(np.uint8) if ignore == BORDER else indices.astype(np.int16)
+    place = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    strange = known[place] != labels
+    if strange.any():
+        values, counts = np.unique(labels[strange], return_counts=True)
+        raise DataError(
+            f"{path} has the label {values[0]} in {counts[0]} pixels ({len(values)} such values in all), which is not "
+            f"in the class list ({len(scheme.class_names)} classes, values {_span(scheme.values)}; ignored "
+            f"{sorted(scheme.ignored)}). Give the list that these labels were made with (--classes FILE)."
+        )
+    return narrow[place]
+
+
+def scheme_of_classes(classes: ClassFile) -> LabelScheme:
+    """Understand a class file: 255 is ignored, 0 too where values begin at 1 (ADE20K), and classes named void."""
+    void = {value for name, value in zip(classes.names, classes.values, strict=True) if name.lower() in VOID_NAMES}
+    kept = [(name, value) for name, value in zip(classes.names, classes.values, strict=True) if value not in void]
+    if not kept:
+        raise DataError(f"{classes.path} names no class beside void ones. Give a file with classes.")
+    names, values = zip(*kept, strict=True)
+    ignored = void | {BORDER} | ({0} if min(classes.values) == 1 else set())
+    colours = None if classes.colours is None else dict(zip(classes.colours, classes.values, strict=True))
+    return LabelScheme(names, values, frozenset(ignored.difference(values)), colours)
+
+
+def scheme_of_categories(categories: Sequence[Category]) -> LabelScheme:
+    """Understand maps whose values are category ids; 0 (unlabelled) and 255 are ignored unless they are ids."""
+    values = tuple(category.category_id for category in categories)
+    names = tuple(category.name for category in categories)
+    return LabelScheme(names, values, frozenset({0, BORDER}.difference(values)))
+
+
+def digest_of_label_maps(maps: LabelMaps) -> str:
+    """Digest classes, lists and label images by their bytes, and the names and sizes of the images."""
+    scheme = maps.scheme
+    facts = [repr((scheme.class_names, scheme.values, sorted(scheme.ignored), sorted((scheme.colours or {}).items())))]
+    files = [*maps.sources, *(entry.labels for entry in maps.entries)]
+    return digest_of_files(facts, files, ((entry.image.name, entry.image) for entry in maps.entries))
+
+
+def _span(values: Sequence[int]) -> str:
+    return f"{min(values)}..{max(values)}"

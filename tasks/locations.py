@@ -1,0 +1,32 @@
+"""Where a run's data is: `--data`, else `$BENCH_DATA`, else `./data/coco`, else the embedded Scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import DataError
+from harness.protocols import DataContext
+
+
+def locate_data(context: DataContext) -> Path | None:
+    """Find the folder that a run means, None for Scenes; raises DataError for `--data coco` where COCO is not."""
+    coco = context.working_directory / "data" / "coco"
+    if context.wish == "scenes":
+        return None
+    if context.wish == "coco":
+        return _coco_by_name(context, coco)
+    if context.wish is not None:
+        return Path(context.wish).expanduser()
+    if context.environment:
+        return Path(context.environment).expanduser()
+    return coco if coco.is_dir() else None
+
+
+def _coco_by_name(context: DataContext, default: Path) -> Path:
+    for folder in [Path(context.environment)] if context.environment else [default]:
+        if folder.is_dir():
+            return folder
+    raise DataError(
+        f"--data coco: COCO is not here (looked at {context.environment or default}). Put COCO 2017 there, "
+        "set BENCH_DATA to its folder, give its path with --data, or take --data scenes, which needs no download."
+    )

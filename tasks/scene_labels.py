@@ -1,0 +1,139 @@
+"""Scenes as a data set of labels: what is the biggest object (with or without a remark), or the one that is meant?
+
+Track *plain*: the image alone; the class is the kind of the target, the biggest object. Track *context*: a remark
+stands beside the image, honest, misleading, absent or irrelevant; in training each image has the one that was drawn for
+it, in every other split it is asked under all four. Track *reference*: an expression says which object is meant, and the
+class is its shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.sample import Classes, Dataset, Sample
+from tasks.caption_files import read_json
+from tasks.embedded import OPEN_PARTS
+from tasks.scenes import layout
+from tasks.scenes.factors import KINDS, SHAPES, Kind
+from tasks.targets import LabelTarget
+
+TRACKS = ("plain", "context", "reference")
+CONDITIONS = ("honest", "absent", "irrelevant", "misleading")
+CLOSED_KINDS = tuple(kind for kind in KINDS if kind.tier != "novel")
+OPEN_KINDS = tuple(kind for kind in KINDS if kind.tier != "rare")
+
+
+def read_scene_rows(data: Dataset, split: str) -> list[dict[str, Any]]:
+    """Read the rows of a generated split: factors, targets, remarks, expressions."""
+    rows: list[dict[str, Any]] = read_json(layout.annotation_file(data.root, "scenes", split))["images"]
+    return rows
+
+
+def scene_label_samples(data: Dataset, split: str, track: str) -> Sequence[Sample]:
+    """Samples of a track, in the order of the images."""
+    makers = {"plain": _plain, "context": _context, "reference": _reference}
+    samples = []
+    for row in read_scene_rows(data, split):
+        image = layout.image_dir(data.root, split) / row["file_name"]
+        for suffix, text, target in makers[track](row, split == data.training_split):
+            samples.append(Sample(f"{row['id']}{suffix}", image, target, text))
+    return samples
+
+
+def open_label_samples(data: Dataset, split: str) -> Sequence[Sample]:
+    """Plain samples over base and novel kinds; parts of a compound split are mixed, so that a limit takes of each."""
+    index = {kind.category_id: position for position, kind in enumerate(OPEN_KINDS)}
+    samples = []
+    for part in OPEN_PARTS.get(split, (split,)):
+        for row in read_scene_rows(data, part):
+            if row["target"] is not None and row["target"]["category_id"] in index:
+                target = LabelTarget(index[row["target"]["category_id"]], image_id=str(row["id"]))
+                samples.append(Sample(str(row["id"]), layout.image_dir(data.root, part) / row["file_name"], target))
+    return samples if split not in OPEN_PARTS else mixed(samples)
+
+
+def mixed(samples: Sequence[Sample]) -> list[Sample]:
+    """Order samples by the digest of their id: the same order everywhere, and no part comes first."""
+    return sorted(samples, key=lambda sample: hashlib.sha256(sample.sample_id.encode()).digest())
+
+
+def kind_classes(kinds: Sequence[Kind], texts: Sequence[tuple[str, ...]]) -> Classes:
+    """The classes of these kinds, worded as `texts`, with their factors as attributes."""
+    from tasks.scenes.class_texts import class_attributes
+
+    _, attributes = class_attributes()
+    return Classes(
+        names=tuple(kind.name for kind in kinds),
+        texts=tuple(texts),
+        seen=tuple(kind.tier != "novel" for kind in kinds),
+        attributes=tuple(tuple(float(value) for value in attributes[kind.name]) for kind in kinds),
+    )
+
+
+def shape_classes(texts: Sequence[tuple[str, ...]]) -> Classes:
+    """The classes of track *reference*: the shapes."""
+    one_hot = tuple(tuple(float(shape == other) for other in SHAPES) for shape in SHAPES)
+    return Classes(names=SHAPES, texts=tuple(texts), seen=(True,) * len(SHAPES), attributes=one_hot)
+
+
+def scene_label_ceilings(data: Dataset, split: str, track: str) -> Mapping[str, Mapping[str, float]]:
+    """What the best guesser reaches from the image, the text and both, over the split and in each slice.
+
+    Over a split of track *context* each image is asked under all four conditions, so these weigh the same.
+    """
+    from tasks.scenes.oracle import Ceiling, context_cells, plain_ceiling, reference_ceiling
+
+    rows = read_scene_rows(data, split)
+    if track == "reference":
+        return {"top-1": _by_source(reference_ceiling(rows))}
+    if track == "plain":
+        return {"top-1": _by_source(plain_ceiling(split, rows))}
+    cells = context_cells(split, rows)
+    images = sum(cell.images for cell in cells.values())
+    sums = [sum(getattr(c, which) * c.images for c in cells.values()) / images for which in ("vision", "text", "both")]
+    slices = {f"top-1[{light} {condition}]": _by_source(cell) for (light, condition), cell in cells.items()}
+    return {"top-1": _by_source(Ceiling(sums[0], sums[1], sums[2], images)), **slices}
+
+
+def _by_source(ceiling: Any) -> dict[str, float]:
+    return {which: float(getattr(ceiling, which)) for which in ("vision", "text", "both")}
+
+
+Asked = tuple[str, str | None, LabelTarget]
+
+
+def _plain(row: Mapping[str, Any], training: bool) -> Iterator[Asked]:
+    label = _closed_label(row)
+    if label is not None:
+        yield "", None, LabelTarget(label, image_id=str(row["id"]), slices=(_light(row),))
+
+
+def _context(row: Mapping[str, Any], training: bool) -> Iterator[Asked]:
+    label = _closed_label(row)
+    if label is None:
+        return
+    for condition in (row["remark_condition"],) if training else CONDITIONS:
+        target = LabelTarget(label, image_id=str(row["id"]), slices=(f"{_light(row)} {condition}",))
+        yield f"-{condition}", row["remarks"][condition], target
+
+
+def _reference(row: Mapping[str, Any], training: bool) -> Iterator[Asked]:
+    expression = row["expression"]
+    if expression is not None:
+        label = SHAPES.index(expression["shape"])
+        slices = (f"{expression['choices']} objects",)
+        yield "", expression["text"], LabelTarget(label, image_id=str(row["id"]), slices=slices)
+
+
+def _closed_label(row: Mapping[str, Any]) -> int | None:
+    """The index of the target's kind among base and rare ones; None where there is no target or a novel one."""
+    if row["target"] is None:
+        return None
+    number = row["target"]["category_id"]
+    return next((i for i, kind in enumerate(CLOSED_KINDS) if kind.category_id == number), None)
+
+
+def _light(row: Mapping[str, Any]) -> str:
+    return "night" if row["light"] == "night" else "clear"

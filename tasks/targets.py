@@ -1,0 +1,53 @@
+"""What is right for a sample, by kind of answer (see `harness.answers`): labels, boxes, label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class LabelTarget:
+    """The class of an image, by index; with `labels` (0 or 1 for each class) any number of them.
+
+    `slices` name the parts of the split that the sample is also scored in; `image_id` says which samples
+    share an image, so that intervals draw them together.
+    """
+
+    label: int
+    labels: tuple[int, ...] = ()
+    slices: tuple[str, ...] = ()
+    image_id: str = ""
+
+
+@dataclass(frozen=True)
+class BoxTarget:
+    """The objects of an image: boxes in fractions of its sides (x, y of the left upper corner, width, height)."""
+
+    image_id: str
+    width_px: int
+    height_px: int
+    boxes: tuple[Box, ...]
+    labels: tuple[int, ...]
+    crowd: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class MapTarget:
+    """The class of each pixel of an image; read from disk when it is asked for."""
+
+    image_id: str
+    width_px: int
+    height_px: int
+    read: Callable[[], npt.NDArray[np.uint16]]
+
+    def label_map(self) -> npt.NDArray[np.uint16]:
+        """Class indices `[H, W]`, `harness.answers.IGNORED` where nothing is asked."""
+        return self.read()

@@ -1,0 +1,102 @@
+"""The task `zero-shot-classification`: name classes of which no training image was seen, from what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError, nearest
+from harness.protocols import DataContext
+from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+
+if TYPE_CHECKING:
+    from harness.protocols import Scorer
+
+
+@dataclass(frozen=True)
+class ZeroShotTask:
+    """Seen and unseen classes together, so that a model can also be wrong by naming what it knows."""
+
+    name: str = "zero-shot-classification"
+    summary: str = (
+        "name classes never seen in training, from their texts (image folders, CIFAR, COCO, Scenes' lexicons)"
+    )
+    version: int = 1
+    metrics: tuple[str, ...] = ("unseen-top-1", "seen", "unseen", "H", "area", "top-1")
+    settings: tuple[str, ...] = ("templates", "lexicon", "classes", "unseen")
+    learnable_score: float = 0.9
+
+    def open_data(self, context: DataContext) -> Dataset:
+        """Take the folder that is meant, else Scenes; raises DataError."""
+        from tasks.label_data import open_label_folder
+        from tasks.locations import locate_data
+
+        folder = locate_data(context)
+        return _open_scenes(context) if folder is None else open_label_folder(folder, context, zero_shot=True)
+
+    def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
+        """Read a split; samples of unseen classes are left out of the training and the selection split."""
+        if data.layout == "scenes":
+            from tasks.scene_labels import open_label_samples
+
+            return open_label_samples(data, split)
+        from tasks.label_data import folder_samples
+
+        return folder_samples(data, split)
+
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
+        """Hand over all classes, unseen ones too, with their texts."""
+        from tasks.label_data import label_spec
+
+        return label_spec(self.name, data, training)
+
+    def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+        """Known on Scenes: whether the lexicon tells the factors at all."""
+        if data.layout != "scenes":
+            return {}
+        from tasks.scenes.oracle import zero_shot_ceiling
+
+        ceiling = zero_shot_ceiling(data.options["lexicon"])
+        return {
+            "unseen-top-1": {"vision": float(ceiling.vision), "text": float(ceiling.text), "both": float(ceiling.both)}
+        }
+
+    def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
+        """Top-1 on seen classes: the only ones that may select a checkpoint."""
+        from tasks.label_data import quick_label_score
+
+        return quick_label_score(predictions, targets)
+
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
+        """Probabilities against labels, seen and unseen."""
+        from tasks.label_data import label_classes
+        from tasks.label_scoring import LabelScorer
+
+        return LabelScorer(label_classes(data), zero_shot=True)
+
+    def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
+        """Read a CSV or Parquet file of `sample_id` and `label`, or `sample_id` and a column a class."""
+        from tasks.label_data import label_classes, read_label_predictions
+
+        return read_label_predictions(path, label_classes(data))
+
+    def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
+        """There is no file format of its own for labels."""
+        raise UsageError(f"{self.name} takes its labels from --data, not from --references.")
+
+
+def _open_scenes(context: DataContext) -> Dataset:
+    from tasks.embedded import OPEN, OPEN_PARTS, Variant, open_scenes
+    from tasks.prompts import PLAIN, check_templates
+    from tasks.scenes.class_texts import CLASS_LEXICONS
+
+    lexicon = context.settings.get("lexicon", "transparent")
+    if lexicon not in CLASS_LEXICONS:
+        raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
+    options = {"lexicon": lexicon, "templates": check_templates(context.settings.get("templates", PLAIN))}
+    return open_scenes(context, Variant(f"scenes:{lexicon}", options, OPEN, OPEN_PARTS))
+
+
+zero_shot_classification = ZeroShotTask()
