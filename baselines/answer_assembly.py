@@ -9,7 +9,7 @@ from torch import nn
 from baselines.answerer import AdditiveAnswerer, Answerer
 from baselines.assembly import count_trainable, seeded
 from baselines.class_texts import ClassTexts, derangement
-from baselines.fusion import build_join
+from baselines.fusion import build_join, reads_each_class
 from baselines.fusion.join import Join, JoinShape
 from baselines.heads.class_scorers import LinearScorer, PairReader, TextScorer
 from baselines.language_source import find_language
@@ -99,7 +99,7 @@ class _Assembly:
             head = self._head(TextScorer(classes, width), width)
             return Answerer(sight, self._trunk(None), head, None, pretrained)
         join = self._join(classes.width, width)
-        if not join.reads_pooled:
+        if not reads_each_class(self.model.join):
             head = self._head(TextScorer(classes, width), width)
             return Answerer(sight, self._trunk(join), head, classes, pretrained)
         narrow = width if self.spec.answers == LABELS else max(_HEADS, width // _NARROWER)
@@ -172,13 +172,16 @@ class _Assembly:
         probe = self.model.trunk == "probe"
         if self.spec.answers == LABELS:
             pool: nn.Module = MeanPool() if probe else AttentionPool(width)
-            return LabelHead(pool, scorer, multilabel=self.spec.classes.multilabel)
+            return LabelHead(pool, scorer, self.spec.classes)
         if self.spec.answers == MAPS:
-            return MapHead(scorer, width, self.shape.grid, refine=not probe)
+            refine = not probe and not reads_each_class(
+                self.model.join
+            )  # controls have the head of the model that they match
+            return MapHead(scorer, width, self.shape.grid, self.spec.classes, refine=refine)
         if self.settings.box_head == "centre" or probe:
-            return BoxHead(scorer, width, self.shape.grid)
+            return BoxHead(scorer, width, self.shape.grid, self.spec.classes)
         if isinstance(scorer, PairReader):
             raise UsageError(
                 f"Model '{self.model.name}' reads each class at each place: it needs model.box_head=centre."
             )
-        return SetBoxHead(scorer, width, self.settings.queries, self.settings.query_layers)
+        return SetBoxHead(scorer, width, (self.settings.queries, self.settings.query_layers), self.spec.classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,22 +97,31 @@ def score(
     task: Annotated[str, typer.Option(help="Task that they answer.")] = "coco-caption",
     data: Annotated[str | None, typer.Option(help="Data with the targets.")] = None,
     split: Annotated[str | None, typer.Option(help="Its split. [default: the data's]")] = None,
-    references: Annotated[Path | None, typer.Option(help="Or a file of references (COCO captions).")] = None,
+    references: Annotated[Path | None, typer.Option(help="Or a file of targets alone (COCO JSON).")] = None,
+    iou: Annotated[str | None, typer.Option(help="Detection: bbox or segm. [default: bbox]")] = None,
+    metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
+    track: Annotated[str | None, typer.Option(help="Scenes: plain, context or reference.")] = None,
+    classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: task.KEY=VALUE.")] = None,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples behind the intervals.")] = 1000,
     style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
     """Score predictions made elsewhere, with the same metrics and intervals."""
     import json
+    from dataclasses import replace
 
     from harness.plugins import load_task
     from harness.score import render_scores, score_file
 
     _require_choice("--format", style, ("text", "json"))
     plugin = load_task(task)
+    given = {"iou": iou, "metric_engine": metric_engine, "track": track, "classes": classes}
+    settings = _task_settings(plugin, given, set_ or ())
     if references is not None:
         dataset, samples = plugin.read_references(references)
+        dataset = replace(dataset, options={**dataset.options, **settings})
     else:
-        dataset = plugin.open_data(_data_context(data, split))
+        dataset = plugin.open_data(_data_context(data, split, settings))
         chosen = split or dataset.default_split
         if chosen not in dataset.splits:
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
@@ -257,11 +267,28 @@ def _environment() -> Environment:
     return Environment(Path.cwd(), Path(cache).expanduser(), os.environ.get("BENCH_DATA") or None)
 
 
-def _data_context(data: str | None, split: str | None) -> Any:
+def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:
     from harness.protocols import DataContext
 
     here = _environment()
-    return DataContext(data, split, here.bench_data, here.working_directory, here.cache, _reporter("").progress)
+    progress = _reporter("").progress
+    return DataContext(data, split, here.bench_data, here.working_directory, here.cache, progress, settings)
+
+
+def _task_settings(task: Any, given: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Gather a task's settings from flags and `--set task.KEY=VALUE`; raises UsageError for one it does not take."""
+    from harness.config import parse_setting
+
+    found = {name: value for name, value in given.items() if value is not None}
+    for setting in settings:
+        section, name, value = parse_setting(setting)
+        if section != "task":
+            raise UsageError(f"--set {setting}: bench score takes settings of the task only, as task.KEY=VALUE.")
+        found[name] = value
+    for name in found:
+        if name not in task.settings:
+            raise UsageError(f"{task.name} takes no setting '{name}'. {nearest(name, task.settings)}")
+    return found
 
 
 def _reporter(metric: str) -> ConsoleReporter:

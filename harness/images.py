@@ -39,21 +39,31 @@ _UPRIGHT = (
 class ImageSplit:
     """The readable samples of a split with their pixels; `skipped` says which ones were left out, and why.
 
-    `sizes` are width and height in px of the upright images on disk; empty where no image is wanted.
+    An image that several samples ask about is decoded and kept once: `paths` are the images and `rows` says which
+    of them each sample has. `sizes` are width and height in px of the upright images on disk.
     """
 
     samples: tuple[Sample, ...]
     skipped: dict[str, str]
     preprocessing: Preprocessing
     cached: Pixels | None
+    paths: tuple[Path, ...] = ()
+    rows: tuple[int, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
 
     def read(self, indices: Sequence[int]) -> Pixels:
-        """Read uint8 pixels `[B, 3, size, size]`, RGB."""
+        """Read the uint8 pixels of samples, `[B, 3, size, size]`, RGB."""
+        return self.read_rows([self.rows[index] for index in indices])
+
+    def read_rows(self, rows: Sequence[int]) -> Pixels:
+        """Read the uint8 pixels of images, `[B, 3, size, size]`, RGB."""
         if self.cached is not None:
-            return np.ascontiguousarray(self.cached[list(indices)])
-        paths = [self.samples[index].image for index in indices]
-        return np.stack([read_image(path, self.preprocessing) for path in paths])
+            return np.ascontiguousarray(self.cached[list(rows)])
+        return np.stack([read_image(self.paths[row], self.preprocessing) for row in rows])
+
+    def sizes_of(self, indices: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Width and height in px of the samples' images; empty where no image is wanted."""
+        return tuple(self.sizes[self.rows[index]] for index in indices) if self.sizes else ()
 
 
 def open_images(
@@ -63,13 +73,15 @@ def open_images(
 
     An unreadable image raises BadSample when `on_bad` is fail, and is left out and named when it is skip.
     """
-    key = _key(samples, preprocessing)
+    paths = list(dict.fromkeys(sample.image for sample in samples))
+    key = _key(paths, preprocessing)
     path, notes = cache / "pixels" / f"{key}.npy", cache / "pixels" / f"{key}.json"
     with one_at_a_time(notes):
         if not notes.is_file():
-            _decode_all(samples, preprocessing, (path, notes), progress)
+            _decode_all(paths, preprocessing, (path, notes), progress)
     noted = json.loads(notes.read_text())
-    skipped: dict[str, str] = noted["skipped"]
+    broken = {paths[int(position)]: str(reason) for position, reason in noted["broken"].items()}
+    skipped = {sample.sample_id: broken[sample.image] for sample in samples if sample.image in broken}
     if skipped and on_bad == "fail":
         name, reason = next(iter(skipped.items()))
         raise BadSample(
@@ -79,8 +91,17 @@ def open_images(
     kept = tuple(sample for sample in samples if sample.sample_id not in skipped)
     if not kept:
         raise BadSample(f"Not one of {len(samples)} images can be read; first: {next(iter(skipped.values()), 'none')}.")
-    cached = np.load(path, mmap_mode="r") if path.is_file() else None
-    return ImageSplit(kept, skipped, preprocessing, cached, tuple((width, height) for width, height in noted["sizes"]))
+    good = tuple(path for path in paths if path not in broken)
+    row_of = {path: row for row, path in enumerate(good)}
+    return ImageSplit(
+        samples=kept,
+        skipped=skipped,
+        preprocessing=preprocessing,
+        cached=np.load(path, mmap_mode="r") if path.is_file() else None,
+        paths=good,
+        rows=tuple(row_of[sample.image] for sample in kept),
+        sizes=tuple((width, height) for width, height in noted["sizes"]),
+    )
 
 
 def read_image(path: Path, preprocessing: Preprocessing) -> Pixels:
@@ -193,46 +214,46 @@ def _eight_bits(image: Image) -> Image:
     return pillow.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _key(samples: Sequence[Sample], preprocessing: Preprocessing) -> str:
+def _key(paths: Sequence[Path], preprocessing: Preprocessing) -> str:
     digest = hashlib.sha256(repr((DECODER, preprocessing.size, preprocessing.crop_fraction)).encode())
     digest.update(f"{preprocessing.interpolation} {preprocessing.fit} {preprocessing.shortest}".encode())
-    for sample in samples:
-        stat = sample.image.stat() if sample.image.exists() else None
+    for path in paths:
+        stat = path.stat() if path.exists() else None
         changed = (stat.st_size, stat.st_mtime_ns) if stat else None
-        digest.update(f"{sample.sample_id}\0{sample.image}\0{changed}\n".encode())
+        digest.update(f"{path}\0{changed}\n".encode())
     return digest.hexdigest()[:24]
 
 
 def _decode_all(
-    samples: Sequence[Sample], preprocessing: Preprocessing, paths: tuple[Path, Path], progress: Progress
+    paths: Sequence[Path], preprocessing: Preprocessing, places: tuple[Path, Path], progress: Progress
 ) -> None:
     """Decode every image once; the notes are written last, so that half a cache is never trusted."""
     pixels: list[Pixels] = []
     sizes: list[tuple[int, int]] = []
-    skipped: dict[str, str] = {}
-    keep = len(samples) * 3 * preprocessing.size**2 <= CACHE_LIMIT_BYTES
+    broken: dict[int, str] = {}
+    keep = len(paths) * 3 * preprocessing.size**2 <= CACHE_LIMIT_BYTES
     with ThreadPoolExecutor() as pool:
-        for start in range(0, len(samples), _CHUNK):
-            chunk = samples[start : start + _CHUNK]
-            for sample, result in zip(chunk, pool.map(lambda s: _try_read(s, preprocessing), chunk), strict=True):
+        for start in range(0, len(paths), _CHUNK):
+            chunk = paths[start : start + _CHUNK]
+            for position, result in enumerate(pool.map(lambda p: _try_read(p, preprocessing), chunk), start):
                 if isinstance(result, str):
-                    skipped[sample.sample_id] = result
+                    broken[position] = result
                     continue
                 sizes.append(result[1])
                 if keep:
                     pixels.append(result[0])
-            progress("decoding images", start + len(chunk), len(samples))
+            progress("decoding images", start + len(chunk), len(paths))
     if keep:
         shape = (0, 3, preprocessing.size, preprocessing.size)
         array = np.stack(pixels) if pixels else np.zeros(shape, np.uint8)
-        with replace_atomically(paths[0]) as temporary, temporary.open("wb") as file:
+        with replace_atomically(places[0]) as temporary, temporary.open("wb") as file:
             np.save(file, array)
-    with replace_atomically(paths[1]) as temporary:
-        temporary.write_text(json.dumps({"skipped": skipped, "sizes": sizes}))
+    with replace_atomically(places[1]) as temporary:
+        temporary.write_text(json.dumps({"broken": broken, "sizes": sizes}))
 
 
-def _try_read(sample: Sample, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, int]] | str:
+def _try_read(path: Path, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, int]] | str:
     try:
-        return _read(sample.image, preprocessing)
+        return _read(path, preprocessing)
     except BadSample as error:
         return str(error)

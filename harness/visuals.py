@@ -45,14 +45,15 @@ class Visuals:
             visual=self._tokens(indices),
             texts=tuple(sample.text for sample in chosen),
             targets=tuple(sample.target for sample in chosen) if with_targets else None,
-            sizes=tuple(self.images.sizes[index] for index in indices) if self.images else (),
+            sizes=self.images.sizes_of(indices) if self.images else (),
         )
 
     def _tokens(self, indices: Sequence[int]) -> Tensor | None:
         import torch
 
         if self.features is not None:
-            return torch.from_numpy(self.features[list(indices)]).to(self.device)
+            rows = [self.images.rows[index] for index in indices] if self.images else list(indices)
+            return torch.from_numpy(self.features[rows]).to(self.device)
         if self.images is None or self.learner.vision is None:
             return None
         pixels = torch.from_numpy(self.images.read(indices)).to(self.device)
@@ -75,11 +76,11 @@ def open_visuals(learner: Learner, images: ImageSplit, cache: Path, device: str,
 def _frozen_features(
     tower: VisionTower, images: ImageSplit, cache: Path, device: str, progress: Progress
 ) -> npt.NDArray[np.float32] | None:
-    """Find or compute float32 features `[samples, N, width]`; None when they would be too large to keep."""
+    """Find or compute float32 features `[images, N, width]`; None when they would be too large to keep."""
     path = cache / "features" / f"{_feature_key(tower, images)}.npy"
     if not path.is_file():
-        first = _encode(tower, images, range(min(1, len(images.samples))), device)
-        if first.nbytes * len(images.samples) > FEATURE_LIMIT_BYTES:
+        first = _encode(tower, images, range(min(1, len(images.paths))), device)
+        if first.nbytes * len(images.paths) > FEATURE_LIMIT_BYTES:
             return None
         with one_at_a_time(path):
             if not path.is_file():
@@ -90,7 +91,7 @@ def _frozen_features(
 
 def _write_features(path: Path, tower: VisionTower, images: ImageSplit, device: str, progress: Progress) -> None:
     """Encode in batches of fixed size, so that the features do not depend on who asks first."""
-    blocks, total = [], len(images.samples)
+    blocks, total = [], len(images.paths)
     for start in range(0, total, _FEATURE_BATCH):
         stop = min(start + _FEATURE_BATCH, total)
         blocks.append(_encode(tower, images, range(start, stop), device))
@@ -99,17 +100,17 @@ def _write_features(path: Path, tower: VisionTower, images: ImageSplit, device: 
         np.save(file, np.concatenate(blocks))
 
 
-def _encode(tower: VisionTower, images: ImageSplit, indices: Sequence[int], device: str) -> npt.NDArray[np.float32]:
+def _encode(tower: VisionTower, images: ImageSplit, rows: Sequence[int], device: str) -> npt.NDArray[np.float32]:
     import torch
 
     with torch.inference_mode():
-        tokens = tower(torch.from_numpy(images.read(indices)).to(device)).float().cpu().numpy()
+        tokens = tower(torch.from_numpy(images.read_rows(rows)).to(device)).float().cpu().numpy()
     return np.asarray(tokens, dtype=np.float32)
 
 
 def _feature_key(tower: VisionTower, images: ImageSplit) -> str:
     digest = hashlib.sha256(f"{tower.key} {DECODER}".encode())
-    for sample in images.samples:
-        stat = sample.image.stat()
-        digest.update(f"{sample.sample_id}\0{sample.image}\0{stat.st_size}:{stat.st_mtime_ns}\n".encode())
+    for path in images.paths:
+        stat = path.stat()
+        digest.update(f"{path}\0{stat.st_size}:{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:24]

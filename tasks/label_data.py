@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ class LabelledSplits:
     """The class names and the samples of each stored split."""
 
     names: tuple[str, ...]
-    splits: dict[str, list[Sample]]
-    digest: str
+    splits: Mapping[str, list[Sample]]
+    digest: Callable[[], str]
 
 
 def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> Dataset:
@@ -111,7 +111,7 @@ def read_label_predictions(path: Path, classes: Classes) -> list[Outcome]:
     """Read predictions made elsewhere: a label a sample becomes probability 1."""
     from tasks.formats.predictions import read_label_answers
 
-    return read_label_answers(path, classes.names)
+    return read_label_answers(path, classes.names, several=classes.multilabel)
 
 
 def spoken(name: str) -> str:
@@ -176,19 +176,22 @@ def _read(root: Path, options: Any, cache: Path) -> LabelledSplits:
         ]
         for split, images in folder.splits.items()
     }
-    return LabelledSplits(folder.class_names, splits, digest_of_image_folder(folder))
+    return LabelledSplits(folder.class_names, splits, lambda: digest_of_image_folder(folder))
 
 
 def _read_objects(root: Path, options: Any) -> LabelledSplits:
     """Labels from boxes: every category that is in the image, or for one label the one that covers most of it."""
     from tasks.object_data import read_objects
+    from tasks.stored_splits import LazySplits
 
-    found = read_objects(root, options["format"])
-    splits = {
-        split: [sample for position in range(len(part.images)) if (sample := _object_sample(part, position, options))]
-        for split, part in found.splits.items()
-    }
-    return LabelledSplits(found.names, splits, found.digest)
+    class_file = options["class_file"]
+    found = read_objects(root, options["format"], Path(class_file) if class_file else None)
+
+    def labelled(split: str) -> list[Sample]:
+        part = found.splits[split]
+        return [sample for i in range(len(part.images)) if (sample := _object_sample(part, i, options))]
+
+    return LabelledSplits(found.names, LazySplits(tuple(found.splits), labelled), lambda: found.digest)
 
 
 def _object_sample(part: Any, position: int, options: Any) -> Sample | None:
@@ -198,7 +201,8 @@ def _object_sample(part: Any, position: int, options: Any) -> Sample | None:
     own = ~objects.iscrowd
     if options["multilabel"]:
         labels = np.zeros(len(part.categories), dtype=np.int64)
-        labels[objects.category_index[own]] = 1
+        shown = own | (part.crowd_label == 1)  # a crowd of people shows people; what VOC calls difficult does not count
+        labels[objects.category_index[shown]] = 1
         target = LabelTarget(-1, tuple(labels.tolist()), image_id=str(image.image_id))
         return Sample(str(image.image_id), image.path, target)
     if not own.any():
@@ -230,7 +234,7 @@ def _unseen(names: Sequence[str], wish: Any) -> tuple[str, ...]:
 def _digest(found: LabelledSplits, options: Any) -> str:
     from tasks.embedded import text_digest
 
-    return text_digest(found.digest, {name: value for name, value in options.items() if name != "class_file"})
+    return text_digest(found.digest(), {name: value for name, value in options.items() if name != "class_file"})
 
 
 def _text_of(value: Any) -> str | None:

@@ -1,9 +1,9 @@
 """Scenes as a data set of labels: what is the biggest object (with or without a remark), or the one that is meant?
 
 Track *plain*: the image alone; the class is the kind of the target, the biggest object. Track *context*: a remark
-stands beside the image, honest, misleading, absent or irrelevant; in training each image has the one that was drawn for
-it, in every other split it is asked under all four. Track *reference*: an expression says which object is meant, and the
-class is its shape.
+stands beside the image, honest, misleading, absent or irrelevant; in training each image has the one that was drawn
+for it, in every other split it is asked under all four. Track *reference*: an expression says which object is meant,
+and the class is its shape; in training each image is asked about several of its objects.
 """
 
 from __future__ import annotations
@@ -33,12 +33,10 @@ def read_scene_rows(data: Dataset, split: str) -> list[dict[str, Any]]:
 
 def scene_label_samples(data: Dataset, split: str, track: str) -> Sequence[Sample]:
     """Samples of a track, in the order of the images."""
-    makers = {"plain": _plain, "context": _context, "reference": _reference}
     samples = []
-    for row in read_scene_rows(data, split):
+    for row, asked in _questions(data, split, track):
         image = layout.image_dir(data.root, split) / row["file_name"]
-        for suffix, text, target in makers[track](row, split == data.training_split):
-            samples.append(Sample(f"{row['id']}{suffix}", image, target, text))
+        samples += [Sample(f"{row['id']}{suffix}", image, target, text) for suffix, text, target in asked]
     return samples
 
 
@@ -102,29 +100,59 @@ def _by_source(ceiling: Any) -> dict[str, float]:
 
 
 Asked = tuple[str, str | None, LabelTarget]
+"""What is added to the image id to name a sample, the text beside the image, and the answer."""
 
 
-def _plain(row: Mapping[str, Any], training: bool) -> Iterator[Asked]:
+def _questions(data: Dataset, split: str, track: str) -> Iterator[tuple[dict[str, Any], Iterator[Asked]]]:
+    rows, training = read_scene_rows(data, split), split == data.training_split
+    if track == "reference" and training:
+        from tasks.scene_expressions import read_pickable
+
+        pickable = read_pickable(data, split)
+        yield from ((row, _several_references(row, *pickable[row["id"]])) for row in rows)
+        return
+    ask = {"plain": _plain, "reference": _reference, "context": _drawn_context if training else _context}[track]
+    yield from ((row, ask(row)) for row in rows)
+
+
+def _plain(row: Mapping[str, Any]) -> Iterator[Asked]:
     label = _closed_label(row)
     if label is not None:
         yield "", None, LabelTarget(label, image_id=str(row["id"]), slices=(_light(row),))
 
 
-def _context(row: Mapping[str, Any], training: bool) -> Iterator[Asked]:
+def _context(row: Mapping[str, Any]) -> Iterator[Asked]:
     label = _closed_label(row)
-    if label is None:
-        return
-    for condition in (row["remark_condition"],) if training else CONDITIONS:
-        target = LabelTarget(label, image_id=str(row["id"]), slices=(f"{_light(row)} {condition}",))
-        yield f"-{condition}", row["remarks"][condition], target
+    for condition in CONDITIONS if label is not None else ():
+        yield _under(row, label or 0, condition)
 
 
-def _reference(row: Mapping[str, Any], training: bool) -> Iterator[Asked]:
+def _drawn_context(row: Mapping[str, Any]) -> Iterator[Asked]:
+    label = _closed_label(row)
+    if label is not None:
+        yield _under(row, label, row["remark_condition"])
+
+
+def _under(row: Mapping[str, Any], label: int, condition: str) -> Asked:
+    target = LabelTarget(label, image_id=str(row["id"]), slices=(f"{_light(row)} {condition}",))
+    return f"-{condition}", row["remarks"][condition], target
+
+
+def _reference(row: Mapping[str, Any]) -> Iterator[Asked]:
     expression = row["expression"]
     if expression is not None:
-        label = SHAPES.index(expression["shape"])
         slices = (f"{expression['choices']} objects",)
-        yield "", expression["text"], LabelTarget(label, image_id=str(row["id"]), slices=slices)
+        target = LabelTarget(SHAPES.index(expression["shape"]), image_id=str(row["id"]), slices=slices)
+        yield "", expression["text"], target
+
+
+def _several_references(
+    row: Mapping[str, Any], objects: list[dict[str, str]], centres: list[tuple[int, int]]
+) -> Iterator[Asked]:
+    from tasks.scene_expressions import training_questions
+
+    for number, (text, shape) in enumerate(training_questions(row, objects, centres)):
+        yield f"-{number}", text, LabelTarget(SHAPES.index(shape), image_id=str(row["id"]))
 
 
 def _closed_label(row: Mapping[str, Any]) -> int | None:

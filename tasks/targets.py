@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from tasks.formats.coco_instances import ImageObjects
+    from tasks.formats.coco_panoptic import PanopticEntry
 
 Box = tuple[float, float, float, float]
 
@@ -29,7 +32,10 @@ class LabelTarget:
 
 @dataclass(frozen=True)
 class BoxTarget:
-    """The objects of an image: boxes in fractions of its sides (x, y of the left upper corner, width, height)."""
+    """The objects of an image: boxes in fractions of its sides (x, y of the left upper corner, width, height).
+
+    `objects` are the same as they are annotated (boxes in px, areas, masks): what scores are computed against.
+    """
 
     image_id: str
     width_px: int
@@ -37,16 +43,21 @@ class BoxTarget:
     boxes: tuple[Box, ...]
     labels: tuple[int, ...]
     crowd: tuple[bool, ...]
+    objects: ImageObjects | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class MapTarget:
-    """The class of each pixel of an image; read from disk when it is asked for."""
+    """The class of each pixel of an image; read from disk when it is asked for.
+
+    `panoptic` says where the image's segments are, for data that has them.
+    """
 
     image_id: str
     width_px: int
     height_px: int
     read: Callable[[], npt.NDArray[np.uint16]]
+    panoptic: PanopticEntry | None = field(default=None, repr=False)
 
     def label_map(self) -> npt.NDArray[np.uint16]:
         """Class indices `[H, W]`, `harness.answers.IGNORED` where nothing is asked."""

@@ -22,7 +22,7 @@ def ensemble(embeddings: Tensor, counts: Sequence[int]) -> Tensor:
 
     Radford et al. 2021 (arXiv 2103.00020), as `open_clip.build_zero_shot_classifier` computes it.
     """
-    means = torch.stack([part.mean(dim=0) for part in embeddings.split(list(counts))])
+    means = torch.stack([part.mean(dim=0) for part in torch.split(embeddings, list(counts))])
     return F.normalize(means, dim=-1)
 
 
@@ -56,6 +56,10 @@ class FixedClasses(nn.Module):
         return self.embeddings
 
 
+def _forget(module: nn.Module, keys: object) -> None:
+    module.ready = None  # type: ignore[assignment]
+
+
 class TrainedClasses(nn.Module):
     """Class embeddings that training moves: in eval mode they are computed once, when that mode begins.
 
@@ -68,7 +72,7 @@ class TrainedClasses(nn.Module):
         super().__init__()
         self.inner = inner
         self.register_buffer("ready", None, persistent=False)
-        self.register_load_state_dict_post_hook(lambda module, keys: setattr(module, "ready", None))
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     def forward(self) -> Tensor:
         """Return `[C, d]`."""

@@ -34,7 +34,7 @@ class ContextPrompts(nn.Module):
         ids = text.tokenize([f"{' '.join([_PLACEHOLDER] * length)} {name}" for name in classes])
         self.start = _start_of_run(text, ids, length)
         self.register_buffer("ids", ids, persistent=False)
-        width = int(text.embedding.weight.shape[1])  # type: ignore[union-attr, index]
+        width = int(text.embedding.weight.shape[1])  # type: ignore[index]
         self.context = nn.Parameter(torch.randn(length, width) * _SPREAD)
 
     def forward(self) -> Tensor:

@@ -40,15 +40,19 @@ class TextSide(nn.Module):
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Return `[N, d]`; a text that occurs several times is read once."""
         place = {text: index for index, text in enumerate(dict.fromkeys(texts))}
-        embedded = F.normalize(self.projection(self._read(list(place))).float(), dim=-1)
+        embedded: Tensor = F.normalize(self.projection(self._read(list(place))).float(), dim=-1)
         return embedded[[place[text] for text in texts]]
 
     def _read(self, texts: Sequence[str]) -> Tensor:
         if not self.language.frozen:
-            return self.language(texts).pooled
+            return self._pooled(texts)
         # What a frozen model reads is remembered, so it must not be read at the precision of a training step.
         with torch.autocast(self.projection.weight.device.type, enabled=False):
-            return self.language(texts).pooled
+            return self._pooled(texts)
+
+    def _pooled(self, texts: Sequence[str]) -> Tensor:
+        pooled: Tensor = self.language(texts).pooled
+        return pooled
 
     def forward(self) -> Tensor:
         """Return `[C, d]`."""

@@ -26,7 +26,8 @@ class PooledTrunk(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode."""
-        return self.tower(images * 255).mean(dim=1)
+        tokens: Tensor = self.tower(images * 255)
+        return tokens.mean(dim=1)
 
 
 def to_open_clip(learner: DualEncoder, language: Path) -> Any:

@@ -32,7 +32,7 @@ class LinearHead(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return logits `[B, C]`, minus infinity for classes without training images."""
         features = F.normalize(embeddings, dim=-1) * math.sqrt(embeddings.shape[1])
-        known = self.linear(features)
+        known: Tensor = self.linear(features)
         logits = known.new_full((len(known), self.classes), -torch.inf)
         logits[:, self.get_buffer("seen")] = known
         return logits

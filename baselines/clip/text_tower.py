@@ -48,7 +48,7 @@ class TextTower(nn.Module):
 
     def train(self, mode: bool = True) -> TextTower:
         """Stay in eval mode: dropout would move embeddings that are not trained."""
-        return super().train(False)  # type: ignore[return-value]
+        return super().train(False)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Turn texts into ids `[N, context]`, padded."""

@@ -2,7 +2,8 @@
 
 Logits are scale * f W + alpha * exp(-beta * (1 - f F')) L: f is the image's embedding, F those of K images a class (the
 keys), L their classes, one-hot. alpha and beta are chosen on training images that are held out of the keys - never on
-the test split, as the published code of Tip-Adapter-F does.
+the test split, as the published code of Tip-Adapter-F does. A class without training images has no key: it is answered
+by its text alone, and a large alpha, which suits the others, works against it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class CacheHead(nn.Module):
     slots: Tensor
     filled: Tensor
     mixing: Tensor
+    weights: Tensor
 
     def __init__(self, parts: ClipParts, *, tuned: bool) -> None:
         super().__init__()

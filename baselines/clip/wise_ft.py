@@ -31,7 +31,7 @@ class InterpolatedTower(ClipTower):
         self.register_buffer("interpolated", torch.tensor(False))
         self._origin: dict[str, Tensor] = {}
         self._tuned: dict[str, Tensor] = {}
-        self.register_load_state_dict_post_hook(lambda module, keys: module._tuned.clear())
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
         self.requires_grad_(True)
 
     @torch.no_grad()
@@ -40,7 +40,8 @@ class InterpolatedTower(ClipTower):
         super().train(mode)
         weights = dict(self.named_parameters())
         if mode and self._tuned:
-            _copy(self._tuned, weights)
+            for name, weight in weights.items():
+                weight.copy_(self._tuned[name])
             self._tuned.clear()
             self.interpolated.fill_(False)
         elif mode and (self.interpolated or not self._origin):
@@ -61,6 +62,5 @@ def build(parts: ClipParts) -> ClipLearner:
     return ClipLearner(InterpolatedTower(parts.tower, parts.settings.wise_alpha), head, parts.classes)
 
 
-def _copy(source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
-    for name, weight in target.items():
-        weight.copy_(source[name])
+def _forget(module: InterpolatedTower, keys: object) -> None:
+    module._tuned.clear()

@@ -42,6 +42,11 @@ def build_join(name: str, shape: JoinShape) -> Join:
     return join
 
 
+def reads_each_class(name: str | None) -> bool:
+    """Tell whether a join reads one vector a text, and so can read each class by itself."""
+    return name is not None and bool(_load(JOINS[name]).reads_pooled)
+
+
 def _load(place: str) -> Any:
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)

@@ -17,6 +17,7 @@ from torchvision.ops import batched_nms, sigmoid_focal_loss
 
 from baselines.heads.boxes import corners_to_answer, generalised_iou, target_corners
 from baselines.heads.class_scorers import ClassScorer
+from harness.sample import Classes
 
 _RADIUS_CELLS = 1.5
 _PRIOR = 0.01
@@ -32,8 +33,9 @@ Raw = tuple[Tensor, Tensor]
 class BoxHead(nn.Module):
     """Boxes from features `[B, N, d]` on a grid."""
 
-    def __init__(self, scorer: ClassScorer, width: int, grid: tuple[int, int]) -> None:
+    def __init__(self, scorer: ClassScorer, width: int, grid: tuple[int, int], classes: Classes) -> None:
         super().__init__()
+        self.register_buffer("seen", torch.tensor(classes.seen), persistent=False)
         self.scorer = scorer
         self.distances = nn.Linear(width, 4)
         self.class_bias = nn.Parameter(torch.tensor(-math.log((1 - _PRIOR) / _PRIOR)))
@@ -53,7 +55,8 @@ class BoxHead(nn.Module):
         logits, distances = raw
         wanted, corners, asked = self._assign(targets, logits.shape[-1])
         positives = wanted.sum().clamp(min=1)
-        focal = sigmoid_focal_loss(logits, wanted, reduction="none").sum(dim=-1)
+        seen = self.get_buffer("seen")  # no training image says where the others are not
+        focal = sigmoid_focal_loss(logits[..., seen], wanted[..., seen], reduction="none").sum(dim=-1)
         at_object = wanted.any(dim=-1)
         overlap = generalised_iou(self._corners(distances)[at_object], corners[at_object])
         return ((focal * asked).sum() + (1 - overlap).sum()) / positives
@@ -81,7 +84,7 @@ class BoxHead(nn.Module):
         return corners_to_answer(boxes[kept], flat[order][kept], (order % classes)[kept])
 
     def _assign(self, targets: Sequence[Any], classes: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Give each cell its class one-hot `[B, N, C]`, its box `[B, N, 4]`, and whether it is asked at all `[B, N]`."""
+        """Give each cell its class one-hot `[B, N, C]`, its box `[B, N, 4]`, and say if it is asked about `[B, N]`."""
         centres = self.get_buffer("centres")
         count, cells = len(targets), len(centres)
         wanted = torch.zeros(count, cells, classes, device=centres.device)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.heads.class_scorers import ClassScorer
+from harness.sample import Classes
 
 
 class AttentionPool(nn.Module):
@@ -35,13 +36,18 @@ class MeanPool(nn.Module):
 
 
 class LabelHead(nn.Module):
-    """Class logits of an image: one class each, or with `multilabel` any number."""
+    """Class logits of an image: one class each, or with `multilabel` any number.
 
-    def __init__(self, pool: nn.Module, scorer: ClassScorer, *, multilabel: bool) -> None:
+    Only `seen` classes compete in training: no image of the others is there, so to lower them would be to learn
+    that they do not exist.
+    """
+
+    def __init__(self, pool: nn.Module, scorer: ClassScorer, classes: Classes) -> None:
         super().__init__()
         self.pool = pool
         self.scorer = scorer
-        self.multilabel = multilabel
+        self.multilabel = classes.multilabel
+        self.register_buffer("seen", torch.tensor(classes.seen), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits `[B, C]` of features `[B, N, d]`."""
@@ -51,9 +57,10 @@ class LabelHead(nn.Module):
         """Cross-entropy; binary where images have several classes."""
         if self.multilabel:
             wanted = torch.tensor([list(target.labels) for target in targets], dtype=torch.float32)
-            return F.binary_cross_entropy_with_logits(logits.float(), wanted.to(logits.device))
+            seen = self.get_buffer("seen")
+            return F.binary_cross_entropy_with_logits(logits.float()[:, seen], wanted.to(logits.device)[:, seen])
         labels = torch.tensor([target.label for target in targets])
-        return F.cross_entropy(logits.float(), labels.to(logits.device))
+        return F.cross_entropy(without_unseen(logits.float(), self.get_buffer("seen")), labels.to(logits.device))
 
     def answer(self, logits: Tensor) -> list[list[float]]:
         """Return the probability of each class."""
@@ -66,3 +73,8 @@ class LabelHead(nn.Module):
         if self.multilabel:
             return one + other
         return one.float().log_softmax(dim=-1) + other.float().log_softmax(dim=-1)
+
+
+def without_unseen(logits: Tensor, seen: Tensor) -> Tensor:
+    """Take classes without training samples out of a softmax over the last dimension."""
+    return logits if bool(seen.all()) else logits.masked_fill(~seen, -torch.inf)

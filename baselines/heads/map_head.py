@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.heads.class_scorers import ClassScorer
+from baselines.heads.label_head import without_unseen
 from harness.answers import IGNORED, encode_label_map, resize_label_map
+from harness.sample import Classes
 
 _ENLARGED = 4
 """Logits have so many pixels a side for each cell of the grid."""
@@ -27,8 +29,11 @@ class MapHead(nn.Module):
     With `refine` each of these pixels has features of its own; without, cells are scored and their logits enlarged.
     """
 
-    def __init__(self, scorer: ClassScorer, width: int, grid: tuple[int, int], *, refine: bool) -> None:
+    def __init__(
+        self, scorer: ClassScorer, width: int, grid: tuple[int, int], classes: Classes, *, refine: bool
+    ) -> None:
         super().__init__()
+        self.register_buffer("seen", torch.tensor(classes.seen), persistent=False)
         self.scorer = scorer
         self.grid = grid
         self.size = (_ENLARGED * grid[0], _ENLARGED * grid[1])
@@ -48,7 +53,7 @@ class MapHead(nn.Module):
         asked = wanted != IGNORED
         if not bool(asked.any()):
             return logits.sum() * 0.0
-        return F.cross_entropy(logits.movedim(1, -1)[asked], wanted[asked])
+        return F.cross_entropy(without_unseen(logits.movedim(1, -1)[asked], self.get_buffer("seen")), wanted[asked])
 
     @torch.no_grad()
     def answer(self, logits: Tensor) -> list[dict[str, Any]]:

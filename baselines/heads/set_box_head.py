@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from baselines.fusion.q_former import QueryBlock
 from baselines.heads.boxes import corners_to_answer, generalised_iou, target_corners
 from baselines.heads.class_scorers import ClassScorer
+from baselines.heads.label_head import without_unseen
+from harness.sample import Classes
 
 _L1, _GIOU = 5.0, 2.0
 _NO_OBJECT_WEIGHT = 0.1
@@ -25,10 +27,12 @@ Raw = tuple[Tensor, Tensor]
 
 
 class SetBoxHead(nn.Module):
-    """Boxes from features `[B, N, d]`."""
+    """Boxes from features `[B, N, d]`; `size` is the number of queries and of blocks."""
 
-    def __init__(self, scorer: ClassScorer, width: int, queries: int, blocks: int) -> None:
+    def __init__(self, scorer: ClassScorer, width: int, size: tuple[int, int], classes: Classes) -> None:
         super().__init__()
+        queries, blocks = size
+        self.register_buffer("seen", torch.tensor([*classes.seen, True]), persistent=False)
         self.scorer = scorer
         self.queries = nn.Parameter(torch.randn(queries, width))
         self.blocks = nn.ModuleList(QueryBlock(width, width, 8, 0.0) for _ in range(blocks))
@@ -59,7 +63,8 @@ class SetBoxHead(nn.Module):
             wanted.append(corners[objects])
         weights = torch.ones(logits.shape[-1], device=logits.device)
         weights[-1] = _NO_OBJECT_WEIGHT
-        loss = F.cross_entropy(logits.flatten(0, 1), classes.flatten(), weights)
+        seen = without_unseen(logits.flatten(0, 1), self.get_buffer("seen"))
+        loss = F.cross_entropy(seen, classes.flatten(), weights)
         own, right = torch.cat(found), torch.cat(wanted)
         count = max(1, len(own))
         distance = F.l1_loss(own, _centred(right), reduction="sum")

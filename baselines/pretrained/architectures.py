@@ -69,7 +69,7 @@ _BY_CLASS = (
     (re.compile(r"OneFormerForUniversalSegmentation"), TASK_SEGMENTER),
     (re.compile(r"MaskFormerForInstanceSegmentation|Mask2FormerForUniversalSegmentation"), UNIVERSAL_SEGMENTER),
     (re.compile(r"\w+ForSemanticSegmentation"), SEGMENTER),
-    (re.compile(r"(?!OmDetTurbo)\w+ForObjectDetection"), DETECTOR),
+    (re.compile(r"(?!OmDetTurbo|PPOCR|PPDocLayout)\w+ForObjectDetection"), DETECTOR),
     (re.compile(r"\w+ForImageClassification\w*"), CLASSIFIER),
     (re.compile(r"\w+For(ConditionalGeneration|CausalLM|VisionText2Text)|VisionEncoderDecoderModel"), CAPTIONER),
 )

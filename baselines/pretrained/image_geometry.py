@@ -41,7 +41,11 @@ class AspectPreprocessing(Preprocessing):
     up: bool = True
 
     def extent(self, width_px: int, height_px: int) -> tuple[int, int]:
-        """Width and height in px that an image of this size takes of the square."""
+        """Width and height in px that an image of this size takes of the square.
+
+        The processor leaves an image as it is whose shorter side is right already, even when that makes the longer one
+        a px too long; that px is taken away here.
+        """
         from transformers.image_transforms import get_size_with_aspect_ratio
 
         height, width = get_size_with_aspect_ratio((height_px, width_px), self.shortest, self.longest)
@@ -49,7 +53,7 @@ class AspectPreprocessing(Preprocessing):
 
     def _to_multiple(self, side: int) -> int:
         count = math.ceil(side / self.multiple) if self.up else side // self.multiple
-        return max(1, count) * self.multiple
+        return min(max(1, count) * self.multiple, self.size)
 
 
 def find_tower(processor: Any, weights_digest: str, fits: tuple[str, ...]) -> ProcessorTower:
@@ -123,18 +127,21 @@ def _readings(processor: Any) -> Iterator[Preprocessing]:
 
 
 def _tower(processor: Any, geometry: Preprocessing, weights_digest: str) -> ProcessorTower:
-    """Add filter, mean and std to a geometry, and make its tower."""
+    """Add filter, mean and std to a geometry, and make its tower.
+
+    Mean and std are those of values in 0..1, whatever the processor scales bytes to.
+    """
     mean = np.array(_triple(processor.image_mean) if processor.do_normalize else (0.0, 0.0, 0.0))
     std = np.array(_triple(processor.image_std) if processor.do_normalize else (1.0, 1.0, 1.0))
     if getattr(processor, "rescale_offset", False):  # EfficientNet's: bytes become -1..1 before all else
         mean = mean + 1
+    largest = 255 * float(processor.rescale_factor) if processor.do_rescale else 255.0
+    mean, std = mean / largest, std / largest
     if getattr(processor, "include_top", False):  # EfficientNet's: divides by std once more
         std = std * np.array(_triple(processor.image_std))
-    filled = replace(
-        geometry, interpolation=_interpolation(processor.resample), mean=tuple(mean.tolist()), std=tuple(std.tolist())
-    )
-    scale = float(processor.rescale_factor) if processor.do_rescale else 1.0
-    return ProcessorTower(filled, weights_digest, scale)
+    interpolation = _interpolation(processor.resample)
+    filled = replace(geometry, interpolation=interpolation, mean=_triple(mean.tolist()), std=_triple(std.tolist()))
+    return ProcessorTower(filled, weights_digest)
 
 
 def _gives_the_same(processor: Any, tower: ProcessorTower) -> bool:
@@ -142,7 +149,7 @@ def _gives_the_same(processor: Any, tower: ProcessorTower) -> bool:
     geometry = tower.preprocessing
     tolerance = _PILLOW_TOLERANCE
     if processor.backend != "pil":
-        tolerance = _GREY_LEVELS * tower.scale / min(geometry.std)
+        tolerance = _GREY_LEVELS / 255 / min(geometry.std)
     for width, height in _PROBES:
         image = _probe(*_centred(geometry, width, height))
         try:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from baselines.heads.boxes import corners_to_answer
 from baselines.pretrained.frozen_learner import FrozenLearner
 from baselines.pretrained.image_classifier import labels_of
 from baselines.pretrained.image_geometry import find_tower
@@ -49,11 +50,9 @@ def box_answer(corners: Tensor, scores: Tensor, labels: Tensor, found: ClassOfLa
     class_of_label = torch.tensor([-1 if number is None else number for number in (*found, None)], device=labels.device)
     classes = class_of_label[labels.clamp(max=len(found))]
     corners = corners.float().clamp(0, 1)
-    sides = corners[:, 2:] - corners[:, :2]
-    usable = (classes >= 0) & (sides > 0).all(dim=1)
+    usable = (classes >= 0) & (corners[:, 2:] > corners[:, :2]).all(dim=1)
     order = scores.masked_fill(~usable, -1).argsort(descending=True, stable=True)[: min(int(usable.sum()), MOST_BOXES)]
-    boxes = torch.cat([scores[:, None].float(), corners[:, :2], sides], dim=1)[order].tolist()
-    return [[number, *box] for number, box in zip(classes[order].tolist(), boxes, strict=True)]
+    return corners_to_answer(corners[order], scores[order], classes[order])
 
 
 def load_detector(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> ObjectDetector:

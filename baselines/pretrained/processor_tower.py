@@ -30,26 +30,26 @@ class ProcessorTower(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, preprocessing: Preprocessing, weights_digest: str, scale: float = _BYTE) -> None:
+    def __init__(self, preprocessing: Preprocessing, weights_digest: str) -> None:
         super().__init__()
         self.preprocessing = preprocessing
         self.width = preprocessing.size
-        self.key = text_digest(f"pixels of {weights_digest} {preprocessing} {scale}")
-        self.scale = scale
+        self.key = text_digest(f"pixels of {weights_digest} {preprocessing}")
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(3, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Scale and normalise."""
-        return (pixels.float() * self.scale - self.mean) / self.std
+        """Scale to 0..1 and normalise."""
+        return (pixels.float() * _BYTE - self.mean) / self.std
 
 
 class RawTower(ProcessorTower):
     """Passes pixels on as floats 0..255, for a processor that must see the image itself."""
 
     def __init__(self, size: int, weights_digest: str) -> None:
-        plain = Preprocessing(size, interpolation="bicubic", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), fit="squash")
-        super().__init__(plain, weights_digest, scale=1.0)
+        bytes_again = (_BYTE, _BYTE, _BYTE)
+        plain = Preprocessing(size, interpolation="bicubic", mean=(0.0, 0.0, 0.0), std=bytes_again, fit="squash")
+        super().__init__(plain, weights_digest)
 
 
 def equal_extents(

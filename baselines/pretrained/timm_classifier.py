@@ -43,7 +43,7 @@ def load_timm_folder(folder: Path, digest: str, spec: TaskSpec) -> TimmClassifie
     try:
         network = timm.create_model(f"local-dir:{folder}", pretrained=True)
     except (RuntimeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise CheckpointError(f"{folder} cannot be loaded as {name} of timm: {error}") from error
+        raise CheckpointError(f"{folder} cannot be loaded as {name} of timm: {_one_line(error)}") from error
     return _classifier(network, digest, spec, {})
 
 
@@ -61,7 +61,7 @@ def load_timm_file(source: VisionSource, spec: TaskSpec) -> TimmClassifier:
         network.load_state_dict(read_state(source.weights))
     except RuntimeError as error:
         raise CheckpointError(
-            f"{source.weights} does not fit {source.timm_name} with its head: {error} "
+            f"{source.weights} does not fit {source.timm_name} with its head: {_one_line(error)} "
             "Give --vision-args num_classes=N for another number of labels."
         ) from error
     return _classifier(network, file_digest(source.weights), spec, source.preprocessing)
@@ -126,3 +126,9 @@ def _label(info: Any, index: int) -> str:
 def _check_known(name: str) -> None:
     if not timm.is_model(name.partition(".")[0]):
         raise UsageError(f"Unknown timm model '{name}'. {nearest(name, timm.list_models())}")
+
+
+def _one_line(error: Exception) -> str:
+    """Shorten torch's list of every tensor that does not fit."""
+    text = " ".join(str(error).split())
+    return f"{text[:300]}…" if len(text) > 300 else text

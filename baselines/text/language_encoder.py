@@ -52,7 +52,8 @@ class LanguageEncoder(nn.Module):
             return stack_tokens([row for start in range(0, len(texts), _BLOCK) for row in self._read(texts, start)])
         new = list(dict.fromkeys(text for text in texts if text not in self._remembered))
         device = next(self.model.parameters()).device
-        with torch.no_grad():
+        # What is remembered must not depend on who asked first, so never in the reduced precision of a training step.
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
             for start in range(0, len(new), _BLOCK):
                 block = new[start : start + _BLOCK]
                 self._remembered |= zip(block, self._read(new, start), strict=True)

@@ -64,9 +64,15 @@ def refer(
         mine = [candidate for candidate in possible if candidate.referent == referent]
         if mine:
             chosen = draw.choice(mine)
-            words = " ".join([chosen.extreme, *(objects[referent][factor] for factor in chosen.said)]).strip()
-            return chosen, draw.choice(_TEMPLATES[templates]).format(words=words)
+            return chosen, say_candidate(chosen, objects, draw, templates)
     return None
+
+
+def say_candidate(candidate: Candidate, objects: list[dict[str, str]], draw: Stream, templates: str) -> str:
+    """Word an expression; `templates` is training or held-out."""
+    item = objects[candidate.referent]
+    words = " ".join([candidate.extreme, *(item[factor] for factor in candidate.said)]).strip()
+    return draw.choice(_TEMPLATES[templates]).format(words=words)
 
 
 def expression_row(candidate: Candidate, text: str, objects: list[dict[str, str]]) -> dict[str, Any]:

@@ -41,4 +41,4 @@ def test_predictions_made_elsewhere_are_scored_or_refused(bench: Any, captions: 
     (tmp_path / "results.json").write_text(json.dumps(answers[1:]))
     refused = bench(*score, "--data", captions)
     assert refused.returncode == 2
-    assert "1 of 12 images have no caption" in refused.stderr
+    assert "1 of 12 samples have no caption" in refused.stderr

@@ -196,9 +196,10 @@ started = time.process_time()
 from baselines.clip import catalog
 from harness.cell import ModelOptions
 from harness.errors import WeightsUnavailable
+clip = {{"clip": "local-dir:{folders("clip")}"}}
 for model in vars(catalog).values():
     if hasattr(model, "recipe") and not isinstance(model, type):
-        model.recipe(ModelOptions(settings=dict(clip="local-dir:{folders("clip")}") if "clip" in model.settings else {{}}))
+        model.recipe(ModelOptions(settings=clip if "clip" in model.settings else {{}}))
 try:
     catalog.clip_coop.recipe(ModelOptions())
 except WeightsUnavailable:

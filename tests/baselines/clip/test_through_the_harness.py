@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +90,7 @@ def test_train_keep_load_predict(
         np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
-def test_models_of_the_same_weights_share_their_features(
-    build: Callable[..., Any], samples: list[Sample], tmp_path: Path
-) -> None:
+def test_models_of_the_same_weights_share_features(build: Any, samples: list[Sample], tmp_path: Path) -> None:
     for model in (catalog.clip_zero_shot, catalog.clip_linear_probe, catalog.clip_coop, catalog.clip_tip_adapter):
         opened(build(model, context_vectors=4), samples, tmp_path)
     assert len(list((tmp_path / "features").glob("*.npy"))) == 1

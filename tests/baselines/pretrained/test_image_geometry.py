@@ -103,6 +103,16 @@ def test_a_photograph_for_detr_is_as_large_as_its_processor_makes_it(tmp_path: P
     torch.testing.assert_close(seen(Seeing(tower), image), expected, atol=1e-5, rtol=1e-6)
 
 
+def test_no_image_is_larger_than_the_square(tmp_path: Path) -> None:
+    for name, made in keeping_aspect().items():
+        geometry = find_tower(saved(made, tmp_path / name), "weights", ANY).preprocessing
+        for shorter in range(16, 60):
+            for longer in range(shorter, 120):
+                across, down = geometry.extent(longer, shorter)
+                assert 1 <= down <= across <= geometry.size
+                assert geometry.extent(shorter, longer) == (down, across)
+
+
 def test_pixel_caches_of_different_rules_are_told_apart(tmp_path: Path) -> None:
     from harness.images import _key
 
@@ -178,6 +188,16 @@ def test_the_fixed_images_hash_follows_the_geometry(tmp_path: Path) -> None:
     assert None not in hashes
     assert len(set(hashes)) >= len(same) - 2  # two are the same to the pixel for this image
     assert hashes == [preprocessing_hash(Seeing(tower)) for tower in towers]  # type: ignore[arg-type]
+
+
+def test_the_hash_knows_how_bytes_are_scaled(tmp_path: Path) -> None:
+    from harness.jobs import preprocessing_hash
+
+    hashes = set()
+    for name in ("vit", "no mean", "bytes"):
+        tower = find_tower(saved(squares()[name], tmp_path / name), "w", ANY)
+        hashes.add(preprocessing_hash(Seeing(tower)))  # type: ignore[arg-type]
+    assert len(hashes) == 3
 
 
 def test_images_of_one_size_go_together_and_lose_their_padding() -> None:

@@ -68,6 +68,20 @@ def test_answers_have_the_shape_and_range_of_their_kind(name: str, checkpoint: F
             check_boxes(answer, known)
 
 
+@pytest.mark.parametrize("name", ["convnext", "detr", "rt_detr", "owlv2", "maskformer", "oneformer", "clipseg"])
+def test_a_checkpoint_without_trained_weights_loads_again(name: str, checkpoint: Folders, tmp_path: Path) -> None:
+    from harness.jobs import read_checkpoint, write_checkpoint
+    from harness.train import trained_state
+
+    known = classes(*KNOWN[name])
+    learner, again = build(checkpoint(name), known), build(checkpoint(name), known)
+    state = trained_state(learner)
+    assert not {key for key, parameter in learner.named_parameters()} & set(state)
+    digest = write_checkpoint(state, tmp_path / "checkpoint.safetensors")
+    read_checkpoint(again, tmp_path / "checkpoint.safetensors", digest)
+    assert answers(again, SHAPES[:2]) == answers(learner, SHAPES[:2])
+
+
 def check_boxes(answer: Any, known: Classes) -> None:
     assert 0 < len(answer) <= MOST_BOXES
     table = np.array(answer)

@@ -20,6 +20,7 @@ from harness.protocols import Model
 
 NAMED = (catalog.HF_BLIP, catalog.HF_GIT, catalog.HF_BLIP2, catalog.OPEN_CLIP_COCA)
 COMMIT = "0123456789abcdef"
+BLIP = '{"architectures": ["BlipForConditionalGeneration"]}'
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_an_explicit_name_asks_the_hub_and_survives_its_silence(
 
 
 def test_a_cached_repository_is_named_by_its_commit(hub_cache: Path) -> None:
-    folder = put_in_cache(hub_cache, "Salesforce/blip-image-captioning-base", {"config.json": "{}"})
+    folder = put_in_cache(hub_cache, "Salesforce/blip-image-captioning-base", {"config.json": BLIP})
     with pytest.raises(WeightsUnavailable):
         catalog.HF_BLIP.recipe(ModelOptions())
     index = folder / "model.safetensors.index.json"
@@ -158,7 +159,7 @@ def test_missing_and_unsafe_folders_are_told_apart(tmp_path: Path, coca_folder: 
         recipe(f"hf:{tmp_path}")
     with pytest.raises(CheckpointError, match="not an open_clip configuration"):
         recipe(f"open_clip:local-dir:{tmp_path}")
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text(BLIP)
     with pytest.raises(CheckpointError, match=r"no .*safetensors"):
         recipe(f"hf:{tmp_path}")
     (tmp_path / "pytorch_model.bin").touch()

@@ -10,9 +10,8 @@ COCO_91 = {0: "N/A", 1: "person", 2: "bicycle", 3: "N/A", 4: "motorcycle", 5: "t
 VOC_NAMES = {0: "person", 1: "bicycle", 2: "motorbike", 3: "sofa", 4: "tvmonitor"}
 """As RT-DETR's has them: VOC's names of COCO's classes."""
 STUFF = {0: "wall", 1: "person", 2: "sky", 3: "tree-merged"}
-WORDS = (
-    "a the photo of person bicycle motorcycle traffic light couch tv wall sky tree background is task semantic".split()
-)  # noqa: SIM905
+TEXT = "a the photo of person bicycle motorcycle traffic light couch tv wall sky tree background is task semantic"
+"""The words that the tokenizers know."""
 TRANSFORMER = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
@@ -47,7 +46,7 @@ def word_tokenizer(kind: str = "clip") -> Any:
     from transformers import PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "<begin>", "<end>"]
-    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate([*special, *WORDS, "."])}, unk_token="[UNK]"))
+    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate([*special, *TEXT.split(), "."])}, unk_token="[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     inner.post_processor = processors.BertProcessing(("<end>", 3), ("<begin>", 2))
     return PreTrainedTokenizerFast(

@@ -1,0 +1,188 @@
+"""The task `coco-detection`: which objects are in an image, and where?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from harness.answers import BOXES
+from harness.errors import UsageError, nearest
+from harness.protocols import DataContext
+from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+
+if TYPE_CHECKING:
+    from harness.protocols import Scorer
+
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"metric_engine": ("hotcoco", "pycocotools"), "iou": ("bbox", "segm")}
+)
+"""How scores are computed: the engine moves none of them, and what is compared has a signature of its own."""
+
+
+@dataclass(frozen=True)
+class DetectionTask:
+    """Object detection on COCO 2017, 2014 or its layout, Pascal VOC, or Scenes with kinds never seen in training.
+
+    `novel` names categories of real data, joined by +, whose training objects are removed; `ovr-coco` are those of
+    Zareian et al. 2021 (arXiv 2011.10678). `iou` is what `bench score` compares: bbox or segm.
+    """
+
+    name: str = "coco-detection"
+    summary: str = "find the objects of an image (COCO instances, Pascal VOC, Scenes); open-vocabulary base and novel"
+    version: int = 1
+    metrics: tuple[str, ...] = (
+        "AP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large", "AR-1", "AR-10", "AR-100", "AR-small", "AR-medium",
+        "AR-large", "AP-base", "AP-novel",
+    )  # fmt: skip
+    settings: tuple[str, ...] = ("templates", "lexicon", "metric_engine", "novel", "classes", "iou")
+    learnable_score: float = 0.5
+
+    def open_data(self, context: DataContext) -> Dataset:
+        """Take the folder that is meant, else Scenes; raises DataError."""
+        from tasks.locations import locate_data
+        from tasks.object_data import open_object_folder
+        from tasks.prompts import PLAIN, SIMPLE, check_templates
+
+        folder = locate_data(context)
+        how = {name: _choice(context.settings, name) for name in CHOICES}
+        templates = check_templates(context.settings.get("templates", PLAIN if folder is None else SIMPLE))
+        if folder is None:
+            data = open_scene_objects(context, templates)
+            return replace(data, options={**data.options, **how})  # no part of the digest: the samples stay the same
+        return open_object_folder(folder, context, {"templates": templates, **how})
+
+    def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
+        """Read a split; the target is a `BoxTarget`, and the sample's id its image's."""
+        if data.layout == "scenes":
+            return scene_object_samples(data, split)
+        from tasks.object_data import object_samples
+
+        return object_samples(data, split)
+
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
+        """Hand over the classes with their texts, and the training objects."""
+        if data.options["iou"] != "bbox":
+            raise UsageError(
+                f"task.iou={data.options['iou']}: models answer with boxes, which no mask can be compared with. Leave "
+                "it out of `bench run`; it is for `bench score` with results that hold masks."
+            )
+        return TaskSpec(self.name, tuple(sample.target for sample in training), BOXES, detection_classes(data))
+
+    def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+        """None is known."""
+        return {}
+
+    def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
+        """AP50 of boxes."""
+        from tasks.detection_scoring import quick_ap50
+
+        return quick_ap50(predictions, targets)
+
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
+        """COCO's evaluation, in the engine that was chosen."""
+        from tasks.detection_scoring import DetectionScorer
+
+        return DetectionScorer(
+            detection_classes(data), _choice(data.options, "metric_engine"), _choice(data.options, "iou")
+        )
+
+    def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
+        """Read COCO's results format: boxes, or masks with `iou` segm."""
+        from tasks.detection_results import read_results
+
+        return read_results(path, detection_categories(data), _choice(data.options, "iou"))
+
+    def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
+        """Read COCO's instances alone; images are not looked for."""
+        from tasks.detection_results import read_object_references
+
+        return read_object_references(path)
+
+
+def open_scene_objects(context: DataContext, templates: str) -> Dataset:
+    """Open Scenes with all of its kinds: by default test and novel together."""
+    from tasks.embedded import OPEN, OPEN_PARTS, Variant, open_scenes
+    from tasks.scenes.class_texts import CLASS_LEXICONS
+
+    if "novel" in context.settings:
+        raise UsageError("task.novel is for real data: which kinds of Scenes are novel is fixed. Leave it out.")
+    lexicon = context.settings.get("lexicon", "transparent")
+    if lexicon not in CLASS_LEXICONS:
+        raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
+    options = {"lexicon": lexicon, "templates": templates}
+    return open_scenes(context, Variant(f"scenes:{lexicon}", options, OPEN, OPEN_PARTS))
+
+
+def scene_object_samples(data: Dataset, split: str) -> Sequence[Sample]:
+    """Read a split of Scenes; parts of a compound split are mixed, so that a limit takes of each."""
+    from tasks.embedded import OPEN_PARTS
+    from tasks.formats.coco_instances import read_instances
+    from tasks.object_data import samples_of
+    from tasks.scene_labels import mixed
+    from tasks.scenes import layout
+
+    samples: list[Sample] = []
+    for part in OPEN_PARTS.get(split, (split,)):
+        annotations = layout.annotation_file(data.root, "instances", part)
+        samples += samples_of(read_instances(annotations, layout.image_dir(data.root, part)))
+    return mixed(samples) if split in OPEN_PARTS else samples
+
+
+def detection_classes(data: Dataset) -> Classes:
+    """The classes of a data set, worded by its lexicon or its templates."""
+    if data.layout == "scenes":
+        from tasks.prompts import fill, read_templates
+        from tasks.scene_labels import kind_classes
+        from tasks.scenes.class_texts import class_texts
+        from tasks.scenes.factors import KINDS
+
+        worded, templates = class_texts(data.options["lexicon"]), read_templates(data.options["templates"])
+        return kind_classes(KINDS, [fill(templates, worded[kind.name]) for kind in KINDS])
+    if data.layout == "references":
+        return _reference_classes(data)
+    from tasks.object_data import object_classes
+
+    return object_classes(data)
+
+
+def detection_categories(data: Dataset) -> tuple[Any, ...]:
+    """The categories that class indices stand for, in their order, as COCO's files number them."""
+    from tasks.formats.coco_entries import Category
+    from tasks.object_data import folder_of
+
+    if data.layout == "references":
+        return tuple(Category(number, name, "", {}) for number, name in data.options["categories"])
+    if data.layout == "scenes":
+        from tasks.scenes.factors import KINDS
+
+        return tuple(Category(kind.category_id, kind.name, "", {}) for kind in KINDS)
+    kept = data.options["kept"]
+    return tuple(category for category in folder_of(data).categories if kept is None or category.name in kept)
+
+
+def _reference_classes(data: Dataset) -> Classes:
+    from tasks.novel_classes import chosen_categories
+
+    names = tuple(category.name for category in detection_categories(data))
+    novel, kept = chosen_categories(data.options.get("novel"), names)
+    if kept is not None:
+        raise UsageError(
+            f"task.novel={data.options['novel']} leaves categories out, which needs --data; with --references name the "
+            "novel ones, joined by +."
+        )
+    return Classes(names, tuple((name,) for name in names), tuple(name not in novel for name in names))
+
+
+def _choice(settings: Mapping[str, Any], name: str) -> str:
+    """Take the engine or the kind of IoU from settings or options; the first one known is the default."""
+    known = CHOICES[name]
+    value = str(settings.get(name, known[0]))
+    if value not in known:
+        raise UsageError(f"--{name.replace('_', '-')} {value}: unknown. {nearest(value, known)}")
+    return value
+
+
+coco_detection = DetectionTask()

@@ -1,0 +1,235 @@
+"""Which networks of transformers serve which task, what their names mean, and what is said of all others."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from baselines.pretrained import image_catalog
+from baselines.pretrained.architectures import (
+    CAPTIONER,
+    CLASSIFIER,
+    DETECTOR,
+    GROUNDING_DETECTOR,
+    KINDS,
+    OWL_DETECTOR,
+    SEGMENTER,
+    TASK_SEGMENTER,
+    TASKS,
+    TEXT_SEGMENTER,
+    UNIVERSAL_SEGMENTER,
+    Kind,
+    kind_of,
+)
+from baselines.pretrained.catalog import parse_model_name
+from baselines.pretrained.loaders import LOADERS
+from harness.cell import ModelOptions
+from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.protocols import Model
+
+from .taking import OBJECTS, Folders, build, classes
+
+NAMED = [value for name, value in vars(image_catalog).items() if name.startswith(("HF_", "TIMM_"))]
+
+
+def test_every_named_model_is_one_and_says_how_to_get_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a network was used"))
+    assert {model.name for model in NAMED} == {
+        "hf-vit", "hf-detr", "hf-rtdetr", "hf-owlvit", "hf-owlv2", "hf-grounding-dino", "hf-segformer", "hf-oneformer",
+        "hf-clipseg", "timm-resnet50",
+    }  # fmt: skip
+    for model in NAMED:
+        assert isinstance(model, Model)
+        assert len(model.tasks) == 1
+        assert model.settings == ()
+        assert model.controls_for(model.tasks[0]) == ()
+        message = rf"^weights not available: .*hf download {model.repository}.*--model (hf|timm):{model.repository}`"
+        with pytest.raises(WeightsUnavailable, match=message):
+            model.recipe(ModelOptions(task=model.tasks[0]))
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("OBJECT_DETECTION", DETECTOR),
+        ("SEMANTIC_SEGMENTATION", SEGMENTER),
+        ("IMAGE_CLASSIFICATION", CLASSIFIER),
+        ("IMAGE_TEXT_TO_TEXT", CAPTIONER),
+    ],
+)
+def test_the_librarys_own_classes_are_of_the_right_kind(group: str, kind: Kind) -> None:
+    from transformers.models.auto import modeling_auto
+
+    names = [name for value in getattr(modeling_auto, f"MODEL_FOR_{group}_MAPPING_NAMES").values() for name in (
+        (value,) if isinstance(value, str) else value)]  # fmt: skip
+    documents = re.compile("PPOCR|PPDocLayout|ProteinText2Text|BlockDiffusion|NemotronH")
+    chosen = [name for name in names if not documents.search(name)]
+    assert len(chosen) >= 10
+    assert {kind_of([name]) for name in chosen} == {kind}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("OwlViTForObjectDetection", OWL_DETECTOR),
+        ("Owlv2ForObjectDetection", OWL_DETECTOR),
+        ("GroundingDinoForObjectDetection", GROUNDING_DETECTOR),
+        ("MMGroundingDinoForObjectDetection", GROUNDING_DETECTOR),
+        ("MaskFormerForInstanceSegmentation", UNIVERSAL_SEGMENTER),
+        ("Mask2FormerForUniversalSegmentation", UNIVERSAL_SEGMENTER),
+        ("OneFormerForUniversalSegmentation", TASK_SEGMENTER),
+        ("CLIPSegForImageSegmentation", TEXT_SEGMENTER),
+        ("VisionEncoderDecoderModel", CAPTIONER),
+        ("OmDetTurboForObjectDetection", None),
+        ("CLIPModel", None),
+        ("ViTModel", None),
+    ],
+)
+def test_kinds_by_class(name: str, kind: Kind | None) -> None:
+    assert kind_of([name]) is kind
+
+
+def test_every_kind_has_a_loader_and_an_example() -> None:
+    assert {kind.name for kind in KINDS} - {CAPTIONER.name} == set(LOADERS)
+    assert all(kind.example.count("/") == 1 for kind in KINDS)
+    assert set(TASKS) == {"coco-caption", "image-classification", "coco-detection", "coco-segmentation"}
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "fused"),
+    [
+        ("vit", "image-classification", False),
+        ("detr", "coco-detection", False),
+        ("owlv2", "coco-detection", True),
+        ("grounding_dino", "coco-detection", True),
+        ("segformer", "coco-segmentation", False),
+        ("oneformer", "coco-segmentation", True),
+        ("clipseg", "coco-segmentation", True),
+        ("blip", "coco-caption", True),
+    ],
+)
+def test_a_folder_serves_the_task_of_its_architecture(name: str, task: str, fused: bool, checkpoint: Folders) -> None:
+    model = parse_model_name(f"hf:{checkpoint(name)}")
+    assert isinstance(model, Model)
+    assert (model.tasks, model.fused) == ((task,), fused)
+    recipe = dict(model.recipe(ModelOptions(task=task)))
+    assert json.loads(json.dumps(recipe)) == recipe
+    assert str(recipe["weights"]).startswith("sha256:")
+
+
+def test_another_task_is_refused_with_models_that_serve_it(checkpoint: Folders) -> None:
+    model = parse_model_name(f"hf:{checkpoint('vit')}")
+    message = r"is a classifier and serves image-classification, not coco-detection.*hf:facebook/detr-resnet-50"
+    with pytest.raises(UsageError, match=message):
+        model.recipe(ModelOptions(task="coco-detection"))
+    with pytest.raises(UsageError, match=message):
+        build(checkpoint("vit"), classes(*OBJECTS), "coco-detection")
+    with pytest.raises(UsageError, match="No model of transformers is taken for zero-shot-classification"):
+        model.recipe(ModelOptions(task="zero-shot-classification"))
+
+
+def test_a_repository_that_is_not_here_may_be_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    model = parse_model_name("hf:facebook/detr-resnet-101")
+    assert model.tasks == TASKS
+    with pytest.raises(WeightsUnavailable, match="HF_HUB_OFFLINE is set"):
+        model.recipe(ModelOptions(task="coco-detection"))
+
+
+def test_a_repository_on_the_hub_is_asked_what_it_is_before_it_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Folders
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    class Information:
+        sha = "abc"
+
+    asked: list[list[str]] = []
+
+    def snapshot(repository: str, allow_patterns: list[str]) -> str:
+        asked.append(allow_patterns)
+        return str(checkpoint("detr"))
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: Information())
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    model = parse_model_name("hf:somebody/detector")
+    recipe = model.recipe(ModelOptions(task="coco-detection"))
+    assert (recipe["kind"], recipe["weights"], asked) == ("detector", "commit:abc", [["config.json"]])
+    with pytest.raises(UsageError, match="is a detector and serves coco-detection, not coco-caption"):
+        model.recipe(ModelOptions(task="coco-caption"))
+
+
+def test_a_cached_repository_is_known_by_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    home = tmp_path / "models--somebody--thing"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text("abc")
+    (home / "snapshots" / "abc").mkdir(parents=True)
+    (home / "snapshots" / "abc" / "config.json").write_text('{"architectures": ["YolosForObjectDetection"]}')
+    assert parse_model_name("hf:somebody/thing").tasks == ("coco-detection",)
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "message"),
+    [
+        ('{"architectures": ["BertModel"]}', UsageError, "is BertModel .*Served are captioners.*open_clip"),
+        ("{}", UsageError, "of no named architecture"),
+        ('{"architecture": "resnet50", "num_classes": 3}', UsageError, "a checkpoint of timm.*Name it as timm:/"),
+        ("[]", CheckpointError, "not a transformers configuration"),
+        ("no JSON", CheckpointError, "not a transformers configuration"),
+        ('{"architectures": 3}', CheckpointError, "not a transformers configuration"),
+    ],
+)
+def test_other_configurations_say_what_was_seen(
+    config: str, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(error, match=message):
+        parse_model_name(f"hf:{tmp_path}")
+
+
+def test_weights_as_a_pickle_are_refused(checkpoint: Folders, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(checkpoint("detr"), folder)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"pickle only.*save_pretrained"):
+        parse_model_name(f"hf:{folder}").recipe(ModelOptions(task="coco-detection"))
+    with pytest.raises(CheckpointError, match=r"pickle only"):
+        build(folder, classes(*OBJECTS))
+
+
+def test_the_catalogue_needs_neither_torch_nor_time() -> None:
+    program = """
+import sys, time
+started = time.process_time()
+from baselines.pretrained import catalog, image_catalog
+from baselines.pretrained.timm_model import parse_timm_name
+from harness.cell import ModelOptions
+from harness.errors import WeightsUnavailable
+for name, model in list(vars(image_catalog).items()):
+    if name.startswith(("HF_", "TIMM_")):
+        try:
+            model.recipe(ModelOptions(task=model.tasks[0]))
+        except WeightsUnavailable:
+            pass
+heavy = {"torch", "transformers", "numpy", "timm", "open_clip"} & set(sys.modules)
+print(time.process_time() - started, *sorted(heavy))
+"""
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nowhere", "PATH": ""}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    ).stdout.split()
+    assert len(answer) == 1
+    assert float(answer[0]) < 1.0
