@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from baselines.class_texts import ClassTexts
 from baselines.parameter_groups import group_parameters
+from baselines.text.language_encoder import LanguageEncoder
 from baselines.text.tokens import TextSource, TextTokens
 from baselines.trunk import Blind
 from baselines.vision import TimmTower
@@ -56,6 +57,11 @@ class Answerer(nn.Module):
         """Group trainable parameters by origin."""
         return group_parameters(self, self._pretrained)
 
+    def forget(self) -> None:
+        """Drop remembered texts of samples; class names are read once for all of them."""
+        if isinstance(self.reader, LanguageEncoder):
+            self.reader.forget()
+
     def _text(self, batch: Batch) -> TextTokens | None:
         if self.reader is None:
             return None
@@ -97,3 +103,7 @@ class AdditiveAnswerer(nn.Module):
     def parameter_groups(self) -> ParameterGroups:
         """Group trainable parameters by origin."""
         return group_parameters(self, self.of_text._pretrained)
+
+    def forget(self) -> None:
+        """Drop remembered texts of samples."""
+        self.of_text.forget()

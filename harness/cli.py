@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import BenchError, StoreError, UsageError, nearest
+from harness.errors import BenchError, DataError, StoreError, UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
@@ -75,7 +75,16 @@ def run(
         "metric_engine": metric_engine,
     }  # fmt: skip
     names = _task_names(build_config(flags, set_ or (), vision_args, config).request.task)
-    failed = sum(_run_task(build_config(flags, set_ or (), vision_args, config, name), name) for name in names)
+    failed = 0
+    for name in names:
+        built = build_config(flags, set_ or (), vision_args, config, name)
+        try:
+            failed += _run_task(built, name)
+        except (UsageError, DataError) as error:
+            if len(names) == 1:
+                raise
+            print(f"bench: {name}: {error}", file=sys.stderr)  # the data may lack what only this task needs
+            failed += 1
     if failed:
         raise typer.Exit(1)
 

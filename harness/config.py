@@ -64,6 +64,11 @@ class RunConfig:
     task_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def names_one_task(self) -> bool:
+        """Whether the run is about a single task, so that each named model must serve it."""
+        return self.request.task != "all" and "," not in self.request.task
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The models that were named, without blanks and repetitions."""
         return tuple(dict.fromkeys(name.strip() for name in self.request.model.split(",") if name.strip()))

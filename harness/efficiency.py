@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,8 @@ def profile_learner(
     module.requires_grad_(False)  # torch's operation counter fails on a parameter that a module is called with
     with torch.inference_mode(), ForeignLoad() as load:
         progress("counting operations", 0, 0)
-        flops = count_flops(lambda: learner.predict(visuals.batch([0], with_targets=False)))
+        _answer(learner, visuals, [0])  # what is read once for all samples, such as class names, is no sample's cost
+        flops = count_flops(lambda: _answer(learner, visuals, [0]))
         latency = _latency(learner, visuals, options, progress)
         throughput = _throughput(learner, visuals, options, progress)
     memory = meter.read()
@@ -68,6 +70,15 @@ def profile_learner(
     )
 
 
+def _answer(learner: Learner, visuals: Visuals, indices: Sequence[int]) -> None:
+    """Answer as if these samples were met for the first time."""
+    from harness.protocols import Remembering
+
+    if isinstance(learner, Remembering):
+        learner.forget()
+    learner.predict(visuals.batch(indices, with_targets=False))
+
+
 def _latency(learner: Learner, visuals: Visuals, options: MeasureOptions, progress: Progress) -> LatencySummary:
     order = cycle(range(len(visuals)))
     total = options.warmups + options.runs
@@ -77,7 +88,7 @@ def _latency(learner: Learner, visuals: Visuals, options: MeasureOptions, progre
         done = next(calls, total)
         if done % 10 == 0:
             progress("timing single samples", done, total)
-        learner.predict(visuals.batch([next(order)], with_targets=False))
+        _answer(learner, visuals, [next(order)])
 
     return time_calls(call, options.warmups, options.runs, visuals.device)
 
@@ -87,7 +98,7 @@ def _throughput(learner: Learner, visuals: Visuals, options: MeasureOptions, pro
     progress(f"timing batches of {size}", 0, 0)
     indices = list(range(size))
     return time_throughput(
-        lambda: learner.predict(visuals.batch(indices, with_targets=False)),
+        lambda: _answer(learner, visuals, indices),
         size,
         options.throughput_runs,
         visuals.device,

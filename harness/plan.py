@@ -72,7 +72,7 @@ class Plan:
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     task = load_task(task_name)
-    models = choose_models(config.models, task_name)
+    models = choose_models(config.models, task_name, alone=config.names_one_task)
     check_settings(config.options.settings, models)
     check_task_settings(config.task_settings)
     context = _data_context(config, task, environment, progress)
@@ -95,8 +95,11 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     return Plan(task, data, split, planner.device, tuple(cells), tuple(absent), planner.prerequisites)
 
 
-def choose_models(names: Sequence[str], task: str) -> list[Model]:
-    """Turn `a,b` or `all` into models; raises UsageError for a model that does not serve the task."""
+def choose_models(names: Sequence[str], task: str, *, alone: bool = True) -> list[Model]:
+    """Turn `a,b` or `all` into models; raises UsageError for a model that does not serve the task.
+
+    Where the task is not `alone` in the run, models that serve another one are left out instead.
+    """
     if not names:
         raise UsageError("--model is empty. Name models with commas between, or take 'all'.")
     chosen: dict[str, Model] = {}
@@ -108,6 +111,8 @@ def choose_models(names: Sequence[str], task: str) -> list[Model]:
         else:
             models = [load_model(name)]
         chosen |= {model.name: model for model in models}
+    if not alone and any(task in model.tasks for model in chosen.values()):
+        chosen = {name: model for name, model in chosen.items() if task in model.tasks}
     for model in chosen.values():
         if task not in model.tasks:
             serving = [other.name for other in models_for(task)[0]]

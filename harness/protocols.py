@@ -188,6 +188,15 @@ class Fitted(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A learner that remembers the texts it has read beside images, so that each is read once a job."""
+
+    def forget(self) -> None:
+        """Drop what is remembered of samples: a timed call must read its text itself."""
+        ...
+
+
 @dataclass(frozen=True)
 class Prerequisite:
     """A network that must have been trained first: its task, model and budget, on embedded data."""

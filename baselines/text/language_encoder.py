@@ -59,6 +59,10 @@ class LanguageEncoder(nn.Module):
                 self._remembered |= zip(block, self._read(new, start), strict=True)
         return stack_tokens([tuple(part.to(device) for part in self._remembered[text]) for text in texts])  # type: ignore[misc]
 
+    def forget(self) -> None:
+        """Drop what is remembered."""
+        self._remembered.clear()
+
     def _read(self, texts: Sequence[str], start: int) -> list[tuple[Tensor, Tensor]]:
         block = list(texts[start : start + _BLOCK])
         encoded = self._tokenizer(block, padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt")
