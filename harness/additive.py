@@ -7,7 +7,9 @@ scores as well as the model itself, the model does not use the combination of im
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.sample import Batch, Outcome
@@ -35,7 +37,7 @@ def additive_outcomes(learner: Learner, visuals: Visuals, count: int, progress: 
     import numpy as np
     import torch
 
-    chosen = spread(len(visuals), count)
+    chosen = spread([sample.sample_id for sample in visuals.samples], count)
     with torch.inference_mode():
         whole = visuals.batch(chosen, with_targets=False)
         of_image, of_text, total = _sums(learner, whole, progress)
@@ -46,10 +48,19 @@ def additive_outcomes(learner: Learner, visuals: Visuals, count: int, progress: 
     return [Outcome(sample_id, row) for sample_id, row in zip(whole.sample_ids, probabilities.tolist(), strict=True)]
 
 
-def spread(total: int, count: int) -> list[int]:
-    """Choose indices evenly over a split, so that no image is asked about more often than need be."""
+def spread(sample_ids: Sequence[str], count: int) -> list[int]:
+    """Choose one index of each of `count` equal parts of a split, so that an image is asked about rarely twice.
+
+    Within a part the digest of the id chooses: questions about one image follow each other in a fixed order of
+    conditions, and equal steps would meet one condition only.
+    """
+    total = len(sample_ids)
     count = min(count, total)
-    return [index * total // count for index in range(count)]
+    bounds = [index * total // count for index in range(count + 1)]
+    return [
+        min(range(start, stop), key=lambda index: hashlib.sha256(sample_ids[index].encode()).digest())
+        for start, stop in pairwise(bounds)
+    ]
 
 
 Scores = tuple["npt.NDArray[np.float64]", "npt.NDArray[np.float64]", "npt.NDArray[np.float64]"]

@@ -62,6 +62,8 @@ class RunConfig:
     evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     measure: MeasureOptions = field(default_factory=MeasureOptions)
     task_settings: Mapping[str, Any] = field(default_factory=dict)
+    own_sections: tuple[str, ...] = ()
+    """The tasks that have a `[for.TASK.SECTION]` in the profile or the file."""
 
     @property
     def names_one_task(self) -> bool:
@@ -89,14 +91,13 @@ def build_config(
     top, sections = _parts(read_toml(file)) if file else ({}, {})
     given = {key: value for key, value in flags.items() if value is not None}
     request = _checked(RunRequest, {**top, **given}, str(file or "the command line"))
-    layers = [
-        layer
-        for source in (read_toml(profile_path(request.profile)), sections)
-        for layer in _general_then_own(source, task)
-    ]
+    sources = (read_toml(profile_path(request.profile)), sections)
+    layers = [layer for source in sources for layer in _general_then_own(source, task)]
     merged: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, *FREE_SECTIONS)}
     for layer in layers:
         for section, content in layer.items():
+            if not isinstance(content, dict):
+                raise UsageError(f"'{section}' = {content!r} stands where a section was wanted: [{section}].")
             _section(merged, section).update(content)
     if request.limit is not None:
         merged["evaluate"]["limit"] = request.limit
@@ -109,7 +110,13 @@ def build_config(
         section, key, value = parse_setting(setting)
         merged[section][key] = value
     parts: dict[str, Any] = {name: _checked(kind, merged[name], f"[{name}]") for name, kind in SECTIONS.items()}
-    return RunConfig(request=request, options=_options(request, merged), task_settings=merged["task"], **parts)
+    return RunConfig(
+        request=request,
+        options=_options(request, merged),
+        task_settings=merged["task"],
+        own_sections=tuple(name for source in sources for name in source.get("for", {})),
+        **parts,
+    )
 
 
 def parse_setting(text: str) -> tuple[str, str, Any]:
@@ -184,7 +191,10 @@ def _parts(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str
 def _general_then_own(source: Mapping[str, Any], task: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split a file's sections into those for every task and those for this one."""
     general = {name: content for name, content in source.items() if name != "for"}
-    return general, source.get("for", {}).get(task, {})
+    own = source.get("for", {})
+    if not isinstance(own, dict) or not all(isinstance(sections, dict) for sections in own.values()):
+        raise UsageError(f"[for] holds {own!r:.80}; wanted sections [for.TASK.SECTION], as [for.coco-caption.train].")
+    return general, own.get(task, {})
 
 
 def _options(request: RunRequest, merged: Mapping[str, Mapping[str, Any]]) -> ModelOptions:

@@ -102,12 +102,15 @@ def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
 def _gate(
     job: TrainingJob, task: Task, images: ImageSplit, training: Visuals, places: Places, progress: Progress
 ) -> dict[str, Any]:
-    """Ask whether this model can fit 32 samples at all, without dropout: if not, its score says nothing of fusion."""
+    """Ask whether this model can fit 32 samples at all: if not, its score says nothing of fusion.
+
+    Dropout, weight decay and the pull to pretrained weights only hold it back, so they are left out.
+    """
     if not job.train.gate_steps or isinstance(training.learner, Fitted):
         return {}
     options = replace(
-        job.train, steps=job.train.gate_steps, batch_size=GATE_SAMPLES, dropout=0.0, weight_decay=0.0, validations=1,
-        patience=0, limit=None,
+        job.train, steps=job.train.gate_steps, batch_size=min(GATE_SAMPLES, job.train.batch_size), dropout=0.0,
+        weight_decay=0.0, beta=0.0, gamma=0.0, validations=1, patience=0, limit=None,
     )  # fmt: skip
     learner = build_learner(replace(job, train=options), task, images.samples, places)
     few = replace(training, learner=learner, samples=training.samples[:GATE_SAMPLES])

@@ -221,12 +221,16 @@ def _columns(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
 
     Slices have a table of their own, and the scores of single classes are left to JSON and CSV.
     """
-    seen = {name for row in rows for name in row.metrics if not _is_slice(name) and ":" not in name}
+    seen = {name for row in rows for name in row.metrics if not (_is_slice(name) or _is_of_class(name))}
     return [name for name in metrics if name in seen] + sorted(seen - set(metrics))
 
 
 def _is_slice(name: str) -> bool:
-    return name.endswith("]")
+    return name.endswith("]") and ":" not in name.partition("[")[0]
+
+
+def _is_of_class(name: str) -> bool:
+    return ":" in name and not _is_slice(name)
 
 
 def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:

@@ -15,7 +15,7 @@ from harness.config import RunConfig
 from harness.errors import BenchError, PluginError, UsageError, WeightsUnavailable, nearest
 from harness.measure.device import resolve_device
 from harness.measure.provenance import PACKAGES, package_versions
-from harness.plugins import code_digest, load_all, load_model, load_task, models_for
+from harness.plugins import code_digest, load_all, load_model, load_task, models_for, task_names
 from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
 from harness.record import RunRecord
 from harness.sample import Dataset
@@ -74,12 +74,18 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     task = load_task(task_name)
     models = choose_models(config.models, task_name, alone=config.names_one_task)
     check_settings(config.options.settings, models)
-    check_task_settings(config.task_settings)
+    check_task_settings(config.task_settings, task if config.names_one_task else None)
+    check_own_sections(config.own_sections)
     context = _data_context(config, task, environment, progress)
     data = task.open_data(context)
     split = config.request.split or data.default_split
     if split not in data.splits:
         raise UsageError(f"{data.name} has no split '{split}'. {nearest(split, data.splits)}")
+    if split == data.selection_split:
+        raise UsageError(
+            f"The split {split} of {data.name} selects checkpoints: its score would be too high. Choose another with "
+            f"--split, or leave it out to take {data.default_split}."
+        )
     planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
     cells: list[Cell] = []
     absent: list[Absent] = []
@@ -147,13 +153,23 @@ def options_for(model: Model, options: ModelOptions) -> ModelOptions:
     return replace(options, settings={k: v for k, v in options.settings.items() if k in model.settings})
 
 
-def check_task_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse a task setting that no installed task takes; raises UsageError with the nearest name."""
+def check_task_settings(settings: Mapping[str, Any], alone: Task | None = None) -> None:
+    """Refuse a task setting that no installed task takes, or not the one that is run `alone`; raises UsageError."""
     tasks, _ = load_all("tasks")
     known = {name for task in tasks for name in task.settings}
     for name in settings:
         if name not in known:
             raise UsageError(f"Unknown setting task.{name}. {nearest(name, known)}")
+        if alone is not None and name not in alone.settings:
+            taken = ", ".join(alone.settings) or "none"
+            raise UsageError(f"{alone.name} takes no setting '{name}' (it takes: {taken}). Leave it out.")
+
+
+def check_own_sections(tasks: Sequence[str]) -> None:
+    """Refuse a section [for.TASK] of a task that is not installed; raises UsageError with the nearest name."""
+    for name in tasks:
+        if name not in (known := task_names()):
+            raise UsageError(f"Unknown task in [for.{name}]. {nearest(name, known)}")
 
 
 def settings_for(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -129,7 +129,8 @@ class _Runner:
         self.reporter.progress("checking metrics on golden vectors", 0, 0)
         self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
         self.signature = self.scorer.prepare(self.samples)
-        self.ceilings = self.plan.task.ceilings(self.plan.data, self.plan.split, self.samples)
+        asked = limited(self.samples, self.plan.cells[0].evaluate.limit)
+        self.ceilings = self.plan.task.ceilings(self.plan.data, self.plan.split, asked)
 
     def start_prerequisites(self, pending: Sequence[Cell]) -> list[Future[Any]]:
         """Begin to train what the cells build on; a failure is met again by those that need it."""
@@ -266,7 +267,8 @@ class _Runner:
         if whole is None or additive is None:
             return {}
         found = paired_difference(whole, additive, resamples, groups=getattr(whole, "groups", None))
-        difference = Estimate(found.difference, found.low, found.high, len(chosen))
+        defined = not math.isnan(found.low)
+        difference = Estimate(found.difference, found.low, found.high, len(chosen)) if defined else None
         return {f"EMAP {first}": estimate(additive, resamples), "interaction": difference}
 
     def _statistics(self, samples: Sequence[Sample], predicted: Predicted) -> Mapping[str, Statistics | None]:

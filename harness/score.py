@@ -47,4 +47,6 @@ def render_scores(scores: Scores) -> str:
     for name, e in scores.metrics.items():
         value = f"{e.value:8.4f}  [{e.low:.4f}, {e.high:.4f}]  {e.count} samples" if e else "  absent"
         lines.append(f"{name:<22}{value}")
-    return "\n".join([*lines, "", f"95 % intervals by bootstrap over samples; {scores.signature}"])
+    return "\n".join(
+        [*lines, "", f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"]
+    )

@@ -84,14 +84,17 @@ def bootstrap_interval(
     Not for proportions: where all samples agree it has no width. Use `wilson` there. Metrics such as average
     precision or the calibration error are higher on resamples, which repeat samples, than on what was sampled; so
     the interval is moved by the difference between the metric and the mean of its resamples (on 1,000 images AP's
-    covers 95 % then and 90 % otherwise). Resamples on which the metric is undefined are left out; NaN if all are.
+    covers 95 % then and 90 % otherwise), but not out of 0..1 where the metric and its resamples are. Resamples on which
+    the metric is undefined are left out; NaN if all are.
     """
     counts = draw_resamples(len(statistics.per_sample), resamples, seed, groups)
     values = np.concatenate([statistics.resample(block) for block in counts])
     values = values[~np.isnan(values)]
     if not len(values):
         return math.nan, math.nan
-    return _percentiles(values + (statistics.value - values.mean()), confidence)
+    low, high = _percentiles(values + (statistics.value - values.mean()), confidence)
+    least, most = min(statistics.value, float(values.min())), max(statistics.value, float(values.max()))
+    return (max(low, 0.0) if least >= 0 else low), (min(high, 1.0) if most <= 1 else high)
 
 
 def paired_difference(
@@ -106,14 +109,18 @@ def paired_difference(
     """Paired bootstrap of the difference of one corpus metric between two models on the same samples.
 
     p is the share of resamples whose difference strays from the observed one by at least the observed one's size,
-    which is what chance would do were there no difference (Efron & Tibshirani 1993, chapter 16).
+    which is what chance would do were there no difference (Efron & Tibshirani 1993, chapter 16). Resamples on which
+    the metric is undefined are left out; NaN if all are.
     """
     n = len(a.per_sample)
     if len(b.per_sample) != n:
         raise ValueError(f"paired statistics need the same samples, not {n} and {len(b.per_sample)}")
     counts = draw_resamples(n, resamples, seed, groups)
     differences = np.concatenate([a.resample(block) - b.resample(block) for block in counts])
+    differences = differences[~np.isnan(differences)]
     observed = a.value - b.value
+    if not len(differences):
+        return PairedDifference(observed, math.nan, math.nan, math.nan, math.nan)
     extreme = int((np.abs(differences - observed) >= abs(observed)).sum())
     quantiles = NormalDist().inv_cdf(0.5 + confidence / 2) + NormalDist().inv_cdf(_POWER)
     low, high = _percentiles(differences, confidence)
@@ -121,7 +128,7 @@ def paired_difference(
         difference=observed,
         low=low,
         high=high,
-        p=(extreme + 1) / (resamples + 1),
+        p=(extreme + 1) / (len(differences) + 1),
         smallest_detectable_change=quantiles * float(np.std(differences)),
     )
 

@@ -51,7 +51,7 @@ class CaptionTask:
         from tasks.locations import locate_data
 
         folder = locate_data(context)
-        return open_scenes(context) if folder is None else open_folder(folder)
+        return open_scenes(context) if folder is None else open_folder(folder, context.split)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split in the order of its file; the sample id is the image id."""
@@ -96,10 +96,10 @@ class CaptionTask:
         return Dataset(path.stem, path.parent, digest, "references", ("all",), "", "", "all"), samples
 
 
-def open_folder(root: Path) -> Dataset:
-    """Open a caption folder on disk; raises DataError when it is in none of the layouts."""
+def open_folder(root: Path, split: str | None = None) -> Dataset:
+    """Open a caption folder on disk to evaluate `split`; raises DataError when it is in none of the layouts."""
     files = find_caption_files(root)
-    roles = roles_of(files)
+    roles = roles_of(files, split)
     return Dataset(
         name=root.resolve().name,
         root=root.resolve(),

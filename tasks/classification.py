@@ -32,10 +32,13 @@ class ClassificationTask:
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""
         from tasks.label_data import open_label_folder
-        from tasks.locations import locate_data
+        from tasks.locations import locate_data, refuse_settings
 
         folder = locate_data(context)
-        return _open_scenes(context) if folder is None else open_label_folder(folder, context, zero_shot=False)
+        if folder is None:
+            return _open_scenes(context)
+        refuse_settings(context, ("track", "lexicon"), f"is for Scenes, and {folder} is not")
+        return open_label_folder(folder, context, zero_shot=False)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; the target is a `LabelTarget`, the text a remark or an expression where the track has one."""
@@ -59,7 +62,7 @@ class ClassificationTask:
             return {}
         from tasks.scene_labels import scene_label_ceilings
 
-        return scene_label_ceilings(data, split, data.options["track"])
+        return scene_label_ceilings(data, split, samples)
 
     def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
         """Top-1, or the mean average precision where images have several classes."""
@@ -87,10 +90,12 @@ class ClassificationTask:
 
 def _open_scenes(context: DataContext) -> Dataset:
     from tasks.embedded import Variant, open_scenes
+    from tasks.locations import refuse_settings
     from tasks.prompts import PLAIN, check_templates
     from tasks.scene_labels import TRACKS
     from tasks.scenes.class_texts import CLASS_LEXICONS
 
+    refuse_settings(context, ("classes",), "is for folders: the classes of Scenes are fixed")
     track = context.settings.get("track", "plain")
     lexicon = context.settings.get("lexicon", "transparent")
     if track not in TRACKS:

@@ -50,9 +50,8 @@ def _images_in(rows: Any) -> list[ImageEntry]:
     """The images that the results name, as large as their masks say; what is broken is left to the reader of rows."""
     images: dict[int, ImageEntry] = {}
     for row in rows if isinstance(rows, list) else ():
-        number = row.get("image_id") if isinstance(row, dict) else None
-        if is_integer(number) and number not in images:
-            images[number] = ImageEntry(number, Path(), *_mask_size(row))
+        if isinstance(row, dict) and is_integer(row.get("image_id")) and row["image_id"] not in images:
+            images[row["image_id"]] = ImageEntry(row["image_id"], Path(), *_mask_size(row))
     return list(images.values())
 
 

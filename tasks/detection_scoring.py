@@ -108,7 +108,8 @@ def _with_empty(samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> list[
 def _truth(targets: Sequence[BoxTarget], names: Sequence[str]) -> DetectionTruth:
     from harness.metrics.detection import DetectionTruth
 
-    images, annotations = [], []
+    images: list[dict[str, int]] = []
+    annotations: list[dict[str, Any]] = []
     for target in targets:
         image_id = int(target.image_id)
         images.append({"id": image_id, "width": target.width_px, "height": target.height_px})

@@ -11,7 +11,8 @@ from harness.answers import LABELS
 from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
-from tasks.split_roles import part_of, roles_of, stored_split
+from tasks.locations import refuse_settings
+from tasks.split_roles import mixed, part_of, roles_of, stored_split
 from tasks.targets import LabelTarget
 
 _UNSEEN_SHARE = 5
@@ -37,10 +38,12 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
         "class_file": _text_of(context.settings.get("classes")),
         "multilabel": not zero_shot,
     }
+    if options["format"] in ("cifar", "coco"):
+        refuse_settings(context, ("classes",), f"is for folders whose files do not name their classes; {root}'s do")
     found = _read(root, options, context.cache)
-    if zero_shot:
-        options["unseen"] = _unseen(found.names, context.settings.get("unseen"))
-    roles = roles_of(found.splits)
+    if not _is_multilabel(options):
+        options["unseen"] = _unseen(root, found, context.settings.get("unseen"), zero_shot)
+    roles = roles_of(found.splits, context.split)
     return Dataset(
         name=root.resolve().name,
         root=root.resolve(),
@@ -56,7 +59,10 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
 
 
 def folder_samples(data: Dataset, split: str) -> list[Sample]:
-    """Read a split; training and selection samples of unseen classes are left out."""
+    """Read a split, mixed: on disk classes follow each other, and the first samples would all be of one class.
+
+    Training and selection samples of unseen classes are left out.
+    """
     assert data.cache is not None
     found = _read(data.root, data.options, data.cache)
     samples = part_of(data, split, found.splits[stored_split(data, split)])
@@ -65,7 +71,7 @@ def folder_samples(data: Dataset, split: str) -> list[Sample]:
         samples = [sample for sample in samples if sample.target.label not in unseen]
     if not samples:
         raise DataError(f"{data.root}: the split {split} has no samples. Choose another with --split.")
-    return samples
+    return mixed(samples)
 
 
 def label_classes(data: Dataset) -> Classes:
@@ -82,7 +88,7 @@ def label_classes(data: Dataset) -> Classes:
         names=names,
         texts=tuple(fill(templates, [spoken(name)]) for name in names),
         seen=tuple(name not in unseen for name in names),
-        multilabel=_is_multilabel(data),
+        multilabel=_is_multilabel(data.options),
     )
 
 
@@ -212,23 +218,41 @@ def _object_sample(part: Any, position: int, options: Any) -> Sample | None:
     return Sample(str(image.image_id), image.path, target)
 
 
-def _is_multilabel(data: Dataset) -> bool:
-    return bool(data.options["multilabel"]) and data.options["format"] in ("coco", "voc")
+def _is_multilabel(options: Mapping[str, Any]) -> bool:
+    return bool(options["multilabel"]) and options["format"] in ("coco", "voc")
 
 
-def _unseen(names: Sequence[str], wish: Any) -> tuple[str, ...]:
-    """The classes without training samples: those that the user names (joined by +), or every fifth by digest."""
+def _unseen(root: Path, found: LabelledSplits, wish: Any, zero_shot: bool) -> tuple[str, ...]:
+    """The classes without training samples: those that train lacks, and for zero-shot those that the user names.
+
+    Where train has all of them and the user names none, every fifth by digest is left out of training.
+    """
     from tasks.formats.image_folder import ordered_by_hash
 
-    if wish is None:
-        return tuple(sorted(ordered_by_hash(names)[: max(1, len(names) // _UNSEEN_SHARE)]))
-    chosen = [name.strip() for name in wish.split("+")] if isinstance(wish, str) else [str(name) for name in wish]
-    for name in chosen:
+    if len(found.names) < 2:
+        raise DataError(f"{root} is one-class data (only '{found.names[0]}'): there is nothing to tell apart.")
+    trained = {sample.target.label for sample in found.splits["train"]}
+    lacking = {name for index, name in enumerate(found.names) if index not in trained}
+    chosen = lacking
+    if zero_shot and wish is not None:
+        chosen = lacking | _named(wish, found.names)
+    elif zero_shot and not lacking:
+        chosen = set(ordered_by_hash(found.names)[: max(1, len(found.names) // _UNSEEN_SHARE)])
+    if len(chosen) == len(found.names):
+        raise UsageError(f"task.unseen leaves no class of {root} with training samples. Name fewer.")
+    return tuple(sorted(chosen))
+
+
+def _named(wish: Any, names: Sequence[str]) -> set[str]:
+    """Read class names joined by +, or listed; raises UsageError for one that is unknown, and for none."""
+    listed = wish if isinstance(wish, list | tuple) else str(wish).split("+")
+    chosen = {str(name).strip() for name in listed} - {""}
+    if not chosen:
+        raise UsageError("task.unseen names no class. Join names with +, or leave it out.")
+    for name in sorted(chosen):
         if name not in names:
             raise UsageError(f"task.unseen: no class '{name}'. {nearest(name, names)}")
-    if len(set(chosen)) >= len(names):
-        raise UsageError(f"task.unseen names all {len(names)} classes; leave at least one to be trained on.")
-    return tuple(sorted(set(chosen)))
+    return chosen
 
 
 def _digest(found: LabelledSplits, options: Any) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from harness.metrics.label_passport import check_label_metrics
-
 from harness.errors import DataError
+from harness.metrics.label_passport import check_label_metrics
 from harness.protocols import Statistics
 from harness.sample import Classes, Outcome, Sample
 from tasks.outcomes import in_sample_order
@@ -65,26 +64,12 @@ class LabelScorer:
         if self.zero_shot:
             found |= zero_shot_statistics(probabilities, labels, np.array(self.classes.seen))
         found |= classification_statistics(probabilities, labels, self.classes.names)
-        whole = _together(found, [sample.target.image_id for sample in samples])
+        images = [sample.target.image_id for sample in samples]
+        correct = probabilities.argmax(axis=1) == labels  # of equal probabilities the lower class, as in top-1
+        parts = {f"top-1[{name}]": rows for name, rows in _rows_of_slices(samples).items()}
         per_class = per_class_statistics(probabilities, labels, self.classes.names)
-        named = {name.replace("per-class:", "top-1:"): statistics for name, statistics in per_class.items()}
-        return {**whole, **self._slices(samples, probabilities, labels), **named}
-
-    def _slices(
-        self, samples: Sequence[Sample], probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
-    ) -> dict[str, Statistics | None]:
-        import numpy as np
-
-        from harness.metrics.classification import classification_statistics
-
-        names = sorted({name for sample in samples for name in sample.target.slices})
-        found: dict[str, Statistics | None] = {}
-        for name in names:
-            rows = np.array([name in sample.target.slices for sample in samples])
-            if rows.sum() >= _LEAST_IN_A_SLICE:
-                part = classification_statistics(probabilities[rows], labels[rows], self.classes.names)
-                found[f"top-1[{name}]"] = part["top-1"]
-        return found
+        parts |= {name.replace("per-class:", "top-1:"): statistics.trial for name, statistics in per_class.items()}
+        return {**_together(found, images), **_shares(correct, parts, images)}
 
     def _multilabel(
         self, samples: Sequence[Sample], probabilities: npt.NDArray[np.float64]
@@ -110,6 +95,28 @@ class LabelScorer:
             return np.array(answers, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(f"The answers are not numbers ({error}); wanted {count} probabilities a sample.") from None
+
+
+def _rows_of_slices(samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.bool_]]:
+    """[N] which samples each slice has; a slice of a single sample says nothing and is left out."""
+    import numpy as np
+
+    names = sorted({name for sample in samples for name in sample.target.slices})
+    rows = {name: np.array([name in sample.target.slices for sample in samples]) for name in names}
+    return {name: chosen for name, chosen in rows.items() if chosen.sum() >= _LEAST_IN_A_SLICE}
+
+
+def _shares(
+    correct: npt.NDArray[np.bool_], parts: Mapping[str, npt.NDArray[np.bool_]], images: Sequence[str]
+) -> dict[str, Statistics | None]:
+    """The share of correct answers in each part."""
+    from harness.metrics.proportions import proportion
+
+    found: dict[str, Statistics | None] = {}
+    for name, rows in parts.items():
+        own = [image for image, chosen in zip(images, rows, strict=True) if chosen]
+        found |= _together({name: proportion(correct[rows])}, own)
+    return found
 
 
 def _together(found: Mapping[str, ResampledStatistics], images: Sequence[str]) -> dict[str, Statistics | None]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import DataError
+from harness.errors import DataError, UsageError
 from harness.protocols import DataContext
+
+
+def refuse_settings(context: DataContext, names: Sequence[str], reason: str) -> None:
+    """Raise UsageError for settings that the data has no use for, rather than leave them out unsaid."""
+    for name in names:
+        if context.settings.get(name) is not None:
+            raise UsageError(f"The setting '{name}' ({context.settings[name]}) {reason}. Leave it out.")
 
 
 def locate_data(context: DataContext) -> Path | None:

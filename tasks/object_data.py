@@ -106,7 +106,7 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
     found = read_objects(root, object_format(root), path)
     novel, kept = chosen_categories(context.settings.get("novel"), found.names)
     for instances in found.splits.values():
-        check_sizes_once(instances.images, instances.sources[0], context, digest_of_instances(instances))
+        check_sizes_once(instances.images, instances.sources, context)
     roles = roles_of(found.splits)
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     return Dataset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UsageError, nearest
 
@@ -11,28 +12,29 @@ PLAIN, SIMPLE, OPENAI = "plain", "simple", "openai-imagenet"
 NAMED = (PLAIN, SIMPLE, OPENAI)
 
 
-def read_templates(wish: str) -> tuple[str, ...]:
-    """Find templates by name (plain, simple, openai-imagenet), or read a file with one a line; raises UsageError.
+def read_templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
+    """Turn what `check_templates` chose into templates; each has one `{}` where the class name goes.
 
-    Each has one `{}` where the class name goes. `openai-imagenet` are the 80 of CLIP (Radford et al. 2021,
-    arXiv 2103.00020) as open_clip ships them.
+    `openai-imagenet` are the 80 of CLIP (Radford et al. 2021, arXiv 2103.00020) as open_clip ships them.
     """
-    if wish == PLAIN:
+    if not isinstance(chosen, str):
+        return tuple(chosen)
+    if chosen == PLAIN:
         return ("{}",)
-    if wish == SIMPLE:
+    if chosen == SIMPLE:
         return ("a photo of a {}.",)
-    if wish == OPENAI:
-        from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
+    from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 
-        return tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
-    return _read_file(Path(wish).expanduser())
+    return tuple(template("{}") for template in OPENAI_IMAGENET_TEMPLATES)
 
 
-def check_templates(wish: str) -> str:
-    """Return what names templates, without loading them; raises UsageError for neither a name nor a file."""
-    if wish not in NAMED:
-        _read_file(Path(wish).expanduser())
-    return wish
+def check_templates(wish: Any) -> str | tuple[str, ...]:
+    """Choose templates by name (plain, simple, openai-imagenet), or read a file with one a line; raises UsageError.
+
+    A name stays a name, since open_clip is slow to import. A file gives its lines: digests of the data must hold
+    what models read, not where it was written.
+    """
+    return str(wish) if wish in NAMED else _read_file(Path(str(wish)).expanduser())
 
 
 def fill(templates: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def fill(templates: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
 
 def _read_file(path: Path) -> tuple[str, ...]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"--templates {path}: neither a file that can be read ({type(error).__name__}) nor a name. "

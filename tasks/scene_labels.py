@@ -8,7 +8,6 @@ and the class is its shape; in training each image is asked about several of its
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,8 @@ from tasks.caption_files import read_json
 from tasks.embedded import OPEN_PARTS
 from tasks.scenes import layout
 from tasks.scenes.factors import KINDS, SHAPES, Kind
+from tasks.scenes.splits import SPLITS
+from tasks.split_roles import mixed
 from tasks.targets import LabelTarget
 
 TRACKS = ("plain", "context", "reference")
@@ -52,11 +53,6 @@ def open_label_samples(data: Dataset, split: str) -> Sequence[Sample]:
     return samples if split not in OPEN_PARTS else mixed(samples)
 
 
-def mixed(samples: Sequence[Sample]) -> list[Sample]:
-    """Order samples by the digest of their id: the same order everywhere, and no part comes first."""
-    return sorted(samples, key=lambda sample: hashlib.sha256(sample.sample_id.encode()).digest())
-
-
 def kind_classes(kinds: Sequence[Kind], texts: Sequence[tuple[str, ...]]) -> Classes:
     """The classes of these kinds, worded as `texts`, with their factors as attributes."""
     from tasks.scenes.class_texts import class_attributes
@@ -76,23 +72,28 @@ def shape_classes(texts: Sequence[tuple[str, ...]]) -> Classes:
     return Classes(names=SHAPES, texts=tuple(texts), seen=(True,) * len(SHAPES), attributes=one_hot)
 
 
-def scene_label_ceilings(data: Dataset, split: str, track: str) -> Mapping[str, Mapping[str, float]]:
-    """What the best guesser reaches from the image, the text and both, over the split and in each slice.
+def scene_label_ceilings(data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+    """What the best guesser reaches on these samples from the image, the text and both, together and in each slice.
 
-    Over a split of track *context* each image is asked under all four conditions, so these weigh the same.
+    Over a split of track *context* each image is asked under all four conditions, so these weigh the same. Expressions
+    have a ceiling where they were drawn for it, in the refer split, and the biggest object everywhere else.
     """
     from tasks.scenes.oracle import Ceiling, context_cells, plain_ceiling, reference_ceiling
 
-    rows = read_scene_rows(data, split)
+    images = {sample.target.image_id for sample in samples}
+    rows = [row for row in read_scene_rows(data, split) if str(row["id"]) in images]
+    track = data.options["track"]
+    if (track == "reference") != (SPLITS[split].plan == "refer"):
+        return {}
     if track == "reference":
         return {"top-1": _by_source(reference_ceiling(rows))}
     if track == "plain":
         return {"top-1": _by_source(plain_ceiling(split, rows))}
     cells = context_cells(split, rows)
-    images = sum(cell.images for cell in cells.values())
-    sums = [sum(getattr(c, which) * c.images for c in cells.values()) / images for which in ("vision", "text", "both")]
+    asked = sum(cell.images for cell in cells.values())
+    sums = [sum(getattr(c, which) * c.images for c in cells.values()) / asked for which in ("vision", "text", "both")]
     slices = {f"top-1[{light} {condition}]": _by_source(cell) for (light, condition), cell in cells.items()}
-    return {"top-1": _by_source(Ceiling(sums[0], sums[1], sums[2], images)), **slices}
+    return {"top-1": _by_source(Ceiling(sums[0], sums[1], sums[2], asked)), **slices}
 
 
 def _by_source(ceiling: Any) -> dict[str, float]:

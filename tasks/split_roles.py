@@ -22,15 +22,17 @@ class Roles:
     default: str
 
 
-def roles_of(found: Collection[str]) -> Roles:
-    """Evaluate on test and select on val; without a test split evaluate on val and select on a part of train.
+def roles_of(found: Collection[str], reported: str | None = None) -> Roles:
+    """Evaluate on test and select on val; where one of them is missing, or val is evaluated, select on a part of train.
 
-    Choosing a checkpoint on val and then reporting val would be selection on the test data.
+    Choosing a checkpoint on val and then reporting val would be selection on the test data. `reported` is the split
+    that was asked for, None for the default one.
     """
-    if "test" in found:
-        stored = ("train", "val", "test")
-        return Roles(stored, stored, "val", "test")
-    return Roles(("train", "val"), ("train", "val", HELD_OUT), HELD_OUT, "val")
+    stored = tuple(split for split in ("train", "val", "test") if split in found)
+    default = "test" if "test" in found else "val"
+    if "val" in found and "test" in found and reported != "val":
+        return Roles(stored, stored, "val", default)
+    return Roles(stored, (*stored, HELD_OUT), HELD_OUT, default)
 
 
 def stored_split(data: Dataset, split: str) -> str:
@@ -44,6 +46,11 @@ def part_of(data: Dataset, split: str, samples: Sequence[Sample]) -> list[Sample
         return list(samples)
     held_out = held_out_ids([sample.sample_id for sample in samples])
     return [sample for sample in samples if (sample.sample_id in held_out) == (split == HELD_OUT)]
+
+
+def mixed(samples: Sequence[Sample]) -> list[Sample]:
+    """Order samples by the digest of their id: the same order everywhere, and no part or class comes first."""
+    return sorted(samples, key=lambda sample: hashlib.sha256(sample.sample_id.encode()).digest())
 
 
 def held_out_ids(sample_ids: Sequence[str]) -> frozenset[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from harness.errors import DataError
 from harness.protocols import DataContext
 from tasks.formats.coco_entries import ImageEntry, require_image_sizes
+from tasks.formats.digests import digest_of_files
 from tasks.formats.voc import find_voc_splits
 
 Stored = TypeVar("Stored")
@@ -58,15 +59,16 @@ def require_splits(root: Path, found: Collection[str], wanted: Sequence[str], wh
         )
 
 
-def check_sizes_once(images: Iterable[ImageEntry], stated_in: Path, context: DataContext, digest: str) -> None:
-    """Check stated sizes against the images themselves; data of this digest is not opened a second time.
+def check_sizes_once(images: Sequence[ImageEntry], sources: Sequence[Path], context: DataContext) -> None:
+    """Check stated sizes against the images themselves; files that have passed are not opened a second time.
 
     Boxes and maps lie on the upright image, so a size that is turned or wrong would move all of them.
     """
+    digest = digest_of_files((), sources, ((str(image.path), image.path) for image in images))
     note = context.cache / "checked-sizes" / digest
     if note.is_file():
         return
-    context.progress(f"checking image sizes of {stated_in.name}", 0, 0)
-    require_image_sizes(images, stated_in)
+    context.progress(f"checking the sizes of {len(images)} images", 0, 0)
+    require_image_sizes(images, sources[0])
     note.parent.mkdir(parents=True, exist_ok=True)
     note.touch()

@@ -31,10 +31,13 @@ class ZeroShotTask:
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""
         from tasks.label_data import open_label_folder
-        from tasks.locations import locate_data
+        from tasks.locations import locate_data, refuse_settings
 
         folder = locate_data(context)
-        return _open_scenes(context) if folder is None else open_label_folder(folder, context, zero_shot=True)
+        if folder is None:
+            return _open_scenes(context)
+        refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
+        return open_label_folder(folder, context, zero_shot=True)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; samples of unseen classes are left out of the training and the selection split."""
@@ -89,9 +92,11 @@ class ZeroShotTask:
 
 def _open_scenes(context: DataContext) -> Dataset:
     from tasks.embedded import OPEN, OPEN_PARTS, Variant, open_scenes
+    from tasks.locations import refuse_settings
     from tasks.prompts import PLAIN, check_templates
     from tasks.scenes.class_texts import CLASS_LEXICONS
 
+    refuse_settings(context, ("classes", "unseen"), "is for folders: the classes of Scenes are fixed")
     lexicon = context.settings.get("lexicon", "transparent")
     if lexicon not in CLASS_LEXICONS:
         raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")

@@ -6,7 +6,6 @@ arXiv 2106.13884) did it with two tokens.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from baselines.fusion.join import JoinShape
@@ -32,7 +31,11 @@ class ConcatFusion(Fusion):
 
 
 class ConcatJoin(nn.Module):
-    """MLP([v; t]) at each place."""
+    """MLP([v; t]) at each place.
+
+    The first layer's product with [v; t] is computed as the sum of its products with v and with t: where every place
+    is joined with every class, each of them is then multiplied once.
+    """
 
     reads_pooled = True
     keeps_places = True
@@ -40,16 +43,11 @@ class ConcatJoin(nn.Module):
     def __init__(self, shape: JoinShape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(shape.text_width)
-        self.mix = nn.Sequential(
-            nn.Linear(shape.width + shape.text_width, 2 * shape.width),
-            nn.GELU(),
-            nn.Dropout(shape.dropout),
-            nn.Linear(2 * shape.width, shape.width),
-        )
+        self.visual = nn.Linear(shape.width, 2 * shape.width)
+        self.text = nn.Linear(shape.text_width, 2 * shape.width, bias=False)
+        self.output = nn.Sequential(nn.GELU(), nn.Dropout(shape.dropout), nn.Linear(2 * shape.width, shape.width))
 
     def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
         """Put the text beside each token."""
         pooled = self.norm(text.pooled.unsqueeze(-2) if text.pooled.ndim == 2 else text.pooled)
-        both = torch.broadcast_shapes(visual.shape[:-1], pooled.shape[:-1])
-        beside = torch.cat([visual.expand(*both, -1), pooled.expand(*both, -1)], dim=-1)
-        return self.mix(beside)  # type: ignore[no-any-return]
+        return self.output(self.visual(visual) + self.text(pooled))  # type: ignore[no-any-return]

@@ -23,15 +23,14 @@ class GatedJoin(nn.Module):
         self.norm = nn.LayerNorm(shape.text_width)
         self.visual = nn.Linear(shape.width, shape.width)
         self.text = nn.Linear(shape.text_width, shape.width)
-        self.gate = nn.Linear(shape.width + shape.text_width, shape.width)
+        self.visual_gate = nn.Linear(shape.width, shape.width)
+        self.text_gate = nn.Linear(shape.text_width, shape.width, bias=False)
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
         """Mix."""
         pooled = text.pooled.unsqueeze(-2) if text.pooled.ndim == 2 else text.pooled
         pooled = self.norm(pooled)
-        both = torch.broadcast_shapes(visual.shape[:-1], pooled.shape[:-1])
-        visual, pooled = visual.expand(*both, -1), pooled.expand(*both, -1)
-        gate = torch.sigmoid(self.gate(torch.cat([visual, pooled], dim=-1)))
+        gate = torch.sigmoid(self.visual_gate(visual) + self.text_gate(pooled))  # = G [v; t]
         mixed: Tensor = gate * torch.tanh(self.visual(visual)) + (1 - gate) * torch.tanh(self.text(pooled))
         return self.dropout(mixed)  # type: ignore[no-any-return]

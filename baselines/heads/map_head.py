@@ -19,12 +19,14 @@ from baselines.heads.label_head import without_unseen
 from harness.answers import IGNORED, encode_label_map, resize_label_map
 from harness.sample import Classes
 
-_ENLARGED = 4
+_ENLARGED = 2
 """Logits have so many pixels a side for each cell of the grid."""
+_ANSWERED = 4
+"""Label maps have so many pixels a side for each pixel of the logits."""
 
 
 class MapHead(nn.Module):
-    """Class logits `[B, C, 4 rows, 4 columns]` from features `[B, N, d]`.
+    """Class logits `[B, C, 2 rows, 2 columns]` from features `[B, N, d]`.
 
     With `refine` each of these pixels has features of its own; without, cells are scored and their logits enlarged.
     """
@@ -57,10 +59,10 @@ class MapHead(nn.Module):
 
     @torch.no_grad()
     def answer(self, logits: Tensor) -> list[dict[str, Any]]:
-        """Return a label map of twice the logits' resolution for each image."""
+        """Return a label map for each image, finer than the logits."""
         answers = []
         for row in logits:  # one at a time: maps of many classes are large
-            larger = F.interpolate(row[None], scale_factor=2, mode="bilinear", align_corners=False)[0]
+            larger = F.interpolate(row[None], scale_factor=_ANSWERED, mode="bilinear", align_corners=False)[0]
             answers.append(encode_label_map(larger.argmax(dim=0).cpu().numpy().astype(np.uint16)))
         return answers
 

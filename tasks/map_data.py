@@ -1,0 +1,233 @@
+"""Label maps on disk: COCO panoptic, COCO-Stuff, Pascal VOC, and folders of label images as of ADE20K and CamVid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from harness.errors import DataError
+from harness.protocols import DataContext
+from harness.sample import Classes, Dataset, Sample
+from tasks.formats.class_files import ClassFile, read_class_file
+from tasks.formats.coco_entries import Category, ImageEntry, require_same_categories
+from tasks.formats.coco_layout import SplitFile, find_panoptic_files, find_pixel_map_files
+from tasks.formats.coco_panoptic import Panoptic, digest_of_panoptic, read_panoptic
+from tasks.formats.label_folders import find_label_folders, read_label_folders
+from tasks.formats.label_image import read_png_header
+from tasks.formats.label_maps import (
+    LabelEntry,
+    LabelMaps,
+    LabelScheme,
+    digest_of_label_maps,
+    scheme_of_categories,
+)
+from tasks.formats.pixel_maps import read_pixel_maps
+from tasks.formats.voc import find_voc_folder, read_voc_labels
+from tasks.map_readers import LabelImageReader, PanopticReader
+from tasks.novel_classes import named_classes
+from tasks.split_roles import HELD_OUT, Roles, part_of, roles_of, stored_split
+from tasks.stored_splits import LazySplits, annotated_voc_splits, check_sizes_once, require_splits
+from tasks.targets import MapTarget
+
+PANOPTIC, PIXEL_MAPS, VOC, FOLDERS = "panoptic", "pixel-maps", "voc", "label-folders"
+Stored: TypeAlias = Panoptic | LabelMaps
+
+
+@dataclass(frozen=True)
+class MapFolder:
+    """A folder of images with label maps; splits are read when they are asked for."""
+
+    root: Path
+    format: str
+    class_file: Path | None = None
+
+    @cached_property
+    def splits(self) -> LazySplits[Stored]:
+        """The splits that have a role; raises DataError where one that is needed is missing."""
+        if self.format == FOLDERS:
+            folders = read_label_folders(self.root, self._classes)
+            return LazySplits(tuple(folders), folders.__getitem__)
+        if self.format == VOC:
+            return self._voc_splits()
+        find = find_panoptic_files if self.format == PANOPTIC else find_pixel_map_files
+        files: dict[str, SplitFile] = find(self.root)
+        read: Any = read_panoptic if self.format == PANOPTIC else read_pixel_maps
+        return LazySplits(roles_of(files).stored, lambda split: read(files[split]))
+
+    @property
+    def roles(self) -> Roles:
+        """As for every folder; where there is test but no val, a part of train selects checkpoints."""
+        if "val" in self.splits:
+            return roles_of(tuple(self.splits))
+        return Roles(("train", "test"), ("train", "test", HELD_OUT), HELD_OUT, "test")
+
+    @cached_property
+    def scheme(self) -> LabelScheme:
+        """The classes by index, and what label values mean."""
+        stored = self.splits["val" if "val" in self.splits else "test"]
+        return stored.scheme if isinstance(stored, LabelMaps) else scheme_of_categories(stored.categories)
+
+    @cached_property
+    def categories(self) -> tuple[Category, ...] | None:
+        """The categories of panoptic data, by class index; None for other data."""
+        stored = self.splits["val"] if self.format == PANOPTIC else None
+        return stored.categories if isinstance(stored, Panoptic) else None
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest all splits; raises DataError where their classes differ."""
+        digest = hashlib.sha256(self.format.encode())
+        for split, stored in self.splits.items():
+            self._require_same_classes(stored)
+            of_split = digest_of_panoptic(stored) if isinstance(stored, Panoptic) else digest_of_label_maps(stored)
+            digest.update(f"\n{split} {of_split}".encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _classes(self) -> ClassFile | None:
+        return None if self.class_file is None else read_class_file(self.class_file)
+
+    def _voc_splits(self) -> LazySplits[Stored]:
+        folder = find_voc_folder(self.root)
+        assert folder is not None
+        found = annotated_voc_splits(folder, "Segmentation", folder / "SegmentationClass", ".png")
+        require_splits(folder, found, ("train", "val"), "annotated list ImageSets/Segmentation")
+        return LazySplits(roles_of(found).stored, lambda split: read_voc_labels(folder, split, self._classes))
+
+    def _require_same_classes(self, stored: Stored) -> None:
+        if isinstance(stored, Panoptic) and self.categories is not None:
+            require_same_categories(self.categories, stored.categories, stored.sources[0])
+        if isinstance(stored, LabelMaps) and stored.scheme != self.scheme:
+            source = stored.sources[0] if stored.sources else self.root
+            raise DataError(f"{source} has other classes than the data's other splits. Use files of one version.")
+
+
+def map_format(root: Path, *, panoptic: bool) -> str:
+    """Tell a folder's format by what is in it; raises DataError naming what is understood.
+
+    Panoptic maps come first; COCO-Stuff's are taken where there are none, or where `panoptic` is not wanted.
+    """
+    if not root.is_dir():
+        raise DataError(f"No folder {root}. Give --data a folder of COCO, VOC, ADE20K or CamVid.")
+    annotations = root / "annotations"
+    with_panoptic = any(path.with_suffix("").is_dir() for path in annotations.glob("panoptic_*.json"))
+    with_stuff = any(annotations.glob("stuff_*_pixelmaps"))
+    if with_panoptic and (panoptic or not with_stuff):
+        return PANOPTIC
+    if with_stuff:
+        return PIXEL_MAPS
+    voc = find_voc_folder(root)
+    if voc is not None and (voc / "SegmentationClass").is_dir():
+        return VOC
+    if find_label_folders(root):
+        return FOLDERS
+    seen = ", ".join(sorted(path.name for path in root.iterdir())[:6]) or "nothing"
+    raise DataError(
+        f"{root} has no label maps in a format that is known (seen: {seen}). Wanted: annotations/panoptic_*.json with "
+        "its folders of PNG maps (COCO), annotations/stuff_*_pixelmaps/ (COCO-Stuff), VOC's SegmentationClass/, or "
+        "images/train/ with annotations/train/, or train/ with trainannot/ (ADE20K, CamVid)."
+    )
+
+
+def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -> Dataset:
+    """Open a folder for segmentation; `options` are the task's own, of which the digest covers the templates."""
+    from tasks.embedded import text_digest
+
+    class_file = context.settings.get("classes")
+    path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
+    found = MapFolder(root, map_format(root, panoptic=options["panoptic"]), path)
+    wish = context.settings.get("novel")
+    samples = {
+        "templates": options["templates"],
+        "novel": () if wish is None else named_classes(wish, found.scheme.class_names),
+    }
+    for stored in found.splits.values():
+        if isinstance(stored, Panoptic):
+            images = [ImageEntry(entry.image_id, entry.path, entry.width, entry.height) for entry in stored.entries]
+            check_sizes_once(images, stored.sources, context)
+    roles = found.roles
+    return Dataset(
+        name=root.resolve().name,
+        root=root.resolve(),
+        digest=text_digest(found.digest, samples),
+        layout="maps",
+        splits=roles.splits,
+        training_split="train",
+        selection_split=roles.selection,
+        default_split=roles.default,
+        options={**options, **samples, "format": found.format, "class_file": None if path is None else str(path)},
+        cache=context.cache,
+    )
+
+
+def folder_of(data: Dataset) -> MapFolder:
+    """Take an opened data set's folder again."""
+    class_file = data.options["class_file"]
+    return MapFolder(data.root, data.options["format"], None if class_file is None else Path(class_file))
+
+
+def map_samples(data: Dataset, split: str) -> list[Sample]:
+    """Read a split; pixels of novel classes are IGNORED in the training and the selection split.
+
+    So they are not learned as another class, and no label of a novel class is used.
+    """
+    folder = folder_of(data)
+    names, novel = folder.scheme.class_names, data.options["novel"]
+    in_training = split in (data.training_split, data.selection_split)
+    left_out = tuple(names.index(name) for name in novel) if in_training else ()
+    stored = folder.splits[stored_split(data, split)]
+    samples = part_of(data, split, samples_of(stored, left_out))
+    if not samples:
+        raise DataError(f"{data.root}: the split {split} has no samples. Choose another with --split.")
+    return samples
+
+
+def samples_of(stored: Stored, left_out: Sequence[int] = ()) -> list[Sample]:
+    """Turn images into samples in their order; the id of a sample is its image's."""
+    if isinstance(stored, LabelMaps):
+        return [_label_sample(entry, stored.scheme, tuple(left_out)) for entry in stored.entries]
+    index = {category.category_id: number for number, category in enumerate(stored.categories)}
+    return [
+        Sample(
+            str(entry.image_id),
+            entry.path,
+            MapTarget(
+                str(entry.image_id), entry.width, entry.height, PanopticReader(entry, index, tuple(left_out)), entry
+            ),
+        )
+        for entry in stored.entries
+    ]
+
+
+def map_classes(data: Dataset) -> Classes:
+    """The classes of an opened folder, worded by its templates."""
+    from tasks.label_data import spoken
+    from tasks.prompts import fill, read_templates
+
+    templates = read_templates(data.options["templates"])
+    names = folder_of(data).scheme.class_names
+    return Classes(
+        names=names,
+        texts=tuple(fill(templates, [spoken(name)]) for name in names),
+        seen=tuple(name not in data.options["novel"] for name in names),
+    )
+
+
+def _label_sample(entry: LabelEntry, scheme: LabelScheme, left_out: tuple[int, ...]) -> Sample:
+    width, height = _size_of(entry)
+    target = MapTarget(entry.image_id, width, height, LabelImageReader(entry, scheme, left_out))
+    return Sample(entry.image_id, entry.image, target)
+
+
+def _size_of(entry: LabelEntry) -> tuple[int, int]:
+    """Width and height in px: a label image is as large as its image, which is checked when it is read."""
+    from harness.images import image_size
+
+    if entry.labels.suffix.lower() != ".png":
+        return image_size(entry.image)
+    header = read_png_header(entry.labels)
+    return header.width, header.height

@@ -1,0 +1,179 @@
+"""Scores label maps, and panoptic segments where the data has them, at the size of the images themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.answers import IGNORED, decode_label_map, resize_label_map
+from harness.errors import DataError
+from harness.protocols import Statistics
+from harness.sample import Classes, Outcome, Prediction, Sample
+from tasks.formats.label_maps import LabelScheme
+from tasks.map_segments import LEAST_PX, PanopticClasses, given_segments, labels_of_segments, true_segments
+from tasks.outcomes import in_sample_order
+from tasks.targets import MapTarget
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from harness.metrics.panoptic_segments import ImageSegments, SegmentMap
+    from harness.metrics.resampling import IntArray
+
+LABEL_IMAGE = "label_image"
+"""Key of a prediction made elsewhere, `{"label_image": PATH}`: a file of the data's own label values."""
+SEGMENTS_PNG, SEGMENTS = "panoptic_png", "segments"
+"""Keys of one with segments, `{"panoptic_png": PATH, "segments": [[segment id, category id], …]}`."""
+
+
+@dataclass(frozen=True)
+class SegmentationScorer:
+    """The scorer of `coco-segmentation`; `panoptic` are the classes as things and stuff where PQ is wanted."""
+
+    classes: Classes
+    scheme: LabelScheme
+    panoptic: PanopticClasses | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def prepare(self, samples: Sequence[Sample]) -> str:
+        """Check the golden case; raises DataError for an empty split."""
+        from harness.metrics.segmentation_passport import check_segmentation_metrics
+
+        if not samples:
+            raise DataError("The split has no samples: there is nothing to score. Choose another with --split.")
+        signature = check_segmentation_metrics(panoptic=self.panoptic is not None)
+        how = f",label-maps=components:4-connected,least={LEAST_PX}px" if self.panoptic else ""
+        return signature + how
+
+    def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
+        """Score one answer a sample; raises DataError for answers that are missing, too many or no label maps."""
+        from harness.metrics.panoptic import PanopticCounts, panoptic_statistics
+        from harness.metrics.segmentation import SegmentationCounts, per_class_iou, segmentation_statistics
+
+        answers = in_sample_order(samples, _named_by_sample(samples, outcomes), "label map")
+        pairs = [self._compare(sample.target, answer) for sample, answer in zip(samples, answers, strict=True)]
+        names, counts = self.classes.names, SegmentationCounts.stack(pixels for pixels, _ in pairs)
+        unseen = [number for number, seen in enumerate(self.classes.seen) if not seen]
+        found: dict[str, Statistics | None] = dict(segmentation_statistics(counts, names, unseen or None))
+        if self.panoptic is not None:
+            segments = [matched for _, matched in pairs if matched is not None]
+            found |= panoptic_statistics(PanopticCounts.stack(self.panoptic.compared, segments))
+        for number, name in enumerate(names):  # a class alone has few numbers to resample
+            alone = SegmentationCounts(counts.table[:, number : number + 1])
+            found[f"mIoU:{name}"] = per_class_iou(alone, [name])[f"per-class:{name}"]
+        return found
+
+    def _compare(self, target: MapTarget, answer: Prediction) -> tuple[IntArray, ImageSegments | None]:
+        """Count the pixels of an image, and match its segments."""
+        from harness.metrics.panoptic import match_segments
+
+        labels, segments = self._read(target, answer)
+        pixels = count_map(target.label_map(), labels, len(self.classes), target.image_id)
+        if self.panoptic is None:
+            return pixels, None
+        if segments is None:
+            segments = self.panoptic.segments_of_labels(labels)
+        place = f"image {target.image_id}"
+        return pixels, match_segments(true_segments(target), segments, self.panoptic.compared, place)
+
+    def _read(self, target: MapTarget, answer: Prediction) -> tuple[npt.NDArray[np.integer[Any]], SegmentMap | None]:
+        """Class indices `[H, W]` at the image's size, C where no class is told; and segments where they are given."""
+        if isinstance(answer, Mapping) and LABEL_IMAGE in answer:
+            return self._read_image(target, Path(answer[LABEL_IMAGE])), None
+        if not isinstance(answer, Mapping) or SEGMENTS_PNG not in answer:
+            return model_labels(target, answer, len(self.classes)), None
+        if self.panoptic is None:
+            raise DataError("Panoptic results are scored against panoptic truth. Leave task.panoptic=false out.")
+        segments = given_segments(target, Path(answer[SEGMENTS_PNG]), answer[SEGMENTS])
+        index = {category.category_id: number for number, category in enumerate(self.panoptic.categories)}
+        return labels_of_segments(segments, index, len(self.classes)), segments
+
+    def _read_image(self, target: MapTarget, path: Path) -> npt.NDArray[np.int64]:
+        import numpy as np
+
+        from tasks.formats.label_image import read_label_image
+        from tasks.formats.label_maps import to_class_map
+
+        labels = to_class_map(read_label_image(path, self.scheme.colours), self.scheme, path).astype(np.int64)
+        if labels.shape != (target.height_px, target.width_px):
+            raise DataError(
+                f"{path} has {labels.shape[1]} x {labels.shape[0]} px; wanted {target.width_px} x {target.height_px}, "
+                f"those of image {target.image_id}. Predict a label for each pixel of the image."
+            )
+        labels[labels == self.scheme.ignore_index] = len(self.classes)
+        return labels
+
+
+def model_labels(target: MapTarget, answer: Prediction, classes: int) -> npt.NDArray[np.uint16]:
+    """Decode a model's label map and bring it to the image's size; raises DataError for labels that are no class."""
+    labels = decode_label_map(answer)
+    if labels.ndim != 2 or not labels.size or int(labels.max()) >= classes:
+        seen = f"{list(labels.shape)}, labels up to {int(labels.max()) if labels.size else 'none'}"
+        raise DataError(
+            f"Image {target.image_id} is answered with a map {seen}; wanted a class of 0..{classes - 1} for each pixel "
+            "[height, width]."
+        )
+    return resize_label_map(labels, target.width_px, target.height_px)
+
+
+def count_map(
+    truth: npt.NDArray[np.uint16], labels: npt.NDArray[np.integer[Any]], classes: int, image_id: str
+) -> IntArray:
+    """[C, 3] pixels of an image; those for which no class is told (label C) are missed, and no class's mistake."""
+    from harness.metrics.segmentation import count_pixels
+
+    return count_pixels(truth, labels, classes + 1, IGNORED, f"image {image_id}")[:classes]
+
+
+def quick_mean_iou(predictions: Sequence[Prediction], targets: Sequence[MapTarget]) -> float:
+    """Mean IoU over the classes that occur, 0..1; raises DataError where no pixel is asked about."""
+    import numpy as np
+
+    from harness.metrics.segmentation import SegmentationCounts, segmentation_statistics
+
+    truths = [target.label_map() for target in targets]
+    answers = [model_labels(target, answer, IGNORED) for target, answer in zip(targets, predictions, strict=True)]
+    classes = 1 + max(_highest(truths), _highest(answers))
+    if all((truth == IGNORED).all() for truth in truths):
+        raise DataError(f"Not one pixel of {len(targets)} images has a class to select a checkpoint by. Use more data.")
+    counts = SegmentationCounts(
+        np.stack(
+            [
+                count_map(truth, answer, classes, target.image_id)
+                for truth, answer, target in zip(truths, answers, targets, strict=True)
+            ]
+        )
+    )
+    statistics = segmentation_statistics(counts, [str(number) for number in range(classes)])["mIoU"]
+    assert statistics is not None
+    return float(statistics.value)
+
+
+def _highest(maps: Iterable[npt.NDArray[np.uint16]]) -> int:
+    return max((int(labels[labels != IGNORED].max(initial=0)) for labels in maps), default=0)
+
+
+def _named_by_sample(samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Label images made elsewhere are named by image or by sample: give each to its sample."""
+    from tasks.formats.predicted_maps import read_predicted_maps
+
+    files = [
+        Path(outcome.prediction[LABEL_IMAGE])
+        for outcome in outcomes
+        if isinstance(outcome.prediction, Mapping) and LABEL_IMAGE in outcome.prediction
+    ]
+    if not files or len(files) < len(outcomes):
+        return list(outcomes)
+    found = read_predicted_maps(files[0].parent, {sample.sample_id: sample.image for sample in samples})
+    return [Outcome(sample_id, {LABEL_IMAGE: str(path)}) for sample_id, path in found.items()]
