@@ -141,16 +141,22 @@ def score(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, models or data.")],
-    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    what: Annotated[str, typer.Argument(help="tasks, models, data, or pairs of model and task.")],
+    style: Annotated[str, typer.Option("--format", help="text or json; pairs also md.")] = "text",
 ) -> None:
-    """List what is installed: tasks, models or data."""
-    _require_choice("bench list", what, ("tasks", "models", "data"))
-    _require_choice("--format", style, ("text", "json"))
-    from harness.catalogue import catalogue, render_catalogue
+    """List what is installed: tasks, models, data, or which model serves which task."""
+    _require_choice("bench list", what, ("tasks", "models", "data", "pairs"))
+    _require_choice("--format", style, ("text", "md", "json") if what == "pairs" else ("text", "json"))
+    if what == "pairs":
+        from harness.pairs import render_pairs, supported_pairs
 
-    entries, broken = catalogue(what)
-    print(render_catalogue(entries, style))
+        pairs, broken = supported_pairs()
+        print(render_pairs(pairs, style))
+    else:
+        from harness.catalogue import catalogue, render_catalogue
+
+        entries, broken = catalogue(what)
+        print(render_catalogue(entries, style))
     for error in broken:
         print(f"broken: {error}", file=sys.stderr)
     if broken:

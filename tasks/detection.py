@@ -42,7 +42,7 @@ class DetectionTask:
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""
-        from tasks.locations import locate_data
+        from tasks.locations import locate_data, refuse_settings
         from tasks.object_data import open_object_folder
         from tasks.prompts import PLAIN, SIMPLE, check_templates
 
@@ -52,6 +52,7 @@ class DetectionTask:
         if folder is None:
             data = open_scene_objects(context, templates)
             return replace(data, options={**data.options, **how})  # no part of the digest: the samples stay the same
+        refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
         return open_object_folder(folder, context, {"templates": templates, **how})
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
@@ -102,13 +103,13 @@ class DetectionTask:
         return read_object_references(path)
 
 
-def open_scene_objects(context: DataContext, templates: str) -> Dataset:
+def open_scene_objects(context: DataContext, templates: str | Sequence[str]) -> Dataset:
     """Open Scenes with all of its kinds: by default test and novel together."""
     from tasks.embedded import OPEN, OPEN_PARTS, Variant, open_scenes
+    from tasks.locations import refuse_settings
     from tasks.scenes.class_texts import CLASS_LEXICONS
 
-    if "novel" in context.settings:
-        raise UsageError("task.novel is for real data: which kinds of Scenes are novel is fixed. Leave it out.")
+    refuse_settings(context, ("classes", "novel"), "is for folders: the classes of Scenes are fixed")
     lexicon = context.settings.get("lexicon", "transparent")
     if lexicon not in CLASS_LEXICONS:
         raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
@@ -121,8 +122,8 @@ def scene_object_samples(data: Dataset, split: str) -> Sequence[Sample]:
     from tasks.embedded import OPEN_PARTS
     from tasks.formats.coco_instances import read_instances
     from tasks.object_data import samples_of
-    from tasks.scene_labels import mixed
     from tasks.scenes import layout
+    from tasks.split_roles import mixed
 
     samples: list[Sample] = []
     for part in OPEN_PARTS.get(split, (split,)):

@@ -27,9 +27,10 @@ from tasks.formats.label_maps import (
 )
 from tasks.formats.pixel_maps import read_pixel_maps
 from tasks.formats.voc import find_voc_folder, read_voc_labels
+from tasks.locations import refuse_settings
 from tasks.map_readers import LabelImageReader, PanopticReader
 from tasks.novel_classes import named_classes
-from tasks.split_roles import HELD_OUT, Roles, part_of, roles_of, stored_split
+from tasks.split_roles import part_of, roles_of, stored_split
 from tasks.stored_splits import LazySplits, annotated_voc_splits, check_sizes_once, require_splits
 from tasks.targets import MapTarget
 
@@ -57,13 +58,6 @@ class MapFolder:
         files: dict[str, SplitFile] = find(self.root)
         read: Any = read_panoptic if self.format == PANOPTIC else read_pixel_maps
         return LazySplits(roles_of(files).stored, lambda split: read(files[split]))
-
-    @property
-    def roles(self) -> Roles:
-        """As for every folder; where there is test but no val, a part of train selects checkpoints."""
-        if "val" in self.splits:
-            return roles_of(tuple(self.splits))
-        return Roles(("train", "test"), ("train", "test", HELD_OUT), HELD_OUT, "test")
 
     @cached_property
     def scheme(self) -> LabelScheme:
@@ -140,6 +134,8 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
     found = MapFolder(root, map_format(root, panoptic=options["panoptic"]), path)
+    if found.format in (PANOPTIC, PIXEL_MAPS):
+        refuse_settings(context, ("classes",), f"is for label images; {root}'s files name their classes")
     wish = context.settings.get("novel")
     samples = {
         "templates": options["templates"],
@@ -149,7 +145,7 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
         if isinstance(stored, Panoptic):
             images = [ImageEntry(entry.image_id, entry.path, entry.width, entry.height) for entry in stored.entries]
             check_sizes_once(images, stored.sources, context)
-    roles = found.roles
+    roles = roles_of(found.splits, context.split)
     return Dataset(
         name=root.resolve().name,
         root=root.resolve(),

@@ -40,7 +40,10 @@ def chosen_categories(wish: Any, names: Sequence[str]) -> tuple[tuple[str, ...],
 
 def named_classes(wish: Any, names: Sequence[str]) -> tuple[str, ...]:
     """Read class names joined by +, or listed; raises UsageError for one that is unknown, or where none is left."""
-    chosen = [name.strip() for name in wish.split("+")] if isinstance(wish, str) else [str(name) for name in wish]
+    listed = wish if isinstance(wish, list | tuple) else str(wish).split("+")
+    chosen = [name for entry in listed if (name := str(entry).strip())]
+    if not chosen:
+        raise UsageError("task.novel names no class. Join names with +, or leave it out.")
     for name in chosen:
         if name not in names:
             raise UsageError(f"task.novel: no class '{name}'. {nearest(name, names)}")

@@ -18,6 +18,7 @@ from tasks.formats.coco_entries import Category, ImageEntry, require_same_catego
 from tasks.formats.coco_instances import ImageObjects, Instances, digest_of_instances, read_instances
 from tasks.formats.coco_layout import find_instance_files
 from tasks.formats.voc import find_voc_folder, is_voc, read_voc_instances
+from tasks.locations import refuse_settings
 from tasks.novel_classes import chosen_categories
 from tasks.split_roles import part_of, roles_of, stored_split
 from tasks.stored_splits import LazySplits, annotated_voc_splits, check_sizes_once, require_splits
@@ -104,10 +105,12 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
     found = read_objects(root, object_format(root), path)
+    if found.format == COCO:
+        refuse_settings(context, ("classes",), f"is for VOC's format; {root}'s files name their classes")
     novel, kept = chosen_categories(context.settings.get("novel"), found.names)
     for instances in found.splits.values():
         check_sizes_once(instances.images, instances.sources, context)
-    roles = roles_of(found.splits)
+    roles = roles_of(found.splits, context.split)
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     return Dataset(
         name=root.resolve().name,

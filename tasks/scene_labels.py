@@ -75,7 +75,7 @@ def shape_classes(texts: Sequence[tuple[str, ...]]) -> Classes:
 def scene_label_ceilings(data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
     """What the best guesser reaches on these samples from the image, the text and both, together and in each slice.
 
-    Over a split of track *context* each image is asked under all four conditions, so these weigh the same. Expressions
+    On track *context* conditions weigh as often as they are asked under: all the same but in training. Expressions
     have a ceiling where they were drawn for it, in the refer split, and the biggest object everywhere else.
     """
     from tasks.scenes.oracle import Ceiling, context_cells, plain_ceiling, reference_ceiling
@@ -89,10 +89,14 @@ def scene_label_ceilings(data: Dataset, split: str, samples: Sequence[Sample]) -
         return {"top-1": _by_source(reference_ceiling(rows))}
     if track == "plain":
         return {"top-1": _by_source(plain_ceiling(split, rows))}
-    cells = context_cells(split, rows)
+    cells: dict[str, Ceiling] = {}
+    for name in sorted({name for sample in samples for name in sample.target.slices}):
+        own = {sample.target.image_id for sample in samples if name in sample.target.slices}
+        found = context_cells(split, [row for row in rows if str(row["id"]) in own])
+        cells |= {name: cell for key, cell in found.items() if " ".join(key) == name}
     asked = sum(cell.images for cell in cells.values())
     sums = [sum(getattr(c, which) * c.images for c in cells.values()) / asked for which in ("vision", "text", "both")]
-    slices = {f"top-1[{light} {condition}]": _by_source(cell) for (light, condition), cell in cells.items()}
+    slices = {f"top-1[{name}]": _by_source(cell) for name, cell in cells.items()}
     return {"top-1": _by_source(Ceiling(sums[0], sums[1], sums[2], asked)), **slices}
 
 

@@ -40,7 +40,7 @@ class SegmentationTask:
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""
         from tasks.detection import open_scene_objects
-        from tasks.locations import locate_data
+        from tasks.locations import locate_data, refuse_settings
         from tasks.map_data import open_map_folder
         from tasks.prompts import PLAIN, SIMPLE, check_templates
 
@@ -48,6 +48,7 @@ class SegmentationTask:
         panoptic = _wants_panoptic(context.settings)
         templates = check_templates(context.settings.get("templates", PLAIN if folder is None else SIMPLE))
         if folder is not None:
+            refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
             return open_map_folder(folder, context, {"templates": templates, "panoptic": panoptic})
         data = open_scene_objects(context, templates)
         return replace(data, options={**data.options, "panoptic": panoptic})  # no part of the digest, as above
@@ -103,8 +104,8 @@ def scene_map_samples(data: Dataset, split: str) -> Sequence[Sample]:
     from tasks.formats.coco_panoptic import read_panoptic
     from tasks.formats.label_maps import LabelEntry, scheme_of_categories
     from tasks.map_readers import LabelImageReader
-    from tasks.scene_labels import mixed
     from tasks.scenes import layout
+    from tasks.split_roles import mixed
     from tasks.targets import MapTarget
 
     samples: list[Sample] = []

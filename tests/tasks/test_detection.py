@@ -337,7 +337,7 @@ def test_nothing_to_score_is_an_error_and_never_0(coco_folder: Path, open_contex
         ({"iou": "mask"}, r"--iou mask: unknown"),
         ({"metric_engine": "hotcoca"}, r"--metric-engine hotcoca: unknown. Did you mean 'hotcoco'"),
         ({"lexicon": "transparant"}, r"--lexicon transparant: unknown"),
-        ({"novel": "cat"}, r"task.novel is for real data"),
+        ({"novel": "cat"}, r"The setting 'novel' \(cat\) is for folders"),
         ({"templates": "no/such/file"}, r"--templates no/such/file"),
     ],
 )

@@ -88,6 +88,7 @@ def test_novel_categories_have_no_training_objects(coco_folder: Path, open_conte
 @pytest.mark.parametrize(
     ("novel", "message"),
     [
+        (" + ", r"task.novel names no class"),
         ("cot", r"task.novel: no class 'cot'. Did you mean 'cat'"),
         ("cat+dog", r"task.novel names all 2 classes"),
         ("ovr-coco", r"task.novel=ovr-coco is for COCO's categories; this data has no 'airplane'"),
@@ -218,6 +219,20 @@ def test_multi_label_predictions_are_probabilities_of_each_class(
     path.write_text("sample_id,label\n5,cat\n2,cat\n8,dog\n")
     with pytest.raises(DataError, match=r"one label a sample, and samples of this data have several"):
         image_classification.read_predictions(path, data)
+
+
+def test_settings_that_a_folder_has_no_use_for_are_refused(coco_folder: Path, open_context: MakeContext) -> None:
+    for setting, message in (("lexicon", "is for Scenes"), ("classes", "is for VOC's format")):
+        with pytest.raises(UsageError, match=f"The setting '{setting}' .x. {message}"):
+            coco_detection.open_data(open_context(coco_folder, **{setting: "x"}))
+
+
+def test_a_val_split_that_is_reported_does_not_select(coco_folder: Path, open_context: MakeContext) -> None:
+    val = (coco_folder / "annotations/instances_val.json").read_text()
+    (coco_folder / "annotations/instances_test.json").write_text(val)
+    by_default = coco_detection.open_data(open_context(coco_folder))
+    assert (by_default.default_split, by_default.selection_split) == ("test", "val")
+    assert coco_detection.open_data(open_context(coco_folder, split="val")).selection_split == HELD_OUT
 
 
 def test_a_folder_is_read_without_a_task_too(coco_folder: Path) -> None:

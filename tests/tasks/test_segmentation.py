@@ -123,7 +123,7 @@ def test_without_panoptic_nothing_is_said_of_segments(few_scenes: Path, open_con
     assert not set(PQ_NAMES) & set(scored(plain, samples, [perfect(sample) for sample in samples]))
     with pytest.raises(UsageError, match=r"task.panoptic = 'yes'; wanted true or false"):
         coco_segmentation.open_data(open_context("scenes", panoptic="yes"))
-    with pytest.raises(UsageError, match=r"task.novel is for real data"):
+    with pytest.raises(UsageError, match=r"The setting 'novel' \(grass\) is for folders"):
         coco_segmentation.open_data(open_context("scenes", novel="grass"))
 
 
