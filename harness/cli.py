@@ -246,7 +246,8 @@ def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
 
 
 def _print_leaderboard(task: str, results: str, style: str, out: Path | None, plan: Plan | None = None) -> None:
-    from harness.leaderboard import build_rows, render
+    from harness.leaderboard import build_rows
+    from harness.leaderboard_text import render
     from harness.plugins import load_task
     from harness.store import Store
 

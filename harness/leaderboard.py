@@ -1,4 +1,4 @@
-"""Records -> rows -> a table in the terminal, Markdown, CSV or JSON.
+"""Records -> rows of a leaderboard: seeds taken together, sorted by the first metric.
 
 Rows of different data, split, number of samples or metric signature are never ranked together: each
 such group is a table of its own.
@@ -6,8 +6,6 @@ such group is a table of its own.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -15,9 +13,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.record import Efficiency, Estimate, RunRecord
-
-_NEAR_CEILING = 0.02
-"""Of the first metric: rows so near to what is possible are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +99,6 @@ def combine_seeds(estimates: Sequence[Estimate]) -> Estimate:
     seed_error = math.sqrt(sum((e.value - mean) ** 2 for e in estimates) / (len(estimates) - 1) / len(estimates))
     reach = _student(len(estimates) - 1) * seed_error
     return Estimate(mean, mean - math.hypot(low, reach), mean + math.hypot(high, reach), estimates[0].count)
-
-
-def render(tables: Sequence[Sequence[Row]], metrics: Sequence[str], style: str) -> str:
-    """Render as text, md, csv or json."""
-    if style == "json":
-        return json.dumps([row.to_json() for rows in tables for row in rows], indent=1, allow_nan=False)
-    if style == "csv":
-        return _csv(tables, metrics)
-    if not tables:
-        return "No records. Run 'bench run' first, or give another folder with --results."
-    return "\n\n".join(_titled(rows, metrics, style) for rows in tables)
 
 
 def _by_scoring(records: Sequence[RunRecord]) -> dict[tuple[str | None, int | None], list[RunRecord]]:
@@ -214,162 +198,6 @@ def _combined_efficiency(cells: Sequence[RunRecord]) -> Efficiency:
 def _order(row: Row, metrics: Sequence[str]) -> tuple[int, float, str]:
     first = row.metrics.get(metrics[0]) if metrics else None
     return (0, -first.value, row.model) if first else (1, 0.0, row.model)
-
-
-def _columns(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """Metrics in the task's order, then those that only this data adds; absent ones stay in sight.
-
-    Slices have a table of their own, and the scores of single classes are left to JSON and CSV.
-    """
-    seen = {name for row in rows for name in row.metrics if not (_is_slice(name) or _is_of_class(name))}
-    return [name for name in metrics if name in seen] + sorted(seen - set(metrics))
-
-
-def _is_slice(name: str) -> bool:
-    return name.endswith("]") and ":" not in name.partition("[")[0]
-
-
-def _is_of_class(name: str) -> bool:
-    return ":" in name and not _is_slice(name)
-
-
-def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
-    first = rows[0]
-    title = f"{first.task} on {first.data} ({first.data_digest[:12]}), split {first.split}"
-    counts = {e.count for row in rows for e in row.metrics.values() if e}
-    samples = f", {max(counts)} samples" if counts else ""
-    draw = _markdown if style == "md" else _aligned
-    slices = _slices(rows)
-    parts = [draw(slices)] if slices else []
-    parts.append(draw(_cells(rows, _columns(rows, metrics))))
-    body = "\n\n".join(parts)
-    notes = _verdict_notes(rows, metrics)
-    notes += [
-        f"[95 % intervals over images: by bootstrap, Wilson's for proportions]  {device}"
-        for device in sorted({_device(r) for r in rows})
-    ]
-    notes += [f"{_name(row)}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error]
-    heading = f"**{title}{samples}**" if style == "md" else f"{title}{samples}"
-    footer = "\n".join(f"- {note}" if style == "md" else note for note in notes)
-    return f"{heading}\n\n{body}\n\n{footer}\n"
-
-
-def _slices(rows: Sequence[Row]) -> list[list[str]]:
-    """A table of the first metric in each slice, ceilings below; it stands before the mean, which can hide them."""
-    names = list(dict.fromkeys(name for row in rows for name in row.metrics if _is_slice(name)))
-    if not names:
-        return []
-    heading = ["by slice", *(name.partition("[")[2][:-1] for name in names)]
-    scored = [row for row in rows if row.metrics]
-    table = [heading, *([_name(row), *(_score(row, name, False) for name in names)] for row in scored)]
-    return table + _ceiling_rows(rows, names, len(names) + 1, 1)
-
-
-def _ceiling_rows(rows: Sequence[Row], names: Sequence[str], width: int, first: int) -> list[list[str]]:
-    """What the best guesser reaches from the image, the text and both, below the columns where it is known."""
-    ceilings = rows[0].ceilings
-    found = []
-    for source in ("vision", "text", "both"):
-        values = [ceilings.get(name, {}).get(source) for name in names]
-        if any(value is not None for value in values):
-            cells = [f"ceiling: {source}", *[""] * (first - 1), *("" if v is None else f"{v:.3f}" for v in values)]
-            found.append([*cells, *[""] * (width - len(cells))])
-    return found
-
-
-def _verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """What keeps rows from being ranked: a ceiling that is too near, or a model that cannot learn here."""
-    notes = [
-        f"{_name(row)}: not learnable here (it cannot fit 32 samples): no verdict"
-        for row in rows
-        if row.learnable is False
-    ]
-    name = metrics[0] if metrics else ""
-    ceiling = rows[0].ceilings.get(name, {}).get("both")
-    near = [row for row in rows if ceiling and (e := row.metrics.get(name)) and e.value >= ceiling - _NEAR_CEILING]
-    if len(near) > 1:
-        notes.append(f"within 2 points of the ceiling, so not ranked: {', '.join(_name(row) for row in near)}")
-    return notes
-
-
-def _device(row: Row) -> str:
-    return f"measured on {row.device}" if row.efficiency.latency_runs else "nothing measured"
-
-
-def _cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
-    costs = ["p50", "p95", "per s", "memory", "parameters", "trained", "GFLOPs", "train s"]
-    table = [["model", "seeds", *metrics, *costs]]
-    for row in rows:
-        scores = [_score(row, name, position == 0) for position, name in enumerate(metrics)]
-        table.append([_name(row), str(len(row.seeds)) if row.metrics else row.status, *scores, *_costs(row)])
-    return table + _ceiling_rows(rows, metrics, len(table[0]), 2)
-
-
-def _name(row: Row) -> str:
-    return f"{row.model} [{row.control}]" if row.control else row.model
-
-
-def _score(row: Row, name: str, with_interval: bool) -> str:
-    estimate = row.metrics.get(name)
-    if not row.metrics:
-        return "–"
-    if estimate is None:
-        return "absent"
-    value = f"{estimate.value:.3f}"
-    return f"{value} [{estimate.low:.3f}, {estimate.high:.3f}]" if with_interval else value
-
-
-def _costs(row: Row) -> list[str]:
-    cost = row.efficiency
-    return [
-        _scaled(cost.latency_p50_seconds, 1e3, "{:.1f} ms"),
-        _scaled(cost.latency_p95_seconds, 1e3, "{:.1f} ms"),
-        _scaled(cost.throughput_per_second, 1, "{:.0f}"),
-        _scaled(cost.peak_memory_bytes, 2**-20, "{:.0f} MiB"),
-        _scaled(cost.parameters_total, 1e-6, "{:.2f} M"),
-        _scaled(cost.parameters_trainable, 1e-6, "{:.2f} M"),
-        _scaled(cost.flops, 1e-9, "{:.3f}"),
-        _scaled(cost.train_seconds, 1, "{:.1f}"),
-    ]
-
-
-def _scaled(value: float | None, factor: float, style: str) -> str:
-    return "–" if value is None else style.format(value * factor)
-
-
-def _markdown(table: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
-    rule = "|" + "|".join(["---"] + ["---:"] * (len(table[0]) - 1)) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _aligned(table: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    lines = []
-    for row in table:
-        padded = [
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def _csv(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> str:
-    rows = [row for table in tables for row in table]
-    names = _columns(rows, metrics)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    plain = [key for key in rows[0].to_json() if key not in ("metrics", "fingerprints")] if rows else []
-    parts = [f"{name}{end}" for name in names for end in ("", " low", " high")]
-    writer.writerow(plain + parts)
-    for row in rows:
-        content = row.to_json()
-        values: list[Any] = [content[key] for key in plain]
-        for name in names:
-            e = row.metrics.get(name)
-            values += [e.value, e.low, e.high] if e else [None, None, None]
-        writer.writerow(values)
-    return stream.getvalue().rstrip("\n")
 
 
 def _student(freedom: int) -> float:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.leaderboard import Row, build_rows, combine_seeds, render
+from harness.leaderboard import Row, build_rows, combine_seeds
+from harness.leaderboard_text import render
 from harness.record import Efficiency, Estimate, RunRecord
 
 METRICS = ("main", "gone")
