@@ -110,6 +110,7 @@ class JobServer:
         except BaseException as error:
             if not isinstance(error, JobFailure):
                 worker.process.kill()
+                worker.process.join(timeout=10)
             raise
         finally:
             worker.close()

@@ -165,7 +165,7 @@ def _aligned(table: Sequence[Sequence[str]]) -> str:
 
 def _csv(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> str:
     rows = [row for table in tables for row in table]
-    names = _columns(rows, metrics)
+    names = list(dict.fromkeys([*_columns(rows, metrics), *(name for row in rows for name in row.metrics)]))
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     plain = [key for key in rows[0].to_json() if key not in ("metrics", "fingerprints")] if rows else []

@@ -20,6 +20,9 @@ TRAINED = [model for model in CAPTIONING if not model.name.startswith("retrieval
 FUSED = [model for model in CAPTIONING if model.fused]
 
 
+ANSWERING = ("C0", "C1", "C2", "C3", "C4", "C5", "C6")
+
+
 def named(model: Any) -> str:
     return str(model.name)
 
@@ -30,6 +33,7 @@ def test_names_are_the_promised_ones() -> None:
         "concat",
         "gated-cross-attention", "q-former", "cross-attention-frozen", "cross-attention-lora",
         "cross-attention-adapter", "cross-attention-bitfit", "attribute-classifier",
+        "probe", "vision-only", "fine-tuned", "class-embedding", "film", "gated", "bilinear",
     }  # fmt: skip
     assert {model.name for model in CAPTIONING if not model.fused} == {
         "retrieval", "retrieval-consensus", "text-only", "cnn-lstm", "cnn-transformer",
@@ -39,7 +43,9 @@ def test_names_are_the_promised_ones() -> None:
 @pytest.mark.parametrize("model", MODELS, ids=named)
 def test_fits_the_protocol(model: Any) -> None:
     assert isinstance(model, Model)
-    assert model.controls_for("coco-caption") == (("C1", "C2") if model.fused else ())
+    controls = {"coco-caption": ("C1", "C2"), "coco-detection": ANSWERING[:-1]}
+    for task in model.tasks:
+        assert model.controls_for(task) == (controls.get(task, ANSWERING) if model.fused else ())
     with pytest.raises(UsageError, match="C9"):
         model.with_control("C9")
 

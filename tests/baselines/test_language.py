@@ -122,12 +122,14 @@ def test_recipes_need_no_torch() -> None:
         "from harness.cell import ModelOptions\n"
         "models = [m for m in vars(catalog).values() if hasattr(m, 'recipe') and not isinstance(m, type)]\n"
         "for model in models:\n"
-        "    model.recipe(ModelOptions()), model.prerequisite(ModelOptions())\n"
-        "    [model.with_control(c).recipe(ModelOptions()) for c in model.controls_for('coco-caption')]\n"
+        "    for task in model.tasks:\n"
+        "        options = ModelOptions(task=task)\n"
+        "        model.recipe(options), model.prerequisite(options)\n"
+        "        [model.with_control(control).recipe(options) for control in model.controls_for(task)]\n"
         "print(len(models), sorted({'torch', 'transformers', 'timm', 'numpy'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "15 []"
+    assert done.stdout.strip() == "22 []"
 
 
 def test_recipe_holds_what_concerns_the_model(languages: dict[str, Path]) -> None:

@@ -134,3 +134,73 @@ def test_any_setting_is_read_or_refused_with_a_message(text: str) -> None:
         assert section
         assert "=" in text
         assert key in text
+
+
+def test_a_section_for_one_task_counts_there_only_and_more_than_the_general_one(toml: Any) -> None:
+    file = toml(
+        'profile = "smoke"\n[train]\nsteps = 6\nbatch_size = 7\n[for.a.train]\nsteps = 60\n[for.a.task]\ntrack = "x"\n'
+        "[for.b.model]\ndepth = 3\n[task]\nlexicon = 'l'\n"
+    )
+    config = {task: build_config({}, file=file, task=task) for task in ("a", "b", "c", None)}
+    assert {task: built.train.steps for task, built in config.items()} == {"a": 60, "b": 6, "c": 6, None: 6}
+    assert {task: built.train.batch_size for task, built in config.items()} == dict.fromkeys(config, 7)
+    assert config["a"].task_settings == {"track": "x", "lexicon": "l"}
+    assert config["b"].task_settings == {"lexicon": "l"}
+    assert (config["b"].options.settings["depth"], "depth" in config["a"].options.settings) == (3, False)
+    assert set(config["c"].own_sections) >= {"a", "b"}
+    assert build_config({}, ["train.steps=9"], file=file, task="a").train.steps == 9
+    assert build_config({"track": "y"}, file=file, task="a").task_settings["track"] == "y"
+
+
+def test_the_file_is_laid_over_the_profile_also_for_one_task(toml: Any, tmp_path: Path) -> None:
+    profile = tmp_path / "own.toml"
+    profile.write_text("[train]\nsteps = 1\n[for.a.train]\nsteps = 2\nbatch_size = 2\n")
+    general = build_config({"profile": str(profile)}, file=toml("[train]\nsteps = 3\n"), task="a")
+    assert (general.train.steps, general.train.batch_size) == (3, 2)
+    own = build_config({"profile": str(profile)}, file=toml("[for.a.train]\nsteps = 4\n"), task="a")
+    assert (own.train.steps, own.train.batch_size) == (4, 2)
+    assert build_config({"profile": str(profile)}, task="a").train.steps == 2
+    assert build_config({"profile": str(profile)}, task="b").train.steps == 1
+
+
+def test_settings_of_tasks_come_from_flags_file_and_set(toml: Any) -> None:
+    file = toml('track = "x"\n[task]\ntrack = "y"\nunseen = ["a", "b"]\nname = "t"\n')
+    config = build_config({}, file=file)
+    assert config.request.task == "t"
+    assert config.task_settings == {"track": "x", "unseen": ["a", "b"]}, "a flag's key is more than the section"
+    changed = build_config({"track": "z", "metric_engine": "e"}, ["task.unseen=c"], file=file).task_settings
+    assert changed == {"track": "z", "unseen": "c", "metric_engine": "e"}
+    assert build_config({}).task_settings == {}
+
+
+@pytest.mark.parametrize(
+    ("task", "alone"), [("coco-caption", True), ("all", False), ("a,b", False), ("coco-caption,", False)]
+)
+def test_a_run_of_one_task_is_told_from_one_of_several(task: str, alone: bool) -> None:
+    assert build_config({"task": task}).names_one_task is alone
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("for = 3", "Unknown key 'for'|holds 3"),
+        ("[for]\na = 3", r"\[for\] holds {'a': 3}; wanted sections \[for.TASK.SECTION\]"),
+        ("[for.a]\ntrain = 3", r"'train' = 3 stands where a section was wanted: \[train\]"),
+        ("[for.a]\nsteps = 3", r"'steps' = 3 stands where a section was wanted"),
+        ("[for.a.trian]\nsteps = 3", r"Unknown section \[trian\]. Did you mean 'train'"),
+        ("[for.a.train]\nstepz = 3", r"Unknown key 'stepz' in \[train\]. Did you mean 'steps'"),
+        ("[for.a.train]\nsteps = -1", "steps = -1; wanted 0 or more"),
+        ("[evaluate]\nemap = -1", "emap = -1; wanted 0 or more"),
+        ("[train]\ngate_steps = 0.5", "gate_steps = 0.5"),
+        ("[task.deep]\ntrack = 'x'\n[model.deep]\nx = 1", None),
+    ],
+)
+def test_sections_that_do_not_fit_are_named(file: str, message: str | None, toml: Any) -> None:
+    for own in ("file", "profile"):
+        path = toml(file)
+        flags, given = ({}, path) if own == "file" else ({"profile": str(path)}, None)
+        if message is None:
+            build_config(flags, file=given, task="a")  # free sections: models and tasks look at them
+            continue
+        with pytest.raises(UsageError, match=message):
+            build_config(flags, file=given, task="a")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from harness.cell import MeasureOptions
+from harness import jobs
+from harness.cell import Cell, EvaluateOptions, MeasureOptions, Places
 from harness.errors import CheckpointError, OutOfMemory
-from harness.jobs import _profile_with_retry, read_checkpoint, read_training, write_checkpoint
+from harness.jobs import _additive, _gate, _profile_with_retry, read_checkpoint, read_training, write_checkpoint
 from harness.record import Efficiency
 from harness.train import trained_state
 
@@ -91,3 +94,122 @@ def test_measuring_one_sample_must_fit() -> None:
 
     with pytest.raises(OutOfMemory, match="measuring one sample"):
         _profile_with_retry(MeasureOptions(throughput_batch=2), attempt, lambda *_: None)
+
+
+def silent(*_: Any) -> None:
+    return None
+
+
+class LineTask:
+    """Ranks by the mean squared error below 0: 0 is a perfect fit."""
+
+    learnable_score = -0.01
+    spec_of: dict[str, str] = {"answers": "labels"}  # noqa: RUF012
+
+    def validation_score(self, predictions: list[float], targets: list[float]) -> float:
+        return -sum((p - t) ** 2 for p, t in zip(predictions, targets, strict=True)) / len(targets)
+
+    def spec(self, data: Any, training: Any) -> Any:
+        return SimpleNamespace(answers=self.spec_of["answers"])
+
+
+@pytest.fixture
+def gate(cell: Cell, line: Any, visuals_of: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the gate with a learner of one's own: `gate(learner=None, count=40, **train)`; keeps what was built."""
+    built: list[Any] = []
+
+    def run(make: Any = None, count: int = 40, **options: Any) -> tuple[dict[str, Any], list[Any]]:
+        def build(job: Any, *_: Any) -> Any:
+            learner = (make or line)()
+            built.append(SimpleNamespace(job=job, learner=learner))
+            return learner
+
+        monkeypatch.setattr(jobs, "build_learner", build)
+        trained = (make or line)()
+        train = replace(
+            cell.training.train, **{"learning_rate": 0.1, "language_learning_rate": 0.1, "gate_steps": 300, **options}
+        )
+        job = replace(cell.training, train=train)
+        images: Any = SimpleNamespace(samples=())
+        places = Places(Path(), Path(), None)
+        task: Any = LineTask()
+        found = _gate(job, task, images, visuals_of(trained, count), places, silent)
+        assert not built or built[0].learner is not trained, "the checkpoint is left as it is"
+        return found, built
+
+    return run
+
+
+def test_a_model_that_can_fit_32_samples_is_learnable(gate: Any) -> None:
+    found, (built,) = gate()
+    assert found["learnable"] is True
+    assert -0.01 <= found["gate_score"] <= 0
+    assert max(built.learner.sizes) == 32, "of 40 samples"
+
+
+def test_a_model_that_cannot_is_not(gate: Any, line: Any) -> None:
+    class Deaf(line):  # type: ignore[misc]
+        def loss(self, batch: Any, generator: Any) -> Any:
+            return 0 * super().loss(batch, generator)
+
+    found, _ = gate(Deaf)
+    assert found["learnable"] is False
+    assert found["gate_score"] < -0.01
+
+
+def test_nothing_holds_the_model_of_the_gate_back(gate: Any) -> None:
+    hindered = {"dropout": 0.5, "weight_decay": 3.0, "beta": 100.0, "gamma": 100.0, "patience": 1, "limit": 3}
+    found, (built,) = gate(**hindered, batch_size=64)
+    assert found == gate()[0]
+    train = built.job.train
+    assert (train.steps, train.batch_size, train.dropout, train.weight_decay) == (300, 32, 0.0, 0.0)
+    assert (train.beta, train.gamma, train.patience, train.limit) == (0.0, 0.0, 0, None)
+
+
+def test_small_batches_of_the_budget_are_kept(gate: Any) -> None:
+    _, (built,) = gate(batch_size=8)
+    assert built.job.train.batch_size == 8
+
+
+def test_the_gate_is_asked_for_and_needs_something_to_train(gate: Any, line: Any) -> None:
+    class Fits(line):  # type: ignore[misc]
+        def fit(self, batches: Any) -> None:
+            raise AssertionError
+
+    class Finished(line):  # type: ignore[misc]
+        def parameter_groups(self) -> Any:
+            return SimpleNamespace(language=(), vision=(), new=())
+
+    assert gate(gate_steps=0) == ({}, [])
+    assert gate(Fits) == ({}, [])
+    assert gate(Finished)[0] == {}, "a zero-shot model is not said to be unable to learn"
+    assert gate(count=5)[0]["learnable"] is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "projected"),
+    [
+        ({}, 4), ({"emap": 0}, 0), ({"control": "C1"}, 0), ({"fused": False}, 0), ({"answers": "captions"}, 0),
+        ({"text": None}, 0), ({"vision": None}, 0),
+    ],
+)  # fmt: skip
+def test_only_fused_classifiers_of_image_and_text_are_projected(
+    changes: dict[str, Any], projected: int, cell: Cell, line: Any, visuals_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sure(line):  # type: ignore[misc]
+        def predict(self, batch: Any) -> Any:
+            return [[0.25, 0.75]] * len(batch)
+
+    learner = Sure()
+    learner.vision = changes.get("vision", SimpleNamespace())
+    visuals = visuals_of(learner, 9)
+    if "text" in changes:
+        visuals = replace(visuals, samples=tuple(replace(sample, text=None) for sample in visuals.samples))
+    training = replace(cell.training, control=changes.get("control"))
+    asked = replace(cell, training=training, evaluate=EvaluateOptions(emap=changes.get("emap", 4)))
+    monkeypatch.setattr(jobs, "load_model", lambda name: SimpleNamespace(fused=changes.get("fused", True)))
+    monkeypatch.setattr(LineTask, "spec_of", {"answers": changes.get("answers", "labels")})
+    task: Any = LineTask()
+    outcomes = _additive(asked, task, learner, visuals, silent)
+    assert len(outcomes) == projected
+    assert all(outcome.prediction == pytest.approx([0.25, 0.75]) for outcome in outcomes)

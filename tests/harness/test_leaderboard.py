@@ -139,3 +139,103 @@ def test_markdown_has_equal_columns_and_shows_absent(mixed: list[list[Row]]) -> 
 @pytest.mark.parametrize(("style", "expected"), [("text", "No records"), ("md", "No records"), ("json", "[]")])
 def test_no_records(style: str, expected: str) -> None:
     assert render([], METRICS, style).startswith(expected)
+
+
+CEILINGS = {
+    "main": {"vision": 0.7, "text": 0.2, "both": 0.9},
+    "main[day honest]": {"vision": 1.0, "text": 0.3, "both": 1.0},
+}
+
+
+@pytest.fixture
+def sliced(record: Make) -> Callable[..., RunRecord]:
+    """Make a record with slices, a class and ceilings: `sliced(model, mean, day, night)`."""
+
+    def make(model: str, mean: float, day: float, night: float | None = None, **fields: Any) -> RunRecord:
+        def e(value: float) -> Estimate:
+            return Estimate(value, value - 0.1, value + 0.1, 48)
+
+        metrics: dict[str, Estimate | None] = {"main": e(mean), "main[day honest]": e(day), "main:cat": e(0.123)}
+        metrics["main:crane [bird]"] = e(0.321)
+        if night is not None:
+            metrics["main[night]"] = e(night)
+        return record(model, mean, metrics=metrics, ceilings=CEILINGS, **fields)
+
+    return make
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("style", ["text", "md"])
+def test_slices_stand_before_the_mean_that_hides_them(style: str, sliced: Any, record: Make) -> None:
+    failed = record("broken", status="failed", error="it broke")
+    text = render(rows(sliced("fused", 0.8, 0.7, 0.95), sliced("plain", 0.6, 0.9, 0.4), failed), METRICS, style)
+    assert text.index("by slice") < text.index("0.800 [0.700, 0.900]")
+    lines = text.splitlines()
+    begin = next(number for number, line in enumerate(lines) if "by slice" in line)
+    table = lines[begin : begin + (7 if style == "md" else 8)]
+    assert [word for word in ("day honest", "night") if word in table[0]] == ["day honest", "night"]
+    assert not any(word in "\n".join(table) for word in ("broken", "0.123", "0.321", "0.800"))
+    assert "0.123" not in text and "0.321" not in text, "classes are left to JSON and CSV"
+    if style == "md":
+        assert [cells(line) for line in table[2:6]] == [
+            ["fused", "0.700", "0.950"], ["plain", "0.900", "0.400"],
+            ["ceiling: vision", "1.000", ""], ["ceiling: text", "0.300", ""],
+        ]  # fmt: skip
+
+
+def test_ceilings_stand_below_their_columns(sliced: Any) -> None:
+    text = render(rows(sliced("fused", 0.8, 0.7)), METRICS, "md")
+    main = text[text.index("| model |") :].splitlines()
+    column = cells(main[0]).index("main")
+    ceilings = {cells(line)[0]: cells(line) for line in main if line.startswith("| ceiling")}
+    assert {name: row[column] for name, row in ceilings.items()} == {
+        "ceiling: vision": "0.700", "ceiling: text": "0.200", "ceiling: both": "0.900",
+    }  # fmt: skip
+    assert all(len(row) == len(cells(main[0])) for row in ceilings.values())
+    assert not any(cell for row in ceilings.values() for n, cell in enumerate(row) if n not in (0, column))
+
+
+def test_without_slices_and_ceilings_there_is_one_table(record: Make) -> None:
+    text = render(rows(record("a", 0.5)), METRICS, "md")
+    assert "by slice" not in text and "ceiling" not in text
+    assert sum(line.startswith("|---") for line in text.splitlines()) == 1
+
+
+def test_rows_within_two_points_of_the_ceiling_are_not_ranked(sliced: Any) -> None:
+    near = [sliced("a", 0.89, 1.0), sliced("b", 0.88, 1.0), sliced("c", 0.879, 1.0)]
+    text = render(rows(*near), METRICS, "text")
+    assert "within 2 points of the ceiling, so not ranked: a, b\n" in text
+    assert "not ranked" not in render(rows(near[0], near[2]), METRICS, "text"), "one row alone needs no ranking"
+
+
+def test_models_that_cannot_learn_here_get_no_verdict(record: Make) -> None:
+    def learnable(*answers: bool | None) -> list[RunRecord]:
+        return [
+            record("a", 0.5, seed=seed, provenance={"training": {} if answer is None else {"learnable": answer}})
+            for seed, answer in enumerate(answers)
+        ]
+
+    for answers, expected in (
+        ((True, True), True), ((True, False), False), ((None, False), False), ((None, None), None),
+        ((None, True), True),
+    ):  # fmt: skip
+        tables = rows(*learnable(*answers))
+        assert tables[0][0].learnable is expected
+        assert ("a: not learnable here (it cannot fit 32 samples): no verdict" in render(tables, METRICS, "text")) == (
+            expected is False
+        )
+        assert json.loads(render(tables, METRICS, "json"))[0]["learnable"] is expected
+
+
+def test_json_and_csv_hold_slices_classes_and_ceilings(sliced: Any) -> None:
+    tables = rows(sliced("fused", 0.8, 0.7, 0.95))
+    (row,) = json.loads(render(tables, METRICS, "json"))
+    assert row["ceilings"] == CEILINGS
+    assert row["metrics"]["main[night]"]["value"] == 0.95
+    assert row["metrics"]["main:crane [bird]"]["value"] == 0.321
+    (line,) = csv.DictReader(io.StringIO(render(tables, METRICS, "csv")))
+    values = {name: float(line[name]) for name in ("main", "main[night]", "main[night] low", "main:cat")}
+    assert values == pytest.approx({"main": 0.8, "main[night]": 0.95, "main[night] low": 0.85, "main:cat": 0.123})

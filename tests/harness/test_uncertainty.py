@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from harness.metrics.resampling import MeanStatistics
@@ -99,3 +103,56 @@ def test_p_is_uniform_where_models_do_not_differ() -> None:
 def test_pairs_need_the_same_samples() -> None:
     with pytest.raises(ValueError, match="same samples"):
         paired_difference(sample(0, 5), sample(0, 6))
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A metric whose resamples are given."""
+
+    value: float
+    resamples: list[float]
+    per_sample: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
+
+    def resample(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return np.array(self.resamples[: len(counts)])
+
+
+def test_the_interval_is_moved_by_what_resampling_adds() -> None:
+    # the resamples 3..7 have the mean 5, the metric is 4: the percentiles 3.1 and 6.9 move down by 1
+    low, high = bootstrap_interval(Fixed(4.0, [3.0, 4.0, 5.0, 6.0, 7.0]), 5)
+    assert (low, high) == pytest.approx((2.1, 5.9))
+
+
+@pytest.mark.parametrize(
+    ("value", "resamples", "interval"),
+    [
+        (0.01, [0.0, 0.1, 0.2], (0.0, 0.105)),  # moved by -0.09; 0.005 would go to -0.085
+        (0.99, [0.8, 0.9, 1.0], (0.895, 1.0)),
+        (-0.1, [-0.3, 0.0, 0.0], (-0.285, 0.0)),  # a difference may be below 0
+        (9.0, [7.0, 8.0, 9.0], (8.05, 9.95)),  # and CIDEr above 1
+        (0.5, [0.0, 0.5, 1.0], (0.025, 0.975)),
+    ],
+)
+def test_a_moved_interval_stays_in_the_range_of_the_metric(
+    value: float, resamples: list[float], interval: tuple[float, float]
+) -> None:
+    assert bootstrap_interval(Fixed(value, resamples), 3) == pytest.approx(interval)
+
+
+def test_resamples_without_a_value_are_left_out() -> None:
+    nan = math.nan
+    whole = bootstrap_interval(Fixed(0.5, [0.4, 0.5, 0.6]), 3)
+    assert bootstrap_interval(Fixed(0.5, [nan, 0.4, nan, 0.5, 0.6]), 5) == whole
+    assert all(math.isnan(end) for end in bootstrap_interval(Fixed(0.5, [nan, nan]), 2))
+
+
+def test_pairs_of_resamples_without_a_value_are_left_out() -> None:
+    nan = math.nan
+    a, b = Fixed(0.9, [0.8, nan, 0.9, 1.0, 0.7]), Fixed(0.5, [0.5, 0.5, 0.5, 0.5, nan])
+    found = paired_difference(a, b, 5)
+    assert found == paired_difference(Fixed(0.9, [0.8, 0.9, 1.0]), Fixed(0.5, [0.5] * 3), 3)
+    assert (found.difference, found.low, found.high) == pytest.approx((0.4, 0.305, 0.495))
+    assert found.p == 1 / 4
+    nothing = paired_difference(Fixed(0.9, [nan] * 3), b, 3)
+    assert nothing.difference == pytest.approx(0.4)
+    assert all(math.isnan(number) for number in nothing[1:])

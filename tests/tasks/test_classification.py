@@ -60,15 +60,11 @@ def test_plain_is_the_default_and_settings_are_in_the_digest(few_scenes: Path, o
 
 
 @pytest.mark.parametrize("lexicon", CLASS_LEXICONS)
-def test_classes_are_worded_by_lexicon_and_templates(
-    lexicon: str, few_scenes: Path, open_context: MakeContext
-) -> None:
+def test_classes_are_worded_by_lexicon_and_templates(lexicon: str, few_scenes: Path, open_context: MakeContext) -> None:
     data = task.open_data(open_context(SCENES, lexicon=lexicon, templates="simple"))
     classes = task.spec(data, ()).classes
     worded = class_texts(lexicon)
-    assert classes.texts == tuple(
-        tuple(f"a photo of a {text}." for text in worded[kind.name]) for kind in CLOSED_KINDS
-    )
+    assert classes.texts == tuple(tuple(f"a photo of a {text}." for text in worded[kind.name]) for kind in CLOSED_KINDS)
 
 
 def test_templates_word_shapes_too(few_scenes: Path, tmp_path: Path, open_context: MakeContext) -> None:
@@ -97,7 +93,7 @@ def test_predictions_are_read_with_the_classes_of_the_data(
     path.write_text(f"sample_id,label\n1,{CLOSED_KINDS[3].name}\n2,0\n")
     outcomes = task.read_predictions(path, data)
     assert [(o.sample_id, o.prediction.index(1.0), sum(o.prediction)) for o in outcomes] == [("1", 3, 1), ("2", 0, 1)]
-    with pytest.raises(DataError, match="row 1 .sample 1. has the label 'teapot'; wanted a class name"):
+    with pytest.raises(DataError, match=r"row 1 .sample 1. has the label 'teapot'; wanted a class name"):
         path.write_text("sample_id,label\n1,teapot\n")
         task.read_predictions(path, data)
     with pytest.raises(UsageError, match="takes its labels from --data, not from --references"):
@@ -153,5 +149,5 @@ def test_settings_of_other_tasks_are_refused_where_the_task_runs_alone() -> None
         check_task_settings({"track": "context"}, captions)
     with pytest.raises(UsageError, match=r"image-classification takes no setting 'unseen' \(it takes: track, "):
         check_task_settings({"unseen": "red"}, task)
-    with pytest.raises(UsageError, match="Unknown setting task.trak. Did you mean 'track'"):
+    with pytest.raises(UsageError, match=r"Unknown setting task.trak. Did you mean 'track'"):
         check_task_settings({"trak": "context"}, task)

@@ -131,7 +131,7 @@ def test_voc_has_labels_too(voc_folder: Path, open_context: MakeContext) -> None
 
 def test_a_class_file_orders_and_names_the_classes(tmp_path: Path, open_context: MakeContext) -> None:
     root = write_squares(tmp_path / "d", lacking={"train": ("white",)})
-    with pytest.raises(DataError, match="class folder 'white' of val is unknown: train has no such folder.*--classes"):
+    with pytest.raises(DataError, match=r"class folder 'white' of val is unknown: train has no such folder.*--classes"):
         image_classification.open_data(open_context(root))
     (tmp_path / "c.json").write_text(json.dumps({name: name.upper() for name in reversed(NAMES)}))
     data = image_classification.open_data(open_context(root, classes=str(tmp_path / "c.json")))
@@ -182,7 +182,7 @@ def test_templates_without_a_place_for_the_name_are_refused(
     squares: Path, tmp_path: Path, open_context: MakeContext
 ) -> None:
     (tmp_path / "t.txt").write_text("a bird\n")
-    with pytest.raises(UsageError, match="holds 'a bird'; wanted one {}"):
+    with pytest.raises(UsageError, match=r"holds 'a bird'; wanted one {}"):
         image_classification.open_data(open_context(squares, templates=str(tmp_path / "t.txt")))
 
 
@@ -230,7 +230,7 @@ def test_an_empty_split_is_an_error(coco_folder: Path, open_context: MakeContext
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "annotations": []}))
     data = zero_shot_classification.open_data(open_context(coco_folder))
-    with pytest.raises(DataError, match="the split val has no samples. Choose another with --split"):
+    with pytest.raises(DataError, match=r"the split val has no samples. Choose another with --split"):
         zero_shot_classification.samples(data, "val")
 
 
@@ -248,7 +248,7 @@ def test_predictions_made_elsewhere_for_several_labels_need_not_sum_to_one(tmp_p
     path, classes = tmp_path / "p.csv", Classes(("cat", "dog"), multilabel=True)
     path.write_text("sample_id,cat,dog\n5,0.9,0.8\n")
     assert read_label_predictions(path, classes)[0].prediction == [0.9, 0.8]
-    with pytest.raises(DataError, match="row 1 .sample 5. sums to 1.7000"):
+    with pytest.raises(DataError, match=r"row 1 .sample 5. sums to 1.7000"):
         read_label_predictions(path, Classes(("cat", "dog")))
     path.write_text("sample_id,label\n5,dog\n")
     assert read_label_predictions(path, Classes(("cat", "dog")))[0].prediction == [0.0, 1.0]

@@ -1,4 +1,4 @@
-"""Scores of label probabilities: by hand, against scikit-learn, in slices, and how images with several questions count."""
+"""Scores of label probabilities: by hand, against scikit-learn, in slices, and several questions about an image."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_single_labels_by_hand() -> None:
     assert scores["Brier"] == pytest.approx((0.26 + 0.62 + 0.06 + 0.24) / 4)
     assert {name: scores[f"top-1:{name}"] for name in NAMES} == {"cat": 1, "dog": 1 / 2, "eel": 1}
     assert set(image_classification.metrics) - set(scores) == {"top-5", "mAP", "micro-F1"}
-    assert list(scores)[0] == "top-1"
+    assert next(iter(scores)) == "top-1"
 
 
 def test_single_labels_equal_scikit_learns() -> None:
@@ -88,7 +88,7 @@ def test_seen_and_unseen_by_hand() -> None:
     assert scores["unseen-top-1"] == 1, "the only unseen class is right among the unseen"
     assert (scores["seen"], scores["unseen"], scores["H"]) == (pytest.approx((1 + 1 / 2) / 2), 0, 0)
     assert (scores["top-1"], 0 < scores["area"] < 1) == (2 / 4, True)
-    assert list(scores)[0] == zero_shot_classification.metrics[0]
+    assert next(iter(scores)) == zero_shot_classification.metrics[0]
     first = found["unseen-top-1"]
     assert isinstance(first, Proportion)
     assert estimate(first, 50).count == 1  # type: ignore[union-attr]
@@ -173,7 +173,7 @@ def test_answers_that_are_no_probabilities_are_refused(answers: list[Any], messa
 
 def test_several_labels_must_be_probabilities_too() -> None:
     samples = [Sample("a", Path(), LabelTarget(-1, (1, 0, 1)))]
-    with pytest.raises(DataError, match="1.5"):
+    with pytest.raises(DataError, match=r"1.5"):
         LabelScorer(Classes(NAMES, multilabel=True)).score(samples, answered(samples, [[0.5, 1.5, 0.1]]))
 
 

@@ -107,7 +107,7 @@ def test_track_reference_asks_for_the_shape_that_is_meant(root: Path) -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_ceilings_are_the_oracles(split: str, root: Path) -> None:
     rows = read_scene_rows(track_of(root, None), split)
-    expected: Any = {track: None for track in ("plain", "context", "reference")} | dict(ceilings(split, rows))
+    expected: Any = dict.fromkeys(("plain", "context", "reference")) | dict(ceilings(split, rows))
     for track in ("plain", "context", "reference"):
         data = track_of(root, track)
         samples = scene_label_samples(data, split, track)

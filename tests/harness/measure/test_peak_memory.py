@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import sys
 from collections.abc import Callable
@@ -15,16 +16,15 @@ from harness.measure.memory import HIGH_WATER_MARK, MAXIMUM_RSS, POLLED, PeakMem
 MEBIBYTE = 2**20
 
 
-def touch(mebibytes: int) -> bytearray:
-    """Allocate memory and write to each page, so that it becomes resident."""
-    block = bytearray(mebibytes * MEBIBYTE)
-    block[::4096] = b"x" * len(block[::4096])
+def touch(mebibytes: int) -> mmap.mmap:
+    """Take fresh memory from the system (an allocator may give back what it kept) and write to each page."""
+    block = mmap.mmap(-1, mebibytes * MEBIBYTE)
+    block[::4096] = b"x" * (len(block) // 4096)
     return block
 
 
 def spike(mebibytes: int) -> None:
-    block = touch(mebibytes)
-    del block
+    touch(mebibytes).close()
 
 
 def in_forked_child(work: Callable[[], PeakMemory]) -> PeakMemory:
@@ -81,7 +81,7 @@ def test_without_a_mark_to_reset_it_polls_and_says_so(monkeypatch: pytest.Monkey
         with PeakMeter("cpu") as meter:
             block = touch(200)
             memory.threading.Event().wait(0.1)
-            del block
+            block.close()
         return meter.read()
 
     peak = in_forked_child(held)
