@@ -93,7 +93,7 @@ def scene_label_ceilings(data: Dataset, split: str, samples: Sequence[Sample]) -
     for name in sorted({name for sample in samples for name in sample.target.slices}):
         own = {sample.target.image_id for sample in samples if name in sample.target.slices}
         found = context_cells(split, [row for row in rows if str(row["id"]) in own])
-        cells |= {name: cell for key, cell in found.items() if " ".join(key) == name}
+        cells.update((name, cell) for key, cell in found.items() if " ".join(key) == name)
     asked = sum(cell.images for cell in cells.values())
     sums = [sum(getattr(c, which) * c.images for c in cells.values()) / asked for which in ("vision", "text", "both")]
     slices = {f"top-1[{name}]": _by_source(cell) for name, cell in cells.items()}

@@ -18,17 +18,20 @@ LABELS = np.array(label_passport.GOLDEN_LABELS)
 def test_the_golden_scores_are_those_of_other_implementations() -> None:
     one_hot, predicted = np.eye(4)[LABELS], PROBABILITIES.argmax(axis=1)
     error = multiclass_calibration_error(torch.tensor(PROBABILITIES), torch.tensor(LABELS), 4, 15)
-    assert pytest.approx(
-        {
-            "top-1": accuracy_score(LABELS, predicted),
-            "macro-F1": f1_score(LABELS, predicted, average="macro"),
-            "mean-per-class": recall_score(LABELS, predicted, average="macro"),
-            "NLL": log_loss(LABELS, PROBABILITIES),
-            "Brier": ((PROBABILITIES - one_hot) ** 2).sum(axis=1).mean(),
-            "ECE": error.item(),
-        },
-        abs=1e-6,
-    ) == label_passport.GOLDEN_SCORES
+    assert (
+        pytest.approx(
+            {
+                "top-1": accuracy_score(LABELS, predicted),
+                "macro-F1": f1_score(LABELS, predicted, average="macro"),
+                "mean-per-class": recall_score(LABELS, predicted, average="macro"),
+                "NLL": log_loss(LABELS, PROBABILITIES),
+                "Brier": ((PROBABILITIES - one_hot) ** 2).sum(axis=1).mean(),
+                "ECE": error.item(),
+            },
+            abs=1e-6,
+        )
+        == label_passport.GOLDEN_SCORES
+    )
     precisions = [average_precision_score(one_hot[:, index], PROBABILITIES[:, index]) for index in range(4)]
     assert pytest.approx(np.mean(precisions)) == label_passport.GOLDEN_MEAN_AVERAGE_PRECISION
 
