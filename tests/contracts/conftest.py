@@ -1,0 +1,71 @@
+"""A tiny Scenes in a cache, a tiny language model that knows its words, and a backbone with random weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from harness.cell import DecodeOptions, ModelOptions, TrainOptions
+from harness.plugins import load_model
+from harness.protocols import BuildContext
+from harness.sample import TaskSpec
+from tasks.scenes import cache_root, layout
+from tasks.scenes.generate import write_splits
+
+COUNT = 32
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder in which Scenes is found, a few images of each split that is asked for."""
+    folder = tmp_path_factory.mktemp("contracts")
+    write_splits(cache_root(folder), ["train", "val", "test", "novel"], processes=1, limit=COUNT + 4)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def language(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a BERT of two narrow blocks, its word pieces learned from the captions of Scenes."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    captions = json.loads(layout.annotation_file(cache_root(cache), "captions", "train").read_text())["annotations"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=special)
+    tokenizer.train_from_iterator([row["caption"] for row in captions], trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    folder = tmp_path_factory.mktemp("language")
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(fast), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prerequisite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default backbone as its prerequisite leaves it, with random weights."""
+    folder = tmp_path_factory.mktemp("backbone")
+    context = BuildContext(ModelOptions(), TrainOptions(), DecodeOptions(), 0, Path("unused"))
+    learner: Any = load_model("attribute-classifier").build(TaskSpec("scene-attributes", ([0, 1, 1],)), context)
+    state = {name: value.contiguous() for name, value in learner.state_dict().items()}
+    save_file(state, folder / "checkpoint.safetensors")
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
