@@ -196,7 +196,8 @@ def _combined_efficiency(cells: Sequence[RunRecord]) -> Efficiency:
 
 
 def _order(row: Row, metrics: Sequence[str]) -> tuple[int, float, str]:
-    first = row.metrics.get(metrics[0]) if metrics else None
+    present = (row.metrics.get(name) for name in metrics)  # multi-label data has no top-1: mAP ranks there
+    first = next((estimate for estimate in present if estimate is not None), None)
     return (0, -first.value, row.model) if first else (1, 0.0, row.model)
 
 
