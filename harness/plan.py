@@ -21,9 +21,8 @@ from harness.record import RunRecord
 from harness.sample import Dataset
 
 _SCORING_CODE = (
-    "additive.py", "answers.py", "cell.py", "evaluate.py", "images.py", "jobs.py", "sample.py", "train.py",
-    "uncertainty.py", "visuals.py",
-    "metrics/*.py",
+    "additive.py", "answers.py", "cell.py", "estimates.py", "evaluate.py", "images.py", "jobs.py", "sample.py",
+    "train.py", "uncertainty.py", "visuals.py", "metrics/*.py",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from harness.cell import Cell, Places, TrainingJob
 from harness.errors import BenchError, DataError, StoreError
+from harness.estimates import estimate, estimates
 from harness.isolation import JobFailure, JobServer
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
@@ -300,31 +301,6 @@ class _Runner:
             self.store.write_bytes(name, failure.trace.encode())
             self.reporter.say(f"Traceback in {self.store.url}/{name}")
         return _record(cell, status="failed", error=failure.message)
-
-
-def estimates(statistics: Mapping[str, Statistics | None], resamples: int) -> dict[str, Estimate | None]:
-    """Put intervals around all metrics; those of single classes are resampled less, there being so many."""
-    few = max(1, resamples // 5)
-    return {name: estimate(s, few if ":" in name else resamples) for name, s in statistics.items()}
-
-
-def estimate(statistics: Statistics | None, resamples: int) -> Estimate | None:
-    """Put a 95 % interval around a metric: Wilson's for a proportion, else by bootstrap; None stays absent.
-
-    So does a metric that is defined on no resample, such as that of a class with a single sample.
-    """
-    from harness.metrics.proportions import Proportion
-    from harness.uncertainty import bootstrap_interval, wilson
-
-    if statistics is None:
-        return None
-    if isinstance(statistics, Proportion):
-        count = len(statistics.successes)
-        return Estimate(statistics.value, *wilson(int(statistics.successes.sum()), count), count)
-    low, high = bootstrap_interval(statistics, resamples, groups=getattr(statistics, "groups", None))
-    if math.isnan(low):
-        return None
-    return Estimate(statistics.value, low, high, len(statistics.per_sample))
 
 
 def _sample_columns(statistics: Mapping[str, Statistics | None], count: int) -> dict[str, list[float]]:

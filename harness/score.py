@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.estimates import estimates
 from harness.protocols import Task
 from harness.record import Estimate
-from harness.run import estimates
 from harness.sample import Dataset, Sample
 
 

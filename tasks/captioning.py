@@ -20,7 +20,7 @@ from tasks.caption_files import (
     read_caption_results,
     read_references,
 )
-from tasks.split_roles import part_of, roles_of, stored_split
+from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 
 if TYPE_CHECKING:
     from harness.protocols import Scorer
@@ -100,16 +100,8 @@ def open_folder(root: Path, split: str | None = None) -> Dataset:
     """Open a caption folder on disk to evaluate `split`; raises DataError when it is in none of the layouts."""
     files = find_caption_files(root)
     roles = roles_of(files, split)
-    return Dataset(
-        name=root.resolve().name,
-        root=root.resolve(),
-        digest=digest_of([files[split] for split in roles.stored]),
-        layout="coco",
-        splits=roles.splits,
-        training_split="train",
-        selection_split=roles.selection,
-        default_split=roles.default,
-    )
+    digest = digest_of([files[split] for split in roles.stored])
+    return folder_dataset(root, roles, "coco", digest)
 
 
 def _sample(image: CaptionedImage) -> Sample:

@@ -12,7 +12,7 @@ from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 from tasks.locations import refuse_settings
-from tasks.split_roles import mixed, part_of, roles_of, stored_split
+from tasks.split_roles import folder_dataset, mixed, part_of, roles_of, stored_split
 from tasks.targets import LabelTarget
 
 _UNSEEN_SHARE = 5
@@ -44,18 +44,7 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
     if not _is_multilabel(options):
         options["unseen"] = _unseen(root, found, context.settings.get("unseen"), zero_shot)
     roles = roles_of(found.splits, context.split)
-    return Dataset(
-        name=root.resolve().name,
-        root=root.resolve(),
-        digest=_digest(found, options),
-        layout="labels",
-        splits=roles.splits,
-        training_split="train",
-        selection_split=roles.selection,
-        default_split=roles.default,
-        options=options,
-        cache=context.cache,
-    )
+    return folder_dataset(root, roles, "labels", _digest(found, options), options=options, cache=context.cache)
 
 
 def folder_samples(data: Dataset, split: str) -> list[Sample]:

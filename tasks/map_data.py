@@ -30,7 +30,7 @@ from tasks.formats.voc import find_voc_folder, read_voc_labels
 from tasks.locations import refuse_settings
 from tasks.map_readers import LabelImageReader, PanopticReader
 from tasks.novel_classes import named_classes
-from tasks.split_roles import part_of, roles_of, stored_split
+from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 from tasks.stored_splits import LazySplits, annotated_voc_splits, check_sizes_once, require_splits
 from tasks.targets import MapTarget
 
@@ -146,18 +146,8 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
             images = [ImageEntry(entry.image_id, entry.path, entry.width, entry.height) for entry in stored.entries]
             check_sizes_once(images, stored.sources, context)
     roles = roles_of(found.splits, context.split)
-    return Dataset(
-        name=root.resolve().name,
-        root=root.resolve(),
-        digest=text_digest(found.digest, samples),
-        layout="maps",
-        splits=roles.splits,
-        training_split="train",
-        selection_split=roles.selection,
-        default_split=roles.default,
-        options={**options, **samples, "format": found.format, "class_file": None if path is None else str(path)},
-        cache=context.cache,
-    )
+    options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
+    return folder_dataset(root, roles, "maps", text_digest(found.digest, samples), options=options, cache=context.cache)
 
 
 def folder_of(data: Dataset) -> MapFolder:

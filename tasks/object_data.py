@@ -20,7 +20,7 @@ from tasks.formats.coco_layout import find_instance_files
 from tasks.formats.voc import find_voc_folder, is_voc, read_voc_instances
 from tasks.locations import refuse_settings
 from tasks.novel_classes import chosen_categories
-from tasks.split_roles import part_of, roles_of, stored_split
+from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 from tasks.stored_splits import LazySplits, annotated_voc_splits, check_sizes_once, require_splits
 from tasks.targets import BoxTarget
 
@@ -112,17 +112,9 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
         check_sizes_once(instances.images, instances.sources, context)
     roles = roles_of(found.splits, context.split)
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
-    return Dataset(
-        name=root.resolve().name,
-        root=root.resolve(),
-        digest=text_digest(found.digest, samples),
-        layout="objects",
-        splits=roles.splits,
-        training_split="train",
-        selection_split=roles.selection,
-        default_split=roles.default,
-        options={**options, **samples, "format": found.format, "class_file": None if path is None else str(path)},
-        cache=context.cache,
+    options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
+    return folder_dataset(
+        root, roles, "objects", text_digest(found.digest, samples), options=options, cache=context.cache
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from harness.sample import Dataset, Sample
 
@@ -33,6 +35,30 @@ def roles_of(found: Collection[str], reported: str | None = None) -> Roles:
     if "val" in found and "test" in found and reported != "val":
         return Roles(stored, stored, "val", default)
     return Roles(stored, (*stored, HELD_OUT), HELD_OUT, default)
+
+
+def folder_dataset(
+    root: Path,
+    roles: Roles,
+    layout: str,
+    digest: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    cache: Path | None = None,
+) -> Dataset:
+    """Describe a folder on disk whose splits have these roles; it is named after the folder."""
+    return Dataset(
+        name=root.resolve().name,
+        root=root.resolve(),
+        digest=digest,
+        layout=layout,
+        splits=roles.splits,
+        training_split="train",
+        selection_split=roles.selection,
+        default_split=roles.default,
+        options=options or {},
+        cache=cache,
+    )
 
 
 def stored_split(data: Dataset, split: str) -> str:

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from harness.estimates import estimate, estimates
 from harness.metrics.classification import classification_statistics
 from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.proportions import Proportion, ProportionStatistics, proportion
 from harness.metrics.resampling import MeanStatistics
-from harness.run import _Runner, _sample_columns, estimate, estimates
+from harness.run import _Runner, _sample_columns
 from harness.sample import Outcome, Predicted, Sample
 from harness.uncertainty import bootstrap_interval, wilson
 

@@ -10,9 +10,9 @@ import pytest
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1_score, log_loss
 
 from harness.errors import DataError
+from harness.estimates import estimate, estimates
 from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.proportions import Proportion
-from harness.run import estimate, estimates
 from harness.sample import Classes, Outcome, Sample
 from harness.uncertainty import bootstrap_interval, wilson
 from tasks.classification import image_classification
