@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Generator, Tensor, nn
 
+    from harness.movement import Movement
+
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how many are done, how many there are); a total of NOTICE marks a message
 that must stay in sight instead."""
@@ -194,6 +196,65 @@ class Remembering(Protocol):
 
     def forget(self) -> None:
         """Drop what is remembered of samples: a timed call must read its text itself."""
+        ...
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A learner that reads texts: without this a learner is taken to read none.
+
+    `reads` holds "text" where it reads the text beside each image, "classes" where it reads the texts of the classes.
+    """
+
+    reads: tuple[str, ...]
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on, prompts of class i at place i; the weights stay."""
+        ...
+
+
+@runtime_checkable
+class Attackable(Protocol):
+    """A learner that says how wrong it is about each sample, differentiably in `batch.visual`."""
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Return the task's loss of each sample `[B]`, in eval mode, without what only training adds."""
+        ...
+
+
+@runtime_checkable
+class MovingTargets(Protocol):
+    """A task whose targets know places or sides, and can follow when the image is moved."""
+
+    def moved(self, target: Target, movement: Movement) -> Target:
+        """Move boxes, masks, label maps, or words for left and right, with the pixels."""
+        ...
+
+
+@runtime_checkable
+class Shifting(Protocol):
+    """A task that knows splits of a data set on which something natural has changed."""
+
+    def shifts(self, data: Dataset) -> Mapping[str, str]:
+        """Return the split of each shift by its name; empty where there are none."""
+        ...
+
+
+@runtime_checkable
+class ChanceLevel(Protocol):
+    """A task that knows what its first metric gives for guessing; for all others that is 0."""
+
+    def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
+        """Return what guessing scores on these samples."""
+        ...
+
+
+@runtime_checkable
+class QuickScorer(Protocol):
+    """A scorer that can compute the task's first metric without the costly others."""
+
+    def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
+        """Score outcomes by the first metric alone."""
         ...
 
 

@@ -76,8 +76,71 @@ class RunRecord:
     def from_json(content: Mapping[str, Any]) -> RunRecord:
         """Build from what `to_json` made; unknown keys raise TypeError."""
         fields = dict(content)
-        fields["metrics"] = {
-            name: None if estimate is None else Estimate(**estimate) for name, estimate in content["metrics"].items()
-        }
+        fields["metrics"] = _estimates(content["metrics"])
         fields["efficiency"] = Efficiency(**content["efficiency"])
         return RunRecord(**fields)
+
+
+@dataclass(frozen=True)
+class PerturbedScore:
+    """A model's score under one condition: one perturbation, a joint one (`a+b`), a shift, or "clean".
+
+    `severity` is 0 for clean and for shifts. `status` is ok, failed or skipped; a skipped condition (a text
+    perturbation of a model that reads no text) is never counted as robust. `metrics` has the task's first metric and
+    whatever else came with it. `notes` say what was done: the sha256 of the pixels, how many texts changed, how many
+    unfaithful rewritings were dropped, whether an attack passed its gates.
+    """
+
+    fingerprint: str
+    perturbation: str
+    severity: int
+    family: str
+    modality: str
+    status: str
+    error: str | None = None
+    metrics: Mapping[str, Estimate | None] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RobustnessRecord:
+    """How one trained model scores under each condition; `fingerprint` is that of its `RunRecord`.
+
+    `metric` is the task's first one, `chance` what guessing scores by it. `limit` is the number of samples at most and
+    `shortest_px` the canvas on which perturbations act (0: the image as it is on disk).
+    """
+
+    fingerprint: str
+    task: str
+    data: str
+    data_digest: str
+    split: str
+    model: str
+    control: str | None
+    seed: int
+    metric: str
+    signature: str
+    chance: float
+    limit: int | None
+    shortest_px: int
+    device: str
+    scores: tuple[PerturbedScore, ...]
+    provenance: Mapping[str, Any]
+    created: str
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> RobustnessRecord:
+        """Build from what `to_json` made; unknown keys raise TypeError."""
+        scores = tuple(
+            PerturbedScore(**{**score, "metrics": _estimates(score["metrics"])}) for score in content["scores"]
+        )
+        return RobustnessRecord(**{**content, "scores": scores})
+
+
+def _estimates(content: Mapping[str, Any]) -> dict[str, Estimate | None]:
+    return {name: None if estimate is None else Estimate(**estimate) for name, estimate in content.items()}
