@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from baselines.class_texts import ClassTexts
 from baselines.parameter_groups import group_parameters
 from baselines.text.language_encoder import LanguageEncoder
+from baselines.text.other_sources import Attributes
 from baselines.text.tokens import TextSource, TextTokens
 from baselines.trunk import Blind
 from baselines.vision import TimmTower
@@ -53,14 +54,38 @@ class Answerer(nn.Module):
         answers: list[Any] = self.head.answer(self(batch))
         return answers
 
+    def losses(self, batch: Batch) -> Tensor:
+        """The head's loss of each sample `[B]`; classes that were never seen count too."""
+        assert batch.targets is not None
+        losses: Tensor = self.head.losses(self(batch), batch.targets)
+        return losses
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Which texts it reads: those beside images, or those of classes."""
+        beside = self.reader is not None and not isinstance(self.reader, ClassTexts)
+        return (*(("text",) if beside else ()), *(("classes",) if any(self._class_texts()) else ()))
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on."""
+        self.forget()
+        for texts in self._class_texts():
+            texts.reword(class_texts)
+
+    def _class_texts(self) -> list[ClassTexts]:
+        """Whatever reads the words of classes; attributes (control C4) are no words."""
+        found = [module for module in self.modules() if isinstance(module, ClassTexts)]
+        return [texts for texts in found if not isinstance(texts.source, Attributes)]
+
     def parameter_groups(self) -> ParameterGroups:
         """Group trainable parameters by origin."""
         return group_parameters(self, self._pretrained)
 
     def forget(self) -> None:
-        """Drop remembered texts of samples; class names are read once for all of them."""
-        if isinstance(self.reader, LanguageEncoder):
-            self.reader.forget()
+        """Drop remembered texts; class names are read once for all samples, and their vectors stay."""
+        for module in self.modules():
+            if isinstance(module, LanguageEncoder):
+                module.forget()
 
     def _text(self, batch: Batch) -> TextTokens | None:
         if self.reader is None:
@@ -92,6 +117,22 @@ class AdditiveAnswerer(nn.Module):
         seen, read = self(batch)
         loss: Tensor = self.of_image.head.loss(seen, batch.targets) + self.of_text.head.loss(read, batch.targets)
         return loss
+
+    def losses(self, batch: Batch) -> Tensor:
+        """The loss of the sum, of each sample `[B]`."""
+        assert batch.targets is not None
+        head = self.of_image.head
+        losses: Tensor = head.losses(head.combine(*self(batch)), batch.targets)
+        return losses
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What the model of the text reads."""
+        return self.of_text.reads
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on."""
+        self.of_text.reword(class_texts)
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[Any]:

@@ -38,13 +38,16 @@ class Captioner(nn.Module):
     def loss(self, batch: Batch, generator: Generator) -> Tensor:
         """Mean cross-entropy over the words of one reference an image, drawn anew at each step."""
         assert batch.targets is not None
-        captions = [self._encode(_pick(target.references, generator)) for target in batch.targets]
-        inputs, labels = self._pad(captions)
-        device = next(self.decoder.parameters()).device
-        inputs, labels = inputs.to(device), labels.to(device)
-        logits = self.decoder(batch.visual, inputs)
+        logits, labels = self._logits(batch, [_pick(target.references, generator) for target in batch.targets])
         is_word = labels != _IGNORED
         return F.cross_entropy(logits[is_word].float(), labels[is_word])
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Mean cross-entropy over the words of each image's first reference `[B]`."""
+        assert batch.targets is not None
+        logits, labels = self._logits(batch, [target.references[0] for target in batch.targets])
+        words = F.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=_IGNORED, reduction="none")
+        return words.sum(dim=1) / (labels != _IGNORED).sum(dim=1)
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[str]:
@@ -56,6 +59,13 @@ class Captioner(nn.Module):
     def parameter_groups(self) -> ParameterGroups:
         """Group trainable parameters by origin."""
         return group_parameters(self, self._pretrained)
+
+    def _logits(self, batch: Batch, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Logits `[B, T, V]` and the words that were wanted `[B, T]`."""
+        inputs, labels = self._pad([self._encode(caption) for caption in captions])
+        device = next(self.decoder.parameters()).device
+        inputs, labels = inputs.to(device), labels.to(device)
+        return self.decoder(batch.visual, inputs), labels
 
     def _encode(self, caption: str) -> tuple[int, ...]:
         """Turn a caption into ids; one that is too long is cut and has no end."""

@@ -21,10 +21,15 @@ class ClassTexts(nn.Module):
         super().__init__()
         self.source = source
         self.width = source.width
+        self.register_buffer("owners", torch.empty(0, dtype=torch.int64), persistent=False)
+        self.reword(texts)
+        self.register_buffer("order", torch.tensor(order or range(len(texts))), persistent=False)
+
+    def reword(self, texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts from now on, those of class i at place i."""
         self._texts = [text for group in texts for text in group]
         owners = [index for index, group in enumerate(texts) for _ in group]
-        self.register_buffer("owners", torch.tensor(owners), persistent=False)
-        self.register_buffer("order", torch.tensor(order or range(len(texts))), persistent=False)
+        self.owners = torch.tensor(owners, device=self.get_buffer("owners").device)
         self._remembered: Tensor | None = None
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness.errors import PluginError
-from harness.plugins import INTERNAL_TASKS, load_all, load_summaries
+from harness.plugins import INTERNAL_TASKS, load_all, load_perturbations, load_summaries
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,15 @@ class Entry:
 
 
 def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
-    """List tasks, models or data, and the plugins that are broken."""
+    """List tasks, models, data or perturbations, and the plugins that are broken."""
+    if what == "perturbations":
+        try:
+            known = load_perturbations()
+        except PluginError as error:
+            return [], [error]
+        return [
+            Entry(p.name, f"{p.modality}, {p.family}", f"{p.summary} ({_span(p.severities)})") for p in known.values()
+        ], []
     if what == "data":
         summaries, broken = load_summaries()
         return [Entry(name, "data", summary) for name, summary in summaries.items()], broken
@@ -30,6 +38,10 @@ def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
         return [Entry(task.name, f"ranked by {task.metrics[0]}", task.summary) for task in shown], broken
     public = [model for model in plugins if not set(model.tasks) <= INTERNAL_TASKS]
     return [Entry(model.name, "fused" if model.fused else "un-fused", model.summary) for model in public], broken
+
+
+def _span(severities: Sequence[int]) -> str:
+    return f"{min(severities)}-{max(severities)}" if len(severities) > 1 else str(severities[0])
 
 
 def render_catalogue(entries: Sequence[Entry], style: str) -> str:

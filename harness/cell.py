@@ -94,6 +94,22 @@ class MeasureOptions:
 
 
 @dataclass(frozen=True)
+class PerturbOptions:
+    """How trained models are perturbed.
+
+    `limit` is the number of samples at most (None: as many as were evaluated), `attack_limit` that of attacked ones.
+    Images are made smaller until their shorter side is `shortest_px`, since the published strengths are in pixels of
+    images of 224 px; 0 leaves them as they are. `threads` are those of each process.
+    """
+
+    limit: int | None = None
+    attack_limit: int = 100
+    shortest_px: int = 224
+    seed: int = 0
+    threads: int = 1
+
+
+@dataclass(frozen=True)
 class TrainingJob:
     """One checkpoint to be trained: everything that can move its weights."""
 

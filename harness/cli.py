@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.plan import Environment, Plan
     from harness.progress import ConsoleReporter
+    from harness.sweep_plan import SweepPlan
 
 app = typer.Typer(
     name="bench",
@@ -56,6 +57,8 @@ def run(
     lexicon: Annotated[str | None, typer.Option(help="Scenes: how classes are worded. [default: transparent]")] = None,
     classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
     metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
+    perturb: Annotated[str | None, typer.Option(help="smoke, standard, full; or fog:1-3,jpeg,shift-style.")] = None,
+    shift: Annotated[str | None, typer.Option(help="A second data set to evaluate on, too: a folder.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:i]. [default: auto]")] = None,
     results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
     profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
@@ -72,7 +75,7 @@ def run(
         "controls": controls, "vision": vision, "vision_weights": vision_weights, "language": language,
         "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
         "jobs": jobs, "track": track, "templates": templates, "lexicon": lexicon, "classes": classes,
-        "metric_engine": metric_engine,
+        "metric_engine": metric_engine, "perturb": perturb, "shift": shift,
     }  # fmt: skip
     names = _task_names(build_config(flags, set_ or (), vision_args, config).request.task)
     failed = 0
@@ -101,8 +104,41 @@ def leaderboard(
 
 
 @app.command()
+def robustness(
+    task: Annotated[str, typer.Option(help="Task whose records are shown.")] = "image-classification",
+    results: Results = "results/local",
+    reference: Annotated[str | None, typer.Option(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation instead of the summary.")] = False,
+    style: Format = "text",
+    out: Out = None,
+) -> None:
+    """Print how the perturbed models of a task bear it: mPC, rPC, mCE, MMI, and which modality they use."""
+    _write(_robustness_text(task, results, reference, cells, style), out)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="File to write: .html, or the tables alone as .md or .csv.")],
+    results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
+    task: Annotated[str | None, typer.Option(help="Tasks to report, a,b. [default: all]")] = None,
+) -> None:
+    """Write everything that results folders hold into one self-contained page, or its tables alone."""
+    from harness.report.sources import ReportOptions
+    from harness.report.write import write_report
+    from harness.store import Store
+
+    stores = [Store(url.strip()) for url in results.split(",") if url.strip()]
+    options = ReportOptions(tasks=tuple(_task_names(task))) if task else ReportOptions()
+    write_report(stores, out, options)
+    size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
+    print(f"Wrote {out}{size}")
+
+
+@app.command()
 def score(
-    predictions: Annotated[Path, typer.Option(help="Predictions in the task's standard format.")],
+    predictions: Annotated[Path | None, typer.Option(help="Predictions in the task's standard format.")] = None,
+    robustness: Annotated[Path | None, typer.Option(help="Or a table: model, perturbation, severity, value.")] = None,
+    reference_model: Annotated[str | None, typer.Option(help="Of --robustness: a model in it, or alexnet.")] = None,
     task: Annotated[str, typer.Option(help="Task that they answer.")] = "coco-caption",
     data: Annotated[str | None, typer.Option(help="Data with the targets.")] = None,
     split: Annotated[str | None, typer.Option(help="Its split. [default: the data's]")] = None,
@@ -123,6 +159,11 @@ def score(
     from harness.score import render_scores, score_file
 
     _require_choice("--format", style, ("text", "json"))
+    if robustness is not None:
+        _score_cells(robustness, reference_model, style)
+        return
+    if predictions is None:
+        raise UsageError("Nothing to score. Give --predictions FILE, or --robustness FILE with a table of cells.")
     plugin = load_task(task)
     given = {"iou": iou, "metric_engine": metric_engine, "track": track, "classes": classes}
     settings = _task_settings(plugin, given, set_ or ())
@@ -141,11 +182,11 @@ def score(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, models, data, or pairs of model and task.")],
+    what: Annotated[str, typer.Argument(help="tasks, models, data, perturbations, or pairs of model and task.")],
     style: Annotated[str, typer.Option("--format", help="text or json; pairs also md.")] = "text",
 ) -> None:
-    """List what is installed: tasks, models, data, or which model serves which task."""
-    _require_choice("bench list", what, ("tasks", "models", "data", "pairs"))
+    """List what is installed: tasks, models, data, perturbations, or which model serves which task."""
+    _require_choice("bench list", what, ("tasks", "models", "data", "perturbations", "pairs"))
     _require_choice("--format", style, ("text", "md", "json") if what == "pairs" else ("text", "json"))
     if what == "pairs":
         from harness.pairs import render_pairs, supported_pairs
@@ -214,21 +255,42 @@ def _run_task(config: RunConfig, name: str) -> int:
     from harness.plugins import load_task
     from harness.run import run_plan
     from harness.store import Store
+    from harness.sweep_plan import plan_sweep
 
     environment, store = _environment(), Store(config.request.results)
     reporter = _reporter(load_task(name).metrics[0])
     try:
         plan = plan_run(config, name, environment, reporter.progress)
+        sweep = plan_sweep(config, plan, environment, reporter.progress)
         reporter.say(_data_line(config, plan, environment))
         reporter.plan(len(plan.cells))
         summary = run_plan(plan, store, environment, reporter, config.request.jobs)
     finally:
         reporter.close()
+    failed = summary.failed + (_run_sweep(config, plan, sweep) if sweep else 0)
     _print_leaderboard(name, config.request.results, "text", None, plan)
     print(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
         f"records in {config.request.results}"
     )
+    return failed
+
+
+def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan) -> int:
+    """Perturb the trained models of a plan and print how they bear it; returns how many conditions failed."""
+    from harness.store import Store
+    from harness.sweep_run import run_sweep
+
+    reporter, store = _reporter(plan.task.metrics[0]), Store(config.request.results)
+    try:
+        reporter.say(f"{len(sweep.conditions)} conditions for each trained model of {plan.task.name}.")
+        summary = run_sweep(plan, sweep, store, _environment(), reporter, config.request.jobs)
+    finally:
+        reporter.close()
+    print(
+        f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
+    )
+    print(_robustness_text(plan.task.name, config.request.results, None, False, "text"))
     return summary.failed
 
 
@@ -255,6 +317,39 @@ def _print_leaderboard(task: str, results: str, style: str, out: Path | None, pl
     metrics = load_task(task).metrics
     records = [record for record in Store(results).read_records(task) if plan is None or plan.shows(record)]
     text = render(build_rows(records, metrics), metrics, style)
+    _write(text, out)
+
+
+def _score_cells(path: Path, reference: str | None, style: str) -> None:
+    import json
+
+    from harness.robustness.scores import render_robustness_scores, score_cells
+
+    scores = score_cells(path, reference)
+    print(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_robustness_scores(scores))
+
+
+def _robustness_text(task: str, results: str, reference: str | None, cells: bool, style: str) -> str:
+    from harness.plugins import load_all, load_task
+    from harness.robustness.reference_table import find_reference
+    from harness.robustness.summary import summaries
+    from harness.robustness.tables import render_heat_map, render_summary
+    from harness.store import Store
+
+    _require_choice("--format", style, ("text", "md", "csv", "json"))
+    load_task(task)
+    store = Store(results)
+    records, runs = store.read_robustness(task), store.read_records(task)
+    table = None if reference is None else find_reference(reference, records)
+    unfused = [model.name for model in load_all("models")[0] if not model.fused]
+    rows = summaries(records, runs, table, unfused)
+    if not rows:
+        return f"No model of {task} in {results} was perturbed yet: bench run --task {task} --perturb standard"
+    return render_heat_map(rows, style) if cells else render_summary(rows, style)
+
+
+def _write(text: str, out: Path | None) -> None:
+    """Print a text, or write it to the file of `--out`."""
     if out is None:
         print(text)
         return

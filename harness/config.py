@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from harness.cell import DecodeOptions, EvaluateOptions, MeasureOptions, ModelOptions, TrainOptions
+from harness.cell import DecodeOptions, EvaluateOptions, MeasureOptions, ModelOptions, PerturbOptions, TrainOptions
 from harness.errors import UsageError, nearest
 
 SECTIONS: dict[str, type] = {
@@ -17,6 +17,7 @@ SECTIONS: dict[str, type] = {
     "decode": DecodeOptions,
     "evaluate": EvaluateOptions,
     "measure": MeasureOptions,
+    "perturb": PerturbOptions,
 }
 FREE_SECTIONS = ("model", "vision_args", "task")
 """Sections whose keys belong to models and tasks, which refuse those that they do not know."""
@@ -44,6 +45,8 @@ class RunRequest:
     lexicon: str | None = None
     classes: str | None = None
     metric_engine: str | None = None
+    perturb: str | None = None
+    shift: str | None = None
     device: str = "auto"
     results: str = "results/local"
     profile: str = "standard"
@@ -61,6 +64,7 @@ class RunConfig:
     decode: DecodeOptions = field(default_factory=DecodeOptions)
     evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     measure: MeasureOptions = field(default_factory=MeasureOptions)
+    perturb: PerturbOptions = field(default_factory=PerturbOptions)
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     own_sections: tuple[str, ...] = ()
     """The tasks that have a `[for.TASK.SECTION]` in the profile or the file."""
@@ -237,7 +241,7 @@ _CHOICES = {
 }
 _POSITIVE = (
     "seeds", "limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs", "threads",
-    "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit",
+    "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit", "attack_limit",
 )  # fmt: skip
 _NOT_NEGATIVE = (
     "jobs",
@@ -250,6 +254,8 @@ _NOT_NEGATIVE = (
     "validations",
     "emap",
     "gate_steps",
+    "shortest_px",
+    "seed",
 )
 _FRACTIONS = ("dropout", "warmup_fraction")
 

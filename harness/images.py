@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,16 +82,7 @@ def open_images(
             _decode_all(paths, preprocessing, (path, notes), progress)
     noted = json.loads(notes.read_text())
     broken = {paths[int(position)]: str(reason) for position, reason in noted["broken"].items()}
-    skipped = {sample.sample_id: broken[sample.image] for sample in samples if sample.image in broken}
-    if skipped and on_bad == "fail":
-        name, reason = next(iter(skipped.items()))
-        raise BadSample(
-            f"{reason} ({len(skipped)} of {len(samples)} images cannot be read; first: sample {name}). "
-            "Mend the file, or leave such images out with --on-bad-sample skip."
-        )
-    kept = tuple(sample for sample in samples if sample.sample_id not in skipped)
-    if not kept:
-        raise BadSample(f"Not one of {len(samples)} images can be read; first: {next(iter(skipped.values()), 'none')}.")
+    kept, skipped = keep_readable(samples, broken, on_bad)
     good = tuple(path for path in paths if path not in broken)
     row_of = {path: row for row, path in enumerate(good)}
     return ImageSplit(
@@ -104,6 +96,23 @@ def open_images(
     )
 
 
+def keep_readable(
+    samples: Sequence[Sample], broken: Mapping[Path, str], on_bad: str
+) -> tuple[tuple[Sample, ...], dict[str, str]]:
+    """Part the samples whose image can be read from the others, by id and reason; raises BadSample."""
+    skipped = {sample.sample_id: broken[sample.image] for sample in samples if sample.image in broken}
+    if skipped and on_bad == "fail":
+        name, reason = next(iter(skipped.items()))
+        raise BadSample(
+            f"{reason} ({len(skipped)} of {len(samples)} images cannot be read; first: sample {name}). "
+            "Mend the file, or leave such images out with --on-bad-sample skip."
+        )
+    kept = tuple(sample for sample in samples if sample.sample_id not in skipped)
+    if not kept:
+        raise BadSample(f"Not one of {len(samples)} images can be read; first: {next(iter(skipped.values()), 'none')}.")
+    return kept, skipped
+
+
 def read_image(path: Path, preprocessing: Preprocessing) -> Pixels:
     """Decode and fit one image to uint8 `[3, size, size]` RGB; raises BadSample naming the file."""
     return _read(path, preprocessing)[0]
@@ -111,12 +120,32 @@ def read_image(path: Path, preprocessing: Preprocessing) -> Pixels:
 
 def _read(path: Path, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, int]]:
     """Decode and fit one image; also its own width and height in px."""
-    from PIL import Image, UnidentifiedImageError
+    whole = upright_image(path)
+    with _naming(path):
+        fitted = fit_image(whole, preprocessing)
+    return to_channels_first(fitted), whole.size
+
+
+def to_channels_first(image: Image) -> Pixels:
+    """Turn an RGB image into uint8 `[3, H, W]`."""
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def upright_image(path: Path) -> Image:
+    """Decode a file to an upright 8-bit RGB image; raises BadSample naming the file."""
+    from PIL import Image
+
+    with _naming(path), Image.open(path) as image:
+        return upright_rgb(image)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into a BadSample that names the file."""
+    from PIL import UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
-            whole = upright_rgb(image)
-            fitted = fit_image(whole, preprocessing)
+        yield
     except BadSample as error:
         raise BadSample(f"{path} {error}") from None
     except FileNotFoundError:
@@ -127,7 +156,6 @@ def _read(path: Path, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, 
         raise
     except Exception as error:  # a decoder may raise anything on broken bytes
         raise BadSample(f"{path} is a broken image: {error}") from None
-    return np.ascontiguousarray(np.asarray(fitted).transpose(2, 0, 1)), whole.size
 
 
 def upright_rgb(image: Image) -> Image:

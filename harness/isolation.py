@@ -96,7 +96,7 @@ class JobServer:
             self._spare.close()
 
     def run(self, name: str, arguments: Sequence[Any], progress: Progress) -> Any:
-        """Call `harness.jobs.NAME(*arguments, progress)` in a fresh process and return its result.
+        """Call `harness.NAME(*arguments, progress)`, as `jobs.train_job`, in a fresh process; return its result.
 
         The function goes by name, since only the job's process may import torch. Raises JobFailure when
         the job raised, was killed or died; an interrupt ends the job at once. May be called from several
@@ -182,7 +182,8 @@ def _child(receiver: Connection, sender: Connection) -> None:
         sender.send(("progress", (what, done, total)))
 
     try:
-        result = getattr(import_module("harness.jobs"), name)(*arguments, progress)
+        module, _, function = name.rpartition(".")
+        result = getattr(import_module(f"harness.{module}"), function)(*arguments, progress)
         sender.send(("result", result))
     except BenchError as error:
         sender.send(("failure", (str(error), type(error).__name__, None)))

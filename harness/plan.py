@@ -21,7 +21,7 @@ from harness.record import RunRecord
 from harness.sample import Dataset
 
 _SCORING_CODE = (
-    "additive.py", "answers.py", "cell.py", "estimates.py", "evaluate.py", "images.py", "jobs.py", "sample.py",
+    "additive.py", "answers.py", "estimates.py", "evaluate.py", "images.py", "jobs.py", "sample.py",
     "train.py", "uncertainty.py", "visuals.py", "metrics/*.py",
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     check_settings(config.options.settings, models)
     check_task_settings(config.task_settings, task if config.names_one_task else None)
     check_own_sections(config.own_sections)
-    context = _data_context(config, task, environment, progress)
+    context = data_context(config, task, environment, progress)
     data = task.open_data(context)
     split = config.request.split or data.default_split
     if split not in data.splits:
@@ -235,7 +235,7 @@ class _Planner:
     def _prerequisite(self, wanted: Prerequisite) -> str:
         task, trained = load_task(wanted.task), load_model(wanted.model)
         plain = ModelOptions(task=wanted.task)
-        wish = replace(_data_context(self.config, task, self.environment, self.progress), wish=None, split=None)
+        wish = replace(data_context(self.config, task, self.environment, self.progress), wish=None, split=None)
         job = TrainingJob(
             task=wanted.task,
             data=task.open_data(wish),
@@ -272,7 +272,8 @@ def _as_plugin_error(model: Model) -> Iterator[None]:
         ) from error
 
 
-def _data_context(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> DataContext:
+def data_context(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> DataContext:
+    """Say where a task may look for the data of a run."""
     return DataContext(
         wish=config.request.data,
         split=config.request.split,

@@ -1,7 +1,7 @@
 """Finds tasks and models by entry point and checks that they fit their protocols when they load.
 
 Built-in plugins are found exactly as a third party's are: groups `bench.tasks`, `bench.models`, and
-`bench.model_families` for names with a prefix such as `hf:NAME`.
+`bench.model_families` for names with a prefix such as `hf:NAME`, `bench.perturbations`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import BenchError, PluginError, UsageError, nearest
+from harness.perturb.perturbation import Perturbation
 from harness.protocols import Model, Task
 
 Plugin = TypeVar("Plugin", Task, Model)
@@ -76,6 +77,27 @@ def load_writer(name: str) -> Callable[..., None]:
         raise UsageError(f"No embedded data '{name}'. {nearest(name, entries)}")
     writer: Callable[..., None] = _import(entries[name], "data writer")
     return writer
+
+
+def load_perturbations() -> dict[str, Perturbation]:
+    """Load every perturbation by name (group `bench.perturbations`: objects, or tuples of them).
+
+    Raises PluginError for one that does not fit its protocol, and for two of one name.
+    """
+    found: dict[str, Perturbation] = {}
+    for entry in _entries("bench.perturbations").values():
+        loaded = _import(entry, "perturbation")
+        for perturbation in loaded if isinstance(loaded, tuple) else (loaded,):
+            misfit = _misfit(perturbation, Perturbation)
+            if misfit is None and perturbation.name in found:
+                misfit = f"another one is called '{perturbation.name}' too"
+            if misfit:
+                raise PluginError(
+                    f"The perturbation plugin '{entry.name}' ({entry.value}) does not fit the protocol "
+                    f"harness.perturb.perturbation.Perturbation: {misfit}. Mend {_owner(entry)}."
+                )
+            found[perturbation.name] = perturbation
+    return found
 
 
 def code_digest(plugin: object) -> str:

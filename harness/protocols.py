@@ -224,10 +224,19 @@ class Attackable(Protocol):
 
 @runtime_checkable
 class MovingTargets(Protocol):
-    """A task whose targets know places or sides, and can follow when the image is moved."""
+    """A task whose targets follow when the image is moved: without this, images are not moved."""
 
     def moved(self, target: Target, movement: Movement) -> Target:
         """Move boxes, masks, label maps, or words for left and right, with the pixels."""
+        ...
+
+
+@runtime_checkable
+class MovingTexts(Protocol):
+    """A task with a text beside each image that may speak of its sides."""
+
+    def moved_text(self, text: str, movement: Movement) -> str:
+        """Reword the text so that it is as true of the moved image."""
         ...
 
 

@@ -65,7 +65,7 @@ def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Repor
     with ExitStack() as stack:
         if pending or plan.absent:
             store.require_writable()
-            stack.enter_context(_only_one(store))
+            stack.enter_context(only_one(store))
         for absent in plan.absent:
             _write_absent(plan, absent, store, reporter)
         records = _run_cells(pending, _Runner(plan, store, environment, reporter, stack), jobs) if pending else []
@@ -77,7 +77,7 @@ def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Repor
 def _run_cells(pending: Sequence[Cell], runner: _Runner, jobs: int) -> list[RunRecord]:
     """Train and predict a few cells side by side, then measure each of them with the machine to itself."""
     runner.prepare()
-    workers = jobs or _jobs_at_once(pending[0].training)
+    workers = jobs or jobs_at_once(pending[0].training)
     records = []
     waiting: list[Future[Any]] = runner.start_prerequisites(pending)
     for window in _windows(pending, workers):
@@ -101,7 +101,8 @@ def _windows(pending: Sequence[Cell], size: int) -> Iterator[Sequence[Cell]]:
             yield part[start : start + size]
 
 
-def _jobs_at_once(job: TrainingJob) -> int:
+def jobs_at_once(job: TrainingJob) -> int:
+    """One job a core, or one in all on an accelerator."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // job.train.threads) if job.device == "cpu" else 1
 
@@ -153,14 +154,14 @@ class _Runner:
         places = self._train(cell.training, cell.label)
         predicted = self._with_less_memory(
             lambda smaller: self._job(
-                cell.label, "predict_job", replace(cell, evaluate=_smaller_batch(cell, smaller)), places
+                cell.label, "jobs.predict_job", replace(cell, evaluate=_smaller_batch(cell, smaller)), places
             )
         )
         return places, predicted
 
     def _finish(self, cell: Cell, places: Places, predicted: Predicted) -> RunRecord:
         metrics = self._score(cell, predicted)
-        efficiency: Efficiency = self._job(cell.label, "profile_job", cell, places)
+        efficiency: Efficiency = self._job(cell.label, "jobs.profile_job", cell, places)
         training = _read_training(places)
         record = _record(
             cell,
@@ -177,12 +178,12 @@ class _Runner:
         prerequisite = None
         if job.prerequisite is not None:
             prerequisite = self._prerequisite(job.prerequisite)
-        folder, finished = self._training_folder(job)
+        folder, finished = training_folder(job, self.store, self.environment.cache)
         places = Places(self.environment.cache, folder, prerequisite)
         if not finished:
             self._with_less_memory(
                 lambda smaller: self._job(
-                    label, "train_job", replace(job, train=_more_accumulation(job, smaller)), places
+                    label, "jobs.train_job", replace(job, train=_more_accumulation(job, smaller)), places
                 )
             )
             self._upload(job, folder)
@@ -202,24 +203,11 @@ class _Runner:
         job = self.plan.prerequisites[fingerprint]
         self.reporter.say(f"Training {job.model} on {job.data.name} once; it is cached for later runs.")
         try:
-            self._job(job.model, "train_job", job, Places(self.environment.cache, folder, None))
+            self._job(job.model, "jobs.train_job", job, Places(self.environment.cache, folder, None))
         except JobFailure as failure:
             message = f"Its prerequisite {job.model} failed: {failure.message}"
             self.failed_prerequisites[fingerprint] = message
             raise JobFailure(message, failure.kind, failure.trace) from None
-
-    def _training_folder(self, job: TrainingJob) -> tuple[Path, bool]:
-        """Say where a training lies, and whether it is finished; fetches it from a URL's store."""
-        name = f"{job.task}/training/{job.fingerprint}"
-        if self.store.local is not None:
-            folder = self.store.local / name
-            return folder.resolve(), (folder / "training.json").is_file()
-        folder = self.environment.cache / "training" / job.fingerprint
-        if not (folder / "training.json").is_file() and self.store.exists(f"{name}/training.json"):
-            folder.mkdir(parents=True, exist_ok=True)
-            for file in TRAINING_FILES:
-                shutil.copyfile(self.store.local_copy(f"{name}/{file}"), folder / file)
-        return folder, (folder / "training.json").is_file()
 
     def _upload(self, job: TrainingJob, folder: Path) -> None:
         if self.store.local is None:
@@ -247,8 +235,8 @@ class _Runner:
         samples = limited(self.samples, cell.evaluate.limit)
         kept = [sample for sample in samples if sample.sample_id not in predicted.skipped]
         statistics = self._statistics(kept, predicted)
-        columns = _sample_columns(statistics, len(predicted.outcomes))
-        self.store.write_outcomes(cell.training.task, cell.fingerprint, predicted.outcomes, columns)
+        columns = sample_columns(statistics, len(predicted.outcomes))
+        self.store.write_outcomes(f"{cell.training.task}/outcomes/{cell.fingerprint}", predicted.outcomes, columns)
         metrics = estimates(statistics, cell.evaluate.resamples)
         return metrics | self._interaction(kept, predicted, cell.evaluate.resamples)
 
@@ -303,14 +291,34 @@ class _Runner:
         return _record(cell, status="failed", error=failure.message)
 
 
-def _sample_columns(statistics: Mapping[str, Statistics | None], count: int) -> dict[str, list[float]]:
+def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, bool]:
+    """Say where a training lies, and whether it is finished; fetches it from a URL's store."""
+    name = f"{job.task}/training/{job.fingerprint}"
+    if store.local is not None:
+        folder = store.local / name
+        return folder.resolve(), (folder / "training.json").is_file()
+    folder = cache / "training" / job.fingerprint
+    if not (folder / "training.json").is_file() and store.exists(f"{name}/training.json"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in TRAINING_FILES:
+            shutil.copyfile(store.local_copy(f"{name}/{file}"), folder / file)
+    return folder, (folder / "training.json").is_file()
+
+
+def prerequisite_folder(job: TrainingJob, cache: Path) -> Path | None:
+    """Say where the training lies that a job builds on, None where it builds on none."""
+    return None if job.prerequisite is None else cache / "prerequisites" / job.prerequisite
+
+
+def sample_columns(statistics: Mapping[str, Statistics | None], count: int) -> dict[str, list[float]]:
     """What each sample scores, of the metrics that are about all samples: not slices, not single classes."""
     whole = {name: s for name, s in statistics.items() if s is not None and "[" not in name and ":" not in name}
     columns = {name: s.per_sample.tolist() for name, s in whole.items()}
     return {name: values for name, values in columns.items() if len(values) == count}
 
 
-def _now() -> str:
+def now() -> str:
+    """The time in UTC, to a thousandth of a second."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -345,7 +353,7 @@ def _record(
         device=measured.notes.get("machine_label", job.device),
         provenance=provenance or {},
         cell=content,
-        created=_now(),
+        created=now(),
     )
 
 
@@ -367,7 +375,7 @@ def _write_absent(plan: Plan, absent: Absent, store: Store, reporter: Reporter) 
         device=plan.device,
         provenance={},
         cell={},
-        created=_now(),
+        created=now(),
     )
     if store.find_record(record.task, record.fingerprint) is None:
         store.write_record(record)
@@ -395,7 +403,7 @@ def _more_accumulation(job: TrainingJob, factor: int) -> Any:
 
 
 @contextmanager
-def _only_one(store: Store) -> Iterator[None]:
+def only_one(store: Store) -> Iterator[None]:
     """Keep a second run out of the same local results folder; the lock goes with the process."""
     if store.local is None:
         yield

@@ -3,6 +3,8 @@
 <results>/<task>/records/<fingerprint>.json          the record; written last, so it vouches for the rest
 <results>/<task>/outcomes/<fingerprint>.parquet      one row a sample: id, prediction, per-sample metrics
 <results>/<task>/training/<fingerprint>/             checkpoint.safetensors, log.jsonl, training.json
+<results>/<task>/robustness/<fingerprint>.json       how the record's model scores under each condition
+<results>/<task>/robustness/<fingerprint>/<condition>.parquet   its outcomes under that condition
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import StoreError
 from harness.files import replace_atomically
-from harness.record import SCHEMA_VERSION, RunRecord
+from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
 from harness.sample import Outcome
+
+Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,23 @@ class Store:
         content = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False)
         self.write_bytes(f"{record.task}/records/{record.fingerprint}.json", content.encode())
 
-    def write_outcomes(
-        self, task: str, fingerprint: str, outcomes: Sequence[Outcome], columns: Mapping[str, Sequence[float]]
-    ) -> None:
-        """Write one row a sample: `sample_id`, `prediction` (JSON) and a column a per-sample metric."""
+    def read_robustness(self, task: str | None = None) -> list[RobustnessRecord]:
+        """Read every robustness record of this schema version, oldest first; raises StoreError for a broken one."""
+        found = [self._robustness(path) for path in self._glob(f"{task or '*'}/robustness/*.json")]
+        return sorted((r for r in found if r is not None), key=lambda record: (record.created, record.fingerprint))
+
+    def find_robustness(self, task: str, fingerprint: str) -> RobustnessRecord | None:
+        """Read how one record's model scores under each condition, None when it was never perturbed."""
+        name = f"{task}/robustness/{fingerprint}.json"
+        return self._robustness(name) if self.exists(name) else None
+
+    def write_robustness(self, record: RobustnessRecord) -> None:
+        """Write a robustness record in the place of the one that knew fewer conditions."""
+        content = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False)
+        self.write_bytes(f"{record.task}/robustness/{record.fingerprint}.json", content.encode())
+
+    def write_outcomes(self, name: str, outcomes: Sequence[Outcome], columns: Mapping[str, Sequence[float]]) -> None:
+        """Write `name`.parquet, one row a sample: `sample_id`, `prediction` (JSON), a column a per-sample metric."""
         import pyarrow as arrow
         from pyarrow import parquet
 
@@ -72,14 +89,14 @@ class Store:
         )
         sink = arrow.BufferOutputStream()
         parquet.write_table(table, sink, compression="zstd")
-        self.write_bytes(f"{task}/outcomes/{fingerprint}.parquet", sink.getvalue().to_pybytes())
+        self.write_bytes(f"{name}.parquet", sink.getvalue().to_pybytes())
 
-    def read_outcomes(self, task: str, fingerprint: str) -> list[Outcome]:
-        """Read the stored predictions of a cell."""
+    def read_outcomes(self, name: str) -> list[Outcome]:
+        """Read the predictions stored in `name`.parquet."""
         import pyarrow as arrow
         from pyarrow import parquet
 
-        content = self.read_bytes(f"{task}/outcomes/{fingerprint}.parquet")
+        content = self.read_bytes(f"{name}.parquet")
         table = parquet.read_table(arrow.BufferReader(content), columns=["sample_id", "prediction"])
         rows = zip(table["sample_id"].to_pylist(), table["prediction"].to_pylist(), strict=True)
         return [Outcome(sample_id, json.loads(prediction)) for sample_id, prediction in rows]
@@ -128,11 +145,17 @@ class Store:
         return path
 
     def _record(self, name: str) -> RunRecord | None:
+        return self._parsed(name, RunRecord)
+
+    def _robustness(self, name: str) -> RobustnessRecord | None:
+        return self._parsed(name, RobustnessRecord)
+
+    def _parsed(self, name: str, kind: type[Parsed]) -> Parsed | None:
         try:
             content = json.loads(self.read_bytes(name))
             if content.get("schema_version") != SCHEMA_VERSION:
                 return None
-            return RunRecord.from_json(content)
+            return kind.from_json(content)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{self.url}/{name} is not a record: {error}. Delete it and run again.") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from tasks.caption_files import (
 from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 
 if TYPE_CHECKING:
+    from harness.movement import Movement
     from harness.protocols import Scorer
 
 
@@ -78,6 +79,18 @@ class CaptionTask:
         from tasks.caption_scoring import quick_cider
 
         return quick_cider(predictions, [target.references for target in targets])
+
+    def moved(self, target: Target, movement: Movement) -> Target:
+        """Left and right change places in the references of a mirrored image."""
+        from tasks.moved_targets import moved_words
+
+        return replace(target, references=tuple(moved_words(text, movement) for text in target.references))
+
+    def shifts(self, data: Dataset) -> Mapping[str, str]:
+        """Those of Scenes."""
+        from tasks.embedded import scene_shifts
+
+        return scene_shifts(data, reads_text=True)
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """The COCO caption metrics; on Scenes also exact propositions."""

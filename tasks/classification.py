@@ -12,6 +12,7 @@ from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
+    from harness.movement import Movement
     from harness.protocols import Scorer
 
 
@@ -69,6 +70,30 @@ class ClassificationTask:
         from tasks.label_data import quick_label_score
 
         return quick_label_score(predictions, targets)
+
+    def moved(self, target: Target, movement: Movement) -> Target:
+        """What an image shows stays the same where it is moved."""
+        return target
+
+    def moved_text(self, text: str, movement: Movement) -> str:
+        """Left and right change places in what is said of a mirrored image."""
+        from tasks.moved_targets import moved_words
+
+        return moved_words(text, movement)
+
+    def shifts(self, data: Dataset) -> Mapping[str, str]:
+        """Those of Scenes; an expression of the track `reference` needs a split that was drawn for it."""
+        from tasks.embedded import scene_shifts
+
+        track = data.options.get("track")
+        return {} if track == "reference" else scene_shifts(data, reads_text=track == "context")
+
+    def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
+        """One of the classes at random; where images have several, the mean share of images that have one (mAP)."""
+        from tasks.label_data import label_classes, mean_prevalence
+
+        classes = label_classes(data)
+        return mean_prevalence(samples) if classes.multilabel else 1 / len(classes)
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """Probabilities against labels."""

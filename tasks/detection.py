@@ -14,6 +14,7 @@ from harness.protocols import DataContext
 from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
+    from harness.movement import Movement
     from harness.protocols import Scorer
 
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -81,6 +82,18 @@ class DetectionTask:
         from tasks.detection_scoring import quick_ap50
 
         return quick_ap50(predictions, targets)
+
+    def moved(self, target: Target, movement: Movement) -> Target:
+        """Move boxes and masks."""
+        from tasks.moved_targets import moved_boxes
+
+        return moved_boxes(target, movement)
+
+    def shifts(self, data: Dataset) -> Mapping[str, str]:
+        """Those of Scenes."""
+        from tasks.embedded import scene_shifts
+
+        return scene_shifts(data, reads_text=False)
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """COCO's evaluation, in the engine that was chosen."""

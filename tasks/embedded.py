@@ -19,6 +19,7 @@ from tasks.scenes.layout import annotation_file, image_dir
 SUMMARY = "embedded: rendered worlds with known causes, made on first use; splits train, val, test and the shifts"
 COCO_SUMMARY = "COCO 2017 or 2014, or any folder in its layout: --data PATH, $BENCH_DATA or ./data/coco"
 _ALWAYS = ("train", "val")
+_SHIFTS = ("style", "ground-swap", "light", "scale", "count", "lexical", "prior-conflict")
 OPEN = "open"
 """The split of old and new kinds: test and novel together."""
 OPEN_PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType({OPEN: ("test", "novel")})
@@ -36,6 +37,13 @@ class Variant:
     def parts_of(self, split: str) -> tuple[str, ...]:
         """The generated splits that a split is made of."""
         return self.compound.get(split, (split,))
+
+
+def scene_shifts(data: Dataset, *, reads_text: bool) -> dict[str, str]:
+    """The splits of Scenes on which one thing has changed; other words count where words are read or written."""
+    if data.layout != "scenes":
+        return {}
+    return {name: name for name in _SHIFTS if reads_text or name != "lexical"}
 
 
 def open_scenes(context: DataContext, variant: Variant | None = None) -> Dataset:

@@ -102,6 +102,15 @@ def quick_label_score(predictions: Sequence[Prediction], targets: Sequence[Targe
     return float(mean.value)
 
 
+def mean_prevalence(samples: Sequence[Sample]) -> float:
+    """The mean over classes of the share of images that have them: what guessing scores by mAP."""
+    import numpy as np
+
+    labels = np.array([sample.target.labels for sample in samples], dtype=np.float64)
+    occurring = labels[:, labels.any(axis=0)]
+    return float(occurring.mean()) if occurring.size else 0.0
+
+
 def read_label_predictions(path: Path, classes: Classes) -> list[Outcome]:
     """Read predictions made elsewhere: a label a sample becomes probability 1."""
     from tasks.formats.predictions import read_label_answers

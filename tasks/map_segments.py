@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.panoptic_segments import VOID, PanopticCategories, SegmentMap
+from harness.movement import Movement
 from tasks.formats.coco_entries import Category
 from tasks.formats.coco_panoptic import PanopticEntry, Segment, is_thing, segment_map
 from tasks.targets import MapTarget
@@ -64,7 +65,19 @@ class PanopticClasses:
 def true_segments(target: MapTarget) -> SegmentMap:
     """Read the segments of an image; raises DataError unless its PNG and its JSON have the same ones."""
     assert target.panoptic is not None
-    return read_segments(target.panoptic)
+    segments = read_segments(target.panoptic)
+    return segments if target.movement is None else _moved(segments, target.movement)
+
+
+def _moved(segments: SegmentMap, movement: Movement) -> SegmentMap:
+    """Move segments with their image; those that leave it are gone."""
+    import numpy as np
+
+    from harness.perturb.geometry import warp_labels
+
+    ids = warp_labels(segments.ids, movement, VOID)
+    left = set(np.unique(ids).tolist())
+    return SegmentMap(ids, [info for info in segments.segments_info if info["id"] in left])
 
 
 def read_segments(entry: PanopticEntry) -> SegmentMap:

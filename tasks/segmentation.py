@@ -13,6 +13,7 @@ from harness.protocols import DataContext
 from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
+    from harness.movement import Movement
     from harness.protocols import Scorer
     from tasks.formats.coco_entries import Category
     from tasks.formats.label_maps import LabelScheme
@@ -74,6 +75,18 @@ class SegmentationTask:
         from tasks.segmentation_scoring import quick_mean_iou
 
         return quick_mean_iou(predictions, targets)
+
+    def moved(self, target: Target, movement: Movement) -> Target:
+        """Move the label map and the segments."""
+        from tasks.moved_targets import moved_map
+
+        return moved_map(target, movement)
+
+    def shifts(self, data: Dataset) -> Mapping[str, str]:
+        """Those of Scenes."""
+        from tasks.embedded import scene_shifts
+
+        return scene_shifts(data, reads_text=False)
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """Pixels, and segments where the data has them."""

@@ -74,6 +74,17 @@ class SegmentationScorer:
             found[f"mIoU:{name}"] = per_class_iou(alone, [name])[f"per-class:{name}"]
         return found
 
+    def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
+        """Mean IoU alone: no segments are matched."""
+        from harness.metrics.segmentation import SegmentationCounts, segmentation_statistics
+
+        answers = in_sample_order(samples, _named_by_sample(samples, outcomes), "label map")
+        counts = SegmentationCounts.stack(
+            count_map(s.target.label_map(), self._read(s.target, answer)[0], len(self.classes), s.target.image_id)
+            for s, answer in zip(samples, answers, strict=True)
+        )
+        return segmentation_statistics(counts, self.classes.names)["mIoU"]
+
     def _compare(self, target: MapTarget, answer: Prediction) -> tuple[IntArray, ImageSegments | None]:
         """Count the pixels of an image, and match its segments."""
         from harness.metrics.panoptic import match_segments

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.answers import IGNORED
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from harness.movement import Movement
     from tasks.formats.coco_instances import ImageObjects
     from tasks.formats.coco_panoptic import PanopticEntry
 
@@ -50,7 +53,7 @@ class BoxTarget:
 class MapTarget:
     """The class of each pixel of an image; read from disk when it is asked for.
 
-    `panoptic` says where the image's segments are, for data that has them.
+    `panoptic` says where the image's segments are, for data that has them; `movement` how the image was moved.
     """
 
     image_id: str
@@ -58,7 +61,12 @@ class MapTarget:
     height_px: int
     read: Callable[[], npt.NDArray[np.uint16]]
     panoptic: PanopticEntry | None = field(default=None, repr=False)
+    movement: Movement | None = None
 
     def label_map(self) -> npt.NDArray[np.uint16]:
         """Class indices `[H, W]`, `harness.answers.IGNORED` where nothing is asked."""
-        return self.read()
+        if self.movement is None:
+            return self.read()
+        from harness.perturb.geometry import warp_labels
+
+        return warp_labels(self.read(), self.movement, IGNORED)

@@ -12,6 +12,7 @@ from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
+    from harness.movement import Movement
     from harness.protocols import Scorer
 
 
@@ -71,6 +72,22 @@ class ZeroShotTask:
         from tasks.label_data import quick_label_score
 
         return quick_label_score(predictions, targets)
+
+    def moved(self, target: Target, movement: Movement) -> Target:
+        """What an image shows stays the same where it is moved."""
+        return target
+
+    def moved_text(self, text: str, movement: Movement) -> str:
+        """Left and right change places in what is said of a mirrored image."""
+        from tasks.moved_targets import moved_words
+
+        return moved_words(text, movement)
+
+    def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
+        """One of the unseen classes at random: the first metric compares them alone."""
+        from tasks.label_data import label_classes
+
+        return 1 / max(1, sum(not seen for seen in label_classes(data).seen))
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """Probabilities against labels, seen and unseen."""

@@ -36,5 +36,5 @@ def build(parts: ClipParts) -> ClipLearner:
     """Build; raises UsageError for several classes an image."""
     require_single_label(parts.spec, "CLIP-Adapter", "it is trained with a softmax over classes.")
     adapter = ImageAdapter(parts.tower.width, parts.settings.adapter_ratio)
-    head = CosineHead(FixedClasses(parts.class_embeddings()), parts.scale, image=adapter)
+    head = CosineHead(FixedClasses(parts.class_embeddings(), parts.reread), parts.scale, image=adapter)
     return ClipLearner(parts.tower, head, parts.classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from baselines.clip.text_tower import TextTower
 from baselines.digests import text_digest
 from harness.files import one_at_a_time, replace_atomically
+
+Reread = Callable[[Sequence[Sequence[str]]], Tensor]
+"""Embeds the prompts of each class; returns `[C, d]` of unit length."""
 
 
 def ensemble(embeddings: Tensor, counts: Sequence[int]) -> Tensor:
@@ -43,13 +46,18 @@ def cached_class_embeddings(text: TextTower, texts: Sequence[Sequence[str]], dig
 
 
 class FixedClasses(nn.Module):
-    """Class embeddings that do not change."""
+    """Class embeddings that training does not change; `reread` embeds other texts."""
 
     embeddings: Tensor
 
-    def __init__(self, embeddings: Tensor) -> None:
+    def __init__(self, embeddings: Tensor, reread: Reread) -> None:
         super().__init__()
         self.register_buffer("embeddings", embeddings, persistent=False)
+        self._reread = reread
+
+    def reword(self, texts: Sequence[Sequence[str]]) -> None:
+        """Stand for these texts from now on."""
+        self.embeddings = self._reread(texts).to(self.embeddings.device)
 
     def forward(self) -> Tensor:
         """Return `[C, d]`."""
@@ -78,6 +86,11 @@ class TrainedClasses(nn.Module):
         """Return `[C, d]`."""
         embeddings: Tensor = self.inner() if self.ready is None else self.ready
         return embeddings
+
+    def reword(self, texts: Sequence[Sequence[str]]) -> None:
+        """Stand for these texts from now on."""
+        self.inner.reword(texts)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> TrainedClasses:
         """Compute when training is over, forget when it goes on."""

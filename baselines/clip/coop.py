@@ -37,6 +37,11 @@ class ContextPrompts(nn.Module):
         width = int(text.embedding.weight.shape[1])  # type: ignore[index]
         self.context = nn.Parameter(torch.randn(length, width) * _SPREAD)
 
+    def reword(self, texts: Sequence[Sequence[str]]) -> None:
+        """Word each class by the first of these prompts; the context stays."""
+        run = " ".join([_PLACEHOLDER] * len(self.context))
+        self.ids = self.text.tokenize([f"{run} {group[0]}" for group in texts]).to(self.ids.device)
+
     def forward(self) -> Tensor:
         """Embed all classes."""
         with self.text.replacing(self._with_context):

@@ -37,6 +37,11 @@ class TextSide(nn.Module):
         self.projection = nn.Linear(language.width, width, bias=False)
         self.texts = tuple(tuple(group) for group in texts)
 
+    def reword(self, texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on."""
+        self.language.forget()
+        self.texts = tuple(tuple(group) for group in texts)
+
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Return `[N, d]`; a text that occurs several times is read once."""
         place = {text: index for index, text in enumerate(dict.fromkeys(texts))}
@@ -94,7 +99,24 @@ class DualEncoder(nn.Module):
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[list[float]]:
         """Return the probability of each class; expects eval mode."""
-        return self.answers.probabilities(self.logit_scale.exp() * self.embed(batch) @ self.classes().T)
+        return self.answers.probabilities(self._logits(batch))
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Cross-entropy of each sample over all classes `[B]`, as it answers; expects eval mode."""
+        assert batch.targets is not None
+        return self.answers.losses(self._logits(batch), batch.targets)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The texts of the classes."""
+        return ("classes",)
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on; expects eval mode."""
+        self.classes.reword(class_texts)
+
+    def _logits(self, batch: Batch) -> Tensor:
+        return self.logit_scale.exp() * self.embed(batch) @ self.classes().T
 
     def embed(self, batch: Batch) -> Tensor:
         """Image embeddings `[B, d]` of unit length."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from baselines.clip.tower import ClipTower
+from baselines.heads.label_head import label_losses
 from baselines.parameter_groups import group_parameters
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Classes
@@ -40,6 +41,10 @@ class ClassAnswers(nn.Module):
         labels = torch.tensor([target.label for target in targets]).to(logits.device)
         return F.cross_entropy(logits, self.position[labels])
 
+    def losses(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
+        """The loss of each image over all classes `[B]`."""
+        return label_losses(logits, targets, multilabel=self.multilabel)
+
     def probabilities(self, logits: Tensor) -> list[list[float]]:
         """Answer with C probabilities a row."""
         logits = logits.double()
@@ -57,6 +62,10 @@ class CosineHead(nn.Module):
         super().__init__()
         self.classes, self.scale, self.bias = classes, scale, bias
         self.image = nn.Identity() if image is None else image
+
+    def reword(self, texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on."""
+        self.classes.reword(texts)
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return logits `[B, C]`."""
@@ -81,10 +90,25 @@ class ClipLearner(nn.Module):
         assert batch.targets is not None
         return self.answers.loss(self.head(embeddings_of(batch)), batch.targets)
 
+    def losses(self, batch: Batch) -> Tensor:
+        """Cross-entropy of each sample over all classes `[B]`."""
+        assert batch.targets is not None
+        return self.answers.losses(self.head(embeddings_of(batch)), batch.targets)
+
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[list[float]]:
         """Return the probability of each class; expects eval mode."""
         return self.answers.probabilities(self.head(embeddings_of(batch)))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The texts of the classes, unless its head was trained without any."""
+        return ("classes",) if hasattr(self.head, "reword") else ()
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on."""
+        if self.reads:
+            self.head.reword(class_texts)
 
     def parameter_groups(self) -> ParameterGroups:
         """Group trainable parameters by origin."""

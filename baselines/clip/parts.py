@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from baselines.class_texts import derangement
-from baselines.clip.class_embeddings import cached_class_embeddings, embed_classes
+from baselines.clip.class_embeddings import Reread, cached_class_embeddings, embed_classes
 from baselines.clip.loading import load_open_clip, preprocessing_of
 from baselines.clip.source import OpenClipSource
 from baselines.clip.text_tower import TextTower
@@ -38,6 +39,7 @@ class ClipParts:
     digest: str
     reinitialised: bool
     cache: Path
+    reread: Reread
 
     @property
     def classes(self) -> Classes:
@@ -63,29 +65,49 @@ def open_parts(
     Raises UsageError for a task without class texts, WeightsUnavailable and CheckpointError for the weights.
     """
     texts = check_class_texts(spec)
-    if control == "C3":
-        texts = [texts[index] for index in derangement(len(texts), context.seed)]
+    order = derangement(len(texts), context.seed) if control == "C3" else list(range(len(texts)))
     loaded = load_open_clip(source)
     model = loaded.model
     tower = ClipTower(model.visual, preprocessing_of(model), loaded.digest)
-    if control == "C2":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(context.seed)
-            text = _text_tower(load_open_clip(source, random=True).model, loaded.tokenizer)
-    else:
-        text = _text_tower(model, loaded.tokenizer)
+    seed = context.seed if control == "C2" else None
+    text = _open_text(source, loaded, seed)
     return ClipParts(
         tower=tower,
         text=text,
         scale=float(model.logit_scale.detach().exp()),
         bias=None if model.logit_bias is None else float(model.logit_bias.detach()),
         spec=spec,
-        texts=texts,
+        texts=[texts[index] for index in order],
         settings=settings,
         digest=loaded.digest,
         reinitialised=control == "C2",
         cache=context.cache,
+        reread=Rereading(source, seed, order),
     )
+
+
+class Rereading:
+    """Embeds other class texts; its text tower is loaded when it is first asked, since few evaluations need one."""
+
+    def __init__(self, source: OpenClipSource, seed: int | None, order: Sequence[int]) -> None:
+        self._source, self._seed, self._order = source, seed, order
+        self._text: TextTower | None = None
+
+    @torch.no_grad()
+    def __call__(self, texts: Sequence[Sequence[str]]) -> Tensor:
+        """Return `[C, d]`, in the order of control C3 where the model has it."""
+        if self._text is None:
+            self._text = _open_text(self._source, load_open_clip(self._source), self._seed)
+        return embed_classes(self._text, [texts[index] for index in self._order])
+
+
+def _open_text(source: OpenClipSource, loaded: Any, seed: int | None) -> TextTower:
+    """Take the text tower of a loaded model, or with a seed one that is drawn anew (control C2)."""
+    if seed is None:
+        return _text_tower(loaded.model, loaded.tokenizer)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _text_tower(load_open_clip(source, random=True).model, loaded.tokenizer)
 
 
 def check_class_texts(spec: TaskSpec) -> Sequence[Sequence[str]]:

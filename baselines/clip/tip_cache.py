@@ -44,6 +44,7 @@ class CacheHead(nn.Module):
         else:
             self.register_buffer("keys", keys)
         self.scale = parts.scale
+        self._reread = parts.reread
         self.register_buffer("weights", parts.class_embeddings(), persistent=False)
         self.register_buffer("slots", slots, persistent=False)
         self.register_buffer("filled", torch.zeros(len(slots), dtype=torch.bool))
@@ -61,6 +62,10 @@ class CacheHead(nn.Module):
             votes = features.new_zeros(len(features), len(self.weights)).index_add(1, self.slots, affinity)
             logits: Tensor = self.scale * features @ self.weights.T + alpha * votes
         return logits
+
+    def reword(self, texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on; the keys stay."""
+        self.weights = self._reread(texts).to(self.weights.device)
 
     @torch.no_grad()
     def fill(self, places: Sequence[int], features: Tensor) -> None:

@@ -58,7 +58,7 @@ class InterpolatedTower(ClipTower):
 def build(parts: ClipParts) -> ClipLearner:
     """Build; raises UsageError for several classes an image."""
     require_single_label(parts.spec, "WiSE-FT", "it is trained with a softmax over classes.")
-    head = CosineHead(FixedClasses(parts.class_embeddings()), parts.scale)
+    head = CosineHead(FixedClasses(parts.class_embeddings(), parts.reread), parts.scale)
     return ClipLearner(InterpolatedTower(parts.tower, parts.settings.wise_alpha), head, parts.classes)
 
 

@@ -16,5 +16,5 @@ def build(parts: ClipParts) -> ClipLearner:
     """Build; raises UsageError for several classes an image on a model without a bias."""
     if parts.bias is None:
         require_single_label(parts.spec, "Zero-shot CLIP", "its softmax compares classes, so that they sum to 1.")
-    head = CosineHead(FixedClasses(parts.class_embeddings()), parts.scale, parts.bias or 0.0)
+    head = CosineHead(FixedClasses(parts.class_embeddings(), parts.reread), parts.scale, parts.bias or 0.0)
     return ClipLearner(parts.tower, head, parts.classes)

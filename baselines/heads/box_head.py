@@ -61,6 +61,11 @@ class BoxHead(nn.Module):
         overlap = generalised_iou(self._corners(distances)[at_object], corners[at_object])
         return ((focal * asked).sum() + (1 - overlap).sum()) / positives
 
+    def losses(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
+        """The loss of each image taken alone `[B]`."""
+        alone = [(logits[None], places[None]) for logits, places in zip(*raw, strict=True)]
+        return torch.stack([self.loss(one, [target]) for one, target in zip(alone, targets, strict=True)])
+
     @torch.no_grad()
     def answer(self, raw: Raw) -> list[list[list[float]]]:
         """Keep the best boxes of each image after non-maximum suppression within each class."""

@@ -62,6 +62,10 @@ class LabelHead(nn.Module):
         labels = torch.tensor([target.label for target in targets])
         return F.cross_entropy(without_unseen(logits.float(), self.get_buffer("seen")), labels.to(logits.device))
 
+    def losses(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
+        """Cross-entropy of each image over all classes `[B]`; where images have several, the mean over classes."""
+        return label_losses(logits, targets, multilabel=self.multilabel)
+
     def answer(self, logits: Tensor) -> list[list[float]]:
         """Return the probability of each class."""
         logits = logits.double()
@@ -73,6 +77,15 @@ class LabelHead(nn.Module):
         if self.multilabel:
             return one + other
         return one.float().log_softmax(dim=-1) + other.float().log_softmax(dim=-1)
+
+
+def label_losses(logits: Tensor, targets: Sequence[Any], *, multilabel: bool) -> Tensor:
+    """Cross-entropy of each row of logits `[B, C]`; where images have several classes, the binary one's mean."""
+    if multilabel:
+        wanted = torch.tensor([list(target.labels) for target in targets], dtype=torch.float32, device=logits.device)
+        return F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none").mean(dim=1)
+    labels = torch.tensor([target.label for target in targets], device=logits.device)
+    return F.cross_entropy(logits.float(), labels, reduction="none")
 
 
 def without_unseen(logits: Tensor, seen: Tensor) -> Tensor:

@@ -57,6 +57,13 @@ class MapHead(nn.Module):
             return logits.sum() * 0.0
         return F.cross_entropy(without_unseen(logits.movedim(1, -1)[asked], self.get_buffer("seen")), wanted[asked])
 
+    def losses(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
+        """Mean cross-entropy of each image over all classes and its asked pixels `[B]`; 0 for one without any."""
+        wanted = torch.from_numpy(np.stack([self._labels(target) for target in targets])).to(logits.device)
+        asked = wanted != IGNORED
+        pixels = F.cross_entropy(logits.float(), wanted.masked_fill(~asked, 0), reduction="none") * asked
+        return pixels.sum(dim=(1, 2)) / asked.sum(dim=(1, 2)).clamp(min=1)
+
     @torch.no_grad()
     def answer(self, logits: Tensor) -> list[dict[str, Any]]:
         """Return a label map for each image, finer than the logits."""

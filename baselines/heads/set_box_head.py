@@ -70,6 +70,11 @@ class SetBoxHead(nn.Module):
         distance = F.l1_loss(own, _centred(right), reduction="sum")
         return loss + (_L1 * distance + _GIOU * (1 - generalised_iou(_cornered(own), right)).sum()) / count
 
+    def losses(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
+        """The loss of each image taken alone `[B]`."""
+        alone = [(logits[None], places[None]) for logits, places in zip(*raw, strict=True)]
+        return torch.stack([self.loss(one, [target]) for one, target in zip(alone, targets, strict=True)])
+
     @torch.no_grad()
     def answer(self, raw: Raw) -> list[list[list[float]]]:
         """Give each query's best class; no suppression is needed."""

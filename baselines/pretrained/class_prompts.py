@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from harness.errors import UsageError
 from harness.sample import Classes
@@ -14,6 +15,11 @@ class ClassPrompts:
 
     texts: tuple[str, ...]
     class_of_text: tuple[int, ...]
+
+
+def reworded(classes: Classes, texts: Sequence[Sequence[str]]) -> Classes:
+    """Give classes other texts."""
+    return replace(classes, texts=tuple(tuple(group) for group in texts))
 
 
 def class_prompts(classes: Classes) -> ClassPrompts:

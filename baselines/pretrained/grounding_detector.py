@@ -7,7 +7,7 @@ probabilities of its tokens, and the best pairs of box and class are answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.pretrained.class_prompts import ClassPrompts, class_prompts
+from baselines.pretrained.class_prompts import ClassPrompts, class_prompts, reworded
 from baselines.pretrained.frozen_learner import FrozenLearner
 from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.object_detector import MOST_BOXES, WHOLE_IMAGE, box_answer
 from baselines.pretrained.processor_tower import ProcessorTower, equal_extents
 from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_processor
 from harness.errors import UsageError
-from harness.sample import Batch, Prediction, TaskSpec
+from harness.sample import Batch, Classes, Prediction, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,25 @@ class GroundingText:
     class_of_phrase: tuple[int, ...]
 
 
-class GroundingDetector(FrozenLearner):
-    """Reads every text beside the image and takes the surest boxes of all."""
+ReadClasses = Callable[[Classes], tuple[GroundingText, ...]]
 
-    def __init__(self, model: nn.Module, vision: ProcessorTower, texts: Sequence[GroundingText], classes: int) -> None:
+
+class GroundingDetector(FrozenLearner):
+    """Reads every text beside the image and takes the surest boxes of all; `read` makes texts of class texts."""
+
+    def __init__(self, model: nn.Module, vision: ProcessorTower, read: ReadClasses, classes: Classes) -> None:
         super().__init__(model, vision)
-        self._texts, self._classes = tuple(texts), tuple(range(classes))
+        self._read, self._task_classes = read, classes
+        self._texts, self._classes = read(classes), tuple(range(len(classes)))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The texts of the classes."""
+        return ("classes",)
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on."""
+        self._texts = self._read(reworded(self._task_classes, class_texts))
 
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give `[class, score, x, y, width, height]` for each object, in fractions of the image."""
@@ -73,8 +86,11 @@ def load_grounding(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -
     """Load a detector and tokenize the task's class names; raises CheckpointError, UsageError."""
     network, processor = load_network(folder, auto_class), load_image_processor(folder)
     tokenizer = load_processor(folder).tokenizer
-    texts = tuple(grounding_texts(tokenizer, class_prompts(spec.classes), int(network.config.max_text_len)))
-    return GroundingDetector(network, find_tower(processor, digest, WHOLE_IMAGE), texts, len(spec.classes))
+
+    def read(classes: Classes) -> tuple[GroundingText, ...]:
+        return tuple(grounding_texts(tokenizer, class_prompts(classes), int(network.config.max_text_len)))
+
+    return GroundingDetector(network, find_tower(processor, digest, WHOLE_IMAGE), read, spec.classes)
 
 
 def grounding_texts(tokenizer: Any, prompts: ClassPrompts, longest: int) -> Iterator[GroundingText]:

@@ -32,13 +32,22 @@ class ImageClassifier(FrozenLearner):
 
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give C probabilities for each image, which sum to 1."""
+        answers: list[Prediction] = self._probabilities(batch).tolist()
+        return answers
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Minus the log of the right class's probability, of each sample `[B]`; inf for a class without a label."""
+        assert batch.targets is not None
+        labels = torch.tensor([target.label for target in batch.targets], device=self.device())
+        return -self._probabilities(batch).gather(1, labels[:, None])[:, 0].log()
+
+    def _probabilities(self, batch: Batch) -> Tensor:
+        """Return `[B, C]`."""
         assert batch.visual is not None
         logits = self.logits(batch.visual.to(self.device())).float()
         kept = logits[:, self._kept].softmax(dim=-1)
-        probabilities = kept.new_zeros(len(batch), self._classes)
-        probabilities.index_add_(1, torch.tensor(self._class_of_kept, device=kept.device), kept)
-        answers: list[Prediction] = probabilities.tolist()
-        return answers
+        none = kept.new_zeros(len(batch), self._classes)
+        return none.index_add(1, torch.tensor(self._class_of_kept, device=kept.device), kept)
 
     def logits(self, pixel_values: Tensor) -> Tensor:
         """Run the network on normalised pixels `[B, 3, S, S]`; returns logits `[B, L]` of its labels."""

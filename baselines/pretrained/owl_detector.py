@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,26 +13,40 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.pretrained.class_prompts import class_prompts
+from baselines.pretrained.class_prompts import class_prompts, reworded
 from baselines.pretrained.frozen_learner import FrozenLearner
 from baselines.pretrained.image_geometry import find_tower, square_canvas_tower
 from baselines.pretrained.object_detector import box_answer
 from baselines.pretrained.processor_tower import ProcessorTower
 from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_processor
-from harness.sample import Batch, Prediction, TaskSpec
+from harness.sample import Batch, Classes, Prediction, TaskSpec
+
+Encode = Callable[[Sequence[str]], Tensor]
 
 
 class OwlDetector(FrozenLearner):
-    """Each patch proposes a box and takes the text that fits best; the texts are encoded once."""
+    """Each patch proposes a box and takes the text that fits best; `encode` encodes texts, once."""
 
     queries: Tensor
 
-    def __init__(
-        self, model: nn.Module, vision: ProcessorTower, processor: Any, texts: tuple[Tensor, Sequence[int]]
-    ) -> None:
+    def __init__(self, model: nn.Module, vision: ProcessorTower, processor: Any, texts: tuple[Encode, Classes]) -> None:
         super().__init__(model, vision)
-        self._processor, self._class_of_text = processor, tuple(texts[1])
-        self.register_buffer("queries", texts[0], persistent=False)
+        self._processor, (self._encode, self._task_classes) = processor, texts
+        self.register_buffer("queries", torch.empty(0), persistent=False)
+        self._read(self._task_classes)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The texts of the classes."""
+        return ("classes",)
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on."""
+        self._read(reworded(self._task_classes, class_texts))
+
+    def _read(self, classes: Classes) -> None:
+        prompts = class_prompts(classes)
+        self.queries, self._class_of_text = self._encode(prompts.texts), prompts.class_of_text
 
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give `[class, score, x, y, width, height]` for each patch, in fractions of the image."""
@@ -65,9 +80,8 @@ def load_owl(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> OwlD
     """Load a detector and encode the task's texts; raises CheckpointError, UsageError."""
     network, processor = load_network(folder, auto_class), load_image_processor(folder)
     find = square_canvas_tower if network.config.model_type == "owlv2" else _squashing_tower
-    prompts = class_prompts(spec.classes)
-    queries = _encode(network, load_processor(folder), prompts.texts)
-    return OwlDetector(network, find(processor, digest), processor, (queries, prompts.class_of_text))
+    encode = partial(_encode, network, load_processor(folder))
+    return OwlDetector(network, find(processor, digest), processor, (encode, spec.classes))
 
 
 def _squashing_tower(processor: Any, digest: str) -> ProcessorTower:
@@ -79,6 +93,7 @@ def _encode(network: Any, processor: Any, texts: Sequence[str]) -> Tensor:
     """Encode texts to unit vectors `[1, T, d]`."""
     encoded = processor(text=list(texts), return_tensors="pt", truncation=True)
     trunk = network.owlv2 if network.config.model_type == "owlv2" else network.owlvit
+    encoded = encoded.to(network.device)
     vectors = trunk.eval().get_text_features(encoded["input_ids"], attention_mask=encoded["attention_mask"])
     vectors = vectors.pooler_output
     unit: Tensor = vectors / torch.linalg.norm(vectors, dim=-1, keepdim=True)

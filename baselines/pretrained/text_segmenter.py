@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.pretrained.class_prompts import class_prompts
+from baselines.pretrained.class_prompts import class_prompts, reworded
 from baselines.pretrained.frozen_learner import FrozenLearner
 from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.label_names import BACKGROUND, name_key
@@ -31,12 +32,29 @@ class TextSegmenter(FrozenLearner):
     embeddings: Tensor
 
     def __init__(
-        self, model: nn.Module, vision: ProcessorTower, texts: tuple[Tensor, Sequence[int]], background: int | None
+        self, model: nn.Module, vision: ProcessorTower, encode: Callable[[Sequence[str]], Tensor], classes: Classes
     ) -> None:
         super().__init__(model, vision)
-        self._class_of_row = [*texts[1], *([] if background is None else [background])]
-        self._background = background
-        self.register_buffer("embeddings", texts[0], persistent=False)
+        self._encode, self._task_classes = encode, classes
+        self._background = next((n for n, name in enumerate(classes.names) if name_key(name) == BACKGROUND), None)
+        self.register_buffer("embeddings", torch.empty(0), persistent=False)
+        self._read(classes)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The texts of the classes."""
+        return ("classes",)
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on."""
+        self._read(reworded(self._task_classes, class_texts))
+
+    def _read(self, classes: Classes) -> None:
+        prompts = class_prompts(_without(classes, self._background))
+        kept = [number for number in range(len(classes)) if number != self._background]
+        self.embeddings = self._encode(prompts.texts)
+        self._class_of_row = [kept[number] for number in prompts.class_of_text]
+        self._class_of_row += [] if self._background is None else [self._background]
 
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give a label map of each whole image."""
@@ -69,12 +87,8 @@ class TextSegmenter(FrozenLearner):
 def load_text_segmenter(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> TextSegmenter:
     """Load CLIPSeg and encode the task's texts; raises CheckpointError, UsageError."""
     network = load_network(folder, auto_class)
-    background = next((n for n, name in enumerate(spec.classes.names) if name_key(name) == BACKGROUND), None)
-    prompts = class_prompts(_without(spec.classes, background))
     tower = find_tower(load_image_processor(folder), digest, ("squash",))
-    embeddings = _encode(network.eval(), load_processor(folder), prompts.texts)
-    kept = [number for number in range(len(spec.classes)) if number != background]
-    return TextSegmenter(network, tower, (embeddings, [kept[number] for number in prompts.class_of_text]), background)
+    return TextSegmenter(network, tower, partial(_encode, network.eval(), load_processor(folder)), spec.classes)
 
 
 def _without(classes: Classes, number: int | None) -> Classes:
@@ -89,7 +103,7 @@ def _without(classes: Classes, number: int | None) -> Classes:
 @torch.no_grad()
 def _encode(network: Any, processor: Any, texts: Sequence[str]) -> Tensor:
     """Encode texts to `[T, d]`."""
-    encoded = processor(text=list(texts), padding=True, truncation=True, return_tensors="pt")
+    encoded = processor(text=list(texts), padding=True, truncation=True, return_tensors="pt").to(network.device)
     vectors: Tensor = network.get_conditional_embeddings(
         batch_size=len(texts), input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]
     )

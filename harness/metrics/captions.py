@@ -94,15 +94,37 @@ class CaptionScorer:
         `split_references` are those of the whole split where `references` are a part of it: they give CIDEr-D
         its IDF, so that a score on a part stays comparable.
         """
-        _check_ids(references, candidates, split_references)
-        ids = list(references)
-        documents = references if split_references is None else split_references
-        tokens = self._tokenize_references(documents)
-        own = self._open_tokenizer().tokenize([candidates[i] for i in ids])
-        theirs = [tokens[i] for i in ids]
-        others = [captions for i, captions in tokens.items() if i not in candidates]
+        own, theirs, others = self._tokens(references, candidates, split_references)
         scores = {**self._corpus_scores(own, theirs, others), **self._jar_scores(own, theirs)}
         return {name: scores.get(name) if name in self._metrics else None for name in NAMES}
+
+    def cider(
+        self,
+        references: Mapping[str, Sequence[str]],
+        candidates: Mapping[str, str],
+        split_references: Mapping[str, Sequence[str]] | None = None,
+    ) -> Statistics:
+        """Score by CIDEr-D alone, as `score` does; references that changed with their image count for the IDF too."""
+        from harness.metrics.cider import cider_statistics
+        from harness.metrics.ngrams import pack_captions
+
+        packed = pack_captions(*self._tokens(references, candidates, split_references))
+        return cider_statistics(packed, packed.matches())
+
+    def _tokens(
+        self,
+        references: Mapping[str, Sequence[str]],
+        candidates: Mapping[str, str],
+        split_references: Mapping[str, Sequence[str]] | None,
+    ) -> tuple[list[str], list[list[str]], list[list[str]]]:
+        """Tokens of the candidates, of their references, and of the references of the rest of the split."""
+        _check_ids(references, candidates, split_references)
+        ids = list(references)
+        tokens = self._tokenize_references(references if split_references is None else split_references)
+        if split_references is not None and any(tuple(split_references[i]) != tuple(references[i]) for i in ids):
+            tokens |= self._tokenize_references(references)
+        own = self._open_tokenizer().tokenize([candidates[i] for i in ids])
+        return own, [tokens[i] for i in ids], [captions for i, captions in tokens.items() if i not in candidates]
 
     def _corpus_scores(
         self, candidates: list[str], references: list[list[str]], others: list[list[str]]

@@ -66,6 +66,15 @@ class TextPerturbation(Perturbation, Protocol):
 
 
 @runtime_checkable
+class Conditional(Protocol):
+    """A perturbation that cannot always be done: it needs weights that may not be here."""
+
+    def absent_reason(self) -> str | None:
+        """Say what it lacks, None when it can be done."""
+        ...
+
+
+@runtime_checkable
 class Exchange(Perturbation, Protocol):
     """Gives each sample the image or the text of another one; a severity is the number of the permutation."""
 

@@ -64,6 +64,19 @@ def check_segmentations(
     return areas
 
 
+def decode_mask(value: Segmentation, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """Draw a checked mask as pycocotools does: 0 or 1, `[H, W]`."""
+    from pycocotools import mask
+
+    if isinstance(value, dict):
+        listed = isinstance(value["counts"], list)
+        runs = mask.frPyObjects(value, height, width) if listed else value
+    else:
+        runs = mask.merge(mask.frPyObjects(value, height, width))
+    drawn: npt.NDArray[np.uint8] = mask.decode(runs)
+    return drawn
+
+
 def mask_area(value: Segmentation, width: int, height: int) -> float:
     """Count the pixels of a checked mask, drawn as pycocotools draws it."""
     from pycocotools import mask

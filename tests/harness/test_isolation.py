@@ -60,7 +60,7 @@ RUNNER = """
 import sys
 from harness.isolation import JobServer
 with JobServer(("planted",)) as server:
-    server.run("planted", [sys.argv[1]], lambda *_: None)
+    server.run("jobs.planted", [sys.argv[1]], lambda *_: None)
 """
 
 
@@ -88,12 +88,12 @@ def server(site: Path) -> Iterator[JobServer]:
 
 
 def run(server: JobServer, what: str) -> Any:
-    return server.run("planted", [what], lambda *_: None)
+    return server.run("jobs.planted", [what], lambda *_: None)
 
 
 def test_results_and_progress_come_back(server: JobServer) -> None:
     told: list[tuple[str, int, int]] = []
-    assert server.run("planted", ["add"], lambda *now: told.append(now)) == 3
+    assert server.run("jobs.planted", ["add"], lambda *now: told.append(now)) == 3
     assert told == [("adding", 1, 2), ("adding", 2, 2)]
     assert len(run(server, "huge")) == 50_000_000
 

@@ -69,8 +69,8 @@ def test_a_record_of_another_schema_is_left_alone_and_one_that_is_broken_is_name
 
 def test_outcomes_come_back_with_their_text(store: Store) -> None:
     outcomes = [Outcome("1", 'a "quoted" cat\n'), Outcome("2", ["ü", 3, None])]
-    store.write_outcomes("a-task", "f", outcomes, {"main": [0.5, float("nan")]})
-    assert store.read_outcomes("a-task", "f") == outcomes
+    store.write_outcomes("a-task/outcomes/f", outcomes, {"main": [0.5, float("nan")]})
+    assert store.read_outcomes("a-task/outcomes/f") == outcomes
 
 
 def test_reading_what_is_not_there_is_an_error(store: Store) -> None:

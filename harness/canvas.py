@@ -1,0 +1,112 @@
+"""The images of a split as perturbations find them: decoded and upright, at most so large, kept once for all models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import BadSample
+from harness.files import one_at_a_time, replace_atomically
+from harness.images import DECODER, keep_readable, upright_image
+from harness.protocols import Progress
+from harness.sample import Sample
+
+Canvas = npt.NDArray[np.uint8]
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Canvases:
+    """Images `[H, W, 3]` of different sizes, one after the other in `pixels`; `rows` says which one a sample has."""
+
+    samples: tuple[Sample, ...]
+    skipped: dict[str, str]
+    paths: tuple[Path, ...]
+    rows: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
+    pixels: npt.NDArray[np.uint8]
+    starts: tuple[int, ...]
+
+    def read(self, row: int) -> Canvas:
+        """Read one image, uint8 `[H, W, 3]`, RGB."""
+        width, height = self.sizes[row]
+        start = self.starts[row]
+        return np.asarray(self.pixels[start : start + width * height * 3]).reshape(height, width, 3)
+
+
+def open_canvases(
+    samples: Sequence[Sample], shortest_px: int, cache: Path, on_bad: str, progress: Progress
+) -> Canvases:
+    """Decode a split, or find it in the cache; the shorter side is made `shortest_px` where it is longer (0: never).
+
+    An unreadable image raises BadSample when `on_bad` is fail, and is left out when it is skip.
+    """
+    paths = list(dict.fromkeys(sample.image for sample in samples))
+    key = _key(paths, shortest_px)
+    path, notes = cache / "canvases" / f"{key}.bin", cache / "canvases" / f"{key}.json"
+    with one_at_a_time(notes):
+        if not notes.is_file():
+            _decode_all(paths, shortest_px, (path, notes), progress)
+    noted = json.loads(notes.read_text())
+    broken = {paths[int(position)]: str(reason) for position, reason in noted["broken"].items()}
+    kept, skipped = keep_readable(samples, broken, on_bad)
+    good = tuple(path for path in paths if path not in broken)
+    row_of = {path: row for row, path in enumerate(good)}
+    sizes = tuple((width, height) for width, height in noted["sizes"])
+    ends = np.cumsum([0, *(width * height * 3 for width, height in sizes)])
+    return Canvases(
+        samples=kept,
+        skipped=skipped,
+        paths=good,
+        rows=tuple(row_of[sample.image] for sample in kept),
+        sizes=sizes,
+        pixels=np.memmap(path, dtype=np.uint8, mode="r"),
+        starts=tuple(int(end) for end in ends[:-1]),
+    )
+
+
+def _decode_all(paths: Sequence[Path], shortest_px: int, places: tuple[Path, Path], progress: Progress) -> None:
+    """Decode every image once; the notes are written last, so that half a cache is never trusted."""
+    sizes: list[tuple[int, int]] = []
+    broken: dict[int, str] = {}
+    with replace_atomically(places[0]) as temporary, temporary.open("wb") as file, ThreadPoolExecutor() as pool:
+        for start in range(0, len(paths), _CHUNK):
+            chunk = paths[start : start + _CHUNK]
+            for position, result in enumerate(pool.map(lambda p: _try_read(p, shortest_px), chunk), start):
+                if isinstance(result, str):
+                    broken[position] = result
+                    continue
+                sizes.append((result.shape[1], result.shape[0]))
+                file.write(result.tobytes())
+            progress("decoding images", start + len(chunk), len(paths))
+    with replace_atomically(places[1]) as temporary:
+        temporary.write_text(json.dumps({"broken": broken, "sizes": sizes}))
+
+
+def _try_read(path: Path, shortest_px: int) -> Canvas | str:
+    from PIL import Image
+
+    try:
+        image = upright_image(path)
+    except BadSample as error:
+        return str(error)
+    shorter = min(image.size)
+    if shortest_px and shorter > shortest_px:
+        size = (round(image.width * shortest_px / shorter), round(image.height * shortest_px / shorter))
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def _key(paths: Sequence[Path], shortest_px: int) -> str:
+    digest = hashlib.sha256(f"{DECODER} {shortest_px}\n".encode())
+    for path in paths:
+        stat = path.stat() if path.exists() else None
+        digest.update(f"{path}\0{(stat.st_size, stat.st_mtime_ns) if stat else None}\n".encode())
+    return digest.hexdigest()[:24]

@@ -1,0 +1,172 @@
+"""What a condition makes of images and texts, the same for every model: pixels by row, words by sample."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.canvas import Canvas, Canvases
+from harness.condition import Condition, Part
+from harness.movement import Movement
+from harness.perturb.perturbation import (
+    Conditional,
+    Exchange,
+    GeometricPerturbation,
+    ImagePerturbation,
+    Perturbation,
+    TextPerturbation,
+)
+
+
+def generator_for(part: Part, seed: int, key: str) -> np.random.Generator:
+    """Make the generator of one image or text: the same on every machine, whatever came before it."""
+    digest = hashlib.sha256(f"{part.name}\0{part.severity}\0{seed}\0{key}".encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
+
+
+def part_for(condition: Condition, modality: str, known: Mapping[str, Perturbation]) -> Part | None:
+    """Return the part of a condition that acts on the image or on the text, None where nothing does."""
+    return next((part for part in condition.parts if modality in known[part.name].modality.split("+")), None)
+
+
+def permutation(part: Part, seed: int, count: int) -> list[int]:
+    """Give each of `count` samples another one; a cycle in a random order, so that none keeps its own."""
+    order = generator_for(part, seed, f"permutation of {count}").permutation(count)
+    given = np.empty(count, dtype=int)
+    given[order] = np.roll(order, -1)
+    return [int(index) for index in given]
+
+
+def movement_for(perturbation: GeometricPerturbation, part: Part, seed: int, image: ImageKey) -> Movement:
+    """Say how one image is moved."""
+    return perturbation.movement(*image.size, part.severity, generator_for(part, seed, image.name))
+
+
+@dataclass(frozen=True)
+class ImageKey:
+    """An image by the end of its path, which is the same on every machine, and its width and height in px."""
+
+    name: str
+    size: tuple[int, int]
+
+
+def image_key(path: Path, size: tuple[int, int]) -> ImageKey:
+    """Name an image by its folder and file."""
+    return ImageKey(f"{path.parent.name}/{path.name}", size)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The pixels of a split under one perturbation, by sample."""
+
+    canvases: Canvases
+    part: Part | None
+    perturbation: Perturbation | None
+    seed: int
+
+    def rows(self) -> tuple[int, ...]:
+        """Say which image each sample is shown."""
+        if isinstance(self.perturbation, Exchange) and self.part is not None:
+            given = permutation(self.part, self.seed, len(self.canvases.rows))
+            return tuple(self.canvases.rows[index] for index in given)
+        return self.canvases.rows
+
+    def movement(self, row: int) -> Movement | None:
+        """Say how an image is moved, None where it is not."""
+        if self.part is None or not isinstance(self.perturbation, GeometricPerturbation):
+            return None
+        image = image_key(self.canvases.paths[row], self.canvases.sizes[row])
+        return movement_for(self.perturbation, self.part, self.seed, image)
+
+    def read(self, row: int) -> Canvas:
+        """Read one image as the condition shows it, uint8 `[H, W, 3]`."""
+        pixels = self.canvases.read(row)
+        if self.part is None or isinstance(self.perturbation, Exchange):
+            return pixels
+        movement = self.movement(row)
+        if movement is not None:
+            from harness.perturb.geometry import apply_movement
+
+            return apply_movement(pixels, movement)
+        assert isinstance(self.perturbation, ImagePerturbation)
+        image = image_key(self.canvases.paths[row], self.canvases.sizes[row])
+        return self.perturbation.apply(pixels, self.part.severity, generator_for(self.part, self.seed, image.name))
+
+
+@dataclass(frozen=True)
+class Words:
+    """The texts of a condition: beside each sample, and of each class; and what was done to them."""
+
+    texts: tuple[str | None, ...]
+    class_texts: tuple[tuple[str, ...], ...]
+    notes: Mapping[str, Any]
+    changed: Mapping[str, int]
+    """How many texts differ from the original ones, under "text" and "classes"."""
+
+
+@dataclass
+class Rewriter:
+    """What rewriting needs: the seed, and the sentence encoder that checks meanings, loaded when first asked."""
+
+    seed: int
+    encoder: Any = None
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """Texts to unit vectors `[N, d]`."""
+        if self.encoder is None:
+            from harness.perturb.meaning import load_encoder
+
+            self.encoder = load_encoder()
+        return self.encoder(texts)
+
+
+def words_for(
+    part: Part | None, perturbation: Perturbation | None, original: Words, sample_ids: Sequence[str], rewriter: Rewriter
+) -> Words:
+    """Rewrite, exchange or leave the texts of samples and of classes."""
+    if part is None or perturbation is None or absence(perturbation) is not None:
+        return original
+    seed = rewriter.seed
+    if isinstance(perturbation, Exchange):
+        return _exchanged(part, original, seed)
+    assert isinstance(perturbation, TextPerturbation)
+    flat = [text for group in original.class_texts for text in group]
+    beside = [text for text in original.texts if text is not None]
+    keys = [name for name, text in zip(sample_ids, original.texts, strict=True) if text is not None]
+    keys += [f"class {position}" for position in range(len(flat))]
+    rngs = [generator_for(part, seed, key) for key in keys]
+    from harness.perturb.meaning import rewrite
+
+    written = rewrite([*beside, *flat], perturbation, part.severity, rngs, rewriter.encode)
+    rest = iter(written.texts)
+    texts = tuple(None if text is None else next(rest) for text in original.texts)
+    classes = tuple(tuple(next(rest) for _ in group) for group in original.class_texts)
+    notes = {"texts": len(keys), "texts_changed": written.changed, "texts_unfaithful": written.dropped}
+    return Words(texts, classes, notes, _differences(original, texts, classes))
+
+
+def absence(perturbation: Perturbation) -> str | None:
+    """Say why a perturbation cannot be done here, None when it can."""
+    return perturbation.absent_reason() if isinstance(perturbation, Conditional) else None
+
+
+def _exchanged(part: Part, original: Words, seed: int) -> Words:
+    texts = original.texts
+    if any(text is not None for text in texts):
+        texts = tuple(texts[index] for index in permutation(part, seed, len(texts)))
+    classes = original.class_texts
+    if len(classes) > 1:
+        classes = tuple(classes[index] for index in permutation(part, seed, len(classes)))
+    return Words(texts, classes, {}, _differences(original, texts, classes))
+
+
+def _differences(original: Words, texts: Sequence[str | None], classes: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    return {
+        "text": sum(a != b for a, b in zip(original.texts, texts, strict=True)),
+        "classes": sum(a != b for a, b in zip(original.class_texts, classes, strict=True)),
+    }

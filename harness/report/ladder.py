@@ -1,0 +1,99 @@
+"""The control ladder: what is left of a fused model's score when one of its advantages is taken away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.record import Estimate
+from harness.report.controls import MEANINGS
+from harness.report.entries import Board, Entry
+from harness.report.pareto import difference
+from harness.report.score_tables import grouped
+from harness.report.table import Cell, Column, Line, Origin, Table, score_cell, signed
+
+_SEEDS_FOR_A_VERDICT = 5
+_REACH = "1.43 half-widths of the interval of F − Ci: what 95 % confidence and 80 % power ask for"
+_DETECTABLE = (1.959964 + 0.841621) / 1.959964
+"""A true difference of this many half-widths is found in four of five such experiments."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One control of a fused model; `gap` is F - Ci."""
+
+    control: Entry
+    score: Estimate
+    gap: Estimate
+
+    @property
+    def name(self) -> str:
+        """C0 to C6."""
+        return self.control.row.control or ""
+
+    @property
+    def verdict(self) -> str:
+        """Say what the interval allows to say; fewer than five seeds allow no verdict."""
+        seeds = len(self.control.row.seeds)
+        if seeds < _SEEDS_FOR_A_VERDICT:
+            return f"no verdict: {seeds} of {_SEEDS_FOR_A_VERDICT} seeds"
+        if self.gap.low > 0:
+            return "above 0"
+        return "below 0" if self.gap.high < 0 else "not told apart"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A fused model beside its controls."""
+
+    model: Entry
+    score: Estimate
+    metric: str
+    rungs: tuple[Rung, ...]
+
+
+def build_ladders(board: Board) -> list[Ladder]:
+    """Compare each model that has controls with each of them, by the metric that ranks."""
+    ladders = []
+    for _, members in grouped([entry for entry in board.entries if entry.scored]):
+        head = next((entry for entry in members if entry.row.control is None), None)
+        score = head.row.metrics.get(board.main) if head else None
+        controls = [(e, own) for e in members if e.row.control and (own := e.row.metrics.get(board.main))]
+        if head and score and controls:
+            rungs = tuple(Rung(entry, own, difference(score, own)) for entry, own in controls)
+            ladders.append(Ladder(head, score, board.main, rungs))
+    return ladders
+
+
+def ladder_table(ladder: Ladder) -> Table:
+    """One line a control: what it is, its score, F - Ci with its interval and what that tells."""
+    columns = (
+        Column("control", "name"), Column("what it is", "text"), Column(ladder.metric), Column("F − Ci"),
+        Column("detectable"), Column("F − Ci tells", "text"), Column("verdict", "text"),
+    )  # fmt: skip
+    lines = tuple(_line(ladder, rung) for rung in ladder.rungs)
+    shown = f"{ladder.score.value:.3f} [{ladder.score.low:.3f}, {ladder.score.high:.3f}]"
+    notes = (
+        f"F is {ladder.model.name}: {ladder.metric} {shown}.",
+        "F − Ci has an interval made of the two scores' own, as if they were independent (MOVER): wider than that of a "
+        "paired test. 'Detectable' is the true difference that four of five such experiments would find.",
+    )
+    return Table("ladder", ladder.model.name, columns, lines, notes)
+
+
+def _line(ladder: Ladder, rung: Rung) -> Line:
+    what, tells = MEANINGS.get(rung.name, ("", ""))
+    both = (ladder.model.key, rung.control.key)
+    note = f"{ladder.model.name} minus its control {rung.name}; interval by MOVER from the two scores' own"
+    gap = Cell(signed(rung.gap.value), rung.gap.value, rung.gap, Origin(f"F − {rung.name}", both, note=note))
+    reach = _DETECTABLE * (rung.gap.high - rung.gap.low) / 2
+    why = Origin(f"smallest detectable F − {rung.name}", both, note=_REACH)
+    cells = (
+        Cell(rung.name),
+        Cell(what),
+        score_cell(rung.score, Origin(ladder.metric, (rung.control.key,))),
+        gap,
+        Cell(f"{reach:.3f}", reach, None, why),
+        Cell(tells),
+        Cell(rung.verdict),
+    )
+    return Line(cells, group=rung.name, key=rung.control.name)

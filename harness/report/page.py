@@ -1,0 +1,176 @@
+"""Renders a report as one HTML page that needs nothing else: styles, script, charts and images are inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.report.charts import (
+    CostChart,
+    Named,
+    cost_chart,
+    curve_chart,
+    curve_scale,
+    ladder_chart,
+    packed,
+    reliability_chart,
+)
+from harness.report.contents import Part, Report, SweepPart
+from harness.report.palette import STEPS, palette_css
+from harness.report.pareto import Point
+from harness.report.provenance import Shared
+from harness.report.sweep_tables import Heat, HeatMap
+from harness.report.sweeps import Kind
+from harness.report.table import MINUS, Cell, Table, interval_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_HERE = Path(__file__).parent
+_STRONG = 5
+"""Rows whose curves are drawn strong at first."""
+_COSTS = (
+    ("p50", "latency_p50_seconds", 1e3, "latency p50, ms", "{:.1f} ms", "Score against latency"),
+    ("memory", "peak_memory_bytes", 2**-20, "peak memory, MiB", "{:.0f} MiB", "Score against memory"),
+)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Degradation curves of one family of perturbations."""
+
+    family: str
+    charts: tuple[tuple[str, Any], ...]
+
+
+def render_page(report: Report) -> str:
+    """Render; all text from outside is escaped, and the page's policy lets only its own script and styles run."""
+    sets = Shared()
+    environment = _environment(sets)
+    style = palette_css() + (_HERE / "page.css").read_text(encoding="utf-8")
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return environment.get_template("page.html.jinja").render(
+        report=report, policy=policy, style=_safe(style), script=_safe(script),
+        provenance=lambda: _safe(embedded_json({**report.provenance, "sets": sets.items})),  # called at the very end
+    )  # fmt: skip
+
+
+def embedded_json(content: Any) -> str:
+    """Write JSON that can stand inside a script element: nothing in it can end that element."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
+
+
+def _safe(text: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(text)  # our own file, or escaped by the function that made it
+
+
+def _environment(sets: Shared) -> Environment:
+    """Make the templates' environment; `sets` takes in the lists of conditions that numbers refer to."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(
+        cost_charts=cost_charts,
+        curves=curves,
+        ladder_chart=lambda ladder: _safe(ladder_chart(ladder)),
+        reliability_chart=lambda each: _safe(reliability_chart(each, f"@{sets.place(list(each.conditions))}")),
+        numbering=numbering,
+        strong=_STRONG,
+    )
+    environment.filters.update(
+        conditions=lambda labels: f"@{sets.place(list(labels))}",
+        bounds=lambda cell: interval_text(cell.estimate, difference=cell.text[:1] in ("+", MINUS)),
+        packed=lambda cell: packed(cell.estimate, signs=cell.text[:1] in ("+", MINUS)),
+        packed_heat=lambda heat: packed(heat.estimate), bar=_bar, heat_steps=heat_steps, percent=_percent,
+    )  # fmt: skip
+    return environment
+
+
+def cost_charts(part: Part) -> list[tuple[CostChart, Any]]:
+    """Draw the score against latency and against memory, for rows that have both numbers."""
+    drawn = []
+    numbers = numbering(part.leaderboard)
+    for name, field, factor, axis, style, title in _COSTS:
+        points = []
+        for entry in part.board.entries:
+            score, cost = entry.row.metrics.get(part.board.main), getattr(entry.row.efficiency, field)
+            if score is not None and cost is not None:
+                told = f"{name} {style.format(cost * factor)}"
+                points.append(Named(Point(entry.key, score, cost * factor), numbers[entry.key], entry.name, told))
+        if len(points) > 1:
+            chart = cost_chart(sorted(points, key=lambda p: -p.number), part.board.main, axis, title)
+            drawn.append((chart, _safe(chart.svg)))
+    return drawn
+
+
+def numbering(leaderboard: Table) -> dict[str, int]:
+    """Number the rows of a leaderboard from the top, as the page shows them: by id of the row."""
+    rows = [line.cells[0].origin.rows[0] for line in leaderboard.lines if line.cells[0].origin]
+    return {key: number for number, key in enumerate(rows, start=1)}
+
+
+def curves(part: SweepPart) -> list[Curves]:
+    """Draw a chart for each perturbation that has several severities, by family."""
+    scale = curve_scale(part.sweep)
+    shown: dict[str, list[Kind]] = {}
+    for kind in part.sweep.kinds:
+        if len(kind.severities) > 1 and kind.family not in ("modality", "attack"):
+            shown.setdefault(kind.family, []).append(kind)
+    return [
+        Curves(family, tuple((kind.name, _safe(curve_chart(part.sweep, kind, scale))) for kind in kinds))
+        for family, kinds in shown.items()
+    ]
+
+
+def heat_steps(heat_map: HeatMap, part: SweepPart) -> list[list[str]]:
+    """Choose each cell's colours for the three modes: absolute against the best clean score, shares against 1."""
+    clean = [estimate.value for entry in part.sweep.entries if (estimate := part.sweep.clean(entry)) is not None]
+    most = max([*clean, 1e-9])
+    return [[_classes(heat, most) for heat in heats] for _, heats in heat_map.rows]
+
+
+def _classes(heat: Heat, most: float) -> str:
+    if heat.estimate is None:
+        return "none"
+    steps = {"a": heat.estimate.value / most, "r": heat.relative, "c": heat.above_chance}
+    return " ".join(f"{mode}{_step(share)}" for mode, share in steps.items() if share is not None)
+
+
+def _step(share: float) -> int:
+    return round(min(max(share, 0.0), 1.0) * (STEPS - 1))
+
+
+def _percent(share: float | None) -> str:
+    return "undef." if share is None else f"{share:.0%}".replace("-", MINUS)
+
+
+def _bar(cell: Cell, table: Table) -> tuple[float, float, float] | None:
+    """Place an interval on a line of 100 that all of a leaderboard share: low, value, high."""
+    place = table.first_score()
+    found = [line.cells[place].estimate for line in table.lines] if place is not None else []
+    known = [estimate for estimate in found if estimate is not None]
+    if cell.estimate is None or not known:
+        return None
+    low, high = min([0.0, *(e.low for e in known)]), max(e.high for e in known)
+    span = (high - low) or 1.0
+    e = cell.estimate
+    return tuple(round(100 * (value - low) / span, 1) for value in (e.low, e.value, e.high))  # type: ignore[return-value]

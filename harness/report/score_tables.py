@@ -1,0 +1,178 @@
+"""The leaderboard, its slices, its classes, and the cells that failed or were skipped, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.leaderboard import Row
+from harness.report.controls import MEANINGS
+from harness.report.entries import Board, Entry
+from harness.report.table import Cell, Column, Line, Origin, Table, scaled_cell, score_cell, unique
+
+_SHOWN_METRICS = 5
+_COSTS = (
+    # column, field, factor, style, shown at once, unit of the raw number
+    ("p50", "latency_p50_seconds", 1e3, "{:.1f} ms", True, "seconds"),
+    ("p95", "latency_p95_seconds", 1e3, "{:.1f} ms", False, "seconds"),
+    ("per s", "throughput_per_second", 1.0, "{:.0f}", False, ""),
+    ("memory", "peak_memory_bytes", 2**-20, "{:.0f} MiB", True, "bytes"),
+    ("parameters", "parameters_total", 1e-6, "{:.2f} M", False, "count"),
+    ("trained", "parameters_trainable", 1e-6, "{:.2f} M", True, "count"),
+    ("GFLOPs", "flops", 1e-9, "{:.3f}", False, "operations"),
+    ("train s", "train_seconds", 1.0, "{:.1f}", True, "seconds"),
+)
+
+
+def is_slice(name: str) -> bool:
+    """Tell `top-1[night]`, a metric on a part of the samples."""
+    return name.endswith("]") and ":" not in name.partition("[")[0]
+
+
+def is_of_class(name: str) -> bool:
+    """Tell `top-1:heart`, one class's share of a metric."""
+    return ":" in name and not is_slice(name)
+
+
+def grouped(entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
+    """Put the controls of a model below it, in their order; models stay in the order of the board."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.row.model, []).append(entry)
+    ranked = sorted(groups.items(), key=lambda item: min(entries.index(e) for e in _heads(item[1])))
+    return [(model, sorted(members, key=lambda e: e.row.control or "")) for model, members in ranked]
+
+
+def _heads(members: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in members if entry.row.control is None] or list(members)
+
+
+def leaderboard_table(board: Board) -> Table:
+    """One line a model, controls below theirs: seeds, metrics with intervals, costs; ceilings at the end."""
+    names = _metric_names(board)
+    some = [name for name in names if any(e.row.metrics.get(name) for e in board.entries)]
+    columns = [Column("model", "name"), Column("seeds", "text", extra=True)]
+    columns += [Column(name, extra=name not in some[:_SHOWN_METRICS]) for name in names]
+    columns += [Column(name, "cost", extra=not shown, unit=unit) for name, _, _, _, shown, unit in _COSTS]
+    lines = []
+    for model, members in grouped([entry for entry in board.entries if entry.scored]):
+        lines += [_line(entry, names, model) for entry in members]
+    lines += _ceilings(board.first, names, before=1, width=len(columns))
+    return Table("leaderboard", "Leaderboard", tuple(columns), tuple(lines), tuple(_notes(board)), intervals="first")
+
+
+def _metric_names(board: Board) -> list[str]:
+    seen = {n for e in board.entries for n in e.row.metrics if not is_slice(n) and not is_of_class(n)}
+    ordered = [name for name in board.metrics if name in seen]
+    first = [board.main] if board.main in ordered else []
+    return unique([*first, *ordered, *sorted(seen - set(board.metrics))])
+
+
+def _line(entry: Entry, names: Sequence[str], group: str) -> Line:
+    row = entry.row
+    flags = [] if row.status == "ok" else [f"a seed {row.status}"]
+    flags += ["not learnable here"] if row.learnable is False else []
+    flags += ["noisy timing"] if _noisy(entry) else []
+    flags += [MEANINGS[row.control][0]] if row.control and row.control in MEANINGS else []
+    seeds = Cell(str(len(row.seeds)), len(row.seeds))
+    scores = [score_cell(row.metrics.get(name), Origin(name, (entry.key,))) for name in names]
+    costs = [
+        scaled_cell(getattr(row.efficiency, field), factor, style, Origin(name, (entry.key,)))
+        for name, field, factor, style, _, _ in _COSTS
+    ]
+    label = Cell(row.control or row.model, detail=", ".join(flags), origin=Origin(entry.name, (entry.key,)))
+    level = "control" if row.control else "model"
+    return Line((label, seeds, *scores, *costs), level, group, entry.name)
+
+
+def _noisy(entry: Entry) -> list[str]:
+    return [reason for record in entry.records for reason in record.efficiency.notes.get("noisy", [])]
+
+
+def _ceilings(row: Row, names: Sequence[str], before: int, width: int) -> list[Line]:
+    """What the best guesser reaches from the image, the text and both, where that is known."""
+    lines = []
+    for source in ("vision", "text", "both"):
+        values = [row.ceilings.get(name, {}).get(source) for name in names]
+        if any(value is not None for value in values):
+            cells = [Cell("") if value is None else Cell(f"{value:.3f}", value) for value in values]
+            rest = width - 1 - before - len(cells)
+            name = f"ceiling: {source}"
+            lines.append(Line((Cell(name), *[Cell("")] * before, *cells, *[Cell("")] * rest), "ceiling", name, name))
+    return lines
+
+
+def _notes(board: Board) -> list[str]:
+    unscored = [entry for entry in board.entries if not entry.scored]
+    counts = {status: sum(e.row.status == status for e in unscored) for status in ("failed", "skipped")}
+    told = [f"{count} {status}" for status, count in counts.items() if count]
+    notes = [f"Not ranked: {' and '.join(told)}; reasons below."] if told else []
+    if not board.ordered:
+        notes.append(f"The plugin of {board.task} is not installed: its metrics stand in alphabetical order.")
+    near = _near_ceiling(board)
+    if len(near) > 1:
+        notes.append(f"Within 2 points of the ceiling, so not told apart: {', '.join(near)}.")
+    return notes
+
+
+def _near_ceiling(board: Board) -> list[str]:
+    ceiling = board.first.ceilings.get(board.main, {}).get("both")
+    scored = [(entry, entry.row.metrics.get(board.main)) for entry in board.entries]
+    return [entry.name for entry, e in scored if ceiling and e and e.value >= ceiling - 0.02]
+
+
+def slice_table(board: Board) -> Table | None:
+    """The metric of each slice, ceilings below; None where the data has no slices."""
+    names = unique([name for e in board.entries for name in e.row.metrics if is_slice(name)])
+    if not names:
+        return None
+    metric = names[0].partition("[")[0]
+    columns = [Column("model", "name"), *(Column(name.partition("[")[2][:-1]) for name in names)]
+    lines = [
+        Line(
+            (Cell(e.name), *(score_cell(e.row.metrics.get(n), Origin(n, (e.key,))) for n in names)),
+            group=e.name, key=e.name,
+        )
+        for e in board.entries if e.scored
+    ]  # fmt: skip
+    lines += _ceilings(board.first, names, before=0, width=len(columns))
+    title = f"Slices: {metric} on parts of the samples"
+    return Table("slices", title, tuple(columns), tuple(lines))
+
+
+def class_table(board: Board) -> Table | None:
+    """The first metric of each class, a column a model; None where no class has one of its own."""
+    names = unique([name for e in board.entries for name in e.row.metrics if is_of_class(name)])
+    names = [name for name in names if name.partition(":")[0] == board.main] or names
+    scored = [entry for entry in board.entries if entry.scored]
+    if not names or not scored:
+        return None
+    metric = names[0].partition(":")[0]
+    names = [name for name in names if name.partition(":")[0] == metric]
+    columns = (Column("class", "name"), *(Column(entry.name) for entry in scored))
+    lines = []
+    for name in names:
+        cells = [score_cell(e.row.metrics.get(name), Origin(name, (e.key,))) for e in scored]
+        label = name.partition(":")[2]
+        lines.append(Line((Cell(label), *cells), group=name, key=label))
+    return Table(
+        "classes", f"By class: {metric}", columns, tuple(lines), ("Intervals show on a click.",), intervals="none"
+    )
+
+
+def failure_table(board: Board) -> Table | None:
+    """Cells without a score, and rows of which a seed has none, with their reasons."""
+    missing = [entry for entry in board.entries if entry.row.status != "ok"]
+    if not missing:
+        return None
+    columns = (Column("model", "name"), Column("status", "text"), Column("reason", "text"))
+    reasons = unique([(entry.row.status, entry.row.error or "no reason was recorded") for entry in missing])
+    lines = []
+    for status, reason in reasons:
+        those = [e for e in missing if (e.row.status, e.row.error or "no reason was recorded") == (status, reason)]
+        names = ", ".join(entry.name for entry in those)
+        origin = Origin(f"{status}: {names}", tuple(entry.key for entry in those), note=reason)
+        first, _, rest = reason.partition(". ")
+        lines.append(
+            Line((Cell(names, origin=origin), Cell(status), Cell(first + "." * bool(rest), detail=rest)), key=names)
+        )
+    return Table("failures", "Failed and skipped", columns, tuple(lines))

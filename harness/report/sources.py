@@ -1,0 +1,111 @@
+"""What a report is made of: records, robustness records, stored predictions and example images, read from folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import StoreError
+from harness.record import RobustnessRecord, RunRecord
+from harness.store import Store
+
+Columns = Mapping[str, Sequence[Any]]
+"""A stored table of outcomes: sample_id, prediction (JSON), and what each sample scores."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is shown and how.
+
+    `metrics` are each task's in their order, the first one ranks; a task that is not named is asked of its plugin.
+    `image_bytes` is the most that example images may take of the page, before base64 adds a third.
+    """
+
+    title: str = "Fusemark report"
+    tasks: tuple[str, ...] | None = None
+    metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    image_bytes: int = 900_000
+
+
+def _nothing(name: str) -> Columns | None:
+    return None
+
+
+def _no_bytes(name: str) -> bytes:
+    raise StoreError(f"There is no folder to read {name} from.")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Records as they were read. `outcomes` reads a stored table by its name in the results folder, None for none.
+
+    `examples` are the contents of each task's `robustness/examples/index.json`, whose files `example_file` reads.
+    """
+
+    records: tuple[RunRecord, ...]
+    sweeps: tuple[RobustnessRecord, ...] = ()
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outcomes: Callable[[str], Columns | None] = _nothing
+    example_file: Callable[[str], bytes] = _no_bytes
+    folders: tuple[str, ...] = ()
+
+
+def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) -> Sources:
+    """Read what several results folders hold of some tasks, or of all; raises StoreError when there is no record.
+
+    A record that stands in two folders counts once.
+    """
+    wanted: Sequence[str | None] = [None] if tasks is None else list(tasks)
+    records = {r.fingerprint: r for store in stores for task in wanted for r in store.read_records(task)}
+    sweeps = {r.fingerprint: r for store in stores for task in wanted for r in store.read_robustness(task)}
+    if not records:
+        of = f" of {', '.join(tasks)}" if tasks else ""
+        raise StoreError(
+            f"No records{of} in {', '.join(store.url for store in stores)}. "
+            "Run 'bench run' first, or give another folder with --results."
+        )
+    names = sorted({record.task for record in records.values()})
+    return Sources(
+        records=tuple(sorted(records.values(), key=lambda r: (r.created, r.fingerprint))),
+        sweeps=tuple(sorted(sweeps.values(), key=lambda r: (r.created, r.fingerprint))),
+        examples={name: found for name in names if (found := _examples(stores, name)) is not None},
+        outcomes=lambda name: _outcomes(stores, name),
+        example_file=lambda name: _holder(stores, name).read_bytes(name),
+        folders=tuple(store.url for store in stores),
+    )
+
+
+def _examples(stores: Sequence[Store], task: str) -> Mapping[str, Any] | None:
+    name = f"{task}/robustness/examples/index.json"
+    store = next((store for store in stores if store.exists(name)), None)
+    if store is None:
+        return None
+    try:
+        content = json.loads(store.read_bytes(name))
+    except ValueError as error:
+        raise StoreError(f"{store.url}/{name} is not JSON: {error}. Delete it and run the sweep again.") from None
+    if not isinstance(content, dict) or not isinstance(content.get("samples"), list):
+        raise StoreError(f"{store.url}/{name} has no list 'samples'. Delete it and run the sweep again.")
+    return content
+
+
+def _holder(stores: Sequence[Store], name: str) -> Store:
+    return next((store for store in stores if store.exists(name)), stores[0])
+
+
+def _outcomes(stores: Sequence[Store], name: str) -> Columns | None:
+    """Read a Parquet file of outcomes; None where no folder has it."""
+    store = next((store for store in stores if store.exists(f"{name}.parquet")), None)
+    if store is None:
+        return None
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(arrow.BufferReader(store.read_bytes(f"{name}.parquet")))
+    except arrow.ArrowException as error:
+        raise StoreError(f"{store.url}/{name}.parquet cannot be read: {error}. Delete it and run again.") from None
+    columns: Columns = table.to_pydict()
+    return columns

@@ -1,0 +1,133 @@
+"""What every format of the report is made of: tables whose numbers know where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.record import Estimate
+
+Item = TypeVar("Item", bound=Hashable)
+MINUS = "\N{MINUS SIGN}"
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a click on a number shows: the rows of the leaderboard behind it, by id, and the conditions, by label."""
+
+    quantity: str
+    rows: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell as it is shown, with the number behind it; `number` sorts, and is what a CSV file gets."""
+
+    text: str
+    number: float | None = None
+    estimate: Estimate | None = None
+    origin: Origin | None = None
+    detail: str = ""
+    """A second line, such as why there is no number."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; `kind` is name, text, score or cost (of which less is better); `extra` ones are shown on demand."""
+
+    name: str
+    kind: str = "score"
+    extra: bool = False
+    unit: str = ""
+    """Of the raw number, where it is not that of the text: seconds, bytes."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row; `level` is model, control (it stays below its model), or ceiling (it stays at the end)."""
+
+    cells: tuple[Cell, ...]
+    level: str = "model"
+    group: str = ""
+    key: str = ""
+    """What names the row in a CSV file: model and control."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `intervals` says which scores show theirs at once: all, the first column's, or none."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+    intervals: str = "all"
+
+    def shows_interval(self, place: int) -> bool:
+        """Tell whether the column at a place shows its intervals."""
+        return self.intervals == "all" or (self.intervals == "first" and place == self.first_score())
+
+    def first_score(self) -> int | None:
+        """Say where the first column of scores stands."""
+        return next((place for place, column in enumerate(self.columns) if column.kind == "score"), None)
+
+
+def score_cell(estimate: Estimate | None, origin: Origin, missing: str = "absent") -> Cell:
+    """Show a score with three decimals, as the leaderboard in the terminal does."""
+    if estimate is None:
+        return Cell(missing)
+    return Cell(f"{estimate.value:.3f}", estimate.value, estimate, origin)
+
+
+def scaled_cell(value: float | None, factor: float, style: str, origin: Origin) -> Cell:
+    """Show a cost in the unit of its column."""
+    return Cell(ABSENT) if value is None else Cell(style.format(value * factor), float(value), None, origin)
+
+
+def signed(value: float) -> str:
+    """Show a difference: +0.012 or −0.012.
+
+    >>> signed(0.0123), signed(-0.5)
+    ('+0.012', '−0.500')
+    """
+    return f"{value:+.3f}".replace("-", MINUS)
+
+
+def interval_text(estimate: Estimate, *, difference: bool = False) -> str:
+    """Show a 95 % interval in brackets."""
+    show = signed if difference else "{:.3f}".format
+    return f"[{show(estimate.low)}, {show(estimate.high)}]"
+
+
+def texts_of(table: Table) -> list[list[str]]:
+    """Give a table as texts, heading first; intervals stand where the page shows them."""
+    rows = [[column.name for column in table.columns]]
+    for line in table.lines:
+        cells = []
+        for place, cell in enumerate(line.cells):
+            shown = cell.estimate is not None and table.shows_interval(place)
+            interval = (
+                f" {interval_text(cell.estimate, difference=_is_signed(cell))}" if shown and cell.estimate else ""
+            )
+            cells.append(cell.text + interval)
+        rows.append(cells)
+    return rows
+
+
+def _is_signed(cell: Cell) -> bool:
+    return cell.text[:1] in ("+", MINUS)
+
+
+def name_of(model: str, control: str | None) -> str:
+    """Name a row as the leaderboard in the terminal does."""
+    return f"{model} [{control}]" if control else model
+
+
+def unique(names: Iterable[Item]) -> list[Item]:
+    """Drop repetitions and keep the order."""
+    return list(dict.fromkeys(names))

@@ -1,0 +1,243 @@
+"""Rows -> the summary table, the heat-map table (model x perturbation) and the long list of all conditions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from harness.errors import UsageError, nearest
+from harness.robustness.cells import FAILED, SKIPPED
+from harness.robustness.drawing import aligned, markdown
+from harness.robustness.figure import Figure, mean_of
+from harness.robustness.row import Comparable, ConditionScore, RobustnessRow
+
+STYLES = ("text", "md", "csv", "json")
+_NOTHING = "No robustness records. Run 'bench run' with --perturb first, or give another folder with --results."
+_LONG = ("model", "control", "perturbation", "severity", "value", "low", "high", "count", "status", "reason")
+
+
+class _Footnotes:
+    """Reasons in the order in which they turn up, each with a number."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def mark(self, word: str, reason: str | None) -> str:
+        """Put a reason's number behind a word."""
+        return f"{word} ({self.numbers.setdefault(reason or 'no reason given', len(self.numbers) + 1)})"
+
+    def lines(self) -> list[str]:
+        """List the reasons."""
+        return [f"({number}) {reason}" for reason, number in self.numbers.items()]
+
+
+Draw = Callable[[Sequence[RobustnessRow], _Footnotes], list[list[str]]]
+
+
+def render_summary(rows: Sequence[RobustnessRow], style: str = "text") -> str:
+    """Draw one table for each set of comparable rows; raises UsageError for an unknown style."""
+    _check(style)
+    if style == "json":
+        return json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False)
+    if style == "csv":
+        return _summary_csv(rows)
+    return _titled(rows, style, _summary_cells)
+
+
+def render_heat_map(rows: Sequence[RobustnessRow], style: str = "text") -> str:
+    """Draw models x perturbations, each the mean over its severities; raises UsageError for an unknown style."""
+    _check(style)
+    if style == "json":
+        content = [{"model": row.name, **_heat_json(row)} for row in rows]
+        return json.dumps(content, indent=1, allow_nan=False)
+    if style == "csv":
+        return _heat_csv(rows)
+    return _titled(rows, style, _heat_cells)
+
+
+def conditions_csv(rows: Sequence[RobustnessRow]) -> str:
+    """List every condition of every model, clean (severity 0) first, one a line."""
+    lines: list[Sequence[Any]] = [("task", "data", "data_digest", "metric", *_LONG)]
+    for row in rows:
+        where = (row.scope.task, row.scope.data, row.scope.data_digest, row.scope.metric)
+        lines.append((*where, row.model, row.control, "clean", 0, *_ends(row.clean), None, *_state(row.clean)))
+        for c in row.conditions:
+            value = _ends(c.score)
+            reason = c.score.reason
+            lines.append(
+                (*where, row.model, row.control, c.perturbation, c.severity, *value, c.count, c.status, reason)
+            )
+    return _csv(lines)
+
+
+def perturbation_scores(row: RobustnessRow) -> dict[str, tuple[str, Figure]]:
+    """Give each perturbation its status and its mean over severities; one failed severity makes it failed."""
+    found: dict[str, list[ConditionScore]] = {}
+    for condition in row.conditions:
+        found.setdefault(condition.perturbation, []).append(condition)
+    return {name: (_status(of_name), _mean(of_name)) for name, of_name in found.items()}
+
+
+def _status(conditions: Sequence[ConditionScore]) -> str:
+    statuses = {condition.status for condition in conditions}
+    return next((status for status in (FAILED, SKIPPED) if status in statuses), "ok")
+
+
+def _mean(conditions: Sequence[ConditionScore]) -> Figure:
+    """Average; of several reasons why there is none, that of a failure."""
+    failed = [condition.score for condition in conditions if condition.status == FAILED]
+    return mean_of([*failed, *(condition.score for condition in conditions)])
+
+
+def _summary_cells(rows: Sequence[RobustnessRow], notes: _Footnotes) -> list[list[str]]:
+    reference = next((row.mce.reference for row in rows if row.mce), None)
+    errors = [f"mCE@{reference}", f"relative mCE@{reference}"] if reference else []
+    effective = list(dict.fromkeys(target for row in rows for target in row.effective))
+    heading = ["model", "seeds", "clean", rows[0].corruption.label, "rPC", *errors, "MMI image", "MMI text"]
+    heading += [f"effective: {target}" for target in effective]
+    heading += ["worst condition", "failed", "skipped", "uses image", "uses text"]
+    table = [heading]
+    for row in rows:
+        measured = [_number(row.clean, notes), _number(row.corruption.mpc, notes), _percent(row.corruption.rpc, notes)]
+        if row.mce:
+            measured += [_percent(row.mce.mce, notes), _percent(row.mce.relative, notes)]
+        measured += [_percent(row.mmi_image.overall, notes), _percent(row.mmi_text.overall, notes)]
+        measured += [_signed(row.effective[target].figure, notes) for target in effective]
+        counts = [f"{row.failed}/{row.planned}", f"{row.skipped}/{row.planned}"]
+        use = [row.modality_use.image.verdict, row.modality_use.text.verdict]
+        table.append([row.name, str(len(row.seeds)), *measured, _worst(row), *counts, *use])
+    return table
+
+
+def _heat_cells(rows: Sequence[RobustnessRow], notes: _Footnotes) -> list[list[str]]:
+    names = list(dict.fromkeys(name for row in rows for name in perturbation_scores(row)))
+    table = [["model", "clean", *names]]
+    for row in rows:
+        scores = perturbation_scores(row)
+        cells = [_heat(*scores[name], notes) if name in scores else "" for name in names]
+        table.append([row.name, _number(row.clean, notes, interval=False), *cells])
+    return table
+
+
+def _heat(status: str, score: Figure, notes: _Footnotes) -> str:
+    if score.value is not None:
+        return f"{score.value:.3f}"
+    return notes.mark("failed" if status == FAILED else "–", score.reason)
+
+
+def _heat_json(row: RobustnessRow) -> dict[str, Any]:
+    scores = perturbation_scores(row).items()
+    cells = {name: {"status": status, **score.to_json()} for name, (status, score) in scores}
+    return {"clean": row.clean.to_json(), "perturbations": cells}
+
+
+def _heat_csv(rows: Sequence[RobustnessRow]) -> str:
+    by_row = [perturbation_scores(row) for row in rows]
+    names = list(dict.fromkeys(name for scores in by_row for name in scores))
+    lines: list[Sequence[Any]] = [("task", "data", "model", "control", "clean", *names)]
+    for row, scores in zip(rows, by_row, strict=True):
+        values = [None if name not in scores else _plain(*scores[name]) for name in names]
+        lines.append((row.scope.task, row.scope.data, row.model, row.control, row.clean.value, *values))
+    return _csv(lines)
+
+
+def _plain(status: str, score: Figure) -> float | str | None:
+    return status if score.value is None else score.value
+
+
+def _summary_csv(rows: Sequence[RobustnessRow]) -> str:
+    targets = list(dict.fromkeys(target for row in rows for target in row.effective))
+    figures = [_figures(row, targets) for row in rows]
+    names = list(dict.fromkeys(name for of_row in figures for name in of_row))
+    plain = ("task", "data", "data_digest", "split", "metric", "signature", "limit", "shortest_px")
+    ends = [f"{name}{end}" for name in names for end in ("", " low", " high", " reason")]
+    counted = ("planned", "failed", "skipped", "uses image", "uses text", "worst condition", "mean over")
+    lines: list[Sequence[Any]] = [(*plain, "model", "control", "seeds", *ends, *counted)]
+    for row, of_row in zip(rows, figures, strict=True):
+        empty = Figure(None)
+        values = [v for name in names for v in (*_ends(of_row.get(name, empty)), of_row.get(name, empty).reason)]
+        use = (row.modality_use.image.verdict, row.modality_use.text.verdict)
+        counts = (row.planned, row.failed, row.skipped, *use, _worst(row), row.corruption.label)
+        where = [getattr(row.scope, name) for name in plain]
+        lines.append((*where, row.model, row.control, len(row.seeds), *values, *counts))
+    return _csv(lines)
+
+
+def _figures(row: RobustnessRow, targets: Sequence[str]) -> dict[str, Figure]:
+    found = {"clean": row.clean, "mPC": row.corruption.mpc, "rPC": row.corruption.rpc}
+    if row.mce:
+        found |= {"mCE": row.mce.mce, "relative mCE": row.mce.relative}
+    found |= {"MMI image": row.mmi_image.overall, "MMI text": row.mmi_text.overall}
+    return found | {
+        f"effective: {target}": row.effective[target].figure for target in targets if target in row.effective
+    }
+
+
+def _worst(row: RobustnessRow) -> str:
+    if row.worst is None:
+        return "–"
+    severity = f" {row.worst.severity}" if row.worst.severity else ""
+    return f"{row.worst.perturbation}{severity}: {row.worst.score.known:.3f}"
+
+
+def _number(figure: Figure, notes: _Footnotes, interval: bool = True) -> str:
+    return _shown(figure, notes, "{:.3f}", 1.0, interval)
+
+
+def _percent(figure: Figure, notes: _Footnotes) -> str:
+    return _shown(figure, notes, "{:.1f} %", 100.0, False)
+
+
+def _signed(figure: Figure, notes: _Footnotes) -> str:
+    return _shown(figure, notes, "{:+.3f}", 1.0, True)
+
+
+def _shown(figure: Figure, notes: _Footnotes, style: str, factor: float, interval: bool) -> str:
+    if figure.value is None:
+        return notes.mark("–", figure.reason)
+    text = style.format(figure.value * factor)
+    if not interval or figure.low is None or figure.high is None:
+        return text
+    return f"{text} [{style.format(figure.low * factor)}, {style.format(figure.high * factor)}]"
+
+
+def _titled(rows: Sequence[RobustnessRow], style: str, cells: Draw) -> str:
+    tables: dict[Comparable, list[RobustnessRow]] = {}
+    for row in rows:
+        tables.setdefault(row.scope, []).append(row)
+    parts = []
+    for scope, group in tables.items():
+        notes = _Footnotes()
+        table = cells(group, notes)
+        body = markdown(table) if style == "md" else aligned(table)
+        limit = "" if scope.limit is None else f", at most {scope.limit} samples"
+        title = f"{scope.task} on {scope.data} ({scope.data_digest[:12]}), split {scope.split}{limit}: {scope.metric}"
+        heading = f"**{title}**" if style == "md" else title
+        footer = "\n".join(f"- {line}" if style == "md" else line for line in [_METHOD, *notes.lines()])
+        parts.append(f"{heading}\n\n{body}\n\n{footer}\n")
+    return "\n\n".join(parts) or _NOTHING
+
+
+_METHOD = "[95 % intervals; conservative where several conditions of the same samples enter one number]"
+
+
+def _ends(figure: Figure) -> tuple[float | None, float | None, float | None]:
+    return figure.value, figure.low, figure.high
+
+
+def _state(figure: Figure) -> tuple[str, str | None]:
+    return ("ok", None) if figure.value is not None else ("failed", figure.reason)
+
+
+def _csv(lines: Sequence[Sequence[Any]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(lines)
+    return stream.getvalue().rstrip("\n")
+
+
+def _check(style: str) -> None:
+    if style not in STYLES:
+        raise UsageError(f"Unknown style '{style}'. {nearest(style, STYLES)}")

@@ -1,0 +1,51 @@
+"""Plans what is to be done to a run's trained models: the conditions of `--perturb` and `--shift`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from harness.cell import PerturbOptions
+from harness.condition import CLEAN, Condition
+from harness.config import RunConfig
+from harness.perturb.grids import parse_grid
+from harness.perturb.perturbation import Perturbation
+from harness.plan import Environment, Plan, data_context
+from harness.plugins import load_perturbations
+from harness.protocols import Progress
+from harness.shifts import Target, open_shift, own_shifts
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """The conditions, the perturbations by name, and the split of each shift."""
+
+    conditions: tuple[Condition, ...]
+    known: Mapping[str, Perturbation]
+    shifts: Mapping[str, Target]
+    options: PerturbOptions
+
+
+def plan_sweep(config: RunConfig, plan: Plan, environment: Environment, progress: Progress) -> SweepPlan | None:
+    """Plan the conditions of a task, None when none are asked for; raises UsageError for unknown names."""
+    wish = config.request
+    if wish.perturb is None and wish.shift is None:
+        return None
+    known = load_perturbations()
+    context = data_context(config, plan.task, environment, progress)
+    offered = own_shifts(plan.task, plan.data)
+    conditions: tuple[Condition, ...] = (CLEAN,)
+    if wish.perturb is not None:
+        conditions = parse_grid(wish.perturb, known, tuple(offered))
+    wanted = {condition.shift for condition in conditions} - {None}
+    shifts = {
+        name: Target(plan.task.open_data(replace(context, split=split)), split)
+        for name, split in offered.items()
+        if name in wanted
+    }
+    if wish.shift is not None:
+        context = replace(context, wish=wish.shift, split=None)
+        name, target = open_shift(plan.task, context, plan.data)
+        shifts[name] = target
+        conditions = (*conditions, Condition(shift=name))
+    return SweepPlan(conditions, known, shifts, config.perturb)

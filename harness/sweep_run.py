@@ -1,0 +1,383 @@
+"""Runs the conditions that trained models have no current score for: perturb and predict in blocks, score, record."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.canvas import Canvases, open_canvases
+from harness.cell import Cell, Places, fingerprint_of
+from harness.condition import SHIFT, Condition
+from harness.errors import DataError
+from harness.estimates import estimates
+from harness.isolation import JobFailure, JobServer
+from harness.perturb.perturbation import IMAGE, GeometricPerturbation, Perturbation
+from harness.perturbed_inputs import image_key, movement_for, part_for
+from harness.plan import Environment, Plan
+from harness.plugins import load_model, package_of
+from harness.protocols import ChanceLevel, MovingTargets, QuickScorer, Scorer, Statistics
+from harness.record import PerturbedScore, RobustnessRecord
+from harness.run import Reporter, jobs_at_once, now, only_one, prerequisite_folder, sample_columns, training_folder
+from harness.sample import Outcome, Sample, limited
+from harness.shifts import Target
+from harness.store import Store
+from harness.sweep_block import FAILED, OK, SKIPPED, Answers, Subject, SweepBlock
+from harness.sweep_plan import SweepPlan
+
+_CONDITIONS_A_BLOCK = 12
+_MAIN = ""
+"""The key of the split that the models' records are about, beside the names of shifts."""
+_CODE = ("sweep.py", "perturbed_inputs.py", "canvas.py", "movement.py", "perturb/geometry.py", "perturb/meaning.py")
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """How many (model, condition) pairs are now in which state, and how many were done before."""
+
+    ok: int
+    failed: int
+    skipped: int
+    found: int
+
+
+def run_sweep(
+    plan: Plan, sweep: SweepPlan, store: Store, environment: Environment, reporter: Reporter, jobs: int = 0
+) -> SweepSummary:
+    """Give each trained model of a plan a score, a reason or an error under each condition."""
+    cells = [cell for cell in plan.cells if _is_ok(store, cell)]
+    if not cells:
+        return SweepSummary(0, 0, 0, 0)
+    with ExitStack() as stack:
+        run = _SweepRun(plan, sweep, store, environment, reporter)
+        pending = run.pending(cells)
+        if pending:
+            store.require_writable()
+            stack.enter_context(only_one(store))
+            run.do(pending, jobs or jobs_at_once(cells[0].training), stack)
+        return run.summary(cells, sum(len(lacking.conditions) for lacking in pending))
+
+
+def _is_ok(store: Store, cell: Cell) -> bool:
+    record = store.find_record(cell.training.task, cell.fingerprint)
+    return record is not None and record.status == OK
+
+
+@dataclass(frozen=True)
+class _Lacking:
+    """A trained model and the conditions under which it has no current score."""
+
+    cell: Cell
+    conditions: Sequence[Condition]
+
+
+class _SweepRun:
+    """One task's sweep: what is pending, the processes that answer, the scorer and the records."""
+
+    def __init__(
+        self, plan: Plan, sweep: SweepPlan, store: Store, environment: Environment, reporter: Reporter
+    ) -> None:
+        self.plan, self.sweep, self.store, self.environment, self.reporter = plan, sweep, store, environment, reporter
+        self.targets = {_MAIN: Target(plan.data, plan.split), **sweep.shifts}
+        limits = {cell.evaluate.limit for cell in plan.cells}
+        limit = sweep.options.limit or min((n for n in limits if n is not None), default=None)
+        self.options = replace(sweep.options, limit=limit)
+        self.spool = environment.cache / "sweeps" / fingerprint_of({"results": store.url, "task": plan.task.name})
+        self.samples: dict[str, Sequence[Sample]] = {}
+        self.canvases: Canvases | None = None
+        self.done = self.total = 0
+
+    def pending(self, cells: Sequence[Cell]) -> list[_Lacking]:
+        """Find what has no current score."""
+        found = []
+        for cell in cells:
+            current = {score.fingerprint for score in self._scores(cell) if score.status != FAILED}
+            missing = [c for c in self.sweep.conditions if self._fingerprint(cell, c) not in current]
+            if missing:
+                found.append(_Lacking(cell, missing))
+        return found
+
+    def do(self, pending: Sequence[_Lacking], workers: int, stack: ExitStack) -> None:
+        """Answer and score everything that is pending; shifts are scored last, each with its own references."""
+        shutil.rmtree(self.spool, ignore_errors=True)
+        stack.callback(shutil.rmtree, self.spool, ignore_errors=True)
+        packages = {
+            package_of(self.plan.task),
+            *(package_of(load_model(lacking.cell.training.model)) for lacking in pending),
+        }
+        self.server = stack.enter_context(JobServer(packages))
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        blocks = self._blocks(pending, workers)
+        self.total = sum(len(lacking.conditions) for lacking in pending)
+        started = {pool.submit(self._run, block): block for block in blocks}
+        self._score_all(started)
+
+    def summary(self, cells: Sequence[Cell], pending: int) -> SweepSummary:
+        """Count the states of all pairs of the plan."""
+        states = []
+        for cell in cells:
+            wanted = {self._fingerprint(cell, condition) for condition in self.sweep.conditions}
+            states += [score.status for score in self._scores(cell) if score.fingerprint in wanted]
+        return SweepSummary(
+            states.count(OK),
+            states.count(FAILED),
+            states.count(SKIPPED),
+            len(cells) * len(self.sweep.conditions) - pending,
+        )
+
+    def _subject(self, cell: Cell) -> Subject:
+        """Say where a cell's checkpoint lies; trains it again where only its record is left."""
+        job = cell.training
+        folder, _ = training_folder(job, self.store, self.environment.cache)
+        places = Places(self.environment.cache, folder, prerequisite_folder(job, self.environment.cache))
+        if not (folder / "checkpoint.safetensors").is_file():
+            self.reporter.say(f"{cell.label}: its checkpoint is gone ({folder}); training it again.")
+            self._train_again(cell, places)
+        return Subject(cell, places)
+
+    def _train_again(self, cell: Cell, places: Places) -> None:
+        wanted = cell.training.prerequisite
+        if places.prerequisite is not None and not (places.prerequisite / "training.json").is_file():
+            first = Places(self.environment.cache, places.prerequisite, None)
+            self.server.run("jobs.train_job", (self.plan.prerequisites[str(wanted)], first), self.reporter.progress)
+        self.server.run("jobs.train_job", (cell.training, places), self.reporter.progress)
+
+    def _blocks(self, pending: Sequence[_Lacking], workers: int) -> list[SweepBlock]:
+        """Cut the work: models that lack the same conditions of one target share their images."""
+        subjects = [self._subject(lacking.cell) for lacking in pending]
+        wanted: dict[Condition, list[int]] = {}
+        for position, lacking in enumerate(pending):
+            for condition in lacking.conditions:
+                wanted.setdefault(condition, []).append(position)
+        groups: dict[tuple[str, tuple[int, ...]], list[Condition]] = {}
+        for condition, positions in wanted.items():
+            groups.setdefault((condition.shift or _MAIN, tuple(positions)), []).append(condition)
+        blocks = []
+        for (shift, sharing), conditions in groups.items():
+            first = SweepBlock(
+                subjects=tuple(subjects[position] for position in sharing),
+                conditions=(),
+                data=self.targets[shift].data,
+                split=self.targets[shift].split,
+                options=self.options,
+                spool=self.spool,
+            )
+            count = max(min(workers, len(conditions)), math.ceil(len(conditions) / _CONDITIONS_A_BLOCK))
+            # Every count-th one, so that mild and strong, cheap and costly ones are mixed.
+            blocks += [replace(first, conditions=tuple(conditions[start::count])) for start in range(count)]
+        return blocks
+
+    def _run(self, block: SweepBlock) -> list[SweepBlock]:
+        """Run a block; when its process dies, run each model alone, so that only the guilty one fails."""
+        try:
+            self._answer(block)
+        except JobFailure as failure:
+            if len(block.subjects) > 1:
+                self.reporter.say(f"{failure.message} Going on with one model at a time.")
+                return [part for s in block.subjects for part in self._run(replace(block, subjects=(s,), chunk=8))]
+            for condition in block.conditions:
+                path = block.file(block.subjects[0], condition)
+                if not path.is_file():
+                    Answers(FAILED, error=failure.message, trace=failure.trace).write(path)
+        return [block]
+
+    def _answer(self, block: SweepBlock) -> None:
+        before = 0
+
+        def progress(what: str, done: int, total: int) -> None:
+            nonlocal before
+            if what == "answered":
+                self.done += (done - before) * len(block.subjects)
+                before = done
+                self.reporter.progress(f"perturbing for {self.plan.task.name}", self.done, self.total)
+            else:
+                self.reporter.progress(what, done, total)
+
+        self.server.run("sweep.sweep_job", (block,), progress)
+
+    def _score_all(self, started: Mapping[Future[list[SweepBlock]], SweepBlock]) -> None:
+        """Score blocks as they come; those of shifts wait until the references of the main split are done with."""
+        with self.plan.task.scorer(self.plan.data, self.environment.cache) as scorer:
+            signature = self._prepare(scorer, _MAIN)
+            waiting: dict[str, list[SweepBlock]] = {}
+            for future in as_completed(started):
+                for block in future.result():
+                    shift = block.conditions[0].shift
+                    if shift is None:
+                        self._score_block(block, scorer, signature)
+                    else:
+                        waiting.setdefault(shift, []).append(block)
+            own = {name: blocks for name, blocks in waiting.items() if self._is_own(name)}
+            for shift, blocks in own.items():
+                self._prepare(scorer, shift)
+                for block in blocks:
+                    self._score_block(block, scorer, signature)
+        for shift in waiting.keys() - own.keys():
+            with self.plan.task.scorer(self.targets[shift].data, self.environment.cache) as scorer:
+                self._prepare(scorer, shift)
+                for block in waiting[shift]:
+                    self._score_block(block, scorer, signature)
+
+    def _is_own(self, shift: str) -> bool:
+        return self.targets[shift].data.digest == self.plan.data.digest
+
+    def _prepare(self, scorer: Scorer, name: str) -> str:
+        target = self.targets[name]
+        self.samples[name] = self.plan.task.samples(target.data, target.split)
+        return scorer.prepare(self.samples[name])
+
+    def _score_block(self, block: SweepBlock, scorer: Scorer, signature: str) -> None:
+        """Score what a block left in the spool, one file at a time, and write each model's record."""
+        for subject in block.subjects:
+            scores = []
+            for condition in block.conditions:
+                path = block.file(subject, condition)
+                scores.append(self._score(subject.cell, condition, Answers.read(path), scorer))
+                path.unlink()
+            self._record(subject.cell, scores, signature)
+
+    def _score(self, cell: Cell, condition: Condition, answers: Answers, scorer: Scorer) -> PerturbedScore:
+        score = self._empty_score(cell, condition, answers)
+        name = f"{cell.training.task}/robustness/{cell.fingerprint}/{condition.label}"
+        if answers.trace:
+            failure = f"{cell.training.task}/failures/{cell.fingerprint}-{condition.label}.txt"
+            self.store.write_bytes(failure, answers.trace.encode())
+            self.reporter.say(
+                f"{cell.label} {condition.label}: {answers.error} Traceback in {self.store.url}/{failure}"
+            )
+        if answers.status != OK:
+            return score
+        target = self.targets[condition.shift or _MAIN]
+        outcomes = [Outcome(sample_id, target.translate(answer)) for sample_id, answer in answers.answers]
+        try:
+            statistics = self._statistics(condition, outcomes, scorer)
+        except DataError as error:
+            return replace(score, status=FAILED, error=str(error), notes={})
+        self.store.write_outcomes(name, outcomes, sample_columns(statistics, len(outcomes)))
+        # There are hundreds of conditions: a fifth of the resamples each, as for single classes.
+        return replace(score, metrics=estimates(statistics, max(1, cell.evaluate.resamples // 5)))
+
+    def _empty_score(self, cell: Cell, condition: Condition, answers: Answers) -> PerturbedScore:
+        family, modality = self._kind(condition)
+        return PerturbedScore(
+            fingerprint=self._fingerprint(cell, condition),
+            perturbation=condition.name,
+            severity=condition.severity,
+            family=family,
+            modality=modality,
+            status=answers.status,
+            error=answers.error,
+            notes=answers.notes,
+        )
+
+    def _kind(self, condition: Condition) -> tuple[str, str]:
+        if condition.shift is not None:
+            return SHIFT, "data"
+        parts = [self.sweep.known[part.name] for part in condition.parts]
+        if len(parts) == 1:
+            return parts[0].family, parts[0].modality
+        return ("joint", "+".join(part.modality for part in parts)) if parts else ("clean", "none")
+
+    def _statistics(
+        self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scorer
+    ) -> dict[str, Statistics | None]:
+        """Score by the first metric, and by the others where they come with it; slices and classes are left out."""
+        answered = {outcome.sample_id for outcome in outcomes}
+        samples = limited(self.samples[condition.shift or _MAIN], self.options.limit)
+        kept = self._moved([sample for sample in samples if sample.sample_id in answered], condition)
+        if isinstance(scorer, QuickScorer):
+            return {self.plan.task.metrics[0]: scorer.score_first(kept, outcomes)}
+        return {name: s for name, s in scorer.score(kept, outcomes).items() if name in self.plan.task.metrics}
+
+    def _moved(self, samples: Sequence[Sample], condition: Condition) -> Sequence[Sample]:
+        """Let targets follow their images, where a condition moves these."""
+        part = part_for(condition, IMAGE, self.sweep.known)
+        perturbation = self.sweep.known[part.name] if part else None
+        task = self.plan.task
+        if part is None or not isinstance(perturbation, GeometricPerturbation) or not isinstance(task, MovingTargets):
+            return samples
+        canvases = self._canvases()
+        sizes = dict(zip(canvases.paths, canvases.sizes, strict=True))
+        moved = []
+        for sample in samples:
+            image = image_key(sample.image, sizes[sample.image])
+            movement = movement_for(perturbation, part, self.options.seed, image)
+            moved.append(replace(sample, target=task.moved(sample.target, movement)))
+        return moved
+
+    def _canvases(self) -> Canvases:
+        if self.canvases is None:
+            samples = limited(self.samples[_MAIN], self.options.limit)
+            on_bad = self.plan.cells[0].training.on_bad_sample
+            self.canvases = open_canvases(
+                samples, self.options.shortest_px, self.environment.cache, on_bad, self.reporter.progress
+            )
+        return self.canvases
+
+    def _record(self, cell: Cell, scores: Sequence[PerturbedScore], signature: str) -> None:
+        """Put new scores into a model's record; those of other settings stay out of it."""
+        from harness.measure.provenance import provenance
+
+        fresh = {(score.perturbation, score.severity) for score in scores}
+        old = [s for s in self._scores(cell) if (s.perturbation, s.severity) not in fresh]
+        job, target = cell.training, self.targets[_MAIN]
+        samples = limited(self.samples[_MAIN], self.options.limit)
+        task = self.plan.task
+        self.store.write_robustness(
+            RobustnessRecord(
+                fingerprint=cell.fingerprint,
+                task=job.task,
+                data=target.data.name,
+                data_digest=target.data.digest,
+                split=target.split,
+                model=job.model,
+                control=job.control,
+                seed=job.seed,
+                metric=_ranking_metric(task.metrics, [*old, *scores]),
+                signature=signature,
+                chance=task.chance(target.data, samples) if isinstance(task, ChanceLevel) else 0.0,
+                limit=self.options.limit,
+                shortest_px=self.options.shortest_px,
+                device=job.device,
+                scores=tuple(sorted([*old, *scores], key=lambda s: (s.family, s.perturbation, s.severity))),
+                provenance=provenance(),
+                created=now(),
+            )
+        )
+
+    def _scores(self, cell: Cell) -> Sequence[PerturbedScore]:
+        """Read the scores of a model that were made with these options."""
+        record = self.store.find_robustness(cell.training.task, cell.fingerprint)
+        if record is None or (record.limit, record.shortest_px) != (self.options.limit, self.options.shortest_px):
+            return ()
+        return record.scores
+
+    def _fingerprint(self, cell: Cell, condition: Condition) -> str:
+        """Name a score by everything that can move it."""
+        target = self.targets[condition.shift or _MAIN]
+        versions = {part.name: _code_of(self.sweep.known[part.name]) for part in condition.parts}
+        content: dict[str, Any] = {"cell": cell.fingerprint, "condition": asdict(condition), "versions": versions}
+        content |= {"options": asdict(self.options), "data": target.data.digest, "split": target.split}
+        return fingerprint_of(content | {"code": _digest([Path(__file__).parent / name for name in _CODE])})
+
+
+def _ranking_metric(metrics: Sequence[str], scores: Sequence[PerturbedScore]) -> str:
+    """The first of a task's metrics that this data has: images of several classes have no top-1."""
+    present = {name for score in scores for name, estimate in score.metrics.items() if estimate is not None}
+    return next((name for name in metrics if name in present), metrics[0])
+
+
+def _code_of(perturbation: Perturbation) -> str:
+    """Version and source of a perturbation: new code, new fingerprints."""
+    return f"{perturbation.version}:{_digest([Path(inspect.getfile(type(perturbation)))])}"
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:16]
