@@ -121,6 +121,7 @@ def report(
     out: Annotated[Path, typer.Option(help="File to write: .html, or the tables alone as .md or .csv.")],
     results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
     task: Annotated[str | None, typer.Option(help="Tasks to report, a,b. [default: all]")] = None,
+    reference: Annotated[str | None, typer.Option(help="Model of the records whose errors mCE divides by.")] = None,
 ) -> None:
     """Write everything that results folders hold into one self-contained page, or its tables alone."""
     from harness.report.sources import ReportOptions
@@ -128,7 +129,8 @@ def report(
     from harness.store import Store
 
     stores = [Store(url.strip()) for url in results.split(",") if url.strip()]
-    options = ReportOptions(tasks=tuple(_task_names(task))) if task else ReportOptions()
+    tasks = tuple(_task_names(task)) if task else None
+    options = ReportOptions(tasks=tasks, unfused=_unfused(), reference=reference)
     write_report(stores, out, options)
     size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
     print(f"Wrote {out}{size}")
@@ -330,7 +332,7 @@ def _score_cells(path: Path, reference: str | None, style: str) -> None:
 
 
 def _robustness_text(task: str, results: str, reference: str | None, cells: bool, style: str) -> str:
-    from harness.plugins import load_all, load_task
+    from harness.plugins import load_task
     from harness.robustness.reference_table import find_reference
     from harness.robustness.summary import summaries
     from harness.robustness.tables import render_heat_map, render_summary
@@ -341,11 +343,16 @@ def _robustness_text(task: str, results: str, reference: str | None, cells: bool
     store = Store(results)
     records, runs = store.read_robustness(task), store.read_records(task)
     table = None if reference is None else find_reference(reference, records)
-    unfused = [model.name for model in load_all("models")[0] if not model.fused]
-    rows = summaries(records, runs, table, unfused)
+    rows = summaries(records, runs, table, _unfused())
     if not rows:
         return f"No model of {task} in {results} was perturbed yet: bench run --task {task} --perturb standard"
     return render_heat_map(rows, style) if cells else render_summary(rows, style)
+
+
+def _unfused() -> tuple[str, ...]:
+    from harness.plugins import load_all
+
+    return tuple(model.name for model in load_all("models")[0] if not model.fused)
 
 
 def _write(text: str, out: Path | None) -> None:

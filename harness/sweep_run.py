@@ -18,6 +18,7 @@ from harness.cell import Cell, Places, fingerprint_of
 from harness.condition import SHIFT, Condition
 from harness.errors import DataError
 from harness.estimates import estimates
+from harness.examples import EXAMPLES, Gallery, write_examples
 from harness.isolation import JobFailure, JobServer
 from harness.perturb.perturbation import IMAGE, GeometricPerturbation, Perturbation
 from harness.perturbed_inputs import image_key, movement_for, part_for
@@ -62,6 +63,8 @@ def run_sweep(
             store.require_writable()
             stack.enter_context(only_one(store))
             run.do(pending, jobs or jobs_at_once(cells[0].training), stack)
+        if pending or not store.exists(f"{plan.task.name}/{EXAMPLES}/index.json"):
+            run.write_examples()
         return run.summary(cells, sum(len(lacking.conditions) for lacking in pending))
 
 
@@ -225,6 +228,14 @@ class _SweepRun:
                 for block in waiting[shift]:
                     self._score_block(block, scorer, signature)
 
+    def write_examples(self) -> None:
+        """Leave a few images for the report, with the answers of the first seed's models."""
+        spec = self.plan.task.spec(self.plan.data, ())
+        gallery = Gallery(self._canvases(), self.sweep.conditions, self.sweep.known, self.options.seed, spec)
+        first = [cell for cell in self.plan.cells if (cell.training.seed, cell.training.control) == (0, None)]
+        models = {cell.training.model: cell.fingerprint for cell in first}
+        write_examples(self.store, self.plan.task.name, gallery, models)
+
     def _is_own(self, shift: str) -> bool:
         return self.targets[shift].data.digest == self.plan.data.digest
 
@@ -314,7 +325,7 @@ class _SweepRun:
 
     def _canvases(self) -> Canvases:
         if self.canvases is None:
-            samples = limited(self.samples[_MAIN], self.options.limit)
+            samples = limited(self.plan.task.samples(self.plan.data, self.plan.split), self.options.limit)
             on_bad = self.plan.cells[0].training.on_bad_sample
             self.canvases = open_canvases(
                 samples, self.options.shortest_px, self.environment.cache, on_bad, self.reporter.progress

@@ -57,6 +57,7 @@ _ONLY_CASUAL: Final = (
     ("a picture of", "a pic of"), ("a photo of", "a pic of"), ("a photograph of", "a pic of"), ("woman", "lady"),
     ("women", "ladies"), ("an image of", "a pic of"), ("the picture shows", "the pic shows"),
 )  # fmt: skip
+_ABBREVIATIONS: Final = ("tv",)
 _MANY_OF_ONE: Final = re.compile(r"(?:a )?lots? of (?!\w+s\b)", re.IGNORECASE)  # "a lot of snow": not "many"
 _OPENERS: Final = ("So ", "Well, ", "Okay, so ", "Hey, ", "Look, ", "Oh, ")
 _ENDERS: Final = (", you know", ", haha", ", right", " lol", "")
@@ -116,7 +117,8 @@ def _exchange(text: str, table: tuple[re.Pattern[str], dict[str, str]], but: Seq
 
     def other(match: re.Match[str]) -> str:
         found = match[0].lower().replace("’", "'")
-        return match[0] if found in but else cased_like(words[found], match[0].split()[0])
+        model = "" if found in _ABBREVIATIONS else match[0].split()[0]
+        return match[0] if found in but else cased_like(words[found], model)
 
     return pattern.sub(other, text)
 
@@ -136,7 +138,7 @@ def _table(words: dict[str, str]) -> tuple[re.Pattern[str], dict[str, str]]:
     longest_first = sorted(words, key=lambda phrase: (-len(phrase), phrase))
     phrases = "|".join(re.escape(phrase).replace("'", "['’]") for phrase in longest_first)
     # "isn't it" is a tag, and "is not it" no English.
-    tag = r"(?<=n['’]t)\s+(?:it|he|she|they|you|we|there|i)\b"
+    tag = r"(?<=n['’]t)\s+(?:(?:it|he|she|they|you|we|i)\s*(?:\?|$)|there\s*\?)"
     return re.compile(rf"(?<![\w'’-])(?:{phrases})(?![\w'’-]|{tag})", re.IGNORECASE), words
 
 

@@ -35,7 +35,7 @@ motorcycles motorbikes / bus coach / buses coaches / truck lorry / trucks lorrie
 planes airplanes aeroplanes / boat vessel / boats vessels / street road / streets roads / sidewalk pavement /
 station depot / shop store / house home / harbour port / market bazaar / village hamlet / bakery bakehouse /
 chapel church / museum gallery / stable barn / orchard grove / factory mill / area region / areas regions /
-theatre playhouse / bridge overpass / river stream / school academy / airport airfield / tv television /
+theatre playhouse / bridge overpass / river stream / school academy / airport airfield / tv /
 phone telephone / laptop notebook / refrigerator fridge / couch sofa / couches sofas / chair seat / chairs seats /
 plate dish / plates dishes / cup mug / bowl basin / sandwich sub / food fare / meal repast / luggage baggage /
 suitcase valise / bag sack / bags sacks / umbrella parasol / hat cap / jacket coat / tie necktie /

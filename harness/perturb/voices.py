@@ -114,7 +114,7 @@ def to_active(sentence: str) -> str | None:
     words = sentence.split()
     for place, word in enumerate(words):
         found = [verb for verb in verb_forms().get(word, ()) if verb.participle == word]
-        if found and place > 0 and found[0].base not in NEVER_BY:
+        if found and place > 0:
             return _active_of(words[:place], found[0], words[place + 1 :])
     return None
 
@@ -125,6 +125,8 @@ def _active_of(before: list[str], verb: Verb, after: list[str]) -> str | None:
         auxiliary.insert(0, before.pop())
     place = next((i for i, word in enumerate(after) if word in agent_words(verb)), len(after))
     where, agent = after[:place], after[place + 1 :]
+    if agent and verb.base in NEVER_BY:
+        return None
     if auxiliary == ["can", "be"] and not agent:
         agent = ["you"]
     if not is_plain(before, with_places=bool(auxiliary)) or not is_plain(agent[:1], bare=True):

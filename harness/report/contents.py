@@ -11,12 +11,15 @@ from harness.report.calibration_part import Diagram, calibration_table, diagrams
 from harness.report.entries import Board, build_boards
 from harness.report.examples import Examples, build_examples
 from harness.report.ladder import Ladder, build_ladders, ladder_table
+from harness.report.number_table import number_table
 from harness.report.provenance import provenance
 from harness.report.score_tables import class_table, failure_table, leaderboard_table, slice_table
 from harness.report.sources import ReportOptions, Sources
 from harness.report.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
 from harness.report.sweeps import Sweep, build_sweeps
 from harness.report.table import Table, unique
+from harness.robustness.reference_table import find_reference
+from harness.robustness.summary import summaries
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class SweepPart:
 
     sweep: Sweep
     summary: Table
+    numbers: Table | None
     heat_maps: tuple[HeatMap, ...]
 
 
@@ -59,7 +63,7 @@ class Part:
         """Give every table, in the order of the page."""
         found = [self.leaderboard, self.slices, *(table for _, table in self.ladders)]
         for part in self.sweeps:
-            found += [part.summary, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
+            found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
         found += [self.calibration, self.classes, self.failures]
         return [table for table in found if table is not None and table.lines]
 
@@ -95,7 +99,7 @@ def build_report(sources: Sources, options: ReportOptions) -> Report:
     budget = options.image_bytes
     tasks = []
     for name in unique([board.task for board, _ in boards]):
-        parts = tuple(_part(board, sweeps, sources) for board, sweeps in boards if board.task == name)
+        parts = tuple(_part(board, sweeps, sources, options) for board, sweeps in boards if board.task == name)
         index = sources.examples.get(name)
         examples = build_examples(index, name, sources.example_file, budget) if index else Examples()
         budget -= sum(len(p.uri) * 3 // 4 for e in examples.shown for p in e.pictures)
@@ -112,18 +116,31 @@ def build_report(sources: Sources, options: ReportOptions) -> Report:
     )
 
 
-def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources) -> Part:
+def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: ReportOptions) -> Part:
+    numbers = _numbers(board, sources, options)
     return Part(
         board=board,
         leaderboard=leaderboard_table(board),
         slices=slice_table(board),
         classes=class_table(board),
         ladders=tuple((ladder, ladder_table(ladder)) for ladder in build_ladders(board)),
-        sweeps=tuple(SweepPart(sweep, summary_table(sweep), tuple(heat_maps(sweep))) for sweep in sweeps),
+        sweeps=tuple(SweepPart(sweep, summary_table(sweep), numbers, tuple(heat_maps(sweep))) for sweep in sweeps),
         calibration=calibration_table(board, sweeps),
         diagrams=tuple(diagrams(board, sweeps, sources.outcomes)),
         failures=failure_table(board),
     )
+
+
+def _numbers(board: Board, sources: Sources, options: ReportOptions) -> Table | None:
+    """The numbers of the sweeps of this board's rows."""
+    shown = {name for entry in board.entries for name in entry.row.fingerprints}
+    records = [record for record in sources.sweeps if record.fingerprint in shown]
+    runs = [record for record in sources.records if record.fingerprint in shown]
+    reference = None
+    if options.reference is not None and any(record.model == options.reference for record in records):
+        reference = find_reference(options.reference, records)
+    rows = summaries(records, runs, reference, options.unfused)
+    return number_table(rows, {entry.name: entry.key for entry in board.entries})
 
 
 def _outdated(boards: Sequence[tuple[Board, Sequence[Sweep]]], sources: Sources, tasks: set[str]) -> int:

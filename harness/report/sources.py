@@ -20,12 +20,15 @@ class ReportOptions:
     """What is shown and how.
 
     `metrics` are each task's in their order, the first one ranks; a task that is not named is asked of its plugin.
+    `unfused` are the models that effective robustness is fitted on, `reference` the one that mCE divides by.
     `image_bytes` is the most that example images may take of the page, before base64 adds a third.
     """
 
     title: str = "Fusemark report"
     tasks: tuple[str, ...] | None = None
     metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unfused: tuple[str, ...] = ()
+    reference: str | None = None
     image_bytes: int = 900_000
 
 

@@ -34,7 +34,7 @@ def test_names_and_protocol() -> None:
         ("A lot of snow", "A lot of snow"),
         ("Lots of dogs", "Many dogs"),
         ("It is snow, isn't it?", "It is snow, isn't it?"),
-        ("TV", "TELEVISION"),
+        ("TV", "Television"),
         ("dombust", "dombust"),
         ("", ""),
     ],

@@ -1,0 +1,178 @@
+"""What an attack is asked and answers, and the attacks that there are.
+
+Unlike a perturbation an attack is made for each model by itself: on the model's own fitted pixels, scaled to 0..1
+(normalisation is inside the tower), or on the texts that it reads. The result stays in 0..1 and is not rounded.
+This module is imported whenever perturbations are listed; the algorithms beside it import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+from harness.errors import UsageError
+from harness.perturb.perturbation import IMAGE, TEXT, Perturbation
+from harness.sample import Prediction, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from harness.protocols import Learner
+
+FAMILY: Final = "attack"
+LINF, L2 = "linf", "l2"
+"""Norms: the largest change of a value, and the Euclidean length of the change."""
+PGD, APGD, SQUARE = "pgd", "apgd", "square"
+"""Algorithms; Square needs no gradient."""
+LOWER_EFFORT: Final = "lower-effort attack"
+"""What stands under `effort` in the notes of an attack that failed a gate: its score is no measure of robustness."""
+LINF_EPS: Final = tuple(value / 255 for value in (0.5, 1.0, 2.0, 4.0, 8.0))
+"""Radius in L-infinity by severity, of pixels in 0..1."""
+L2_EPS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Radius in L2 by severity at 224 px; other sizes have the same change a value: eps * size / 224."""
+_L2_SIZE_PX: Final = 224
+
+
+@dataclass(frozen=True)
+class AttackRequest:
+    """The samples to attack and what the model sees of them.
+
+    `pixels` are uint8 `[N, 3, S, S]` as the model's own preprocessing fits them, None for a model without vision;
+    `sizes` width and height in px of the images on disk; `class_texts` the unchanged prompts of each class.
+    """
+
+    pixels: npt.NDArray[np.uint8] | None
+    samples: tuple[Sample, ...]
+    sizes: tuple[tuple[int, int], ...]
+    class_texts: tuple[tuple[str, ...], ...]
+    batch_size: int
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """Answers to the attacked inputs in the order of the samples; `notes` are JSON-able.
+
+    `skipped` says why the attack says nothing about this model; there are no predictions then.
+    """
+
+    predictions: list[Prediction]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    skipped: str | None = None
+
+
+@runtime_checkable
+class Attack(Perturbation, Protocol):
+    """A perturbation that is sought for each model, with its losses, its gradients or its answers."""
+
+    def predict(self, learner: Learner, request: AttackRequest, severity: int) -> AttackResult:
+        """Attack and let the model answer; the model is left as it was, reading the request's class texts."""
+        ...
+
+
+@dataclass(frozen=True)
+class AttackOptions:
+    """How much an attack may try; the defaults are bearable on a CPU.
+
+    `gate_steps` are the numbers of steps that the gates compare with the attack's own; `text_draws` is how often
+    each text perturbation is drawn for one edit; `class_queries` how many rewordings of classes are tried an edit,
+    with the mean loss of the first `class_samples` samples.
+    """
+
+    pgd_steps: int = 20
+    apgd_steps: int = 30
+    queries: int = 200
+    gate_samples: int = 8
+    gate_steps: tuple[int, ...] = (10, 100)
+    text_draws: int = 1
+    class_queries: int = 48
+    class_samples: int = 32
+
+
+def epsilon(norm: str, severity: int, size_px: int) -> float:
+    """Radius of the ball of a severity (1..5) for pixels in 0..1 of images `size_px` a side.
+
+    >>> epsilon("linf", 5, 224) * 255, epsilon("l2", 3, 112)
+    (8.0, 0.5)
+    """
+    if severity not in range(1, 6):
+        raise UsageError(f"An attack has severities 1 to 5, not {severity}.")
+    if norm == LINF:
+        return LINF_EPS[severity - 1]
+    return L2_EPS[severity - 1] * size_px / _L2_SIZE_PX
+
+
+@dataclass(frozen=True)
+class PixelAttack:
+    """Changes pixels within a ball around the image."""
+
+    name: str
+    summary: str
+    method: str
+    norm: str
+    options: AttackOptions = field(default_factory=AttackOptions)
+    family: str = FAMILY
+    modality: str = IMAGE
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    version: int = 1
+
+    def predict(self, learner: Learner, request: AttackRequest, severity: int) -> AttackResult:
+        """Attack batch by batch; skipped for a model without vision, or without the gradients that it needs."""
+        from harness.attack.pixel_attack import attack_pixels
+
+        return attack_pixels(self, learner, request, severity)
+
+
+@dataclass(frozen=True)
+class TextAttack:
+    """Substitutes characters and words of the texts that the model reads; as many edits as the severity says."""
+
+    name: str
+    summary: str
+    options: AttackOptions = field(default_factory=AttackOptions)
+    family: str = FAMILY
+    modality: str = TEXT
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    version: int = 1
+
+    def predict(self, learner: Learner, request: AttackRequest, severity: int) -> AttackResult:
+        """Attack the text beside each image, and class texts for all samples at once; skipped without a reader."""
+        from harness.attack.text_attack import attack_texts
+
+        return attack_texts(self, learner, request, severity)
+
+
+@dataclass(frozen=True)
+class JointAttack:
+    """Alternates an edit of the texts and steps of PGD on the pixels, in L-infinity."""
+
+    name: str
+    summary: str
+    norm: str = LINF
+    options: AttackOptions = field(default_factory=AttackOptions)
+    family: str = FAMILY
+    modality: str = f"{IMAGE}+{TEXT}"
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    version: int = 1
+
+    def predict(self, learner: Learner, request: AttackRequest, severity: int) -> AttackResult:
+        """Attack both; skipped for a model that does not see and read, or has no gradients."""
+        from harness.attack.joint_attack import attack_jointly
+
+        return attack_jointly(self, learner, request, severity)
+
+
+ATTACKS: Final = (
+    PixelAttack("pgd-linf", "projected gradient ascent on the loss, L-infinity", PGD, LINF),
+    PixelAttack("pgd-l2", "projected gradient ascent on the loss, L2", PGD, L2),
+    PixelAttack("apgd-linf", "gradient ascent that chooses its own steps (APGD), L-infinity", APGD, LINF),
+    PixelAttack("apgd-l2", "gradient ascent that chooses its own steps (APGD), L2", APGD, L2),
+    PixelAttack("square-linf", "random squares of colour, black box, L-infinity", SQUARE, LINF),
+    PixelAttack("square-l2", "random squares of colour, black box, L2", SQUARE, L2),
+    TextAttack("text-attack", "substitutions in texts that raise the loss most, black box"),
+    JointAttack("joint-attack", "substitutions in texts and gradient ascent on pixels in turn, L-infinity"),
+)
+"""All of them, severities 1 to 5."""
