@@ -37,8 +37,9 @@ class ClassTexts(nn.Module):
 
     def forward(self) -> Tensor:
         """Return one vector a class `[C, width]`, of length sqrt(width) so that its entries are of order 1."""
-        if self._remembered is not None and self._remembered.device == self.get_buffer("order").device:
-            return self._remembered
+        remembered = self._remembered
+        if remembered is not None and remembered.device == self.get_buffer("order").device and _usable(remembered):
+            return remembered
         vectors = self._vectors()
         if not any(parameter.requires_grad for parameter in self.source.parameters()):  # type: ignore[attr-defined]
             self._remembered = vectors.detach()
@@ -56,6 +57,11 @@ class ClassTexts(nn.Module):
         summed = read.new_zeros(len(self), self.width).index_add(0, self.get_buffer("owners"), read)
         mean: Tensor = F.normalize(summed, dim=-1)[self.get_buffer("order")]
         return mean * self.width**0.5
+
+
+def _usable(remembered: Tensor) -> bool:
+    """Tell whether a tensor may be used now: one that was made in inference mode refuses to take part in a gradient."""
+    return torch.is_inference_mode_enabled() or not remembered.is_inference()
 
 
 def derangement(count: int, seed: int = 0) -> list[int]:

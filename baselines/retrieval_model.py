@@ -49,10 +49,11 @@ class RetrievalModel:
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Build an empty memory."""
-        from baselines.assembly import open_tower
+        from baselines.assembly import open_tower, seeded
         from baselines.retrieval import CaptionRetrieval
 
-        tower = open_tower(context)
+        with seeded(context.seed):  # its weights are drawn before they are read
+            tower = open_tower(context)
         tower.freeze()
         wish = read_settings(context.options.settings).neighbours
         return CaptionRetrieval(tower, spec, wish or self.neighbours)

@@ -55,7 +55,7 @@ class TimmTower(nn.Module):
         self.grid = (side, side) if side * side == self.tokens else (1, self.tokens)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Encode uint8 pixels `[B, 3, size, size]` to tokens `[B, N, width]`."""
+        """Encode pixels 0..255, uint8 or float, `[B, 3, size, size]` to tokens `[B, N, width]`."""
         images = (pixels.float() / 255 - self.mean) / self.std
         return self._tokens(images.contiguous(memory_format=torch.channels_last))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.plan import Environment, Plan
     from harness.progress import ConsoleReporter
+    from harness.robustness.row import RobustnessRow
     from harness.sweep_plan import SweepPlan
 
 app = typer.Typer(
@@ -109,10 +110,22 @@ def robustness(
     results: Results = "results/local",
     reference: Annotated[str | None, typer.Option(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
     cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation instead of the summary.")] = False,
+    curve: Annotated[Path | None, typer.Option(help="Also draw scores by severity: a .svg or .png file.")] = None,
+    save_reference: Annotated[Path | None, typer.Option(help="Also freeze --reference: a .json file.")] = None,
     style: Format = "text",
     out: Out = None,
 ) -> None:
     """Print how the perturbed models of a task bear it: mPC, rPC, mCE, MMI, and which modality they use."""
+    from harness.robustness.curve import write_curve
+    from harness.robustness.reference_table import find_reference, write_reference_table
+    from harness.store import Store
+
+    if save_reference is not None:
+        if reference is None:
+            raise UsageError("--save-reference: which model? Name it with --reference.")
+        write_reference_table(save_reference, find_reference(reference, Store(results).read_robustness(task)))
+    if curve is not None:
+        write_curve(_robustness_rows(task, results, reference), curve)
     _write(_robustness_text(task, results, reference, cells, style), out)
 
 
@@ -331,19 +344,24 @@ def _score_cells(path: Path, reference: str | None, style: str) -> None:
     print(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_robustness_scores(scores))
 
 
-def _robustness_text(task: str, results: str, reference: str | None, cells: bool, style: str) -> str:
+def _robustness_rows(task: str, results: str, reference: str | None) -> list[RobustnessRow]:
     from harness.plugins import load_task
     from harness.robustness.reference_table import find_reference
     from harness.robustness.summary import summaries
-    from harness.robustness.tables import render_heat_map, render_summary
     from harness.store import Store
 
-    _require_choice("--format", style, ("text", "md", "csv", "json"))
     load_task(task)
     store = Store(results)
     records, runs = store.read_robustness(task), store.read_records(task)
     table = None if reference is None else find_reference(reference, records)
-    rows = summaries(records, runs, table, _unfused())
+    return summaries(records, runs, table, _unfused())
+
+
+def _robustness_text(task: str, results: str, reference: str | None, cells: bool, style: str) -> str:
+    from harness.robustness.tables import render_heat_map, render_summary
+
+    _require_choice("--format", style, ("text", "md", "csv", "json"))
+    rows = _robustness_rows(task, results, reference)
     if not rows:
         return f"No model of {task} in {results} was perturbed yet: bench run --task {task} --perturb standard"
     return render_heat_map(rows, style) if cells else render_summary(rows, style)

@@ -62,7 +62,7 @@ def sweep_job(block: SweepBlock, progress: Progress) -> dict[str, str]:
     torch.set_num_threads(block.options.threads)
     cv2.setNumThreads(block.options.threads)
     progress("loading trained models", 0, 0)
-    task, students = _load(block)
+    task, students = load_students(block)
     samples = limited(task.samples(block.data, block.split), block.options.limit)
     first = block.subjects[0]
     canvases = open_canvases(
@@ -79,7 +79,7 @@ def sweep_job(block: SweepBlock, progress: Progress) -> dict[str, str]:
     return canvases.skipped
 
 
-def _load(block: SweepBlock) -> tuple[Task, list[_Student]]:
+def load_students(block: SweepBlock) -> tuple[Task, list[_Student]]:
     """Load every model; one that cannot be loaded fails under each condition, and no other does."""
     students, task = [], None
     for subject in block.subjects:
@@ -259,7 +259,9 @@ class _Sweep:
         rows = self.canvases.rows[:count]
         pixels = None
         if student.learner.vision is not None:
-            fitted = {row: _fit(self.canvases.read(row), student.learner.vision.preprocessing) for row in set(rows)}
+            fitted = {
+                row: fit_canvas(self.canvases.read(row), student.learner.vision.preprocessing) for row in set(rows)
+            }
             pixels = np.stack([fitted[row] for row in rows])
         return AttackRequest(
             pixels=pixels,
@@ -304,7 +306,9 @@ class _Tokens:
 
     def _pixels(self, preprocessing: Preprocessing) -> torch.Tensor:
         if preprocessing not in self.pixels:
-            self.pixels[preprocessing] = np.stack([_fit(image, preprocessing) for image in self.chunk.images.values()])
+            self.pixels[preprocessing] = np.stack(
+                [fit_canvas(image, preprocessing) for image in self.chunk.images.values()]
+            )
         return torch.from_numpy(self.pixels[preprocessing])
 
     def _spread(self, of_images: torch.Tensor) -> torch.Tensor:
@@ -313,7 +317,8 @@ class _Tokens:
         return of_images[[place[row] for row in self.chunk.rows]]
 
 
-def _fit(image: Any, preprocessing: Preprocessing) -> Pixels:
+def fit_canvas(image: Canvas, preprocessing: Preprocessing) -> Pixels:
+    """Bring a perturbed image to the pixels `[3, size, size]` that a tower takes."""
     from PIL import Image
 
     return to_channels_first(fit_image(Image.fromarray(image), preprocessing))

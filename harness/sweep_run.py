@@ -36,6 +36,8 @@ from harness.sweep_plan import SweepPlan
 _CONDITIONS_A_BLOCK = 12
 _MAIN = ""
 """The key of the split that the models' records are about, beside the names of shifts."""
+_CALIBRATION = ("ECE", "ECE-null", "NLL", "Brier")
+"""Metrics that are kept beside the first one."""
 _CODE = ("sweep.py", "perturbed_inputs.py", "canvas.py", "movement.py", "perturb/geometry.py", "perturb/meaning.py")
 
 
@@ -299,13 +301,15 @@ class _SweepRun:
     def _statistics(
         self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scorer
     ) -> dict[str, Statistics | None]:
-        """Score by the first metric, and by the others where they come with it; slices and classes are left out."""
+        """Score by the task's first metric, and classifiers by their calibration too."""
         answered = {outcome.sample_id for outcome in outcomes}
         samples = limited(self.samples[condition.shift or _MAIN], self.options.limit)
         kept = self._moved([sample for sample in samples if sample.sample_id in answered], condition)
         if isinstance(scorer, QuickScorer):
             return {self.plan.task.metrics[0]: scorer.score_first(kept, outcomes)}
-        return {name: s for name, s in scorer.score(kept, outcomes).items() if name in self.plan.task.metrics}
+        found = scorer.score(kept, outcomes)
+        first = next((name for name in self.plan.task.metrics if found.get(name) is not None), None)
+        return {name: s for name, s in found.items() if name == first or name in _CALIBRATION}
 
     def _moved(self, samples: Sequence[Sample], condition: Condition) -> Sequence[Sample]:
         """Let targets follow their images, where a condition moves these."""

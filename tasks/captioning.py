@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +81,17 @@ class CaptionTask:
         return quick_cider(predictions, [target.references for target in targets])
 
     def moved(self, target: Target, movement: Movement) -> Target:
-        """Left and right change places in the references of a mirrored image."""
-        from tasks.moved_targets import moved_words
+        """Left and right change places in the references of a mirrored image, and in its facts on Scenes."""
+        from tasks.side_words import moved_words
 
-        return replace(target, references=tuple(moved_words(text, movement) for text in target.references))
+        if not movement.mirrored:
+            return target
+        facts = target.facts
+        if facts is not None:
+            from tasks.scene_propositions import mirrored_facts
+
+            facts = mirrored_facts(facts)
+        return CaptionTarget(tuple(moved_words(text, movement) for text in target.references), facts)
 
     def shifts(self, data: Dataset) -> Mapping[str, str]:
         """Those of Scenes."""

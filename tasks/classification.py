@@ -77,7 +77,7 @@ class ClassificationTask:
 
     def moved_text(self, text: str, movement: Movement) -> str:
         """Left and right change places in what is said of a mirrored image."""
-        from tasks.moved_targets import moved_words
+        from tasks.side_words import moved_words
 
         return moved_words(text, movement)
 
@@ -89,11 +89,11 @@ class ClassificationTask:
         return {} if track == "reference" else scene_shifts(data, reads_text=track == "context")
 
     def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
-        """One of the classes at random; where images have several, the mean share of images that have one (mAP)."""
-        from tasks.label_data import label_classes, mean_prevalence
+        """One of the classes at random (top-1); where images have several classes, a random order of images (mAP)."""
+        from tasks.label_data import chance_of_ranking, label_classes
 
         classes = label_classes(data)
-        return mean_prevalence(samples) if classes.multilabel else 1 / len(classes)
+        return chance_of_ranking(samples) if classes.multilabel else 1 / len(classes)
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """Probabilities against labels."""

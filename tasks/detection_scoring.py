@@ -67,6 +67,11 @@ class DetectionScorer:
         named = {name.replace("per-class:", "AP:", 1): statistics for name, statistics in per_class.items()}
         return {**scores.statistics(unseen or None), **named}
 
+    def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
+        """AP alone: evaluation is the same, but intervals of all others take twice as long as that of AP."""
+        answers = in_sample_order(samples, _with_empty(samples, outcomes), "answer")
+        return detection_scores([sample.target for sample in samples], answers, self).statistics()["AP"]
+
 
 def detection_scores(
     targets: Sequence[BoxTarget], answers: Sequence[Prediction], scorer: DetectionScorer

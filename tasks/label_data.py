@@ -102,13 +102,18 @@ def quick_label_score(predictions: Sequence[Prediction], targets: Sequence[Targe
     return float(mean.value)
 
 
-def mean_prevalence(samples: Sequence[Sample]) -> float:
-    """The mean over classes of the share of images that have them: what guessing scores by mAP."""
+def chance_of_ranking(samples: Sequence[Sample]) -> float:
+    """What mAP is on average for images in random order, exactly; over the classes that occur.
+
+    Of N images n have a class: (H_N + (n - 1) / (N - 1) (N - H_N)) / N with H_N = 1 + 1/2 + ... + 1/N (Bestgen 2015,
+    Prague Bulletin of Mathematical Linguistics 103). That is above n / N, by much where a class is rare.
+    """
     import numpy as np
 
-    labels = np.array([sample.target.labels for sample in samples], dtype=np.float64)
-    occurring = labels[:, labels.any(axis=0)]
-    return float(occurring.mean()) if occurring.size else 0.0
+    found = np.array([sample.target.labels for sample in samples], dtype=np.int64).sum(axis=0)
+    count, harmonic = len(samples), float((1 / np.arange(1, len(samples) + 1)).sum())
+    others = (found[found > 0] - 1) / max(1, count - 1)
+    return float(np.mean((harmonic + others * (count - harmonic)) / count))
 
 
 def read_label_predictions(path: Path, classes: Classes) -> list[Outcome]:

@@ -66,7 +66,9 @@ def true_segments(target: MapTarget) -> SegmentMap:
     """Read the segments of an image; raises DataError unless its PNG and its JSON have the same ones."""
     assert target.panoptic is not None
     segments = read_segments(target.panoptic)
-    return segments if target.movement is None else _moved(segments, target.movement)
+    for movement in target.movements:
+        segments = _moved(segments, movement)
+    return segments
 
 
 def _moved(segments: SegmentMap, movement: Movement) -> SegmentMap:

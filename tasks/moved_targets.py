@@ -1,122 +1,180 @@
-"""Lets what is right for an image follow when the image is moved: boxes, masks, label maps, words for the sides."""
+"""Lets what is right for an image follow when the image is moved: boxes and masks, label maps and segments."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from harness.movement import Movement
+from harness.perturb.geometry import label_origins, move_points_px, take_labels
+from tasks.formats.segmentations import decode_runs, mask_area
 from tasks.targets import BoxTarget, MapTarget
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tasks.formats.coco_instances import ImageObjects
+    from tasks.formats.segmentations import Segmentation
+
+    Floats = npt.NDArray[np.float64]
+
 LEAST_VISIBLE = 0.25
 """An object of which a smaller share stays in the image is not asked for: it becomes a crowd, as in Scenes."""
-_SIDES = re.compile(r"\b(left|right)(?=(most|wards?|hand)?\b)", re.IGNORECASE)
-
-
-def moved_words(text: str, movement: Movement) -> str:
-    """Exchange left and right in a text about a mirrored image.
-
-    >>> moved_words("the leftmost cat", Movement((-1, 0, 1, 0, 1, 0), mirrored=True))
-    'the rightmost cat'
-    """
-    return _SIDES.sub(lambda found: _other(found[0]), text) if movement.mirrored else text
-
-
-def _other(side: str) -> str:
-    other = "right" if side.lower() == "left" else "left"
-    return other.upper() if side.isupper() else other.capitalize() if side[0].isupper() else other
+_HAIR_PX = 1e-6
+"""By so much may the last bits of a sum place a box outside of an image that it fills."""
 
 
 def moved_map(target: MapTarget, movement: Movement) -> MapTarget:
     """Move the label map, and the segments where there are any, whenever they are read."""
-    return replace(target, movement=movement)
+    return replace(target, movements=(*target.movements, movement))
 
 
 def moved_boxes(target: BoxTarget, movement: Movement) -> BoxTarget:
     """Move the objects of an image; those that leave it entirely are gone.
 
-    A box is the one around the moved mask, or around the moved corners of the box where there is no mask.
+    A box that neither turns nor is cut is moved as it is stated, else it is the one around the moved mask; around the
+    moved corners of the box where there is no mask. Areas are the stated ones times growth and visible share.
     """
     import numpy as np
 
-    size = np.array([target.width_px, target.height_px], dtype=np.float64)
-    kept: list[int] = []
-    boxes, areas, crowd, masks = [], [], [], []
-    for number in range(len(target.boxes)):
-        box, area, share, mask = _moved_object(target, number, movement)
-        if area <= 0:
-            continue
-        kept.append(number)
-        boxes.append(box)
-        areas.append(area)
-        masks.append(mask)
-        crowd.append(target.crowd[number] or share < LEAST_VISIBLE)
-    in_px = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    mover = _Mover(target, movement)
+    moved = {number: item for number in range(len(target.boxes)) if (item := mover.move(number)) is not None}
+    kept, found = list(moved), list(moved.values())
+    crowd = tuple(bool(target.crowd[number]) or item.share < LEAST_VISIBLE for number, item in moved.items())
+    boxes = np.array([item.box for item in found], dtype=np.float64).reshape(-1, 4)
+    sides = np.array([target.width_px, target.height_px] * 2, dtype=np.float64)
     objects = target.objects
     if objects is not None:
         objects = replace(
             objects,
             annotation_ids=objects.annotation_ids[kept],
             category_index=objects.category_index[kept],
-            boxes=in_px,
-            stated_boxes=in_px,
-            areas=np.array(areas, dtype=np.float64),
+            boxes=boxes,
+            stated_boxes=np.array([item.stated for item in found], dtype=np.float64).reshape(-1, 4),
+            areas=objects.areas[kept] * [mover.growth * item.share for item in found],
             iscrowd=np.array(crowd, dtype=np.bool_),
-            segmentations=tuple(masks),
+            segmentations=tuple(item.mask for item in found),
         )
-    fractions = in_px / np.tile(size, 2)
     return replace(
         target,
-        boxes=tuple(tuple(row) for row in fractions.tolist()),  # type: ignore[misc]
+        boxes=tuple(map(tuple, (boxes / sides).tolist())),
         labels=tuple(target.labels[number] for number in kept),
-        crowd=tuple(crowd),
+        crowd=crowd,
         objects=objects,
     )
 
 
-def _moved_object(target: BoxTarget, number: int, movement: Movement) -> tuple[Sequence[float], float, float, Any]:
-    """The box in px, the area in px², which share of it stays visible, and the mask as run lengths or None."""
-    a, b, _, d, e, _ = movement.matrix
-    growth = abs(a * e - b * d)
-    segmentation = target.objects.segmentations[number] if target.objects is not None else None
-    if segmentation is None:
-        box, whole = _moved_corners(target, number, movement)
-        area = max(0.0, box[2]) * max(0.0, box[3])
-        return box, area, area / whole if whole > 0 else 0.0, None
-    from pycocotools import mask as coco
+@dataclass(frozen=True)
+class _Moved:
+    """An object after its image was moved: boxes in px, clipped and as stated; which share of it stays visible."""
 
-    from harness.perturb.geometry import warp_labels
-    from tasks.formats.segmentations import decode_mask
-
-    before = decode_mask(segmentation, target.width_px, target.height_px)
-    after = warp_labels(before, movement, 0)
-    runs = coco.encode(_fortran(after))
-    area, whole = float(coco.area(runs)), float(before.sum()) * growth
-    return coco.toBbox(runs).tolist(), area, area / whole if whole > 0 else 0.0, runs
+    box: Floats
+    stated: Floats
+    share: float
+    mask: Segmentation | None
 
 
-def _moved_corners(target: BoxTarget, number: int, movement: Movement) -> tuple[list[float], float]:
-    """The box around a box's moved corners, clipped to the image; and the area that it had unclipped. In px."""
+@dataclass(frozen=True)
+class _Mover:
+    """Moves the objects of one image, one at a time."""
+
+    target: BoxTarget
+    movement: Movement
+
+    @property
+    def growth(self) -> float:
+        """How many times as large areas become."""
+        a, b, _, d, e, _ = self.movement.matrix
+        return abs(a * e - b * d)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image in px."""
+        return self.target.width_px, self.target.height_px
+
+    @cached_property
+    def origins(self) -> npt.NDArray[np.int64]:
+        """[H, W] where each pixel of a mask comes from."""
+        return label_origins(self.movement, *self.size)
+
+    @cached_property
+    def boxes(self) -> tuple[Floats, Floats]:
+        """Boxes in px before the movement `[n, 4]`, clipped to the image and as stated."""
+        import numpy as np
+
+        objects: ImageObjects | None = self.target.objects
+        if objects is not None:
+            return objects.boxes, objects.stated_boxes
+        boxes = np.array(self.target.boxes, dtype=np.float64).reshape(-1, 4) * [*self.size, *self.size]
+        return boxes, boxes
+
+    def move(self, number: int) -> _Moved | None:
+        """Move an object; None where nothing of it stays in the image."""
+        box, stated = (_around(self._points(_corners(boxes[number]))) for boxes in self.boxes)
+        mask = None if self.target.objects is None else self.target.objects.segmentations[number]
+        upright = self.movement.matrix[1] == self.movement.matrix[3] == 0
+        if upright and self._is_inside(box):
+            return _Moved(self._clipped(box), stated, 1.0, self._moved_mask(mask))
+        if mask is not None and (whole := mask_area(mask, *self.size)) > 0:
+            return self._move_by_mask(mask, whole * self.growth)
+        seen = self._clipped(box)
+        share = float(seen[2:].prod() / box[2:].prod())
+        return _Moved(seen, seen, share, self._moved_mask(mask)) if share > 0 else None
+
+    def _move_by_mask(self, mask: Segmentation, whole: float) -> _Moved | None:
+        """Take the box and the share from the moved mask, which would cover `whole` px if none of it were cut off."""
+        import numpy as np
+        from hotcoco import mask as coco
+
+        moved = self._moved_mask(mask)
+        if isinstance(moved, list):
+            hull = _around(np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in moved]))
+            if self._is_inside(hull):
+                return _Moved(self._clipped(hull), hull, 1.0, moved)
+            moved = coco.merge(coco.frPyObjects(moved, *self.size[::-1]))
+        seen = float(coco.area(moved))
+        box = np.asarray(coco.toBbox(moved), dtype=np.float64)
+        return _Moved(box, box, min(1.0, seen / whole), moved) if seen else None
+
+    def _moved_mask(self, mask: Segmentation | None) -> Segmentation | None:
+        """Move polygons by their points, which may leave the image, and run lengths pixel by pixel."""
+        import numpy as np
+        from hotcoco import mask as coco
+
+        if mask is None:
+            return None
+        if isinstance(mask, list):
+            points = [np.reshape(np.asarray(polygon, dtype=np.float64), (-1, 2)) for polygon in mask]
+            return [self._points(polygon).ravel().tolist() for polygon in points]
+        moved = take_labels(decode_runs(mask), self.origins, 0)
+        runs: Segmentation = coco.encode(np.asfortranarray(moved))
+        return runs
+
+    def _points(self, points: Floats) -> Floats:
+        return move_points_px(points, self.movement, *self.size)
+
+    def _clipped(self, box: Floats) -> Floats:
+        import numpy as np
+
+        start, stop = (np.clip(place, 0, self.size) for place in (box[:2], box[:2] + box[2:]))
+        return np.concatenate([start, stop - start])
+
+    def _is_inside(self, box: Floats) -> bool:
+        return bool((box[:2] >= -_HAIR_PX).all() and (box[:2] + box[2:] <= [s + _HAIR_PX for s in self.size]).all())
+
+
+def _corners(box: Floats) -> Floats:
+    """[4, 2]"""
     import numpy as np
 
-    from harness.perturb.geometry import move_points
-
-    x, y, width, height = target.boxes[number]
-    corners = np.array([(x, y), (x + width, y), (x, y + height), (x + width, y + height)])
-    size = np.array([target.width_px, target.height_px])
-    moved = move_points(corners, movement) * size
-    low, high = moved.min(axis=0), moved.max(axis=0)
-    start, stop = np.clip(low, 0, size), np.clip(high, 0, size)
-    return [*start.tolist(), *(stop - start).tolist()], float((high - low).prod())
+    x, y, width, height = box
+    return np.array([(x, y), (x + width, y), (x, y + height), (x + width, y + height)])
 
 
-def _fortran(mask: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def _around(points: Floats) -> Floats:
+    """The box around points `[n, 2]`."""
     import numpy as np
 
-    return np.asfortranarray(mask, dtype=np.uint8)
+    return np.concatenate([points.min(axis=0), np.ptp(points, axis=0)])

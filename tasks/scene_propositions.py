@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from harness.sample import Sample
 from tasks.scenes import proposition_scores
 
 NAMES = ("proposition-precision", "proposition-recall", "proposition-F1")
+_SIDEWAYS = "left-of"
 Counts = npt.NDArray[np.float64]
 Kind = Literal["precision", "recall", "F1"]
 
@@ -52,6 +53,19 @@ def proposition_statistics(samples: Sequence[Sample], captions: Mapping[str, str
     counts = np.asarray(rows, dtype=np.float64)
     kinds: tuple[Kind, ...] = ("precision", "recall", "F1")
     return {name: PropositionStatistics(counts, kind) for name, kind in zip(NAMES, kinds, strict=True)}
+
+
+def mirrored_facts(target_facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What is true of a mirrored image: whoever was on the left of another is on its right now.
+
+    Takes and returns the `facts` of a `CaptionTarget`: those of the image, and the logical forms of the references.
+    """
+    facts, forms = target_facts["facts"], target_facts["forms"]
+    relations = [[name, b, a] if name == _SIDEWAYS else [name, a, b] for name, a, b in facts["relations"]]
+    turned = [
+        {**form, "objects": form["objects"][::-1]} if form.get("relation") == _SIDEWAYS else form for form in forms
+    ]
+    return {"facts": {**facts, "relations": relations}, "forms": turned}
 
 
 def _score(sums: Counts, kind: Kind) -> Counts:

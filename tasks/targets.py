@@ -53,7 +53,8 @@ class BoxTarget:
 class MapTarget:
     """The class of each pixel of an image; read from disk when it is asked for.
 
-    `panoptic` says where the image's segments are, for data that has them; `movement` how the image was moved.
+    `panoptic` says where the image's segments are, for data that has them; `movements` how the image was moved,
+    one after the other.
     """
 
     image_id: str
@@ -61,12 +62,13 @@ class MapTarget:
     height_px: int
     read: Callable[[], npt.NDArray[np.uint16]]
     panoptic: PanopticEntry | None = field(default=None, repr=False)
-    movement: Movement | None = None
+    movements: tuple[Movement, ...] = ()
 
     def label_map(self) -> npt.NDArray[np.uint16]:
         """Class indices `[H, W]`, `harness.answers.IGNORED` where nothing is asked."""
-        if self.movement is None:
-            return self.read()
-        from harness.perturb.geometry import warp_labels
+        labels = self.read()
+        for movement in self.movements:
+            from harness.perturb.geometry import warp_labels
 
-        return warp_labels(self.read(), self.movement, IGNORED)
+            labels = warp_labels(labels, movement, IGNORED)
+        return labels

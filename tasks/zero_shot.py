@@ -79,15 +79,20 @@ class ZeroShotTask:
 
     def moved_text(self, text: str, movement: Movement) -> str:
         """Left and right change places in what is said of a mirrored image."""
-        from tasks.moved_targets import moved_words
+        from tasks.side_words import moved_words
 
         return moved_words(text, movement)
 
     def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
-        """One of the unseen classes at random: the first metric compares them alone."""
+        """One of the unseen classes at random, since the first metric compares them alone.
+
+        On samples of seen classes only it is absent; recall among all classes ranks, so it is one of these.
+        """
         from tasks.label_data import label_classes
 
-        return 1 / max(1, sum(not seen for seen in label_classes(data).seen))
+        seen = label_classes(data).seen
+        ranked = any(not seen[sample.target.label] for sample in samples)
+        return 1 / (seen.count(False) if ranked else len(seen))
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """Probabilities against labels, seen and unseen."""

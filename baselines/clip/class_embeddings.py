@@ -97,6 +97,6 @@ class TrainedClasses(nn.Module):
         super().train(mode)
         self.ready = None
         if not mode:
-            with torch.no_grad():
+            with torch.inference_mode(False), torch.no_grad():  # an attack's gradient may pass by it
                 self.ready = self.inner()
         return self

@@ -24,13 +24,17 @@ _SPREAD = 0.02
 
 
 class ContextPrompts(nn.Module):
-    """Class embeddings `[C, d]` of "[V1] ... [VM] CLASS"; M * width weights."""
+    """Class embeddings `[C, d]` of "[V1] ... [VM] CLASS"; M * width weights.
+
+    `classes` stand in their final order; `order` says whose text each class has, its own or, under C3, another's.
+    """
 
     ids: Tensor
 
-    def __init__(self, text: TextTower, classes: Sequence[str], length: int) -> None:
+    def __init__(self, text: TextTower, classes: Sequence[str], length: int, order: Sequence[int]) -> None:
         super().__init__()
         self.text = text
+        self._order = order
         ids = text.tokenize([f"{' '.join([_PLACEHOLDER] * length)} {name}" for name in classes])
         self.start = _start_of_run(text, ids, length)
         self.register_buffer("ids", ids, persistent=False)
@@ -40,7 +44,7 @@ class ContextPrompts(nn.Module):
     def reword(self, texts: Sequence[Sequence[str]]) -> None:
         """Word each class by the first of these prompts; the context stays."""
         run = " ".join([_PLACEHOLDER] * len(self.context))
-        self.ids = self.text.tokenize([f"{run} {group[0]}" for group in texts]).to(self.ids.device)
+        self.ids = self.text.tokenize([f"{run} {texts[index][0]}" for index in self._order]).to(self.ids.device)
 
     def forward(self) -> Tensor:
         """Embed all classes."""
@@ -57,7 +61,8 @@ class ContextPrompts(nn.Module):
 def build(parts: ClipParts) -> ClipLearner:
     """Build; raises UsageError for several classes an image, or a context that does not fit."""
     require_single_label(parts.spec, "CoOp", "it is trained with a softmax over classes.")
-    prompts = ContextPrompts(parts.text, [group[0] for group in parts.texts], parts.settings.context_vectors)
+    names = [group[0] for group in parts.texts]
+    prompts = ContextPrompts(parts.text, names, parts.settings.context_vectors, parts.order)
     return ClipLearner(parts.tower, CosineHead(TrainedClasses(prompts), parts.scale), parts.classes)
 
 

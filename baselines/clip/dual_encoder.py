@@ -29,18 +29,24 @@ _FIRST_SCALE, _LARGEST_SCALE = 1 / 0.07, 100.0
 
 
 class TextSide(nn.Module):
-    """Texts to embeddings of unit length; without arguments the classes' `[C, d]`, ensembles of their prompts."""
+    """Texts to embeddings of unit length; without arguments the classes' `[C, d]`, ensembles of their prompts.
 
-    def __init__(self, language: LanguageEncoder, width: int, texts: Sequence[Sequence[str]]) -> None:
+    `order` says whose texts class i is given: its own, or under control C3 another's.
+    """
+
+    def __init__(
+        self, language: LanguageEncoder, width: int, texts: Sequence[Sequence[str]], order: Sequence[int]
+    ) -> None:
         super().__init__()
         self.language = language
         self.projection = nn.Linear(language.width, width, bias=False)
-        self.texts = tuple(tuple(group) for group in texts)
+        self._order = order
+        self.texts = tuple(tuple(texts[index]) for index in order)
 
     def reword(self, texts: Sequence[Sequence[str]]) -> None:
         """Read these texts for the classes from now on."""
         self.language.forget()
-        self.texts = tuple(tuple(group) for group in texts)
+        self.texts = tuple(tuple(texts[index]) for index in self._order)
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Return `[N, d]`; a text that occurs several times is read once."""

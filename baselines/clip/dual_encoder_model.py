@@ -68,8 +68,7 @@ class DualEncoderModel:
 
         require_single_label(spec, self.name, "it is trained with a softmax over the batch.")
         texts = check_class_texts(spec)
-        if self.control == "C3":
-            texts = [texts[index] for index in derangement(len(texts), context.seed)]
+        order = derangement(len(texts), context.seed) if self.control == "C3" else range(len(texts))
         settings = read_settings(context.options.settings)
         with seeded(context.seed):
             language = load_encoder(
@@ -78,5 +77,5 @@ class DualEncoderModel:
                 settings,
                 reinitialised=self.control == "C2",
             )
-            text = TextSide(language, settings.joint_width, texts)
+            text = TextSide(language, settings.joint_width, texts, order)
             return DualEncoder(open_tower(context), text, spec.classes)

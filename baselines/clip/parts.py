@@ -26,7 +26,8 @@ from harness.sample import Classes, TaskSpec
 class ClipParts:
     """An open_clip model taken apart, for one task.
 
-    `scale` is exp(logit_scale), `bias` SigLIP's or None. `texts` are each class's prompts, permuted under control C3.
+    `scale` is exp(logit_scale), `bias` SigLIP's or None. `texts` are each class's prompts, permuted under control C3:
+    class i has those that the task gives to class `order[i]`.
     """
 
     tower: ClipTower
@@ -35,6 +36,7 @@ class ClipParts:
     bias: float | None
     spec: TaskSpec
     texts: Sequence[Sequence[str]]
+    order: Sequence[int]
     settings: Settings
     digest: str
     reinitialised: bool
@@ -78,6 +80,7 @@ def open_parts(
         bias=None if model.logit_bias is None else float(model.logit_bias.detach()),
         spec=spec,
         texts=[texts[index] for index in order],
+        order=order,
         settings=settings,
         digest=loaded.digest,
         reinitialised=control == "C2",
@@ -93,12 +96,14 @@ class Rereading:
         self._source, self._seed, self._order = source, seed, order
         self._text: TextTower | None = None
 
-    @torch.no_grad()
     def __call__(self, texts: Sequence[Sequence[str]]) -> Tensor:
         """Return `[C, d]`, in the order of control C3 where the model has it."""
-        if self._text is None:
-            self._text = _open_text(self._source, load_open_clip(self._source), self._seed)
-        return embed_classes(self._text, [texts[index] for index in self._order])
+        # What is read while a sweep predicts must be able to take part in an attack's gradient later.
+        with torch.inference_mode(False), torch.no_grad():
+            if self._text is None:
+                with torch.random.fork_rng(devices=[]):  # its weights are drawn before they are read
+                    self._text = _open_text(self._source, load_open_clip(self._source), self._seed)
+            return embed_classes(self._text, [texts[index] for index in self._order])
 
 
 def _open_text(source: OpenClipSource, loaded: Any, seed: int | None) -> TextTower:

@@ -13,7 +13,7 @@ from harness.sample import Preprocessing
 
 
 class ClipTower(nn.Module):
-    """Turns uint8 pixels `[B, 3, S, S]` into embeddings `[B, 1, width]`, projected, not yet of unit length.
+    """Turns pixels 0..255 (uint8 or float `[B, 3, S, S]`) into embeddings `[B, 1, width]`, projected, of any length.
 
     Batch norm stays in eval mode, also where the tower is tuned; a frozen one stays in it altogether.
     """

@@ -52,19 +52,23 @@ class BoxHead(nn.Module):
 
     def loss(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
         """Focal loss over all cells that are not in a crowd, GIoU loss over cells at objects."""
+        return self._loss(raw, targets, self.get_buffer("seen"))  # no training image says where the others are not
+
+    def _loss(self, raw: Raw, targets: Sequence[Any], classes: Tensor) -> Tensor:
+        """The loss in which these classes (bool `[C]`) take part."""
         logits, distances = raw
         wanted, corners, asked = self._assign(targets, logits.shape[-1])
         positives = wanted.sum().clamp(min=1)
-        seen = self.get_buffer("seen")  # no training image says where the others are not
-        focal = sigmoid_focal_loss(logits[..., seen], wanted[..., seen], reduction="none").sum(dim=-1)
+        focal = sigmoid_focal_loss(logits[..., classes], wanted[..., classes], reduction="none").sum(dim=-1)
         at_object = wanted.any(dim=-1)
         overlap = generalised_iou(self._corners(distances)[at_object], corners[at_object])
         return ((focal * asked).sum() + (1 - overlap).sum()) / positives
 
     def losses(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
-        """The loss of each image taken alone `[B]`."""
+        """The loss of each image taken alone, over all classes `[B]`."""
+        every = torch.ones_like(self.get_buffer("seen"))
         alone = [(logits[None], places[None]) for logits, places in zip(*raw, strict=True)]
-        return torch.stack([self.loss(one, [target]) for one, target in zip(alone, targets, strict=True)])
+        return torch.stack([self._loss(one, [target], every) for one, target in zip(alone, targets, strict=True)])
 
     @torch.no_grad()
     def answer(self, raw: Raw) -> list[list[list[float]]]:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from baselines.heads.class_scorers import ClassScorer
 from harness.sample import Classes
 
+_LARGEST_LOSS = 100.0
+"""Of a class's presence, as in torch's binary cross-entropy."""
+
 
 class AttentionPool(nn.Module):
     """A weighted mean over places, weights by one learned direction; at first the plain mean."""
@@ -83,7 +86,8 @@ def label_losses(logits: Tensor, targets: Sequence[Any], *, multilabel: bool) ->
     """Cross-entropy of each row of logits `[B, C]`; where images have several classes, the binary one's mean."""
     if multilabel:
         wanted = torch.tensor([list(target.labels) for target in targets], dtype=torch.float32, device=logits.device)
-        return F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none").mean(dim=1)
+        certain = logits.float().clamp(min=-_LARGEST_LOSS)  # a linear probe gives unseen classes minus infinity
+        return F.binary_cross_entropy_with_logits(certain, wanted, reduction="none").mean(dim=1)
     labels = torch.tensor([target.label for target in targets], device=logits.device)
     return F.cross_entropy(logits.float(), labels, reduction="none")
 

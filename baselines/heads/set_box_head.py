@@ -51,6 +51,10 @@ class SetBoxHead(nn.Module):
 
     def loss(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
         """Match queries and objects, then score classes of all and boxes of the matched; crowds are left out."""
+        return self._loss(raw, targets, self.get_buffer("seen"))
+
+    def _loss(self, raw: Raw, targets: Sequence[Any], may_be: Tensor) -> Tensor:
+        """The loss in which these classes, and no object, take part (bool `[C + 1]`)."""
         logits, boxes = raw
         classes = torch.full(logits.shape[:2], logits.shape[-1] - 1, device=logits.device)
         found, wanted = [], []
@@ -63,17 +67,17 @@ class SetBoxHead(nn.Module):
             wanted.append(corners[objects])
         weights = torch.ones(logits.shape[-1], device=logits.device)
         weights[-1] = _NO_OBJECT_WEIGHT
-        seen = without_unseen(logits.flatten(0, 1), self.get_buffer("seen"))
-        loss = F.cross_entropy(seen, classes.flatten(), weights)
+        loss = F.cross_entropy(without_unseen(logits.flatten(0, 1), may_be), classes.flatten(), weights)
         own, right = torch.cat(found), torch.cat(wanted)
         count = max(1, len(own))
         distance = F.l1_loss(own, _centred(right), reduction="sum")
         return loss + (_L1 * distance + _GIOU * (1 - generalised_iou(_cornered(own), right)).sum()) / count
 
     def losses(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
-        """The loss of each image taken alone `[B]`."""
+        """The loss of each image taken alone, over all classes `[B]`."""
+        every = torch.ones_like(self.get_buffer("seen"))
         alone = [(logits[None], places[None]) for logits, places in zip(*raw, strict=True)]
-        return torch.stack([self.loss(one, [target]) for one, target in zip(alone, targets, strict=True)])
+        return torch.stack([self._loss(one, [target], every) for one, target in zip(alone, targets, strict=True)])
 
     @torch.no_grad()
     def answer(self, raw: Raw) -> list[list[list[float]]]:

@@ -74,7 +74,8 @@ class GroundingDetector(FrozenLearner):
         outputs = self.model(pixel_values=pixel_values, **inputs)
         belongs = text.tokens_of_phrase.to(device)
         probabilities = outputs.logits.sigmoid()[..., : belongs.shape[1]]
-        pairs = (probabilities @ (belongs / belongs.sum(dim=1, keepdim=True)).T).flatten(1)
+        shares = belongs / belongs.sum(dim=1, keepdim=True).clamp(min=1)  # a phrase without tokens scores 0
+        pairs = (probabilities @ shares.T).flatten(1)
         scores, places = pairs.topk(min(MOST_BOXES, pairs.shape[1]), dim=1)
         boxes, phrases = places // len(belongs), places % len(belongs)
         corners = center_to_corners_format(outputs.pred_boxes)

@@ -21,7 +21,7 @@ _MOST_PIXELS = 1 << 24
 
 
 class ProcessorTower(nn.Module):
-    """Turns uint8 pixels `[B, 3, S, S]` into the float `pixel_values [B, 3, S, S]` that a model takes.
+    """Turns pixels 0..255, uint8 or float, into the float `pixel_values [B, 3, S, S]` that a model takes.
 
     The "tokens" are the normalised pixels: the model's own encoder runs in `predict`. So that no copy of
     every pixel is kept as a feature, such a tower is used with `vision_frozen = False`.

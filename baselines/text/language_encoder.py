@@ -67,6 +67,9 @@ class LanguageEncoder(nn.Module):
         block = list(texts[start : start + _BLOCK])
         encoded = self._tokenizer(block, padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt")
         device = next(self.model.parameters()).device
+        if not encoded["input_ids"].shape[1]:  # empty texts only, and a tokenizer that puts nothing around them
+            nothing = torch.zeros(len(block), self.width, device=device)
+            return [(vector.new_zeros(0, self.width), vector) for vector in nothing]
         mask = encoded["attention_mask"].to(device)
         states = self.model(input_ids=encoded["input_ids"].to(device), attention_mask=mask).last_hidden_state.float()
         lengths = mask.sum(dim=1)

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UsageError
 from harness.movement import Movement
 from harness.perturb.perturbation import IMAGE
 
@@ -49,7 +50,7 @@ class Rotate(_Geometric):
 
 @dataclass(frozen=True)
 class Shear(_Geometric):
-    """Slant by .05 to .5 px a px, along a drawn axis to a drawn side."""
+    """Slant by .05, .1, .2, .3, .5 px a px, along a drawn axis to a drawn side."""
 
     def movement(self, width_px: int, height_px: int, severity: int, rng: np.random.Generator) -> Movement:
         """Draw axis and side."""
@@ -61,7 +62,7 @@ class Shear(_Geometric):
 
 @dataclass(frozen=True)
 class Scale(_Geometric):
-    """Make larger or smaller by a factor of 1.1 to 2 around the centre."""
+    """Make larger or smaller by a factor of 1.1, 1.25, 1.5, 1.75, 2 around the centre."""
 
     def movement(self, width_px: int, height_px: int, severity: int, rng: np.random.Generator) -> Movement:
         """Draw whether larger or smaller."""
@@ -71,7 +72,7 @@ class Scale(_Geometric):
 
 @dataclass(frozen=True)
 class Translate(_Geometric):
-    """Shift by .05 to .3 of width and height, each to a drawn side."""
+    """Shift by .05, .1, .15, .2, .3 of width and height, each to a drawn side."""
 
     def movement(self, width_px: int, height_px: int, severity: int, rng: np.random.Generator) -> Movement:
         """Draw both sides; whole pixels."""
@@ -90,7 +91,7 @@ class Flip(_Geometric):
 
 @dataclass(frozen=True)
 class Crop(_Geometric):
-    """Show a window of .95 to .5 of each side at a drawn place, enlarged to the canvas."""
+    """Show a window of .95, .9, .8, .7, .5 of each side at a drawn place, enlarged to the canvas."""
 
     def movement(self, width_px: int, height_px: int, severity: int, rng: np.random.Generator) -> Movement:
         """Draw the place."""
@@ -112,46 +113,70 @@ GEOMETRY = (
 def apply_movement(pixels: npt.NDArray[np.uint8], movement: Movement) -> npt.NDArray[np.uint8]:
     """Move an image `[H, W, 3]`, between pixels bilinearly; what comes from outside is mid-grey."""
     import cv2
+    import numpy as np
 
-    return _warp(pixels, movement, cv2.INTER_LINEAR, (OUTSIDE,) * 3)
+    height, width = pixels.shape[:2]
+    x, y = (np.asarray(places - 0.5, dtype=np.float32) for places in _origins(movement, width, height))
+    moved = cv2.remap(
+        pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(OUTSIDE, OUTSIDE, OUTSIDE)
+    )
+    return np.asarray(moved, dtype=np.uint8)
 
 
 def warp_labels(labels: npt.NDArray[Any], movement: Movement, fill: int) -> npt.NDArray[Any]:
-    """Move a map of labels `[H, W]` to the nearest pixel; what comes from outside is `fill`. Keeps the dtype."""
-    import cv2
+    """Move a map of labels `[H, W]` of any integer dtype, which stays; what comes from outside is `fill`."""
+    return take_labels(labels, label_origins(movement, labels.shape[1], labels.shape[0]), fill)
+
+
+def label_origins(movement: Movement, width_px: int, height_px: int) -> npt.NDArray[np.int64]:
+    """[H, W] in which pixel the centre of each pixel was before, numbered row by row; -1 for outside."""
     import numpy as np
 
-    # float32 holds whole numbers up to 2^24, more than any label or segment id (COCO's have 24 bits)
-    moved = _warp(labels.astype(np.float32), movement, cv2.INTER_NEAREST, (float(fill),))
-    return moved.astype(labels.dtype)  # type: ignore[no-any-return]
+    x, y = (np.floor(places).astype(np.int64) for places in _origins(movement, width_px, height_px))
+    inside = (x >= 0) & (x < width_px) & (y >= 0) & (y < height_px)
+    return np.where(inside, y * width_px + x, -1)
+
+
+def take_labels(labels: npt.NDArray[Any], origins: npt.NDArray[np.int64], fill: int) -> npt.NDArray[Any]:
+    """Move a map `[H, W]` by what `label_origins` gave, which is worth its time where many maps move alike."""
+    import numpy as np
+
+    return np.append(labels.ravel(), np.array(fill, dtype=labels.dtype))[origins]  # -1 is the last one
 
 
 def move_points(points: npt.NDArray[np.float64], movement: Movement) -> npt.NDArray[np.float64]:
     """Move points `[N, 2]` given in fractions of the image's sides."""
+    return move_points_px(points, movement, 1, 1)
+
+
+def move_points_px(
+    points: npt.NDArray[np.float64], movement: Movement, width_px: int, height_px: int
+) -> npt.NDArray[np.float64]:
+    """Move points `[N, 2]`, x and y in px; pixel i covers i to i + 1."""
     import numpy as np
 
+    a, b, c, d, e, f = _in_px(movement, width_px, height_px)
+    return points @ np.array([[a, d], [b, e]], dtype=np.float64) + np.array([c, f], dtype=np.float64)
+
+
+def _in_px(movement: Movement, width: int, height: int) -> tuple[float, float, float, float, float, float]:
     a, b, c, d, e, f = movement.matrix
-    return points @ np.array([[a, d], [b, e]]) + np.array([c, f])
+    return a, b * width / height, c * width, d * height / width, e, f * height
 
 
-def _warp(image: npt.NDArray[Any], movement: Movement, how: int, fill: tuple[float, ...]) -> npt.NDArray[Any]:
-    """Ask for each pixel's centre where it came from; centres lie at (i + .5) / side."""
-    import cv2
+def _origins(movement: Movement, width: int, height: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """[H, W] the x and the y in px that each pixel's centre had before; raises UsageError where that is undefined.
+
+    Rounded to .0001 px: on the border of two pixels the last bit of a sum must not choose between them.
+    """
     import numpy as np
 
-    height, width = image.shape[:2]
-    a, b, c, d, e, f = movement.matrix
-    sides = np.diag([width, height, 1.0])
-    to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    whole = np.array([[a, b, c], [d, e, f], [0, 0, 1]])
-    matrix = np.linalg.inv(to_centre) @ sides @ whole @ np.linalg.inv(sides) @ to_centre
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    back = np.linalg.inv(matrix)
-    from_x = (back[0, 0] * x + back[0, 1] * y + back[0, 2]).astype(np.float32)
-    from_y = (back[1, 0] * x + back[1, 1] * y + back[1, 2]).astype(np.float32)
-    # A hair of rounding must not turn a whole pixel into its neighbour.
-    from_x, from_y = np.round(from_x, 4), np.round(from_y, 4)
-    return cv2.remap(image, from_x, from_y, how, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
+    a, b, c, d, e, f = _in_px(movement, width, height)
+    growth = a * e - b * d
+    if not math.isfinite(growth) or abs(growth) < 1e-9:
+        raise UsageError(f"A movement by {movement.matrix} leaves nothing of an image. Wanted one that can be undone.")
+    x, y = np.arange(width) + 0.5 - c, (np.arange(height) + 0.5 - f)[:, None]
+    return np.round((e * x - b * y) / growth, 4), np.round((a * y - d * x) / growth, 4)
 
 
 def _around_centre(a: float, b: float, d: float, e: float) -> Movement:

@@ -64,16 +64,12 @@ def check_segmentations(
     return areas
 
 
-def decode_mask(value: Segmentation, width: int, height: int) -> npt.NDArray[np.uint8]:
-    """Draw a checked mask as pycocotools does: 0 or 1, `[H, W]`."""
-    from pycocotools import mask
+def decode_runs(value: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    """Draw checked run lengths: 0 or 1, `[H, W]`."""
+    from hotcoco import mask  # pycocotools's own decode is deprecated NumPy
 
-    if isinstance(value, dict):
-        listed = isinstance(value["counts"], list)
-        runs = mask.frPyObjects(value, height, width) if listed else value
-    else:
-        runs = mask.merge(mask.frPyObjects(value, height, width))
-    drawn: npt.NDArray[np.uint8] = mask.decode(runs)
+    listed = isinstance(value["counts"], list)
+    drawn: npt.NDArray[np.uint8] = mask.decode(mask.frPyObjects(value, *value["size"]) if listed else value)
     return drawn
 
 

@@ -22,6 +22,12 @@ from harness.sample import TaskSpec
 from .test_answering_models import COUNT, FUSED, TASKS, batch_of, losses_of, spec_of
 
 Make = Callable[..., Any]
+
+
+def named(model: Any) -> str:
+    return str(model.name)
+
+
 UNKNOWN = (("zyxw vutsr",), ("",), ("!",), ("red zyxw", "zyxw"), ("qqq",))
 """Texts of words that nobody was trained on, and of none."""
 
@@ -90,7 +96,7 @@ def test_captioners_and_towers_of_their_own_read_none(make: Make) -> None:
         assert not getattr(learner, "reads", ())
 
 
-@pytest.mark.parametrize("model", FUSED, ids=lambda model: model.name)
+@pytest.mark.parametrize("model", FUSED, ids=named)
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("control", [None, "C2", "C3", "C4", "C6"])
 def test_answers_follow_the_texts_of_the_classes_and_come_back(
@@ -148,7 +154,7 @@ def test_prompts_may_differ_in_number(make: Make) -> None:
 
 
 @pytest.mark.parametrize("language", ["bert", "gpt2"])
-@pytest.mark.parametrize("model", [catalog.class_embedding, catalog.film, catalog.cross_attention], ids=str)
+@pytest.mark.parametrize("model", [catalog.class_embedding, catalog.film, catalog.cross_attention], ids=named)
 def test_unknown_words_and_the_empty_text_are_read_too(language: str, model: Any, make: Make) -> None:
     spec = spec_of(LABELS)
     learner = make(model, spec, language=language)
@@ -223,3 +229,31 @@ def test_the_state_of_a_learner_does_not_hold_the_texts(kind: str, make: Make) -
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert all(isinstance(texts, ClassTexts) for texts in learner._class_texts())
+
+
+@pytest.mark.parametrize("language", ["bert", "gpt2", "llama"])
+def test_nothing_but_empty_texts(language: str, make: Make) -> None:
+    """A tokenizer that puts nothing around a text gives a batch of no tokens."""
+    spec = spec_of(LABELS)
+    learner = make(catalog.film, spec, language=language)
+    encoder = next(module for module in learner.modules() if isinstance(module, LanguageEncoder))
+    alone, beside = encoder([""]).pooled, encoder(["", "red"]).pooled[:1]
+    encoder.forget()
+    assert torch.equal(alone, beside) and torch.equal(encoder(["red", ""]).pooled[1:], alone)
+    learner.reword([("",)] * len(spec.classes))
+    for answer in answers(learner, spec):
+        assert sum(answer) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("model", [catalog.class_embedding, catalog.film, catalog.cross_attention], ids=named)
+@pytest.mark.parametrize("control", [None, "C3", "C4", "C6"])
+def test_what_was_read_in_inference_mode_takes_part_in_a_gradient(model: Any, control: str | None, make: Make) -> None:
+    """Also where nobody rewords, since attributes are no words."""
+    spec = spec_of(LABELS)
+    learner = make(model, spec, control)
+    batch = batch_of(learner, spec, with_targets=True)
+    with torch.inference_mode():
+        learner.predict(batch)
+    leaf = batch.visual.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(learner.losses(replace(batch, visual=leaf)).sum(), leaf)
+    assert bool(slope.any())

@@ -29,7 +29,7 @@ from harness.perturb.extra import EXTRA
 from harness.perturb.noise import NOISES
 from harness.perturb.weather import WEATHER
 
-PHOTOGRAPHS = Path("/work/shared/data/coco-mini/val2017")
+PHOTOGRAPHS = Path(__file__).parents[3] / "shared/data/coco-mini/val2017"
 IMAGES, SIDE_PX, SEVERITIES = 8, 224, (1, 2, 3, 4, 5)
 TARGET, TARGET_WITHOUT_GLASS = 1 / 12, 1 / 4
 STANDARD = (*NOISES, *BLURS, *WEATHER, *DIGITAL)

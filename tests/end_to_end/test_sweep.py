@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 BACKBONE = "mobilenetv3_small_050"
 TASK = "image-classification"
 MODELS = "probe,class-embedding"
-GRID = "gaussian-noise:2-3,fog:5,rotate:2,flip,typo-keyboard:3,wrong-image:1,wrong-text:1,jpeg:4+word-swap:2"
+GRID = "gaussian-noise:2-3,fog:5,rotate:2,flip,typo-keyboard:3,wrong-image:1,wrong-text:1,jpeg:4+word-swap:4"
 FEW = 24
 
 
