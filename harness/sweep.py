@@ -150,7 +150,7 @@ class _Sweep:
         """Answer for one chunk; what goes wrong ends this model under this condition, and nothing else."""
         chunk = tokens.chunk
         try:
-            with torch.inference_mode():
+            with torch.no_grad():  # not inference mode: an attack may need gradients through what is remembered
                 student.reword(words.class_texts)
                 batch = Batch(
                     sample_ids=tuple(sample.sample_id for sample in chunk.samples),
@@ -240,6 +240,7 @@ class _Sweep:
             path = self.block.file(student.subject, condition)
             try:
                 request = self._request(student, count)
+                student.worded = None  # the attack words classes itself
                 result = attack.predict(student.learner, request, part.severity)
             except Exception as error:
                 if is_out_of_memory(error):

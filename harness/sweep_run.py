@@ -117,8 +117,9 @@ class _SweepRun:
             package_of(self.plan.task),
             *(package_of(load_model(lacking.cell.training.model)) for lacking in pending),
         }
+        pool = ThreadPoolExecutor(workers)  # its threads only wait for jobs: closing the server ends these first
+        stack.callback(pool.shutdown, cancel_futures=True)
         self.server = stack.enter_context(JobServer(packages))
-        pool = stack.enter_context(ThreadPoolExecutor(workers))
         blocks = self._blocks(pending, workers)
         self.total = sum(len(lacking.conditions) for lacking in pending)
         started = {pool.submit(self._run, block): block for block in blocks}

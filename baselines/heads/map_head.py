@@ -40,7 +40,7 @@ class MapHead(nn.Module):
         self.grid = grid
         self.size = (_ENLARGED * grid[0], _ENLARGED * grid[1])
         self.refine = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.GELU()) if refine else None
-        self._wanted: dict[str, np.ndarray] = {}
+        self._wanted: dict[tuple[str, Any], np.ndarray] = {}
 
     def forward(self, features: Tensor) -> Tensor:
         """Score each pixel."""
@@ -81,8 +81,8 @@ class MapHead(nn.Module):
         return F.interpolate(maps, size=self.size, mode="bilinear", align_corners=False)
 
     def _labels(self, target: Any) -> np.ndarray:
-        """Read a target at the logits' resolution; each image is read from disk once."""
-        if target.image_id not in self._wanted:
-            small = resize_label_map(target.label_map(), self.size[1], self.size[0])
-            self._wanted[target.image_id] = small
-        return self._wanted[target.image_id].astype(np.int64)
+        """Read a target at the logits' resolution; each image, however it was moved, is read from disk once."""
+        key = (target.image_id, getattr(target, "movements", ()))
+        if key not in self._wanted:
+            self._wanted[key] = resize_label_map(target.label_map(), self.size[1], self.size[0])
+        return self._wanted[key].astype(np.int64)

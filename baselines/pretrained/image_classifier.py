@@ -36,18 +36,25 @@ class ImageClassifier(FrozenLearner):
         return answers
 
     def losses(self, batch: Batch) -> Tensor:
-        """Minus the log of the right class's probability, of each sample `[B]`; inf for a class without a label."""
+        """Minus the log of the right class's probability, of each sample `[B]`; inf for a class without a label.
+
+        Summed as logs: a probability that is too small for a float would leave no gradient.
+        """
         assert batch.targets is not None
-        labels = torch.tensor([target.label for target in batch.targets], device=self.device())
-        return -self._probabilities(batch).gather(1, labels[:, None])[:, 0].log()
+        right = torch.tensor([[target.label] for target in batch.targets], device=self.device())
+        others = torch.tensor([self._class_of_kept], device=right.device) != right
+        return -self._kept_logits(batch).log_softmax(dim=-1).masked_fill(others, -torch.inf).logsumexp(dim=1)
 
     def _probabilities(self, batch: Batch) -> Tensor:
         """Return `[B, C]`."""
-        assert batch.visual is not None
-        logits = self.logits(batch.visual.to(self.device())).float()
-        kept = logits[:, self._kept].softmax(dim=-1)
+        kept = self._kept_logits(batch).softmax(dim=-1)
         none = kept.new_zeros(len(batch), self._classes)
         return none.index_add(1, torch.tensor(self._class_of_kept, device=kept.device), kept)
+
+    def _kept_logits(self, batch: Batch) -> Tensor:
+        """Return `[B, K]` of the labels that mean a class of the task."""
+        assert batch.visual is not None
+        return self.logits(batch.visual.to(self.device())).float()[:, self._kept]
 
     def logits(self, pixel_values: Tensor) -> Tensor:
         """Run the network on normalised pixels `[B, 3, S, S]`; returns logits `[B, L]` of its labels."""

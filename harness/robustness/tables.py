@@ -95,7 +95,9 @@ def _mean(conditions: Sequence[ConditionScore]) -> Figure:
 def _summary_cells(rows: Sequence[RobustnessRow], notes: _Footnotes) -> list[list[str]]:
     reference = next((row.mce.reference for row in rows if row.mce), None)
     errors = [f"mCE@{reference}", f"relative mCE@{reference}"] if reference else []
-    effective = list(dict.fromkeys(target for row in rows for target in row.effective))
+    every = list(dict.fromkeys(target for row in rows for target in row.effective))
+    known = [t for t in every if any(t in row.effective and row.effective[t].figure.value is not None for row in rows)]
+    effective = known or every[:1]  # one column says as well as ten why there is no fit
     heading = ["model", "seeds", "clean", rows[0].corruption.label, "rPC", *errors, "MMI image", "MMI text"]
     heading += [f"effective: {target}" for target in effective]
     heading += ["worst condition", "failed", "skipped", "uses image", "uses text"]

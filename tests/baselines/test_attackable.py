@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -150,6 +150,24 @@ def test_pixels_that_nobody_asks_about_do_not_count() -> None:
     right = logits[0, :, :, :4].log_softmax(dim=0)[1]
     assert losses[0].item() == pytest.approx(-right.mean().item(), rel=1e-5)
     assert losses[1].item() == 0
+
+
+def test_a_moved_map_is_not_taken_for_the_one_before() -> None:
+    """Maps are remembered by image, and a moved image has another."""
+
+    @dataclass(frozen=True)
+    class Moved:
+        image_id: str
+        movements: tuple[int, ...] = ()
+
+        def label_map(self) -> np.ndarray:
+            return np.full((8, 8), len(self.movements), dtype=np.uint16)
+
+    head = MapHead(LinearScorer(8, len(NAMES)), 8, GRID, ALL_SEEN, refine=False)
+    logits = torch.randn(1, len(NAMES), 8, 8)
+    for movements in ((), (1,), (1, 2), ()):
+        wanted = -logits[0].log_softmax(dim=0)[len(movements)].mean()
+        torch.testing.assert_close(head.losses(logits, [Moved("1", movements)])[0], wanted)
 
 
 @pytest.mark.parametrize("kind", [LABELS, MAPS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tasks.classification import image_classification
 from tasks.detection import coco_detection
 from tasks.formats.coco_instances import ImageObjects
 from tasks.formats.segmentations import check_segmentations
-from tasks.map_segments import true_segments
+from tasks.map_segments import labels_of_segments, true_segments
 from tasks.moved_targets import moved_boxes
 from tasks.scene_propositions import proposition_statistics
 from tasks.segmentation import coco_segmentation
@@ -36,7 +37,7 @@ Mask = npt.NDArray[np.uint8]
 FLIP = Movement((-1, 0, 1, 0, 1, 0), mirrored=True)
 NAMED = {perturbation.name: perturbation for perturbation in GEOMETRY}
 CASES = [(name, severity) for name, one in NAMED.items() for severity in one.severities]
-KINDS = ("box", "runs", "polygon")
+KINDS = ("box", "runs", "listed", "polygon")
 
 
 def drawn(name: str, severity: int, size: tuple[int, int], seed: int = 0) -> Movement:
@@ -48,13 +49,21 @@ def target_of(mask: Mask, kind: str = "runs", polygon: Sequence[float] = (), cro
     height, width = mask.shape
     runs = coco.encode(np.asfortranarray(mask))
     box = coco.toBbox(runs)[None].astype(np.float64)
-    segmentation: Any = {"box": None, "runs": runs, "polygon": [list(polygon)]}[kind]
+    listed = {"size": [height, width], "counts": counts_of(mask)}
+    segmentation: Any = {"box": None, "runs": runs, "listed": listed, "polygon": [list(polygon)]}[kind]
     objects = ImageObjects(
         np.array([77]), np.array([3]), box, box.copy(), np.array([float(mask.sum())]), np.array([crowd]),
         (segmentation,),
     )  # fmt: skip
     fractions = tuple((box[0] / [width, height, width, height]).tolist())
     return BoxTarget("5", width, height, (fractions,), (3,), (crowd,), objects)
+
+
+def counts_of(mask: Mask) -> list[int]:
+    """Run lengths as COCO writes those of crowds, not compressed."""
+    flat = [0, *mask.T.ravel().tolist()]
+    edges = [place for place in range(1, len(flat)) if flat[place] != flat[place - 1]]
+    return [stop - start for start, stop in pairwise([1, *edges, len(flat)])]
 
 
 def rectangle(width: int, height: int, x: int, y: int, w: int, h: int, kind: str = "runs") -> BoxTarget:
@@ -282,6 +291,30 @@ def test_label_maps_and_segments_by_hand(panoptic_folder: Path, open_context: Ma
     assert (twice.label_map() == before).all() and (true_segments(twice).ids == segments.ids).all()
     assert pickle.loads(pickle.dumps(moved)) == moved
     assert (target.label_map() == before).all(), "the original stays"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_segments_and_label_map_tell_the_same(
+    case: tuple[str, int], few_scenes: Path, open_context: MakeContext
+) -> None:
+    """Each id that is left has pixels, and its category is what the label map says there."""
+    data = coco_segmentation.open_data(open_context("scenes"))
+    samples = coco_segmentation.samples(data, "open")[:6]
+    categories = coco_segmentation.scorer(data, few_scenes).panoptic.categories  # type: ignore[attr-defined]
+    index = {category.category_id: number for number, category in enumerate(categories)}
+    lost = 0
+    for before, after in zip(samples, moved_samples(coco_segmentation, samples, case), strict=True):
+        segments = true_segments(after.target)
+        left, all_ids = ({i["id"]: i["category_id"] for i in s} for s in (segments.segments_info, infos_of(before)))
+        assert left.items() <= all_ids.items() and left
+        assert set(np.unique(segments.ids).tolist()) - {0} == set(left)
+        assert (labels_of_segments(segments, index, IGNORED) == after.target.label_map()).all()
+        lost += len(all_ids) - len(left)
+    assert lost if case == ("crop", 5) else lost >= 0
+
+
+def infos_of(sample: Sample) -> Sequence[Any]:
+    return true_segments(sample.target).segments_info
 
 
 def test_captions_and_their_facts_are_mirrored(few_scenes: Path, open_context: MakeContext) -> None:

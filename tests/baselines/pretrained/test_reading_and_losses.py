@@ -97,6 +97,30 @@ def test_the_loss_of_a_classifier_is_minus_the_log_of_its_answer(classifier: Any
     torch.testing.assert_close(one[0], losses[3], atol=1e-4, rtol=1e-5)
 
 
+def test_losses_too_large_for_a_probability_keep_their_gradient(classifier: Any) -> None:
+    """A class that is e^-500 likely: as a float its probability is 0, whose log is of no use to an attack."""
+    pixels = fitted(classifier, SQUARES[:1])
+    visual = classifier.vision(pixels).requires_grad_()
+    logits = classifier.logits(visual).detach()
+    far = 500 / float((logits.max() - logits[0, 1]).clamp(min=1e-6))  # label 1 is the task's class 0
+    plain, classifier.logits = classifier.logits, lambda given: plain(given) * far
+    try:
+        loss = classifier.losses(Batch(("a",), visual, (None,), (Label(0),)))
+        (slope,) = torch.autograd.grad(loss.sum(), visual)
+    finally:
+        del classifier.logits
+    wanted = (logits[0, :3] * far).double()
+    assert loss.item() == pytest.approx(float(wanted.logsumexp(0) - wanted[1]), rel=1e-4) and loss.item() > 104
+    assert bool(torch.isfinite(slope).all()) and bool(slope.any())
+
+
+def test_a_class_without_a_label_has_no_finite_loss_and_hands_no_gradient_on(classifier: Any) -> None:
+    visual = classifier.vision(fitted(classifier, SQUARES[:1])).requires_grad_()
+    loss = classifier.losses(Batch(("a",), visual, (None,), (Label(7),)))
+    (slope,) = torch.autograd.grad(loss.sum(), visual)
+    assert loss.item() == torch.inf and not slope.any()
+
+
 def test_towers_of_checkpoints_take_float_pixels(classifier: Any) -> None:
     pixels = fitted(classifier, SQUARES)
     floats = pixels.float().requires_grad_()
