@@ -62,7 +62,9 @@ def test_what_is_read_decides_what_moves_the_answers(made: Made) -> None:
     """Texts of classes and texts beside images, each moves those that say that they read it, and no other."""
     reads, texts = reads_of(made), made.spec.classes.texts
     assert set(reads) <= {"text", "classes"}
-    assert reads or not made.model.fused or made.spec.answers == "captions", "a fused model for classes reads something"
+    assert made.model.fused or not reads
+    if made.losses and made.model.fused and made.spec.answers != CAPTIONS:
+        assert reads, "what is fused and trained for classes reads something"
     batch = batch_of(made)
     first = predicted(made)
     if isinstance(made.learner, Reading) and texts:
