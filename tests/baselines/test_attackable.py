@@ -196,6 +196,11 @@ def test_the_loss_of_a_caption_is_that_of_its_words(model: str, build: Any) -> N
     learner.eval()
     batch = random_batch(learner, 7)
     assert batch.targets is not None
+    lengths = [11, 3, 8, 2, 5, 11, 4]
+    words = [target.references[1].split()[:length] for target, length in zip(batch.targets, lengths, strict=True)]
+    assert [len(caption) for caption in words] == lengths, "of several lengths, or nothing would be padded"
+    batch = replace(batch, targets=tuple(Captions((" ".join(caption), "another one")) for caption in words))
+    assert batch.targets is not None
     together = learner.losses(batch)
     assert together.shape == (7,) and together.dtype == torch.float32
     for row in range(7):

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from harness.answers import IGNORED, encode_label_map
+from harness.metrics.captions import CaptionScorer
 from harness.metrics.multilabel import multilabel_statistics
 from harness.movement import Movement
 from harness.protocols import ChanceLevel, DataContext, QuickScorer, Shifting, Statistics
 from harness.sample import Outcome, Sample
+from tasks.caption_scoring import CaptionTaskScorer
 from tasks.captioning import coco_caption
 from tasks.classification import image_classification
 from tasks.detection import coco_detection
@@ -177,3 +179,29 @@ def test_cider_alone_is_the_same(few_scenes: Path, open_context: MakeContext, tm
             first = scorer.score_first(scored, outcomes)
             assert same(first, scorer.score(scored, outcomes)["CIDEr"])
             assert first is not None and first.value > 0
+
+
+def test_references_that_changed_with_their_image_are_what_captions_are_scored_against(
+    few_scenes: Path, open_context: MakeContext, tmp_path: Path
+) -> None:
+    """As a scorer would that had been given the changed references of the whole split."""
+    data = coco_caption.open_data(open_context("scenes"))
+    samples = coco_caption.samples(data, "test")
+    moved = [replace(sample, target=coco_caption.moved(sample.target, FLIP)) for sample in samples]
+    sided = [
+        i for i, (a, b) in enumerate(zip(samples, moved, strict=True)) if a.target.references != b.target.references
+    ]
+    place, some = sided[0], [moved[i] for i in sorted({*sided[:3], 0, 1})]
+    number = next(i for i in range(5) if samples[place].target.references[i] != moved[place].target.references[i])
+    outcomes = [Outcome(sample.sample_id, sample.target.references[number]) for sample in some]
+    split = {sample.sample_id: sample.target.references for sample in samples}
+    own = {sample.sample_id: sample.target.references for sample in some}
+    with CaptionScorer({"CIDEr"}) as plain:
+        wanted = plain.score(own, {o.sample_id: o.prediction for o in outcomes}, {**split, **own})["CIDEr"]
+    with CaptionTaskScorer(tmp_path, propositions=False) as scorer:
+        scorer._split = split  # as prepare leaves it, without METEOR
+        assert same(scorer.score_first(some, outcomes), wanted)
+        answer = [Outcome(moved[place].sample_id, moved[place].target.references[number])]
+        first, turned = (scorer.score_first([one], answer) for one in (samples[place], moved[place]))
+    assert first is not None and turned is not None
+    assert turned.value > first.value, "what is true of the mirrored image fits its references better"
