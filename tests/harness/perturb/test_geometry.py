@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -212,6 +213,18 @@ def test_labels_keep_their_type_and_come_from_the_map_or_are_fill(
     after = move_points_px(before, movement, *size) - np.column_stack([x.ravel(), y.ravel()])[inside] - 0.5
     reach = np.abs(in_px(movement, *size)[:, :2]).sum(axis=1) / 2  # half a pixel before, as far as that goes
     assert (np.abs(after) <= reach + 1e-3).all()
+
+
+@pytest.mark.parametrize(("severity", "factor"), [(2, Fraction(4, 5)), (3, Fraction(2, 3)), (5, Fraction(1, 2))])
+def test_the_last_bit_of_a_sum_does_not_choose_between_two_pixels(severity: int, factor: Fraction) -> None:
+    """Made smaller around the centre, many centres come from the very border of two pixels: the right one is taken."""
+    seed = next(seed for seed in range(9) if drawn("scale", severity, (9, 9), seed).matrix[0] < 1)
+    for side in range(8, 70):
+        found = label_origins(drawn("scale", severity, (side, 8), seed), side, 8)[4]
+        half = Fraction(side, 2)
+        wanted = [math.floor((i + Fraction(1, 2) - half) / factor + half) for i in range(side)]
+        row = math.floor((Fraction(9, 2) - 4) / factor + 4)
+        assert found.tolist() == [row * side + x if 0 <= x < side else -1 for x in wanted], side
 
 
 def test_flipping_twice_is_identity() -> None:
