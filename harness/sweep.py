@@ -272,6 +272,7 @@ class _Sweep:
             batch_size=min(self.block.chunk, student.subject.cell.evaluate.batch_size),
             seed=self.block.options.seed,
             device=student.subject.cell.training.device,
+            score=self.task.validation_score,
         )
 
 

@@ -1,19 +1,20 @@
 """What an attack is asked and answers, and the attacks that there are.
 
 Unlike a perturbation an attack is made for each model by itself: on the model's own fitted pixels, scaled to 0..1
-(normalisation is inside the tower), or on the texts that it reads. The result stays in 0..1 and is not rounded.
+(normalisation is inside the tower), or on the texts that it reads. The result stays in 0..1 and is not rounded
+unless that is asked for; what a tower pads an image with is never changed.
 This module is imported whenever perturbations are listed; the algorithms beside it import torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from harness.errors import UsageError
 from harness.perturb.perturbation import IMAGE, TEXT, Perturbation
-from harness.sample import Prediction, Sample
+from harness.sample import Prediction, Sample, Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,9 @@ class AttackRequest:
     """The samples to attack and what the model sees of them.
 
     `pixels` are uint8 `[N, 3, S, S]` as the model's own preprocessing fits them, None for a model without vision;
-    `sizes` width and height in px of the images on disk; `class_texts` the unchanged prompts of each class.
+    `sizes` width and height in px of the images on disk; `class_texts` the unchanged prompts of each class. `score`
+    is the task's own quick score, higher is better (`Task.validation_score`): by it the gates see whether answers
+    that are no labels become worthless; without it they go by losses alone.
     """
 
     pixels: npt.NDArray[np.uint8] | None
@@ -50,6 +53,7 @@ class AttackRequest:
     batch_size: int
     seed: int
     device: str
+    score: Callable[[Sequence[Prediction], Sequence[Target]], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,19 +79,22 @@ class Attack(Perturbation, Protocol):
 
 @dataclass(frozen=True)
 class AttackOptions:
-    """How much an attack may try; the defaults are bearable on a CPU.
+    """How much an attack may try.
 
-    `gate_steps` are the numbers of steps that the gates compare with the attack's own; `text_draws` is how often
-    each text perturbation is drawn for one edit; `class_queries` how many rewordings of classes are tried an edit,
-    with the mean loss of the first `class_samples` samples.
+    `gate_steps` are the numbers of steps that the gates compare with the attack's own, `gate_queries` what Square may
+    ask beside them; `text_draws` is how often each text perturbation is drawn for one edit; `class_queries` how many
+    rewordings of classes are tried an edit, with the mean loss of the first `class_samples` samples. With `quantise`
+    the model answers for attacked pixels in whole grey levels, as an image file has them.
     """
 
     pgd_steps: int = 20
-    apgd_steps: int = 30
-    queries: int = 200
+    apgd_steps: int = 50
+    queries: int = 500
     gate_samples: int = 8
     gate_steps: tuple[int, ...] = (10, 100)
-    text_draws: int = 1
+    gate_queries: int = 200
+    quantise: bool = False
+    text_draws: int = 4
     class_queries: int = 48
     class_samples: int = 32
 
@@ -117,7 +124,7 @@ class PixelAttack:
     family: str = FAMILY
     modality: str = IMAGE
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
+    version: int = 2
 
     def predict(self, learner: Learner, request: AttackRequest, severity: int) -> AttackResult:
         """Attack batch by batch; skipped for a model without vision, or without the gradients that it needs."""
@@ -136,7 +143,7 @@ class TextAttack:
     family: str = FAMILY
     modality: str = TEXT
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
+    version: int = 2
 
     def predict(self, learner: Learner, request: AttackRequest, severity: int) -> AttackResult:
         """Attack the text beside each image, and class texts for all samples at once; skipped without a reader."""
@@ -156,7 +163,7 @@ class JointAttack:
     family: str = FAMILY
     modality: str = f"{IMAGE}+{TEXT}"
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
+    version: int = 2
 
     def predict(self, learner: Learner, request: AttackRequest, severity: int) -> AttackResult:
         """Attack both; skipped for a model that does not see and read, or has no gradients."""

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from harness.attack.attack import PGD, AttackRequest, AttackResult, JointAttack
 from harness.attack.pgd import pgd
-from harness.attack.pixel_attack import ball_for, cannot_climb, gate_notes, loss_notes
-from harness.attack.projection import Ball
+from harness.attack.pixel_attack import ball_for, ball_on, cannot_climb, gate_notes, loss_notes
+from harness.attack.projection import Ball, quantised
 from harness.attack.text_attack import TextState, Writer, cannot_edit
 from harness.attack.victim import generators, pixels_of, prepared, slices, victim_of
 from harness.condition import Part
@@ -28,23 +28,28 @@ def attack_jointly(attack: JointAttack, learner: Learner, request: AttackRequest
         writer = Writer(learner, request, part, attack.options)
         state = TextState([sample.text for sample in request.samples], request.class_texts)
         before = writer.losses(state, None)
-        pixels = _starts(request, part, ball)
+        pixels = _starts(learner, request, part, ball)
         for round_number in range(severity):
             writer.edit(state, pixels, round_number)
             _climb(writer, state, (pixels, ball), steps)
+        if attack.options.quantise:
+            clean = pixels_of(request, slice(0, len(pixels)))
+            assert clean is not None
+            pixels = quantised(pixels, clean.cpu())
         after = writer.losses(state, pixels)
         notes = {"norm": ball.norm, "eps": ball.eps, "rounds": severity, "steps": steps * severity, **gates}
         predictions = writer.predict(state, pixels)
         return AttackResult(predictions, {**notes, **writer.notes(state), **loss_notes([(before, after)])})
 
 
-def _starts(request: AttackRequest, part: Part, ball: Ball) -> Tensor:
+def _starts(learner: Learner, request: AttackRequest, part: Part, ball: Ball) -> Tensor:
     """A random point of the ball around each image `[N, 3, S, S]`, kept in main memory."""
     parts = []
     for rows in slices(len(request.samples), request.batch_size):
         clean = pixels_of(request, rows)
         assert clean is not None
-        parts.append(ball.random_point(clean, generators(part, request, rows)).cpu())
+        around = ball_on(ball, learner, request, rows)
+        parts.append(around.random_point(clean, generators(part, request, rows)).cpu())
     return torch.cat(parts)
 
 
@@ -56,4 +61,5 @@ def _climb(writer: Writer, state: TextState, where: tuple[Tensor, Ball], steps: 
         victim, clean = victim_of(writer.learner, request, rows, state.texts), pixels_of(request, rows)
         assert clean is not None
         points = clean, pixels[rows].to(clean.device)
-        pixels[rows] = pgd(victim.gradient, victim.query, points, ball, steps).pixels.cpu()
+        around = ball_on(ball, writer.learner, request, rows)
+        pixels[rows] = pgd(victim.gradient, victim.query, points, around, steps).pixels.cpu()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from harness.attack.apgd import apgd
 from harness.attack.attack import (
+    APGD,
     LOWER_EFFORT,
     PGD,
     SQUARE,
@@ -23,9 +25,19 @@ from harness.attack.attack import (
 from harness.attack.found import Found
 from harness.attack.gates import Climb, Trial, check_gates
 from harness.attack.pgd import pgd
-from harness.attack.projection import Ball
+from harness.attack.projection import Ball, quantised
 from harness.attack.square import square
-from harness.attack.victim import Victim, cannot_query, generators, pixels_of, prepared, slices, victim_of
+from harness.attack.victim import (
+    Victim,
+    cannot_query,
+    generators,
+    loss_kind,
+    pixels_of,
+    prepared,
+    shown,
+    slices,
+    victim_of,
+)
 from harness.condition import Part
 from harness.protocols import Attackable, Learner
 from harness.sample import Prediction
@@ -42,17 +54,19 @@ def attack_pixels(attack: PixelAttack, learner: Learner, request: AttackRequest,
         if reason is not None:
             return AttackResult([], skipped=reason)
         ball = ball_for(attack.norm, request, severity)
-        notes: dict[str, Any] = {"norm": ball.norm, "eps": ball.eps, **_budget(attack)}
-        if attack.method != SQUARE:
-            notes |= gate_notes(attack.method, learner, request, (part, ball), attack.options)
+        notes: dict[str, Any] = {"norm": ball.norm, "eps": ball.eps, **_budget(attack), **loss_kind(learner)}
+        notes |= gate_notes(attack.method, learner, request, (part, ball), attack.options)
         predictions: list[Prediction] = []
-        losses = []
+        losses, flat = [], 0
         for rows in slices(len(request.samples), request.batch_size):
             victim, clean = victim_of(learner, request, rows), pixels_of(request, rows)
             assert clean is not None
-            found = _attacked(attack, victim, clean, ball, generators(part, request, rows))
+            flat += 0 if attack.method == SQUARE else _flat(victim, clean)
+            found = _attacked(attack, victim, clean, ball_on(ball, learner, request, rows), (part, request, rows))
             predictions += victim.predict(found.pixels)
             losses.append((found.before, found.losses))
+        if attack.method != SQUARE:
+            notes["without_gradient"] = flat
         return AttackResult(predictions, notes | loss_notes(losses))
 
 
@@ -73,6 +87,11 @@ def cannot_climb(learner: Learner, request: AttackRequest, part: Part) -> str | 
     return None
 
 
+def _flat(victim: Victim, clean: Tensor) -> int:
+    """How many clean images have no gradient at all, as where a sure answer has left single precision."""
+    return int((~victim.gradient(clean)[1].flatten(1).any(dim=1)).sum())
+
+
 def _cannot_search(learner: Learner, request: AttackRequest) -> str | None:
     if learner.vision is None or request.pixels is None:
         return BLIND
@@ -83,6 +102,11 @@ def ball_for(norm: str, request: AttackRequest, severity: int) -> Ball:
     """The ball of a severity for the request's pixels."""
     assert request.pixels is not None
     return Ball(norm, epsilon(norm, severity, request.pixels.shape[-1]))
+
+
+def ball_on(ball: Ball, learner: Learner, request: AttackRequest, rows: slice) -> Ball:
+    """The ball around some samples: what the tower pads their images with stays as it is."""
+    return replace(ball, inside=shown(learner, request, rows))
 
 
 def gate_notes(
@@ -97,9 +121,12 @@ def gate_notes(
     def draw(purpose: str) -> Sequence[np.random.Generator]:
         return generators(part, request, rows, f"gate {purpose}")
 
-    steps = options.pgd_steps if method == PGD else options.apgd_steps
-    trial = Trial(victim, clean, ball, _climb(method), steps, draw)
-    report = check_gates(trial, options.gate_steps, options.queries)
+    steps = _budget_of(method, options)
+    trial = Trial(victim, clean, ball_on(ball, learner, request, rows), _climb(method), steps, draw)
+    if method == SQUARE:
+        report = check_gates(trial, (max(1, steps // 4),), None)
+    else:
+        report = check_gates(trial, options.gate_steps, options.gate_queries)
     notes: dict[str, Any] = {"gates": {"samples": rows.stop, **report.to_json()}}
     return notes if report.passed else {**notes, "effort": LOWER_EFFORT}
 
@@ -122,20 +149,30 @@ def _climb(method: str) -> Climb:
     follow: Callable[..., Found] = pgd if method == PGD else apgd
 
     def climb(victim: Victim, clean: Tensor, ball: Ball, rngs: Sequence[np.random.Generator], steps: int) -> Found:
+        if method == SQUARE:
+            return square(victim.query, clean, ball, rngs, steps)
         return follow(victim.gradient, victim.query, (clean, ball.random_point(clean, rngs)), ball, steps)
 
     return climb
 
 
 def _attacked(
-    attack: PixelAttack, victim: Victim, clean: Tensor, ball: Ball, rngs: Sequence[np.random.Generator]
+    attack: PixelAttack, victim: Victim, clean: Tensor, ball: Ball, drawn: tuple[Part, AttackRequest, slice]
 ) -> Found:
-    if attack.method == SQUARE:
-        return square(victim.query, clean, ball, rngs, attack.options.queries)
-    return _climb(attack.method)(victim, clean, ball, rngs, _budget(attack)["steps"])
+    """Attack one batch, in whole grey levels where that is asked for."""
+    found = _climb(attack.method)(victim, clean, ball, generators(*drawn), _budget_of(attack.method, attack.options))
+    if attack.options.quantise:
+        found.pixels = quantised(found.pixels, clean)
+        found.losses = victim.query(found.pixels)
+    return found
 
 
-def _budget(attack: PixelAttack) -> dict[str, int]:
-    if attack.method == SQUARE:
-        return {"queries": attack.options.queries}
-    return {"steps": attack.options.pgd_steps if attack.method == PGD else attack.options.apgd_steps}
+def _budget(attack: PixelAttack) -> dict[str, Any]:
+    """What the attack may do, for its notes."""
+    unit = "queries" if attack.method == SQUARE else "steps"
+    levels = {"pixels": "in whole grey levels"} if attack.options.quantise else {}
+    return {unit: _budget_of(attack.method, attack.options), **levels}
+
+
+def _budget_of(method: str, options: AttackOptions) -> int:
+    return {PGD: options.pgd_steps, APGD: options.apgd_steps, SQUARE: options.queries}[method]

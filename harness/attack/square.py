@@ -167,4 +167,5 @@ def _turned(shape: Tensor, number: float) -> Tensor:
 
 def _at_length(change: Tensor, clean: Tensor, ball: Ball) -> Tensor:
     """Bring a change to the ball's edge, then the image to 0..1."""
+    change = ball.cut(change)
     return ball.project(clean + change / lengths(change).clamp(min=_TINY) * ball.eps, clean)

@@ -11,7 +11,16 @@ from torch import Tensor
 from harness.attack.attack import AttackOptions, AttackRequest, AttackResult, TextAttack
 from harness.attack.pixel_attack import loss_notes
 from harness.attack.text_edits import ClassTexts, Edited, Reworded, edit_once, reword_once, text_losses
-from harness.attack.victim import Victim, cannot_query, generators, pixels_of, prepared, slices, victim_of
+from harness.attack.victim import (
+    Victim,
+    cannot_query,
+    generators,
+    loss_kind,
+    pixels_of,
+    prepared,
+    slices,
+    victim_of,
+)
 from harness.condition import Part
 from harness.perturbed_inputs import generator_for
 from harness.protocols import Learner, Reading
@@ -114,6 +123,7 @@ class Writer:
             "candidates": state.candidates,
             "texts_changed": len(changed),
             "examples": changed[:_SHOWN],
+            **loss_kind(self.learner),
             **({"classes": UNIVERSAL} if "classes" in reads else {}),
         }
 

@@ -23,6 +23,7 @@ Gradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 Query = Callable[[Tensor], Tensor]
 """Pixels to losses `[n]`, without history."""
 _LEAST_PROBABILITY = 1e-300
+FROM_ANSWERS = "-log of the probability that the answer gives to what is right; the model gives no losses"
 
 
 def sample_losses(learner: Learner, pixels: Tensor, batch: Batch, batch_size: int | None = None) -> Tensor:
@@ -59,11 +60,15 @@ def part_of(batch: Batch, rows: slice) -> Batch:
 
 @dataclass(frozen=True)
 class Victim:
-    """A learner and the samples of one batch; `batch` has targets and no visual tokens."""
+    """A learner and the samples of one batch; `batch` has targets and no visual tokens.
+
+    `scored` is the task's quick score of answers, where it is known.
+    """
 
     learner: Any
     batch: Batch
     batch_size: int
+    scored: Callable[[Sequence[Prediction], Sequence[Any]], float] | None = None
 
     def gradient(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and their gradient by pixels; 0 where the loss does not depend on them or is not finite."""
@@ -104,6 +109,10 @@ class Victim:
             return None
         return float(np.mean([int(np.argmax(a)) == t.label for t, a in zip(targets, answers, strict=True)]))
 
+    def score(self, pixels: Tensor) -> float | None:
+        """The task's quick score of the answers, None where that is not known."""
+        return None if self.scored is None else float(self.scored(self.predict(pixels), self.batch.targets or ()))
+
 
 def black_box_losses(learner: Any, batch: Batch) -> Tensor:
     """Losses `[n]` of a batch with visual tokens, for search without gradients."""
@@ -133,6 +142,11 @@ def _has_one_label(target: Any, answer: Any) -> bool:
     return _is_label(target, answer) and not getattr(target, "labels", ())
 
 
+def loss_kind(learner: Any) -> dict[str, str]:
+    """Note for an attack that had to go by answers."""
+    return {} if isinstance(learner, Attackable) else {"loss": FROM_ANSWERS}
+
+
 def cannot_query(learner: Any, request: AttackRequest) -> str | None:
     """Say why an attack cannot tell how wrong a model is, None when it can."""
     if isinstance(learner, Attackable):
@@ -154,7 +168,7 @@ def victim_of(learner: Any, request: AttackRequest, rows: slice, texts: Sequence
         targets=tuple(sample.target for sample in chosen),
         sizes=request.sizes[rows] if learner.vision is not None else (),
     )
-    return Victim(learner, batch, request.batch_size)
+    return Victim(learner, batch, request.batch_size, request.score)
 
 
 def pixels_of(request: AttackRequest, rows: slice) -> Tensor | None:
@@ -162,6 +176,18 @@ def pixels_of(request: AttackRequest, rows: slice) -> Tensor | None:
     if request.pixels is None:
         return None
     return torch.from_numpy(np.ascontiguousarray(request.pixels[rows])).to(request.device).float() / 255.0
+
+
+def shown(learner: Any, request: AttackRequest, rows: slice) -> Tensor | None:
+    """Which pixels show the image, bool `[n, 1, S, S]`; None for a tower that pads nothing."""
+    preprocessing = learner.vision.preprocessing
+    if preprocessing.fit != "pad" or request.pixels is None:
+        return None
+    across, down = zip(*(preprocessing.extent(*size) for size in request.sizes[rows]), strict=True)
+    height, width = (torch.arange(side, device=request.device) for side in request.pixels.shape[2:])
+    rows_shown = height[None, :] < torch.tensor(down, device=request.device)[:, None]
+    columns_shown = width[None, :] < torch.tensor(across, device=request.device)[:, None]
+    return (rows_shown[:, :, None] & columns_shown[:, None, :])[:, None]
 
 
 def generators(part: Part, request: AttackRequest, rows: slice, purpose: str = "") -> list[np.random.Generator]:

@@ -18,7 +18,7 @@ from harness.metrics.classification import classification_statistics
 from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.proportions import Proportion, ProportionStatistics, proportion
 from harness.metrics.resampling import MeanStatistics
-from harness.run import _Runner, _sample_columns
+from harness.run import _Runner, sample_columns
 from harness.sample import Outcome, Predicted, Sample
 from harness.uncertainty import bootstrap_interval, wilson
 
@@ -111,7 +111,7 @@ def test_intervals_of_bounded_metrics_stay_within_them(count: int) -> None:
 
 def test_what_is_stored_of_each_sample() -> None:
     whole, other = MeanStatistics(np.array([0.1, 0.2, 0.3])), MeanStatistics(np.array([1.0]))
-    columns = _sample_columns({"a": whole, "a[s]": whole, "a:c": whole, "b": None, "c": other}, 3)
+    columns = sample_columns({"a": whole, "a[s]": whole, "a:c": whole, "b": None, "c": other}, 3)
     assert columns == {"a": [0.1, 0.2, 0.3]}
 
 

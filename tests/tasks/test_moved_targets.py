@@ -40,6 +40,10 @@ CASES = [(name, severity) for name, one in NAMED.items() for severity in one.sev
 KINDS = ("box", "runs", "listed", "polygon")
 
 
+DRAWN = 1.5
+"""So many px a drawn mask may differ from its outline: a pixel, and half of one by the rounding of corners."""
+
+
 def drawn(name: str, severity: int, size: tuple[int, int], seed: int = 0) -> Movement:
     return NAMED[name].movement(*size, severity, np.random.default_rng(seed))
 
@@ -186,12 +190,14 @@ def test_a_moved_box_is_the_one_around_the_moved_mask(
     if seen.any() and case[0] not in ("rotate", "shear"):
         around = coco.toBbox(coco.encode(np.asfortranarray(seen)))
         assert (
-            np.abs(box[:2] - around[:2]).max() <= 1 and np.abs(box[:2] + box[2:] - around[:2] - around[2:]).max() <= 1
+            np.abs(box[:2] - around[:2]).max() <= DRAWN
+            and np.abs(box[:2] + box[2:] - around[:2] - around[2:]).max() <= DRAWN
         )
     if seen.any() and kind != "box":
         around = coco.toBbox(coco.encode(np.asfortranarray(mask_of(moved))))
         assert (
-            np.abs(box[:2] - around[:2]).max() <= 1 and np.abs(box[:2] + box[2:] - around[:2] - around[2:]).max() <= 1
+            np.abs(box[:2] - around[:2]).max() <= DRAWN
+            and np.abs(box[:2] + box[2:] - around[:2] - around[2:]).max() <= DRAWN
         )
         growth = abs(np.linalg.det(np.reshape(movement.matrix, (2, 3))[:, :2]))
         slack = 1.5 * (box[2] + box[3]) + 4

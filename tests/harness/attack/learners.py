@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.attack.attack import AttackRequest
-from harness.sample import Batch, Sample
+from harness.sample import Batch, Preprocessing, Sample
 
 SIDE = 16
 CLASSES = 3
@@ -32,6 +32,10 @@ class Pixels(nn.Module):
     """A tower without weights: pixels of 0..255 to one token."""
 
     key, width = "pixels", 3 * SIDE * SIDE
+
+    def __init__(self, fit: str = "crop") -> None:
+        super().__init__()
+        self.preprocessing = Preprocessing(SIDE, fit=fit)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return (pixels.float() / 255).flatten(1)[:, None]
@@ -154,9 +158,9 @@ def patterns(count: int) -> tuple[np.ndarray, list[Label]]:
 def request_for(pixels: np.ndarray | None, labels: Sequence[Any], *, batch_size: int = 5, **changes: Any) -> Any:
     count = len(labels)
     samples = tuple(Sample(f"s{n}", Path(), labels[n], changes.get("texts", {}).get(n)) for n in range(count))
-    return AttackRequest(
-        pixels, samples, ((SIDE, SIDE),) * count, CLASS_TEXTS, batch_size, changes.get("seed", 0), "cpu"
-    )
+    sizes = changes.get("sizes", ((SIDE, SIDE),) * count)
+    seed, score = changes.get("seed", 0), changes.get("score")
+    return AttackRequest(pixels, samples, sizes, CLASS_TEXTS, batch_size, seed, "cpu", score)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,19 @@ import pytest
 import torch
 
 from harness.attack.apgd import checkpoints
-from harness.attack.attack import ATTACKS, LOWER_EFFORT, Attack, AttackOptions, PixelAttack, epsilon
+from harness.attack.attack import ATTACKS, Attack, AttackOptions, PixelAttack, epsilon
 from harness.attack.found import Found
 from harness.attack.pgd import pgd
+from harness.attack.pixel_attack import ball_on
 from harness.attack.projection import Ball, lengths
 from harness.attack.square import bump, share, square
 from harness.attack.victim import generators, pixels_of, sample_losses, victim_of
 from harness.condition import Part
 from harness.errors import UsageError
 from harness.perturb.perturbation import Perturbation
+from harness.sample import Batch
 
-from .learners import SIDE, Label, Linear, OnlyAnswers, Reader, Trained, request_for
+from .learners import SIDE, Label, Linear, OnlyAnswers, Pixels, Reader, Trained, request_for
 
 CHEAP = AttackOptions(pgd_steps=10, apgd_steps=15, queries=60, gate_samples=4, gate_steps=(5, 30))
 KINDS = [(method, norm) for method in ("pgd", "apgd", "square") for norm in ("linf", "l2")]
@@ -154,23 +157,8 @@ def test_a_whole_attack_leaves_no_trace_and_says_what_it_did(method: str, norm: 
     assert len(result.predictions) == 8 and result.skipped is None
     notes = json.loads(json.dumps(result.notes, allow_nan=False))
     assert notes["loss_after"] > notes["loss_before"] and notes["samples"] == 8
-    assert ("gates" in notes) == (method != "square")
-
-
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("method", ["pgd", "apgd"])
-def test_an_honest_network_passes_the_gates_and_one_that_hides_does_not(
-    method: str, norm: str, trained: Trained
-) -> None:
-    options = AttackOptions(gate_samples=8, queries=200)
-    request = request_for(trained.pixels[:8], trained.labels[:8], batch_size=8)
-    honest = attack(method, norm, options).predict(trained.learner(), request, 5)
-    assert honest.notes["gates"]["passed"], honest.notes["gates"]
-    assert "effort" not in honest.notes
-    assert honest.notes["gates"]["unbounded"]["numbers"]["accuracy"] == 0.0
-    masked = attack(method, norm, options).predict(trained.learner("steps"), request, 5)
-    assert not masked.notes["gates"]["passed"]
-    assert masked.notes["effort"] == LOWER_EFFORT
+    assert (notes["gates"]["black_box"] is None) == (method == "square")
+    assert "loss" not in notes, "the loss is the model's own"
 
 
 def test_without_gradients_only_square_attacks(trained: Trained) -> None:
@@ -181,6 +169,8 @@ def test_without_gradients_only_square_attacks(trained: Trained) -> None:
         assert result.predictions == []
         found = attack("square", "linf").predict(learner, request, 5)
         assert found.skipped is None and found.notes["loss_after"] > found.notes["loss_before"]
+        assert ("loss" in found.notes) == isinstance(learner, OnlyAnswers)
+    assert found.notes["loss"].startswith("-log of the probability")
     same = attack("square", "linf").predict(trained.learner(), request, 5)
     np.testing.assert_allclose(found.predictions, same.predictions, atol=1e-4)  # -log p is the cross-entropy
 
@@ -204,6 +194,48 @@ def test_losses_that_are_not_finite_stay_out_of_means(trained: Trained) -> None:
     result = attack("pgd", "linf").predict(learner, request_for(trained.pixels[:4], trained.labels[:4]), 3)
     notes = json.loads(json.dumps(result.notes, allow_nan=False))
     assert notes["not_finite"] == 1 and notes["loss_after"] > notes["loss_before"]
+
+
+def test_padding_is_no_part_of_an_image(trained: Trained) -> None:
+    """Wide and high images in a square: only what they cover may change, by the whole radius."""
+    weights = torch.from_numpy(np.random.default_rng(0).standard_normal(3 * SIDE * SIDE).astype(np.float32))
+    learner = Linear(weights)
+    learner.vision = Pixels("pad")
+    pixels = np.zeros((2, 3, SIDE, SIDE), dtype=np.uint8)
+    pixels[0, :, : SIDE // 2], pixels[1, :, :, : SIDE // 4] = 128, 128
+    request = request_for(pixels, [Label(0)] * 2, sizes=((40, 20), (10, 40)))
+    inside = torch.from_numpy(pixels > 0)
+    for method, norm in KINDS:
+        ball = ball_on(Ball(norm, 0.1 if norm == "linf" else 0.5), learner, request, slice(0, 2))
+        victim, clean = victim_of(learner, request, slice(0, 2)), pixels_of(request, slice(0, 2))
+        assert clean is not None
+        found = run(method, victim, clean, ball, generators(Part("x", 1), request, slice(0, 2)), 30)
+        change = found.pixels - clean
+        assert not change[~inside].any() and change[inside].any()
+        if method != "square":
+            cut = (weights.view(1, 3, SIDE, SIDE) * inside).flatten(1)
+            risen = 0.1 * cut.abs().sum(dim=1) if norm == "linf" else 0.5 * cut.norm(dim=1)
+            torch.testing.assert_close(found.losses - found.before, risen, rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("method", "norm"), KINDS)
+def test_whole_grey_levels_when_asked_for(method: str, norm: str, trained: Trained) -> None:
+    request = request_for(trained.pixels[:4], trained.labels[:4])
+    learner, seen = trained.learner(), list[torch.Tensor]()
+    learner.vision.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    options = replace(CHEAP, quantise=True)
+    result = attack(method, norm, options).predict(learner, request, 5)
+    levels = seen[-1]
+    torch.testing.assert_close(levels, levels.round(), atol=1e-4, rtol=0)
+    if norm == "linf":
+        change = (levels - torch.from_numpy(trained.pixels[:4])).abs().max()
+        assert change == pytest.approx(8, abs=1e-3)
+    assert result.notes["pixels"] == "in whole grey levels"
+    logits = learner.logits(Batch(("",) * 4, learner.vision(levels), (None,) * 4))
+    wanted = torch.nn.functional.cross_entropy(logits, torch.tensor([t.label for t in trained.labels[:4]]))
+    assert result.notes["loss_after"] == pytest.approx(wanted.item(), rel=1e-4)
+    half = attack(method, "linf", options).predict(trained.learner(), request, 1)
+    assert half.notes["loss_after"] == pytest.approx(half.notes["loss_before"]), "half a grey level is none"
 
 
 def test_losses_come_in_batches(trained: Trained) -> None:

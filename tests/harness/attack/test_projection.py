@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from harness.attack.projection import Ball, lengths
+from harness.attack.projection import Ball, lengths, quantised
 
 IMAGES = arrays.arrays(np.float32, (2, 3, 4, 5), elements=st.floats(0, 1, width=32))
+NORMS = ["linf", "l2"]
 ANY = arrays.arrays(np.float32, (2, 3, 4, 5), elements=st.floats(-3, 3, width=32))
 
 
@@ -49,3 +50,44 @@ def test_the_steepest_direction_by_hand() -> None:
     gradient = torch.tensor([[[[3.0, -4.0]]], [[[0.0, 0.0]]]])
     assert Ball("linf", 1.0).steepest(gradient).flatten().tolist() == [1, -1, 0, 0]
     assert Ball("l2", 1.0).steepest(gradient).flatten().tolist() == pytest.approx([0.6, -0.8, 0, 0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(moved=ANY, levels=arrays.arrays(np.uint8, (2, 3, 4, 5)), eps=st.integers(0, 255), norm=st.sampled_from(NORMS))
+def test_whole_grey_levels_stay_in_the_ball(moved: np.ndarray, levels: np.ndarray, eps: int, norm: str) -> None:
+    clean = torch.from_numpy(levels).float() / 255
+    ball = Ball(norm, eps / 255)
+    pixels = ball.project(torch.from_numpy(moved), clean)
+    found = quantised(pixels, clean)
+    torch.testing.assert_close(found * 255, (found * 255).round(), atol=1e-4, rtol=0)
+    assert (size(ball, found - clean) <= ball.eps + 1e-4).all()
+    assert ((pixels - found).abs() < 1 / 255 + 1e-5).all()
+    if norm == "linf":  # at the edge of the ball a whole number of levels is kept
+        edge = ball.project(clean + ball.eps, clean)
+        torch.testing.assert_close(quantised(edge, clean), edge, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(clean=IMAGES, moved=ANY, eps=st.floats(1e-3, 2.0), norm=st.sampled_from(NORMS), width=st.integers(0, 5))
+def test_only_what_is_inside_changes(clean: np.ndarray, moved: np.ndarray, eps: float, norm: str, width: int) -> None:
+    inside = (torch.arange(5) < width).expand(2, 1, 4, 5)
+    ball, centre = Ball(norm, eps, inside), torch.from_numpy(clean)
+    rngs = [np.random.default_rng(n) for n in range(2)]
+    projected = ball.project(torch.from_numpy(moved), centre)
+    for pixels in (projected, ball.random_point(centre, rngs), ball.random_extreme(centre, rngs)):
+        assert torch.equal(pixels[..., width:], centre[..., width:])
+    whole = Ball(norm, eps).project(torch.from_numpy(moved) * inside + centre * ~inside, centre)
+    torch.testing.assert_close(projected, whole)
+
+
+@settings(max_examples=40, deadline=None)
+@given(clean=IMAGES, moved=ANY, eps=st.floats(1e-2, 2.0))
+def test_the_nearest_point_of_an_l2_ball(clean: np.ndarray, moved: np.ndarray, eps: float) -> None:
+    """By the condition of a projection: the way back makes no acute angle with any way into the ball."""
+    centre = torch.from_numpy(clean).double() / 2 + 0.25
+    point = centre + torch.from_numpy(moved).double() * 0.02
+    found = Ball("l2", min(eps, 0.2)).project(point, centre)
+    back = (point - found).flatten(1)
+    other = centre + 0.2 * min(eps, 0.2) * torch.from_numpy(moved).double().flip(0) / 33
+    for inside in (centre, other, found):
+        assert ((back * (inside - found).flatten(1)).sum(dim=1) <= 1e-9).all()

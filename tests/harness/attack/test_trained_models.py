@@ -105,7 +105,8 @@ def make(cache: Path, language: Path, prerequisite: Path) -> Callable[..., Made]
             optimizer.step()
             optimizer.zero_grad()
         learner.eval()
-        return Made(learner, AttackRequest(pixels, samples, sizes, spec.classes.texts, 5, 0, "cpu"))
+        texts, score = spec.classes.texts, task.validation_score
+        return Made(learner, AttackRequest(pixels, samples, sizes, texts, 5, 0, "cpu", score))
 
     return make
 
@@ -133,6 +134,11 @@ def test_a_gradient_reaches_the_pixels_of_a_frozen_tower(
     rises = {method: note["loss_after"] - note["loss_before"] for method, note in notes.items()}
     assert rises["pgd"] > 2 * rises["square"] > 0 and rises["apgd"] > 2 * rises["square"]
     assert notes["pgd"]["gates"]["black_box"]["passed"] and notes["pgd"]["gates"]["noise"]["passed"]
+    numbers = notes["pgd"]["gates"]["unbounded"]["numbers"]
+    if task == "image-classification":
+        assert numbers["accuracy"] == 0.0 and "score" not in numbers
+    else:
+        assert numbers["score"] < 0.1 * numbers["score_before"] and "accuracy" not in numbers
 
 
 def test_a_remark_beside_the_image_is_attacked(make: Callable[..., Made]) -> None:
