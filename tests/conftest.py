@@ -18,7 +18,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-# The same examples in every run: a change must not fail for what it has not changed. HYPOTHESIS_PROFILE=default searches.
+# The same examples in every run: a change must not fail for what it has not changed. Search anew with
+# HYPOTHESIS_PROFILE=default.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
