@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.leaderboard import Row
+from harness.table_text import aligned, markdown
 
 _NEAR_CEILING = 0.02
 """Of the first metric: rows so near to what is possible are not told apart."""
@@ -47,7 +48,7 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
     title = f"{first.task} on {first.data} ({first.data_digest[:12]}), split {first.split}"
     counts = {e.count for row in rows for e in row.metrics.values() if e}
     samples = f", {max(counts)} samples" if counts else ""
-    draw = _markdown if style == "md" else _aligned
+    draw = markdown if style == "md" else aligned
     slices = _slices(rows)
     parts = [draw(slices)] if slices else []
     parts.append(draw(_cells(rows, _columns(rows, metrics))))
@@ -144,23 +145,6 @@ def _costs(row: Row) -> list[str]:
 
 def _scaled(value: float | None, factor: float, style: str) -> str:
     return "–" if value is None else style.format(value * factor)
-
-
-def _markdown(table: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
-    rule = "|" + "|".join(["---"] + ["---:"] * (len(table[0]) - 1)) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _aligned(table: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    lines = []
-    for row in table:
-        padded = [
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
 def _csv(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> str:

@@ -176,10 +176,10 @@ class _Sweep:
     def _text_beside(self, position: int, source: ImageSource) -> str | None:
         """A sample's text, true of its image when that was moved."""
         text = self.canvases.samples[position].text
-        movement = source.movement(self.canvases.rows[position])
-        if text is None or movement is None or not isinstance(self.task, MovingTexts):
+        if text is None or not isinstance(self.task, MovingTexts):
             return text
-        return self.task.moved_text(text, movement)
+        movement = source.movement(self.canvases.rows[position])
+        return text if movement is None else self.task.moved_text(text, movement)
 
     def _leave_out(self, student: _Student, condition: Condition, words: Words) -> str | None:
         """Say why a condition says nothing about a model: it does not see or read what is perturbed."""

@@ -95,6 +95,9 @@ class _SweepRun:
         limit = sweep.options.limit or min((n for n in limits if n is not None), default=None)
         self.options = replace(sweep.options, limit=limit)
         self.spool = environment.cache / "sweeps" / fingerprint_of({"results": store.url, "task": plan.task.name})
+        used = {part.name for condition in sweep.conditions for part in condition.parts}
+        self.versions = _code_versions([sweep.known[name] for name in sorted(used)])
+        self.code = _digest([Path(__file__).parent / name for name in _CODE])
         self.samples: dict[str, Sequence[Sample]] = {}
         self.canvases: Canvases | None = None
         self.done = self.total = 0
@@ -378,10 +381,10 @@ class _SweepRun:
     def _fingerprint(self, cell: Cell, condition: Condition) -> str:
         """Name a score by everything that can move it."""
         target = self.targets[condition.shift or _MAIN]
-        versions = {part.name: _code_of(self.sweep.known[part.name]) for part in condition.parts}
+        versions = {part.name: self.versions[part.name] for part in condition.parts}
         content: dict[str, Any] = {"cell": cell.fingerprint, "condition": asdict(condition), "versions": versions}
         content |= {"options": asdict(self.options), "data": target.data.digest, "split": target.split}
-        return fingerprint_of(content | {"code": _digest([Path(__file__).parent / name for name in _CODE])})
+        return fingerprint_of(content | {"code": self.code})
 
 
 def _ranking_metric(metrics: Sequence[str], scores: Sequence[PerturbedScore]) -> str:
@@ -390,9 +393,14 @@ def _ranking_metric(metrics: Sequence[str], scores: Sequence[PerturbedScore]) ->
     return next((name for name in metrics if name in present), metrics[0])
 
 
-def _code_of(perturbation: Perturbation) -> str:
-    """Version and source of a perturbation: new code, new fingerprints."""
-    return f"{perturbation.version}:{_digest([Path(inspect.getfile(type(perturbation)))])}"
+def _code_versions(perturbations: Sequence[Perturbation]) -> dict[str, str]:
+    """Version and source of each perturbation by name: new code, new fingerprints.
+
+    The source is that of all modules beside the one where its class stands, since what it does may stand in another.
+    """
+    folders = {p.name: Path(inspect.getfile(type(p))).parent for p in perturbations}
+    digests = {folder: _digest(sorted(folder.glob("*.py"))) for folder in set(folders.values())}
+    return {p.name: f"{p.version}:{digests[folders[p.name]]}" for p in perturbations}
 
 
 def _digest(paths: Sequence[Path]) -> str:

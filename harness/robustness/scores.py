@@ -16,11 +16,11 @@ from harness.robustness.corruption_error import (
     mean_corruption_error,
     under_corruption,
 )
-from harness.robustness.drawing import aligned
 from harness.robustness.figure import Figure
 from harness.robustness.published import ALEXNET
 from harness.robustness.reference_table import ReferenceTable
 from harness.robustness.scores_file import read_scores_file
+from harness.table_text import aligned
 
 _NO_REFERENCE = "no --reference-model was given"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from harness.errors import UsageError, nearest
 from harness.robustness.cells import FAILED, SKIPPED
-from harness.robustness.drawing import aligned, markdown
 from harness.robustness.figure import Figure, mean_of
 from harness.robustness.row import Comparable, ConditionScore, RobustnessRow
+from harness.table_text import aligned, markdown
 
 STYLES = ("text", "md", "csv", "json")
 _NOTHING = "No robustness records. Run 'bench run' with --perturb first, or give another folder with --results."
