@@ -323,15 +323,16 @@ def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
 
 
 def _print_leaderboard(task: str, results: str, style: str, out: Path | None, plan: Plan | None = None) -> None:
-    from harness.leaderboard import build_rows
+    from harness.leaderboard import build_rows, ranked
     from harness.leaderboard_text import render
     from harness.plugins import load_task
-    from harness.store import Store
+    from harness.store import Store, scores_name
 
     _require_choice("--format", style, ("text", "md", "csv", "json"))
-    metrics = load_task(task).metrics
-    records = [record for record in Store(results).read_records(task) if plan is None or plan.shows(record)]
-    text = render(build_rows(records, metrics), metrics, style)
+    metrics, store = load_task(task).metrics, Store(results)
+    records = [record for record in store.read_records(task) if plan is None or plan.shows(record)]
+    tables = ranked(build_rows(records, metrics), metrics, lambda *cell: store.read_sample_scores(scores_name(*cell)))
+    text = render(tables, metrics, style)
     _write(text, out)
 
 

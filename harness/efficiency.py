@@ -8,6 +8,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from harness.cell import MeasureOptions
+from harness.measure.calibration import calibration_workload
 from harness.measure.flops import count_flops
 from harness.measure.latency import LatencySummary, time_calls
 from harness.measure.machine import describe_machine
@@ -63,6 +64,7 @@ def profile_learner(
             "memory": asdict(memory),
             "first_call_seconds": latency.first_seconds,
             "latency_iqr_over_median": latency.iqr_over_median,
+            "calibrated_latency": None if latency.calibrated is None else latency.calibrated.to_json(),
             "foreign_cpu_share": load.share,
             # The calls answer different samples, so their spread is not noise: only others' CPU time counts here.
             "noisy": list(noise_reasons(None, load.share)),
@@ -90,7 +92,8 @@ def _latency(learner: Learner, visuals: Visuals, options: MeasureOptions, progre
             progress("timing single samples", done, total)
         _answer(learner, visuals, [next(order)])
 
-    return time_calls(call, options.warmups, options.runs, visuals.device)
+    workload = calibration_workload(visuals.device)
+    return time_calls(call, options.warmups, options.runs, visuals.device, workload)
 
 
 def _throughput(learner: Learner, visuals: Visuals, options: MeasureOptions, progress: Progress) -> Throughput:

@@ -8,11 +8,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from harness.ranks import Contender, RankInterval, rank_intervals
 from harness.record import Efficiency, Estimate, RunRecord
+from harness.sample_scores import SampleScores
+
+_NORMAL = 1.959964  # half the width of a 95 % interval in standard errors
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What a score varies by: over training seeds (None for one), and over test sets of this size; in its own unit.
+
+    `seeds_sd` is the standard deviation of one seed's score, `sampling_se` the standard error of sampling the test set.
+    """
+
+    seeds_sd: float | None
+    sampling_se: float
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,9 @@ class Row:
     fingerprints: tuple[str, ...]
     ceilings: Mapping[str, Mapping[str, float]]
     learnable: bool | None
+    seed_values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
+    rank: RankInterval | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench leaderboard --format json`."""
@@ -51,7 +70,9 @@ class Row:
             "seeds": len(self.seeds),
             "learnable": self.learnable,
             "ceilings": {name: dict(by_source) for name, by_source in self.ceilings.items()},
+            "rank": asdict(self.rank) if self.rank else None,
             "metrics": {name: asdict(e) if e else None for name, e in self.metrics.items()},
+            "spreads": {name: asdict(spread) for name, spread in self.spreads.items()},
             "parameters_total": cost.parameters_total,
             "parameters_trainable": cost.parameters_trainable,
             "flops": cost.flops,
@@ -85,6 +106,26 @@ def build_rows(records: Sequence[RunRecord], metrics: Sequence[str]) -> list[lis
     return built
 
 
+def ranked(
+    tables: Sequence[Sequence[Row]], metrics: Sequence[str], read: Callable[[str, str], SampleScores | None]
+) -> list[list[Row]]:
+    """Give each scored row the ranks that it may have; `read` finds the sample scores of (task, fingerprint)."""
+    return [_ranked(rows, metrics, read) for rows in tables]
+
+
+def _ranked(rows: Sequence[Row], metrics: Sequence[str], read: Callable[[str, str], SampleScores | None]) -> list[Row]:
+    name = next((name for name in metrics if any(row.metrics.get(name) for row in rows)), None)
+    contenders = {
+        place: Contender(
+            estimate, row.seed_values[name], tuple(read(row.task, fingerprint) for fingerprint in row.fingerprints)
+        )
+        for place, row in enumerate(rows)
+        if name is not None and (estimate := row.metrics.get(name)) is not None
+    }
+    ranks = dict(zip(contenders, rank_intervals(list(contenders.values()), name or ""), strict=True))
+    return [replace(row, rank=ranks.get(place)) for place, row in enumerate(rows)]
+
+
 def combine_seeds(estimates: Sequence[Estimate]) -> Estimate:
     """Average over seeds; the interval holds the sampling of the test set and that of the seeds.
 
@@ -96,7 +137,7 @@ def combine_seeds(estimates: Sequence[Estimate]) -> Estimate:
         return estimates[0]
     low = sum(e.value - e.low for e in estimates) / len(estimates)
     high = sum(e.high - e.value for e in estimates) / len(estimates)
-    seed_error = math.sqrt(sum((e.value - mean) ** 2 for e in estimates) / (len(estimates) - 1) / len(estimates))
+    seed_error = statistics.stdev(e.value for e in estimates) / math.sqrt(len(estimates))
     reach = _student(len(estimates) - 1) * seed_error
     return Estimate(mean, mean - math.hypot(low, reach), mean + math.hypot(high, reach), estimates[0].count)
 
@@ -146,6 +187,12 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
     shown = done or list(cells)
     last = shown[-1]
     failed = [cell for cell in cells if cell.status != "ok"]
+    combined = _combined_metrics(done)
+    values = {
+        name: tuple(e.value for cell in done if (e := cell.metrics[name]) is not None)
+        for name, estimate in combined.items()
+        if estimate is not None
+    }
     return Row(
         task=last.task,
         data=last.data,
@@ -157,12 +204,14 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         status=failed[0].status if failed else "ok",
         error=failed[0].error if failed else None,
         seeds=tuple(sorted(cell.seed for cell in shown)),
-        metrics=_combined_metrics(done),
+        metrics=combined,
         efficiency=_combined_efficiency(done),
         device=last.device,
         fingerprints=tuple(cell.fingerprint for cell in shown),
         ceilings=last.ceilings,
         learnable=_learnable(done),
+        seed_values=values,
+        spreads={name: _spread([cell.metrics[name] for cell in done]) for name in values},
     )
 
 
@@ -171,6 +220,13 @@ def _learnable(cells: Sequence[RunRecord]) -> bool | None:
     asked = [cell.provenance.get("training", {}).get("learnable") for cell in cells]
     known = [answer for answer in asked if answer is not None]
     return all(known) if known else None
+
+
+def _spread(estimates: Sequence[Estimate | None]) -> Spread:
+    present = [e for e in estimates if e is not None]
+    errors = [(e.high - e.low) / 2 / _NORMAL for e in present]
+    deviation = statistics.stdev(e.value for e in present) if len(present) > 1 else None
+    return Spread(deviation, statistics.fmean(errors))
 
 
 def _combined_metrics(cells: Sequence[RunRecord]) -> dict[str, Estimate | None]:

@@ -53,7 +53,7 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
     parts = [draw(slices)] if slices else []
     parts.append(draw(_cells(rows, _columns(rows, metrics))))
     body = "\n\n".join(parts)
-    notes = _verdict_notes(rows, metrics)
+    notes = _verdict_notes(rows, metrics) + _rank_notes(rows)
     notes += [
         f"[95 % intervals over images: by bootstrap, Wilson's for proportions]  {device}"
         for device in sorted({_device(r) for r in rows})
@@ -102,17 +102,29 @@ def _verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     return notes
 
 
+def _rank_notes(rows: Sequence[Row]) -> list[str]:
+    ranks = [row.rank for row in rows if row.rank]
+    if len(ranks) < 2:
+        return []
+    how = (
+        "paired over samples" if all(rank.paired for rank in ranks) else "unpaired: sample scores of a row are missing"
+    )
+    return [f"rank: all that it may be with 95 % confidence, for all rows at once ({how})"]
+
+
 def _device(row: Row) -> str:
     return f"measured on {row.device}" if row.efficiency.latency_runs else "nothing measured"
 
 
 def _cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
     costs = ["p50", "p95", "per s", "memory", "parameters", "trained", "GFLOPs", "train s"]
-    table = [["model", "seeds", *metrics, *costs]]
+    ranks = any(row.rank for row in rows)
+    table = [["model", *(["rank"] if ranks else []), "seeds", *metrics, *costs]]
     for row in rows:
         scores = [_score(row, name, position == 0) for position, name in enumerate(metrics)]
-        table.append([_name(row), str(len(row.seeds)) if row.metrics else row.status, *scores, *_costs(row)])
-    return table + _ceiling_rows(rows, metrics, len(table[0]), 2)
+        rank = [str(row.rank or "–")] if ranks else []
+        table.append([_name(row), *rank, str(len(row.seeds)) if row.metrics else row.status, *scores, *_costs(row)])
+    return table + _ceiling_rows(rows, metrics, len(table[0]), 2 + ranks)
 
 
 def _name(row: Row) -> str:

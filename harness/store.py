@@ -2,9 +2,13 @@
 
 <results>/<task>/records/<fingerprint>.json          the record; written last, so it vouches for the rest
 <results>/<task>/outcomes/<fingerprint>.parquet      one row a sample: id, prediction, per-sample metrics
+<results>/<task>/scores/<fingerprint>.parquet        what each sample contributes to each of the task's metrics
 <results>/<task>/training/<fingerprint>/             checkpoint.safetensors, log.jsonl, training.json
 <results>/<task>/robustness/<fingerprint>.json       how the record's model scores under each condition
 <results>/<task>/robustness/<fingerprint>/<condition>.parquet   its outcomes under that condition
+<results>/<task>/robustness/<fingerprint>/scores/<condition>.parquet   what each sample contributes to the first metric
+
+Records carry a digest of their content; one that was changed by hand is refused.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ from harness.errors import StoreError
 from harness.files import replace_atomically
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
 from harness.sample import Outcome
+from harness.sample_scores import SampleScores
+from harness.seal import sealed, unsealed
 
 Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 
@@ -57,8 +63,7 @@ class Store:
         existing = self.find_record(record.task, record.fingerprint)
         if existing is not None and existing.status == "ok":
             raise StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
-        content = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False)
-        self.write_bytes(f"{record.task}/records/{record.fingerprint}.json", content.encode())
+        self.write_bytes(f"{record.task}/records/{record.fingerprint}.json", sealed(record.to_json()))
 
     def read_robustness(self, task: str | None = None) -> list[RobustnessRecord]:
         """Read every robustness record of this schema version, oldest first; raises StoreError for a broken one."""
@@ -72,13 +77,11 @@ class Store:
 
     def write_robustness(self, record: RobustnessRecord) -> None:
         """Write a robustness record in the place of the one that knew fewer conditions."""
-        content = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False)
-        self.write_bytes(f"{record.task}/robustness/{record.fingerprint}.json", content.encode())
+        self.write_bytes(f"{record.task}/robustness/{record.fingerprint}.json", sealed(record.to_json()))
 
     def write_outcomes(self, name: str, outcomes: Sequence[Outcome], columns: Mapping[str, Sequence[float]]) -> None:
         """Write `name`.parquet, one row a sample: `sample_id`, `prediction` (JSON), a column a per-sample metric."""
         import pyarrow as arrow
-        from pyarrow import parquet
 
         table = arrow.table(
             {
@@ -87,19 +90,29 @@ class Store:
                 **{name: list(values) for name, values in columns.items()},
             }
         )
-        sink = arrow.BufferOutputStream()
-        parquet.write_table(table, sink, compression="zstd")
-        self.write_bytes(f"{name}.parquet", sink.getvalue().to_pybytes())
+        self._write_table(name, table)
 
     def read_outcomes(self, name: str) -> list[Outcome]:
         """Read the predictions stored in `name`.parquet."""
-        import pyarrow as arrow
-        from pyarrow import parquet
-
-        content = self.read_bytes(f"{name}.parquet")
-        table = parquet.read_table(arrow.BufferReader(content), columns=["sample_id", "prediction"])
+        table = self._read_table(name, ["sample_id", "prediction"])
         rows = zip(table["sample_id"].to_pylist(), table["prediction"].to_pylist(), strict=True)
         return [Outcome(sample_id, json.loads(prediction)) for sample_id, prediction in rows]
+
+    def write_sample_scores(self, name: str, scores: SampleScores) -> None:
+        """Write `name`.parquet, one row a sample: `sample_id`, `cluster`, a column a metric."""
+        import pyarrow as arrow
+
+        columns = {"sample_id": list(scores.sample_ids), "cluster": list(scores.clusters)}
+        self._write_table(name, arrow.table({**columns, **scores.metrics}))
+
+    def read_sample_scores(self, name: str) -> SampleScores | None:
+        """Read `name`.parquet; None where it is not there."""
+        if not self.exists(f"{name}.parquet"):
+            return None
+        table = self._read_table(name)
+        metrics = {metric: table[metric].to_numpy() for metric in table.column_names[2:]}
+        ids, clusters = (tuple(table[column].to_pylist()) for column in ("sample_id", "cluster"))
+        return SampleScores(ids, clusters, metrics)
 
     def exists(self, name: str) -> bool:
         """Tell whether a file is there."""
@@ -144,6 +157,24 @@ class Store:
         path.write_bytes(self.read_bytes(name))
         return path
 
+    def _write_table(self, name: str, table: Any) -> None:
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        sink = arrow.BufferOutputStream()
+        parquet.write_table(table, sink, compression="zstd")
+        self.write_bytes(f"{name}.parquet", sink.getvalue().to_pybytes())
+
+    def _read_table(self, name: str, columns: Sequence[str] | None = None) -> Any:
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        content = self.read_bytes(f"{name}.parquet")
+        try:
+            return parquet.read_table(arrow.BufferReader(content), columns=columns)
+        except (arrow.ArrowException, KeyError) as error:
+            raise StoreError(f"{self.url}/{name}.parquet is broken: {error}. Delete it and run again.") from None
+
     def _record(self, name: str) -> RunRecord | None:
         return self._parsed(name, RunRecord)
 
@@ -155,7 +186,7 @@ class Store:
             content = json.loads(self.read_bytes(name))
             if content.get("schema_version") != SCHEMA_VERSION:
                 return None
-            return kind.from_json(content)
+            return kind.from_json(unsealed(content))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{self.url}/{name} is not a record: {error}. Delete it and run again.") from None
 
@@ -173,6 +204,13 @@ class Store:
         except (ImportError, ValueError) as error:
             raise StoreError(f"Cannot open --results {self.url}: {error}.") from None
         return system, root.rstrip("/")
+
+
+def scores_name(task: str, fingerprint: str, condition: str | None = None) -> str:
+    """Name the table of what each sample contributes to a cell's metrics, clean or under a condition's label."""
+    if condition is None:
+        return f"{task}/scores/{fingerprint}"
+    return f"{task}/robustness/{fingerprint}/scores/{condition}"
 
 
 def _reason(error: OSError) -> str:

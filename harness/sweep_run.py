@@ -28,8 +28,9 @@ from harness.protocols import ChanceLevel, MovingTargets, QuickScorer, Scorer, S
 from harness.record import PerturbedScore, RobustnessRecord
 from harness.run import Reporter, jobs_at_once, now, only_one, prerequisite_folder, sample_columns, training_folder
 from harness.sample import Outcome, Sample, limited
+from harness.sample_scores import sample_scores
 from harness.shifts import Target
-from harness.store import Store
+from harness.store import Store, scores_name
 from harness.sweep_block import FAILED, OK, SKIPPED, Answers, Subject, SweepBlock
 from harness.sweep_plan import SweepPlan
 
@@ -274,10 +275,13 @@ class _SweepRun:
         target = self.targets[condition.shift or _MAIN]
         outcomes = [Outcome(sample_id, target.translate(answer)) for sample_id, answer in answers.answers]
         try:
-            statistics = self._statistics(condition, outcomes, scorer)
+            kept, statistics = self._statistics(condition, outcomes, scorer)
         except DataError as error:
             return replace(score, status=FAILED, error=str(error), notes={})
         self.store.write_outcomes(name, outcomes, sample_columns(statistics, len(outcomes)))
+        first = [name for name in self.plan.task.metrics if statistics.get(name) is not None][:1]
+        scores = sample_scores(kept, statistics, first)
+        self.store.write_sample_scores(scores_name(cell.training.task, cell.fingerprint, condition.label), scores)
         # There are hundreds of conditions: a fifth of the resamples each, as for single classes.
         return replace(score, metrics=estimates(statistics, max(1, cell.evaluate.resamples // 5)))
 
@@ -304,16 +308,17 @@ class _SweepRun:
 
     def _statistics(
         self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scorer
-    ) -> dict[str, Statistics | None]:
-        """Score by the task's first metric, and classifiers by their calibration too."""
+    ) -> tuple[list[str], dict[str, Statistics | None]]:
+        """Score the named samples by the task's first metric, and classifiers by their calibration too."""
         answered = {outcome.sample_id for outcome in outcomes}
         samples = limited(self.samples[condition.shift or _MAIN], self.options.limit)
         kept = self._moved([sample for sample in samples if sample.sample_id in answered], condition)
+        ids = [sample.sample_id for sample in kept]
         if isinstance(scorer, QuickScorer):
-            return {self.plan.task.metrics[0]: scorer.score_first(kept, outcomes)}
+            return ids, {self.plan.task.metrics[0]: scorer.score_first(kept, outcomes)}
         found = scorer.score(kept, outcomes)
         first = next((name for name in self.plan.task.metrics if found.get(name) is not None), None)
-        return {name: s for name, s in found.items() if name == first or name in _CALIBRATION}
+        return ids, {name: s for name, s in found.items() if name == first or name in _CALIBRATION}
 
     def _moved(self, samples: Sequence[Sample], condition: Condition) -> Sequence[Sample]:
         """Let targets follow their images, where a condition moves these."""

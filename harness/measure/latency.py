@@ -12,11 +12,12 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from harness.errors import UsageError
+from harness.measure.calibration import Calibrated, calibrated
 from harness.measure.device import synchronize
 
 
@@ -36,6 +37,7 @@ class LatencySummary:
     p95: float | None
     p99: float | None
     iqr_over_median: float
+    calibrated: Calibrated | None = None
 
     @property
     def runs(self) -> int:
@@ -60,11 +62,14 @@ def minimum_runs(percentile: float, confidence: float = 0.99, misses: int = 1) -
     return runs
 
 
-def time_calls(call: Callable[[], Any], warmups: int, runs: int, device: str) -> LatencySummary:
+def time_calls(
+    call: Callable[[], Any], warmups: int, runs: int, device: str, workload: Callable[[], Any] | None = None
+) -> LatencySummary:
     """Time a call `runs` times after `warmups` untimed ones, each from idle device to idle device.
 
     The wall clock between two synchronisations is what a caller waits for: it holds the kernels and
-    the Python between them, which CUDA events around the kernels alone would leave out.
+    the Python between them, which CUDA events around the kernels alone would leave out. A calibration `workload`
+    is timed before each call (see `harness.measure.calibration`).
     """
     if runs < 1 or warmups < 0:
         raise UsageError(
@@ -74,7 +79,13 @@ def time_calls(call: Callable[[], Any], warmups: int, runs: int, device: str) ->
     first = time_once(call, device)
     for _ in range(warmups - 1):  # the first call was a warm-up too
         call()
-    return summarize(first, [time_once(call, device) for _ in range(runs)], warmups)
+    if workload is None:
+        return summarize(first, [time_once(call, device) for _ in range(runs)], warmups)
+    for _ in range(warmups):
+        workload()
+    pairs = [(time_once(workload, device), time_once(call, device)) for _ in range(runs)]
+    reference, seconds = zip(*pairs, strict=True)
+    return replace(summarize(first, seconds, warmups), calibrated=calibrated(seconds, reference))
 
 
 def summarize(first_seconds: float, seconds: Sequence[float], warmups: int) -> LatencySummary:
