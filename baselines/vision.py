@@ -56,8 +56,11 @@ class TimmTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode pixels 0..255, uint8 or float, `[B, 3, size, size]` to tokens `[B, N, width]`."""
-        images = (pixels.float() / 255 - self.mean) / self.std
-        return self._tokens(images.contiguous(memory_format=torch.channels_last))
+        return self._tokens(self.normalized(pixels).contiguous(memory_format=torch.channels_last))
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Scale pixels 0..255 `[B, 3, size, size]` to what the network is given."""
+        return (pixels.float() / 255 - self.mean) / self.std
 
     def train(self, mode: bool = True) -> TimmTower:
         """Set the mode; batch norm stays in eval mode, and so does all of a tower that is frozen."""

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import BenchError, DataError, StoreError, UsageError, nearest
+from harness.cli_judging import app as judging_app
+from harness.cli_options import Format, Out, Results, environment, require_choice, task_names, write
+from harness.errors import BenchError, DataError, UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.plan import Environment, Plan
     from harness.progress import ConsoleReporter
     from harness.robustness.row import RobustnessRow
+    from harness.store import Store
     from harness.sweep_plan import SweepPlan
+    from harness.track.tracker import Tracker
 
 app = typer.Typer(
     name="bench",
@@ -29,14 +33,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 data_app = typer.Typer(help="Write embedded data to disk.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(judging_app)
 app.add_typer(data_app, name="data")
 
 _INTERRUPTED = 130
 """The exit code that typer makes of Ctrl-C."""
-
-Results = Annotated[str, typer.Option(help="Where records are: a folder or an fsspec URL.")]
-Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
-Out = Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")]
 
 
 @app.command()
@@ -53,7 +54,7 @@ def run(
     vision_args: Annotated[str | None, typer.Option(help="timm keywords, mean, std, crop: k=v,k=v.")] = None,
     language: Annotated[str | None, typer.Option(help="Language model: hub name or folder.")] = None,
     tune: Annotated[str | None, typer.Option(help="frozen, full, lora, adapter or bitfit.")] = None,
-    track: Annotated[str | None, typer.Option(help="Scenes: plain, context or reference.")] = None,
+    track: Annotated[list[str] | None, typer.Option(help="wandb, tensorboard, mlflow; or a track of Scenes.")] = None,
     templates: Annotated[str | None, typer.Option(help="Prompts: openai-imagenet, simple or a file.")] = None,
     lexicon: Annotated[str | None, typer.Option(help="Scenes: how classes are worded. [default: transparent]")] = None,
     classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
@@ -75,15 +76,16 @@ def run(
         "task": task, "model": model, "data": data, "split": split, "limit": limit, "seeds": seeds,
         "controls": controls, "vision": vision, "vision_weights": vision_weights, "language": language,
         "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
-        "jobs": jobs, "track": track, "templates": templates, "lexicon": lexicon, "classes": classes,
-        "metric_engine": metric_engine, "perturb": perturb, "shift": shift,
+        "jobs": jobs, "track": ",".join(track) if track else None, "templates": templates, "lexicon": lexicon,
+        "classes": classes, "metric_engine": metric_engine, "perturb": perturb, "shift": shift,
     }  # fmt: skip
-    names = _task_names(build_config(flags, set_ or (), vision_args, config).request.task)
+    general = build_config(flags, set_ or (), vision_args, config)
+    names, trackers = task_names(general.request.task), _trackers(general)
     failed = 0
     for name in names:
         built = build_config(flags, set_ or (), vision_args, config, name)
         try:
-            failed += _run_task(built, name)
+            failed += _run_task(built, name, trackers)
         except (UsageError, DataError) as error:
             if len(names) == 1:
                 raise
@@ -126,7 +128,7 @@ def robustness(
         write_reference_table(save_reference, find_reference(reference, Store(results).read_robustness(task)))
     if curve is not None:
         write_curve(_robustness_rows(task, results, reference), curve)
-    _write(_robustness_text(task, results, reference, cells, style), out)
+    write(_robustness_text(task, results, reference, cells, style), out)
 
 
 @app.command()
@@ -142,7 +144,7 @@ def report(
     from harness.store import Store
 
     stores = [Store(url.strip()) for url in results.split(",") if url.strip()]
-    tasks = tuple(_task_names(task)) if task else None
+    tasks = tuple(task_names(task)) if task else None
     options = ReportOptions(tasks=tasks, unfused=_unfused(), reference=reference)
     write_report(stores, out, options)
     size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
@@ -173,7 +175,7 @@ def score(
     from harness.plugins import load_task
     from harness.score import render_scores, score_file
 
-    _require_choice("--format", style, ("text", "json"))
+    require_choice("--format", style, ("text", "json"))
     if robustness is not None:
         _score_cells(robustness, reference_model, style)
         return
@@ -191,7 +193,7 @@ def score(
         if chosen not in dataset.splits:
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
         samples = plugin.samples(dataset, chosen)
-    scores = score_file(plugin, predictions, (dataset, samples), resamples, _environment().cache)
+    scores = score_file(plugin, predictions, (dataset, samples), resamples, environment().cache)
     print(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_scores(scores))
 
 
@@ -201,8 +203,8 @@ def list_(
     style: Annotated[str, typer.Option("--format", help="text or json; pairs also md.")] = "text",
 ) -> None:
     """List what is installed: tasks, models, data, perturbations, or which model serves which task."""
-    _require_choice("bench list", what, ("tasks", "models", "data", "perturbations", "pairs"))
-    _require_choice("--format", style, ("text", "md", "json") if what == "pairs" else ("text", "json"))
+    require_choice("bench list", what, ("tasks", "models", "data", "perturbations", "pairs"))
+    require_choice("--format", style, ("text", "md", "json") if what == "pairs" else ("text", "json"))
     if what == "pairs":
         from harness.pairs import render_pairs, supported_pairs
 
@@ -224,7 +226,7 @@ def doctor(results: Results = "results/local") -> None:
     """Check Java, GPU, data, weights and golden vectors: what works here, and what to do about the rest."""
     from harness.doctor import examine
 
-    findings = examine(_environment(), results)
+    findings = examine(environment(), results)
     for finding in findings:
         print(f"{finding.state:<8} {finding.subject:<15} {finding.detail}")
     if any(finding.state == "broken" for finding in findings):
@@ -264,7 +266,7 @@ def main() -> None:
         sys.exit(141)
 
 
-def _run_task(config: RunConfig, name: str) -> int:
+def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) -> int:
     """Run one task and print its table; returns how many cells failed."""
     from harness.plan import plan_run
     from harness.plugins import load_task
@@ -272,14 +274,14 @@ def _run_task(config: RunConfig, name: str) -> int:
     from harness.store import Store
     from harness.sweep_plan import plan_sweep
 
-    environment, store = _environment(), Store(config.request.results)
+    here, store = environment(), Store(config.request.results)
     reporter = _reporter(load_task(name).metrics[0])
     try:
-        plan = plan_run(config, name, environment, reporter.progress)
-        sweep = plan_sweep(config, plan, environment, reporter.progress)
-        reporter.say(_data_line(config, plan, environment))
+        plan = plan_run(config, name, here, reporter.progress)
+        sweep = plan_sweep(config, plan, here, reporter.progress)
+        reporter.say(_data_line(config, plan, here))
         reporter.plan(len(plan.cells))
-        summary = run_plan(plan, store, environment, reporter, config.request.jobs)
+        summary = run_plan(plan, store, here, reporter, config.request.jobs)
     finally:
         reporter.close()
     failed = summary.failed + (_run_sweep(config, plan, sweep) if sweep else 0)
@@ -288,7 +290,30 @@ def _run_task(config: RunConfig, name: str) -> int:
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
         f"records in {config.request.results}"
     )
+    if trackers:
+        _track(plan, trackers, store)
     return failed
+
+
+def _trackers(config: RunConfig) -> Sequence[Tracker]:
+    """Open the trackers of `--track`, before anything is trained."""
+    if not config.trackers:
+        return ()
+    from harness.store import Store
+    from harness.track.choose import open_trackers
+
+    return open_trackers(config.trackers, Store(config.request.results).local, os.environ)
+
+
+def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
+    """Log what a task has left in the store; a tracker that fails is told of, and loses nothing else."""
+    from harness.report.sources import ReportOptions
+    from harness.track.feed import track_task
+
+    reporter = _reporter(plan.task.metrics[0])
+    options = ReportOptions(tasks=(plan.task.name,), unfused=_unfused())
+    for summary in track_task(plan, trackers, store, options, reporter.say):
+        print(f"Tracked: {summary}")
 
 
 def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan) -> int:
@@ -299,7 +324,7 @@ def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan) -> int:
     reporter, store = _reporter(plan.task.metrics[0]), Store(config.request.results)
     try:
         reporter.say(f"{len(sweep.conditions)} conditions for each trained model of {plan.task.name}.")
-        summary = run_sweep(plan, sweep, store, _environment(), reporter, config.request.jobs)
+        summary = run_sweep(plan, sweep, store, environment(), reporter, config.request.jobs)
     finally:
         reporter.close()
     print(
@@ -323,17 +348,16 @@ def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
 
 
 def _print_leaderboard(task: str, results: str, style: str, out: Path | None, plan: Plan | None = None) -> None:
-    from harness.leaderboard import build_rows, ranked
     from harness.leaderboard_text import render
     from harness.plugins import load_task
-    from harness.store import Store, scores_name
+    from harness.store import Store
+    from harness.verdict.board import judged_tables
 
-    _require_choice("--format", style, ("text", "md", "csv", "json"))
+    require_choice("--format", style, ("text", "md", "csv", "json"))
     metrics, store = load_task(task).metrics, Store(results)
     records = [record for record in store.read_records(task) if plan is None or plan.shows(record)]
-    tables = ranked(build_rows(records, metrics), metrics, lambda *cell: store.read_sample_scores(scores_name(*cell)))
-    text = render(tables, metrics, style)
-    _write(text, out)
+    text = render(judged_tables(task, store, records, metrics), metrics, style)
+    write(text, out)
 
 
 def _score_cells(path: Path, reference: str | None, style: str) -> None:
@@ -361,7 +385,7 @@ def _robustness_rows(task: str, results: str, reference: str | None) -> list[Rob
 def _robustness_text(task: str, results: str, reference: str | None, cells: bool, style: str) -> str:
     from harness.robustness.tables import render_heat_map, render_summary
 
-    _require_choice("--format", style, ("text", "md", "csv", "json"))
+    require_choice("--format", style, ("text", "md", "csv", "json"))
     rows = _robustness_rows(task, results, reference)
     if not rows:
         return f"No model of {task} in {results} was perturbed yet: bench run --task {task} --perturb standard"
@@ -374,40 +398,10 @@ def _unfused() -> tuple[str, ...]:
     return tuple(model.name for model in load_all("models")[0] if not model.fused)
 
 
-def _write(text: str, out: Path | None) -> None:
-    """Print a text, or write it to the file of `--out`."""
-    if out is None:
-        print(text)
-        return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n")
-    except OSError as error:
-        raise StoreError(f"Cannot write --out {out}: {error.strerror}. Give another file.") from None
-
-
-def _task_names(wish: str) -> list[str]:
-    from harness.plugins import task_names
-
-    names = task_names() if wish == "all" else [name.strip() for name in wish.split(",") if name.strip()]
-    if not names:
-        raise UsageError("--task is empty. Name tasks with commas between, or take 'all'.")
-    return names
-
-
-def _environment() -> Environment:
-    from harness.plan import Environment
-
-    cache = os.environ.get("BENCH_CACHE") or str(
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fusemark"
-    )
-    return Environment(Path.cwd(), Path(cache).expanduser(), os.environ.get("BENCH_DATA") or None)
-
-
 def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:
     from harness.protocols import DataContext
 
-    here = _environment()
+    here = environment()
     progress = _reporter("").progress
     return DataContext(data, split, here.bench_data, here.working_directory, here.cache, progress, settings)
 
@@ -432,8 +426,3 @@ def _reporter(metric: str) -> ConsoleReporter:
     from harness.progress import ConsoleReporter
 
     return ConsoleReporter(metric)
-
-
-def _require_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(f"{option}: unknown value '{value}'. {nearest(value, choices)}")

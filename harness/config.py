@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from harness.cell import DecodeOptions, EvaluateOptions, MeasureOptions, ModelOptions, PerturbOptions, TrainOptions
 from harness.errors import UsageError, nearest
+from harness.track.names import split_track
 
 SECTIONS: dict[str, type] = {
     "train": TrainOptions,
@@ -68,6 +69,8 @@ class RunConfig:
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     own_sections: tuple[str, ...] = ()
     """The tasks that have a `[for.TASK.SECTION]` in the profile or the file."""
+    trackers: tuple[str, ...] = ()
+    """Where the run is logged, too: those of `--track` that are no track of a task."""
 
     @property
     def names_one_task(self) -> bool:
@@ -95,6 +98,8 @@ def build_config(
     top, sections = _parts(read_toml(file)) if file else ({}, {})
     given = {key: value for key, value in flags.items() if value is not None}
     request = _checked(RunRequest, {**top, **given}, str(file or "the command line"))
+    track, trackers = split_track([] if request.track is None else [request.track])
+    request = replace(request, track=track)
     sources = (read_toml(profile_path(request.profile)), sections)
     layers = [layer for source in sources for layer in _general_then_own(source, task)]
     merged: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, *FREE_SECTIONS)}
@@ -118,6 +123,7 @@ def build_config(
         request=request,
         options=_options(request, merged),
         task_settings=merged["task"],
+        trackers=trackers,
         own_sections=tuple(name for source in sources for name in source.get("for", {})),
         **parts,
     )

@@ -32,7 +32,7 @@ def examine(environment: Environment, results: str) -> list[Finding]:
         ("plugins", _plugins),
         ("data", lambda: _data(environment)),
         ("weights", _weights),
-        ("golden vectors", lambda: _golden(environment.cache)),
+        *(("golden vectors", check) for check in _passports(environment.cache)),
         ("cache", lambda: [_writable("cache", environment.cache)]),
         ("results", lambda: [_writable("results", Path(results))] if "://" not in results else []),
     ]
@@ -105,10 +105,51 @@ def _weights_of(model: Model, options: object) -> Finding:
     return Finding("weights", "ok", model.name)
 
 
-def _golden(cache: Path) -> list[Finding]:
+def _passports(cache: Path) -> list[Callable[[], list[Finding]]]:
+    """What must give its known values before anything is scored, each by itself: images first, then the metrics."""
+
+    def found(check: Callable[[], str]) -> Callable[[], list[Finding]]:
+        return lambda: [Finding("golden vectors", "ok", check())]
+
+    return [found(check) for check in (_preprocessing, lambda: _captions(cache), _labels, _boxes, _maps, _clip_score)]
+
+
+def _preprocessing() -> str:
+    from harness.preprocessing_passport import check_resizing
+
+    return check_resizing()
+
+
+def _captions(cache: Path) -> str:
     nothing = Dataset("none", Path(), "", "none", (), "", "", "")
     with load_task(RunRequest().task).scorer(nothing, cache) as scorer:
-        return [Finding("golden vectors", "ok", scorer.prepare(()))]
+        return scorer.prepare(())
+
+
+def _labels() -> str:
+    from harness.metrics.label_passport import check_label_metrics
+
+    return check_label_metrics()
+
+
+def _boxes() -> str:
+    """Both engines, boxes and masks."""
+    from harness.metrics.detection_passport import check_detection_metrics
+
+    pairs = [(engine, iou) for iou in ("bbox", "segm") for engine in ("hotcoco", "pycocotools")]
+    return " ".join(dict.fromkeys(check_detection_metrics(engine, iou) for engine, iou in pairs))
+
+
+def _maps() -> str:
+    from harness.metrics.segmentation_passport import check_segmentation_metrics
+
+    return check_segmentation_metrics(panoptic=True)
+
+
+def _clip_score() -> str:
+    from harness.metrics.clip_passport import check_clip_score
+
+    return check_clip_score()
 
 
 def _writable(subject: str, folder: Path) -> Finding:

@@ -23,6 +23,7 @@ from harness.files import replace_atomically
 from harness.images import ImageSplit, open_images
 from harness.measure.memory import PeakMeter
 from harness.plugins import load_model, load_task
+from harness.preprocessing_passport import VERSION, check_resizing, check_tower
 from harness.protocols import NOTICE, BuildContext, Fitted, Learner, Progress, Task
 from harness.record import Efficiency
 from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
@@ -151,7 +152,7 @@ def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
 
 
 def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], places: Places) -> Learner:
-    """Build the job's learner on its device."""
+    """Build the job's learner on its device; raises PreprocessingDrift where it would not see what it should."""
     model = load_model(job.model)
     if job.control is not None:
         model = model.with_control(job.control)
@@ -159,6 +160,9 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
     torch.manual_seed(job.seed)
     module: Any = model.build(task.spec(job.data, samples), context)
     learner: Learner = module.to(job.device)
+    if learner.vision is not None:
+        check_resizing()
+        check_tower(learner.vision, job.device)
     return learner
 
 
@@ -212,18 +216,19 @@ def read_checkpoint(learner: Learner, path: Path, digest: str) -> None:
 
 
 def preprocessing_hash(learner: Learner) -> str | None:
-    """Hash the tokens' input for a fixed image: what the model sees, after all of its preprocessing."""
+    """Hash what the model sees of a fixed image, its normalisation, and the versions of decoder and passport."""
     if learner.vision is None:
         return None
     from PIL import Image
 
-    from harness.images import fit_image
+    from harness.images import DECODER, fit_image
 
     ramp = torch.arange(160 * 120 * 3, dtype=torch.int64).mul(2654435761).remainder(251).to(torch.uint8)
     image = Image.fromarray(ramp.reshape(120, 160, 3).numpy(), "RGB")
     fitted = fit_image(image, learner.vision.preprocessing)
     digest = hashlib.sha256(fitted.tobytes())
     digest.update(repr((learner.vision.preprocessing.mean, learner.vision.preprocessing.std)).encode())
+    digest.update(f"decoder {DECODER}, passport {VERSION}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -54,6 +54,8 @@ class Row:
     seed_values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     spreads: Mapping[str, Spread] = field(default_factory=dict)
     rank: RankInterval | None = None
+    verdict: str | None = None
+    """Of claim a, that fusion helps (`harness.verdict`); None for controls and models without fusion."""
 
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench leaderboard --format json`."""
@@ -71,6 +73,7 @@ class Row:
             "learnable": self.learnable,
             "ceilings": {name: dict(by_source) for name, by_source in self.ceilings.items()},
             "rank": asdict(self.rank) if self.rank else None,
+            "verdict": self.verdict,
             "metrics": {name: asdict(e) if e else None for name, e in self.metrics.items()},
             "spreads": {name: asdict(spread) for name, spread in self.spreads.items()},
             "parameters_total": cost.parameters_total,

@@ -11,6 +11,7 @@ from typing import Any
 from harness.leaderboard import Row
 from harness.table_text import aligned, markdown
 
+_VERDICT = "fusion helps"
 _NEAR_CEILING = 0.02
 """Of the first metric: rows so near to what is possible are not told apart."""
 
@@ -109,7 +110,10 @@ def _rank_notes(rows: Sequence[Row]) -> list[str]:
     how = (
         "paired over samples" if all(rank.paired for rank in ranks) else "unpaired: sample scores of a row are missing"
     )
-    return [f"rank: all that it may be with 95 % confidence, for all rows at once ({how})"]
+    notes = [f"rank: all that it may be with 95 % confidence, for all rows at once ({how})"]
+    if any(row.verdict for row in rows):
+        notes.append(f"{_VERDICT}: against all matched controls, over 5 seeds or more; 'bench verdict' says why")
+    return notes
 
 
 def _device(row: Row) -> str:
@@ -118,13 +122,16 @@ def _device(row: Row) -> str:
 
 def _cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
     costs = ["p50", "p95", "per s", "memory", "parameters", "trained", "GFLOPs", "train s"]
-    ranks = any(row.rank for row in rows)
-    table = [["model", *(["rank"] if ranks else []), "seeds", *metrics, *costs]]
+    ranks, verdicts = any(row.rank for row in rows), any(row.verdict for row in rows)
+    heading = ["model", *(["rank"] if ranks else []), *([_VERDICT] if verdicts else []), "seeds", *metrics, *costs]
+    table = [heading]
     for row in rows:
         scores = [_score(row, name, position == 0) for position, name in enumerate(metrics)]
         rank = [str(row.rank or "–")] if ranks else []
-        table.append([_name(row), *rank, str(len(row.seeds)) if row.metrics else row.status, *scores, *_costs(row)])
-    return table + _ceiling_rows(rows, metrics, len(table[0]), 2 + ranks)
+        verdict = [row.verdict or ""] if verdicts else []
+        seeds = str(len(row.seeds)) if row.metrics else row.status
+        table.append([_name(row), *rank, *verdict, seeds, *scores, *_costs(row)])
+    return table + _ceiling_rows(rows, metrics, len(heading), 2 + ranks + verdicts)
 
 
 def _name(row: Row) -> str:

@@ -33,6 +33,8 @@ class Environment:
     working_directory: Path
     cache: Path
     bench_data: str | None = None
+    command: str | None = None
+    """The command line as it was typed, for the provenance of records; None where there was none."""
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,8 @@ class Task(Protocol):
 class VisionTower(Protocol):
     """An image encoder: an `nn.Module` from pixels to visual tokens.
 
-    `key` is the digest of its name, weights, keywords and preprocessing: cached features carry it.
+    `key` is the digest of its name, weights, keywords and preprocessing: cached features carry it. One that also
+    fits `Normalising` has its normalisation checked.
     """
 
     key: str
@@ -145,6 +146,17 @@ class VisionTower(Protocol):
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Encode uint8 pixels `[B, 3, size, size]` to float tokens `[B, N, width]`."""
+        ...
+
+
+@runtime_checkable
+class Normalising(Protocol):
+    """A vision tower that shows what its network is given, so that this can be checked before anything is scored."""
+
+    preprocessing: Preprocessing
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Turn pixels 0..255 `[B, 3, S, S]`, RGB, into (pixels / 255 - mean) / std of `preprocessing`, same shape."""
         ...
 
 
@@ -264,6 +276,24 @@ class QuickScorer(Protocol):
 
     def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
         """Score outcomes by the first metric alone."""
+        ...
+
+
+@runtime_checkable
+class Slicing(Protocol):
+    """A task that knows parts of its samples, by their targets, in which models may differ."""
+
+    def slices(self, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, Sequence[int]]]:
+        """Return the places of the samples in each slice, by kind of slice and name; slices may overlap."""
+        ...
+
+
+@runtime_checkable
+class Twinning(Protocol):
+    """A task whose targets carry a name that must differ between samples that are scored together."""
+
+    def twins(self, sample: Sample) -> tuple[Sample, Sample]:
+        """Copy a sample twice under new names, so that all copies sort as the samples do."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import shutil
@@ -21,10 +22,12 @@ from harness.estimates import estimate, estimates
 from harness.isolation import JobFailure, JobServer
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
+from harness.preprocessing_passport import check_resizing
 from harness.protocols import Scorer, Statistics
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.sample import Predicted, Sample, limited
-from harness.store import Store
+from harness.sample import Outcome, Predicted, Sample, evaluated, limited
+from harness.sample_scores import sample_scores
+from harness.store import Store, scores_name
 
 TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
 """What a training leaves; the last one is written last and vouches for the others."""
@@ -44,6 +47,15 @@ class Reporter(Protocol):
     def finish(self, record: RunRecord) -> None:
         """A cell has left its record."""
         ...
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions beside their samples, and the statistics of all metrics."""
+
+    samples: Sequence[Sample]
+    outcomes: Sequence[Outcome]
+    statistics: Mapping[str, Statistics | None]
 
 
 @dataclass(frozen=True)
@@ -128,7 +140,8 @@ class _Runner:
 
     def prepare(self) -> None:
         """Check the metrics before anything is trained; the fork server imports meanwhile."""
-        self.reporter.progress("checking metrics on golden vectors", 0, 0)
+        self.reporter.progress("checking preprocessing and metrics on golden vectors", 0, 0)
+        check_resizing()
         self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
         self.signature = self.scorer.prepare(self.samples)
         asked = limited(self.samples, self.plan.cells[0].evaluate.limit)
@@ -169,7 +182,7 @@ class _Runner:
             metrics=metrics,
             signature=self.signature,
             efficiency=replace(efficiency, train_seconds=training["seconds"]),
-            provenance=self._provenance(training, predicted),
+            provenance=self._provenance(cell, training, predicted),
         )
         return replace(record, ceilings=self.ceilings)
 
@@ -232,11 +245,10 @@ class _Runner:
 
     def _score(self, cell: Cell, predicted: Predicted) -> dict[str, Estimate | None]:
         self.reporter.progress(f"{cell.label}  scoring", 0, 0)
-        samples = limited(self.samples, cell.evaluate.limit)
-        kept = [sample for sample in samples if sample.sample_id not in predicted.skipped]
+        kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
         statistics = self._statistics(kept, predicted)
-        columns = sample_columns(statistics, len(predicted.outcomes))
-        self.store.write_outcomes(f"{cell.training.task}/outcomes/{cell.fingerprint}", predicted.outcomes, columns)
+        scored = Scored(kept, predicted.outcomes, statistics)
+        write_scores(self.store, cell.training.task, cell.fingerprint, scored, self.plan.task.metrics)
         metrics = estimates(statistics, cell.evaluate.resamples)
         return metrics | self._interaction(kept, predicted, cell.evaluate.resamples)
 
@@ -272,12 +284,15 @@ class _Runner:
             message = f"The predictions cannot be scored: {type(error).__name__}: {error}"
             raise JobFailure(message, type(error).__name__, traceback.format_exc()) from None
 
-    def _provenance(self, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
+    def _provenance(self, cell: Cell, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
         from harness.measure.provenance import provenance
 
         skipped = {"training": training["skipped"], "evaluation": dict(predicted.skipped)}
+        outcomes = self.store.read_bytes(f"{cell.training.task}/outcomes/{cell.fingerprint}.parquet")
         return {
             **provenance(),
+            "command": self.environment.command,
+            "outcomes_sha256": hashlib.sha256(outcomes).hexdigest(),
             "training": {key: value for key, value in training.items() if key != "skipped"},
             "skipped_samples": skipped,
             "preprocessing_sha256": predicted.preprocessing_hash,
@@ -308,6 +323,14 @@ def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, 
 def prerequisite_folder(job: TrainingJob, cache: Path) -> Path | None:
     """Say where the training lies that a job builds on, None where it builds on none."""
     return None if job.prerequisite is None else cache / "prerequisites" / job.prerequisite
+
+
+def write_scores(store: Store, task: str, fingerprint: str, scored: Scored, metrics: Sequence[str]) -> None:
+    """Write a cell's predictions with what each sample scores, and what each contributes to the task's metrics."""
+    columns = sample_columns(scored.statistics, len(scored.outcomes))
+    store.write_outcomes(f"{task}/outcomes/{fingerprint}", scored.outcomes, columns)
+    scores = sample_scores([sample.sample_id for sample in scored.samples], scored.statistics, metrics)
+    store.write_sample_scores(scores_name(task, fingerprint), scores)
 
 
 def sample_columns(statistics: Mapping[str, Statistics | None], count: int) -> dict[str, list[float]]:

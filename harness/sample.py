@@ -158,3 +158,8 @@ class TaskSpec:
 def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
     """Take the first `limit` samples, or all."""
     return samples if limit is None else samples[:limit]
+
+
+def evaluated(samples: Sequence[Sample], limit: int | None, skipped: Mapping[str, str]) -> list[Sample]:
+    """Take the samples of a split that a cell answers for: the first `limit`, without those skipped as unreadable."""
+    return [sample for sample in limited(samples, limit) if sample.sample_id not in skipped]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from statistics import NormalDist
 
 import numpy as np
 
 from harness.uncertainty import FloatArray
 
 _BLOCK_ELEMENTS = 4_000_000  # signs held at once
+_ENUMERABLE = 12  # differences of which all signings are looked at
+_NORMAL = NormalDist()
 
 
 def cluster_sums(values: FloatArray, clusters: Sequence[Hashable]) -> FloatArray:
@@ -80,3 +83,46 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
         lowest = min(lowest, p[place] * len(p) / (len(p) - passed))
         adjusted[place] = lowest
     return adjusted
+
+
+def sign_flip_p(differences: FloatArray) -> float:
+    """Two-sided p of no difference: `differences` [C], each as likely with the other sign; exact or nearly so.
+
+    Exact where all sizes are equal (McNemar's test) or at most 12 are not 0; else by Lugannani & Rice's saddlepoint
+    (1980; of randomisation: Robinson 1982), which holds in the far tail where drawing signs would take millions.
+    """
+    sizes = np.abs(differences[differences != 0])
+    if not len(sizes):
+        return 1.0
+    observed, most = abs(float(differences.sum())), float(sizes.sum())
+    if np.allclose(sizes, sizes[0], rtol=1e-9):
+        ups = int((differences > 0).sum())
+        return mcnemar_p(ups, len(sizes) - ups)
+    if observed >= most * (1 - 1e-9):
+        return 2.0 ** (1 - len(sizes))
+    if len(sizes) <= _ENUMERABLE:
+        signs = 1.0 - 2.0 * ((np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes))) & 1)
+        return float((np.abs(signs @ sizes) >= observed * (1 - 1e-12)).mean())
+    return _saddlepoint_p(sizes / most, observed / most)
+
+
+def _saddlepoint_p(sizes: FloatArray, observed: float) -> float:
+    """Two-sided tail of the sum of `sizes` with random signs, both scaled so that the sizes sum to 1."""
+    from scipy.optimize import brentq
+
+    def slope(t: float) -> float:
+        return float((sizes * np.tanh(t * sizes)).sum()) - observed
+
+    if observed < 1e-9:
+        return 1.0
+    high = 1.0
+    while slope(high) < 0:
+        high *= 2.0
+    t = float(brentq(slope, 0.0, high))
+    generating = float((np.logaddexp(t * sizes, -t * sizes) - math.log(2.0)).sum())
+    w = math.sqrt(max(2.0 * (t * observed - generating), 0.0))
+    u = t * math.sqrt(float((sizes**2 / np.cosh(np.minimum(t * sizes, 300.0)) ** 2).sum()))
+    if w < 1e-3 or u < 1e-3:
+        return 1.0
+    tail = _NORMAL.cdf(-w) + _NORMAL.pdf(w) * (1.0 / u - 1.0 / w)
+    return min(1.0, max(2.0 * tail, 0.0))

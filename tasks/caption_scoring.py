@@ -1,4 +1,4 @@
-"""Scores captions against their targets: the COCO metrics, and on Scenes exact propositions."""
+"""Scores captions against their targets: the COCO metrics, on Scenes exact propositions, where asked for CLIPScore."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Self
 from harness.metrics.captions import CaptionScorer
 from harness.protocols import Statistics
 from harness.sample import Outcome, Sample
+from tasks.clip_scoring import ClipScoring
 from tasks.outcomes import in_sample_order
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -21,9 +22,10 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 class CaptionTaskScorer:
     """The scorer of `coco-caption`; its Java processes live as long as the `with` block."""
 
-    def __init__(self, cache: Path, *, propositions: bool) -> None:
+    def __init__(self, cache: Path, *, propositions: bool, clip: ClipScoring | None = None) -> None:
         self._captions = CaptionScorer(cache_folder=cache / "meteor")
         self._propositions = propositions
+        self._clip = clip
         self._split: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Self:
@@ -37,10 +39,11 @@ class CaptionTaskScorer:
 
     def prepare(self, samples: Sequence[Sample]) -> str:
         """Take in the references of the whole split, for IDF and METEOR; check the golden vectors."""
+        clip = "" if self._clip is None else f"|{self._clip.prepare()}"
         self._split = {sample.sample_id: sample.target.references for sample in samples}
         self._captions.prepare(self._split)
         signature = self._captions.verify()
-        return f"{signature}|propositions:1" if self._propositions else signature
+        return signature + ("|propositions:1" if self._propositions else "") + clip
 
     def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
         """Score one caption a sample; raises DataError when a caption is missing or is for no sample."""
@@ -52,6 +55,8 @@ class CaptionTaskScorer:
             from tasks.scene_propositions import proposition_statistics
 
             scores |= proposition_statistics(samples, captions)
+        if self._clip is not None:
+            scores |= self._clip.score(samples, captions)
         return scores
 
     def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:

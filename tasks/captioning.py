@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 if TYPE_CHECKING:
     from harness.movement import Movement
     from harness.protocols import Scorer
+    from tasks.clip_scoring import ClipScoring
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,30 @@ class CaptionTarget:
 
 @dataclass(frozen=True)
 class CaptionTask:
-    """COCO captioning on COCO 2017, COCO 2014, plain caption folders, or the embedded Scenes."""
+    """COCO captioning on COCO 2017, COCO 2014, plain caption folders, or the embedded Scenes.
+
+    `clip_score` names a CLIP on disk (see `tasks.clip_weights`), by which CLIPScore and RefCLIPScore are computed too.
+    """
 
     name: str = "coco-caption"
     summary: str = "describe an image in a sentence (COCO captions, Flickr-style folders, Scenes)"
     version: int = 1
     metrics: tuple[str, ...] = ("CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "SPICE")
-    settings: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ("clip_score",)
     learnable_score: float = 3.0
 
     def open_data(self, context: DataContext) -> Dataset:
-        """Take `--data`, else `$BENCH_DATA`, else `./data/coco`, else Scenes; raises DataError."""
+        """Take `--data`, else `$BENCH_DATA`, else `./data/coco`, else Scenes; raises DataError.
+
+        Raises WeightsUnavailable, UsageError or CheckpointError for a CLIP that is asked for and not there.
+        """
         from tasks.embedded import open_scenes
         from tasks.locations import locate_data
 
+        clip = _clip_options(context)
         folder = locate_data(context)
-        return open_scenes(context) if folder is None else open_folder(folder, context.split)
+        data = open_scenes(context) if folder is None else open_folder(folder, context.split)
+        return replace(data, options={**data.options, **clip}) if clip else data  # the samples stay the same
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split in the order of its file; the sample id is the image id."""
@@ -99,11 +108,17 @@ class CaptionTask:
 
         return scene_shifts(data, reads_text=True)
 
+    def slices(self, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, Sequence[int]]]:
+        """By the length of the references."""
+        from tasks.sample_slices import length_slices
+
+        return length_slices(samples)
+
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
-        """The COCO caption metrics; on Scenes also exact propositions."""
+        """The COCO caption metrics; on Scenes also exact propositions; where asked for also CLIPScore."""
         from tasks.caption_scoring import CaptionTaskScorer
 
-        return CaptionTaskScorer(cache, propositions=data.layout == "scenes")
+        return CaptionTaskScorer(cache, propositions=data.layout == "scenes", clip=_clip_scoring(data))
 
     def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
         """Read COCO's results format."""
@@ -122,6 +137,26 @@ def open_folder(root: Path, split: str | None = None) -> Dataset:
     roles = roles_of(files, split)
     digest = digest_of([files[split] for split in roles.stored])
     return folder_dataset(root, roles, "coco", digest)
+
+
+def _clip_options(context: DataContext) -> dict[str, str]:
+    """Name the CLIP with the digest of its weights, so that fingerprints cover it; empty where none is asked for."""
+    wish = context.settings.get("clip_score")
+    if wish is None:
+        return {}
+    from tasks.clip_weights import find_clip
+
+    return {"clip_score": str(wish), "clip_weights": find_clip(str(wish)).digest}
+
+
+def _clip_scoring(data: Dataset) -> ClipScoring | None:
+    wish = data.options.get("clip_score")
+    if wish is None:
+        return None
+    from tasks.clip_scoring import ClipScoring
+    from tasks.clip_weights import find_clip
+
+    return ClipScoring(find_clip(wish))
 
 
 def _sample(image: CaptionedImage) -> Sample:

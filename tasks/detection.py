@@ -95,6 +95,21 @@ class DetectionTask:
 
         return scene_shifts(data, reads_text=False)
 
+    def slices(self, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, Sequence[int]]]:
+        """By the size of the largest object, and by how many there are."""
+        from tasks.sample_slices import object_slices
+
+        return object_slices(samples)
+
+    def twins(self, sample: Sample) -> tuple[Sample, Sample]:
+        """Image ids are whole numbers, by which images are sorted: 7 becomes 14 and 15."""
+        number = 2 * int(sample.target.image_id)
+        first, second = (
+            replace(sample, sample_id=f"{sample.sample_id}#{mark}", target=replace(sample.target, image_id=str(image)))
+            for mark, image in (("a", number), ("b", number + 1))
+        )
+        return first, second
+
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """COCO's evaluation, in the engine that was chosen."""
         from tasks.detection_scoring import DetectionScorer

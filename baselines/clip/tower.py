@@ -37,9 +37,13 @@ class ClipTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode."""
-        encoded: Any = self.visual((pixels.float() / 255 - self.mean) / self.std)
+        encoded: Any = self.visual(self.normalized(pixels))
         embedding: Tensor = encoded[0] if isinstance(encoded, tuple) else encoded  # CoCa's has tokens beside it
         return embedding.float()[:, None]
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Scale pixels 0..255 to what the network is given."""
+        return (pixels.float() / 255 - self.mean) / self.std
 
     def train(self, mode: bool = True) -> ClipTower:
         """Set the mode where it may matter."""

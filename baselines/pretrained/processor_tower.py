@@ -40,6 +40,10 @@ class ProcessorTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Scale to 0..1 and normalise."""
+        return self.normalized(pixels)
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Scale pixels 0..255 to what the network is given."""
         return (pixels.float() * _BYTE - self.mean) / self.std
 
 

@@ -10,7 +10,7 @@ from harness.record import Estimate, RunRecord
 from harness.report.entries import Board
 from harness.report.sweeps import Sweep
 
-_NO_VERSION = ("git", "preprocessing_sha256", "python")
+_NO_VERSION = ("command", "git", "outcomes_sha256", "preprocessing_sha256", "python")
 
 
 class Shared:

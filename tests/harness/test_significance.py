@@ -10,7 +10,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.significance import benjamini_hochberg, cluster_sums, holm, mcnemar_p, randomisation_p
+from harness.significance import benjamini_hochberg, cluster_sums, holm, mcnemar_p, randomisation_p, sign_flip_p
 
 PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
@@ -65,3 +65,29 @@ def test_holm_rejects_step_by_step(p):
 
 def test_clusters_are_summed_in_order_of_first_sight():
     assert cluster_sums(np.array([1.0, 2.0, 4.0]), ["b", "a", "b"]).tolist() == [5.0, 2.0]
+
+
+@pytest.mark.parametrize("size", [5, 12])
+def test_sign_flips_of_few_are_all_signings(size):
+    differences = np.random.default_rng(size).normal(0.3, 1, size)
+    assert sign_flip_p(differences) == pytest.approx(exact_p(differences))
+
+
+@pytest.mark.parametrize("shift", [0.05, 0.2, 0.35])
+def test_sign_flips_of_many_are_the_drawn_ones(shift):
+    differences = np.random.default_rng(1).standard_t(4, size=100) + shift
+    drawn = randomisation_p(differences[:, None], rounds=100_000)[0]
+    assert sign_flip_p(differences) == pytest.approx(drawn, rel=0.08, abs=2e-4)
+
+
+def test_sign_flips_in_the_far_tail():
+    differences = np.random.default_rng(2).uniform(0.5, 1.5, size=40)
+    assert sign_flip_p(differences) == 2.0**-39  # only the two signings with all signs equal are as extreme
+    one_less = differences.copy()
+    one_less[np.argmin(one_less)] *= -1
+    assert 2.0**-39 < sign_flip_p(one_less) < 100 * 2.0**-39
+
+
+def test_sign_flips_of_equal_sizes_are_mcnemar():
+    assert sign_flip_p(np.array([0.5] * 9 + [-0.5])) == pytest.approx(mcnemar_p(9, 1))
+    assert sign_flip_p(np.zeros(4)) == 1.0

@@ -34,6 +34,20 @@ def test_verify_returns_the_signature(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1  # one cut table for all golden cases
 
 
+def test_the_golden_part_is_scored_as_pycocoevalcap_scores_it_among_all() -> None:
+    from pycocoevalcap.cider.cider import Cider
+
+    from harness.metrics.passport import GOLDEN_PART, GOLDEN_PART_SCORES
+
+    with ptb.PtbTokenizer() as tokenizer:
+        references = {image: tokenizer.tokenize(texts) for image, texts in CASE.references.items()}
+        tokens = tokenizer.tokenize(list(CASE.candidates.values()))
+    candidates = {image: [text] for image, text in zip(CASE.candidates, tokens, strict=True)}
+    _, per_image = Cider().compute_score(references, candidates)
+    chosen = [per_image[list(references).index(image)] for image in GOLDEN_PART]
+    assert np.mean(chosen) == pytest.approx(GOLDEN_PART_SCORES["CIDEr"], abs=1e-12)
+
+
 def test_absent_metrics_are_none(scorer: CaptionScorer) -> None:
     scores = scorer.score(CASE.references, CASE.candidates)
     assert list(scores) == list(captions.NAMES)

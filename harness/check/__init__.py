@@ -1,0 +1,1 @@
+"""The regression gate: current records against a committed baseline."""

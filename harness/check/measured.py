@@ -1,0 +1,170 @@
+"""What the regression gate compares of each trained model: score, robustness, latency and memory, with evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from harness.condition import CLEAN
+from harness.record import Estimate, RobustnessRecord, RunRecord
+from harness.sample_scores import SampleScores
+from harness.store import Store, scores_name
+
+OK = "ok"
+
+
+@dataclass(frozen=True, order=True)
+class Subject:
+    """A trained model on a split; its seeds are compared together."""
+
+    task: str
+    data: str
+    split: str
+    model: str
+    control: str
+
+    @property
+    def label(self) -> str:
+        """The model with its control, as tables name it."""
+        return f"{self.model} [{self.control}]" if self.control else self.model
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of one call over those of the calibration workload: of all calls, and in blocks of successive calls.
+
+    `crowding` is by how much of the machine's CPU others used more than this job left free, 0..1: above 0 the job had
+    to wait for a core. 0 where that is not known.
+    """
+
+    ratio: float
+    blocks: tuple[float, ...]
+    version: int
+    crowding: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of one seed of a subject.
+
+    `error` says why `status` is failed or skipped. `scores` are the contributions of samples to the ranking `metric`:
+    under "" of the clean samples, under a condition's label of the perturbed ones; `conditions` the status of each
+    condition.
+    """
+
+    subject: Subject
+    seed: int
+    fingerprint: str
+    status: str
+    data_digest: str
+    signature: str | None
+    machine: str
+    error: str | None = None
+    metric: str | None = None
+    score: Estimate | None = None
+    latency: Latency | None = None
+    memory_bytes: int | None = None
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    scores: Mapping[str, SampleScores] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types, without the contributions of samples."""
+        return {key: value for key, value in asdict(replace(self, scores={})).items() if key != "scores"}
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any], scores: Mapping[str, SampleScores]) -> Measured:
+        """Build from what `to_json` made; raises KeyError or TypeError for anything else."""
+        latency, score = content["latency"], content["score"]
+        parts = {
+            "subject": Subject(**content["subject"]),
+            "score": score and Estimate(**score),
+            "latency": latency and Latency(**{**latency, "blocks": tuple(latency["blocks"])}),
+            "scores": scores,
+        }
+        return Measured(**{**content, **parts})
+
+
+def read_measured(
+    store: Store, metrics: Mapping[str, Sequence[str]], tasks: Sequence[str] | None = None
+) -> list[Measured]:
+    """Read the current records of a results folder, of all tasks or some; `metrics` of each task, the ranking first."""
+    found = [
+        _measured(store, record, metrics.get(record.task, ()))
+        for record in _current(store.read_records())
+        if tasks is None or record.task in tasks
+    ]
+    return sorted(found, key=lambda measured: (measured.subject, measured.seed))
+
+
+def _current(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Keep the seeds of each subject that were run with its newest settings and data, failed and skipped ones too."""
+    seeds: dict[Subject, dict[int, RunRecord]] = {}
+    settings: dict[Subject, str] = {}
+    for record in records:  # oldest first
+        subject, mine = _subject(record), _settings(record)
+        if settings.get(subject) != mine:
+            seeds[subject] = {}
+        settings[subject] = mine
+        seeds[subject][record.seed] = record
+    return [record for by_seed in seeds.values() for record in by_seed.values()]
+
+
+def _settings(record: RunRecord) -> str:
+    """What must be equal for two seeds to be averaged: everything but the seed."""
+    training = {key: value for key, value in record.cell.get("training", {}).items() if key not in ("seed", "data")}
+    return json.dumps([record.data_digest, {**record.cell, "training": training}], sort_keys=True)
+
+
+def _subject(record: RunRecord) -> Subject:
+    return Subject(record.task, record.data, record.split, record.model, record.control or "")
+
+
+def _measured(store: Store, record: RunRecord, metrics: Sequence[str]) -> Measured:
+    metric = next((name for name in metrics if record.metrics.get(name) is not None), None)
+    robustness = store.find_robustness(record.task, record.fingerprint)
+    conditions = {} if robustness is None else _conditions(robustness)
+    labels = ["", *(label for label, status in conditions.items() if status == OK)]
+    names = {label: scores_name(record.task, record.fingerprint, label or None) for label in labels}
+    tables = {label: store.read_sample_scores(name) for label, name in names.items()}
+    return Measured(
+        subject=_subject(record),
+        seed=record.seed,
+        fingerprint=record.fingerprint,
+        status=record.status,
+        data_digest=record.data_digest,
+        signature=record.signature,
+        machine=record.device,
+        error=record.error,
+        metric=metric,
+        score=None if metric is None else record.metrics[metric],
+        latency=_latency(record),
+        memory_bytes=record.efficiency.peak_memory_bytes,
+        conditions=conditions,
+        scores={label: _only(table, metric) for label, table in tables.items() if table and metric in table.metrics},
+    )
+
+
+def _only(table: SampleScores, metric: str | None) -> SampleScores:
+    own = {name: values for name, values in table.metrics.items() if name == metric}
+    return SampleScores(table.sample_ids, table.clusters, own)
+
+
+def _conditions(record: RobustnessRecord) -> dict[str, str]:
+    return {f"{s.perturbation}-{s.severity}": s.status for s in record.scores if s.perturbation != CLEAN.name}
+
+
+def _latency(record: RunRecord) -> Latency | None:
+    noted = record.efficiency.notes.get("calibrated_latency")
+    if noted is None:
+        return None
+    return Latency(noted["ratio"], tuple(noted["blocks"]), noted["version"], _crowding(record.efficiency.notes))
+
+
+def _crowding(notes: Mapping[str, Any]) -> float:
+    machine, foreign = notes.get("machine"), notes.get("foreign_cpu_share")
+    if not machine or foreign is None:
+        return 0.0
+    free = 1 - min(1.0, float(machine["threads"]) / float(machine["logical_cores"]))
+    return max(0.0, float(foreign) - free)

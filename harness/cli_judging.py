@@ -1,0 +1,71 @@
+"""Commands of `bench` that judge stored records: no model is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli_options import Out, Results, require_choice, task_names, write
+
+app = typer.Typer()
+
+
+@app.command()
+def check(
+    baseline: Annotated[Path, typer.Argument(help="Folder of the committed baseline.")],
+    results: Results = "results/local",
+    task: Annotated[str | None, typer.Option(help="Only these tasks, a,b. [default: all of the baseline]")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Write the baseline from the records instead.")] = False,
+    false_discovery: Annotated[float, typer.Option(help="Share of false ones among rows called changed.")] = 0.01,
+    drop: Annotated[float, typer.Option(help="Score loss that must be excluded for 'unchanged'.")] = 0.05,
+    slower: Annotated[float, typer.Option(help="The same of latency, as a share.")] = 0.30,
+    larger: Annotated[float, typer.Option(help="The same of memory, as a share.")] = 0.20,
+    style: Annotated[str, typer.Option("--format", help="text, md, json or junit.")] = "text",
+    out: Annotated[list[Path] | None, typer.Option(help="Also write to files: .md, .json, .xml (JUnit).")] = None,
+) -> None:
+    """Compare records with a committed baseline: exit 0 fine, 1 regressed, 2 usage, 3 not measured or missing."""
+    from harness.check.change import Limits
+    from harness.check.command import check_results, update_baseline
+    from harness.check.text import STYLES, render_gate, style_of
+
+    require_choice("--format", style, STYLES)
+    styles = {path: style_of(path) for path in out or ()}
+    tasks = None if task in (None, "all") else task_names(task)
+    if update:
+        print(update_baseline(baseline, results, tasks))
+        return
+    limits = Limits(false_discovery, most_points=drop, most_slower=slower, most_larger=larger)
+    gate = check_results(baseline, results, tasks, limits)
+    for path, of_file in styles.items():
+        write(render_gate(gate, of_file), path)
+    print(render_gate(gate, style))
+    raise typer.Exit(gate.exit_code)
+
+
+@app.command()
+def verdict(
+    task: Annotated[str, typer.Option(help="Task whose records are judged.")] = "image-classification",
+    results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
+    model: Annotated[str | None, typer.Option(help="Fused models to judge, a,b. [default: all]")] = None,
+    claim: Annotated[str | None, typer.Option(help="Claims a to i, a,b. [default: all]")] = None,
+    margin: Annotated[float, typer.Option(help="Smallest difference of interest, in the metric's unit.")] = 0.01,
+    stand_in: Annotated[str | None, typer.Option(help="Un-fused model that is C0 of models that offer none.")] = None,
+    style: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
+    out: Out = None,
+) -> None:
+    """Say for each claim and fused model: supported, not supported or inconclusive, and what is missing."""
+    from harness.store import Store
+    from harness.verdict.evidence import Options
+    from harness.verdict.judge import judge_stores
+    from harness.verdict.text import STYLES, render
+
+    require_choice("--format", style, STYLES)
+    folders, models, claims = (_words(text) for text in (results, model, claim))
+    options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None)
+    write(render(judge_stores(task, [Store(folder) for folder in folders], models, claims, options), style), out)
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]

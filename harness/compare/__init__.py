@@ -1,0 +1,1 @@
+"""Compares two models on the samples that both have answered: `bench compare`."""

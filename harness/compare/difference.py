@@ -1,0 +1,253 @@
+"""What separates two models by one metric: the difference with its interval, p, flips, smallest detectable change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from harness.compare.joint import fits
+from harness.compare.parts import SeedMean, counted_rows, groups_of, ungrouped
+from harness.compare.swaps import swap_p, swap_p_of_mean
+from harness.metrics.proportions import Proportion
+from harness.metrics.resampling import FloatArray, IntArray, MeanStatistics, Statistics
+from harness.record import Estimate
+from harness.significance import mcnemar_p
+from harness.uncertainty import paired_difference, wilson
+
+_Z, _Z_POWER = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(0.8)
+_ALPHA = 0.05
+_NOTHING = 1e-12
+"""A standard error below this is the rounding of equal numbers."""
+SWAPS, BOOTSTRAP, WELCH = "approximate randomisation", "paired bootstrap", "unpaired, Welch"
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Of samples that are right or wrong: how many only one model has right, and McNemar's exact p.
+
+    `p` is None where samples share images or seeds are averaged: flips are not independent then.
+    """
+
+    only_a: int
+    only_b: int
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A - B by one metric, in its unit; `low` and `high` hold 95 %, seeds' variance included where there are several.
+
+    `p` is two-sided, of no difference in the sampling of the test set; `seed_p` of none between seeds (paired t).
+    `sampling_sd` and `seed_sd` are the standard errors of the difference from the one and the other. The smallest
+    detectable change is found in 4 of 5 such experiments; None where nothing varied.
+    """
+
+    metric: str
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    p: float | None
+    p_method: str
+    count: int
+    smallest_detectable_change: float | None
+    sampling_sd: float
+    seed_sd: float | None = None
+    seed_p: float | None = None
+    by_seed: tuple[float, ...] = ()
+    flips: Flips | None = None
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether both the interval and p exclude that there is no difference, where there is a p."""
+        return (self.low > 0 or self.high < 0) and (self.p is None or self.p <= _ALPHA)
+
+    @property
+    def alike(self) -> bool:
+        """Whether nothing differs, in no sample."""
+        return self.difference == 0 and self.sampling_sd <= _NOTHING
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types."""
+        return {**asdict(self), "told_apart": self.told_apart}
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often to draw: resamples behind an interval, swaps behind the p of a mean and of any other metric."""
+
+    resamples: int = 1000
+    swaps: int = 10_000
+    joint_swaps: int = 1000
+
+
+def paired(
+    metric: str, a: Sequence[Statistics], b: Sequence[Statistics], joints: Sequence[Statistics | None], draws: Draws
+) -> Difference | None:
+    """Compare the same metric of two models on the same samples, a seed of one beside a seed of the other.
+
+    `joints` are the metric on the joint set of each pair of seeds, where that was made. None where the metric is
+    undefined on every resample.
+    """
+    mean_a, mean_b = _over_seeds(a), _over_seeds(b)
+    groups = groups_of(a[0])
+    found = paired_difference(mean_a, mean_b, draws.resamples, groups=groups)
+    if math.isnan(found.low):
+        return None
+    rows = _common_rows(a, b)
+    p: float | None
+    values = mean_a.per_sample - mean_b.per_sample
+    clusters: Sequence[Hashable] = range(len(values)) if groups is None else groups
+    if rows is not None:
+        own = [clusters[row] for row in rows]
+        p, method = swap_p_of_mean(values[rows], own, draws.swaps), SWAPS
+    elif joint := _fitting(joints, a, b):
+        p, method = _number(swap_p(joint, found.difference, clusters, draws.joint_swaps)), SWAPS
+    else:
+        p, method = found.p, BOOTSTRAP
+    interval = (found.low, found.high)
+    flips = None
+    if rows is not None and len(a) == 1 and (right := _right_or_wrong(a[0], b[0], rows)) is not None:
+        flips = _flips(*right, independent=groups is None)
+        if groups is None:
+            interval = newcombe(*right)
+    sampling = found.smallest_detectable_change / (_Z + _Z_POWER)
+    return _with_seeds(
+        Difference(
+            metric=metric,
+            a=mean_a.value,
+            b=mean_b.value,
+            difference=found.difference,
+            low=interval[0],
+            high=interval[1],
+            p=p,
+            p_method=method,
+            count=int((~np.isnan(values)).sum()) if rows is None else len(rows),
+            smallest_detectable_change=_positive(found.smallest_detectable_change),
+            sampling_sd=sampling,
+            flips=flips,
+        ),
+        [one.value - other.value for one, other in zip(a, b, strict=True)],
+    )
+
+
+def unpaired(metric: str, a: Estimate, b: Estimate) -> Difference:
+    """Compare two estimates from different samples: two intervals, Welch's way (1947).
+
+    The standard error of each is a quarter of its interval's width, near enough.
+    """
+    errors = [(e.high - e.low) / (2 * _Z) for e in (a, b)]
+    error, difference = math.hypot(*errors), a.value - b.value
+    p = math.erfc(abs(difference) / error / math.sqrt(2)) if error else None
+    return Difference(
+        metric=metric,
+        a=a.value,
+        b=b.value,
+        difference=difference,
+        low=difference - math.hypot(a.value - a.low, b.high - b.value),
+        high=difference + math.hypot(a.high - a.value, b.value - b.low),
+        p=p,
+        p_method=WELCH,
+        count=min(a.count, b.count),
+        smallest_detectable_change=_positive((_Z + _Z_POWER) * error),
+        sampling_sd=error,
+    )
+
+
+def newcombe(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+    """Interval of a difference of proportions of the same trials, both [n] 0 or 1.
+
+    Newcombe 1998 (Statistics in Medicine 17, 2635), method 10: Wilson's intervals, put together with the correlation.
+    A percentile bootstrap has no width where no answer differs.
+
+    >>> tuple(round(end, 3) for end in newcombe(np.ones(20), np.ones(20)))
+    (-0.161, 0.161)
+    """
+    n = len(a)
+    p, q = float(np.mean(a)), float(np.mean(b))
+    (low_p, high_p), (low_q, high_q) = (wilson(int(x.sum()), n) for x in (a, b))
+    both, only_p, only_q = float(np.sum(a * b)), float(np.sum(a * (1 - b))), float(np.sum((1 - a) * b))
+    neither = n - both - only_p - only_q
+    scale = math.sqrt(p * (1 - p) * q * (1 - q)) * n * n
+    phi = 0.0 if scale == 0 else _continued(both * neither - only_p * only_q, n) / scale
+    below, above = p - low_p, high_q - q
+    down = math.sqrt(max(0.0, below**2 - 2 * phi * below * above + above**2))
+    over, under = high_p - p, q - low_q
+    up = math.sqrt(max(0.0, over**2 - 2 * phi * over * under + under**2))
+    return p - q - down, p - q + up
+
+
+def _continued(product: float, n: int) -> float:
+    """Newcombe's correction for continuity: a positive association is counted as less, down to none."""
+    return max(product - n / 2, 0.0) if product > 0 else product
+
+
+def _number(p: float) -> float | None:
+    return None if math.isnan(p) else p
+
+
+def _positive(change: float) -> float | None:
+    return change if change > _NOTHING else None
+
+
+def _over_seeds(parts: Sequence[Statistics]) -> Statistics:
+    return parts[0] if len(parts) == 1 else SeedMean(tuple(parts))
+
+
+def _common_rows(a: Sequence[Statistics], b: Sequence[Statistics]) -> IntArray | None:
+    """The samples whose mean the metric is for every seed of both models; None where it is none."""
+    found = [counted_rows(statistics) for statistics in (*a, *b)]
+    first = found[0]
+    if first is None or any(rows is None or not np.array_equal(rows, first) for rows in found):
+        return None
+    return first
+
+
+def _fitting(joints: Sequence[Statistics | None], a: Sequence[Statistics], b: Sequence[Statistics]) -> list[Statistics]:
+    """The joint sets, if there is one for each pair of seeds and it scores each model as it scores alone."""
+    if len(joints) != len(a) or not all(fits(*each) for each in zip(joints, a, b, strict=True)):
+        return []
+    return [joint for joint in joints if joint is not None]
+
+
+def _right_or_wrong(a: Statistics, b: Statistics, rows: IntArray) -> tuple[FloatArray, FloatArray] | None:
+    """[n] 1 or 0 for both models, where the metric is a share of right answers; None for any other."""
+    both = a.per_sample[rows], b.per_sample[rows]
+    shares = all(isinstance(ungrouped(part), Proportion) for part in (a, b))
+    means = all(isinstance(ungrouped(part), MeanStatistics) for part in (a, b))
+    if not shares and not (means and len(np.unique(np.concatenate(both))) == 2):
+        return None
+    return both if all(np.isin(values, (0.0, 1.0)).all() for values in both) else None
+
+
+def _flips(a: FloatArray, b: FloatArray, *, independent: bool) -> Flips:
+    only_a, only_b = int((a > b).sum()), int((b > a).sum())
+    return Flips(only_a, only_b, mcnemar_p(only_a, only_b) if independent else None)
+
+
+def _with_seeds(found: Difference, by_seed: Sequence[float]) -> Difference:
+    """Widen the interval by the variance of the seeds' differences, as the leaderboard does with scores."""
+    from scipy.special import stdtr, stdtrit
+
+    count = len(by_seed)
+    if count == 1:
+        return replace(found, by_seed=tuple(by_seed))
+    error = float(np.std(by_seed, ddof=1)) / math.sqrt(count)
+    quantile = float(stdtrit(count - 1, 0.975))
+    reach, d = quantile * error, found.difference
+    change = math.hypot(found.smallest_detectable_change or 0.0, (quantile + _Z_POWER) * error)
+    return replace(
+        found,
+        low=d - math.hypot(d - found.low, reach),
+        high=d + math.hypot(found.high - d, reach),
+        smallest_detectable_change=_positive(change),
+        seed_sd=error,
+        seed_p=float(2 * stdtr(count - 1, -abs(d) / error)) if error > _NOTHING else None,
+        by_seed=tuple(by_seed),
+    )

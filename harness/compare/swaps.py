@@ -1,0 +1,49 @@
+"""p of no difference by approximate randomisation: each sample's two answers change places at random.
+
+Noreen 1989; Riezler & Maxwell 2005 (ACL W05-0908). All samples of a cluster (such as an image) change together, and so
+do all seeds of a model. For a mean over samples the corpus metric of a mixture follows from the differences alone; for
+any other metric it is computed from the joint set (`harness.compare.joint`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from harness.compare.joint import halves
+from harness.metrics.resampling import FloatArray, Statistics
+from harness.significance import cluster_sums, randomisation_p
+
+_BLOCK_ELEMENTS = 4_000_000
+_NEAR = 1e-12
+
+
+def swap_p_of_mean(differences: FloatArray, clusters: Sequence[Hashable], rounds: int) -> float:
+    """Two-sided p from the differences [n] of samples whose mean is the difference of the metric."""
+    return float(randomisation_p(cluster_sums(differences[:, None], clusters), rounds)[0])
+
+
+def swap_p(
+    joints: Sequence[Statistics], observed: float, clusters: Sequence[Hashable], rounds: int, seed: int = 0
+) -> float:
+    """Two-sided p of any metric from the joint sets of one or more seeds, each of 2N samples; clusters are [N].
+
+    Mixtures on which the metric is undefined are left out; NaN if all are.
+    """
+    numbering: dict[Hashable, int] = {}
+    member = np.array([numbering.setdefault(cluster, len(numbering)) for cluster in clusters])
+    generator = np.random.Generator(np.random.PCG64(seed))
+    rows = max(1, _BLOCK_ELEMENTS // (2 * len(member)))
+    found = []
+    for start in range(0, rounds, rows):
+        drawn = generator.integers(0, 2, size=(min(rows, rounds - start), len(numbering)))
+        choice = drawn[:, member]
+        differences = [joint.resample(halves(choice)) - joint.resample(halves(1 - choice)) for joint in joints]
+        found.append(np.mean(differences, axis=0))
+    mixed = np.concatenate(found)
+    mixed = mixed[~np.isnan(mixed)]
+    if not len(mixed):
+        return float("nan")
+    extreme = int((np.abs(mixed) >= abs(observed) * (1 - _NEAR) - _NEAR).sum())
+    return (extreme + 1) / (len(mixed) + 1)

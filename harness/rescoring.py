@@ -1,0 +1,287 @@
+"""Computes metrics anew from stored predictions: no model is needed, but the data with its targets is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
+
+from harness.errors import BenchError, DataError, StoreError
+from harness.plan import Environment
+from harness.protocols import DataContext, Progress, Scorer, Task
+from harness.record import Estimate, RunRecord
+from harness.run import Scored, now, write_scores
+from harness.sample import Dataset, Outcome, Sample, evaluated
+from harness.seal import sealed
+from harness.store import Store
+
+_SAME = 1e-12
+_ADDITIVE = ("interaction", "EMAP ")
+"""Beginnings of metrics that need answers which are not stored: those of the additive projection."""
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """Where the data of stored records may be: as `bench run` is told, and settings that records do not hold."""
+
+    environment: Environment
+    data: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = _silent
+
+
+class Rescorer(AbstractContextManager["Rescorer"]):
+    """Scores the stored predictions of records on one split; opening it checks the metrics' golden vectors."""
+
+    def __init__(self, record: RunRecord, place: DataPlace) -> None:
+        from harness.plugins import load_task
+
+        self.task: Task = load_task(record.task)
+        self.data = _open_data(self.task, record, place)
+        self.split = record.split
+        self.samples = self.task.samples(self.data, self.split)
+        self.scorer: Scorer = self.task.scorer(self.data, place.environment.cache)
+        self.cache = place.environment.cache
+        self.signature = ""
+
+    def __enter__(self) -> Self:
+        self.scorer.__enter__()
+        self.signature = self.scorer.prepare(self.samples)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.scorer.__exit__(kind, error, trace)
+
+    def score(self, store: Store, record: RunRecord) -> Scored:
+        """Score stored answers; raises StoreError where they are gone, DataError where they do not fit."""
+        outcomes = read_predictions(store, record)
+        samples = self.samples_of(record)
+        return Scored(samples, outcomes, self.scorer.score(samples, outcomes))
+
+    def samples_of(self, record: RunRecord) -> list[Sample]:
+        """Take the samples that a record's model answered for."""
+        skipped = record.provenance.get("skipped_samples", {}).get("evaluation", {})
+        return evaluated(self.samples, record.cell.get("evaluate", {}).get("limit"), skipped)
+
+
+def read_predictions(store: Store, record: RunRecord) -> list[Outcome]:
+    """Read the predictions behind a record; raises StoreError where they are missing or not those of the record."""
+    name = outcomes_name(record)
+    if not store.exists(f"{name}.parquet"):
+        raise StoreError(
+            f"{store.url}/{name}.parquet is missing: the predictions of {record.model} seed {record.seed} were not "
+            "kept, so nothing can be scored anew. Run it again, or fetch the file from where it ran."
+        )
+    wanted = record.provenance.get("outcomes_sha256")
+    if wanted is not None and wanted != outcomes_sha256(store, record):
+        raise StoreError(
+            f"{store.url}/{name}.parquet has another sha256 than record {record.fingerprint} says: it was changed. "
+            "Run the cell again."
+        )
+    return store.read_outcomes(name)
+
+
+def outcomes_name(record: RunRecord) -> str:
+    """Name the table of a record's predictions."""
+    return f"{record.task}/outcomes/{record.fingerprint}"
+
+
+def outcomes_sha256(store: Store, record: RunRecord) -> str:
+    """Digest the stored table of a record's predictions."""
+    return hashlib.sha256(store.read_bytes(f"{outcomes_name(record)}.parquet")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one metric was and is now; None where it is absent. `kept` says that it could not be computed anew."""
+
+    metric: str
+    old: Estimate | None
+    new: Estimate | None
+    kept: bool = False
+
+    @property
+    def difference(self) -> float | None:
+        """New minus old, None where one of them is absent."""
+        return None if self.old is None or self.new is None else self.new.value - self.old.value
+
+    @property
+    def equal(self) -> bool:
+        """Whether value, both ends of the interval and the count are the same, to 1e-12."""
+        if self.old is None or self.new is None:
+            return self.old is self.new
+        pairs = zip(asdict(self.old).values(), asdict(self.new).values(), strict=True)
+        return all(abs(one - other) <= _SAME for one, other in pairs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types."""
+        old, new = (None if e is None else asdict(e) for e in (self.old, self.new))
+        return {
+            "metric": self.metric, "old": old, "new": new, "difference": self.difference, "equal": self.equal,
+            "recomputed": not self.kept,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """A record, its metrics as they come out now, and what changed."""
+
+    record: RunRecord
+    signature: str
+    changes: tuple[Change, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether signature and all metrics are the same."""
+        return self.signature == self.record.signature and all(change.equal for change in self.changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types."""
+        return {
+            "fingerprint": self.record.fingerprint,
+            "task": self.record.task,
+            "model": self.record.model,
+            "control": self.record.control,
+            "seed": self.record.seed,
+            "signature": {"old": self.record.signature, "new": self.signature},
+            "unchanged": self.unchanged,
+            "metrics": [change.to_json() for change in self.changes],
+        }
+
+
+def rescore(records: Sequence[RunRecord], store: Store, place: DataPlace, *, write: bool = False) -> list[Rescored]:
+    """Compute the metrics of records anew, and with `write` put those that changed in the place of the old ones.
+
+    A record keeps its fingerprint, since predictions and settings are the same, and what its metrics and signature
+    were is kept in `provenance.rescored`; where nothing changed nothing is written.
+    """
+    groups: dict[tuple[Any, ...], list[RunRecord]] = {}
+    for record in records:
+        options = record.cell.get("training", {}).get("data", {}).get("options", {})
+        groups.setdefault((record.task, record.data_digest, record.split, str(options)), []).append(record)
+    found = []
+    for group in groups.values():
+        with Rescorer(group[0], place) as rescorer:
+            for record in group:
+                scored = rescorer.score(store, record)
+                rescored = _rescored(record, scored, rescorer.signature)
+                if write and not rescored.unchanged:
+                    _replace(store, rescored, scored, rescorer.task)
+                found.append(rescored)
+    return found
+
+
+def _rescored(record: RunRecord, scored: Scored, signature: str) -> Rescored:
+    from harness.estimates import estimates
+
+    new = estimates(scored.statistics, record.cell.get("evaluate", {}).get("resamples", 1000))
+    kept = {name for name in record.metrics if name not in new and name.startswith(_ADDITIVE)}
+    names = dict.fromkeys([*record.metrics, *new])
+    changes = [
+        Change(name, record.metrics.get(name), record.metrics[name] if name in kept else new.get(name), name in kept)
+        for name in names
+    ]
+    return Rescored(record, signature, tuple(changes))
+
+
+def _replace(store: Store, rescored: Rescored, scored: Scored, task: Task) -> None:
+    """Write scores, then the record that vouches for them; the former numbers stay in its provenance."""
+    from harness.measure.provenance import provenance
+
+    record = rescored.record
+    write_scores(store, record.task, record.fingerprint, scored, task.metrics)
+    former = {
+        "metrics": {name: None if e is None else asdict(e) for name, e in record.metrics.items()},
+        "signature": record.signature,
+        "outcomes_sha256": record.provenance.get("outcomes_sha256"),
+        "rescored": record.provenance.get("rescored"),
+    }
+    history = {"made": now(), "code": provenance(), "former": former}
+    new = replace(
+        record,
+        metrics={change.metric: change.new for change in rescored.changes},
+        signature=rescored.signature,
+        provenance={
+            **record.provenance,
+            "outcomes_sha256": outcomes_sha256(store, record),
+            "rescored": history,
+        },
+    )
+    store.write_bytes(f"{record.task}/records/{record.fingerprint}.json", sealed(new.to_json()))
+
+
+def _open_data(task: Task, record: RunRecord, place: DataPlace) -> Dataset:
+    """Open the data that a record was made on; raises DataError where other data, or none, is found."""
+    stored = record.cell.get("training", {}).get("data", {})
+    wish = "scenes" if place.data is None and stored.get("layout") == "scenes" else place.data
+    split = None if record.split == stored.get("default_split") else record.split
+    here = place.environment
+    context = DataContext(
+        wish, split, here.bench_data, here.working_directory, here.cache, place.progress, _settings(task, record, place)
+    )
+    where = f"--data {wish}" if wish else f"$BENCH_DATA {here.bench_data}" if here.bench_data else "no --data"
+    try:
+        data = task.open_data(context)
+    except BenchError as error:
+        raise DataError(
+            f"The data of {record.model} seed {record.seed} ({record.data}, split {record.split}) cannot be opened "
+            f"({where}): {error} Targets are needed to score predictions: give the data's folder with --data."
+        ) from error
+    if data.digest != record.data_digest:
+        raise DataError(
+            f"Record {record.fingerprint} was made on {record.data} with the digest {record.data_digest[:16]}, and "
+            f"what is found ({where}: {data.name} in {data.root}) has {data.digest[:16]}. Give the same data with "
+            "--data, and settings that were files (classes, templates, unseen) with --set task.KEY=VALUE."
+        )
+    return data
+
+
+def _settings(task: Task, record: RunRecord, place: DataPlace) -> dict[str, Any]:
+    """The settings that a record's data was opened with, as far as records hold them, and the user's own."""
+    options = record.cell.get("training", {}).get("data", {}).get("options", {})
+    plain = {k: v for k, v in options.items() if k in task.settings and isinstance(v, str | bool | int | float)}
+    return {**plain, **place.settings}
+
+
+def render_rescored(found: Sequence[Rescored], *, written: bool) -> str:
+    """Say for each record, and each metric that is not of a single class, what changed."""
+    from harness.table_text import aligned
+
+    parts = []
+    for each in found:
+        record = each.record
+        control = f" [{record.control}]" if record.control else ""
+        title = f"{record.task}  {record.model}{control} seed {record.seed}  {record.fingerprint}"
+        if each.unchanged:
+            parts.append(f"{title}: equal ({sum(not c.kept for c in each.changes)} metrics to 1e-12, same signature)")
+            continue
+        rows = [["metric", "old", "new", "difference"], *(_row(change) for change in each.changes if _told(change))]
+        same = each.signature == record.signature
+        signature = "same signature" if same else f"signature was {record.signature}\n          is  {each.signature}"
+        end = "The record was replaced; it keeps the former numbers." if written else "Write them with --write."
+        parts.append(f"{title}\n\n{aligned(rows)}\n\n{signature}\n{end}")
+    return "\n\n".join(parts)
+
+
+def _told(change: Change) -> bool:
+    return not change.equal or (":" not in change.metric and "[" not in change.metric)
+
+
+def _row(change: Change) -> list[str]:
+    old, new = ("absent" if e is None else f"{e.value:.6f}" for e in (change.old, change.new))
+    if change.kept:
+        return [change.metric, old, "–", "not recomputed: its answers are not stored"]
+    if change.equal:
+        return [change.metric, old, new, "equal"]
+    interval_only = change.difference is not None and abs(change.difference) <= _SAME
+    told = "" if change.difference is None else f"{change.difference:+.2e}"
+    return [change.metric, old, new, "interval or count alone" if interval_only else told or "absent in one"]

@@ -1,0 +1,126 @@
+"""Records -> verdicts: every claim about every fused model, table by table; and the marks of the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+from harness.errors import UsageError, nearest
+from harness.leaderboard import Row
+from harness.plugins import load_task, models_for
+from harness.record import RobustnessRecord, RunRecord
+from harness.sample_scores import SampleScores
+from harness.store import Store, scores_name
+from harness.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
+from harness.verdict.evidence import Evidence, Fusion, Group, Options, ReadScores, gather
+from harness.verdict.verdict import CLAIMS, Judged, Verdict
+
+_EACH: Mapping[str, Callable[[Evidence, Group], Verdict]] = {"a": accuracy.judge, "g": cost.judge}
+_TABLE: Mapping[str, Callable[[Evidence, list[Group]], list[Verdict]]] = {
+    "b": zero_shot.judge_all,
+    "d": labels.judge_all,
+    "e": fragility.judge_all,
+    "i": bias.judge_all,
+}
+
+
+def judge_stores(
+    task: str,
+    stores: Sequence[Store],
+    models: Sequence[str] = (),
+    claims: Sequence[str] = (),
+    options: Options | None = None,
+) -> list[Judged]:
+    """Judge what results folders hold of a task; of a record in two folders the first counts.
+
+    No `models` or `claims` means all. Raises UsageError for a claim that there is not, a model without a
+    record and a margin that is not above 0.
+    """
+    wanted = check_claims(claims)
+    if options is not None and not 0 < options.margin < float("inf"):
+        raise UsageError(f"--margin {options.margin}: wanted the smallest difference of interest, above 0.")
+    metrics = load_task(task).metrics
+    records = {r.fingerprint: r for store in reversed(stores) for r in store.read_records(task)}
+    sweeps = {r.fingerprint: r for store in reversed(stores) for r in store.read_robustness(task)}
+    ordered = sorted(records.values(), key=lambda r: (r.created, r.fingerprint))
+    fusion = installed_fusion(task)
+    _check_models(models, ordered, fusion)
+    tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores), options)
+    judged = [Judged(evidence.scope, tuple(judge(evidence, models, wanted))) for evidence in tables]
+    return [found for found in judged if found.verdicts]
+
+
+def judge(evidence: Evidence, models: Sequence[str] = (), claims: Sequence[str] = ()) -> list[Verdict]:
+    """Judge one table of comparable records, claim by claim."""
+    heads = [head for head in evidence.heads() if not models or head.model in models]
+    if not heads:
+        return []
+    found = [verdict for claim in (claims or CLAIMS) for verdict in _judge_claim(evidence, heads, claim)]
+    return [verdict for verdict in found if not models or _about(verdict, models)]
+
+
+def marks(
+    rows: Sequence[Row],
+    records: Sequence[RunRecord],
+    metrics: Sequence[str],
+    fusion: Fusion,
+    read: ReadScores,
+    sweeps: Sequence[RobustnessRecord] = (),
+) -> dict[tuple[str, str | None], str]:
+    """Mark the fused models of one leaderboard table by claim a: (model, control) -> "✓ supported" and the like.
+
+    Only the records behind its rows count; controls and un-fused models have no mark.
+    """
+    shown = {fingerprint for row in rows for fingerprint in row.fingerprints}
+    found: dict[tuple[str, str | None], str] = {}
+    for evidence in gather([r for r in records if r.fingerprint in shown], sweeps, metrics, fusion, read):
+        found |= {(head.model, None): accuracy.judge(evidence, head).mark for head in evidence.heads()}
+    return found
+
+
+def installed_fusion(task: str) -> Fusion:
+    """Ask the installed plugins which models are fused and which controls they offer; broken ones are left out."""
+    models, _ = models_for(task)
+    controls = {model.name: tuple(model.controls_for(task)) for model in models if model.fused}
+    return Fusion(controls, tuple(model.name for model in models if not model.fused))
+
+
+def score_reader(stores: Sequence[Store]) -> ReadScores:
+    """Read each table of sample scores once, from the first folder that has it."""
+
+    @cache
+    def read(task: str, fingerprint: str, condition: str | None) -> SampleScores | None:
+        name = scores_name(task, fingerprint, condition)
+        return next((found for store in stores if (found := store.read_sample_scores(name)) is not None), None)
+
+    return read
+
+
+def check_claims(claims: Sequence[str]) -> tuple[str, ...]:
+    """Put claims into their order; raises UsageError for one that there is not."""
+    for claim in claims:
+        if claim not in CLAIMS:
+            known = ", ".join(f"{letter} ({title})" for letter, title in CLAIMS.items())
+            raise UsageError(f"--claim {claim}: wanted letters with commas between, of {known}.")
+    return tuple(claim for claim in CLAIMS if not claims or claim in claims)
+
+
+def _judge_claim(evidence: Evidence, heads: list[Group], claim: str) -> list[Verdict]:
+    """Claims about single models, then those that have one verdict where nothing of the table decides them."""
+    if claim in _EACH:
+        return [_EACH[claim](evidence, head) for head in heads]
+    if claim in _TABLE:
+        return _TABLE[claim](evidence, heads)
+    return tuning.judge_all(evidence) if claim == "c" else [undecided.judge(claim)]
+
+
+def _about(verdict: Verdict, models: Sequence[str]) -> bool:
+    """A verdict on tuning is called by its policy, too."""
+    return verdict.model is None or verdict.model.partition(" (")[0] in models
+
+
+def _check_models(models: Sequence[str], records: Sequence[RunRecord], fusion: Fusion) -> None:
+    known = {record.model for record in records if record.status == "ok"} & fusion.controls.keys()
+    for model in models:
+        if model not in known:
+            raise UsageError(f"--model {model}: no fused model of that name has a record here. {nearest(model, known)}")

@@ -1,0 +1,61 @@
+"""With which settings a record was made: what must be equal before two records are compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from harness.record import RunRecord
+
+_TUNING = ("rank", "lora_alpha", "lora_targets", "bottleneck")
+"""Settings of a tuning policy: a model that is tuned otherwise has others."""
+LIMIT, TUNE, MODEL_CODE = "train.limit", "model.tune", "versions.model"
+_NOT_COMPARED = ("train.threads",)
+
+
+def settings_of(record: RunRecord) -> dict[str, Any]:
+    """Flatten what a record's training and evaluation were told, by `section.name`: `train.steps`, `model.vision`.
+
+    Versions of code and packages are among them: what a change of code has moved is no effect of fusion.
+
+    The tuning policy is the one that the model had, whether by its own nature or by `--tune`.
+    """
+    training = record.cell.get("training", {})
+    options = training.get("options", {})
+    found = {f"train.{name}": value for name, value in training.get("train", {}).items()}
+    found |= {f"decode.{name}": value for name, value in training.get("decode", {}).items()}
+    found |= {f"model.{name}": value for name, value in options.items() if name not in ("settings", "task", "tune")}
+    found |= {f"model.{name}": value for name, value in options.get("settings", {}).items()}
+    found |= {f"versions.{name}": value for name, value in training.get("versions", {}).items()}
+    found["evaluate.limit"] = record.cell.get("evaluate", {}).get("limit")
+    found[TUNE] = tuning_of(record)
+    return {name: value for name, value in found.items() if name not in _NOT_COMPARED}
+
+
+def tuning_of(record: RunRecord) -> str | None:
+    """Name the tuning policy of the language model; None for a model that has none."""
+    training = record.cell.get("training", {})
+    policy: str | None = training.get("recipe", {}).get("tune") or training.get("options", {}).get("tune")
+    return policy
+
+
+def identity_of(record: RunRecord) -> str:
+    """What must be equal for two seeds to be averaged: everything but the seed, versions of the code included."""
+    training = {k: v for k, v in record.cell.get("training", {}).items() if k not in ("seed", "data")}
+    rest = {k: v for k, v in record.cell.items() if k != "training"}
+    return json.dumps([training, rest], sort_keys=True)
+
+
+def unmatched(first: Mapping[str, Any], second: Mapping[str, Any], free: tuple[str, ...] = ()) -> list[str]:
+    """Say in which settings that both have two records differ, but for those that are `free`."""
+    return [
+        f"{name} {second[name]}, not {first[name]}"
+        for name in sorted(first.keys() & second.keys())
+        if name not in free and first[name] != second[name]
+    ]
+
+
+def tuning_free() -> tuple[str, ...]:
+    """Settings that may differ between a model and the same model tuned otherwise."""
+    return (TUNE, *(f"model.{name}" for name in _TUNING))
