@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,16 @@ def image_key(path: Path, size: tuple[int, int]) -> ImageKey:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """The pixels of a split under one perturbation, by sample."""
+    """The pixels of a split under one perturbation, by sample.
+
+    Where models run on an accelerator, `device` names it: corruptions that can run there do so, in batches.
+    """
 
     canvases: Canvases
     part: Part | None
     perturbation: Perturbation | None
     seed: int
+    device: str = "cpu"
 
     def rows(self) -> tuple[int, ...]:
         """Say which image each sample is shown."""
@@ -80,8 +84,33 @@ class ImageSource:
         """Say how an image is moved, None where it is not."""
         if self.part is None or not isinstance(self.perturbation, GeometricPerturbation):
             return None
-        image = image_key(self.canvases.paths[row], self.canvases.sizes[row])
-        return movement_for(self.perturbation, self.part, self.seed, image)
+        return movement_for(self.perturbation, self.part, self.seed, self._key(row))
+
+    def read_all(self, rows: Iterable[int]) -> dict[int, Canvas]:
+        """Read images as the condition shows them, uint8 `[H, W, 3]` each."""
+        wanted = list(rows)
+        if self.device == "cpu" or self.perturbation is None or self.perturbation.name not in _on_device():
+            return {row: self.read(row) for row in wanted}
+        of_size: dict[tuple[int, int], list[int]] = {}
+        for row in wanted:
+            of_size.setdefault(self.canvases.sizes[row], []).append(row)
+        found = {row: image for same in of_size.values() for row, image in self._corrupted(same).items()}
+        return {row: found[row] for row in wanted}
+
+    def _corrupted(self, rows: Sequence[int]) -> dict[int, Canvas]:
+        """Corrupt images of one size together on the device, equal to `read` to one grey level."""
+        import torch
+
+        from harness.perturb.on_device import corrupt_on_device
+
+        assert self.part is not None
+        pixels = torch.from_numpy(np.stack([self.canvases.read(row) for row in rows])).to(self.device)
+        rngs = [generator_for(self.part, self.seed, self._key(row).name) for row in rows]
+        changed = corrupt_on_device(self.part.name, pixels.permute(0, 3, 1, 2), self.part.severity, rngs)
+        return dict(zip(rows, changed.permute(0, 2, 3, 1).contiguous().cpu().numpy(), strict=True))
+
+    def _key(self, row: int) -> ImageKey:
+        return image_key(self.canvases.paths[row], self.canvases.sizes[row])
 
     def read(self, row: int) -> Canvas:
         """Read one image as the condition shows it, uint8 `[H, W, 3]`."""
@@ -94,8 +123,8 @@ class ImageSource:
 
             return apply_movement(pixels, movement)
         assert isinstance(self.perturbation, ImagePerturbation)
-        image = image_key(self.canvases.paths[row], self.canvases.sizes[row])
-        return self.perturbation.apply(pixels, self.part.severity, generator_for(self.part, self.seed, image.name))
+        rng = generator_for(self.part, self.seed, self._key(row).name)
+        return self.perturbation.apply(pixels, self.part.severity, rng)
 
 
 @dataclass(frozen=True)
@@ -148,6 +177,12 @@ def words_for(
     classes = tuple(tuple(next(rest) for _ in group) for group in original.class_texts)
     notes = {"texts": len(keys), "texts_changed": written.changed, "texts_unfaithful": written.dropped}
     return Words(texts, classes, notes, _differences(original, texts, classes))
+
+
+def _on_device() -> Container[str]:
+    from harness.perturb.on_device import ON_DEVICE
+
+    return ON_DEVICE
 
 
 def absence(perturbation: Perturbation) -> str | None:

@@ -131,7 +131,9 @@ class _Sweep:
 
     def _predict(self, group: Sequence[Condition]) -> None:
         part = part_for(group[0], IMAGE, self.known)
-        source = ImageSource(self.canvases, part, self.known[part.name] if part else None, self.block.options.seed)
+        device = self.students[0].subject.cell.training.device
+        perturbation = self.known[part.name] if part else None
+        source = ImageSource(self.canvases, part, perturbation, self.block.options.seed, device)
         words = {condition.label: self._words(condition, source) for condition in group}
         wanted = [(s, c) for s in self.students for c in group if self._leave_out(s, c, words[c.label]) is None]
         digest = hashlib.sha256()
@@ -220,7 +222,8 @@ class _Sweep:
         for start in range(0, len(rows), chunk):
             wanted = rows[start : start + chunk]
             if seen:
-                kept = {row: kept[row] if row in kept else source.read(row) for row in dict.fromkeys(wanted)}
+                fresh = source.read_all(row for row in dict.fromkeys(wanted) if row not in kept)
+                kept = {row: kept[row] if row in kept else fresh[row] for row in dict.fromkeys(wanted)}
                 for row in [row for row in kept if row not in hashed]:
                     digest.update(kept[row].tobytes())
                 hashed |= kept.keys()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.condition import Condition, Part
 from harness.perturb.replaced_texts import EXCHANGES
-from harness.perturbed_inputs import Rewriter, Words, generator_for, part_for, permutation, words_for
+from harness.perturbed_inputs import ImageSource, Rewriter, Words, generator_for, part_for, permutation, words_for
 from harness.plugins import load_perturbations
 
 EXCHANGE_TEXT = next(exchange for exchange in EXCHANGES if exchange.name == "wrong-text")
@@ -88,3 +89,38 @@ def test_what_is_no_perturbation_is_named(install: object, value: str) -> None:
     install("broken_pack", {"bench.perturbations": {"broken": value}}, "")  # type: ignore[operator]
     with pytest.raises(PluginError, match=r"The perturbation plugin 'broken'.*it has no"):
         load_perturbations()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Stands for canvases: images of two sizes, by row."""
+
+    images: tuple[np.ndarray, ...]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(Path(f"folder/{row}.png") for row in range(len(self.images)))
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        return tuple((image.shape[1], image.shape[0]) for image in self.images)
+
+    def read(self, row: int) -> np.ndarray:
+        return self.images[row]
+
+
+@pytest.mark.parametrize("name", ["gaussian-noise", "defocus-blur", "fog", "jpeg"])
+def test_corruptions_on_a_device_are_those_of_the_cpu_whatever_the_batch(name: str) -> None:
+    random = np.random.default_rng(0)
+    shapes = ((40, 48), (32, 32), (40, 48), (32, 32))
+    pictures = Pictures(tuple(random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes))
+    known = load_perturbations()
+    on_cpu = ImageSource(pictures, Part(name, 3), known[name], 7)  # type: ignore[arg-type]
+    on_device = replace(on_cpu, device="cpu:0")  # as torch names a device: the way a GPU's images take
+    together = on_device.read_all([2, 0, 1, 3])
+    assert list(together) == [2, 0, 1, 3]
+    for row in range(4):
+        assert np.array_equal(on_device.read_all([row])[row], together[row])
+        assert together[row].shape == pictures.images[row].shape and together[row].dtype == np.uint8
+        assert np.abs(together[row].astype(int) - on_cpu.read(row)).max() <= 1
+    assert any(not np.array_equal(together[row], pictures.images[row]) for row in range(4))
