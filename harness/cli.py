@@ -142,10 +142,11 @@ def report(
     from harness.report.sources import ReportOptions
     from harness.report.write import write_report
     from harness.store import Store
+    from harness.verdict.judge import installed_fusion
 
     stores = [Store(url.strip()) for url in results.split(",") if url.strip()]
     tasks = tuple(task_names(task)) if task else None
-    options = ReportOptions(tasks=tasks, unfused=_unfused(), reference=reference)
+    options = ReportOptions(tasks=tasks, unfused=_unfused(), reference=reference, fusion=installed_fusion)
     write_report(stores, out, options)
     size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
     print(f"Wrote {out}{size}")
@@ -309,9 +310,10 @@ def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
     """Log what a task has left in the store; a tracker that fails is told of, and loses nothing else."""
     from harness.report.sources import ReportOptions
     from harness.track.feed import track_task
+    from harness.verdict.judge import installed_fusion
 
     reporter = _reporter(plan.task.metrics[0])
-    options = ReportOptions(tasks=(plan.task.name,), unfused=_unfused())
+    options = ReportOptions(tasks=(plan.task.name,), unfused=_unfused(), fusion=installed_fusion)
     for summary in track_task(plan, trackers, store, options, reporter.say):
         print(f"Tracked: {summary}")
 
@@ -352,11 +354,14 @@ def _print_leaderboard(task: str, results: str, style: str, out: Path | None, pl
     from harness.plugins import load_task
     from harness.store import Store
     from harness.verdict.board import judged_tables
+    from harness.verdict.judge import installed_fusion, score_reader
 
     require_choice("--format", style, ("text", "md", "csv", "json"))
     metrics, store = load_task(task).metrics, Store(results)
     records = [record for record in store.read_records(task) if plan is None or plan.shows(record)]
-    text = render(judged_tables(task, store, records, metrics), metrics, style)
+    read, sweeps = score_reader([store]), store.read_robustness(task)
+    tables = judged_tables(records, metrics, installed_fusion(task), read, sweeps)
+    text = render(tables, metrics, style)
     write(text, out)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -104,17 +105,38 @@ def _read_scores(
     path: Path, digest: str, metrics: Mapping[str, str], remedy: str
 ) -> dict[str, dict[str, SampleScores]]:
     """Contributions by fingerprint and condition."""
-    import pandas
+    from pyarrow import parquet
 
     if not path.is_file():
         raise BaselineError(f"{path} is not there, so nothing can be compared sample by sample. {remedy}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise BaselineError(f"{path} is not the file that the baseline was written with. {remedy}")
-    frame = pandas.read_parquet(path)
+    table = parquet.read_table(path, read_dictionary=list(_COLUMNS[:-1]), use_threads=False)
+    fingerprints, conditions, ids, clusters = (_strings(table[name]) for name in _COLUMNS[:-1])
+    values = table["value"].to_numpy()
     found: dict[str, dict[str, SampleScores]] = {}
-    for key, part in frame.groupby(["fingerprint", "condition"], sort=False):
-        fingerprint, condition = (str(name) for name in key)
-        ids, clusters = tuple(part["sample_id"]), tuple(part["cluster"])
-        values = {metrics[fingerprint]: part["value"].to_numpy()}
-        found.setdefault(fingerprint, {})[condition] = SampleScores(ids, clusters, values)
+    for start, stop in _runs(fingerprints, conditions):
+        fingerprint, condition = str(fingerprints[start]), str(conditions[start])
+        own = {metrics[fingerprint]: values[start:stop]}
+        scores = SampleScores(tuple(ids[start:stop]), tuple(clusters[start:stop]), own)
+        found.setdefault(fingerprint, {})[condition] = scores
     return found
+
+
+def _strings(column: Any) -> Any:
+    """[N] Python strings of a dictionary column, each made once."""
+    import numpy as np
+
+    whole = column.combine_chunks()
+    return np.array(whole.dictionary.to_pylist(), dtype=object)[whole.indices.to_numpy()]
+
+
+def _runs(fingerprints: Any, conditions: Any) -> list[tuple[int, int]]:
+    """First and last but one place of each stretch of equal (fingerprint, condition)."""
+    import numpy as np
+
+    if not len(fingerprints):
+        return []
+    changes = (fingerprints[1:] != fingerprints[:-1]) | (conditions[1:] != conditions[:-1])
+    edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(fingerprints)]
+    return list(itertools.pairwise(edges))

@@ -2,9 +2,9 @@
 
 Latency is compared by its ratio to the calibration workload timed in the same run. Its standard error is at least
 `least` and has the spread of the blocks within the processes, which tells a disturbed process from a quiet one. Most
-rows of a table did not change, so how far the ratios of all rows stray in units of their errors (by the median
-absolute deviation) is what two runs differ by for no reason: where it is wider, all errors are, and less is called a
-change. Tails are Student's, since timings have heavier ones than the normal distribution.
+rows of a table did not change, so how far the ratios of all rows stray in units of their errors is what two runs
+differ by for no reason: where it is wider, all errors are, and less is called a change. Tails are Student's, since
+timings have heavier ones than the normal distribution.
 
 Where a job had to wait for a core, medians over calls moved up to six times and nothing within the process told: there
 latency is not compared. Neither cost is compared across kinds of machines.
@@ -22,7 +22,7 @@ from harness.check.measured import Latency, Measured
 from harness.check.score_change import Pair
 
 _FEW_ROWS = 6
-_TO_DEVIATION = 1.4826  # median absolute deviation -> standard deviation of a normal distribution
+_BIWEIGHT = 9.0  # values further out than so many median absolute deviations do not count
 _OF_MEDIAN = 1.2533  # standard error of a median over that of a mean, of a normal distribution
 _CROWDED = 0.10  # medians were right to 0.10 and wrong by up to 6 times from 0.17 (2 cores, 45 processes)
 
@@ -39,8 +39,8 @@ class Noise:
     freedom: int
 
 
-LATENCY_NOISE = Noise(least=0.02, alone=0.06, freedom=10)
-MEMORY_NOISE = Noise(least=0.01, alone=0.03, freedom=6)
+LATENCY_NOISE = Noise(least=0.02, alone=0.06, freedom=12)
+MEMORY_NOISE = Noise(least=0.01, alone=0.03, freedom=7)
 
 
 def latency_changes(rows: Sequence[Sequence[Pair]]) -> list[Change]:
@@ -117,9 +117,22 @@ def _widening(rows: Sequence[tuple[float, float]]) -> float | None:
     """By how much the table's (log ratio, error) stray more than the errors say, 1 at least; None for few rows."""
     if len(rows) < _FEW_ROWS:
         return None
-    strays = [log / error for log, error in rows]
-    middle = statistics.median(strays)
-    return max(1.0, _TO_DEVIATION * statistics.median(abs(stray - middle) for stray in strays))
+    return max(1.0, _biweight([log / error for log, error in rows]))
+
+
+def _biweight(values: Sequence[float]) -> float:
+    """Standard deviation that far ones do not move (biweight midvariance; Lax 1985, J. Am. Stat. Assoc. 80).
+
+    Nearly as steady as the plain one where nothing is far, which a median absolute deviation is not.
+    """
+    middle = statistics.median(values)
+    reach = _BIWEIGHT * statistics.median(abs(value - middle) for value in values)
+    if reach == 0:
+        return 0.0
+    near = [(value - middle, ((value - middle) / reach) ** 2) for value in values if abs(value - middle) < reach]
+    above = sum(distance**2 * (1 - u) ** 4 for distance, u in near)
+    below = sum((1 - u) * (1 - 5 * u) for _, u in near)
+    return math.sqrt(len(values) * above) / abs(below)
 
 
 def _student_reach(freedom: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import StoreError
@@ -95,7 +95,10 @@ def build_report(sources: Sources, options: ReportOptions) -> Report:
     wanted = [r for r in sources.records if options.tasks is None or r.task in options.tasks]
     if not wanted:
         raise StoreError("No records of these tasks. Run 'bench run' first, or give another --task or --results.")
-    boards = [(board, build_sweeps(board, sources.sweeps)) for board in build_boards(wanted, options)]
+    boards = [
+        (board, build_sweeps(board, sources.sweeps))
+        for board in build_boards(replace(sources, records=tuple(wanted)), options)
+    ]
     budget = options.image_bytes
     tasks = []
     for name in unique([board.task for board, _ in boards]):

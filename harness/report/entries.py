@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import PluginError, UsageError
-from harness.leaderboard import Row, build_rows
+from harness.leaderboard import Row
 from harness.record import RunRecord
-from harness.report.sources import ReportOptions
+from harness.report.sources import ReportOptions, Sources
 from harness.report.table import name_of
+from harness.verdict.board import judged_tables
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,17 @@ class Board:
         return any(content.get("layout") == "scenes" for content in data)
 
 
-def build_boards(records: Sequence[RunRecord], options: ReportOptions) -> list[Board]:
+def build_boards(sources: Sources, options: ReportOptions) -> list[Board]:
     """Group records by task, then into rows that can be compared; tasks in the order of their names."""
+    records = sources.records
     by_fingerprint = {record.fingerprint: record for record in records}
     boards = []
     number = 0
     for task in sorted({record.task for record in records}):
         mine = [record for record in records if record.task == task]
         metrics, ordered = _metrics_of(task, mine, options)
-        for rows in build_rows(mine, metrics):
+        sweeps = [sweep for sweep in sources.sweeps if sweep.task == task]
+        for rows in judged_tables(mine, metrics, options.fusion(task), sources.sample_scores, sweeps):
             entries = []
             for row in rows:
                 number += 1

@@ -50,13 +50,18 @@ def leaderboard_table(board: Board) -> Table:
     """One line a model, controls below theirs: seeds, metrics with intervals, costs; ceilings at the end."""
     names = _metric_names(board)
     some = [name for name in names if any(e.row.metrics.get(name) for e in board.entries)]
-    columns = [Column("model", "name"), Column("seeds", "text", extra=True)]
+    columns = [
+        Column("model", "name"),
+        Column("rank", "text"),
+        Column("fusion helps", "text"),
+        Column("seeds", "text", extra=True),
+    ]
     columns += [Column(name, extra=name not in some[:_SHOWN_METRICS]) for name in names]
     columns += [Column(name, "cost", extra=not shown, unit=unit) for name, _, _, _, shown, unit in _COSTS]
     lines = []
     for model, members in grouped([entry for entry in board.entries if entry.scored]):
         lines += [_line(entry, names, model) for entry in members]
-    lines += _ceilings(board.first, names, before=1, width=len(columns))
+    lines += _ceilings(board.first, names, before=3, width=len(columns))
     return Table("leaderboard", "Leaderboard", tuple(columns), tuple(lines), tuple(_notes(board)), intervals="first")
 
 
@@ -73,6 +78,7 @@ def _line(entry: Entry, names: Sequence[str], group: str) -> Line:
     flags += ["not learnable here"] if row.learnable is False else []
     flags += ["noisy timing"] if _noisy(entry) else []
     flags += [MEANINGS[row.control][0]] if row.control and row.control in MEANINGS else []
+    rank = Cell(str(row.rank), row.rank.best) if row.rank else Cell("")
     seeds = Cell(str(len(row.seeds)), len(row.seeds))
     scores = [score_cell(row.metrics.get(name), Origin(name, (entry.key,))) for name in names]
     costs = [
@@ -81,7 +87,7 @@ def _line(entry: Entry, names: Sequence[str], group: str) -> Line:
     ]
     label = Cell(row.control or row.model, detail=", ".join(flags), origin=Origin(entry.name, (entry.key,)))
     level = "control" if row.control else "model"
-    return Line((label, seeds, *scores, *costs), level, group, entry.name)
+    return Line((label, rank, Cell(row.verdict or ""), seeds, *scores, *costs), level, group, entry.name)
 
 
 def _noisy(entry: Entry) -> list[str]:
@@ -108,6 +114,10 @@ def _notes(board: Board) -> list[str]:
     notes = [f"Not ranked: {' and '.join(told)}; reasons below."] if told else []
     if not board.ordered:
         notes.append(f"The plugin of {board.task} is not installed: its metrics stand in alphabetical order.")
+    ranks = [entry.row.rank for entry in board.entries if entry.row.rank]
+    if len(ranks) > 1:
+        how = "paired over samples" if all(rank.paired for rank in ranks) else "unpaired, sample scores being missing"
+        notes.append(f"Rank: all that it may be with 95 % confidence, for all rows at once ({how}).")
     near = _near_ceiling(board)
     if len(near) > 1:
         notes.append(f"Within 2 points of the ceiling, so not told apart: {', '.join(near)}.")

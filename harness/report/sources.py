@@ -10,9 +10,16 @@ from typing import Any
 from harness.errors import StoreError
 from harness.record import RobustnessRecord, RunRecord
 from harness.store import Store
+from harness.verdict.board import nothing_stored
+from harness.verdict.evidence import Fusion, ReadScores
+from harness.verdict.judge import score_reader
 
 Columns = Mapping[str, Sequence[Any]]
 """A stored table of outcomes: sample_id, prediction (JSON), and what each sample scores."""
+
+
+def _nobody(task: str) -> Fusion:
+    return Fusion({}, ())
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,8 @@ class ReportOptions:
 
     `metrics` are each task's in their order, the first one ranks; a task that is not named is asked of its plugin.
     `unfused` are the models that effective robustness is fitted on, `reference` the one that mCE divides by.
-    `image_bytes` is the most that example images may take of the page, before base64 adds a third.
+    `image_bytes` is the most that example images may take of the page, before base64 adds a third. `fusion` tells of a
+    task which models get the mark of a verdict: asking the installed plugins would load them.
     """
 
     title: str = "Fusemark report"
@@ -30,6 +38,7 @@ class ReportOptions:
     unfused: tuple[str, ...] = ()
     reference: str | None = None
     image_bytes: int = 900_000
+    fusion: Callable[[str], Fusion] = _nobody
 
 
 def _nothing(name: str) -> Columns | None:
@@ -52,6 +61,7 @@ class Sources:
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outcomes: Callable[[str], Columns | None] = _nothing
     example_file: Callable[[str], bytes] = _no_bytes
+    sample_scores: ReadScores = nothing_stored
     folders: tuple[str, ...] = ()
 
 
@@ -76,6 +86,7 @@ def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) ->
         examples={name: found for name in names if (found := _examples(stores, name)) is not None},
         outcomes=lambda name: _outcomes(stores, name),
         example_file=lambda name: _holder(stores, name).read_bytes(name),
+        sample_scores=score_reader(stores),
         folders=tuple(store.url for store in stores),
     )
 

@@ -6,16 +6,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.leaderboard import Row, build_rows, ranked
-from harness.record import RunRecord
-from harness.store import Store
-from harness.verdict.judge import installed_fusion, marks, score_reader
+from harness.record import RobustnessRecord, RunRecord
+from harness.sample_scores import SampleScores
+from harness.verdict.evidence import Fusion, ReadScores
+from harness.verdict.judge import marks
 
 
-def judged_tables(task: str, store: Store, records: Sequence[RunRecord], metrics: Sequence[str]) -> list[list[Row]]:
-    """Build the tables of a task's records, ranked by the first of `metrics` that they have."""
-    read = score_reader([store])
+def nothing_stored(task: str, fingerprint: str, condition: str | None) -> SampleScores | None:
+    """Stand for folders without sample scores: ranks are then unpaired, and say so."""
+    return None
+
+
+def judged_tables(
+    records: Sequence[RunRecord],
+    metrics: Sequence[str],
+    fusion: Fusion,
+    read: ReadScores = nothing_stored,
+    sweeps: Sequence[RobustnessRecord] = (),
+) -> list[list[Row]]:
+    """Build the tables of one task's records, ranked by the first of `metrics` that they have.
+
+    `fusion` says which models are marked, `read` finds sample scores, `sweeps` are the robustness records.
+    """
     tables = ranked(build_rows(records, metrics), metrics, lambda task, fingerprint: read(task, fingerprint, None))
-    fusion, sweeps = installed_fusion(task), store.read_robustness(task)
     judged = []
     for rows in tables:
         found = marks(rows, records, metrics, fusion, read, sweeps)

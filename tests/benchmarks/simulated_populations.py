@@ -157,7 +157,7 @@ def _boxes_of_image(source: np.random.Generator, shares: FloatArray) -> tuple[Ro
         box = np.append(source.uniform(0, 1, 2) * (np.array([640, 480]) - size), size)
         objects.append(_row(kind, box) | {"area": float(size.prod()), "iscrowd": int(source.random() < 0.01)})
         ease = 0.8 - difficulty + 0.6 * (np.log(size).mean() - 4)
-        for _ in range((source.random() < logistic(ease)) + (source.random() < 0.1)):
+        for _ in range(int(source.random() < logistic(ease)) + int(source.random() < 0.1)):
             spread = 0.12 * np.exp(0.5 * source.normal() - 0.4 * ease)
             near = box + spread * source.normal(size=4) * np.tile(size, 2)
             said = kind if source.random() < logistic(2 + ease) else source.integers(len(shares))

@@ -274,7 +274,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_task_without_its_plugin_is_shown_but_not_as_ranked() -> None:
-    (board,) = build_boards([made_record("a", 0.5, task="nobody-knows")], ReportOptions())
+    (board,) = build_boards(Sources((made_record("a", 0.5, task="nobody-knows"),)), ReportOptions())
     assert not board.ordered
     assert board.metrics == ("ECE", "ECE-null", "macro-F1", "top-1")
 

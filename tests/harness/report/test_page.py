@@ -177,7 +177,7 @@ def test_a_scatter_plot_has_each_point_once_where_it_belongs() -> None:
 
 def test_a_curve_has_a_point_for_each_score_and_none_for_what_failed() -> None:
     record = made_record("a", 0.5)
-    (board,) = build_boards([record], OPTIONS)
+    (board,) = build_boards(Sources((record,)), OPTIONS)
     (sweep,) = build_sweeps(board, [made_sweep(record)])
     fog = next(kind for kind in sweep.kinds if kind.name == "fog")
     assert curve_chart(sweep, fog, curve_scale(sweep)).count("<circle") == 6

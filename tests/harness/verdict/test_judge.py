@@ -15,7 +15,7 @@ from harness.leaderboard import build_rows
 from harness.store import Store, scores_name
 from harness.verdict.board import judged_tables
 from harness.verdict.evidence import Fusion, Options
-from harness.verdict.judge import check_claims, installed_fusion, judge, judge_stores, marks
+from harness.verdict.judge import check_claims, installed_fusion, judge, judge_stores, marks, score_reader
 from harness.verdict.text import merged, render
 from harness.verdict.verdict import CLAIMS, Judged, Verdict
 
@@ -81,7 +81,9 @@ def test_from_folders(world: Any, right: np.ndarray, tmp_path: Path) -> None:
     assert [v.mark for v in judged.verdicts] == ["✓ supported"]
     assert "unpaired" not in judged.verdicts[0].numbers[0].note
     records = store.read_records("image-classification")
-    (rows,) = judged_tables("image-classification", store, records, world.metrics)
+    (rows,) = judged_tables(
+        records, world.metrics, Fusion(world.controls, world.unfused), score_reader([store]), store.read_robustness()
+    )
     assert {(row.model, row.control): row.verdict for row in rows if row.verdict} == {(name, None): "✓ supported"}
     assert {row.rank.paired for row in rows if row.rank} == {True}
     assert min(rows, key=lambda row: row.rank.best).control is None
