@@ -12,6 +12,7 @@ import typer
 
 from harness.cli_judging import app as judging_app
 from harness.cli_options import Format, Out, Results, environment, require_choice, task_names, write
+from harness.cli_records import app as records_app
 from harness.errors import BenchError, DataError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Write embedded data to disk.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(judging_app)
+app.add_typer(records_app)
 app.add_typer(data_app, name="data")
 
 _INTERRUPTED = 130

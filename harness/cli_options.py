@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +27,8 @@ def environment() -> Environment:
     cache = os.environ.get("BENCH_CACHE") or str(
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fusemark"
     )
-    return Environment(Path.cwd(), Path(cache).expanduser(), os.environ.get("BENCH_DATA") or None)
+    command = shlex.join(["bench", *sys.argv[1:]])
+    return Environment(Path.cwd(), Path(cache).expanduser(), os.environ.get("BENCH_DATA") or None, command)
 
 
 def write(text: str, out: Path | None) -> None:

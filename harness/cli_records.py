@@ -1,0 +1,105 @@
+"""Commands of `bench` that look into stored records: compare two, score again, show where numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli_options import Results, environment, require_choice
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.rescoring import DataPlace
+
+app = typer.Typer()
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="Model (NAME, NAME[C2], NAME@SEED), fingerprint, record file or folder.")],
+    b: Annotated[str, typer.Argument(help="The same, to compare with; FOLDER:MODEL names a model of another run.")],
+    task: Annotated[str | None, typer.Option(help="Task. [default: the only one that they have]")] = None,
+    results: Results = "results/local",
+    data: Annotated[str | None, typer.Option(help="Data of the records, where it is not Scenes: a folder.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Compare by this one alone. [default: all, the first ranks]")
+    ] = None,
+    flips: Annotated[int, typer.Option(min=0, help="Samples to show that changed most.")] = 12,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
+    style: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
+    out: Annotated[Path | None, typer.Option(help="Write to a file: .html (with pictures), .md, .json, .txt.")] = None,
+) -> None:
+    """Compare two models on the same samples: paired differences, p, slices, and the samples that flipped."""
+    from harness.compare.command import CompareRequest, run_comparison
+    from harness.compare.comparison import Wanted
+    from harness.compare.difference import Draws
+
+    require_choice("--format", style, ("text", "md", "json"))
+    wanted = Wanted(metric, Draws(resamples=resamples), flips)
+    request = CompareRequest(a, b, results, task, style, out, wanted)
+    found, text = run_comparison(request, _data_place(data, set_ or ()))
+    print(text)
+    if not any(comparison.metrics for comparison in found):
+        raise typer.Exit(3)
+
+
+@app.command()
+def rescore(
+    fingerprints: Annotated[list[str] | None, typer.Argument(help="Records, by the beginning of their names.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task whose records are scored. [default: all]")] = None,
+    results: Results = "results/local",
+    model: Annotated[
+        str | None, typer.Option(help="Model whose records are scored: NAME, NAME[C2], NAME@SEED.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data of the records, where it is not Scenes: a folder.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Put changed metrics in the place of the old ones.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
+    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Compute metrics anew from stored predictions, without a model, and say what changed."""
+    import json
+
+    from harness.rescoring import render_rescored
+    from harness.rescoring import rescore as rescore_records
+    from harness.selection import find_records
+    from harness.store import Store
+
+    require_choice("--format", style, ("text", "json"))
+    store = Store(results)
+    records = find_records(store, task, model, fingerprints or ())
+    found = rescore_records(records, store, _data_place(data, set_ or ()), write=write)
+    content = [each.to_json() for each in found]
+    print(json.dumps(content, indent=1, allow_nan=False) if style == "json" else render_rescored(found, written=write))
+
+
+@app.command()
+def show(
+    fingerprint: Annotated[str, typer.Argument(help="A record: its fingerprint, or 6 digits of it or more.")],
+    task: Annotated[str | None, typer.Option(help="Task to look in. [default: all]")] = None,
+    results: Results = "results/local",
+    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Show where a record's numbers come from: commit, versions, hardware, data, weights, command, settings."""
+    from harness.show import show as show_record
+    from harness.store import Store
+
+    require_choice("--format", style, ("text", "json"))
+    print(show_record(fingerprint, Store(results), task, style))
+
+
+def _data_place(data: str | None, settings: Sequence[str]) -> DataPlace:
+    """Say where the data of stored records may be; `--set` takes settings of the task only."""
+    from harness.config import parse_setting
+    from harness.rescoring import DataPlace
+
+    found = {}
+    for setting in settings:
+        section, name, value = parse_setting(setting)
+        if section != "task":
+            raise UsageError(f"--set {setting}: only settings of the task fit here, as task.KEY=VALUE.")
+        found[name] = value
+    return DataPlace(environment(), data, found)
