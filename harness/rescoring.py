@@ -16,7 +16,7 @@ from harness.record import Estimate, RunRecord
 from harness.run import Scored, now, write_scores
 from harness.sample import Dataset, Outcome, Sample, evaluated
 from harness.seal import sealed
-from harness.store import Store
+from harness.store import Store, scores_name
 
 _SAME = 1e-12
 _ADDITIVE = ("interaction", "EMAP ")
@@ -162,7 +162,8 @@ def rescore(records: Sequence[RunRecord], store: Store, place: DataPlace, *, wri
     """Compute the metrics of records anew, and with `write` put those that changed in the place of the old ones.
 
     A record keeps its fingerprint, since predictions and settings are the same, and what its metrics and signature
-    were is kept in `provenance.rescored`; where nothing changed nothing is written.
+    were is kept in `provenance.rescored`; where nothing changed nothing is written but what samples contribute, where
+    that is missing (records made before it was kept).
     """
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
@@ -176,6 +177,8 @@ def rescore(records: Sequence[RunRecord], store: Store, place: DataPlace, *, wri
                 rescored = _rescored(record, scored, rescorer.signature)
                 if write and not rescored.unchanged:
                     _replace(store, rescored, scored, rescorer.task)
+                elif write and not store.exists(f"{scores_name(record.task, record.fingerprint)}.parquet"):
+                    write_scores(store, record.task, record.fingerprint, scored, rescorer.task.metrics)
                 found.append(rescored)
     return found
 

