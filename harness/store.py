@@ -171,7 +171,7 @@ class Store:
 
         content = self.read_bytes(f"{name}.parquet")
         try:
-            return parquet.read_table(arrow.BufferReader(content), columns=columns)
+            return parquet.read_table(arrow.BufferReader(content), columns=columns, use_threads=False)
         except (arrow.ArrowException, KeyError) as error:
             raise StoreError(f"{self.url}/{name}.parquet is broken: {error}. Delete it and run again.") from None
 

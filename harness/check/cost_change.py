@@ -44,8 +44,8 @@ MEMORY_NOISE = Noise(least=0.01, alone=0.03, freedom=7)
 
 
 def latency_changes(rows: Sequence[Sequence[Pair]]) -> list[Change]:
-    """One change a subject: `loss` is how much slower it became, as a share."""
-    return _changes(rows, LATENCY, LATENCY_NOISE)
+    """One change a subject: `loss` is how much slower it became, as a share; of the seeds timed undisturbed, if any."""
+    return _changes([_undisturbed(pairs) or pairs for pairs in rows], LATENCY, LATENCY_NOISE)
 
 
 def memory_changes(rows: Sequence[Sequence[Pair]]) -> list[Change]:
@@ -56,6 +56,10 @@ def memory_changes(rows: Sequence[Sequence[Pair]]) -> list[Change]:
 def is_crowded(latency: Latency) -> bool:
     """Tell whether others kept the machine so busy that the timed calls had to wait for a core."""
     return latency.crowding > _CROWDED
+
+
+def _undisturbed(pairs: Sequence[Pair]) -> Sequence[Pair]:
+    return [pair for pair in pairs if not any(side.latency and is_crowded(side.latency) for side in pair)]
 
 
 def _changes(rows: Sequence[Sequence[Pair]], kind: str, noise: Noise) -> list[Change]:

@@ -91,3 +91,18 @@ def test_sign_flips_in_the_far_tail():
 def test_sign_flips_of_equal_sizes_are_mcnemar():
     assert sign_flip_p(np.array([0.5] * 9 + [-0.5])) == pytest.approx(mcnemar_p(9, 1))
     assert sign_flip_p(np.zeros(4)) == 1.0
+
+
+@pytest.mark.parametrize("excess", [10, 20, 30])
+def test_sign_flips_of_whole_numbers_are_those_of_their_lattice(excess):
+    sizes = np.array([1] * 50 + [2] * 30)
+    total, signs = sizes.sum(), np.ones(len(sizes))
+    signs[: (total - excess) // 2] = -1  # of the ones first: the sum is then what remains
+    differences = sizes * signs
+    ways = np.zeros(2 * total + 1)
+    ways[total] = 1.0
+    for size in sizes:
+        ways = (np.roll(ways, size) + np.roll(ways, -size)) / 2
+    sums = np.arange(-total, total + 1)
+    exact = ways[np.abs(sums) >= abs(differences.sum())].sum()
+    assert sign_flip_p(differences) == pytest.approx(exact, rel=0.02)

@@ -44,6 +44,12 @@ def test_seeds_are_averaged(measured):
     assert change.now / change.before == pytest.approx(math.sqrt(1.2 * 1.5))
 
 
+def test_seeds_timed_on_a_crowded_machine_are_left_out(measured):
+    crowded = timed(measured(seed=1), 9.0, crowding=0.2)
+    pairs = [(timed(measured(), 2.0), timed(measured(), 2.6)), (timed(measured(seed=1), 2.0), crowded)]
+    assert latency_changes([pairs]) == latency_changes([pairs[:1]])
+
+
 def rows(measured, deviation, count=40, seed=0):
     logs = np.random.default_rng(seed).normal(0, deviation, count)
     return [[(timed(measured(f"m{n}"), 2.0), timed(measured(f"m{n}"), 2.0 * math.exp(x)))] for n, x in enumerate(logs)]

@@ -37,7 +37,7 @@ def test_what_is_planted_is_found(kind, simulation):
 
 @pytest.mark.slow
 def test_two_hundred_rows_are_compared_in_time(simulation):
-    seconds, rows = simulation.gate_seconds(50)
+    _, seconds, rows = simulation.gate_seconds(50)  # on a core: others may keep the machine busy
     assert rows == 200
     assert seconds <= 5
 
