@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from harness.errors import StoreError
 from harness.files import replace_atomically
+from harness.parquet_files import read_parquet
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
 from harness.sample import Outcome
 from harness.sample_scores import SampleScores
@@ -167,11 +168,10 @@ class Store:
 
     def _read_table(self, name: str, columns: Sequence[str] | None = None) -> Any:
         import pyarrow as arrow
-        from pyarrow import parquet
 
         content = self.read_bytes(f"{name}.parquet")
         try:
-            return parquet.read_table(arrow.BufferReader(content), columns=columns, use_threads=False)
+            return read_parquet(content, columns)
         except (arrow.ArrowException, KeyError) as error:
             raise StoreError(f"{self.url}/{name}.parquet is broken: {error}. Delete it and run again.") from None
 

@@ -12,6 +12,7 @@ from typing import Any
 from harness.check.measured import Measured
 from harness.errors import BenchError
 from harness.files import replace_atomically
+from harness.parquet_files import read_parquet
 from harness.sample_scores import SampleScores
 from harness.seal import SealError, sealed, unsealed
 
@@ -105,13 +106,11 @@ def _read_scores(
     path: Path, digest: str, metrics: Mapping[str, str], remedy: str
 ) -> dict[str, dict[str, SampleScores]]:
     """Contributions by fingerprint and condition."""
-    from pyarrow import parquet
-
     if not path.is_file():
         raise BaselineError(f"{path} is not there, so nothing can be compared sample by sample. {remedy}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise BaselineError(f"{path} is not the file that the baseline was written with. {remedy}")
-    table = parquet.read_table(path, read_dictionary=list(_COLUMNS[:-1]), use_threads=False)
+    table = read_parquet(path, dictionaries=_COLUMNS[:-1])
     fingerprints, conditions, ids, clusters = (_strings(table[name]) for name in _COLUMNS[:-1])
     values = table["value"].to_numpy()
     found: dict[str, dict[str, SampleScores]] = {}

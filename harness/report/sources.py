@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import StoreError
+from harness.parquet_files import read_parquet
 from harness.record import RobustnessRecord, RunRecord
 from harness.store import Store
 from harness.verdict.board import nothing_stored
@@ -115,10 +116,9 @@ def _outcomes(stores: Sequence[Store], name: str) -> Columns | None:
     if store is None:
         return None
     import pyarrow as arrow
-    from pyarrow import parquet
 
     try:
-        table = parquet.read_table(arrow.BufferReader(store.read_bytes(f"{name}.parquet")))
+        table = read_parquet(store.read_bytes(f"{name}.parquet"))
     except arrow.ArrowException as error:
         raise StoreError(f"{store.url}/{name}.parquet cannot be read: {error}. Delete it and run again.") from None
     columns: Columns = table.to_pydict()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import DataError, nearest
+from harness.parquet_files import read_parquet
 from harness.sample import Outcome
 from tasks.formats.sample_ids import require_distinct_ids, require_same_ids
 
@@ -187,10 +188,10 @@ def _read_csv(path: Path) -> _Table:
 
 
 def _read_parquet(path: Path) -> _Table:
-    from pyarrow import ArrowException, parquet
+    from pyarrow import ArrowException
 
     try:
-        table = parquet.ParquetFile(path).read()
+        table = read_parquet(path)
     except FileNotFoundError:
         raise DataError(f"No file {path}. Check the path.") from None
     except (OSError, ArrowException) as error:
