@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from harness.check.change import LATENCY, MEMORY, Change
 from harness.check.measured import Latency, Measured
 from harness.check.score_change import Pair
+from harness.measure.noise import CROWDED
 
 _FEW_ROWS = 6
 _BIWEIGHT = 9.0  # values further out than so many median absolute deviations do not count
 _OF_MEDIAN = 1.2533  # standard error of a median over that of a mean, of a normal distribution
-_CROWDED = 0.10  # medians were right to 0.10 and wrong by up to 6 times from 0.17 (2 cores, 45 processes)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def memory_changes(rows: Sequence[Sequence[Pair]]) -> list[Change]:
 
 def is_crowded(latency: Latency) -> bool:
     """Tell whether others kept the machine so busy that the timed calls had to wait for a core."""
-    return latency.crowding > _CROWDED
+    return latency.crowding > CROWDED
 
 
 def _undisturbed(pairs: Sequence[Pair]) -> Sequence[Pair]:

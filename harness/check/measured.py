@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.condition import CLEAN
+from harness.measure.noise import crowding
 from harness.record import Estimate, RobustnessRecord, RunRecord
 from harness.sample_scores import SampleScores
 from harness.store import Store, scores_name
@@ -159,12 +160,4 @@ def _latency(record: RunRecord) -> Latency | None:
     noted = record.efficiency.notes.get("calibrated_latency")
     if noted is None:
         return None
-    return Latency(noted["ratio"], tuple(noted["blocks"]), noted["version"], _crowding(record.efficiency.notes))
-
-
-def _crowding(notes: Mapping[str, Any]) -> float:
-    machine, foreign = notes.get("machine"), notes.get("foreign_cpu_share")
-    if not machine or foreign is None:
-        return 0.0
-    free = 1 - min(1.0, float(machine["threads"]) / float(machine["logical_cores"]))
-    return max(0.0, float(foreign) - free)
+    return Latency(noted["ratio"], tuple(noted["blocks"]), noted["version"], crowding(record.efficiency.notes))

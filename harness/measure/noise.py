@@ -6,14 +6,22 @@ One busy neighbour was seen to slow two-thread torch 4.5 times, so a disturbed r
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 SPREAD_LIMIT = 0.10
 """Interquartile range over median of the timed calls, above which a row is noisy."""
 
 FOREIGN_LIMIT = 0.05
 """Share of all cores' time that other processes used, above which a row is noisy."""
+
+CROWDED = 0.10
+"""Share of all cores' time that others used beyond what the job left free, above which timings are wrong.
+
+Medians, and their ratios to a workload timed between the calls, were right to 0.10 and wrong by up to 6 times from 0.17
+(2 cores, 45 processes).
+"""
 
 
 class ForeignLoad:
@@ -48,6 +56,15 @@ def noise_reasons(iqr_over_median: float | None, foreign_share: float | None) ->
     if foreign_share is not None and foreign_share > FOREIGN_LIMIT:
         reasons.append(f"other processes used {foreign_share:.0%} of the CPU (limit {FOREIGN_LIMIT:.0%})")
     return tuple(reasons)
+
+
+def crowding(notes: Mapping[str, Any]) -> float:
+    """Say from a record's notes what share of the machine others used beyond the cores that its job left free, 0..1."""
+    machine, foreign = notes.get("machine"), notes.get("foreign_cpu_share")
+    if not machine or foreign is None:
+        return 0.0
+    free = 1 - min(1.0, float(machine["threads"]) / float(machine["logical_cores"]))
+    return max(0.0, float(foreign) - free)
 
 
 def _share(wall: float, busy: float, own: float, cores: int) -> float:

@@ -1,8 +1,9 @@
 """Claim g: the fused model is slower and larger than vision alone.
 
 Ratios F / C0 by seed, on a log scale with Student's t over seeds; both are measured alone, at batch 1, after warm-up.
-Slow is the median latency, large the peak memory; FLOPs and parameters stand beside. "At equal quality" only where the
-score is shown to be lower by less than the margin.
+Slow is the median latency, in units of the workload timed between the calls where both have it, and never on a crowded
+machine; large is the peak memory; FLOPs and parameters stand beside. "At equal quality" only where the score is shown
+to be lower by less than the margin.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.measure.noise import CROWDED, crowding
 from harness.record import Efficiency, RunRecord
 from harness.verdict.command import run_command
 from harness.verdict.comparison import contrast, few_seeds
@@ -21,8 +23,7 @@ from harness.verdict.evidence import NO_CONTROL, Evidence, Group
 from harness.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, RATIO, SUPPORTED, Number, Verdict
 
 SLOW, LARGE = "× p50 latency", "× peak memory"
-_COSTS: Mapping[str, Callable[[Efficiency], float | None]] = {
-    SLOW: lambda cost: cost.latency_p50_seconds,
+_SIZES: Mapping[str, Callable[[Efficiency], float | None]] = {
     LARGE: lambda cost: cost.peak_memory_bytes,
     "× FLOPs": lambda cost: cost.flops,
     "× parameters": lambda cost: cost.parameters_total,
@@ -42,7 +43,7 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
     mixed = next((reason for pair in pairs if (reason := _mixed(*pair))), None)
     if mixed is not None:
         return Verdict("g", head.model, INCONCLUSIVE, mixed, (), (mixed, command))
-    ratios = {cost: found for cost in _COSTS if (found := _ratio(pairs, cost)) is not None}
+    ratios = {cost: found for cost in (SLOW, *_SIZES) if (found := _ratio(pairs, cost)) is not None}
     noisy = sum(bool(record.efficiency.notes.get("noisy")) for pair in pairs for record in pair)
     disturbed = f"{noisy} of {2 * len(pairs)} measurements were disturbed by other work (noisy)" if noisy else ""
     numbers = tuple(replace(_number(cost, ratio), note=disturbed) for cost, ratio in ratios.items())
@@ -51,7 +52,9 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
         return Verdict("g", head.model, INCONCLUSIVE, few, numbers, (few, command))
     absent = [cost for cost in (SLOW, LARGE) if cost not in ratios]
     if absent:
-        reason = f"{absent[0].removeprefix('× ')} was not measured with every seed"
+        crowded = absent[0] == SLOW and any(_is_crowded(record) for pair in pairs for record in pair)
+        why = "was measured on a crowded machine" if crowded else "was not measured with every seed"
+        reason = f"{absent[0].removeprefix('× ')} {why}"
         return Verdict("g", head.model, INCONCLUSIVE, reason, numbers, (reason, command))
     outcome, reason = _decide(ratios[SLOW], ratios[LARGE])
     shown = ", ".join(number.shown for number in numbers[:2])
@@ -74,11 +77,29 @@ def _ratio(pairs: list[tuple[RunRecord, RunRecord]], cost: str) -> Difference | 
     """The log ratio over seeds; None where a seed lacks the measurement."""
     logs = []
     for fused, plain in pairs:
-        above, below = (_COSTS[cost](record.efficiency) for record in (fused, plain))
+        above, below = _latencies(fused, plain) if cost == SLOW else _sizes(cost, fused, plain)
         if not above or not below or not math.isfinite(above) or not math.isfinite(below):
             return None
         logs.append(math.log(above / below))
     return unpaired_difference(np.array(logs), 0.0, 2) if logs else None
+
+
+def _sizes(cost: str, fused: RunRecord, plain: RunRecord) -> tuple[float | None, float | None]:
+    return _SIZES[cost](fused.efficiency), _SIZES[cost](plain.efficiency)
+
+
+def _latencies(fused: RunRecord, plain: RunRecord) -> tuple[float | None, float | None]:
+    """Both in units of the calibration workload, or both in seconds; None on a crowded machine, which nothing mends."""
+    if _is_crowded(fused) or _is_crowded(plain):
+        return None, None
+    ours, theirs = (record.efficiency.notes.get("calibrated_latency") for record in (fused, plain))
+    if ours and theirs and ours["version"] == theirs["version"]:
+        return ours["ratio"], theirs["ratio"]
+    return fused.efficiency.latency_p50_seconds, plain.efficiency.latency_p50_seconds
+
+
+def _is_crowded(record: RunRecord) -> bool:
+    return crowding(record.efficiency.notes) > CROWDED
 
 
 def _number(cost: str, ratio: Difference) -> Number:

@@ -100,3 +100,26 @@ def test_a_latency_that_was_not_measured(world: Any, right: np.ndarray) -> None:
 def test_no_control(world: Any, right: np.ndarray) -> None:
     world.add("fused", None, right)
     assert decide(world).reason == "C0 was not run"
+
+
+def timed(p50: float, ratio: float, foreign: float) -> Efficiency:
+    notes = {
+        "calibrated_latency": {"version": 1, "ratio": ratio},
+        "machine": {"threads": 1, "logical_cores": 2},
+        "foreign_cpu_share": foreign,
+    }
+    return Efficiency(100, 7, 1000, p50, peak_memory_bytes=1_000_000, notes=notes)
+
+
+def test_latency_is_in_units_of_the_workload_where_both_have_it(world: Any, right: np.ndarray) -> None:
+    # The control was timed while others slowed the machine to a half: its seconds doubled, its ratio did not.
+    world.add("fused", None, right, efficiency=[timed(2e-3, 4.0, 0.5)] * 5, measure={"warmups": 10})
+    world.add("fused", "C0", right, efficiency=timed(4e-3, 4.0, 0.5), measure={"warmups": 10})
+    assert decide(world).numbers[0].value == pytest.approx(1.0)
+
+
+def test_a_crowded_machine_decides_nothing(world: Any, right: np.ndarray) -> None:
+    world.add("fused", None, right, efficiency=[timed(2e-3, 8.0, 0.5)] * 5, measure={"warmups": 10})
+    world.add("fused", "C0", right, efficiency=timed(2e-3, 4.0, 0.7), measure={"warmups": 10})
+    found = decide(world)
+    assert (found.outcome, found.reason) == (INCONCLUSIVE, "p50 latency was measured on a crowded machine")
