@@ -7,8 +7,6 @@ such group is a table of its own.
 from __future__ import annotations
 
 import json
-import math
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -16,19 +14,8 @@ from typing import Any
 from harness.ranks import Contender, RankInterval, rank_intervals
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.sample_scores import SampleScores
-
-_NORMAL = 1.959964  # half the width of a 95 % interval in standard errors
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What a score varies by: over training seeds (None for one), and over test sets of this size; in its own unit.
-
-    `seeds_sd` is the standard deviation of one seed's score, `sampling_se` the standard error of sampling the test set.
-    """
-
-    seeds_sd: float | None
-    sampling_se: float
+from harness.seeds import Spread, shared_sampling, spread_of_seeds
+from harness.seeds import combine_seeds as combine_seeds
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class Row:
     fingerprints: tuple[str, ...]
     ceilings: Mapping[str, Mapping[str, float]]
     learnable: bool | None
-    seed_values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    seed_estimates: Mapping[str, tuple[Estimate, ...]] = field(default_factory=dict)
     spreads: Mapping[str, Spread] = field(default_factory=dict)
     rank: RankInterval | None = None
     verdict: str | None = None
@@ -112,37 +99,35 @@ def build_rows(records: Sequence[RunRecord], metrics: Sequence[str]) -> list[lis
 def ranked(
     tables: Sequence[Sequence[Row]], metrics: Sequence[str], read: Callable[[str, str], SampleScores | None]
 ) -> list[list[Row]]:
-    """Give each scored row the ranks that it may have; `read` finds the sample scores of (task, fingerprint)."""
+    """Give each scored row the ranks that it may have, and its intervals what its seeds share of the sampling.
+
+    `read` finds the sample scores of (task, fingerprint).
+    """
     return [_ranked(rows, metrics, read) for rows in tables]
 
 
 def _ranked(rows: Sequence[Row], metrics: Sequence[str], read: Callable[[str, str], SampleScores | None]) -> list[Row]:
+    scores = [tuple(read(row.task, fingerprint) for fingerprint in row.fingerprints) for row in rows]
+    known = [_with_shared(row, own) for row, own in zip(rows, scores, strict=True)]
     name = next((name for name in metrics if any(row.metrics.get(name) for row in rows)), None)
     contenders = {
-        place: Contender(
-            estimate, row.seed_values[name], tuple(read(row.task, fingerprint) for fingerprint in row.fingerprints)
-        )
-        for place, row in enumerate(rows)
+        place: Contender(estimate, row.seed_estimates[name], own)
+        for place, (row, own) in enumerate(zip(known, scores, strict=True))
         if name is not None and (estimate := row.metrics.get(name)) is not None
     }
     ranks = dict(zip(contenders, rank_intervals(list(contenders.values()), name or ""), strict=True))
-    return [replace(row, rank=ranks.get(place)) for place, row in enumerate(rows)]
+    return [replace(row, rank=ranks.get(place)) for place, row in enumerate(known)]
 
 
-def combine_seeds(estimates: Sequence[Estimate]) -> Estimate:
-    """Average over seeds; the interval holds the sampling of the test set and that of the seeds.
-
-    All seeds share one test set, so averaging does not shrink its variance; the seeds' own variance
-    shrinks with their number. With one seed only the first part is known.
-    """
-    mean = sum(e.value for e in estimates) / len(estimates)
-    if len(estimates) == 1:
-        return estimates[0]
-    low = sum(e.value - e.low for e in estimates) / len(estimates)
-    high = sum(e.high - e.value for e in estimates) / len(estimates)
-    seed_error = statistics.stdev(e.value for e in estimates) / math.sqrt(len(estimates))
-    reach = _student(len(estimates) - 1) * seed_error
-    return Estimate(mean, mean - math.hypot(low, reach), mean + math.hypot(high, reach), estimates[0].count)
+def _with_shared(row: Row, scores: Sequence[SampleScores | None]) -> Row:
+    """Tell apart what seeds and samples do in the metrics whose contributions are stored for every seed."""
+    found = {name: shared_sampling(scores, name) for name in row.seed_estimates}
+    known = {name: (row.seed_estimates[name], shared) for name, shared in found.items() if shared is not None}
+    return replace(
+        row,
+        metrics={**row.metrics, **{name: combine_seeds(seeds, shared) for name, (seeds, shared) in known.items()}},
+        spreads={**row.spreads, **{name: spread_of_seeds(seeds, shared) for name, (seeds, shared) in known.items()}},
+    )
 
 
 def _by_scoring(records: Sequence[RunRecord]) -> dict[tuple[str | None, int | None], list[RunRecord]]:
@@ -191,8 +176,8 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
     last = shown[-1]
     failed = [cell for cell in cells if cell.status != "ok"]
     combined = _combined_metrics(done)
-    values = {
-        name: tuple(e.value for cell in done if (e := cell.metrics[name]) is not None)
+    seeds = {
+        name: tuple(e for cell in done if (e := cell.metrics[name]) is not None)
         for name, estimate in combined.items()
         if estimate is not None
     }
@@ -213,8 +198,8 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         fingerprints=tuple(cell.fingerprint for cell in shown),
         ceilings=last.ceilings,
         learnable=_learnable(done),
-        seed_values=values,
-        spreads={name: _spread([cell.metrics[name] for cell in done]) for name in values},
+        seed_estimates=seeds,
+        spreads={name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
     )
 
 
@@ -223,13 +208,6 @@ def _learnable(cells: Sequence[RunRecord]) -> bool | None:
     asked = [cell.provenance.get("training", {}).get("learnable") for cell in cells]
     known = [answer for answer in asked if answer is not None]
     return all(known) if known else None
-
-
-def _spread(estimates: Sequence[Estimate | None]) -> Spread:
-    present = [e for e in estimates if e is not None]
-    errors = [(e.high - e.low) / 2 / _NORMAL for e in present]
-    deviation = statistics.stdev(e.value for e in present) if len(present) > 1 else None
-    return Spread(deviation, statistics.fmean(errors))
 
 
 def _combined_metrics(cells: Sequence[RunRecord]) -> dict[str, Estimate | None]:
@@ -258,9 +236,3 @@ def _order(row: Row, metrics: Sequence[str]) -> tuple[int, float, str]:
     present = (row.metrics.get(name) for name in metrics)  # multi-label data has no top-1: mAP ranks there
     first = next((estimate for estimate in present if estimate is not None), None)
     return (0, -first.value, row.model) if first else (1, 0.0, row.model)
-
-
-def _student(freedom: int) -> float:
-    from scipy.special import stdtrit  # scipy.stats would take a second to import
-
-    return float(stdtrit(freedom, 0.975))

@@ -20,12 +20,14 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 
 from harness.metrics.detection_engines import IOU_THRESHOLDS, RECALL_THRESHOLDS
 from harness.metrics.detection_matching import MatchedDetections, Ranking
 from harness.metrics.resampling import FloatArray, IntArray
 
-_CHUNK_ELEMENTS = 200_000  # weights of detections held at once: they should stay in the processor's cache
+_CHUNK_ELEMENTS = 200_000  # numbers held at once: they should stay in the processor's cache
+_BLOCK_ELEMENTS, _MOST_COLUMNS = 2_000_000, 1024  # resamples are columns: 16 MB of them at once
 _SAMPLES_AT_ONCE = 64  # for scores of single samples
 
 
@@ -60,18 +62,15 @@ class AveragePrecision:
         return [rankings[category] for category in self.categories]
 
     def _resample(self, counts: npt.NDArray[np.generic], rankings: list[Ranking]) -> FloatArray:
+        measured = [(ranking, _cuts(ranking, self.thresholds)) for ranking in rankings if len(ranking.objects)]
         sums, categories = np.zeros(len(counts)), np.zeros(len(counts))
-        for ranking in rankings:
-            if not len(ranking.objects):
-                continue
-            counting = np.any(ranking.counted, axis=0)
-            rows = max(1, _CHUNK_ELEMENTS // max(1, int(counting.sum())))
-            for start, end in _blocks(len(counts), rows):
-                part = counts[start:end].astype(np.float64)
-                objects = part[:, ranking.object_sample] @ ranking.objects
-                weights = np.take(part, ranking.sample[counting], axis=1)
-                sums[start:end] += _precision_sums(weights, objects, ranking, counting, self.thresholds)
+        for start, end in _blocks(len(counts), _columns(counts.shape[1])):
+            block = counts[start:end].T.astype(np.float64, order="C")
+            for ranking, cuts in measured:
+                objects = ranking.objects @ block[ranking.object_sample]
                 categories[start:end] += objects > 0
+                if cuts is not None:
+                    sums[start:end] += _precision_sums(block, objects, cuts)
         return _mean_over(sums / len(self.thresholds), categories)
 
 
@@ -116,45 +115,106 @@ class AverageRecall:
         return found / len(IOU_THRESHOLDS), objects
 
 
-def _precision_sums(
-    weights: FloatArray,
-    objects: FloatArray,
-    ranking: Ranking,
-    counting: npt.NDArray[np.bool_],
-    thresholds: Sequence[int],
-) -> FloatArray:
+@dataclass(frozen=True)
+class _Cuts:
+    """Where precision is looked at: at each of the H detections that are true at any of the T thresholds."""
+
+    passed: scipy.sparse.csr_array  # [H, N] how many detections of a sample lie between one of these and the next
+    true: tuple[IntArray, ...]  # T times, which of the H are true
+    true_sample: tuple[IntArray, ...]  # T times, the samples of these
+    ignored_sample: tuple[IntArray, ...]  # T times, of the detections within `passed` that do not count there
+    ignored_before: tuple[IntArray, ...]  # T times, how many of these come before each true one
+
+
+def _cuts(ranking: Ranking, thresholds: Sequence[int]) -> _Cuts | None:
+    """Cut a ranking at its true detections; None where there are none."""
+    counting = np.any(ranking.counted, axis=0)
+    true, counted = (table[list(thresholds)][:, counting] for table in (ranking.true, ranking.counted))
+    sample = ranking.sample[counting]
+    ends = np.flatnonzero(true.any(axis=0))
+    if not len(ends):
+        return None
+    looked_at = sample[: ends[-1] + 1]
+    cut = np.searchsorted(ends, np.arange(len(looked_at)))
+    shape = (len(ends), int(sample.max()) + 1)
+    hits = [np.flatnonzero(row) for row in true]
+    ignored = [np.flatnonzero(~row[: len(looked_at)]) for row in counted]
+    return _Cuts(
+        passed=scipy.sparse.csr_array((np.ones(len(cut)), (cut, looked_at)), shape=shape),
+        true=tuple(np.searchsorted(ends, found) for found in hits),
+        true_sample=tuple(sample[found] for found in hits),
+        ignored_sample=tuple(sample[left_out] for left_out in ignored),
+        ignored_before=tuple(np.searchsorted(o, h) for o, h in zip(ignored, hits, strict=True)),
+    )
+
+
+def _precision_sums(block: FloatArray, objects: FloatArray, cuts: _Cuts) -> FloatArray:
     """[r] the mean interpolated precision of one category, summed over IoU thresholds; 0 where it has no objects.
 
-    `weights` [r, D] are how often each detection of `counting` was drawn, `objects` [r] how many objects were.
+    `block` [N, r] are how often each sample was drawn, `objects` [r] how many objects were.
     """
-    drawn = np.cumsum(weights, axis=1)
-    sums = np.zeros(len(weights))
-    for threshold in thresholds:
-        hits = np.flatnonzero(ranking.true[threshold, counting])
-        if not len(hits):
+    parts = _blocks(len(objects), _columns(cuts.passed.shape[0]))
+    return np.concatenate([_sums_of_few(block[:, part], objects[part], cuts) for part in (slice(*p) for p in parts)])
+
+
+def _sums_of_few(block: FloatArray, objects: FloatArray, cuts: _Cuts) -> FloatArray:
+    passed = _running(np.add, cuts.passed @ block[: cuts.passed.shape[1]])
+    recall = _recall_steps(objects)
+    sums = np.zeros(len(objects))
+    for place, true in enumerate(cuts.true):
+        if not len(true):
             continue
-        found = np.cumsum(weights[:, hits], axis=1)
-        seen = drawn[:, hits]
-        ignored = np.flatnonzero(~ranking.counted[threshold, counting])
+        found = _running(np.add, block[cuts.true_sample[place]])
+        seen = passed[true]
+        ignored = cuts.ignored_sample[place]
         if len(ignored):
-            passed = np.zeros((len(weights), len(ignored) + 1))
-            np.cumsum(weights[:, ignored], axis=1, out=passed[:, 1:])
-            seen -= passed[:, np.searchsorted(ignored, hits)]
-        sums += _interpolated(found, seen, objects)
+            without = _running(np.add, np.concatenate([np.zeros((1, len(objects))), block[ignored]]))
+            seen -= without[cuts.ignored_before[place]]
+        sums += _interpolated(found, seen, recall)
     return sums
 
 
-def _interpolated(found: FloatArray, seen: FloatArray, objects: FloatArray) -> FloatArray:
+@dataclass(frozen=True)
+class _RecallSteps:
+    """How many of COCO's 101 recalls are reached when so many objects are found, looked up and not searched for."""
+
+    reached: npt.NDArray[np.int8]  # tables one after another, each for a number of objects: of 0, 1, 2, … found
+    start: IntArray  # [r] where the table of each resample begins
+
+
+def _recall_steps(objects: FloatArray) -> _RecallSteps:
+    """Make tables for the numbers of objects [r] that occur."""
+    distinct, of_resample = np.unique(objects.astype(np.int64), return_inverse=True)
+    sizes = distinct + 1
+    starts = np.cumsum(sizes) - sizes
+    found = np.arange(int(sizes.sum())) - np.repeat(starts, sizes)
+    recall = found / np.maximum(np.repeat(distinct, sizes), 1)
+    reached = np.searchsorted(RECALL_THRESHOLDS, recall, side="right").astype(np.int8)
+    return _RecallSteps(reached, starts[of_resample])
+
+
+def _interpolated(found: FloatArray, seen: FloatArray, recall: _RecallSteps) -> FloatArray:
     """[r] the mean over COCO's 101 recalls of the highest precision at that recall or above.
 
-    `found` and `seen` [r, H] are the true and all counted detections up to each true one.
+    `found` and `seen` [H, r] are the true and all counted detections up to each true one.
     """
+    reached = recall.reached.take(found.astype(np.int64) + recall.start)
+    newly = reached.copy()
+    newly[1:] -= reached[:-1]
     precision = found / (seen + np.spacing(1))
-    highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = found / np.maximum(objects, 1)[:, None]
-    reached = np.searchsorted(RECALL_THRESHOLDS, recall.ravel(), side="right").reshape(recall.shape)
-    newly = np.diff(reached, axis=1, prepend=0)
-    return np.asarray((highest * newly).sum(axis=1) / len(RECALL_THRESHOLDS), dtype=np.float64)
+    highest = _running(np.maximum, precision[::-1])[::-1]
+    return np.asarray((highest * newly).sum(axis=0) / len(RECALL_THRESHOLDS), dtype=np.float64)
+
+
+def _columns(rows: int) -> int:
+    return min(_MOST_COLUMNS, max(1, _BLOCK_ELEMENTS // max(1, rows)))
+
+
+def _running(function: np.ufunc, rows: FloatArray) -> FloatArray:
+    """Accumulate down [H, r] in place: row by row is several times faster than numpy's, which goes down each column."""
+    for place in range(1, len(rows)):
+        function(rows[place], rows[place - 1], out=rows[place])
+    return rows
 
 
 def _mean_over(sums: FloatArray, categories: FloatArray) -> FloatArray:

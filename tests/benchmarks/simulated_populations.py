@@ -213,3 +213,24 @@ def _caption(source: np.random.Generator, slots: Sequence[int], other: float) ->
     if source.random() < 0.3:
         del said[1]
     return " ".join(said)
+
+
+def seeded_answers(
+    source: np.random.Generator, quality: FloatArray, images: int, seeds: int, seed_sd: float
+) -> tuple[npt.NDArray[np.bool_], FloatArray]:
+    """[M, S, N] whether seeds of M models are right about new images, and [M, S] how good each seed is.
+
+    The log odds are the model's quality, its seed's own luck, the image's difficulty for all, and what this model makes
+    of this image; the rest is chance of the seed with the image.
+    """
+    luck = quality[:, None] + seed_sd * source.normal(size=(len(quality), seeds))
+    of_image = 1.5 * source.normal(size=images) + 0.7 * source.normal(size=(len(quality), images))
+    odds = luck[:, :, None] + of_image[:, None, :]
+    return source.random(odds.shape) < logistic(odds), luck
+
+
+def expected_share(quality: float, seed_sd: float) -> float:
+    """What share of images such a model gets right on average over seeds and images."""
+    at, weights = np.polynomial.hermite_e.hermegauss(80)
+    deviation = np.sqrt(seed_sd**2 + 1.5**2 + 0.7**2)
+    return float((weights * logistic(quality + deviation * at)).sum() / weights.sum())

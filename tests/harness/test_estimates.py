@@ -20,7 +20,7 @@ from harness.metrics.proportions import Proportion, ProportionStatistics, propor
 from harness.metrics.resampling import MeanStatistics
 from harness.run import _Runner, sample_columns
 from harness.sample import Outcome, Predicted, Sample
-from harness.uncertainty import bootstrap_interval, wilson
+from harness.uncertainty import bootstrap_interval, clustered_wilson, wilson
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,49 @@ def test_groups_are_drawn_together_and_are_no_trials() -> None:
     assert grouped.resample(counts).tolist() == [2 / 3, 1 / 2]
     found = estimate(grouped, 500)
     assert found is not None
-    assert (found.low, found.high) == bootstrap_interval(proportion(successes), 500, groups=images)
+    assert (found.low, found.high) == clustered_wilson(successes.astype(float), images)
     assert found.low < wilson(8, 12)[0], "three images are fewer than twelve trials"
     assert found.count == 12
+
+
+def test_trials_in_groups_that_are_some_of_the_samples() -> None:
+    successful, trial = np.tile([True, False, True], 4), np.tile([True, True, False], 4)
+    images = [str(number // 6) for number in range(12)]
+    found = estimate(GroupedStatistics(ProportionStatistics(successful, trial), images), 100)
+    assert found is not None
+    tried = [image for image, one in zip(images, trial, strict=True) if one]
+    assert (found.low, found.high) == clustered_wilson(np.tile([1.0, 0.0], 4), tried)
+
+
+def test_groups_of_what_is_no_proportion_are_drawn_together() -> None:
+    scores, images = np.repeat([0.1, 0.5, 0.9, 0.4], 3), [str(number // 3) for number in range(12)]
+    found = estimate(GroupedStatistics(MeanStatistics(scores), images), 500)
+    assert found is not None
+    assert (found.low, found.high) == bootstrap_interval(MeanStatistics(scores), 500, groups=images)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_what_is_all_or_nothing_on_every_image_is_not_certain(value: float) -> None:
+    """AP of a detector that found nothing in 10 images with objects, of 16."""
+
+    @dataclass(frozen=True)
+    class Sure:
+        value: float
+        per_sample: npt.NDArray[np.float64]
+
+        def resample(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+            return np.full(len(counts), self.value)
+
+    sure = Sure(value, np.append(np.full(10, value), np.full(6, np.nan)))
+    found = estimate(sure, 50)
+    assert found is not None
+    assert (found.low, found.high) == wilson(round(10 * value), 10)
+    grouped = estimate(GroupedStatistics(sure, [str(number // 5) for number in range(16)]), 50)
+    assert grouped is not None
+    assert (grouped.low, grouped.high) == wilson(round(2 * value), 2)
+    mean = estimate(MeanStatistics(np.full(10, value)), 50)
+    assert mean is not None
+    assert mean.low == mean.high == value, "a mean of scores may have any range: CIDEr's is 0..10"
 
 
 def test_absent_metrics_stay_absent() -> None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from harness.metrics.resampling import MeanStatistics
-from harness.uncertainty import bootstrap_interval, draw_resamples, paired_difference, wilson
+from harness.uncertainty import bootstrap_interval, clustered_wilson, draw_resamples, paired_difference, wilson
 
 
 def sample(seed: int, n: int = 200, shift: float = 0.0) -> MeanStatistics:
@@ -111,7 +111,7 @@ class Fixed:
 
     value: float
     resamples: list[float]
-    per_sample: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
+    per_sample: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(10_000))  # so many expand nothing
 
     def resample(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         return np.array(self.resamples[: len(counts)])
@@ -120,7 +120,7 @@ class Fixed:
 def test_the_interval_is_moved_by_what_resampling_adds() -> None:
     # the resamples 3..7 have the mean 5, the metric is 4: the percentiles 3.1 and 6.9 move down by 1
     low, high = bootstrap_interval(Fixed(4.0, [3.0, 4.0, 5.0, 6.0, 7.0]), 5)
-    assert (low, high) == pytest.approx((2.1, 5.9))
+    assert (low, high) == pytest.approx((2.1, 5.9), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_interval_is_moved_by_what_resampling_adds() -> None:
 def test_a_moved_interval_stays_in_the_range_of_the_metric(
     value: float, resamples: list[float], interval: tuple[float, float]
 ) -> None:
-    assert bootstrap_interval(Fixed(value, resamples), 3) == pytest.approx(interval)
+    assert bootstrap_interval(Fixed(value, resamples), 3) == pytest.approx(interval, abs=1e-3)
 
 
 def test_resamples_without_a_value_are_left_out() -> None:
@@ -151,8 +151,46 @@ def test_pairs_of_resamples_without_a_value_are_left_out() -> None:
     a, b = Fixed(0.9, [0.8, nan, 0.9, 1.0, 0.7]), Fixed(0.5, [0.5, 0.5, 0.5, 0.5, nan])
     found = paired_difference(a, b, 5)
     assert found == paired_difference(Fixed(0.9, [0.8, 0.9, 1.0]), Fixed(0.5, [0.5] * 3), 3)
-    assert (found.difference, found.low, found.high) == pytest.approx((0.4, 0.305, 0.495))
+    assert (found.difference, found.low, found.high) == pytest.approx((0.4, 0.305, 0.495), abs=1e-3)
     assert found.p == 1 / 4
     nothing = paired_difference(Fixed(0.9, [nan] * 3), b, 3)
     assert nothing.difference == pytest.approx(0.4)
     assert all(math.isnan(number) for number in nothing[1:])
+
+
+@pytest.mark.parametrize(
+    ("n", "outside"),
+    [(5, 0.00095), (20, 0.01590), (200, 0.02402)],  # Phi(-sqrt(n / (n - 1)) t): 5: t = 2.776, so Phi(-3.104)
+)
+def test_few_samples_take_percentiles_that_are_further_out(n: int, outside: float) -> None:
+    values = np.linspace(0, 1, 10_001)
+    low, high = bootstrap_interval(Fixed(0.5, values.tolist(), np.zeros(n)), 10_001)
+    assert (low, 1 - high) == pytest.approx((outside, outside), abs=2e-5)
+
+
+def test_few_groups_expand_and_not_few_samples() -> None:
+    values = np.linspace(0, 1, 10_001).tolist()
+    groups = [str(place // 20) for place in range(100)]
+    grouped = bootstrap_interval(Fixed(0.5, values, np.zeros(100)), 10_001, groups=groups)
+    assert grouped == bootstrap_interval(Fixed(0.5, values, np.zeros(5)), 10_001)
+    a, b = Fixed(0.5, values, np.zeros(100)), Fixed(0.0, [0.0] * 10_001, np.zeros(100))
+    assert paired_difference(a, b, 10_001, groups=groups).low == grouped[0]
+
+
+def test_wilson_of_clustered_trials_by_hand() -> None:
+    # 3 images of 2 questions: sums of (x - 4/6) are 2/3, 2/3, -4/3, so the variance is (24/9) / 36 * 3/2 = 1/9 and
+    # (4/6)(2/6) / (1/9) = 2 questions are independent; t(2) = 4.3027 leaves 2 * (1.95996 / 4.3027)^2 = 0.41501
+    right, images = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.0]), ["a", "a", "b", "b", "c", "c"]
+    assert clustered_wilson(right, images) == pytest.approx(wilson(0.41501 * 4 / 6, 0.41501), abs=1e-4)
+
+
+def test_clustered_trials_count_no_more_than_they_are_and_alike_ones_as_one() -> None:
+    mixed, images = np.tile([1.0, 0.0], 20), np.repeat(np.arange(20), 2).tolist()
+    few = (1.959964 / 2.093024) ** 2  # Student's t of 19
+    assert clustered_wilson(mixed, images) == pytest.approx(wilson(20 * few, 40 * few), abs=1e-6)
+    assert clustered_wilson(np.ones(40), images) == wilson(20, 20)
+    assert clustered_wilson(np.zeros(40), images) == wilson(0, 20)
+    assert clustered_wilson(mixed, ["one"] * 40) == (0.0, 1.0)
+    assert clustered_wilson(np.zeros(0), []) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="3 groups for 40 trials"):
+        clustered_wilson(mixed, ["a", "b", "c"])

@@ -138,9 +138,13 @@ def test_questions_about_one_image_are_drawn_together() -> None:
         assert isinstance(statistics, GroupedStatistics), name
         assert not isinstance(statistics, Proportion), "four answers about one image are no four trials"
         assert estimate(statistics, 400) == estimates({name: statistics}, 400 * (1 + 4 * (":" in name)))[name]
-        together, reference = estimate(statistics, 1000), bootstrap_interval(single[name], 1000)  # type: ignore[arg-type]
+        together, reference = estimate(statistics, 1000), wilson(int(right.sum()), 40)
+        if name == "NLL":
+            reference = bootstrap_interval(single[name], 1000)  # type: ignore[arg-type]
         assert together is not None
-        assert (together.low, together.high) == pytest.approx(reference), name
+        few = 0 if name == "NLL" else 0.01  # the spread of forty images is not known either: Student's quantile
+        assert (together.low, together.high) == pytest.approx(reference, abs=1e-9 + few), name
+        assert name == "NLL" or together.high - together.low > reference[1] - reference[0]
         naive = wilson(int(4 * right.sum()), 160)
         assert together.high - together.low > 1.5 * (naive[1] - naive[0]) or name == "NLL"
     assert isinstance(found["top-1[w]"], Proportion), "one question an image: independent"
