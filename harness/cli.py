@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli_judging import app as judging_app
-from harness.cli_options import Format, Out, Results, environment, require_choice, task_names, write
+from harness.cli_options import Results, environment, require_choice, task_names
 from harness.cli_records import app as records_app
+from harness.cli_tables import app as tables_app
+from harness.cli_tables import print_leaderboard, robustness_text, unfused_models
 from harness.errors import BenchError, DataError, UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.plan import Environment, Plan
     from harness.progress import ConsoleReporter
-    from harness.robustness.row import RobustnessRow
     from harness.store import Store
     from harness.sweep_plan import SweepPlan
     from harness.track.tracker import Tracker
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 data_app = typer.Typer(help="Write embedded data to disk.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(tables_app)
 app.add_typer(judging_app)
 app.add_typer(records_app)
 app.add_typer(data_app, name="data")
@@ -95,63 +97,6 @@ def run(
             failed += 1
     if failed:
         raise typer.Exit(1)
-
-
-@app.command()
-def leaderboard(
-    task: Annotated[str, typer.Option(help="Task whose records are shown.")] = "coco-caption",
-    results: Results = "results/local",
-    style: Format = "text",
-    out: Out = None,
-) -> None:
-    """Print the table of a task's records, with intervals."""
-    _print_leaderboard(task, results, style, out)
-
-
-@app.command()
-def robustness(
-    task: Annotated[str, typer.Option(help="Task whose records are shown.")] = "image-classification",
-    results: Results = "results/local",
-    reference: Annotated[str | None, typer.Option(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
-    cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation instead of the summary.")] = False,
-    curve: Annotated[Path | None, typer.Option(help="Also draw scores by severity: a .svg or .png file.")] = None,
-    save_reference: Annotated[Path | None, typer.Option(help="Also freeze --reference: a .json file.")] = None,
-    style: Format = "text",
-    out: Out = None,
-) -> None:
-    """Print how the perturbed models of a task bear it: mPC, rPC, mCE, MMI, and which modality they use."""
-    from harness.robustness.curve import write_curve
-    from harness.robustness.reference_table import find_reference, write_reference_table
-    from harness.store import Store
-
-    if save_reference is not None:
-        if reference is None:
-            raise UsageError("--save-reference: which model? Name it with --reference.")
-        write_reference_table(save_reference, find_reference(reference, Store(results).read_robustness(task)))
-    if curve is not None:
-        write_curve(_robustness_rows(task, results, reference), curve)
-    write(_robustness_text(task, results, reference, cells, style), out)
-
-
-@app.command()
-def report(
-    out: Annotated[Path, typer.Option(help="File to write: .html, or the tables alone as .md or .csv.")],
-    results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
-    task: Annotated[str | None, typer.Option(help="Tasks to report, a,b. [default: all]")] = None,
-    reference: Annotated[str | None, typer.Option(help="Model of the records whose errors mCE divides by.")] = None,
-) -> None:
-    """Write everything that results folders hold into one self-contained page, or its tables alone."""
-    from harness.report.sources import ReportOptions
-    from harness.report.write import write_report
-    from harness.store import Store
-    from harness.verdict.judge import installed_fusion
-
-    stores = [Store(url.strip()) for url in results.split(",") if url.strip()]
-    tasks = tuple(task_names(task)) if task else None
-    options = ReportOptions(tasks=tasks, unfused=_unfused(), reference=reference, fusion=installed_fusion)
-    write_report(stores, out, options)
-    size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
-    print(f"Wrote {out}{size}")
 
 
 @app.command()
@@ -288,7 +233,7 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) ->
     finally:
         reporter.close()
     failed = summary.failed + (_run_sweep(config, plan, sweep) if sweep else 0)
-    _print_leaderboard(name, config.request.results, "text", None, plan)
+    print_leaderboard(name, config.request.results, "text", None, plan)
     print(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
         f"records in {config.request.results}"
@@ -315,7 +260,7 @@ def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
     from harness.verdict.judge import installed_fusion
 
     reporter = _reporter(plan.task.metrics[0])
-    options = ReportOptions(tasks=(plan.task.name,), unfused=_unfused(), fusion=installed_fusion)
+    options = ReportOptions(tasks=(plan.task.name,), unfused=unfused_models(), fusion=installed_fusion)
     for summary in track_task(plan, trackers, store, options, reporter.say):
         print(f"Tracked: {summary}")
 
@@ -334,7 +279,7 @@ def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan) -> int:
     print(
         f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
     )
-    print(_robustness_text(plan.task.name, config.request.results, None, False, "text"))
+    print(robustness_text(plan.task.name, config.request.results, None, False, "text"))
     return summary.failed
 
 
@@ -351,22 +296,6 @@ def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
     )
 
 
-def _print_leaderboard(task: str, results: str, style: str, out: Path | None, plan: Plan | None = None) -> None:
-    from harness.leaderboard_text import render
-    from harness.plugins import load_task
-    from harness.store import Store
-    from harness.verdict.board import judged_tables
-    from harness.verdict.judge import installed_fusion, score_reader
-
-    require_choice("--format", style, ("text", "md", "csv", "json"))
-    metrics, store = load_task(task).metrics, Store(results)
-    records = [record for record in store.read_records(task) if plan is None or plan.shows(record)]
-    read, sweeps = score_reader([store]), store.read_robustness(task)
-    tables = judged_tables(records, metrics, installed_fusion(task), read, sweeps)
-    text = render(tables, metrics, style)
-    write(text, out)
-
-
 def _score_cells(path: Path, reference: str | None, style: str) -> None:
     import json
 
@@ -374,35 +303,6 @@ def _score_cells(path: Path, reference: str | None, style: str) -> None:
 
     scores = score_cells(path, reference)
     print(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_robustness_scores(scores))
-
-
-def _robustness_rows(task: str, results: str, reference: str | None) -> list[RobustnessRow]:
-    from harness.plugins import load_task
-    from harness.robustness.reference_table import find_reference
-    from harness.robustness.summary import summaries
-    from harness.store import Store
-
-    load_task(task)
-    store = Store(results)
-    records, runs = store.read_robustness(task), store.read_records(task)
-    table = None if reference is None else find_reference(reference, records)
-    return summaries(records, runs, table, _unfused())
-
-
-def _robustness_text(task: str, results: str, reference: str | None, cells: bool, style: str) -> str:
-    from harness.robustness.tables import render_heat_map, render_summary
-
-    require_choice("--format", style, ("text", "md", "csv", "json"))
-    rows = _robustness_rows(task, results, reference)
-    if not rows:
-        return f"No model of {task} in {results} was perturbed yet: bench run --task {task} --perturb standard"
-    return render_heat_map(rows, style) if cells else render_summary(rows, style)
-
-
-def _unfused() -> tuple[str, ...]:
-    from harness.plugins import load_all
-
-    return tuple(model.name for model in load_all("models")[0] if not model.fused)
 
 
 def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:

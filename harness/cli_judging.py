@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_options import Out, Results, require_choice, task_names, write
+from harness.cli_options import Out, Results, require_choice, task_names, words, write
 
 app = typer.Typer()
 
@@ -62,10 +62,6 @@ def verdict(
     from harness.verdict.text import STYLES, render
 
     require_choice("--format", style, STYLES)
-    folders, models, claims = (_words(text) for text in (results, model, claim))
+    folders, models, claims = (words(text) for text in (results, model, claim))
     options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None)
     write(render(judge_stores(task, [Store(folder) for folder in folders], models, claims, options), style), out)
-
-
-def _words(text: str | None) -> list[str]:
-    return [word.strip() for word in (text or "").split(",") if word.strip()]

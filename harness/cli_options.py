@@ -43,11 +43,16 @@ def write(text: str, out: Path | None) -> None:
         raise StoreError(f"Cannot write --out {out}: {error.strerror}. Give another file.") from None
 
 
+def words(text: str | None) -> list[str]:
+    """Split a,b into words; none of nothing."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
 def task_names(wish: str) -> list[str]:
     """Split a,b or all into names of tasks."""
     from harness.plugins import task_names as installed
 
-    names = installed() if wish == "all" else [name.strip() for name in wish.split(",") if name.strip()]
+    names = installed() if wish == "all" else words(wish)
     if not names:
         raise UsageError("--task is empty. Name tasks with commas between, or take 'all'.")
     return names

@@ -19,7 +19,7 @@ from harness.errors import StoreError
 from harness.perturb.perturbation import IMAGE, Exchange, Perturbation
 from harness.perturbed_inputs import ImageSource, part_for
 from harness.sample import Sample, TaskSpec
-from harness.store import Store
+from harness.store import Store, outcomes_name
 
 EXAMPLES = "robustness/examples"
 _SAMPLES = 3
@@ -104,7 +104,7 @@ def _chosen(gallery: Gallery) -> Iterator[Condition]:
 def _answers(store: Store, task: str, fingerprint: str, condition: Condition) -> dict[str, Any]:
     """What a model answered under a condition by sample; nothing where it was left out or failed."""
     try:
-        outcomes = store.read_outcomes(f"{task}/robustness/{fingerprint}/{condition.label}")
+        outcomes = store.read_outcomes(outcomes_name(task, fingerprint, condition.label))
     except StoreError:
         return {}
     return {outcome.sample_id: outcome.prediction for outcome in outcomes}

@@ -6,16 +6,14 @@ such group is a table of its own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.ranks import Contender, RankInterval, rank_intervals
-from harness.record import Efficiency, Estimate, RunRecord
+from harness.record import Efficiency, Estimate, RunRecord, name_of, settings_key
 from harness.sample_scores import SampleScores
-from harness.seeds import Spread, shared_sampling, spread_of_seeds
-from harness.seeds import combine_seeds as combine_seeds
+from harness.seeds import Spread, combine_seeds, shared_sampling, spread_of_seeds
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,11 @@ class Row:
     rank: RankInterval | None = None
     verdict: str | None = None
     """Of claim a, that fusion helps (`harness.verdict`); None for controls and models without fusion."""
+
+    @property
+    def name(self) -> str:
+        """The model, with its control in brackets."""
+        return name_of(self.model, self.control)
 
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench leaderboard --format json`."""
@@ -155,19 +158,12 @@ def _current_cells(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     settings: dict[tuple[str, str | None], Any] = {}
     for record in sorted(records, key=lambda r: r.created):
         key = (record.model, record.control)
-        mine = _settings(record)
+        mine = settings_key(record)
         if settings.get(key, mine) != mine:
             groups[key] = {}
         settings[key] = mine
         groups.setdefault(key, {})[record.seed] = record
     return [list(cells.values()) for cells in groups.values()]
-
-
-def _settings(record: RunRecord) -> str:
-    """What must be equal for two seeds to be averaged: everything but the seed."""
-    training = {k: v for k, v in record.cell.get("training", {}).items() if k not in ("seed", "data")}
-    rest = {k: v for k, v in record.cell.items() if k != "training"}
-    return json.dumps([training, rest], sort_keys=True)
 
 
 def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:

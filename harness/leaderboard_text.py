@@ -59,7 +59,7 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
         f"[95 % intervals over images: by bootstrap, Wilson's for proportions]  {device}"
         for device in sorted({_device(r) for r in rows})
     ]
-    notes += [f"{_name(row)}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error]
+    notes += [f"{row.name}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error]
     heading = f"**{title}{samples}**" if style == "md" else f"{title}{samples}"
     footer = "\n".join(f"- {note}" if style == "md" else note for note in notes)
     return f"{heading}\n\n{body}\n\n{footer}\n"
@@ -72,7 +72,10 @@ def _slices(rows: Sequence[Row]) -> list[list[str]]:
         return []
     heading = ["by slice", *(name.partition("[")[2][:-1] for name in names)]
     scored = [row for row in rows if row.metrics]
-    table = [heading, *([_name(row), *(_score(row, name, False) for name in names)] for row in scored)]
+    table = [
+        heading,
+        *([row.name, *(_score(row, name, False) for name in names)] for row in scored),
+    ]
     return table + _ceiling_rows(rows, names, len(names) + 1, 1)
 
 
@@ -91,7 +94,7 @@ def _ceiling_rows(rows: Sequence[Row], names: Sequence[str], width: int, first: 
 def _verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     """What keeps rows from being ranked: a ceiling that is too near, or a model that cannot learn here."""
     notes = [
-        f"{_name(row)}: not learnable here (it cannot fit 32 samples): no verdict"
+        f"{row.name}: not learnable here (it cannot fit 32 samples): no verdict"
         for row in rows
         if row.learnable is False
     ]
@@ -99,7 +102,7 @@ def _verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     ceiling = rows[0].ceilings.get(name, {}).get("both")
     near = [row for row in rows if ceiling and (e := row.metrics.get(name)) and e.value >= ceiling - _NEAR_CEILING]
     if len(near) > 1:
-        notes.append(f"within 2 points of the ceiling, so not ranked: {', '.join(_name(row) for row in near)}")
+        notes.append(f"within 2 points of the ceiling, so not ranked: {', '.join(row.name for row in near)}")
     return notes
 
 
@@ -130,12 +133,8 @@ def _cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
         rank = [str(row.rank or "–")] if ranks else []
         verdict = [row.verdict or ""] if verdicts else []
         seeds = str(len(row.seeds)) if row.metrics else row.status
-        table.append([_name(row), *rank, *verdict, seeds, *scores, *_costs(row)])
+        table.append([row.name, *rank, *verdict, seeds, *scores, *_costs(row)])
     return table + _ceiling_rows(rows, metrics, len(heading), 2 + ranks + verdicts)
-
-
-def _name(row: Row) -> str:
-    return f"{row.model} [{row.control}]" if row.control else row.model
 
 
 def _score(row: Row, name: str, with_interval: bool) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from harness.protocols import NOTICE
-from harness.record import RunRecord
+from harness.record import RunRecord, name_of
 
 _PLAIN_SECONDS = 10.0
 _LIVE_SECONDS = 0.1
@@ -115,7 +115,7 @@ class ConsoleReporter:
 
 
 def _result(record: RunRecord, metric: str) -> str:
-    name = record.model + (f" [{record.control}]" if record.control else "")
+    name = name_of(record.model, record.control)
     if record.status != "ok":
         return f"{name}: {record.status}: {record.error}"
     estimate = record.metrics.get(metric)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from harness.record import Estimate
 from harness.sample_scores import SampleScores
 from harness.seeds import seed_covariance, standard_error
+from harness.student import student_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -236,7 +237,5 @@ def _student(normal: float, whole: float, parts: Sequence[tuple[float, int]]) ->
     `parts` are variances within `whole` that were estimated, with their degrees of freedom (Satterthwaite 1946); the
     rest counts as known.
     """
-    from scipy.special import stdtrit
-
     doubt = sum(part**2 / freedom for part, freedom in parts if freedom > 0)
-    return normal if doubt == 0 else float(-stdtrit(whole**2 / doubt, _NORMAL.cdf(-normal)))
+    return normal if doubt == 0 else -student_quantile(whole**2 / doubt, _NORMAL.cdf(-normal))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -140,6 +141,18 @@ class RobustnessRecord:
             PerturbedScore(**{**score, "metrics": _estimates(score["metrics"])}) for score in content["scores"]
         )
         return RobustnessRecord(**{**content, "scores": scores})
+
+
+def settings_key(record: RunRecord) -> str:
+    """What must be equal for two seeds to be averaged: everything but the seed, versions of the code included."""
+    training = {k: v for k, v in record.cell.get("training", {}).items() if k not in ("seed", "data")}
+    rest = {k: v for k, v in record.cell.items() if k != "training"}
+    return json.dumps([training, rest], sort_keys=True)
+
+
+def name_of(model: str, control: str | None) -> str:
+    """Name a row as all tables do: the model, with its control in brackets."""
+    return f"{model} [{control}]" if control else model
 
 
 def _estimates(content: Mapping[str, Any]) -> dict[str, Estimate | None]:

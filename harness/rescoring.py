@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -12,11 +11,11 @@ from typing import Any, Self
 from harness.errors import BenchError, DataError, StoreError
 from harness.plan import Environment
 from harness.protocols import DataContext, Progress, Scorer, Task
-from harness.record import Estimate, RunRecord
-from harness.run import Scored, now, write_scores
+from harness.record import Estimate, RunRecord, name_of
+from harness.run import now
 from harness.sample import Dataset, Outcome, Sample, evaluated
-from harness.seal import sealed
-from harness.store import Store, scores_name
+from harness.scored import Scored, outcomes_sha256, write_scores
+from harness.store import Store, outcomes_name, scores_name
 
 _SAME = 1e-12
 _ADDITIVE = ("interaction", "EMAP ")
@@ -75,29 +74,19 @@ class Rescorer(AbstractContextManager["Rescorer"]):
 
 def read_predictions(store: Store, record: RunRecord) -> list[Outcome]:
     """Read the predictions behind a record; raises StoreError where they are missing or not those of the record."""
-    name = outcomes_name(record)
+    name = outcomes_name(record.task, record.fingerprint)
     if not store.exists(f"{name}.parquet"):
         raise StoreError(
             f"{store.url}/{name}.parquet is missing: the predictions of {record.model} seed {record.seed} were not "
             "kept, so nothing can be scored anew. Run it again, or fetch the file from where it ran."
         )
     wanted = record.provenance.get("outcomes_sha256")
-    if wanted is not None and wanted != outcomes_sha256(store, record):
+    if wanted is not None and wanted != outcomes_sha256(store, record.task, record.fingerprint):
         raise StoreError(
             f"{store.url}/{name}.parquet has another sha256 than record {record.fingerprint} says: it was changed. "
             "Run the cell again."
         )
     return store.read_outcomes(name)
-
-
-def outcomes_name(record: RunRecord) -> str:
-    """Name the table of a record's predictions."""
-    return f"{record.task}/outcomes/{record.fingerprint}"
-
-
-def outcomes_sha256(store: Store, record: RunRecord) -> str:
-    """Digest the stored table of a record's predictions."""
-    return hashlib.sha256(store.read_bytes(f"{outcomes_name(record)}.parquet")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -215,11 +204,11 @@ def _replace(store: Store, rescored: Rescored, scored: Scored, task: Task) -> No
         signature=rescored.signature,
         provenance={
             **record.provenance,
-            "outcomes_sha256": outcomes_sha256(store, record),
+            "outcomes_sha256": outcomes_sha256(store, record.task, record.fingerprint),
             "rescored": history,
         },
     )
-    store.write_bytes(f"{record.task}/records/{record.fingerprint}.json", sealed(new.to_json()))
+    store.replace_record(new)
 
 
 def _open_data(task: Task, record: RunRecord, place: DataPlace) -> Dataset:
@@ -262,8 +251,7 @@ def render_rescored(found: Sequence[Rescored], *, written: bool) -> str:
     parts = []
     for each in found:
         record = each.record
-        control = f" [{record.control}]" if record.control else ""
-        title = f"{record.task}  {record.model}{control} seed {record.seed}  {record.fingerprint}"
+        title = f"{record.task}  {name_of(record.model, record.control)} seed {record.seed}  {record.fingerprint}"
         if each.unchanged:
             parts.append(f"{title}: equal ({sum(not c.kept for c in each.changes)} metrics to 1e-12, same signature)")
             continue

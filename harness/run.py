@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import shutil
@@ -25,9 +24,9 @@ from harness.plugins import load_model, package_of
 from harness.preprocessing_passport import check_resizing
 from harness.protocols import Scorer, Statistics
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.sample import Outcome, Predicted, Sample, evaluated, limited
-from harness.sample_scores import sample_scores
-from harness.store import Store, scores_name
+from harness.sample import Predicted, Sample, evaluated, limited
+from harness.scored import Scored, outcomes_sha256, write_scores
+from harness.store import Store
 
 TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
 """What a training leaves; the last one is written last and vouches for the others."""
@@ -47,15 +46,6 @@ class Reporter(Protocol):
     def finish(self, record: RunRecord) -> None:
         """A cell has left its record."""
         ...
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Predictions beside their samples, and the statistics of all metrics."""
-
-    samples: Sequence[Sample]
-    outcomes: Sequence[Outcome]
-    statistics: Mapping[str, Statistics | None]
 
 
 @dataclass(frozen=True)
@@ -288,11 +278,10 @@ class _Runner:
         from harness.measure.provenance import provenance
 
         skipped = {"training": training["skipped"], "evaluation": dict(predicted.skipped)}
-        outcomes = self.store.read_bytes(f"{cell.training.task}/outcomes/{cell.fingerprint}.parquet")
         return {
             **provenance(),
             "command": self.environment.command,
-            "outcomes_sha256": hashlib.sha256(outcomes).hexdigest(),
+            "outcomes_sha256": outcomes_sha256(self.store, cell.training.task, cell.fingerprint),
             "training": {key: value for key, value in training.items() if key != "skipped"},
             "skipped_samples": skipped,
             "preprocessing_sha256": predicted.preprocessing_hash,
@@ -323,21 +312,6 @@ def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, 
 def prerequisite_folder(job: TrainingJob, cache: Path) -> Path | None:
     """Say where the training lies that a job builds on, None where it builds on none."""
     return None if job.prerequisite is None else cache / "prerequisites" / job.prerequisite
-
-
-def write_scores(store: Store, task: str, fingerprint: str, scored: Scored, metrics: Sequence[str]) -> None:
-    """Write a cell's predictions with what each sample scores, and what each contributes to the task's metrics."""
-    columns = sample_columns(scored.statistics, len(scored.outcomes))
-    store.write_outcomes(f"{task}/outcomes/{fingerprint}", scored.outcomes, columns)
-    scores = sample_scores([sample.sample_id for sample in scored.samples], scored.statistics, metrics)
-    store.write_sample_scores(scores_name(task, fingerprint), scores)
-
-
-def sample_columns(statistics: Mapping[str, Statistics | None], count: int) -> dict[str, list[float]]:
-    """What each sample scores, of the metrics that are about all samples: not slices, not single classes."""
-    whole = {name: s for name, s in statistics.items() if s is not None and "[" not in name and ":" not in name}
-    columns = {name: s.per_sample.tolist() for name, s in whole.items()}
-    return {name: values for name, values in columns.items() if len(values) == count}
 
 
 def now() -> str:

@@ -16,15 +16,17 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from harness.record import Estimate
 from harness.sample_scores import SampleScores
+from harness.student import student_quantile
 
 if TYPE_CHECKING:
     from harness.uncertainty import FloatArray
 
-_NORMAL = 1.959964  # half the width of a 95 % interval in standard errors
+_HALF_WIDTH = NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard errors
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def spread_of_seeds(estimates: Sequence[Estimate], shared: float | None = None) 
 
 def standard_error(estimate: Estimate) -> float:
     """Turn the 95 % interval of one seed into the standard error of sampling."""
-    return (estimate.high - estimate.low) / 2 / _NORMAL
+    return (estimate.high - estimate.low) / 2 / _HALF_WIDTH
 
 
 def combine_seeds(estimates: Sequence[Estimate], shared: float | None = None) -> Estimate:
@@ -64,7 +66,7 @@ def combine_seeds(estimates: Sequence[Estimate], shared: float | None = None) ->
         return estimates[0]
     known, count = (1.0 if shared is None else shared), len(estimates)
     mean = statistics.fmean(e.value for e in estimates)
-    reach = _student(count - 1) * statistics.stdev(e.value for e in estimates) / math.sqrt(count)
+    reach = student_quantile(count - 1, 0.975) * statistics.stdev(e.value for e in estimates) / math.sqrt(count)
     fixed = math.sqrt((1 + (count - 1) * known) / count)  # of the sampling error is left in a mean of given seeds
 
     def joined(sampling: float) -> float:
@@ -105,9 +107,3 @@ def seed_covariance(values: FloatArray, clusters: Sequence[str]) -> tuple[float,
     products = sums.T @ sums * groups / max(1, groups - 1)
     own = float(np.trace(products)) / seeds
     return own, (float(products.sum()) - own * seeds) / (seeds * (seeds - 1)) if seeds > 1 else own
-
-
-def _student(freedom: int) -> float:
-    from scipy.special import stdtrit  # scipy.stats would take a second to import
-
-    return float(stdtrit(freedom, 0.975))

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from harness.measure.provenance import recorded_versions
 from harness.record import RunRecord
 from harness.selection import find_fingerprint
-from harness.store import Store
+from harness.store import Store, outcomes_name
 
-_NO_VERSION = ("command", "git", "outcomes_sha256", "preprocessing_sha256", "python")
 _MODIFIED = "+modified"
 _UNKNOWN = "not recorded (made by an earlier version)"
 
@@ -29,6 +29,7 @@ def origin(record: RunRecord, store: Store) -> dict[str, Any]:
     known, training = record.provenance, record.cell.get("training", {})
     code = training.get("versions", {})
     commit = known.get("git")
+    predictions = f"{outcomes_name(record.task, record.fingerprint)}.parquet"
     return {
         "record": {
             "fingerprint": record.fingerprint,
@@ -50,7 +51,7 @@ def origin(record: RunRecord, store: Store) -> dict[str, Any]:
             "scoring": code.get("scoring"),
             "python": known.get("python"),
         },
-        "versions": {k: v for k, v in known.items() if isinstance(v, str) and k not in _NO_VERSION},
+        "versions": recorded_versions(known),
         "hardware": {"device": record.device, **record.efficiency.notes.get("machine", {})},
         "data": {
             "name": record.data,
@@ -69,8 +70,8 @@ def origin(record: RunRecord, store: Store) -> dict[str, Any]:
         "signature": record.signature,
         "ceilings": {name: dict(found) for name, found in record.ceilings.items()},
         "predictions": {
-            "file": f"{record.task}/outcomes/{record.fingerprint}.parquet",
-            "there": store.exists(f"{record.task}/outcomes/{record.fingerprint}.parquet"),
+            "file": predictions,
+            "there": store.exists(predictions),
             "sha256": known.get("outcomes_sha256"),
         },
         "costs": {k: v for k, v in asdict(record.efficiency).items() if k != "notes"},

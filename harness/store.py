@@ -64,6 +64,10 @@ class Store:
         existing = self.find_record(record.task, record.fingerprint)
         if existing is not None and existing.status == "ok":
             raise StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
+        self.replace_record(record)
+
+    def replace_record(self, record: RunRecord) -> None:
+        """Write a record in the place of another of its fingerprint, which it must have kept the numbers of."""
         self.write_bytes(f"{record.task}/records/{record.fingerprint}.json", sealed(record.to_json()))
 
     def read_robustness(self, task: str | None = None) -> list[RobustnessRecord]:
@@ -204,6 +208,11 @@ class Store:
         except (ImportError, ValueError) as error:
             raise StoreError(f"Cannot open --results {self.url}: {error}.") from None
         return system, root.rstrip("/")
+
+
+def outcomes_name(task: str, fingerprint: str, condition: str | None = None) -> str:
+    """Name the table of a cell's predictions, clean or under a condition's label."""
+    return f"{task}/outcomes/{fingerprint}" if condition is None else f"{task}/robustness/{fingerprint}/{condition}"
 
 
 def scores_name(task: str, fingerprint: str, condition: str | None = None) -> str:

@@ -24,13 +24,13 @@ from harness.perturb.perturbation import IMAGE, GeometricPerturbation, Perturbat
 from harness.perturbed_inputs import image_key, movement_for, part_for
 from harness.plan import Environment, Plan
 from harness.plugins import load_model, package_of
-from harness.protocols import ChanceLevel, MovingTargets, QuickScorer, Scorer, Statistics
+from harness.protocols import ChanceLevel, MovingTargets, QuickScorer, Scorer
 from harness.record import PerturbedScore, RobustnessRecord
-from harness.run import Reporter, jobs_at_once, now, only_one, prerequisite_folder, sample_columns, training_folder
+from harness.run import Reporter, jobs_at_once, now, only_one, prerequisite_folder, training_folder
 from harness.sample import Outcome, Sample, limited
-from harness.sample_scores import sample_scores
+from harness.scored import Scored, write_scores
 from harness.shifts import Target
-from harness.store import Store, scores_name
+from harness.store import Store
 from harness.sweep_block import FAILED, OK, SKIPPED, Answers, Subject, SweepBlock
 from harness.sweep_plan import SweepPlan
 
@@ -263,7 +263,6 @@ class _SweepRun:
 
     def _score(self, cell: Cell, condition: Condition, answers: Answers, scorer: Scorer) -> PerturbedScore:
         score = self._empty_score(cell, condition, answers)
-        name = f"{cell.training.task}/robustness/{cell.fingerprint}/{condition.label}"
         if answers.trace:
             failure = f"{cell.training.task}/failures/{cell.fingerprint}-{condition.label}.txt"
             self.store.write_bytes(failure, answers.trace.encode())
@@ -275,15 +274,13 @@ class _SweepRun:
         target = self.targets[condition.shift or _MAIN]
         outcomes = [Outcome(sample_id, target.translate(answer)) for sample_id, answer in answers.answers]
         try:
-            kept, statistics = self._statistics(condition, outcomes, scorer)
+            scored = self._scored(condition, outcomes, scorer)
         except DataError as error:
             return replace(score, status=FAILED, error=str(error), notes={})
-        self.store.write_outcomes(name, outcomes, sample_columns(statistics, len(outcomes)))
-        first = [name for name in self.plan.task.metrics if statistics.get(name) is not None][:1]
-        scores = sample_scores(kept, statistics, first)
-        self.store.write_sample_scores(scores_name(cell.training.task, cell.fingerprint, condition.label), scores)
+        first = [name for name in self.plan.task.metrics if scored.statistics.get(name) is not None][:1]
+        write_scores(self.store, cell.training.task, cell.fingerprint, scored, first, condition.label)
         # There are hundreds of conditions: a fifth of the resamples each, as for single classes.
-        return replace(score, metrics=estimates(statistics, max(1, cell.evaluate.resamples // 5)))
+        return replace(score, metrics=estimates(scored.statistics, max(1, cell.evaluate.resamples // 5)))
 
     def _empty_score(self, cell: Cell, condition: Condition, answers: Answers) -> PerturbedScore:
         family, modality = self._kind(condition)
@@ -306,19 +303,17 @@ class _SweepRun:
             return parts[0].family, parts[0].modality
         return ("joint", "+".join(part.modality for part in parts)) if parts else ("clean", "none")
 
-    def _statistics(
-        self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scorer
-    ) -> tuple[list[str], dict[str, Statistics | None]]:
-        """Score the named samples by the task's first metric, and classifiers by their calibration too."""
+    def _scored(self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scorer) -> Scored:
+        """Score by the task's first metric, and classifiers by their calibration too."""
         answered = {outcome.sample_id for outcome in outcomes}
         samples = limited(self.samples[condition.shift or _MAIN], self.options.limit)
         kept = self._moved([sample for sample in samples if sample.sample_id in answered], condition)
-        ids = [sample.sample_id for sample in kept]
         if isinstance(scorer, QuickScorer):
-            return ids, {self.plan.task.metrics[0]: scorer.score_first(kept, outcomes)}
+            return Scored(kept, outcomes, {self.plan.task.metrics[0]: scorer.score_first(kept, outcomes)})
         found = scorer.score(kept, outcomes)
         first = next((name for name in self.plan.task.metrics if found.get(name) is not None), None)
-        return ids, {name: s for name, s in found.items() if name == first or name in _CALIBRATION}
+        shown = {name: s for name, s in found.items() if name == first or name in _CALIBRATION}
+        return Scored(kept, outcomes, shown)
 
     def _moved(self, samples: Sequence[Sample], condition: Condition) -> Sequence[Sample]:
         """Let targets follow their images, where a condition moves these."""

@@ -17,6 +17,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from harness.student import student_quantile
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
@@ -98,7 +100,7 @@ def clustered_wilson(
     sums = np.bincount(member, weights=successes - share)
     variance = float((sums**2).sum()) / trials**2 * count / (count - 1)
     independent = trials if variance == 0 else min(trials, share * (1 - share) / variance)
-    few = NormalDist().inv_cdf(0.5 + confidence / 2) / _student(count - 1, confidence)
+    few = NormalDist().inv_cdf(0.5 + confidence / 2) / student_quantile(count - 1, 0.5 + confidence / 2)
     return wilson(share * independent * few**2, independent * few**2, confidence)
 
 
@@ -209,14 +211,8 @@ def _expanded(confidence: float, n: int) -> float:
     """
     if n < 2:
         return confidence
-    reach = _student(n - 1, confidence) * math.sqrt(n / (n - 1))
+    reach = student_quantile(n - 1, 0.5 + confidence / 2) * math.sqrt(n / (n - 1))
     return 2 * NormalDist().cdf(reach) - 1
-
-
-def _student(freedom: int, confidence: float) -> float:
-    from scipy.special import stdtrit  # scipy.stats would take a second to import
-
-    return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 
 def _percentiles(values: FloatArray, confidence: float) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from harness.check.change import LATENCY, MEMORY, Change
 from harness.check.measured import Latency, Measured
 from harness.check.score_change import Pair
 from harness.measure.noise import CROWDED
+from harness.student import student_below, student_quantile
 
 _FEW_ROWS = 6
 _BIWEIGHT = 9.0  # values further out than so many median absolute deviations do not count
@@ -75,9 +76,9 @@ def _changes(rows: Sequence[Sequence[Pair]], kind: str, noise: Noise) -> list[Ch
             continue
         log = statistics.fmean(ratios)
         error = _error(pairs, kind, noise.alone) if widening is None else widening * _error(pairs, kind, noise.least)
-        reach = _student_reach(noise.freedom) * error
+        reach = student_quantile(noise.freedom, 0.975) * error
         interval = (math.expm1(log), math.expm1(log - reach), math.expm1(log + reach))
-        changes.append(_change(pairs, kind, interval, _student_p(log / error, noise.freedom)))
+        changes.append(_change(pairs, kind, interval, 2 * student_below(-abs(log / error), noise.freedom)))
     return changes
 
 
@@ -137,18 +138,6 @@ def _biweight(values: Sequence[float]) -> float:
     above = sum(distance**2 * (1 - u) ** 4 for distance, u in near)
     below = sum((1 - u) * (1 - 5 * u) for _, u in near)
     return math.sqrt(len(values) * above) / abs(below)
-
-
-def _student_reach(freedom: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.975))
-
-
-def _student_p(statistic: float, freedom: int) -> float:
-    from scipy.special import stdtr
-
-    return float(2 * stdtr(freedom, -abs(statistic)))
 
 
 def _change(

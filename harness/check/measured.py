@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.condition import CLEAN
 from harness.measure.noise import crowding
-from harness.record import Estimate, RobustnessRecord, RunRecord
+from harness.record import Estimate, RobustnessRecord, RunRecord, name_of, settings_key
 from harness.sample_scores import SampleScores
 from harness.store import Store, scores_name
 
@@ -29,7 +28,7 @@ class Subject:
     @property
     def label(self) -> str:
         """The model with its control, as tables name it."""
-        return f"{self.model} [{self.control}]" if self.control else self.model
+        return name_of(self.model, self.control)
 
 
 @dataclass(frozen=True)
@@ -102,20 +101,14 @@ def read_measured(
 def _current(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Keep the seeds of each subject that were run with its newest settings and data, failed and skipped ones too."""
     seeds: dict[Subject, dict[int, RunRecord]] = {}
-    settings: dict[Subject, str] = {}
+    settings: dict[Subject, tuple[str, str]] = {}
     for record in records:  # oldest first
-        subject, mine = _subject(record), _settings(record)
+        subject, mine = _subject(record), (record.data_digest, settings_key(record))
         if settings.get(subject) != mine:
             seeds[subject] = {}
         settings[subject] = mine
         seeds[subject][record.seed] = record
     return [record for by_seed in seeds.values() for record in by_seed.values()]
-
-
-def _settings(record: RunRecord) -> str:
-    """What must be equal for two seeds to be averaged: everything but the seed."""
-    training = {key: value for key, value in record.cell.get("training", {}).items() if key not in ("seed", "data")}
-    return json.dumps([record.data_digest, {**record.cell, "training": training}], sort_keys=True)
 
 
 def _subject(record: RunRecord) -> Subject:

@@ -27,16 +27,16 @@ from harness.compare.slices import (
     whole_names,
 )
 from harness.errors import DataError, UsageError, nearest
-from harness.leaderboard import combine_seeds
 from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.resampling import FloatArray, MeanStatistics, Statistics
 from harness.protocols import Slicing
 from harness.record import Estimate, RunRecord
-from harness.rescoring import DataPlace, Rescorer, outcomes_name
-from harness.run import Scored
+from harness.rescoring import DataPlace, Rescorer
 from harness.sample_scores import SampleScores
+from harness.scored import Scored
+from harness.seeds import combine_seeds
 from harness.selection import Chosen
-from harness.store import scores_name
+from harness.store import outcomes_name, scores_name
 
 PREDICTIONS, SCORES, ESTIMATES = "stored predictions", "stored scores of samples", "stored estimates"
 _ADDITIVE = ("interaction", "EMAP ")
@@ -120,7 +120,7 @@ def compare(a: Chosen, b: Chosen, place: DataPlace, wanted: Wanted) -> Compariso
         f"{chosen.name} seed {record.seed}"
         for chosen in (a, b)
         for record in chosen.records
-        if not chosen.store.exists(f"{outcomes_name(record)}.parquet")
+        if not chosen.store.exists(f"{outcomes_name(record.task, record.fingerprint)}.parquet")
     ]
     if not lacking:
         return _from_predictions(a, b, pairs, place, wanted, notes)

@@ -16,7 +16,9 @@ from harness.compare.swaps import swap_p, swap_p_of_mean
 from harness.metrics.proportions import Proportion
 from harness.metrics.resampling import FloatArray, IntArray, MeanStatistics, Statistics
 from harness.record import Estimate
+from harness.seeds import standard_error
 from harness.significance import mcnemar_p
+from harness.student import student_below, student_quantile
 from harness.uncertainty import paired_difference, wilson
 
 _Z, _Z_POWER = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(0.8)
@@ -142,8 +144,7 @@ def unpaired(metric: str, a: Estimate, b: Estimate) -> Difference:
 
     The standard error of each is a quarter of its interval's width, near enough.
     """
-    errors = [(e.high - e.low) / (2 * _Z) for e in (a, b)]
-    error, difference = math.hypot(*errors), a.value - b.value
+    error, difference = math.hypot(standard_error(a), standard_error(b)), a.value - b.value
     p = math.erfc(abs(difference) / error / math.sqrt(2)) if error else None
     return Difference(
         metric=metric,
@@ -233,13 +234,11 @@ def _flips(a: FloatArray, b: FloatArray, *, independent: bool) -> Flips:
 
 def _with_seeds(found: Difference, by_seed: Sequence[float]) -> Difference:
     """Widen the interval by the variance of the seeds' differences, as the leaderboard does with scores."""
-    from scipy.special import stdtr, stdtrit
-
     count = len(by_seed)
     if count == 1:
         return replace(found, by_seed=tuple(by_seed))
     error = float(np.std(by_seed, ddof=1)) / math.sqrt(count)
-    quantile = float(stdtrit(count - 1, 0.975))
+    quantile = student_quantile(count - 1, 0.975)
     reach, d = quantile * error, found.difference
     change = math.hypot(found.smallest_detectable_change or 0.0, (quantile + _Z_POWER) * error)
     return replace(
@@ -248,6 +247,6 @@ def _with_seeds(found: Difference, by_seed: Sequence[float]) -> Difference:
         high=d + math.hypot(found.high - d, reach),
         smallest_detectable_change=_positive(change),
         seed_sd=error,
-        seed_p=float(2 * stdtr(count - 1, -abs(d) / error)) if error > _NOTHING else None,
+        seed_p=2 * student_below(-abs(d) / error, count - 1) if error > _NOTHING else None,
         by_seed=tuple(by_seed),
     )

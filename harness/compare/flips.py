@@ -15,8 +15,8 @@ from harness.errors import BadSample, DataError
 from harness.examples import describe_answer, describe_target
 from harness.metrics.resampling import FloatArray
 from harness.rescoring import Rescorer
-from harness.run import Scored
 from harness.sample import Outcome, TaskSpec
+from harness.scored import Scored
 
 _LONGEST_PX = 160
 _MOST = 400

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = (
     "fusemark",
@@ -26,6 +27,9 @@ PACKAGES = (
 )
 """Distributions whose version can move a score."""
 
+_NO_PACKAGE = ("command", "git", "outcomes_sha256", "preprocessing_sha256", "python")
+"""Texts in a record's provenance that are no versions of packages."""
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CODE = ("harness", "tasks", "baselines", "pyproject.toml")
 _GIT_SECONDS = 10.0
@@ -38,6 +42,11 @@ def provenance() -> dict[str, str]:
     installed package, whose version then identifies the code.
     """
     return {"python": platform.python_version(), "git": git_state(_REPOSITORY), **package_versions(PACKAGES)}
+
+
+def recorded_versions(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Take the versions of packages out of what a record says of its making."""
+    return {k: v for k, v in provenance.items() if isinstance(v, str) and k not in _NO_PACKAGE}
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from harness.report.sources import Columns
 from harness.report.sweep_means import mean_estimate
 from harness.report.sweeps import CLEAN, PARTS, Sweep
 from harness.report.table import Cell, Column, Line, Origin, Table, score_cell, unique
+from harness.store import outcomes_name
 
 _ERROR, _NULL, _CORRECT = "ECE", "ECE-null", "top-1"
 _BINS = 15
@@ -78,10 +79,10 @@ def diagrams(board: Board, sweeps: Sequence[Sweep], read: Callable[[str], Column
     found: list[Diagram] = []
     for entry in board.entries:
         if len(found) < _SHOWN and entry.row.metrics.get(_ERROR):
-            clean = _bins([read(f"{board.task}/outcomes/{name}") for name in entry.row.fingerprints])
+            clean = _bins([read(outcomes_name(board.task, name)) for name in entry.row.fingerprints])
             if clean:
                 labels = _strongest(sweeps, entry)
-                names = [f"{board.task}/robustness/{own}/{label}" for own in entry.row.fingerprints for label in labels]
+                names = [outcomes_name(board.task, own, label) for own in entry.row.fingerprints for label in labels]
                 perturbed = [read(name) for name in names]
                 kept = labels if perturbed and all(table is not None for table in perturbed) else ()
                 found.append(Diagram(entry, clean, _bins(perturbed) if kept else (), kept))

@@ -9,7 +9,6 @@ from harness.errors import PluginError, UsageError
 from harness.leaderboard import Row
 from harness.record import RunRecord
 from harness.report.sources import ReportOptions, Sources
-from harness.report.table import name_of
 from harness.verdict.board import judged_tables
 
 
@@ -24,7 +23,7 @@ class Entry:
     @property
     def name(self) -> str:
         """Model and control."""
-        return name_of(self.row.model, self.row.control)
+        return self.row.name
 
     @property
     def scored(self) -> bool:

@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.measure.provenance import recorded_versions
 from harness.record import Estimate, RunRecord
 from harness.report.entries import Board
 from harness.report.sweeps import Sweep
-
-_NO_VERSION = ("command", "git", "outcomes_sha256", "preprocessing_sha256", "python")
 
 
 class Shared:
@@ -55,7 +54,7 @@ def provenance(boards: Sequence[tuple[Board, Sequence[Sweep]]]) -> dict[str, Any
 
 def _run(record: RunRecord, versions: Shared, settings: Shared) -> dict[str, Any]:
     known, training = record.provenance, record.cell.get("training", {})
-    packages = {name: text for name, text in known.items() if isinstance(text, str) and name not in _NO_VERSION}
+    packages = recorded_versions(known)
     learned = known.get("training", {})
     code = training.get("versions", {})
     facts = {

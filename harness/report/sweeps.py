@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.leaderboard import combine_seeds
 from harness.record import Estimate, PerturbedScore, RobustnessRecord
 from harness.report.entries import Board, Entry
 from harness.report.table import unique
+from harness.seeds import combine_seeds
 
 CLEAN = "clean"
 PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {

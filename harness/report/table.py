@@ -123,11 +123,6 @@ def _is_signed(cell: Cell) -> bool:
     return cell.text[:1] in ("+", MINUS)
 
 
-def name_of(model: str, control: str | None) -> str:
-    """Name a row as the leaderboard in the terminal does."""
-    return f"{model} [{control}]" if control else model
-
-
 def unique(names: Iterable[Item]) -> list[Item]:
     """Drop repetitions and keep the order."""
     return list(dict.fromkeys(names))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.robustness.figure import Figure, absent, missing, propagate
+from harness.student import student_quantile
 
 LEAST_MODELS = 5
 LEAST_R_SQUARED = 0.9
@@ -46,7 +47,7 @@ class LogitFit:
         x, n = _logit(clean), len(self.models)
         error = self.spread * math.sqrt(1 / n + (x - self.centre) ** 2 / self.scatter)
         expected = self.predicted(clean)
-        return _student(n - 2) * error * expected * (1 - expected)
+        return student_quantile(n - 2, 0.975) * error * expected * (1 - expected)
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,3 @@ def _logit(share: float) -> float:
 
 def _expit(value: float) -> float:
     return 1 / (1 + math.exp(-value)) if value >= 0 else math.exp(value) / (1 + math.exp(value))
-
-
-def _student(freedom: int) -> float:
-    from scipy.special import stdtrit  # scipy.stats would take a second to import
-
-    return float(stdtrit(freedom, 0.975))

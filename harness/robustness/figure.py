@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.leaderboard import combine_seeds
 from harness.record import Estimate
+from harness.seeds import combine_seeds
 
 
 @dataclass(frozen=True)

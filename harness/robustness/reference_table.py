@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import DataError, UsageError, nearest
 from harness.perturb.grids import STANDARD_CORRUPTIONS
-from harness.record import RobustnessRecord
+from harness.record import RobustnessRecord, name_of
 from harness.robustness.cells import SEVERITIES, table_of
 from harness.robustness.figure import over_seeds
 
@@ -73,7 +73,7 @@ def reference_from(records: Sequence[RobustnessRecord], source: str) -> Referenc
         raise DataError(f"{first.model} cannot be the reference: {clean.reason}. Run it with --perturb standard.")
     names = ("task", "metric", "data_digest", "split", "signature", "limit", "shortest_px", "chance")
     scope = Scope(**{name: getattr(first, name) for name in names})
-    label = f"{first.model} [{first.control}]" if first.control else first.model
+    label = name_of(first.model, first.control)
     return ReferenceTable(label, _errors(values), 1 - clean.value, source, scope, values)
 
 

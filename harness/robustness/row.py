@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness.record import name_of
 from harness.robustness.calibration_shift import Calibration
 from harness.robustness.corruption_error import MeanCorruptionError, UnderCorruption
 from harness.robustness.drops import Drop
@@ -80,7 +81,7 @@ class RobustnessRow:
     @property
     def name(self) -> str:
         """The model, with its control in brackets."""
-        return f"{self.model} [{self.control}]" if self.control else self.model
+        return name_of(self.model, self.control)
 
     @property
     def failed_share(self) -> float:

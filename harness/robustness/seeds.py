@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.leaderboard import build_rows, combine_seeds
+from harness.leaderboard import build_rows
 from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.robustness.calibration_shift import Calibration, calibration_by_severity
 from harness.robustness.cells import CLEAN, FAILED, SKIPPED, Cell, ModelTable, first_sentence, score_figure, table_of
 from harness.robustness.figure import Figure, absent, over_seeds
 from harness.robustness.row import Comparable, ConditionScore
+from harness.seeds import combine_seeds
 
 Seeds = tuple[RobustnessRecord, ...]
 

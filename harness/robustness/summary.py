@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from harness.condition import SHIFT
-from harness.record import RobustnessRecord, RunRecord
+from harness.record import RobustnessRecord, RunRecord, name_of
 from harness.robustness.cells import FAILED, SKIPPED, UNBOUNDED, ModelTable, standard_cells_in
 from harness.robustness.corruption_error import (
     MeanCorruptionError,
@@ -78,7 +78,7 @@ class _Scope:
         self.tables = [seeds_table(seeds) for seeds in models]
         self.cells = standard_cells_in(self.tables)
         baseline = [
-            (_name(seeds[0]), table)
+            (name_of(seeds[0].model, seeds[0].control), table)
             for seeds, table in zip(models, self.tables, strict=True)
             if (seeds[0].model in unfused and seeds[0].control is None) or seeds[0].control in _VISION_ONLY_CONTROLS
         ]
@@ -139,10 +139,6 @@ class _Scope:
 
 def _unfit(metric: str) -> str | None:
     return f"{metric} is not bounded by 1: it has no logit" if metric in UNBOUNDED else None
-
-
-def _name(record: RobustnessRecord) -> str:
-    return f"{record.model} [{record.control}]" if record.control else record.model
 
 
 def _drops(table: ModelTable, chance: float) -> dict[str, Drop]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.sample_scores import SampleScores
+from harness.seeds import standard_error
 from harness.significance import cluster_sums, holm
 from harness.uncertainty import FloatArray
-from harness.verdict.difference import Difference, crossed_difference, half_width_to_error, unpaired_difference
+from harness.verdict.difference import Difference, crossed_difference, unpaired_difference
 from harness.verdict.evidence import LEAST_SEEDS, Evidence, Group, finite
 from harness.verdict.verdict import Number
 
@@ -159,7 +160,7 @@ def _unpaired(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> Diffe
     for _, group in terms:
         estimates = [e for seed in seeds if (e := group.by_seed[seed].metrics[metric]) is not None]
         values.append([e.value for e in estimates])
-        errors.append(sum(half_width_to_error(e.low, e.high) for e in estimates) / len(estimates))
+        errors.append(sum(standard_error(e) for e in estimates) / len(estimates))
     weights = np.array([weight for weight, _ in terms])
     parts = weights * np.array(errors)
     variance = float(parts[weights > 0].sum() ** 2 + parts[weights < 0].sum() ** 2)

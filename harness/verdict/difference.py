@@ -23,10 +23,10 @@ from statistics import NormalDist
 
 import numpy as np
 
+from harness.student import student_below, student_quantile
 from harness.uncertainty import FloatArray
 
 _TAIL, _POWER = 0.975, 0.8
-_HALF_WIDTH = NormalDist().inv_cdf(_TAIL)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Difference:
     @property
     def reach(self) -> float:
         """Half the width of the 95 % interval."""
-        return _student_quantile(self.freedom, _TAIL) * self.error
+        return student_quantile(self.freedom, _TAIL) * self.error
 
     @property
     def low(self) -> float:
@@ -73,7 +73,7 @@ class Difference:
     @property
     def detectable(self) -> float:
         """The true difference that four of five such experiments would find."""
-        return (_student_quantile(self.freedom, _TAIL) + NormalDist().inv_cdf(_POWER)) * self.error
+        return (student_quantile(self.freedom, _TAIL) + NormalDist().inv_cdf(_POWER)) * self.error
 
     @property
     def needs(self) -> str:
@@ -84,7 +84,7 @@ class Difference:
         """One-sided p of the true difference being `bound` or more: small where it is shown to be below."""
         if self.error == 0:
             return float(self.value >= bound) if self.value != bound else 0.5
-        return _student_below((self.value - bound) / self.error, self.freedom)
+        return student_below((self.value - bound) / self.error, self.freedom)
 
 
 def crossed_difference(values: FloatArray, grain: float = 0.0) -> Difference:
@@ -131,25 +131,8 @@ def unpaired_difference(by_seed: FloatArray, sample_variance: float, samples: in
     )
 
 
-def half_width_to_error(low: float, high: float) -> float:
-    """Turn a 95 % interval into a standard error."""
-    return (high - low) / 2 / _HALF_WIDTH
-
-
 def _freedom(parts: Sequence[tuple[float, int]]) -> float:
     """Satterthwaite's degrees of freedom of a sum of variances, each with its own."""
     total = sum(variance for variance, _ in parts)
     below = sum(variance**2 / freedom for variance, freedom in parts if variance > 0)
     return total**2 / below if below > 0 else float(max(1, parts[0][1]))
-
-
-def _student_quantile(freedom: float, share: float) -> float:
-    from scipy.special import stdtrit  # scipy.stats would take a second to import
-
-    return float(stdtrit(freedom, share))
-
-
-def _student_below(t: float, freedom: float) -> float:
-    from scipy.special import stdtr
-
-    return float(stdtr(freedom, t))

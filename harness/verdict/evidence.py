@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from harness.record import RobustnessRecord, RunRecord
+from harness.record import RobustnessRecord, RunRecord, name_of, settings_key
 from harness.robustness.row import RobustnessRow
 from harness.sample_scores import SampleScores
-from harness.verdict.settings import LIMIT, MODEL_CODE, TUNE, identity_of, settings_of, unmatched
+from harness.verdict.settings import LIMIT, MODEL_CODE, TUNE, settings_of, unmatched
 from harness.verdict.verdict import Scope
 
 LEAST_SEEDS = 5
@@ -53,7 +53,7 @@ class Group:
     @property
     def name(self) -> str:
         """The model, with its control in brackets."""
-        return f"{self.model} [{self.control}]" if self.control else self.model
+        return name_of(self.model, self.control)
 
     @cached_property
     def by_seed(self) -> dict[int, RunRecord]:
@@ -187,7 +187,7 @@ def _scope(key: tuple[Any, ...], table: Sequence[RunRecord], metrics: Sequence[s
 def _groups(table: Sequence[RunRecord]) -> tuple[Group, ...]:
     groups: dict[tuple[str, str | None, str], dict[int, RunRecord]] = {}
     for record in sorted(table, key=lambda record: (record.created, record.fingerprint)):
-        groups.setdefault((record.model, record.control, identity_of(record)), {})[record.seed] = record
+        groups.setdefault((record.model, record.control, settings_key(record)), {})[record.seed] = record
     return tuple(Group(model, control, tuple(seeds.values())) for (model, control, _), seeds in groups.items())
 
 

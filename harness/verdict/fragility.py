@@ -20,10 +20,11 @@ import numpy as np
 from harness.record import Estimate, RobustnessRecord
 from harness.robustness.cells import CLEAN, STANDARD_CELLS, Cell
 from harness.robustness.row import RobustnessRow
+from harness.seeds import standard_error
 from harness.uncertainty import FloatArray
 from harness.verdict.command import run_command
 from harness.verdict.comparison import combined, few_samples, few_seeds, number, sample_values
-from harness.verdict.difference import Difference, half_width_to_error, unpaired_difference
+from harness.verdict.difference import Difference, unpaired_difference
 from harness.verdict.evidence import NO_CONTROL, Evidence, Group
 from harness.verdict.verdict import INCONCLUSIVE, LEVEL, NOT_SUPPORTED, SUPPORTED, Number, Verdict
 
@@ -196,8 +197,8 @@ def _from_records(sweeps: Sequence[RobustnessRecord], cells: Sequence[Cell]) -> 
     return Bearing(
         clean=np.array([e.value for e in clean]),
         perturbed=np.array([np.mean([e.value for e in of_seed]) for of_seed in under]),
-        clean_error=float(np.mean([half_width_to_error(e.low, e.high) for e in clean])),
-        perturbed_error=float(np.mean([half_width_to_error(e.low, e.high) for es in under for e in es])),
+        clean_error=float(np.mean([standard_error(e) for e in clean])),
+        perturbed_error=float(np.mean([standard_error(e) for es in under for e in es])),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,13 +37,6 @@ def tuning_of(record: RunRecord) -> str | None:
     training = record.cell.get("training", {})
     policy: str | None = training.get("recipe", {}).get("tune") or training.get("options", {}).get("tune")
     return policy
-
-
-def identity_of(record: RunRecord) -> str:
-    """What must be equal for two seeds to be averaged: everything but the seed, versions of the code included."""
-    training = {k: v for k, v in record.cell.get("training", {}).items() if k not in ("seed", "data")}
-    rest = {k: v for k, v in record.cell.items() if k != "training"}
-    return json.dumps([training, rest], sort_keys=True)
 
 
 def unmatched(first: Mapping[str, Any], second: Mapping[str, Any], free: tuple[str, ...] = ()) -> list[str]:

@@ -18,8 +18,9 @@ from harness.metrics.classification import classification_statistics
 from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.proportions import Proportion, ProportionStatistics, proportion
 from harness.metrics.resampling import MeanStatistics
-from harness.run import _Runner, sample_columns
+from harness.run import _Runner
 from harness.sample import Outcome, Predicted, Sample
+from harness.scored import sample_columns
 from harness.uncertainty import bootstrap_interval, clustered_wilson, wilson
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.leaderboard import Row, build_rows, combine_seeds
+from harness.leaderboard import Row, build_rows
 from harness.leaderboard_text import render
 from harness.record import Efficiency, Estimate, RunRecord
+from harness.seeds import combine_seeds
 
 METRICS = ("main", "gone")
 DOCUMENTED = [

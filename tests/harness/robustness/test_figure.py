@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.leaderboard import combine_seeds
 from harness.record import Estimate
 from harness.robustness.figure import Figure, absent, difference, mean_of, over_seeds, ratio
+from harness.seeds import combine_seeds
 
 
 def test_mean_by_hand() -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from harness.config import build_config
-from harness.record import RunRecord
+from harness.record import RunRecord, settings_key
 from harness.verdict.command import run_command
-from harness.verdict.settings import identity_of, settings_of, unmatched
+from harness.verdict.settings import settings_of, unmatched
 
 
 def like(world: Any, right: np.ndarray, profile: str = "standard", **training: Any) -> RunRecord:
@@ -61,5 +61,5 @@ def test_settings_of_a_record(world: Any, right: np.ndarray) -> None:
     first, second = (like(world, right, train={"steps": steps}) for steps in (10, 20))
     assert unmatched(settings_of(first), settings_of(second)) == ["train.steps 20, not 10"]
     assert unmatched(settings_of(first), settings_of(second), ("train.steps",)) == []
-    assert identity_of(first) != identity_of(second)
-    assert identity_of(first) == identity_of(replace(first, seed=3))
+    assert settings_key(first) != settings_key(second)
+    assert settings_key(first) == settings_key(replace(first, seed=3))

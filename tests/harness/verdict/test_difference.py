@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from harness.record import Estimate
+from harness.seeds import standard_error
 from harness.verdict.comparison import combined
-from harness.verdict.difference import crossed_difference, half_width_to_error, unpaired_difference
+from harness.verdict.difference import crossed_difference, unpaired_difference
 
 ROUNDS = 1000
 
@@ -121,7 +123,7 @@ def test_unpaired_by_hand() -> None:
     assert found.value == pytest.approx(0.2)
     assert found.error**2 == pytest.approx(0.01 / 3 + 0.0004)
     assert not found.paired
-    assert half_width_to_error(0.5 - 1.959964, 0.5 + 1.959964) == pytest.approx(1)
+    assert standard_error(Estimate(0.5, 0.5 - 1.959964, 0.5 + 1.959964, 1)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), np.zeros((2, 1)), np.array([[1.0, np.nan], [0.0, 0.0]])])
