@@ -1,10 +1,11 @@
 """What each sample contributes to a corpus metric: numbers whose mean is the metric, so that tests of means apply.
 
-The contribution of sample i is value + (n + 1)(value with i counted twice - value), the empirical influence function by
-addition (Davison & Hinkley 1997, Bootstrap Methods, section 2.7), moved so that the mean over samples is the metric
-itself. For a mean they are the per-sample scores; for AP, mIoU and their like the standard error that they give is that
-of the linear part of the metric. Addition rather than deletion, since without its only sample a class has no score.
-They are small and need neither data nor predictions, so leaderboards and baselines keep them.
+The contribution of sample i is value + (n - 1)(value - value without i), the jackknife's pseudo-value (Quenouille
+1956; Tukey 1958), moved so that the mean over samples is the metric itself. For a mean they are the per-sample scores;
+for AP, mIoU and their like the standard error that they give is the jackknife's, which `tests/benchmarks/
+bench_intervals.py --only errors` compares with the true one. Adding a second copy of a sample instead claims a quarter
+too little where classes have few samples. They are small and need neither data nor predictions, so leaderboards and
+baselines keep them.
 """
 
 from __future__ import annotations
@@ -21,19 +22,30 @@ _ROWS = 256  # resamples at once
 def contributions(statistics: Statistics) -> FloatArray:
     """[N] contributions in the metric's unit; their mean is `statistics.value`.
 
-    A sample whose second count leaves the metric undefined contributes the value itself.
+    Where the metric is undefined without a sample, that sample is counted twice instead: n + 1 times what this adds.
+    If that is undefined too, it contributes the value itself.
     """
     if isinstance(statistics, MeanStatistics):
         return statistics.per_sample
-    found = np.concatenate([statistics.resample(counts) for counts in _one_twice(len(statistics.per_sample))])
-    influence = np.where(np.isnan(found), 0.0, (found - statistics.value) * (len(found) + 1))
-    return np.asarray(statistics.value + influence - influence.mean())
+    n, value = len(statistics.per_sample), statistics.value
+    influence = (n - 1) * (value - _counted(statistics, np.arange(n), 0))
+    lost = np.flatnonzero(np.isnan(influence))
+    if len(lost):
+        influence[lost] = (n + 1) * (_counted(statistics, lost, 2) - value)
+    influence = np.where(np.isnan(influence), 0.0, influence)
+    return np.asarray(value + influence - influence.mean())
 
 
-def _one_twice(n: int) -> Iterator[IntArray]:
-    """Yield blocks [r, n] of multiplicities in which one sample counts twice and all others once."""
-    for start in range(0, n, _ROWS):
-        stop = min(start + _ROWS, n)
-        counts = np.ones((stop - start, n), dtype=np.int64)
-        counts[np.arange(stop - start), np.arange(start, stop)] = 2
+def _counted(statistics: Statistics, samples: IntArray, times: int) -> FloatArray:
+    """[S] the metric with each of these samples in turn counted so many times, and all others once."""
+    rows = (statistics.resample(counts) for counts in _multiplicities(len(statistics.per_sample), samples, times))
+    return np.concatenate([*rows])
+
+
+def _multiplicities(n: int, samples: IntArray, times: int) -> Iterator[IntArray]:
+    """Yield blocks [r, n] of multiplicities in which one of the samples counts so many times and all others once."""
+    for start in range(0, len(samples), _ROWS):
+        chosen = samples[start : start + _ROWS]
+        counts = np.ones((len(chosen), n), dtype=np.int64)
+        counts[np.arange(len(chosen)), chosen] = times
         yield counts
