@@ -13,10 +13,11 @@ import numpy as np
 from harness.compare.joint import fits
 from harness.compare.parts import SeedMean, counted_rows, groups_of, ungrouped
 from harness.compare.swaps import swap_p, swap_p_of_mean
+from harness.metrics.contributions import contributions
 from harness.metrics.proportions import Proportion
 from harness.metrics.resampling import FloatArray, IntArray, MeanStatistics, Statistics
 from harness.record import Estimate
-from harness.seeds import standard_error
+from harness.seeds import seed_covariance, standard_error
 from harness.significance import mcnemar_p
 from harness.student import student_below, student_quantile
 from harness.uncertainty import paired_difference, wilson
@@ -120,23 +121,24 @@ def paired(
         if groups is None:
             interval = newcombe(*right)
     sampling = found.smallest_detectable_change / (_Z + _Z_POWER)
-    return _with_seeds(
-        Difference(
-            metric=metric,
-            a=mean_a.value,
-            b=mean_b.value,
-            difference=found.difference,
-            low=interval[0],
-            high=interval[1],
-            p=p,
-            p_method=method,
-            count=int((~np.isnan(values)).sum()) if rows is None else len(rows),
-            smallest_detectable_change=_positive(found.smallest_detectable_change),
-            sampling_sd=sampling,
-            flips=flips,
-        ),
-        [one.value - other.value for one, other in zip(a, b, strict=True)],
+    of_samples = Difference(
+        metric=metric,
+        a=mean_a.value,
+        b=mean_b.value,
+        difference=found.difference,
+        low=interval[0],
+        high=interval[1],
+        p=p,
+        p_method=method,
+        count=int((~np.isnan(values)).sum()) if rows is None else len(rows),
+        smallest_detectable_change=_positive(found.smallest_detectable_change),
+        sampling_sd=sampling,
+        by_seed=tuple(one.value - other.value for one, other in zip(a, b, strict=True)),
+        flips=flips,
     )
+    if len(a) == 1:
+        return of_samples
+    return _with_seeds(of_samples, _shared_by_seeds(a, b, clusters))
 
 
 def unpaired(metric: str, a: Estimate, b: Estimate) -> Difference:
@@ -232,21 +234,35 @@ def _flips(a: FloatArray, b: FloatArray, *, independent: bool) -> Flips:
     return Flips(only_a, only_b, mcnemar_p(only_a, only_b) if independent else None)
 
 
-def _with_seeds(found: Difference, by_seed: Sequence[float]) -> Difference:
-    """Widen the interval by the variance of the seeds' differences, as the leaderboard does with scores."""
-    count = len(by_seed)
-    if count == 1:
-        return replace(found, by_seed=tuple(by_seed))
-    error = float(np.std(by_seed, ddof=1)) / math.sqrt(count)
+def _with_seeds(found: Difference, shared: float) -> Difference:
+    """Join the seeds' variance to the interval, as the leaderboard does with scores (`harness.seeds.combine_seeds`).
+
+    The seeds' differences vary by the luck of a seed with a sample too, which only the part `shared` of the sampling
+    variance is free of: the rest would count twice. It is never less than were these the only seeds.
+    """
+    count = len(found.by_seed)
+    error = float(np.std(found.by_seed, ddof=1)) / math.sqrt(count)
     quantile = student_quantile(count - 1, 0.975)
-    reach, d = quantile * error, found.difference
-    change = math.hypot(found.smallest_detectable_change or 0.0, (quantile + _Z_POWER) * error)
+    d, common = found.difference, math.sqrt(shared)
+
+    def joined(sampling: float, factor: float) -> float:
+        return max(math.hypot(common * sampling, factor * error), sampling)
+
     return replace(
         found,
-        low=d - math.hypot(d - found.low, reach),
-        high=d + math.hypot(found.high - d, reach),
-        smallest_detectable_change=_positive(change),
+        low=d - joined(d - found.low, quantile),
+        high=d + joined(found.high - d, quantile),
+        smallest_detectable_change=_positive(
+            joined(found.smallest_detectable_change or 0.0, quantile + _Z_POWER),
+        ),
         seed_sd=error,
         seed_p=2 * student_below(-abs(d) / error, count - 1) if error > _NOTHING else None,
-        by_seed=tuple(by_seed),
     )
+
+
+def _shared_by_seeds(a: Sequence[Statistics], b: Sequence[Statistics], clusters: Sequence[Hashable]) -> float:
+    """What part of the sampling variance of the seeds' mean difference is the same for every seed, 0..1."""
+    each = [contributions(own) - contributions(other) for own, other in zip(a, b, strict=True)]
+    own, between = seed_covariance(np.stack(each, axis=1), [str(cluster) for cluster in clusters])
+    whole = between + (own - between) / len(each)
+    return 1.0 if whole <= 0 else min(1.0, max(0.0, between / whole))
