@@ -165,14 +165,14 @@ def test_seeds_add_their_own_variance() -> None:
 @pytest.mark.parametrize("seed_sd", [0.0, 0.5])
 def test_the_luck_of_a_seed_with_a_sample_counts_once(seed_sd: float) -> None:
     """Two models alike, 5 seeds each, 150 images: intervals hold 0 in 95 %, not in nearly all."""
-    source, held, rounds = np.random.default_rng(3), 0, 400
+    source, held, rounds = np.random.default_rng(3), 0, 1000
     for _ in range(rounds):
         right, _ = seeded_answers(source, np.array([0.3, 0.3]), 150, 5, seed_sd)
         a, b = ([MeanStatistics(own.astype(np.float64)) for own in model] for model in right)
         found = paired("top-1", a, b, [], Draws(resamples=100, swaps=10, joint_swaps=10))
         assert found is not None
         held += found.low <= 0 <= found.high
-    assert 0.92 <= held / rounds <= 0.985
+    assert 0.92 <= held / rounds <= 0.975  # 0.985 of the first where it counts twice
 
 
 def test_equal_seeds_have_no_p_between_them_and_equal_models_no_detectable_change() -> None:
