@@ -166,18 +166,29 @@ def _scaled(value: float | None, factor: float, style: str) -> str:
 
 
 def _csv(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> str:
+    """One line a row; what JSON nests stands in columns of its own, or is left to it."""
     rows = [row for table in tables for row in table]
     names = list(dict.fromkeys([*_columns(rows, metrics), *(name for row in rows for name in row.metrics)]))
+    lines = [_plain_row(row) | _score_columns(row, names) for row in rows]
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    plain = [key for key in rows[0].to_json() if key not in ("metrics", "fingerprints")] if rows else []
-    parts = [f"{name}{end}" for name in names for end in ("", " low", " high")]
-    writer.writerow(plain + parts)
-    for row in rows:
-        content = row.to_json()
-        values: list[Any] = [content[key] for key in plain]
-        for name in names:
-            e = row.metrics.get(name)
-            values += [e.value, e.low, e.high] if e else [None, None, None]
-        writer.writerow(values)
+    writer = csv.DictWriter(stream, list(dict.fromkeys(key for line in lines for key in line)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     return stream.getvalue().rstrip("\n")
+
+
+def _plain_row(row: Row) -> dict[str, Any]:
+    content = row.to_json() | {"rank": str(row.rank) if row.rank else None}
+    return {key: value for key, value in content.items() if not isinstance(value, dict | list)}
+
+
+def _score_columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        estimate, spread, ceilings = row.metrics.get(name), row.spreads.get(name), row.ceilings.get(name, {})
+        ends = (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
+        found |= dict(zip((name, f"{name} low", f"{name} high"), ends, strict=True))
+        if spread:
+            found |= {f"{name} seeds sd": spread.seeds_sd, f"{name} sampling se": spread.sampling_se}
+        found |= {f"{name} ceiling: {source}": value for source, value in ceilings.items()}
+    return found

@@ -67,12 +67,28 @@ def final_values(record: RunRecord) -> dict[str, float]:
 
 
 def leaderboard_table(tables: Iterable[Sequence[Row]], metrics: Sequence[str]) -> tuple[list[str], list[list[Value]]]:
-    """Make one table of a task's rows: the task's metrics with their bounds, and costs; single classes are left out."""
+    """Make one table of a task's rows: ranks, marks, the task's metrics with their bounds, and costs.
+
+    Single classes are left out.
+    """
     rows = [row for table in tables for row in table]
     seen = {name for row in rows for name in row.metrics if ":" not in name}
     names = [name for name in metrics if name in seen] + sorted(seen - set(metrics))
     scores = [f"{name}{end}" for name in names for end in ("", " low", " high")]
-    header = ["model", "control", "status", "seeds", *scores, *_COSTS, "device", "data", "split", "signature"]
+    header = [
+        "model",
+        "control",
+        "status",
+        "rank",
+        "fusion helps",
+        "seeds",
+        *scores,
+        *_COSTS,
+        "device",
+        "data",
+        "split",
+        "signature",
+    ]
     return header, [_row(row, names) for row in rows]
 
 
@@ -100,9 +116,10 @@ def _row(row: Row, names: Sequence[str]) -> list[Value]:
         estimate = row.metrics.get(name)
         scores += [estimate.value, estimate.low, estimate.high] if estimate else [None, None, None]
     costs = asdict(row.efficiency)
+    rank = str(row.rank) if row.rank else None
     return [
-        row.model, row.control, row.status, len(row.seeds), *scores, *(costs[name] for name in _COSTS),
-        row.device, row.data, row.split, row.signature,
+        row.model, row.control, row.status, rank, row.verdict, len(row.seeds), *scores,
+        *(costs[name] for name in _COSTS), row.device, row.data, row.split, row.signature,
     ]  # fmt: skip
 
 

@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 
 from harness.cell import Cell
 from harness.errors import StoreError
-from harness.leaderboard import build_rows
 from harness.plan import Plan
 from harness.record import RobustnessRecord, RunRecord
 from harness.report.sources import ReportOptions
@@ -25,6 +24,8 @@ from harness.report.write import write_report
 from harness.store import Store
 from harness.track.contents import Curves, cell_run, final_values, leaderboard_table, read_curves
 from harness.track.tracker import RunLog, TrackedRun, Tracker
+from harness.verdict.board import judged_tables
+from harness.verdict.judge import installed_fusion, score_reader
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,14 @@ def _leaderboard_pieces(plan: Plan, store: Store, options: ReportOptions, folder
     shown = [record for record in records if plan.shows(record)]
     if not shown:
         return []
-    state = _state([*records, *store.read_robustness(task)]) + _state(shown)
+    sweeps = store.read_robustness(task)
+    state = _state([*records, *sweeps]) + _state(shown)
     key = hashlib.sha256(state.encode()).hexdigest()[:16]
     page = folder / "report.html"
 
     def fill(log: RunLog) -> None:
-        log.table("leaderboard", *leaderboard_table(build_rows(shown, metrics), metrics))
+        tables = judged_tables(shown, metrics, installed_fusion(task), score_reader([store]), sweeps)
+        log.table("leaderboard", *leaderboard_table(tables, metrics))
         if not page.exists():  # the same one for every tracker
             write_report([store], page, options)
         log.file(page)

@@ -240,3 +240,6 @@ def test_json_and_csv_hold_slices_classes_and_ceilings(sliced: Any) -> None:
     (line,) = csv.DictReader(io.StringIO(render(tables, METRICS, "csv")))
     values = {name: float(line[name]) for name in ("main", "main[night]", "main[night] low", "main:cat")}
     assert values == pytest.approx({"main": 0.8, "main[night]": 0.95, "main[night] low": 0.85, "main:cat": 0.123})
+    known = {source: float(line[f"main ceiling: {source}"]) for source in CEILINGS["main"]}
+    assert known == CEILINGS["main"]
+    assert not [cell for cell in line.values() if cell.startswith(("{", "["))]
