@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from harness.additive import additive_outcomes, has_two_inputs
 from harness.answers import LABELS
+from harness.attainable import attainable_score
 from harness.cell import Cell, MeasureOptions, Places, TrainingJob
 from harness.efficiency import profile_learner
 from harness.errors import CheckpointError, OutOfMemory
@@ -103,7 +104,7 @@ def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
 def _gate(
     job: TrainingJob, task: Task, images: ImageSplit, training: Visuals, places: Places, progress: Progress
 ) -> dict[str, Any]:
-    """Ask whether this model can fit 32 samples at all: if not, its score says nothing of fusion.
+    """Ask whether this model can fit 32 samples, as far as its inputs allow: if not, its score says nothing of fusion.
 
     Dropout, weight decay and the pull to pretrained weights only hold it back, so they are left out.
     """
@@ -119,7 +120,11 @@ def _gate(
     summary = train(learner, TrainingData(task, few, few), options, job.seed, (progress, lambda entry: None))
     if summary.best_score is None:
         return {}
-    return {"gate_score": summary.best_score, "learnable": summary.best_score >= task.learnable_score}
+    spec = task.spec(job.data, images.samples)
+    attainable = attainable_score(task, spec, learner, few.samples)
+    wanted = task.learnable_score * (1.0 if attainable is None else attainable)
+    score = summary.best_score
+    return {"gate_score": score, "gate_attainable": attainable, "learnable": score >= wanted}
 
 
 def _profile_with_retry(

@@ -95,7 +95,10 @@ class Task(Protocol):
     settings: tuple[str, ...]
     """Names that it takes in `--set task.NAME=VALUE` or as flags; others are not handed to it."""
     learnable_score: float
-    """Of `validation_score`, on 32 training samples: a model that cannot fit these is not learnable here."""
+    """Of `validation_score`, on 32 training samples, times what a model of the same inputs can reach on them.
+
+    A model that does not get there is not learnable here.
+    """
 
     def open_data(self, context: DataContext) -> Dataset:
         """Find the data; raises DataError when what was asked for is not there."""

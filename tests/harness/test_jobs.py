@@ -118,7 +118,9 @@ def gate(cell: Cell, line: Any, visuals_of: Any, monkeypatch: pytest.MonkeyPatch
     """Run the gate with a learner of one's own: `gate(learner=None, count=40, **train)`; keeps what was built."""
     built: list[Any] = []
 
-    def run(make: Any = None, count: int = 40, **options: Any) -> tuple[dict[str, Any], list[Any]]:
+    def run(
+        make: Any = None, count: int = 40, attainable: float | None = None, **options: Any
+    ) -> tuple[dict[str, Any], list[Any]]:
         def build(job: Any, *_: Any) -> Any:
             learner = (make or line)()
             built.append(SimpleNamespace(job=job, learner=learner))
@@ -131,6 +133,7 @@ def gate(cell: Cell, line: Any, visuals_of: Any, monkeypatch: pytest.MonkeyPatch
         )
         job = replace(cell.training, train=train)
         images: Any = SimpleNamespace(samples=())
+        monkeypatch.setattr(jobs, "attainable_score", lambda *_: attainable)
         places = Places(Path(), Path(), None)
         task: Any = LineTask()
         found = _gate(job, task, images, visuals_of(trained, count), places, silent)
@@ -155,6 +158,19 @@ def test_a_model_that_cannot_is_not(gate: Any, line: Any) -> None:
     found, _ = gate(Deaf)
     assert found["learnable"] is False
     assert found["gate_score"] < -0.01
+
+
+def test_no_more_is_asked_than_the_inputs_allow(gate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(LineTask):
+        learnable_score = 0.9
+
+        def validation_score(self, predictions: Any, targets: Any) -> float:
+            return 0.55
+
+    monkeypatch.setitem(globals(), "LineTask", Deaf)
+    assert gate(attainable=None)[0]["learnable"] is False
+    assert gate(attainable=0.62)[0]["learnable"] is False  # 0.9 of 0.62 is 0.558
+    assert gate(attainable=0.61)[0] == {"gate_score": 0.55, "gate_attainable": 0.61, "learnable": True}
 
 
 def test_nothing_holds_the_model_of_the_gate_back(gate: Any) -> None:
