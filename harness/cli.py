@@ -47,7 +47,9 @@ _INTERRUPTED = 130
 @app.command()
 def run(
     task: Annotated[str | None, typer.Option(help="Task to run. [default: coco-caption]")] = None,
-    model: Annotated[str | None, typer.Option(help="Models: a,b or all; hf:NAME, open_clip:NAME/TAG.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Models: a,b or all; film[C0]; hf:NAME, open_clip:NAME/TAG.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Folder in COCO layout, or coco, or scenes.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to evaluate on. [default: the data's]")] = None,
     limit: Annotated[int | None, typer.Option(help="Evaluate on the first N samples only.")] = None,

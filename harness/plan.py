@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
 from harness.record import RunRecord
 from harness.sample import Dataset
 
+_CONTROL_OF = re.compile(r"(?P<model>[^\[\]]+)\[(?P<control>[^\[\]]+)\]")
 _SCORING_CODE = (
     "additive.py", "answers.py", "estimates.py", "evaluate.py", "images.py", "jobs.py", "sample.py",
     "train.py", "uncertainty.py", "visuals.py", "metrics/*.py",
@@ -73,7 +75,8 @@ class Plan:
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     task = load_task(task_name)
-    models = choose_models(config.models, task_name, alone=config.names_one_task)
+    named = [take_apart(name) for name in config.models]
+    models = choose_models([name for name, _ in named], task_name, alone=config.names_one_task)
     check_settings(config.options.settings, models)
     check_task_settings(config.task_settings, task if config.names_one_task else None)
     check_own_sections(config.own_sections)
@@ -90,7 +93,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
     cells: list[Cell] = []
     absent: list[Absent] = []
-    for model, control in with_controls(models, task_name, config.request.controls):
+    for model, control in with_controls(models, task_name, config.request.controls, named):
         for seed in range(config.request.seeds):
             try:
                 job = planner.training_job(model, control, seed)
@@ -127,14 +130,33 @@ def choose_models(names: Sequence[str], task: str, *, alone: bool = True) -> lis
     return list(chosen.values())
 
 
-def with_controls(models: Sequence[Model], task: str, controls: bool) -> list[tuple[Model, str | None]]:
-    """Put each model's controls after it."""
+def with_controls(
+    models: Sequence[Model], task: str, every: bool, named: Sequence[tuple[str, str | None]] = ()
+) -> list[tuple[Model, str | None]]:
+    """Put after each model its controls: `every` one, or those `named` with it, as (model, control).
+
+    A model that is named with controls alone does not run itself. Raises UsageError for a control that it has not.
+    """
     pairs: list[tuple[Model, str | None]] = []
     for model in models:
-        pairs.append((model, None))
-        if controls:
-            pairs += [(model, control) for control in model.controls_for(task)]
+        own = {control for name, control in named if name == model.name}
+        offered = model.controls_for(task)
+        for control in (own - {None}).difference(offered):
+            raise UsageError(f"{model.name} has no control '{control}' on {task}. {nearest(str(control), offered)}")
+        if not own or None in own or ("all", None) in named:
+            pairs.append((model, None))
+        pairs += [(model, control) for control in offered if every or control in own]
     return pairs
+
+
+def take_apart(name: str) -> tuple[str, str | None]:
+    """Split `film[C0]` into the model and its control.
+
+    >>> take_apart("film[C0]"), take_apart("hf:org/name")
+    (('film', 'C0'), ('hf:org/name', None))
+    """
+    match = _CONTROL_OF.fullmatch(name)
+    return (match["model"], match["control"]) if match else (name, None)
 
 
 def check_settings(settings: Mapping[str, Any], chosen: Sequence[Model]) -> None:

@@ -19,6 +19,7 @@ from harness.plan import (
     choose_models,
     plan_run,
     settings_for,
+    take_apart,
     with_controls,
 )
 from harness.plugins import load_model, load_task
@@ -131,6 +132,42 @@ def test_controls_stand_after_their_model_and_depend_on_the_task() -> None:
         *(["C0", "C1", "C2", "C3", "C4", "C5"]),
     ]
     assert with_controls([film], "image-classification", False) == [(film, None)]
+
+
+@pytest.mark.parametrize(
+    ("names", "every", "expected"),
+    [
+        ("film[C0],film[C4]", False, ["film C0", "film C4"]),
+        ("film[C4],film,film[C0]", False, ["film", "film C0", "film C4"]),
+        ("film[C0],probe", False, ["film C0", "probe"]),
+        ("film[C0],probe", True, [*(f"film C{n}" for n in range(7)), "probe"]),
+    ],
+)
+def test_single_controls_are_named_with_their_model(names: str, every: bool, expected: list[str]) -> None:
+    assert chosen_names(names, every) == expected
+
+
+def chosen_names(names: str, every: bool = False) -> list[str]:
+    named = [take_apart(name) for name in names.split(",")]
+    models = choose_models([name for name, _ in named], "image-classification")
+    pairs = with_controls(models, "image-classification", every, named)
+    return [f"{model.name} {control}" if control else model.name for model, control in pairs]
+
+
+def test_all_models_and_a_single_control() -> None:
+    found = chosen_names("all,film[C1]")
+    assert {"film", "probe"} <= set(found) and [name for name in found if name.endswith("C1")] == ["film C1"]
+
+
+@pytest.mark.parametrize("names", ["film[C9]", "probe[C0]", "film,film[c0]"])
+def test_a_control_that_is_not_there_is_refused(names: str) -> None:
+    with pytest.raises(UsageError, match=r"(film|probe) has no control '[Cc][09]' on image-classification"):
+        chosen_names(names)
+
+
+def test_planned_cells_are_those_that_are_named(plan: MakePlan, opened: list[Any]) -> None:
+    found = plan("coco-caption", model="cross-attention[C2]").cells
+    assert [(cell.training.model, cell.training.control) for cell in found] == [("cross-attention", "C2")]
 
 
 def test_seeds_and_controls_make_cells(plan: MakePlan, opened: list[Any]) -> None:
