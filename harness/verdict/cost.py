@@ -64,10 +64,11 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
 
 
 def _decide(slow: Difference, large: Difference) -> tuple[str, str]:
-    words = [word for word, found in (("slower", slow), ("larger", large)) if found.low > 0]
+    both = (("slower", slow), ("larger", large))
+    equal = [word for word, found in both if found.high < math.log(_NEGLIGIBLE)]
+    words = [word for word, found in both if found.low > 0 and word not in equal]
     if len(words) == 2:
         return SUPPORTED, "slower and larger"
-    equal = [w for w, found in (("slower", slow), ("larger", large)) if found.high < math.log(_NEGLIGIBLE)]
     if equal:
         return NOT_SUPPORTED, f"not {' and not '.join(equal)}" + (f" but {words[0]}" if words else "")
     return INCONCLUSIVE, f"{words[0]} only" if words else "not told apart"

@@ -52,6 +52,13 @@ def test_not_slower_is_not_supported(world: Any, right: np.ndarray) -> None:
     assert found.reason.startswith("not slower but larger")
 
 
+def test_a_cost_that_is_sure_but_negligible_is_none(world: Any, right: np.ndarray) -> None:
+    fill(world, right, [2.0, 2.2, 1.8, 2.1, 1.9], 1.02)
+    found = decide(world)
+    assert found.outcome == NOT_SUPPORTED
+    assert found.reason.startswith("not larger but slower")
+
+
 def test_wide_ratios_are_inconclusive(world: Any, right: np.ndarray) -> None:
     fill(world, right, [0.5, 3.0, 1.0, 2.0, 0.8], 1.5)
     found = decide(world)
