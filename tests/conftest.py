@@ -96,10 +96,14 @@ class Bench:
         )  # fmt: skip
 
     def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        """Start it in a process group of its own, as a shell does."""
+        """Start it in a process group of its own, as a shell does; Ctrl-C works, though it be ignored here.
+
+        What a script starts in the background ignores SIGINT, and so do its children.
+        """
         return subprocess.Popen(
             self._command(arguments), cwd=self.folder, env=self._environment(environment), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def _command(self, arguments: tuple[object, ...]) -> list[str]:
