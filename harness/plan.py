@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,10 +17,9 @@ from harness.measure.device import resolve_device
 from harness.measure.provenance import PACKAGES, package_versions
 from harness.plugins import code_digest, load_all, load_model, load_task, models_for, task_names
 from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
-from harness.record import RunRecord
+from harness.record import RunRecord, split_name
 from harness.sample import Dataset
 
-_CONTROL_OF = re.compile(r"(?P<model>[^\[\]]+)\[(?P<control>[^\[\]]+)\]")
 _SCORING_CODE = (
     "additive.py", "answers.py", "estimates.py", "evaluate.py", "images.py", "jobs.py", "sample.py",
     "train.py", "uncertainty.py", "visuals.py", "metrics/*.py",
@@ -75,7 +73,7 @@ class Plan:
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     task = load_task(task_name)
-    named = [take_apart(name) for name in config.models]
+    named = [split_name(name) for name in config.models]
     models = choose_models([name for name, _ in named], task_name, alone=config.names_one_task)
     check_settings(config.options.settings, models)
     check_task_settings(config.task_settings, task if config.names_one_task else None)
@@ -135,8 +133,11 @@ def with_controls(
 ) -> list[tuple[Model, str | None]]:
     """Put after each model its controls: `every` one, or those `named` with it, as (model, control).
 
-    A model that is named with controls alone does not run itself. Raises UsageError for a control that it has not.
+    A model that is named with controls alone does not run itself. Raises UsageError for a control that it has not, and
+    for one of `all`.
     """
+    if found := [control for name, control in named if name == "all" and control is not None]:
+        raise UsageError(f"--model all[{found[0]}]: name the model of the control, as film[{found[0]}].")
     pairs: list[tuple[Model, str | None]] = []
     for model in models:
         own = {control for name, control in named if name == model.name}
@@ -147,16 +148,6 @@ def with_controls(
             pairs.append((model, None))
         pairs += [(model, control) for control in offered if every or control in own]
     return pairs
-
-
-def take_apart(name: str) -> tuple[str, str | None]:
-    """Split `film[C0]` into the model and its control.
-
-    >>> take_apart("film[C0]"), take_apart("hf:org/name")
-    (('film', 'C0'), ('hf:org/name', None))
-    """
-    match = _CONTROL_OF.fullmatch(name)
-    return (match["model"], match["control"]) if match else (name, None)
 
 
 def check_settings(settings: Mapping[str, Any], chosen: Sequence[Model]) -> None:

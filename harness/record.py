@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SCHEMA_VERSION = 1
+_NAME = re.compile(r"(?P<model>.+?)\s*\[(?P<control>[^\]]+)\]")
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,16 @@ def settings_key(record: RunRecord) -> str:
 def name_of(model: str, control: str | None) -> str:
     """Name a row as all tables do: the model, with its control in brackets."""
     return f"{model} [{control}]" if control else model
+
+
+def split_name(name: str) -> tuple[str, str | None]:
+    """Take a row's name apart into the model and its control; the inverse of `name_of`, the space may be left out.
+
+    >>> split_name("film[C0]"), split_name("film [C0]"), split_name("hf:org/name")
+    (('film', 'C0'), ('film', 'C0'), ('hf:org/name', None))
+    """
+    match = _NAME.fullmatch(name)
+    return (match["model"], match["control"]) if match else (name, None)
 
 
 def _estimates(content: Mapping[str, Any]) -> dict[str, Estimate | None]:

@@ -67,14 +67,24 @@ def combine_seeds(estimates: Sequence[Estimate], shared: float | None = None) ->
     known, count = (1.0 if shared is None else shared), len(estimates)
     mean = statistics.fmean(e.value for e in estimates)
     reach = student_quantile(count - 1, 0.975) * statistics.stdev(e.value for e in estimates) / math.sqrt(count)
-    fixed = math.sqrt((1 + (count - 1) * known) / count)  # of the sampling error is left in a mean of given seeds
-
-    def joined(sampling: float) -> float:
-        return max(math.hypot(math.sqrt(known) * sampling, reach), fixed * sampling)
-
-    low = joined(statistics.fmean(e.value - e.low for e in estimates))
-    high = joined(statistics.fmean(e.high - e.value for e in estimates))
+    left = math.sqrt(left_in_mean(known, count))
+    low = join_reaches(left * statistics.fmean(e.value - e.low for e in estimates), known, count, reach)
+    high = join_reaches(left * statistics.fmean(e.high - e.value for e in estimates), known, count, reach)
     return Estimate(mean, mean - low, mean + high, estimates[0].count)
+
+
+def left_in_mean(shared: float, count: int) -> float:
+    """What part of one seed's sampling variance is left in the mean of `count` given seeds that have `shared` of it."""
+    return (1 + (count - 1) * shared) / count
+
+
+def join_reaches(sampling: float, shared: float, count: int, reach: float) -> float:
+    """Join what test sets move a mean of `count` given seeds with what other seeds move it by, both half widths.
+
+    Only the part that all seeds share is joined: the rest moves the seeds' own scores too, and would count twice. It is
+    never less than were these the only seeds.
+    """
+    return max(math.hypot(math.sqrt(shared / left_in_mean(shared, count)) * sampling, reach), sampling)
 
 
 def shared_sampling(scores: Sequence[SampleScores | None], metric: str) -> float | None:
@@ -88,8 +98,15 @@ def shared_sampling(scores: Sequence[SampleScores | None], metric: str) -> float
         return None
     import numpy as np
 
-    values = np.stack([found.metrics[metric] for found in known], axis=1)
-    own, between = seed_covariance(values, known[0].clusters)
+    return shared_part(np.stack([found.metrics[metric] for found in known], axis=1), known[0].clusters)
+
+
+def shared_part(values: FloatArray, clusters: Sequence[str]) -> float:
+    """What part of the sampling variance is common to all seeds, 0..1: their covariance over their variance.
+
+    `values` [N, S] are contributions of samples by seed. All counts as shared where none varies over samples.
+    """
+    own, between = seed_covariance(values, clusters)
     return 1.0 if own == 0 else min(1.0, max(0.0, between / own))
 
 

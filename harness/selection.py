@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from harness.errors import StoreError, UsageError, nearest
 from harness.leaderboard import build_rows
-from harness.record import SCHEMA_VERSION, RunRecord
+from harness.record import SCHEMA_VERSION, RunRecord, split_name
 from harness.seal import unsealed
 from harness.store import Store
 
-_NAME = re.compile(r"(?P<model>.+?)(?:\s*\[(?P<control>[^\]]+)\])?(?:@(?P<seed>\d+))?")
+_NAME = re.compile(r"(?P<row>.+?)(?:@(?P<seed>\d+))?")
 _FINGERPRINT = re.compile(r"[0-9a-f]{6,16}")
 _FORMS = (
     "A model (class-embedding, class-embedding[C2], class-embedding@3), a fingerprint of at least 6 digits, a record's "
@@ -119,7 +119,7 @@ def parse_wish(text: str) -> Wish:
     if match is None:
         raise UsageError(f"'{text}' names nothing. {_FORMS}")
     seed = match["seed"]
-    return Wish(match["model"], match["control"], None if seed is None else int(seed))
+    return Wish(*split_name(match["row"]), None if seed is None else int(seed))
 
 
 def _find(text: str, store: Store, task: str | None) -> _Found:

@@ -17,7 +17,7 @@ from harness.metrics.contributions import contributions
 from harness.metrics.proportions import Proportion
 from harness.metrics.resampling import FloatArray, IntArray, MeanStatistics, Statistics
 from harness.record import Estimate
-from harness.seeds import seed_covariance, standard_error
+from harness.seeds import join_reaches, shared_part, standard_error
 from harness.significance import mcnemar_p
 from harness.student import student_below, student_quantile
 from harness.uncertainty import paired_difference, wilson
@@ -235,34 +235,22 @@ def _flips(a: FloatArray, b: FloatArray, *, independent: bool) -> Flips:
 
 
 def _with_seeds(found: Difference, shared: float) -> Difference:
-    """Join the seeds' variance to the interval, as the leaderboard does with scores (`harness.seeds.combine_seeds`).
-
-    The seeds' differences vary by the luck of a seed with a sample too, which only the part `shared` of the sampling
-    variance is free of: the rest would count twice. It is never less than were these the only seeds.
-    """
-    count = len(found.by_seed)
+    """Join the seeds' variance to the interval, as the leaderboard does with scores; `shared` by all is that part."""
+    count, d = len(found.by_seed), found.difference
     error = float(np.std(found.by_seed, ddof=1)) / math.sqrt(count)
     quantile = student_quantile(count - 1, 0.975)
-    d, common = found.difference, math.sqrt(shared)
-
-    def joined(sampling: float, factor: float) -> float:
-        return max(math.hypot(common * sampling, factor * error), sampling)
-
+    change = join_reaches(found.smallest_detectable_change or 0.0, shared, count, (quantile + _Z_POWER) * error)
     return replace(
         found,
-        low=d - joined(d - found.low, quantile),
-        high=d + joined(found.high - d, quantile),
-        smallest_detectable_change=_positive(
-            joined(found.smallest_detectable_change or 0.0, quantile + _Z_POWER),
-        ),
+        low=d - join_reaches(d - found.low, shared, count, quantile * error),
+        high=d + join_reaches(found.high - d, shared, count, quantile * error),
+        smallest_detectable_change=_positive(change),
         seed_sd=error,
         seed_p=2 * student_below(-abs(d) / error, count - 1) if error > _NOTHING else None,
     )
 
 
 def _shared_by_seeds(a: Sequence[Statistics], b: Sequence[Statistics], clusters: Sequence[Hashable]) -> float:
-    """What part of the sampling variance of the seeds' mean difference is the same for every seed, 0..1."""
+    """What part of the sampling variance of a seed's difference is the same for every seed, 0..1."""
     each = [contributions(own) - contributions(other) for own, other in zip(a, b, strict=True)]
-    own, between = seed_covariance(np.stack(each, axis=1), [str(cluster) for cluster in clusters])
-    whole = between + (own - between) / len(each)
-    return 1.0 if whole <= 0 else min(1.0, max(0.0, between / whole))
+    return shared_part(np.stack(each, axis=1), [str(cluster) for cluster in clusters])

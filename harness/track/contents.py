@@ -76,19 +76,9 @@ def leaderboard_table(tables: Iterable[Sequence[Row]], metrics: Sequence[str]) -
     names = [name for name in metrics if name in seen] + sorted(seen - set(metrics))
     scores = [f"{name}{end}" for name in names for end in ("", " low", " high")]
     header = [
-        "model",
-        "control",
-        "status",
-        "rank",
-        "fusion helps",
-        "seeds",
-        *scores,
-        *_COSTS,
-        "device",
-        "data",
-        "split",
-        "signature",
-    ]
+        "model", "control", "status", "rank", "fusion helps", "seeds", *scores,
+        *_COSTS, "device", "data", "split", "signature",
+    ]  # fmt: skip
     return header, [_row(row, names) for row in rows]
 
 

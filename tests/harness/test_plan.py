@@ -19,10 +19,10 @@ from harness.plan import (
     choose_models,
     plan_run,
     settings_for,
-    take_apart,
     with_controls,
 )
 from harness.plugins import load_model, load_task
+from harness.record import split_name
 from harness.sample import Dataset
 
 MakePlan = Callable[..., Plan]
@@ -148,7 +148,7 @@ def test_single_controls_are_named_with_their_model(names: str, every: bool, exp
 
 
 def chosen_names(names: str, every: bool = False) -> list[str]:
-    named = [take_apart(name) for name in names.split(",")]
+    named = [split_name(name) for name in names.split(",")]
     models = choose_models([name for name, _ in named], "image-classification")
     pairs = with_controls(models, "image-classification", every, named)
     return [f"{model.name} {control}" if control else model.name for model, control in pairs]
@@ -163,6 +163,11 @@ def test_all_models_and_a_single_control() -> None:
 def test_a_control_that_is_not_there_is_refused(names: str) -> None:
     with pytest.raises(UsageError, match=r"(film|probe) has no control '[Cc][09]' on image-classification"):
         chosen_names(names)
+
+
+def test_a_control_is_one_of_a_named_model() -> None:
+    with pytest.raises(UsageError, match=r"all\[C0\]: name the model of the control"):
+        chosen_names("all[C0]")
 
 
 def test_planned_cells_are_those_that_are_named(plan: MakePlan, opened: list[Any]) -> None:
