@@ -171,7 +171,7 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
 
 
 def _job_content(job: TrainingJob) -> dict[str, Any]:
-    """Leave out where the data lies: only its digest may name a cell."""
+    """Leave out where the data lies and what is said of it: only its digest may name a cell."""
     content = asdict(job)
-    del content["data"]["root"], content["data"]["cache"]
+    del content["data"]["root"], content["data"]["cache"], content["data"]["notes"]
     return content

@@ -230,6 +230,8 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) ->
         plan = plan_run(config, name, here, reporter.progress)
         sweep = plan_sweep(config, plan, here, reporter.progress)
         reporter.say(_data_line(config, plan, here))
+        for note in plan.data.notes:
+            reporter.say(f"Note: {note}")
         reporter.plan(len(plan.cells))
         summary = run_plan(plan, store, here, reporter, config.request.jobs)
     finally:

@@ -40,7 +40,7 @@ def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str,
     progress("building", 0, 0)
     torch.set_num_threads(job.train.threads)
     task = load_task(job.task)
-    samples = limited(task.samples(job.data, job.data.training_split), job.train.limit)
+    samples = training_samples(task, job)
     learner = build_learner(job, task, samples, places)
     images = _open(learner, samples, job, places, progress)
     if images.skipped:
@@ -147,7 +147,7 @@ def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
     """Build the learner again and load its checkpoint; raises CheckpointError when it does not fit."""
     task = load_task(job.task)
     summary = read_training(places.training)
-    samples = limited(task.samples(job.data, job.data.training_split), job.train.limit)
+    samples = training_samples(task, job)
     left_out = set(summary["skipped"])
     learner = build_learner(job, task, [s for s in samples if s.sample_id not in left_out], places)
     read_checkpoint(learner, places.training / "checkpoint.safetensors", summary["checkpoint_sha256"])
@@ -169,6 +169,12 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
         check_resizing()
         check_tower(learner.vision, job.device)
     return learner
+
+
+def training_samples(task: Task, job: TrainingJob) -> Sequence[Sample]:
+    """Read what a job trains on; nothing where the data has no training split."""
+    split = job.data.training_split
+    return () if split is None else limited(task.samples(job.data, split), job.train.limit)
 
 
 def evaluation_images(cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress) -> ImageSplit:
@@ -247,6 +253,7 @@ def _open(
 
 
 def _selection(task: Task, learner: Learner, job: TrainingJob, places: Places, progress: Progress) -> Visuals:
-    samples = limited(task.samples(job.data, job.data.selection_split), job.train.validation_limit)
+    split = job.data.selection_split
+    samples = () if split is None else limited(task.samples(job.data, split), job.train.validation_limit)
     images = _open(learner, samples, job, places, progress)
     return open_visuals(learner, images, places.cache, job.device, progress)

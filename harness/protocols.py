@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.sample import Batch, Dataset, Outcome, Prediction, Preprocessing, Sample, Target, TaskSpec
+from harness.sample import Batch, Dataset, Note, Outcome, Prediction, Preprocessing, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -279,6 +279,15 @@ class QuickScorer(Protocol):
 
     def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
         """Score outcomes by the first metric alone."""
+        ...
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A scorer with something to say beside its numbers: of answers that it left out, or that look misread."""
+
+    def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
+        """Say what a reader of the scores must know of these answers."""
         ...
 
 

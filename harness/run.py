@@ -22,9 +22,9 @@ from harness.isolation import JobFailure, JobServer
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
 from harness.preprocessing_passport import check_resizing
-from harness.protocols import Scorer, Statistics
+from harness.protocols import Noting, Scorer, Statistics
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.sample import Predicted, Sample, evaluated, limited
+from harness.sample import Note, Predicted, Sample, evaluated, limited
 from harness.scored import Scored, outcomes_sha256, write_scores
 from harness.store import Store
 
@@ -237,6 +237,8 @@ class _Runner:
         self.reporter.progress(f"{cell.label}  scoring", 0, 0)
         kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
         statistics = self._statistics(kept, predicted)
+        for note in self._notes(kept, predicted):
+            self.reporter.say(f"{cell.label}: {note}")
         scored = Scored(kept, predicted.outcomes, statistics)
         write_scores(self.store, cell.training.task, cell.fingerprint, scored, self.plan.task.metrics)
         metrics = estimates(statistics, cell.evaluate.resamples)
@@ -274,16 +276,22 @@ class _Runner:
             message = f"The predictions cannot be scored: {type(error).__name__}: {error}"
             raise JobFailure(message, type(error).__name__, traceback.format_exc()) from None
 
+    def _notes(self, samples: Sequence[Sample], predicted: Predicted) -> Sequence[Note]:
+        """What the scorer has to say of a cell's answers beside its numbers."""
+        return self.scorer.notes(samples, predicted.outcomes) if isinstance(self.scorer, Noting) else ()
+
     def _provenance(self, cell: Cell, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
         from harness.measure.provenance import provenance
 
         skipped = {"training": training["skipped"], "evaluation": dict(predicted.skipped)}
+        kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
         return {
             **provenance(),
             "command": self.environment.command,
             "outcomes_sha256": outcomes_sha256(self.store, cell.training.task, cell.fingerprint),
             "training": {key: value for key, value in training.items() if key != "skipped"},
             "skipped_samples": skipped,
+            "notes": [asdict(note) for note in self._notes(kept, predicted)],
             "preprocessing_sha256": predicted.preprocessing_hash,
         }
 

@@ -18,13 +18,31 @@ Prediction: TypeAlias = Any
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a reader of a score must know beside it: something left out, assumed or suspect.
+
+    `text` is one line without the split's name; `split` is None where it concerns all of them. `count` says how many
+    things it is about, of `total`, where they are counted.
+    """
+
+    text: str
+    split: str | None = None
+    count: int | None = None
+    total: int | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.split is None else f"split {self.split}: {self.text}"
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A data set that has been found on disk, and which of its splits plays which role.
 
     `digest` is the sha256 of everything that defines its samples; records carry it, and
     rows with different digests are never ranked together. `options` are the task's own settings (such as
     a track or prompt templates) that decide what its samples are; the digest covers them. `cache` is where
-    files made of it may lie.
+    files made of it may lie. `training_split` and `selection_split` are None where there is nothing to train on: then
+    only models that need no training can be evaluated. `notes` are shown on each run and stand on its records.
     """
 
     name: str
@@ -32,11 +50,12 @@ class Dataset:
     digest: str
     layout: str
     splits: tuple[str, ...]
-    training_split: str
-    selection_split: str
+    training_split: str | None
+    selection_split: str | None
     default_split: str
     options: Mapping[str, Any] = field(default_factory=dict)
     cache: Path | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)

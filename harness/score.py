@@ -8,23 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from harness.estimates import estimates
-from harness.protocols import Task
+from harness.protocols import Noting, Task
 from harness.record import Estimate
-from harness.sample import Dataset, Sample
+from harness.sample import Dataset, Note, Sample
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics with their intervals, and the signature of the code that made them."""
+    """Metrics with their intervals, the signature of the code that made them, and what must be known beside them."""
 
     metrics: Mapping[str, Estimate | None]
     signature: str
+    notes: tuple[Note, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench score --format json`."""
         return {
             "metrics": {name: asdict(e) if e else None for name, e in self.metrics.items()},
             "signature": self.signature,
+            "notes": [asdict(note) for note in self.notes],
         }
 
 
@@ -38,7 +40,8 @@ def score_file(
         signature = scorer.prepare(samples)
         statistics = scorer.score(samples, outcomes)
         metrics = estimates(statistics, resamples)
-    return Scores(metrics, signature)
+        answered = scorer.notes(samples, outcomes) if isinstance(scorer, Noting) else ()
+    return Scores(metrics, signature, (*data.notes, *answered))
 
 
 def render_scores(scores: Scores) -> str:
@@ -47,6 +50,5 @@ def render_scores(scores: Scores) -> str:
     for name, e in scores.metrics.items():
         value = f"{e.value:8.4f}  [{e.low:.4f}, {e.high:.4f}]  {e.count} samples" if e else "  absent"
         lines.append(f"{name:<22}{value}")
-    return "\n".join(
-        [*lines, "", f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"]
-    )
+    how = f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"
+    return "\n".join([*lines, "", *(f"Note: {note}" for note in scores.notes), how])
