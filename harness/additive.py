@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.sample import Batch, Outcome
+from harness.spelling import name_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +59,7 @@ def spread(sample_ids: Sequence[str], count: int) -> list[int]:
     count = min(count, total)
     bounds = [index * total // count for index in range(count + 1)]
     return [
-        min(range(start, stop), key=lambda index: hashlib.sha256(sample_ids[index].encode()).digest())
+        min(range(start, stop), key=lambda index: hashlib.sha256(name_bytes(sample_ids[index])).digest())
         for start, stop in pairwise(bounds)
     ]
 

@@ -8,33 +8,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.sample import Dataset, Sample
+from harness.errors import DataError
+from harness.sample import Dataset, Note, Sample
+from harness.spelling import name_bytes
 
 HELD_OUT = "train-held-out"
 """The part of train that selects checkpoints where there is no test split beside val."""
+ALL = "all"
+"""The one split of a folder that is taken whole, to be evaluated on only."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The splits that are stored, all that can be named, and which selects and which is evaluated."""
+    """The splits that are stored, all that can be named, and which one trains, selects and is evaluated.
+
+    `training` and `selection` are None where there is nothing to train on: the data is there to be evaluated on only.
+    """
 
     stored: tuple[str, ...]
     splits: tuple[str, ...]
-    selection: str
+    selection: str | None
     default: str
+    training: str | None = "train"
 
 
 def roles_of(found: Collection[str], reported: str | None = None) -> Roles:
     """Evaluate on test and select on val; where one of them is missing, or val is evaluated, select on a part of train.
 
     Choosing a checkpoint on val and then reporting val would be selection on the test data. `reported` is the split
-    that was asked for, None for the default one.
+    that was asked for, None for the default one. Without train, or with train alone where train itself is asked for,
+    nothing is trained. Raises DataError where train is all that there is and nobody asked for its score.
     """
-    stored = tuple(split for split in ("train", "val", "test") if split in found)
-    default = "test" if "test" in found else "val"
+    stored = tuple(split for split in ("train", "val", "test", ALL) if split in found)
+    others = tuple(split for split in stored if split != "train")
+    if not others and reported != "train":
+        raise DataError(
+            f"{'Only train is there' if stored else 'There is no split'}: nothing is left to evaluate on. Add val or "
+            "test; or, to evaluate models on train itself without training any, give --split train."
+        )
+    if not others or "train" not in found:
+        return Roles(stored, stored, None, (others or stored)[-1], None)
     if "val" in found and "test" in found and reported != "val":
-        return Roles(stored, stored, "val", default)
-    return Roles(stored, (*stored, HELD_OUT), HELD_OUT, default)
+        return Roles(stored, stored, "val", others[-1])
+    return Roles(stored, (*stored, HELD_OUT), HELD_OUT, others[-1])
 
 
 def folder_dataset(
@@ -45,6 +61,7 @@ def folder_dataset(
     *,
     options: Mapping[str, Any] | None = None,
     cache: Path | None = None,
+    notes: Sequence[Note] = (),
 ) -> Dataset:
     """Describe a folder on disk whose splits have these roles; it is named after the folder."""
     return Dataset(
@@ -53,17 +70,18 @@ def folder_dataset(
         digest=digest,
         layout=layout,
         splits=roles.splits,
-        training_split="train",
+        training_split=roles.training,
         selection_split=roles.selection,
         default_split=roles.default,
         options=options or {},
         cache=cache,
+        notes=tuple(notes),
     )
 
 
 def stored_split(data: Dataset, split: str) -> str:
     """Name the split on disk that a split comes from."""
-    return data.training_split if split == HELD_OUT else split
+    return "train" if split == HELD_OUT else split
 
 
 def part_of(data: Dataset, split: str, samples: Sequence[Sample]) -> list[Sample]:
@@ -76,11 +94,11 @@ def part_of(data: Dataset, split: str, samples: Sequence[Sample]) -> list[Sample
 
 def mixed(samples: Sequence[Sample]) -> list[Sample]:
     """Order samples by the digest of their id: the same order everywhere, and no part or class comes first."""
-    return sorted(samples, key=lambda sample: hashlib.sha256(sample.sample_id.encode()).digest())
+    return sorted(samples, key=lambda sample: hashlib.sha256(name_bytes(sample.sample_id)).digest())
 
 
 def held_out_ids(sample_ids: Sequence[str]) -> frozenset[str]:
     """Pick the tenth of train (16 to 500 samples, never over half) that selects checkpoints."""
     count = min(max(16, len(sample_ids) // 10), 500, len(sample_ids) // 2)
-    ordered = sorted(sample_ids, key=lambda sample_id: hashlib.sha256(sample_id.encode()).digest())
+    ordered = sorted(sample_ids, key=lambda sample_id: hashlib.sha256(name_bytes(sample_id)).digest())
     return frozenset(ordered[:count])

@@ -10,14 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.sample import Dataset, Sample
-from tasks.split_roles import HELD_OUT, Roles, held_out_ids, mixed, part_of, roles_of, stored_split
+from harness.errors import DataError
+from harness.sample import Dataset, Note, Sample
+from harness.spelling import name_bytes, normal_form
+from tasks.split_roles import (
+    ALL,
+    HELD_OUT,
+    Roles,
+    folder_dataset,
+    held_out_ids,
+    mixed,
+    part_of,
+    roles_of,
+    stored_split,
+)
 
 SAMPLES = [Sample(str(number), Path(), None) for number in range(300)]
 
 
 def data_of(roles: Roles) -> Dataset:
-    return Dataset("d", Path(), "", "labels", roles.splits, "train", roles.selection, roles.default)
+    return Dataset("d", Path(), "", "labels", roles.splits, roles.training, roles.selection, roles.default)
 
 
 def ids(samples: Sequence[Sample]) -> set[str]:
@@ -44,6 +56,42 @@ def test_roles(found: list[str], reported: str | None, splits: tuple[str, ...], 
     assert roles.selection != (reported or roles.default)
     assert roles.selection in roles.splits
     assert roles.stored == tuple(split for split in splits if split != HELD_OUT)
+
+
+@pytest.mark.parametrize(
+    ("found", "reported", "stored", "default"),
+    [
+        (["val"], None, ("val",), "val"),
+        (["test"], None, ("test",), "test"),
+        (["test", "val"], None, ("val", "test"), "test"),
+        (["test", "val"], "val", ("val", "test"), "test"),
+        ([ALL], ALL, (ALL,), ALL),
+        (["train"], "train", ("train",), "train"),
+    ],
+)
+def test_without_training_data_nothing_selects(
+    found: list[str], reported: str | None, stored: tuple[str, ...], default: str
+) -> None:
+    roles = roles_of(found, reported)
+    assert roles == Roles(stored, stored, None, default, None)
+    data = folder_dataset(Path(), roles, "labels", "", notes=(Note("n"),))
+    assert (data.training_split, data.selection_split, data.notes) == (None, None, (Note("n"),))
+    assert part_of(data, default, SAMPLES) == SAMPLES
+
+
+@pytest.mark.parametrize("found", [["train"], []])
+def test_train_alone_is_no_data_to_evaluate_on_unless_asked_for(found: list[str]) -> None:
+    with pytest.raises(DataError, match=r"nothing is left to evaluate on. Add val or test; or, .* --split train"):
+        roles_of(found)
+
+
+def test_names_that_are_not_utf8_have_an_order_and_a_part() -> None:
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    samples = [Sample(name, Path(), None), *SAMPLES[:40]]
+    assert ids(mixed(samples)) == ids(samples)
+    assert len(held_out_ids([s.sample_id for s in samples])) == 16
+    assert normal_form("cafe\u0301") == normal_form("caf\xe9") == "caf\xe9"
+    assert name_bytes("caf\xe9") == "caf\xe9".encode()
 
 
 def test_the_held_out_part_is_no_training_part() -> None:
