@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli_judging import app as judging_app
-from harness.cli_options import Results, environment, require_choice, task_names
+from harness.cli_options import Results, environment, require_choice, task_names, tell
 from harness.cli_records import app as records_app
 from harness.cli_tables import app as tables_app
 from harness.cli_tables import print_leaderboard, robustness_text, unfused_models
@@ -95,7 +95,7 @@ def run(
         except (UsageError, DataError) as error:
             if len(names) == 1:
                 raise
-            print(f"bench: {name}: {error}", file=sys.stderr)  # the data may lack what only this task needs
+            tell(f"bench: {name}: {error}", sys.stderr)  # the data may lack what only this task needs
             failed += 1
     if failed:
         raise typer.Exit(1)
@@ -144,7 +144,7 @@ def score(
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
         samples = plugin.samples(dataset, chosen)
     scores = score_file(plugin, predictions, (dataset, samples), resamples, environment().cache)
-    print(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_scores(scores))
+    tell(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_scores(scores))
 
 
 @app.command(name="list")
@@ -159,14 +159,14 @@ def list_(
         from harness.pairs import render_pairs, supported_pairs
 
         pairs, broken = supported_pairs()
-        print(render_pairs(pairs, style))
+        tell(render_pairs(pairs, style))
     else:
         from harness.catalogue import catalogue, render_catalogue
 
         entries, broken = catalogue(what)
-        print(render_catalogue(entries, style))
+        tell(render_catalogue(entries, style))
     for error in broken:
-        print(f"broken: {error}", file=sys.stderr)
+        tell(f"broken: {error}", sys.stderr)
     if broken:
         raise typer.Exit(2)
 
@@ -178,7 +178,7 @@ def doctor(results: Results = "results/local") -> None:
 
     findings = examine(environment(), results)
     for finding in findings:
-        print(f"{finding.state:<8} {finding.subject:<15} {finding.detail}")
+        tell(f"{finding.state:<8} {finding.subject:<15} {finding.detail}")
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
 
@@ -195,7 +195,7 @@ def scenes(
     names = [name.strip() for name in splits.split(",")] if splits else None
     load_writer("scenes")(out, names, progress=reporter.progress)
     reporter.close()
-    print(f"Wrote Scenes to {out}")
+    tell(f"Wrote Scenes to {out}")
 
 
 def main() -> None:
@@ -205,11 +205,11 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        tell(f"bench: {error}", sys.stderr)
         sys.exit(error.exit_code)
     except SystemExit as end:
         if end.code == _INTERRUPTED:
-            print("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", file=sys.stderr)
+            tell("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", sys.stderr)
         raise
     except BrokenPipeError:
         sys.stderr.close()
@@ -238,7 +238,7 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) ->
         reporter.close()
     failed = summary.failed + (_run_sweep(config, plan, sweep) if sweep else 0)
     print_leaderboard(name, config.request.results, "text", None, plan)
-    print(
+    tell(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
         f"records in {config.request.results}"
     )
@@ -266,7 +266,7 @@ def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
     reporter = _reporter(plan.task.metrics[0])
     options = ReportOptions(tasks=(plan.task.name,), unfused=unfused_models(), fusion=installed_fusion)
     for summary in track_task(plan, trackers, store, options, reporter.say):
-        print(f"Tracked: {summary}")
+        tell(f"Tracked: {summary}")
 
 
 def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan) -> int:
@@ -280,10 +280,10 @@ def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan) -> int:
         summary = run_sweep(plan, sweep, store, environment(), reporter, config.request.jobs)
     finally:
         reporter.close()
-    print(
+    tell(
         f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
     )
-    print(robustness_text(plan.task.name, config.request.results, None, False, "text"))
+    tell(robustness_text(plan.task.name, config.request.results, None, False, "text"))
     return summary.failed
 
 
@@ -306,7 +306,7 @@ def _score_cells(path: Path, reference: str | None, style: str) -> None:
     from harness.robustness.scores import render_robustness_scores, score_cells
 
     scores = score_cells(path, reference)
-    print(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_robustness_scores(scores))
+    tell(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_robustness_scores(scores))
 
 
 def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_options import Out, Results, require_choice, task_names, words, write
+from harness.cli_options import Out, Results, require_choice, task_names, tell, words, write
 
 app = typer.Typer()
 
@@ -34,13 +34,13 @@ def check(
     styles = {path: style_of(path) for path in out or ()}
     tasks = None if task in (None, "all") else task_names(task)
     if update:
-        print(update_baseline(baseline, results, tasks))
+        tell(update_baseline(baseline, results, tasks))
         return
     limits = Limits(false_discovery, most_points=drop, most_slower=slower, most_larger=larger)
     gate = check_results(baseline, results, tasks, limits)
     for path, of_file in styles.items():
         write(render_gate(gate, of_file), path)
-    print(render_gate(gate, style))
+    tell(render_gate(gate, style))
     raise typer.Exit(gate.exit_code)
 
 

@@ -6,11 +6,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from harness.errors import StoreError, UsageError, nearest
+from harness.outside_text import visible
 
 if TYPE_CHECKING:
     from harness.plan import Environment
@@ -31,14 +32,19 @@ def environment() -> Environment:
     return Environment(Path.cwd(), Path(cache).expanduser(), os.environ.get("BENCH_DATA") or None, command)
 
 
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """Print a text whose names may come from outside; by default to standard output."""
+    print(visible(text), file=stream)
+
+
 def write(text: str, out: Path | None) -> None:
-    """Print a text, or write it to the file of `--out`."""
+    """Print a text, or write it to the file of `--out`, in UTF-8."""
     if out is None:
-        print(text)
+        tell(text)
         return
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n")
+        out.write_text(visible(text) + "\n", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"Cannot write --out {out}: {error.strerror}. Give another file.") from None
 

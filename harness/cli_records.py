@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli_options import Results, environment, require_choice
+from harness.cli_options import Results, environment, require_choice, tell
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def compare(
     wanted = Wanted(metric, Draws(resamples=resamples), flips)
     request = CompareRequest(a, b, results, task, style, out, wanted)
     found, text = run_comparison(request, _data_place(data, set_ or ()))
-    print(text)
+    tell(text)
     if not any(comparison.metrics for comparison in found):
         raise typer.Exit(3)
 
@@ -73,7 +73,7 @@ def rescore(
     records = find_records(store, task, model, fingerprints or ())
     found = rescore_records(records, store, _data_place(data, set_ or ()), write=write)
     content = [each.to_json() for each in found]
-    print(json.dumps(content, indent=1, allow_nan=False) if style == "json" else render_rescored(found, written=write))
+    tell(json.dumps(content, indent=1, allow_nan=False) if style == "json" else render_rescored(found, written=write))
 
 
 @app.command()
@@ -88,7 +88,7 @@ def show(
     from harness.store import Store
 
     require_choice("--format", style, ("text", "json"))
-    print(show_record(fingerprint, Store(results), task, style))
+    tell(show_record(fingerprint, Store(results), task, style))
 
 
 def _data_place(data: str | None, settings: Sequence[str]) -> DataPlace:

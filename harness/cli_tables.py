@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli_options import Format, Out, Results, require_choice, task_names, words, write
+from harness.cli_options import Format, Out, Results, require_choice, task_names, tell, words, write
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def report(
     options = ReportOptions(tasks=tasks, unfused=unfused_models(), reference=reference, fusion=installed_fusion)
     write_report(stores, out, options)
     size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
-    print(f"Wrote {out}{size}")
+    tell(f"Wrote {out}{size}")
 
 
 def print_leaderboard(task: str, results: str, style: str, out: Path | None, plan: Plan | None = None) -> None:

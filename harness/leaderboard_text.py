@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from harness.leaderboard import Row
+from harness.outside_text import csv_text, markdown_text, one_line
 from harness.table_text import aligned, markdown
 
 _VERDICT = "fusion helps"
@@ -60,8 +59,8 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
         for device in sorted({_device(r) for r in rows})
     ]
     notes += [f"{row.name}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error]
-    heading = f"**{title}{samples}**" if style == "md" else f"{title}{samples}"
-    footer = "\n".join(f"- {note}" if style == "md" else note for note in notes)
+    heading = f"**{markdown_text(title + samples)}**" if style == "md" else one_line(title + samples)
+    footer = "\n".join(f"- {markdown_text(note)}" if style == "md" else one_line(note) for note in notes)
     return f"{heading}\n\n{body}\n\n{footer}\n"
 
 
@@ -170,11 +169,8 @@ def _csv(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> str:
     rows = [row for table in tables for row in table]
     names = list(dict.fromkeys([*_columns(rows, metrics), *(name for row in rows for name in row.metrics)]))
     lines = [_plain_row(row) | _score_columns(row, names) for row in rows]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(dict.fromkeys(key for line in lines for key in line)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return stream.getvalue().rstrip("\n")
+    heading = list(dict.fromkeys(key for line in lines for key in line))
+    return csv_text([heading, *([line.get(key) for key in heading] for line in lines)]).rstrip("\n")
 
 
 def _plain_row(row: Row) -> dict[str, Any]:

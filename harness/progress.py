@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from harness.outside_text import visible
 from harness.protocols import NOTICE
 from harness.record import RunRecord, name_of
 
@@ -63,7 +64,7 @@ class ConsoleReporter:
     def say(self, message: str) -> None:
         """Print a line that stays."""
         self._clear()
-        print(message, file=self.stream, flush=True)
+        print(visible(message), file=self.stream, flush=True)
 
     def finish(self, record: RunRecord) -> None:
         """Print a cell's result in one line."""
@@ -99,7 +100,8 @@ class ConsoleReporter:
         each = (now - self.started) / (self.done - 1)
         return f"(run: about {_duration(each * (self.total - self.done))} to go)"
 
-    def _write_line(self, text: str) -> None:
+    def _write_line(self, line: str) -> None:
+        text = visible(line).replace("\n", " ")
         if not self._live:
             print(text, file=self.stream, flush=True)
             return

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,11 +20,11 @@ from harness.check.change import (
 )  # fmt: skip
 from harness.check.gate import FINE, WORSE, Gate
 from harness.errors import UsageError
+from harness.outside_text import markdown_text, one_line
 from harness.table_text import aligned, markdown
 
 STYLES = ("text", "md", "json", "junit")
 _WORDS = (REGRESSED, MISSING, IMPROVED, INCONCLUSIVE, UNCHANGED)
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # not even as entities
 _HEADING = ["outcome", "task", "model", "measure", "before", "now", "change", "95 % interval", "p adjusted", "note"]
 
 
@@ -65,12 +63,12 @@ def _markdown(gate: Gate) -> str:
     same = [row for row in gate.rows if row.outcome == UNCHANGED]
     parts = [f"### {headline(gate)}"]
     if changed:
-        parts.append(markdown([_HEADING, *map(_safe_cells, changed)]))
+        parts.append(markdown([_HEADING, *map(_cells, changed)]))
     if same:
-        table = markdown([_HEADING, *map(_safe_cells, same)])
+        table = markdown([_HEADING, *map(_cells, same)])
         parts.append(f"<details><summary>{len(same)} unchanged</summary>\n\n{table}\n\n</details>")
     if _notes(gate):
-        parts.append(escape(_notes(gate).strip(), quote=False))
+        parts.append("\n".join(markdown_text(line) for line in _notes(gate).splitlines()))
     return "\n\n".join(parts)
 
 
@@ -80,7 +78,7 @@ def _notes(gate: Gate) -> str:
         lines.append(f"not in the baseline: {'; '.join(gate.new)}")
     if gate.count(IMPROVED) or gate.new:
         lines.append("'bench check BASELINE --update' makes the baseline anew")
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{one_line(line)}\n" for line in lines)
 
 
 def _cells(row: Judged) -> list[str]:
@@ -98,11 +96,6 @@ def _cells(row: Judged) -> list[str]:
         "" if row.adjusted_p is None else f"{row.adjusted_p:.2g}",
         change.note,
     ]
-
-
-def _safe_cells(row: Judged) -> list[str]:
-    """Write as for the terminal, but no name can bring HTML into a page."""
-    return [escape(cell, quote=False) for cell in _cells(row)]
 
 
 def _interval(change: Change, share: bool) -> str:
@@ -136,16 +129,12 @@ def _junit(gate: Gate) -> str:
     tags = {REGRESSED: "failure", MISSING: "error", INCONCLUSIVE: "skipped"}
     for row in gate.rows:
         name = f"{row.change.label}: {row.change.kind} ({row.change.measure})"
-        case = ElementTree.SubElement(suite, "testcase", classname=_printable(row.change.task), name=_printable(name))
+        case = ElementTree.SubElement(suite, "testcase", classname=one_line(row.change.task), name=one_line(name))
         if row.outcome in tags:
-            message = _printable(f"{row.outcome}: {_sentence(row)}")
+            message = one_line(f"{row.outcome}: {_sentence(row)}")
             ElementTree.SubElement(case, tags[row.outcome], message=message)
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
-
-
-def _printable(text: str) -> str:
-    return _NOT_XML.sub("?", text)
 
 
 def _sentence(row: Judged) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.compare.comparison import Comparison, Wanted, compare
 from harness.errors import StoreError, UsageError
 from harness.files import replace_atomically
+from harness.outside_text import visible
 from harness.rescoring import DataPlace
 from harness.selection import select_pairs
 from harness.store import Store
@@ -45,7 +46,7 @@ def run_comparison(request: CompareRequest, place: DataPlace) -> tuple[list[Comp
 
         content = render_page(found)
     else:
-        content = render(found, style) + "\n"
+        content = visible(render(found, style)) + "\n"
     try:
         with replace_atomically(request.out) as temporary:
             temporary.write_text(content, encoding="utf-8")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from harness.compare.comparison import Comparison
 from harness.compare.difference import WELCH, Difference
 from harness.compare.slices import LEAST_IN_A_SLICE, SliceDifference
+from harness.outside_text import markdown_text, one_line
 from harness.table_text import aligned, markdown
 
 MINUS = "−"
@@ -140,18 +141,19 @@ def p_text(p: float | None) -> str:
 
 
 def _whole(found: Comparison, style: str) -> str:
-    draw, bullet = (markdown, "- ") if style == "md" else (aligned, "")
-    title = f"**{title_of(found)}**" if style == "md" else title_of(found)
-    parts = [f"{title}  {subtitle_of(found)}", verdict_of(found)]
+    draw, bullet, plain = (markdown, "- ", markdown_text) if style == "md" else (aligned, "", one_line)
+    title = f"**{plain(title_of(found))}**" if style == "md" else plain(title_of(found))
+    parts = [f"{title}  {plain(subtitle_of(found))}", plain(verdict_of(found))]
     if found.metrics:
         parts.append(draw(metric_table(found)))
     if (counts := flip_counts(found)) is not None:
-        parts.append(counts)
+        parts.append(plain(counts))
     if found.refused:
         reasons: dict[str, list[str]] = {}
         for name, reason in found.refused.items():
             reasons.setdefault(reason, []).append(name)
-        parts.append("\n".join(f"{bullet}Not compared: {', '.join(names)}: {why}." for why, names in reasons.items()))
+        refused = (f"Not compared: {', '.join(names)}: {why}." for why, names in reasons.items())
+        parts.append("\n".join(f"{bullet}{plain(line)}" for line in refused))
     if rows := ranked_slices(found.slices):
         parts.append(draw(slice_table(rows[:_SHOWN_SLICES])))
         if len(rows) > _SHOWN_SLICES:
@@ -159,7 +161,7 @@ def _whole(found: Comparison, style: str) -> str:
     if found.flips:
         parts.append(draw(flip_table(found)))
     if notes := notes_of(found):
-        parts.append("\n".join(f"{bullet}{note}" for note in notes))
+        parts.append("\n".join(f"{bullet}{plain(note)}" for note in notes))
     return "\n\n".join(parts)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
+from harness.outside_text import csv_text, markdown_text
 from harness.report.contents import Part, Report
 from harness.report.table import Table, texts_of
 
@@ -17,46 +16,30 @@ _COLUMNS = (
 
 def render_markdown(report: Report) -> str:
     """Write every table under its heading; numbers have three decimals, as in the terminal."""
-    blocks = [f"# {_line(report.title)}"]
+    blocks = [f"# {markdown_text(report.title)}"]
     for task in report.tasks:
-        blocks.append(f"## {_line(task.task)}")
+        blocks.append(f"## {markdown_text(task.task)}")
         for part in task.parts:
-            blocks.append(f"### {_line(part.title)}")
+            blocks.append(f"### {markdown_text(part.title)}")
             if part.board.on_scenes:
                 blocks.append("> Scenes is a rendered world: its numbers support claims about mechanisms only.")
             for table in part.tables():
-                blocks += [f"#### {_line(table.title)}", _markdown(table)]
-                blocks += ["\n".join(f"- {_line(note)}" for note in table.notes)] if table.notes else []
+                blocks += [f"#### {markdown_text(table.title)}", _markdown(table)]
+                blocks += ["\n".join(f"- {markdown_text(note)}" for note in table.notes)] if table.notes else []
     return "\n\n".join(blocks) + "\n"
 
 
 def _markdown(table: Table) -> str:
     rows = texts_of(table)
     sides = ["---" if column.kind in ("name", "text") else "---:" for column in table.columns]
-    lines = ["| " + " | ".join(_cell(text) for text in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(markdown_text(text) for text in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "|".join(sides) + "|", *lines[1:]])
-
-
-def _line(text: str) -> str:
-    """Keep outside text on one line and let none of it be markup."""
-    flat = " ".join(text.split())
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>#" else sign for sign in flat)
-
-
-def _cell(text: str) -> str:
-    flat = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
-    return flat.replace("<", "&lt;").replace("`", "\\`")
 
 
 def render_csv(report: Report) -> str:
     """Write one line a number, all tables in one file; values are whole, seconds and bytes where they are costs."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for part in _parts(report):
-        for table in part.tables():
-            writer.writerows(_numbers(report, part, table))
-    return stream.getvalue()
+    lines = [line for part in _parts(report) for table in part.tables() for line in _numbers(report, part, table)]
+    return csv_text([_COLUMNS, *lines])
 
 
 def render_csv_files(report: Report) -> dict[str, str]:
@@ -64,9 +47,7 @@ def render_csv_files(report: Report) -> dict[str, str]:
     files = {}
     for place, part in enumerate(_parts(report), start=1):
         for number, table in enumerate(part.tables(), start=1):
-            stream = io.StringIO()
-            csv.writer(stream, lineterminator="\n").writerows(_wide(table))
-            files[f"{part.board.task}-{place}-{number:02}-{table.name}.csv"] = stream.getvalue()
+            files[f"{part.board.task}-{place}-{number:02}-{table.name}.csv"] = csv_text(_wide(table))
     return files
 
 
@@ -85,36 +66,23 @@ def _numbers(report: Report, part: Part, table: Table) -> Iterator[list[object]]
             runs = [run for key in (cell.origin.rows if cell.origin else ()) for run in rows[key]["runs"]]
             if cell.text:
                 name = f"{column.name} ({column.unit})" if column.unit else column.name
-                text = _tame(cell.text + (f". {cell.detail}" if cell.detail else ""))
-                yield [*shared, _tame(line.key), _tame(name), cell.number, *bounds, text, " ".join(runs)]
+                text = cell.text + (f". {cell.detail}" if cell.detail else "")
+                yield [*shared, line.key, name, cell.number, *bounds, text, " ".join(runs)]
 
 
 def _wide(table: Table) -> list[list[object]]:
     heading: list[object] = []
     for column in table.columns:
-        name = _tame(f"{column.name} ({column.unit})" if column.unit else column.name)
+        name = f"{column.name} ({column.unit})" if column.unit else column.name
         heading += [name, f"{name} low", f"{name} high", f"{name} count"] if column.kind == "score" else [name]
     rows = [heading]
     for line in table.lines:
         row: list[object] = []
         for place, (column, cell) in enumerate(zip(table.columns, line.cells, strict=True)):
-            shown: object = cell.number if cell.number is not None else _tame(cell.text)
-            row.append(_tame(line.key) if place == 0 and line.key else shown)
+            shown: object = cell.number if cell.number is not None else cell.text
+            row.append(line.key if place == 0 and line.key else shown)
             if column.kind == "score":
                 e = cell.estimate
                 row += [e.low, e.high, e.count] if e else [None, None, None]
         rows.append(row)
     return rows
-
-
-def _tame(text: str) -> str:
-    """Let no outside text be a formula of a spreadsheet; the dash of an empty cell and differences are none."""
-    return f"'{text}" if text[:1] in ("=", "@", "+", "-", "\t", "\r") and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.errors import UsageError, nearest
+from harness.outside_text import csv_text, markdown_text, one_line
 from harness.robustness.cells import FAILED, SKIPPED
 from harness.robustness.figure import Figure, mean_of
 from harness.robustness.row import Comparable, ConditionScore, RobustnessRow
@@ -217,8 +216,9 @@ def _titled(rows: Sequence[RobustnessRow], style: str, cells: Draw) -> str:
         body = markdown(table) if style == "md" else aligned(table)
         limit = "" if scope.limit is None else f", at most {scope.limit} samples"
         title = f"{scope.task} on {scope.data} ({scope.data_digest[:12]}), split {scope.split}{limit}: {scope.metric}"
-        heading = f"**{title}**" if style == "md" else title
-        footer = "\n".join(f"- {line}" if style == "md" else line for line in [_METHOD, *notes.lines()])
+        heading = f"**{markdown_text(title)}**" if style == "md" else one_line(title)
+        lines = [_METHOD, *notes.lines()]
+        footer = "\n".join(f"- {markdown_text(line)}" if style == "md" else one_line(line) for line in lines)
         parts.append(f"{heading}\n\n{body}\n\n{footer}\n")
     return "\n\n".join(parts) or _NOTHING
 
@@ -235,9 +235,7 @@ def _state(figure: Figure) -> tuple[str, str | None]:
 
 
 def _csv(lines: Sequence[Sequence[Any]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(lines)
-    return stream.getvalue().rstrip("\n")
+    return csv_text(lines).rstrip("\n")
 
 
 def _check(style: str) -> None:

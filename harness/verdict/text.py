@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from harness.errors import UsageError, nearest
+from harness.outside_text import markdown_text, one_line
 from harness.table_text import markdown
 from harness.verdict.evidence import LEAST_SEEDS
 from harness.verdict.verdict import CLAIMS, Judged, Verdict
@@ -41,14 +42,14 @@ def merged(verdicts: Sequence[Verdict]) -> list[tuple[Verdict, tuple[str, ...]]]
 
 
 def _text(table: Judged) -> str:
-    lines = [table.scope.title, ""]
+    lines = [one_line(table.scope.title), ""]
     groups = merged(table.verdicts)
     width = max(len(_names(names)) for _, names in groups)
     for claim, title in CLAIMS.items():
         of_claim = [(verdict, names) for verdict, names in groups if verdict.claim == claim]
         if of_claim:
             lines.append(f"{claim}  {title}")
-            lines += [f"   {v.mark:<15}  {_names(names):<{width}}  {v.reason}" for v, names in of_claim]
+            lines += [f"   {v.mark:<15}  {_names(names):<{width}}  {one_line(v.reason)}" for v, names in of_claim]
     details = [line for verdict in table.verdicts for line in _details(verdict)]
     shared = _missing(table.verdicts)
     return "\n".join([*lines, "", *details, *([""] if details else []), *shared, _METHOD])
@@ -58,9 +59,9 @@ def _details(verdict: Verdict) -> list[str]:
     """The numbers behind a verdict, one a line."""
     if not verdict.numbers:
         return []
-    heading = f"{verdict.claim}  {verdict.model or 'all models'}"
-    noted = [f"     {number.shown}  ({number.note})" for number in verdict.numbers if number.note]
-    plain = "; ".join(number.shown for number in verdict.numbers if not number.note)
+    heading = f"{verdict.claim}  {one_line(verdict.model or 'all models')}"
+    noted = [f"     {one_line(f'{number.shown}  ({number.note})')}" for number in verdict.numbers if number.note]
+    plain = one_line("; ".join(number.shown for number in verdict.numbers if not number.note))
     return [heading, *noted, *([f"     {plain}"] if plain else [])]
 
 
@@ -79,13 +80,13 @@ def _missing(verdicts: Sequence[Verdict]) -> list[str]:
         for claim, names in by_claim.items():
             lines.setdefault((item, tuple(names)), []).append(claim)
     return [
-        f"missing for {', '.join(claims)}, {_names(names)}: {item.replace(_MODEL, names[0])}"
+        one_line(f"missing for {', '.join(claims)}, {_names(names)}: {item.replace(_MODEL, names[0])}")
         for (item, names), claims in lines.items()
     ]
 
 
 def _names(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} models: {names[0]}, …"
+    return one_line(names[0] if len(names) == 1 else f"{len(names)} models: {names[0]}, …")
 
 
 def _markdown(table: Judged) -> str:
@@ -99,9 +100,9 @@ def _markdown(table: Judged) -> str:
         for verdict in table.verdicts
         for number in verdict.numbers
     ]
-    parts = [f"**{table.scope.title}**", body]
+    parts = [f"**{markdown_text(table.scope.title)}**", body]
     if len(numbers) > 1:
         parts.append(markdown(numbers).replace("---:", "---"))
     notes = _missing(table.verdicts)
-    parts.append("\n".join(f"- {' '.join(note.split())}" for note in [*notes, _METHOD]))
+    parts.append("\n".join(f"- {markdown_text(note)}" for note in [*notes, _METHOD]))
     return "\n\n".join(parts)

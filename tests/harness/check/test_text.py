@@ -46,8 +46,8 @@ def test_junit_counts_and_kinds(gate):
 def test_junit_names_and_messages(gate):
     suite = ElementTree.fromstring(render_gate(gate, "junit"))
     failures = {case.get("name"): case.find("failure") for case in suite.findall("testcase[failure]")}
-    assert set(failures) == {"a<b>&|\"c'?: accuracy (top-1)", "slow: latency (latency / calibration)"}
-    message = failures["a<b>&|\"c'?: accuracy (top-1)"].get("message")
+    assert set(failures) == {"a<b>&|\"c'\\u0007: accuracy (top-1)", "slow: latency (latency / calibration)"}
+    message = failures["a<b>&|\"c'\\u0007: accuracy (top-1)"].get("message")
     assert message.startswith("regressed: 0.500 -> 0.300, -0.200, [-0.2")
     error = suite.find("testcase/error")
     assert error.get("message") == "missing: it has no record now"
