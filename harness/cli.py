@@ -15,12 +15,13 @@ from harness.cli_options import Results, environment, require_choice, task_names
 from harness.cli_records import app as records_app
 from harness.cli_tables import app as tables_app
 from harness.cli_tables import print_leaderboard, robustness_text, unfused_models
-from harness.errors import BenchError, DataError, UsageError, nearest
+from harness.errors import BenchError, DataError, MissingPath, UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.plan import Environment, Plan
     from harness.progress import ConsoleReporter
+    from harness.run import RunSummary
     from harness.store import Store
     from harness.sweep_plan import SweepPlan
     from harness.track.tracker import Tracker
@@ -92,6 +93,8 @@ def run(
         built = build_config(flags, set_ or (), vision_args, config, name)
         try:
             failed += _run_task(built, name, trackers)
+        except MissingPath:
+            raise  # a misspelt path is misspelt for every task
         except (UsageError, DataError) as error:
             if len(names) == 1:
                 raise
@@ -217,7 +220,7 @@ def main() -> None:
 
 
 def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) -> int:
-    """Run one task and print its table; returns how many cells failed."""
+    """Run one task and print its table; returns how many cells failed, or were asked for by name and did not run."""
     from harness.plan import plan_run
     from harness.plugins import load_task
     from harness.run import run_plan
@@ -236,7 +239,7 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) ->
         summary = run_plan(plan, store, here, reporter, config.request.jobs)
     finally:
         reporter.close()
-    failed = summary.failed + (_run_sweep(config, plan, sweep) if sweep else 0)
+    failed = _unmeasured(summary, name) + (_run_sweep(config, plan, sweep) if sweep else 0)
     print_leaderboard(name, config.request.results, "text", None, plan)
     tell(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
@@ -245,6 +248,20 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) ->
     if trackers:
         _track(plan, trackers, store)
     return failed
+
+
+def _unmeasured(summary: RunSummary, task: str) -> int:
+    """Count what failed, and what did not run though it was asked for: by name, or nothing at all ran."""
+    if summary.not_run:
+        print(
+            f"bench: {task}: {summary.not_run} cells of models that were asked for by name did not run; "
+            "the table says why.",
+            file=sys.stderr,
+        )
+    elif summary.skipped and not summary.ok and not summary.failed:
+        print(f"bench: {task}: nothing ran; the table says why.", file=sys.stderr)
+        return summary.skipped
+    return summary.failed + summary.not_run
 
 
 def _trackers(config: RunConfig) -> Sequence[Tracker]:

@@ -19,6 +19,10 @@ class UsageError(BenchError):
     """A request that cannot be understood: an unknown task, model, option or key."""
 
 
+class MissingPath(UsageError):
+    """A file or folder of weights that the user named and that is not there."""
+
+
 class DataError(BenchError):
     """Data that is missing, broken or not what the task needs."""
 

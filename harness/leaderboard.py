@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.ranks import Contender, RankInterval, rank_intervals
-from harness.record import Efficiency, Estimate, RunRecord, name_of, settings_key
+from harness.record import Efficiency, Estimate, RunRecord, name_of, samples_of, settings_key
 from harness.sample_scores import SampleScores
 from harness.seeds import Spread, combine_seeds, shared_sampling, spread_of_seeds
 
@@ -39,6 +39,8 @@ class Row:
     seed_estimates: Mapping[str, tuple[Estimate, ...]] = field(default_factory=dict)
     spreads: Mapping[str, Spread] = field(default_factory=dict)
     rank: RankInterval | None = None
+    samples: tuple[int, int] | None = None
+    """How many samples of the split it is about, and how many the split has; None where that is not recorded."""
     verdict: str | None = None
     """Of claim a, that fusion helps (`harness.verdict`); None for controls and models without fusion."""
 
@@ -55,6 +57,8 @@ class Row:
             "data": self.data,
             "data_digest": self.data_digest,
             "split": self.split,
+            "samples": self.samples[0] if self.samples else None,
+            "samples_total": self.samples[1] if self.samples else None,
             "model": self.model,
             "control": self.control,
             "status": self.status,
@@ -194,6 +198,7 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         fingerprints=tuple(cell.fingerprint for cell in shown),
         ceilings=last.ceilings,
         learnable=_learnable(done),
+        samples=samples_of(last),
         seed_estimates=seeds,
         spreads={name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
     )

@@ -46,8 +46,6 @@ def _is_of_class(name: str) -> bool:
 def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
     first = rows[0]
     title = f"{first.task} on {first.data} ({first.data_digest[:12]}), split {first.split}"
-    counts = {e.count for row in rows for e in row.metrics.values() if e}
-    samples = f", {max(counts)} samples" if counts else ""
     draw = markdown if style == "md" else aligned
     slices = _slices(rows)
     parts = [draw(slices)] if slices else []
@@ -59,9 +57,21 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
         for device in sorted({_device(r) for r in rows})
     ]
     notes += [f"{row.name}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error]
-    heading = f"**{markdown_text(title + samples)}**" if style == "md" else one_line(title + samples)
+    title += _samples(rows)
+    heading = f"**{markdown_text(title)}**" if style == "md" else one_line(title)
     footer = "\n".join(f"- {markdown_text(note)}" if style == "md" else one_line(note) for note in notes)
     return f"{heading}\n\n{body}\n\n{footer}\n"
+
+
+def _samples(rows: Sequence[Row]) -> str:
+    """Say on how many samples the rows stand, and of how many, where these are not all of the split."""
+    known = [row.samples for row in rows if row.samples]
+    counts = [count for count, _ in known] or [e.count for row in rows for e in row.metrics.values() if e]
+    if not counts:
+        return ""
+    total = max((of for _, of in known), default=max(counts))
+    share = "" if total == max(counts) else f" of {total:,}"
+    return f", {max(counts):,}{share} samples"
 
 
 def _slices(rows: Sequence[Row]) -> list[list[str]]:

@@ -39,13 +39,17 @@ class Environment:
 
 @dataclass(frozen=True)
 class Absent:
-    """A planned cell that cannot run here, and why; it becomes a *skipped* record."""
+    """A planned cell that cannot run here, and why; it becomes a *skipped* record.
+
+    `named` says that its model was asked for by name, so that not to run is a failure of the command.
+    """
 
     model: str
     control: str | None
     seed: int
     reason: str
     fingerprint: str
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
             f"--split, or leave it out to take {data.default_split}."
         )
     planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
+    asked = {name for name, _ in named}
     cells: list[Cell] = []
     absent: list[Absent] = []
     for model, control in with_controls(models, task_name, config.request.controls, named):
@@ -96,7 +101,8 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
             try:
                 job = planner.training_job(model, control, seed)
             except WeightsUnavailable as error:
-                absent.append(planner.absent(model.name, control, seed, split, str(error)))
+                lacking = planner.absent(model.name, control, seed, split, str(error))
+                absent.append(replace(lacking, named=model.name in asked))
             else:
                 cells.append(Cell(job, split, config.evaluate, config.measure))
     cells.sort(key=lambda cell: (cell.training.prerequisite is not None, cell.training.control is not None))

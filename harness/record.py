@@ -145,6 +145,12 @@ class RobustnessRecord:
         return RobustnessRecord(**{**content, "scores": scores})
 
 
+def samples_of(record: RunRecord) -> tuple[int, int] | None:
+    """How many samples of its split a record is about, and how many the split has; None where that is not recorded."""
+    known = record.provenance.get("samples")
+    return (known["evaluated"], known["of"]) if known else None
+
+
 def settings_key(record: RunRecord) -> str:
     """What must be equal for two seeds to be averaged: everything but the seed, versions of the code included."""
     training = {k: v for k, v in record.cell.get("training", {}).items() if k not in ("seed", "data")}

@@ -50,12 +50,16 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How many of the planned cells are now in which state, and how many were done before."""
+    """How many of the planned cells are now in which state, and how many were done before.
+
+    `not_run` are those of the skipped ones whose model was asked for by name.
+    """
 
     ok: int
     failed: int
     skipped: int
     found: int
+    not_run: int = 0
 
 
 def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Reporter, jobs: int = 0) -> RunSummary:
@@ -73,7 +77,8 @@ def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Repor
         records = _run_cells(pending, _Runner(plan, store, environment, reporter, stack), jobs) if pending else []
     failed = sum(record.status == "failed" for record in records)
     found = len(plan.cells) - len(pending)
-    return RunSummary(len(records) - failed + found, failed, len(plan.absent), found)
+    not_run = sum(absent.named for absent in plan.absent)
+    return RunSummary(len(records) - failed + found, failed, len(plan.absent), found, not_run)
 
 
 def _run_cells(pending: Sequence[Cell], runner: _Runner, jobs: int) -> list[RunRecord]:
@@ -290,6 +295,7 @@ class _Runner:
             "command": self.environment.command,
             "outcomes_sha256": outcomes_sha256(self.store, cell.training.task, cell.fingerprint),
             "training": {key: value for key, value in training.items() if key != "skipped"},
+            "samples": {"evaluated": len(kept), "of": len(self.samples)},
             "skipped_samples": skipped,
             "notes": [asdict(note) for note in self._notes(kept, predicted)],
             "preprocessing_sha256": predicted.preprocessing_hash,
@@ -363,6 +369,7 @@ def _record(
 
 
 def _write_absent(plan: Plan, absent: Absent, store: Store, reporter: Reporter) -> None:
+    """Record why a cell did not run, in the place of what an earlier run said."""
     record = RunRecord(
         fingerprint=absent.fingerprint,
         task=plan.task.name,
@@ -382,8 +389,7 @@ def _write_absent(plan: Plan, absent: Absent, store: Store, reporter: Reporter) 
         cell={},
         created=now(),
     )
-    if store.find_record(record.task, record.fingerprint) is None:
-        store.write_record(record)
+    store.write_record(record)
     reporter.finish(record)
 
 

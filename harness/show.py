@@ -57,6 +57,7 @@ def origin(record: RunRecord, store: Store) -> dict[str, Any]:
             "name": record.data,
             "sha256": record.data_digest,
             "split": record.split,
+            "samples": known.get("samples", {}),
             "limit": record.cell.get("evaluate", {}).get("limit"),
             "options": training.get("data", {}).get("options", {}),
             "preprocessing_sha256": known.get("preprocessing_sha256"),

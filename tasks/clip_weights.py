@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable, nearest
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable, nearest
 
 EXAMPLES = (
     "hf:FOLDER, open_clip:local-dir:FOLDER, open_clip:ViT-B-32/FILE.safetensors or open_clip:ViT-B-32/laion2b_s34b_b79k"
@@ -61,9 +61,7 @@ def find_clip(wish: str) -> ClipWeights:
     if Path(weights).suffix in _SUFFIXES:
         file = _place(weights)
         if not file.is_file():
-            raise WeightsUnavailable(
-                f"task.clip_score: there is no file {file}. Check the path, or leave CLIPScore out."
-            )
+            raise MissingPath(f"task.clip_score: there is no file {file}. Check the path, or leave CLIPScore out.")
         return ClipWeights("open_clip", _digest([file]), architecture=architecture, file=file)
     return _find_published(architecture, weights)
 
@@ -124,9 +122,7 @@ def _check_architecture(name: str) -> None:
 
 def _require_folder(folder: Path, config: str, library: str) -> None:
     if not folder.is_dir():
-        raise WeightsUnavailable(
-            f"task.clip_score: there is no folder {folder}. Check the path, or leave CLIPScore out."
-        )
+        raise MissingPath(f"task.clip_score: there is no folder {folder}. Check the path, or leave CLIPScore out.")
     if not (folder / config).is_file():
         raise CheckpointError(f"{folder} has no {config}, so it is no checkpoint of {library}. Check task.clip_score.")
 

@@ -23,7 +23,7 @@ from baselines.pretrained.weights import (
     find_on_hub,
     how_to_get,
 )
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 
 CONFIG_NAME = "open_clip_config.json"
 EXAMPLES = "ViT-B-32/laion2b_s34b_b79k, local-dir:./folder or hf-hub:OWNER/REPOSITORY"
@@ -65,7 +65,7 @@ class OpenClipSource:
         if self.file is not None:
             architecture_config(str(self.architecture))
             if not self.file.is_file():
-                raise WeightsUnavailable(f"weights not available: there is no file {self.file}. Check the path.")
+                raise MissingPath(f"There is no file {self.file}. Check the path.")
             return Checkpoint(self.file.parent, digest_of_files([self.file]))
         repository, names = self._published()
         others = [CONFIG_NAME] if self.repository else []
@@ -132,7 +132,7 @@ def parse_source(text: str, *, downloads: bool = True) -> OpenClipSource:
 
 def _find_folder(folder: Path) -> Checkpoint:
     if not folder.is_dir():
-        raise WeightsUnavailable(f"weights not available: there is no folder {folder}. Check the path.")
+        raise MissingPath(f"There is no folder {folder}. Check the path.")
     _folder_config(folder)
     side = [path for pattern in _SIDE_FILES for path in folder.glob(pattern) if path.is_file()]
     return Checkpoint(folder, digest_of_files([*side, _weights_in(folder, _FOLDER_NAMES)]))

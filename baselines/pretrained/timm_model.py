@@ -19,7 +19,7 @@ from baselines.pretrained.architectures import CLASSIFIER
 from baselines.pretrained.weights import Checkpoint, digest_of_files, download, find_cached, find_on_hub
 from baselines.vision_source import VisionSource, find_vision
 from harness.cell import ModelOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import BuildContext, Learner, Model, Prerequisite
 from harness.sample import TaskSpec
 
@@ -98,7 +98,7 @@ class TimmModel:
     def _find(self) -> Checkpoint:
         if self.folder is not None:
             if not self.folder.is_dir():
-                raise WeightsUnavailable(f"weights not available: there is no folder {self.folder}. Check the path.")
+                raise MissingPath(f"There is no folder {self.folder}. Check the path.")
             return Checkpoint(self.folder, digest_of_files([_checked(self.folder) / name for name in _FILES]))
         repository = str(self.repository)
         cached = find_cached(repository, _FILES)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.digests import file_digest
-from harness.errors import CheckpointError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, WeightsUnavailable
 
 HUB_SECONDS = 5.0
 _SIDE_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
@@ -38,7 +38,7 @@ def find_folder(folder: Path) -> Checkpoint:
     Raises WeightsUnavailable when the folder is not there, CheckpointError when it holds no safetensors.
     """
     if not folder.is_dir():
-        raise WeightsUnavailable(f"weights not available: there is no folder {folder}. Check the path.")
+        raise MissingPath(f"There is no folder {folder}. Check the path.")
     if not (folder / "config.json").is_file():
         raise CheckpointError(
             f"{folder} has no config.json, so it is not a transformers checkpoint. Wanted what save_pretrained writes."

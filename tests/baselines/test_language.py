@@ -16,7 +16,7 @@ from baselines.language import LanguageWish, load_language
 from baselines.language_source import check_digest, find_language
 from baselines.vocabulary import WordVocabulary, plain_caption
 from harness.cell import ModelOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 
 from .conftest import TARGETS
 
@@ -65,7 +65,7 @@ def test_weights_that_are_not_safetensors_are_refused(languages: dict[str, Path]
 def test_folders_that_are_no_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"config\.json"):
         find_language(str(tmp_path))
-    with pytest.raises(WeightsUnavailable, match="no such folder"):
+    with pytest.raises(MissingPath, match="no such folder"):
         find_language(str(tmp_path / "nowhere"))
 
 

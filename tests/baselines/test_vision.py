@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from baselines.vision import build_tower
 from baselines.vision_source import find_vision
 from harness.cell import ModelOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 
 SHARED = Path(os.environ.get("BENCH_TEST_WEIGHTS", Path(__file__).parents[3] / "shared" / "weights"))
 MOBILENET = SHARED / "mobilenetv2_100.coral.safetensors"
@@ -107,7 +107,7 @@ def test_files_that_can_run_code_are_refused(tmp_path: Path) -> None:
     torch.save({"a": Path("x")}, path)
     with pytest.raises(CheckpointError, match="tensors only"):
         build_tower(find_vision(options(path)))
-    with pytest.raises(WeightsUnavailable, match="no such file"):
+    with pytest.raises(MissingPath, match="no such file"):
         find_vision(options(tmp_path / "nowhere.safetensors"))
 
 

@@ -66,10 +66,10 @@ def test_every_format_of_the_leaderboard_says_the_same(finished: Any, tmp_path: 
 def test_other_settings_are_a_run_of_their_own_and_the_first_comes_back(finished: Any) -> None:
     other = finished.run("--limit", "5")
     assert "1 ok (0 found done)" in other.stdout
-    assert ", 5 samples" in other.stdout
+    assert ", 5 of 12 samples" in other.stdout
     again = finished.run("--seeds", "2")
     assert ", 12 samples" in again.stdout
-    assert ", 5 samples" not in again.stdout
+    assert ", 5 of 12 samples" not in again.stdout
     assert len(list(finished.results.glob("word-caption/training/*/checkpoint.safetensors"))) == 2
 
 

@@ -49,6 +49,20 @@ def test_rows_that_cannot_be_compared_stand_apart(changes: dict[str, Any], recor
     assert render(tables, METRICS, "text").count("main") >= 2
 
 
+def test_the_share_that_was_evaluated_stands_in_every_format(record: Make) -> None:
+    part = {"samples": {"evaluated": 500, "of": 5000}}
+    tables = rows(record("a", 0.1, provenance=part, limit=500), record("b", 0.2, provenance=part, limit=500))
+    assert "split val, 500 of 5,000 samples" in render(tables, METRICS, "text").splitlines()[0]
+    assert "split val, 500 of 5,000 samples**" in render(tables, METRICS, "md").splitlines()[0]
+    found = json.loads(render(tables, METRICS, "json"))
+    assert [(row["samples"], row["samples_total"]) for row in found] == [(500, 5000)] * 2
+    line = next(csv.DictReader(io.StringIO(render(tables, METRICS, "csv"))))
+    assert (line["samples"], line["samples_total"]) == ("500", "5000")
+    whole = rows(record("a", 0.1, provenance={"samples": {"evaluated": 5000, "of": 5000}}))
+    assert "split val, 5,000 samples" in render(whole, METRICS, "text").splitlines()[0]
+    assert "split val, 48 samples" in render(rows(record("a", 0.1)), METRICS, "text").splitlines()[0]
+
+
 def test_a_failure_stands_beside_the_rest_of_its_data(record: Make) -> None:
     failed = record("c", status="failed", error="it broke")
     assert names(rows(record("a", 0.1, signature="main:0"), record("b", 0.2), failed)) == [["a"], ["b", "c"]]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.errors import BadSample, CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import BadSample, CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.metrics import clip_score
 from harness.metrics.passport import MetricDrift
 from harness.protocols import DataContext
@@ -247,10 +247,10 @@ def test_an_image_that_is_not_there_is_named(open_clip_folder: Path, samples: li
         ("open_clip:ViT-B-32", UsageError, "lacks a part of ARCHITECTURE/FILE"),
         ("open_clip:ViT-B-23/a.safetensors", UsageError, "no architecture 'ViT-B-23'. Did you mean 'ViT-B-32'"),
         ("open_clip:ViT-B-32/openay", UsageError, "no weights 'ViT-B-32/openay'. Did you mean 'ViT-B-32/openai'"),
-        ("open_clip:ViT-B-32/no/such.safetensors", WeightsUnavailable, "no file no/such.safetensors. Check the path"),
-        ("open_clip:local-dir:no/such", WeightsUnavailable, "no folder no/such. Check the path"),
+        ("open_clip:ViT-B-32/no/such.safetensors", MissingPath, "no file no/such.safetensors. Check the path"),
+        ("open_clip:local-dir:no/such", MissingPath, "no folder no/such. Check the path"),
         ("open_clip:ViT-B-32/openai", WeightsUnavailable, "not in the Hugging Face cache. Run `hf download timm/vit"),
-        ("hf:no/such", WeightsUnavailable, "no folder no/such. Check the path, or leave CLIPScore out"),
+        ("hf:no/such", MissingPath, "no folder no/such. Check the path, or leave CLIPScore out"),
         ("hf:{tmp}", CheckpointError, "has no config.json, so it is no checkpoint of transformers"),
         ("open_clip:local-dir:{tmp}", CheckpointError, "has no open_clip_config.json"),
         ("hf:{pickled}", CheckpointError, r"holds no \*.safetensors. A pickle can run code"),
@@ -321,7 +321,7 @@ def test_the_task_takes_it_only_where_it_is_asked_for(
     assert (asked.digest, asked.splits) == (plain.digest, plain.splits), "the samples stay the same"
     assert coco_caption.scorer(plain, tmp_path)._clip is None  # type: ignore[attr-defined]
     assert coco_caption.scorer(asked, tmp_path)._clip is not None  # type: ignore[attr-defined]
-    with pytest.raises(WeightsUnavailable):
+    with pytest.raises(MissingPath):
         coco_caption.open_data(replace_settings(context, clip_score="hf:no/such/folder"))
 
 

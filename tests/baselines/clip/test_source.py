@@ -20,7 +20,7 @@ from baselines.clip.model import ClipModel
 from baselines.clip.source import OpenClipSource, parse_source
 from baselines.pretrained.catalog import OPEN_CLIP_VIT_B_32, parse_model_name
 from harness.cell import ModelOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import Model
 
 Folders = Callable[[str], Path]
@@ -134,9 +134,9 @@ def test_a_folder_is_named_by_its_content(folders: Folders, tmp_path: Path) -> N
 
 
 def test_what_is_missing_or_broken_is_said(tmp_path: Path) -> None:
-    with pytest.raises(WeightsUnavailable, match="there is no folder"):
+    with pytest.raises(MissingPath, match="There is no folder"):
         parse_source("local-dir:./nowhere").find()
-    with pytest.raises(WeightsUnavailable, match="there is no file"):
+    with pytest.raises(MissingPath, match="There is no file"):
         parse_source("ViT-B-32/./nowhere.pt").find()
     with pytest.raises(CheckpointError, match="not an open_clip configuration"):
         parse_source(f"local-dir:{tmp_path}").find()

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from baselines.pretrained import catalog
 from baselines.pretrained.catalog import parse_model_name
 from harness.cell import ModelOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import Model
 
 NAMED = (catalog.HF_BLIP, catalog.HF_GIT, catalog.HF_BLIP2, catalog.OPEN_CLIP_COCA)
@@ -153,7 +153,7 @@ def test_a_local_folder_is_named_by_its_content(checkpoint: Callable[[str], Path
 
 def test_missing_and_unsafe_folders_are_told_apart(tmp_path: Path, coca_folder: Path) -> None:
     for name in ("hf:./not-there", "open_clip:local-dir:./not-there", "open_clip:coca_ViT-B-32/./no.pt"):
-        with pytest.raises(WeightsUnavailable, match="weights not available: there is no"):
+        with pytest.raises(MissingPath, match="There is no"):
             recipe(name)
     with pytest.raises(CheckpointError, match=r"no config\.json"):
         recipe(f"hf:{tmp_path}")

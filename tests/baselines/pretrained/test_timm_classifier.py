@@ -17,7 +17,7 @@ from timm.models import save_for_hf
 
 from baselines.pretrained.timm_model import TimmModel, parse_timm_name
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
+from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import BuildContext, Model
 from harness.sample import TaskSpec
 
@@ -116,7 +116,7 @@ def test_a_pickle_and_a_folder_without_weights_are_refused(folder: Path, tmp_pat
         parse_timm_name(f"timm:{tmp_path}").recipe(ModelOptions())
     with pytest.raises(CheckpointError, match=r"\.bin is not taken"):
         parse_timm_name("timm:test_resnet").recipe(ModelOptions(vision_weights=str(tmp_path / "pytorch_model.bin")))
-    with pytest.raises(WeightsUnavailable, match="no folder"):
+    with pytest.raises(MissingPath, match="no folder"):
         parse_timm_name("timm:./not-there").recipe(ModelOptions())
     (tmp_path / "config.json").write_text("{}")
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
