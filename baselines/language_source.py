@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.digests import file_digest, text_digest
+from baselines.digests import text_digest
+from harness.content import file_digest
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 
 EMBEDDED_NAME = "all-MiniLM-L6-v2"

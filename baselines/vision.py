@@ -22,8 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.digests import file_digest, text_digest
+from baselines.digests import text_digest
 from baselines.vision_source import PREPROCESSING_KEYS, VisionSource
+from harness.content import file_digest
 from harness.errors import CheckpointError, UsageError, WeightsUnavailable, nearest
 from harness.sample import Preprocessing
 

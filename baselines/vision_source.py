@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.digests import file_digest
 from baselines.scenes_cnn import SCENES_CNN, SCENES_CNN_NETWORK
 from harness.cell import ModelOptions
+from harness.content import file_digest
 from harness.errors import CheckpointError, MissingPath, UsageError, nearest
 
 FITS = ("crop", "squash", "pad")

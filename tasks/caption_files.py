@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.content import Contents
 from harness.errors import DataError
 from harness.sample import Outcome
+from tasks.formats.digests import NOWHERE, digest_of_files
 
 _ANNOTATION = re.compile(r"captions_(?P<folder>(?P<split>[a-z][a-z-]*?)(?:2014|2017)?)\.json")
 
@@ -135,13 +137,12 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} is not JSON: {error}. Fetch it again.") from None
 
 
-def digest_of(files: Sequence[CaptionFile]) -> str:
-    """Digest annotation bytes and the names and sizes of the images that they list."""
+def digest_of(files: Sequence[CaptionFile], contents: Contents = NOWHERE) -> str:
+    """Digest splits, annotation files by their bytes, and the names and bytes of the images that they list."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.split.encode() + b"\0" + file.annotations.read_bytes())
-        for image in read_caption_file(file):
-            digest.update(f"{image.path.name}:{image.path.stat().st_size}\n".encode())
+        images = ((image.path.name, image.path) for image in read_caption_file(file))
+        digest.update(f"{file.split} {digest_of_files((), [file.annotations], images, contents)}\n".encode())
     return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.answers import CAPTIONS
+from harness.content import Contents
 from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
@@ -20,6 +21,7 @@ from tasks.caption_files import (
     read_caption_results,
     read_references,
 )
+from tasks.formats.digests import NOWHERE
 from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ class CaptionTask:
 
         clip = _clip_options(context)
         folder = locate_data(context)
-        data = open_scenes(context) if folder is None else open_folder(folder, context.split)
+        contents = Contents(context.cache, context.progress)
+        data = open_scenes(context) if folder is None else open_folder(folder, context.split, contents)
         return replace(data, options={**data.options, **clip}) if clip else data  # the samples stay the same
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
@@ -131,11 +134,11 @@ class CaptionTask:
         return Dataset(path.stem, path.parent, digest, "references", ("all",), "", "", "all"), samples
 
 
-def open_folder(root: Path, split: str | None = None) -> Dataset:
+def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHERE) -> Dataset:
     """Open a caption folder on disk to evaluate `split`; raises DataError when it is in none of the layouts."""
     files = find_caption_files(root)
     roles = roles_of(files, split)
-    digest = digest_of([files[split] for split in roles.stored])
+    digest = digest_of([files[split] for split in roles.stored], contents)
     return folder_dataset(root, roles, "coco", digest)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.content import file_digest
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable, nearest
 
 EXAMPLES = (
@@ -136,10 +137,5 @@ def _side_files(folder: Path) -> list[Path]:
 
 
 def _digest(files: Iterable[Path]) -> str:
-    parts: Sequence[str] = sorted(f"{path.name} {_file_digest(path)}" for path in files)
+    parts: Sequence[str] = sorted(f"{path.name} {file_digest(path)}" for path in files)
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.answers import LABELS
+from harness.content import Contents
 from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
@@ -25,7 +26,7 @@ class LabelledSplits:
 
     names: tuple[str, ...]
     splits: Mapping[str, list[Sample]]
-    digest: Callable[[], str]
+    digest: Callable[[Contents], str]
 
 
 def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> Dataset:
@@ -44,7 +45,8 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
     if not _is_multilabel(options):
         options["unseen"] = _unseen(root, found, context.settings.get("unseen"), zero_shot)
     roles = roles_of(found.splits, context.split)
-    return folder_dataset(root, roles, "labels", _digest(found, options), options=options, cache=context.cache)
+    digest = _digest(found, options, Contents(context.cache, context.progress))
+    return folder_dataset(root, roles, "labels", digest, options=options, cache=context.cache)
 
 
 def folder_samples(data: Dataset, split: str) -> list[Sample]:
@@ -185,7 +187,7 @@ def _read(root: Path, options: Any, cache: Path) -> LabelledSplits:
         ]
         for split, images in folder.splits.items()
     }
-    return LabelledSplits(folder.class_names, splits, lambda: digest_of_image_folder(folder))
+    return LabelledSplits(folder.class_names, splits, lambda contents: digest_of_image_folder(folder, contents))
 
 
 def _read_objects(root: Path, options: Any) -> LabelledSplits:
@@ -200,7 +202,7 @@ def _read_objects(root: Path, options: Any) -> LabelledSplits:
         part = found.splits[split]
         return [sample for i in range(len(part.images)) if (sample := _object_sample(part, i, options))]
 
-    return LabelledSplits(found.names, LazySplits(tuple(found.splits), labelled), lambda: found.digest)
+    return LabelledSplits(found.names, LazySplits(tuple(found.splits), labelled), found.digest)
 
 
 def _object_sample(part: Any, position: int, options: Any) -> Sample | None:
@@ -258,10 +260,10 @@ def _named(wish: Any, names: Sequence[str]) -> set[str]:
     return chosen
 
 
-def _digest(found: LabelledSplits, options: Any) -> str:
+def _digest(found: LabelledSplits, options: Any, contents: Contents) -> str:
     from tasks.embedded import text_digest
 
-    return text_digest(found.digest(), {name: value for name, value in options.items() if name != "class_file"})
+    return text_digest(found.digest(contents), {name: value for name, value in options.items() if name != "class_file"})
 
 
 def _text_of(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from harness.content import Contents
 from harness.errors import DataError
 from harness.protocols import DataContext
 from harness.sample import Classes, Dataset, Sample
@@ -71,13 +72,15 @@ class MapFolder:
         stored = self.splits["val"] if self.format == PANOPTIC else None
         return stored.categories if isinstance(stored, Panoptic) else None
 
-    @cached_property
-    def digest(self) -> str:
+    def digest(self, contents: Contents) -> str:
         """Digest all splits; raises DataError where their classes differ."""
         digest = hashlib.sha256(self.format.encode())
         for split, stored in self.splits.items():
             self._require_same_classes(stored)
-            of_split = digest_of_panoptic(stored) if isinstance(stored, Panoptic) else digest_of_label_maps(stored)
+            if isinstance(stored, Panoptic):
+                of_split = digest_of_panoptic(stored, contents)
+            else:
+                of_split = digest_of_label_maps(stored, contents)
             digest.update(f"\n{split} {of_split}".encode())
         return digest.hexdigest()
 
@@ -147,7 +150,8 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
             check_sizes_once(images, stored.sources, context)
     roles = roles_of(found.splits, context.split)
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
-    return folder_dataset(root, roles, "maps", text_digest(found.digest, samples), options=options, cache=context.cache)
+    digest = text_digest(found.digest(Contents(context.cache, context.progress)), samples)
+    return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache)
 
 
 def folder_of(data: Dataset) -> MapFolder:

@@ -10,6 +10,7 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.content import Contents
 from harness.errors import DataError
 from harness.protocols import DataContext
 from harness.sample import Classes, Dataset, Sample
@@ -64,13 +65,12 @@ class ObjectFolder:
         """The class names, by index."""
         return tuple(category.name for category in self.categories)
 
-    @cached_property
-    def digest(self) -> str:
+    def digest(self, contents: Contents) -> str:
         """Digest all splits; raises DataError where their categories differ."""
         digest = hashlib.sha256(repr([(c.category_id, c.name) for c in self.categories]).encode())
         for split, instances in self.splits.items():
             require_same_categories(self.categories, instances.categories, instances.sources[0])
-            digest.update(f"\n{split} {digest_of_instances(instances)}".encode())
+            digest.update(f"\n{split} {digest_of_instances(instances, contents)}".encode())
         return digest.hexdigest()
 
     @cached_property
@@ -113,9 +113,8 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
     roles = roles_of(found.splits, context.split)
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
-    return folder_dataset(
-        root, roles, "objects", text_digest(found.digest, samples), options=options, cache=context.cache
-    )
+    digest = text_digest(found.digest(Contents(context.cache, context.progress)), samples)
+    return folder_dataset(root, roles, "objects", digest, options=options, cache=context.cache)
 
 
 def folder_of(data: Dataset) -> ObjectFolder:

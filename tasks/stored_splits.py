@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from harness.content import Contents
 from harness.errors import DataError
 from harness.protocols import DataContext
 from tasks.formats.coco_entries import ImageEntry, require_image_sizes
@@ -64,7 +65,8 @@ def check_sizes_once(images: Sequence[ImageEntry], sources: Sequence[Path], cont
 
     Boxes and maps lie on the upright image, so a size that is turned or wrong would move all of them.
     """
-    digest = digest_of_files((), sources, ((str(image.path), image.path) for image in images))
+    contents = Contents(context.cache, context.progress)
+    digest = digest_of_files((), sources, ((image.path.name, image.path) for image in images), contents)
     note = context.cache / "checked-sizes" / digest
     if note.is_file():
         return

@@ -11,12 +11,12 @@ import timm
 from timm.data import CustomDatasetInfo, ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
 from torch import Tensor, nn
 
-from baselines.digests import file_digest
 from baselines.pretrained.image_classifier import ImageClassifier, check_one_label
 from baselines.pretrained.label_names import match_labels
 from baselines.pretrained.processor_tower import ProcessorTower
 from baselines.vision import read_state
 from baselines.vision_source import VisionSource
+from harness.content import file_digest
 from harness.errors import CheckpointError, UsageError, nearest
 from harness.sample import Preprocessing, TaskSpec
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from baselines.digests import file_digest
+from harness.content import file_digest
 from harness.errors import CheckpointError, MissingPath, WeightsUnavailable
 
 HUB_SECONDS = 5.0

@@ -117,7 +117,7 @@ def read_cifar(root: Path, cache: Path, versions: Sequence[CifarFiles] = VERSION
         "val": tuple(image for image in samples["train"] if image.image_id in held_out),
         "test": samples["test"],
     }
-    return ImageFolder(names, splits, ("val is the last tenth of train by the sha256 of the image id",))
+    return ImageFolder(names, splits, ("val is the last tenth of train by the sha256 of the image id",), digest)
 
 
 def _read_binary(folder: Path, files: CifarFiles) -> tuple[tuple[str, ...], dict[str, _Images], str]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.content import Contents
 from harness.errors import DataError
 from tasks.caption_files import read_json
 from tasks.formats.boxes import Boxes, box_array, clip_boxes
@@ -26,7 +27,7 @@ from tasks.formats.coco_entries import (
     read_image_entries,
     require_unique,
 )
-from tasks.formats.digests import digest_of_files
+from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.segmentations import Segmentation, check_segmentations, mask_area
 
 KNOWN_EMPTY = frozenset({(200365, 918), (550395, 2206849)})
@@ -158,9 +159,10 @@ def to_coco_dict(instances: Instances) -> dict[str, Any]:
     }
 
 
-def digest_of_instances(instances: Instances) -> str:
-    """Digest annotation bytes and the names and sizes of the images."""
-    return digest_of_files((), instances.sources, ((image.path.name, image.path) for image in instances.images))
+def digest_of_instances(instances: Instances, contents: Contents = NOWHERE) -> str:
+    """Digest annotation files by their bytes, and the names and bytes of the images."""
+    images = ((image.path.name, image.path) for image in instances.images)
+    return digest_of_files((), instances.sources, images, contents)
 
 
 def _positions(

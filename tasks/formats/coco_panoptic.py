@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.content import Contents
 from harness.errors import DataError
 from tasks.caption_files import read_json
 from tasks.formats.coco_entries import (
@@ -27,7 +28,7 @@ from tasks.formats.coco_entries import (
     require_unique,
 )
 from tasks.formats.coco_layout import SplitFile
-from tasks.formats.digests import digest_of_files
+from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.label_image import IndexMap, Labels, read_png_header, read_segment_ids
 
 _LAST_ID = 256**3 - 1
@@ -195,7 +196,7 @@ def semantic_map(entry: PanopticEntry, category_to_index: Mapping[int, int], ign
     return narrow[np.searchsorted(known, ids)]
 
 
-def digest_of_panoptic(panoptic: Panoptic) -> str:
-    """Digest the JSON and the PNG maps by their bytes, and the names and sizes of the images."""
+def digest_of_panoptic(panoptic: Panoptic, contents: Contents = NOWHERE) -> str:
+    """Digest the JSON and the PNG maps by their bytes, and the names and bytes of the images."""
     files = [*panoptic.sources, *(entry.png for entry in panoptic.entries)]
-    return digest_of_files((), files, ((entry.path.name, entry.path) for entry in panoptic.entries))
+    return digest_of_files((), files, ((entry.path.name, entry.path) for entry in panoptic.entries), contents)

@@ -1,4 +1,4 @@
-"""Digests of a data set: the bytes of its annotations, the names and sizes of its images."""
+"""Digests of a data set: the bytes of all its files."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.content import Contents
+from harness.spelling import name_bytes
 
-def digest_of_files(facts: Iterable[str], annotations: Iterable[Path], images: Iterable[tuple[str, Path]]) -> str:
-    """Digest facts such as labels, the bytes of annotation files, and (name, size in bytes) of images.
+VERSION = 2
+"""Raised whenever the same files would get another digest. 2: images by their bytes; 1 took their size."""
+NOWHERE = Contents()
+"""Reads files without remembering what they hold."""
+
+
+def digest_of_files(
+    facts: Iterable[str],
+    annotations: Iterable[Path],
+    images: Iterable[tuple[str, Path]],
+    contents: Contents = NOWHERE,
+) -> str:
+    """Digest facts such as labels, annotation files in their order, and images by name, all files by their bytes.
 
     An image that is not there, as where only annotations are scored, counts by its name.
     """
-    digest = hashlib.sha256()
+    named = [*((path.name, path) for path in annotations), *images]
+    digest = hashlib.sha256(f"{VERSION}\n".encode())
     for fact in facts:
-        digest.update(fact.encode() + b"\n")
-    for path in annotations:
-        content = path.read_bytes()
-        digest.update(f"{path.name}:{len(content)}\n".encode() + content)
-    for name, path in images:
-        digest.update(f"{name}:{path.stat().st_size if path.is_file() else 'absent'}\n".encode())
+        digest.update(name_bytes(fact) + b"\n")
+    for (name, _), content in zip(named, contents.of([path for _, path in named]), strict=True):
+        digest.update(name_bytes(name) + f"\0{content}\n".encode())
     return digest.hexdigest()

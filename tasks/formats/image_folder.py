@@ -14,9 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.content import Contents
 from harness.errors import DataError, nearest
+from harness.spelling import name_bytes
 from tasks.formats.class_files import ClassFile
-from tasks.formats.digests import digest_of_files
+from tasks.formats.digests import NOWHERE, digest_of_files
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".webp", ".tif", ".tiff"})
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -37,11 +39,15 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Images by split, each ordered by id; `notes` say what a reader of the scores should know."""
+    """Images by split, each ordered by id; `notes` say what a reader of the scores should know.
+
+    `source` is the digest of the files that the images were made from, where they are not files of the user's own.
+    """
 
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[LabelledImage, ...]]
     notes: tuple[str, ...] = ()
+    source: str | None = None
 
 
 def read_image_folder(root: Path, classes: ClassFile | None = None) -> ImageFolder:
@@ -76,16 +82,18 @@ def is_image_folder(root: Path) -> bool:
     return any(_is_image(path) for folder in folders for path in folder.glob("*/*"))
 
 
-def digest_of_image_folder(folder: ImageFolder) -> str:
-    """Digest class names, splits and labels, and the names and sizes of the images."""
+def digest_of_image_folder(folder: ImageFolder, contents: Contents = NOWHERE) -> str:
+    """Digest class names, splits and labels, and the names and bytes of the images."""
     images = [(split, image) for split, images in folder.splits.items() for image in images]
     facts = [repr(folder.class_names), *(f"{split} {image.image_id} {image.label}" for split, image in images)]
-    return digest_of_files(facts, (), ((image.image_id, image.path) for _, image in images))
+    if folder.source is not None:
+        return digest_of_files([folder.source, *facts], (), ())
+    return digest_of_files(facts, (), ((image.image_id, image.path) for _, image in images), contents)
 
 
 def ordered_by_hash(names: Iterable[str]) -> list[str]:
     """Shuffle names in a way that depends on nothing but themselves."""
-    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    return sorted(names, key=lambda name: hashlib.sha256(name_bytes(name)).digest())
 
 
 def _split_folders(root: Path) -> dict[str, Path]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.content import Contents
 from harness.errors import DataError
 from tasks.formats.class_files import ClassFile, Colour
 from tasks.formats.coco_entries import Category
-from tasks.formats.digests import digest_of_files
+from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.label_image import IndexMap, Labels, read_label_image
 
 BORDER = 255
@@ -110,12 +111,12 @@ def scheme_of_categories(categories: Sequence[Category]) -> LabelScheme:
     return LabelScheme(names, values, frozenset({0, BORDER}.difference(values)))
 
 
-def digest_of_label_maps(maps: LabelMaps) -> str:
-    """Digest classes, lists and label images by their bytes, and the names and sizes of the images."""
+def digest_of_label_maps(maps: LabelMaps, contents: Contents = NOWHERE) -> str:
+    """Digest classes, lists and label images by their bytes, and the names and bytes of the images."""
     scheme = maps.scheme
     facts = [repr((scheme.class_names, scheme.values, sorted(scheme.ignored), sorted((scheme.colours or {}).items())))]
     files = [*maps.sources, *(entry.labels for entry in maps.entries)]
-    return digest_of_files(facts, files, ((entry.image.name, entry.image) for entry in maps.entries))
+    return digest_of_files(facts, files, ((entry.image.name, entry.image) for entry in maps.entries), contents)
 
 
 def _span(values: Sequence[int]) -> str:
