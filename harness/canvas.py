@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.content import Contents
 from harness.errors import BadSample
-from harness.files import one_at_a_time, replace_atomically
-from harness.images import DECODER, keep_readable, upright_image
+from harness.images import DECODER, broken_of, keep_readable, upright_image
 from harness.protocols import Progress
 from harness.sample import Sample
+from harness.sealed_files import find_or_make
 
 Canvas = npt.NDArray[np.uint8]
 _CHUNK = 64
@@ -49,13 +50,10 @@ def open_canvases(
     An unreadable image raises BadSample when `on_bad` is fail, and is left out when it is skip.
     """
     paths = list(dict.fromkeys(sample.image for sample in samples))
-    key = _key(paths, shortest_px)
-    path, notes = cache / "canvases" / f"{key}.bin", cache / "canvases" / f"{key}.json"
-    with one_at_a_time(notes):
-        if not notes.is_file():
-            _decode_all(paths, shortest_px, (path, notes), progress)
-    noted = json.loads(notes.read_text())
-    broken = {paths[int(position)]: str(reason) for position, reason in noted["broken"].items()}
+    contents = Contents(cache, progress)
+    path = cache / "canvases" / f"{_key(contents.of(paths), shortest_px)}.bin"
+    noted = find_or_make(path, lambda place: _decode_all(paths, shortest_px, place, progress), contents)
+    broken = broken_of(noted, paths)
     kept, skipped = keep_readable(samples, broken, on_bad)
     good = tuple(path for path in paths if path not in broken)
     row_of = {path: row for row, path in enumerate(good)}
@@ -72,22 +70,21 @@ def open_canvases(
     )
 
 
-def _decode_all(paths: Sequence[Path], shortest_px: int, places: tuple[Path, Path], progress: Progress) -> None:
-    """Decode every image once; the notes are written last, so that half a cache is never trusted."""
+def _decode_all(paths: Sequence[Path], shortest_px: int, place: Path, progress: Progress) -> Mapping[str, Any]:
+    """Decode every image once and write all pixels; returns what is broken, and sizes."""
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
-    with replace_atomically(places[0]) as temporary, temporary.open("wb") as file, ThreadPoolExecutor() as pool:
+    with place.open("wb") as file, ThreadPoolExecutor() as pool:
         for start in range(0, len(paths), _CHUNK):
             chunk = paths[start : start + _CHUNK]
             for position, result in enumerate(pool.map(lambda p: _try_read(p, shortest_px), chunk), start):
                 if isinstance(result, str):
-                    broken[position] = result
+                    broken[position] = result.removeprefix(f"{paths[position]} ")
                     continue
                 sizes.append((result.shape[1], result.shape[0]))
                 file.write(result.tobytes())
             progress("decoding images", start + len(chunk), len(paths))
-    with replace_atomically(places[1]) as temporary:
-        temporary.write_text(json.dumps({"broken": broken, "sizes": sizes}))
+    return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes}
 
 
 def _try_read(path: Path, shortest_px: int) -> Canvas | str:
@@ -104,9 +101,8 @@ def _try_read(path: Path, shortest_px: int) -> Canvas | str:
     return np.asarray(image)
 
 
-def _key(paths: Sequence[Path], shortest_px: int) -> str:
+def _key(contents: Iterable[str], shortest_px: int) -> str:
     digest = hashlib.sha256(f"{DECODER} {shortest_px}\n".encode())
-    for path in paths:
-        stat = path.stat() if path.exists() else None
-        digest.update(f"{path}\0{(stat.st_size, stat.st_mtime_ns) if stat else None}\n".encode())
+    for content in contents:
+        digest.update(f"{content}\n".encode())
     return digest.hexdigest()[:24]

@@ -76,7 +76,8 @@ class Contents:
             if len(fresh) >= _ROWS:
                 self._remember(fresh)
                 fresh = {}
-            self.progress("reading the contents of files", len(digests), len(paths))
+            if len(paths) > _CHUNK:
+                self.progress("reading the contents of files", len(digests), len(paths))
         self._remember(fresh)
         return digests
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.content import Contents
 from harness.errors import BadSample
-from harness.files import one_at_a_time, replace_atomically
 from harness.protocols import Progress
 from harness.sample import Preprocessing, Sample
+from harness.sealed_files import find_or_make
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,7 +41,8 @@ class ImageSplit:
     """The readable samples of a split with their pixels; `skipped` says which ones were left out, and why.
 
     An image that several samples ask about is decoded and kept once: `paths` are the images and `rows` says which
-    of them each sample has. `sizes` are width and height in px of the upright images on disk.
+    of them each sample has. `sizes` are width and height in px of the upright images on disk, `digests` their files'
+    contents.
     """
 
     samples: tuple[Sample, ...]
@@ -51,6 +52,7 @@ class ImageSplit:
     paths: tuple[Path, ...] = ()
     rows: tuple[int, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
+    digests: tuple[str, ...] = ()
 
     def read(self, indices: Sequence[int]) -> Pixels:
         """Read the uint8 pixels of samples, `[B, 3, size, size]`, RGB."""
@@ -75,13 +77,11 @@ def open_images(
     An unreadable image raises BadSample when `on_bad` is fail, and is left out and named when it is skip.
     """
     paths = list(dict.fromkeys(sample.image for sample in samples))
-    key = _key(paths, preprocessing)
-    path, notes = cache / "pixels" / f"{key}.npy", cache / "pixels" / f"{key}.json"
-    with one_at_a_time(notes):
-        if not notes.is_file():
-            _decode_all(paths, preprocessing, (path, notes), progress)
-    noted = json.loads(notes.read_text())
-    broken = {paths[int(position)]: str(reason) for position, reason in noted["broken"].items()}
+    contents = Contents(cache, progress)
+    digests = dict(zip(paths, contents.of(paths), strict=True))
+    path = cache / "pixels" / f"{_key(digests.values(), preprocessing)}.npy"
+    noted = find_or_make(path, lambda place: _decode_all(paths, preprocessing, place, progress), contents)
+    broken = broken_of(noted, paths)
     kept, skipped = keep_readable(samples, broken, on_bad)
     good = tuple(path for path in paths if path not in broken)
     row_of = {path: row for row, path in enumerate(good)}
@@ -89,11 +89,17 @@ def open_images(
         samples=kept,
         skipped=skipped,
         preprocessing=preprocessing,
-        cached=np.load(path, mmap_mode="r") if path.is_file() else None,
+        cached=np.load(path, mmap_mode="r") if noted["kept"] else None,
         paths=good,
+        digests=tuple(digests[path] for path in good),
         rows=tuple(row_of[sample.image] for sample in kept),
         sizes=tuple((width, height) for width, height in noted["sizes"]),
     )
+
+
+def broken_of(noted: Mapping[str, Any], paths: Sequence[Path]) -> dict[Path, str]:
+    """Read from notes which images are broken, and why, each named as it is called now."""
+    return {paths[int(at)]: f"{paths[int(at)]} {reason}" for at, reason in noted["broken"].items()}
 
 
 def keep_readable(
@@ -242,20 +248,18 @@ def _eight_bits(image: Image) -> Image:
     return pillow.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _key(paths: Sequence[Path], preprocessing: Preprocessing) -> str:
+def _key(contents: Iterable[str], preprocessing: Preprocessing) -> str:
     digest = hashlib.sha256(repr((DECODER, preprocessing.size, preprocessing.crop_fraction)).encode())
     digest.update(f"{preprocessing.interpolation} {preprocessing.fit} {preprocessing.shortest}".encode())
-    for path in paths:
-        stat = path.stat() if path.exists() else None
-        changed = (stat.st_size, stat.st_mtime_ns) if stat else None
-        digest.update(f"{path}\0{changed}\n".encode())
+    for content in contents:
+        digest.update(f"\n{content}".encode())
     return digest.hexdigest()[:24]
 
 
 def _decode_all(
-    paths: Sequence[Path], preprocessing: Preprocessing, places: tuple[Path, Path], progress: Progress
-) -> None:
-    """Decode every image once; the notes are written last, so that half a cache is never trusted."""
+    paths: Sequence[Path], preprocessing: Preprocessing, place: Path, progress: Progress
+) -> Mapping[str, Any]:
+    """Decode every image once and write all pixels, unless they are too many; returns what is broken, and sizes."""
     pixels: list[Pixels] = []
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
@@ -265,7 +269,7 @@ def _decode_all(
             chunk = paths[start : start + _CHUNK]
             for position, result in enumerate(pool.map(lambda p: _try_read(p, preprocessing), chunk), start):
                 if isinstance(result, str):
-                    broken[position] = result
+                    broken[position] = result.removeprefix(f"{paths[position]} ")
                     continue
                 sizes.append(result[1])
                 if keep:
@@ -274,10 +278,9 @@ def _decode_all(
     if keep:
         shape = (0, 3, preprocessing.size, preprocessing.size)
         array = np.stack(pixels) if pixels else np.zeros(shape, np.uint8)
-        with replace_atomically(places[0]) as temporary, temporary.open("wb") as file:
+        with place.open("wb") as file:
             np.save(file, array)
-    with replace_atomically(places[1]) as temporary:
-        temporary.write_text(json.dumps({"broken": broken, "sizes": sizes}))
+    return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes, "kept": keep}
 
 
 def _try_read(path: Path, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, int]] | str:

@@ -23,6 +23,7 @@ from harness.evaluate import is_out_of_memory, predict_all
 from harness.files import replace_atomically
 from harness.images import ImageSplit, open_images
 from harness.measure.memory import PeakMeter
+from harness.modes import for_evaluation, require_frozen
 from harness.plugins import load_model, load_task
 from harness.preprocessing_passport import VERSION, check_resizing, check_tower
 from harness.protocols import NOTICE, BuildContext, Fitted, Learner, Progress, Task
@@ -151,13 +152,16 @@ def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
     left_out = set(summary["skipped"])
     learner = build_learner(job, task, [s for s in samples if s.sample_id not in left_out], places)
     read_checkpoint(learner, places.training / "checkpoint.safetensors", summary["checkpoint_sha256"])
-    module: Any = learner
-    module.eval()
+    for_evaluation(learner)
     return task, learner
 
 
 def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], places: Places) -> Learner:
-    """Build the job's learner on its device; raises PreprocessingDrift where it would not see what it should."""
+    """Build the job's learner on its device, in evaluation mode.
+
+    Raises PreprocessingDrift where it would not see what it should, PluginError where a tower is said to be frozen and
+    is not.
+    """
     model = load_model(job.model)
     if job.control is not None:
         model = model.with_control(job.control)
@@ -165,6 +169,8 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
     torch.manual_seed(job.seed)
     module: Any = model.build(task.spec(job.data, samples), context)
     learner: Learner = module.to(job.device)
+    for_evaluation(learner)
+    require_frozen(learner)
     if learner.vision is not None:
         check_resizing()
         check_tower(learner.vision, job.device)

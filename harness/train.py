@@ -14,6 +14,7 @@ import torch
 from harness.cell import TrainOptions
 from harness.errors import OutOfMemory, TrainingDiverged
 from harness.evaluate import is_out_of_memory, predict_all
+from harness.modes import for_evaluation, for_training
 from harness.protocols import NOTICE, Fitted, Learner, Progress, Task
 from harness.visuals import Visuals
 
@@ -104,7 +105,7 @@ class _Run:
         started, loss, step = time.perf_counter(), math.nan, 0
         order = batches(len(self.data.training), self.options.batch_size, self.options.steps, self.generator)
         every = max(1, math.ceil(self.options.steps / max(1, self.options.validations)))
-        module.train()
+        for_training(self.learner)
         for step, indices in enumerate(order, start=1):
             loss = self._step_with_retry(indices, step)
             self.progress("training", step, self.options.steps)
@@ -112,10 +113,10 @@ class _Run:
                 self.log({"step": step, "loss": loss, "seconds": time.perf_counter() - started})
                 if self._validate(step):
                     break
-                module.train()
+                for_training(self.learner)
         if self.best is not None:
             module.load_state_dict(self.best[2], strict=False)
-        module.eval()
+        for_evaluation(self.learner)
         return TrainingSummary(
             steps=step,
             best_step=self.best[1] if self.best else step,
@@ -178,8 +179,7 @@ class _Run:
 
     def _validate(self, step: int) -> bool:
         """Score the selection split, keep the best weights; True when patience has run out."""
-        module: Any = self.learner
-        module.eval()
+        for_evaluation(self.learner)
         outcomes = predict_all(self.learner, self.data.selection, self.options.batch_size, self.progress)
         targets = [sample.target for sample in self.data.selection.samples]
         score = self.data.task.validation_score([outcome.prediction for outcome in outcomes], targets)
@@ -276,6 +276,7 @@ def _fit(learner: Any, data: TrainingData) -> TrainingSummary:
             data.training.batch(range(start, min(start + size, total)), with_targets=True)
             for start in range(0, total, size)
         )
+    for_evaluation(learner)
     return TrainingSummary(0, 0, None, time.perf_counter() - started, "fp32", 1, None)
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.files import one_at_a_time, replace_atomically
+from harness.content import Contents
 from harness.images import DECODER, ImageSplit
+from harness.modes import evaluate_module
 from harness.protocols import Learner, Progress, VisionTower
 from harness.sample import Batch, Sample
+from harness.sealed_files import find_or_make
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,40 +79,70 @@ def _frozen_features(
     tower: VisionTower, images: ImageSplit, cache: Path, device: str, progress: Progress
 ) -> npt.NDArray[np.float32] | None:
     """Find or compute float32 features `[images, N, width]`; None when they would be too large to keep."""
-    path = cache / "features" / f"{_feature_key(tower, images)}.npy"
-    if not path.is_file():
-        first = _encode(tower, images, range(min(1, len(images.paths))), device)
-        if first.nbytes * len(images.paths) > FEATURE_LIMIT_BYTES:
-            return None
-        with one_at_a_time(path):
-            if not path.is_file():
-                _write_features(path, tower, images, device, progress)
-    features: npt.NDArray[np.float32] = np.load(path, mmap_mode="r")
+    path = cache / "features" / f"{_feature_key(tower, images, device)}.npy"
+    noted = find_or_make(
+        path, lambda place: _write_features(place, tower, images, device, progress), Contents(cache, progress)
+    )
+    features: npt.NDArray[np.float32] | None = np.load(path, mmap_mode="r") if noted["kept"] else None
     return features
 
 
-def _write_features(path: Path, tower: VisionTower, images: ImageSplit, device: str, progress: Progress) -> None:
+def _write_features(
+    place: Path, tower: VisionTower, images: ImageSplit, device: str, progress: Progress
+) -> Mapping[str, Any]:
     """Encode in batches of fixed size, so that the features do not depend on who asks first."""
     blocks, total = [], len(images.paths)
+    first = _encode(tower, images, range(min(1, total)), device)
+    if first.nbytes * total > FEATURE_LIMIT_BYTES:
+        return {"kept": False}
     for start in range(0, total, _FEATURE_BATCH):
         stop = min(start + _FEATURE_BATCH, total)
         blocks.append(_encode(tower, images, range(start, stop), device))
         progress("computing frozen features", stop, total)
-    with replace_atomically(path) as temporary, temporary.open("wb") as file:
+    with place.open("wb") as file:
         np.save(file, np.concatenate(blocks))
+    return {"kept": True}
 
 
 def _encode(tower: VisionTower, images: ImageSplit, rows: Sequence[int], device: str) -> npt.NDArray[np.float32]:
     import torch
 
+    evaluate_module(tower)
     with torch.inference_mode():
         tokens = tower(torch.from_numpy(images.read_rows(rows)).to(device)).float().cpu().numpy()
     return np.asarray(tokens, dtype=np.float32)
 
 
-def _feature_key(tower: VisionTower, images: ImageSplit) -> str:
-    digest = hashlib.sha256(f"{tower.key} {DECODER}".encode())
-    for path in images.paths:
-        stat = path.stat()
-        digest.update(f"{path}\0{stat.st_size}:{stat.st_mtime_ns}\n".encode())
+def _feature_key(tower: VisionTower, images: ImageSplit, device: str) -> str:
+    """Name features by all that moves them: weights, pixels, and what computes, down to the order of its sums."""
+    digest = hashlib.sha256(f"{tower.key} {_weights_digest(tower)} {computing_kind(device)}".encode())
+    digest.update(f" {DECODER} {images.preprocessing}".encode())
+    for content in images.digests:
+        digest.update(f"\n{content}".encode())
     return digest.hexdigest()[:24]
+
+
+def computing_kind(device: str) -> str:
+    """Name the kind of device, its instructions and the number of threads, with torch's version."""
+    import torch
+
+    if device.partition(":")[0] == "cuda":
+        kind = f"{torch.cuda.get_device_name(device)} tf32={torch.backends.cuda.matmul.allow_tf32}"
+    else:
+        kind = f"{device.partition(':')[0]} {torch.backends.cpu.get_cpu_capability()}"
+    return f"{kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _weights_digest(tower: VisionTower) -> str:
+    """Digest the weights themselves, since a tower's key is only what its author says; empty for one without."""
+    import torch
+
+    state: Any = getattr(tower, "state_dict", None)
+    digest = hashlib.sha256()
+    for name, value in sorted(state().items()) if callable(state) else ():
+        if isinstance(value, torch.Tensor):
+            plain = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode() + plain.tobytes())
+        else:
+            digest.update(f"{name} {value!r}\n".encode())
+    return digest.hexdigest()

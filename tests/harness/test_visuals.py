@@ -72,7 +72,8 @@ def test_a_changed_image_has_other_features(images: ImageSplit, tmp_path: Path) 
     open_visuals(learner(Tower()), images, tmp_path, "cpu", quiet)
     Image.new("RGB", (11, 8)).save(images.samples[0].image)
     again = Tower()
-    open_visuals(learner(again), images, tmp_path, "cpu", quiet)
+    opened = open_images(images.samples, Tower.preprocessing, tmp_path / "cache", "fail", quiet)
+    open_visuals(learner(again), opened, tmp_path, "cpu", quiet)
     assert again.calls > 0
 
 
