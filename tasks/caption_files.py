@@ -1,39 +1,24 @@
-"""COCO's caption files: folders in the layouts that people have, read and checked.
-
-Understood are COCO 2017 (`annotations/captions_{train,val}2017.json` beside `train2017/`,
-`val2017/`), COCO 2014 with its names, and the plain folder (`annotations/captions_{train,val}.json`
-beside `images/`). A `captions_test` file, where there is one, is used as the test split.
-"""
+"""COCO's caption files and results, read and checked; `tasks.formats.coco_layout` finds them."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.content import Contents
 from harness.errors import DataError
-from harness.sample import Outcome
+from harness.sample import Note, Outcome
+from tasks.formats.coco_entries import MEND, read_entries, require_inside, require_keys, require_unique
+from tasks.formats.coco_layout import SplitFile
 from tasks.formats.digests import NOWHERE, digest_of_files
+from tasks.formats.file_names import require_files
+from tasks.formats.json_files import kind_of, read_json
 
-_ANNOTATION = re.compile(r"captions_(?P<folder>(?P<split>[a-z][a-z-]*?)(?:2014|2017)?)\.json")
-
-
-_TEXTS = frozenset({"file_name", "caption"})
-"""The keys whose values are strings."""
-
-
-@dataclass(frozen=True)
-class CaptionFile:
-    """One split on disk: its annotation file and the folder that holds its images."""
-
-    split: str
-    annotations: Path
-    images: Path
+_IMAGE = {"id": "id", "file_name": "text"}
+_CAPTION = {"image_id": "id", "caption": "text"}
 
 
 @dataclass(frozen=True)
@@ -46,62 +31,40 @@ class CaptionedImage:
     extra: Mapping[str, Any]
 
 
-def find_caption_files(root: Path) -> dict[str, CaptionFile]:
-    """List the splits below `root`; raises DataError when train or val is missing."""
-    if not root.is_dir():
-        raise DataError(f"No folder {root}. Give --data a folder in COCO layout ({_layouts()}).")
-    found = {}
-    for path in sorted((root / "annotations").glob("captions_*.json")):
-        match = _ANNOTATION.fullmatch(path.name)
-        if match:
-            found[match["split"]] = CaptionFile(match["split"], path, _image_folder(root, match["folder"]))
-    missing = [split for split in ("train", "val") if split not in found]
-    if missing:
-        raise DataError(
-            f"{root} has no caption file for {' and '.join(missing)} "
-            f"(seen: {_listing(root / 'annotations')}). Wanted: {_layouts()}."
-        )
-    return found
+@dataclass(frozen=True)
+class CaptionSplit:
+    """The images of a caption file that have captions, in the file's order; `notes` say what is left out."""
+
+    source: Path
+    images: tuple[CaptionedImage, ...]
+    notes: tuple[Note, ...] = ()
 
 
-def read_caption_file(file: CaptionFile) -> list[CaptionedImage]:
+def read_caption_file(file: SplitFile) -> CaptionSplit:
     """Read one split in the order of its `images`, leaving out images without a caption.
 
-    Raises DataError when the file is missing, is not JSON, lacks keys, or names images that are
-    not there.
+    Raises DataError when the file is missing, is not JSON, lacks keys, or names images that are not there or lead out
+    of their folder.
     """
-    content = read_json(file.annotations)
-    images = _entries(content, "images", ("id", "file_name"), file.annotations)
-    annotations = _entries(content, "annotations", ("image_id", "caption"), file.annotations)
-    references: dict[str, list[str]] = {}
-    for position, image in enumerate(images):
-        if references.setdefault(str(image["id"]), own := []) is not own:
-            raise DataError(
-                f"{file.annotations}: images[{position}] repeats the id {image['id']}. Mend the file or fetch it again."
-            )
-    for position, annotation in enumerate(annotations):
-        if str(annotation["image_id"]) not in references:
-            raise DataError(
-                f"{file.annotations}: annotations[{position}] belongs to image {annotation['image_id']}, "
-                "which is not among the file's images. Mend the file or fetch it again."
-            )
-        references[str(annotation["image_id"])].append(annotation["caption"])
-    captioned = [
-        CaptionedImage(str(image["id"]), file.images / image["file_name"], tuple(texts), image)
-        for image in images
-        if (texts := references[str(image["id"])])
-    ]
-    _require_images(captioned, file)
-    return captioned
+    split = _read_captions(read_json(file.annotations), file.annotations, file.images)
+    paths = require_files([image.path for image in split.images], file.annotations, file.images)
+    images = tuple(replace(image, path=path) for image, path in zip(split.images, paths, strict=True))
+    return CaptionSplit(file.annotations, images, tuple(replace(note, split=file.split) for note in split.notes))
 
 
-def read_references(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read the captions of an annotation file by image id, without looking for the images."""
-    annotations = _entries(read_json(path), "annotations", ("image_id", "caption"), path)
-    references: dict[str, list[str]] = {}
-    for annotation in annotations:
-        references.setdefault(str(annotation["image_id"]), []).append(annotation["caption"])
-    return {image_id: tuple(texts) for image_id, texts in references.items()}
+def read_references(path: Path) -> CaptionSplit:
+    """Read the captions of an annotation file with all its checks, without looking for the images.
+
+    A file without `images` is taken too: then nothing tells whether captions are missing, which a note says.
+    """
+    content = read_json(path)
+    if isinstance(content, dict) and "images" not in content:
+        rows = read_entries(content, "annotations", _CAPTION, path)
+        listed = {"images": [{"id": i, "file_name": "-"} for i in dict.fromkeys(str(row["image_id"]) for row in rows)]}
+        split = _read_captions({**content, **listed}, path, Path())
+        note = Note("the file of references has no list 'images': an image without a caption would not be missed")
+        return CaptionSplit(path, split.images, (note,))
+    return _read_captions(content, path, Path())
 
 
 def read_caption_results(path: Path) -> list[Outcome]:
@@ -109,12 +72,11 @@ def read_caption_results(path: Path) -> list[Outcome]:
     content = read_json(path)
     if not isinstance(content, list):
         raise DataError(
-            f'{path} holds {_kind(content)}; wanted COCO\'s results format, a list of {{"image_id", "caption"}}.'
+            f'{path} holds {kind_of(content)}; wanted COCO\'s results format, a list of {{"image_id", "caption"}}.'
         )
     outcomes, seen = [], set()
     for position, entry in enumerate(content):
-        if not isinstance(entry, dict) or "image_id" not in entry or not isinstance(entry.get("caption"), str):
-            raise DataError(f'{path}: entry {position} is {entry!r}; wanted {{"image_id": …, "caption": "…"}}.')
+        require_keys(entry, _CAPTION, f"{path}: entry {position}")
         image_id = str(entry["image_id"])
         if image_id in seen:
             raise DataError(f"{path}: image {image_id} has two captions (entry {position}). Keep one.")
@@ -123,77 +85,36 @@ def read_caption_results(path: Path) -> list[Outcome]:
     return outcomes
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; raises DataError that names the file and the place."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError(f"No file {path}. Check the path.") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder; wanted a JSON file.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Mend its permissions or fetch it again.") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}. Fetch it again.") from None
-
-
-def digest_of(files: Sequence[CaptionFile], contents: Contents = NOWHERE) -> str:
-    """Digest splits, annotation files by their bytes, and the names and bytes of the images that they list."""
+def digest_of(splits: Mapping[str, CaptionSplit], contents: Contents = NOWHERE) -> str:
+    """Digest splits, annotation files by their bytes, and the names and bytes of the images that have captions."""
     digest = hashlib.sha256()
-    for file in files:
-        images = ((image.path.name, image.path) for image in read_caption_file(file))
-        digest.update(f"{file.split} {digest_of_files((), [file.annotations], images, contents)}\n".encode())
+    for name, split in splits.items():
+        images = ((image.path.name, image.path) for image in split.images)
+        digest.update(f"{name} {digest_of_files((), [split.source], images, contents)}\n".encode())
     return digest.hexdigest()
 
 
-def _layouts() -> str:
-    return (
-        "annotations/captions_{train,val}2017.json with train2017/ and val2017/, the same with 2014, "
-        "or annotations/captions_{train,val}.json with images/"
+def _read_captions(content: Any, path: Path, folder: Path) -> CaptionSplit:
+    rows = read_entries(content, "images", _IMAGE, path)
+    captions = read_entries(content, "annotations", _CAPTION, path)
+    require_unique((str(row["id"]) for row in rows), f"{path}: images[{{}}] repeats the id {{}}. {MEND}")
+    references: dict[str, list[str]] = {str(row["id"]): [] for row in rows}
+    for position, row in enumerate(rows):
+        require_inside(row["file_name"], f"{path}: images[{position}] (id {row['id']})")
+    for position, caption in enumerate(captions):
+        if str(caption["image_id"]) not in references:
+            raise DataError(
+                f"{path}: annotations[{position}] belongs to image {caption['image_id']}, "
+                f"which is not among the file's images. {MEND}"
+            )
+        references[str(caption["image_id"])].append(caption["caption"])
+    images = tuple(
+        CaptionedImage(str(row["id"]), folder / row["file_name"], tuple(texts), row)
+        for row in rows
+        if (texts := references[str(row["id"])])
     )
-
-
-def _listing(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir())[:6] if folder.is_dir() else []
-    return ", ".join(names) if names else "nothing"
-
-
-def _image_folder(root: Path, name: str) -> Path:
-    return root / name if (root / name).is_dir() else root / "images"
-
-
-def _kind(content: Any) -> str:
-    return {dict: "an object", list: "a list", str: "a string"}.get(type(content), type(content).__name__)
-
-
-def _entries(content: Any, key: str, wanted: tuple[str, ...], path: Path) -> list[dict[str, Any]]:
-    if not isinstance(content, dict) or not isinstance(content.get(key), list):
-        raise DataError(f"{path} has no list '{key}'; wanted COCO's caption format with 'images' and 'annotations'.")
-    entries: list[dict[str, Any]] = content[key]
-    for position, entry in enumerate(entries):
-        lacking = [name for name in wanted if not isinstance(entry, dict) or name not in entry]
-        if lacking:
-            raise DataError(f"{path}: {key}[{position}] lacks '{lacking[0]}'. Mend the file or fetch it again.")
-        for name in _TEXTS.intersection(wanted):
-            if not isinstance(entry[name], str):
-                raise DataError(
-                    f"{path}: {key}[{position}] has {entry[name]!r} as its '{name}'; wanted a string. "
-                    "Mend the file or fetch it again."
-                )
-    return entries
-
-
-def _require_images(captioned: Sequence[CaptionedImage], file: CaptionFile) -> None:
-    present: dict[Path, set[str]] = {}
-    missing = []
-    for image in captioned:
-        folder = image.path.parent
-        if folder not in present:
-            present[folder] = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        if image.path.name not in present[folder]:
-            missing.append(image.path.name)
-    if missing:
-        raise DataError(
-            f"{file.annotations} names {len(missing)} of {len(captioned)} images that are not in {file.images} "
-            f"(first: {', '.join(missing[:3])}). Put them there or leave them out of the file."
-        )
+    if not images:
+        raise DataError(f"{path} has no image with a caption: there is nothing to evaluate. Give a file with captions.")
+    without = [str(row["id"]) for row in rows if not references[str(row["id"])]]
+    text = f"{len(without)} of {len(rows)} images have no caption and are left out (first: {', '.join(without[:3])})"
+    return CaptionSplit(path, images, (Note(text, None, len(without), len(rows)),) if without else ())

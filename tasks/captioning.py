@@ -13,16 +13,11 @@ from harness.content import Contents
 from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
-from tasks.caption_files import (
-    CaptionedImage,
-    digest_of,
-    find_caption_files,
-    read_caption_file,
-    read_caption_results,
-    read_references,
-)
+from tasks.caption_files import CaptionedImage, digest_of, read_caption_file, read_caption_results, read_references
+from tasks.formats.coco_layout import find_caption_files
 from tasks.formats.digests import NOWHERE
 from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
+from tasks.stored_splits import notes_of
 
 if TYPE_CHECKING:
     from harness.movement import Movement
@@ -76,7 +71,7 @@ class CaptionTask:
         stored = stored_split(data, split)
         if stored not in files:
             raise UsageError(f"No split '{split}' in {data.root}. {nearest(split, data.splits)}")
-        return part_of(data, split, [_sample(image) for image in read_caption_file(files[stored])])
+        return part_of(data, split, [_sample(image) for image in read_caption_file(files[stored]).images])
 
     def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the training captions: vocabularies come from them."""
@@ -130,16 +125,18 @@ class CaptionTask:
     def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
         """Read a COCO caption file alone; its images are not looked for."""
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        samples = [Sample(i, Path(), CaptionTarget(texts)) for i, texts in read_references(path).items()]
-        return Dataset(path.stem, path.parent, digest, "references", ("all",), "", "", "all"), samples
+        found = read_references(path)
+        samples = [Sample(image.image_id, Path(), CaptionTarget(image.references)) for image in found.images]
+        data = Dataset(path.stem, path.parent, digest, "references", ("all",), None, None, "all", notes=found.notes)
+        return data, samples
 
 
 def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHERE) -> Dataset:
     """Open a caption folder on disk to evaluate `split`; raises DataError when it is in none of the layouts."""
     files = find_caption_files(root)
     roles = roles_of(files, split)
-    digest = digest_of([files[split] for split in roles.stored], contents)
-    return folder_dataset(root, roles, "coco", digest)
+    found = {split: read_caption_file(files[split]) for split in roles.stored}
+    return folder_dataset(root, roles, "coco", digest_of(found, contents), notes=notes_of(found))
 
 
 def _clip_options(context: DataContext) -> dict[str, str]:

@@ -122,7 +122,8 @@ class DetectionTask:
         """Read COCO's results format: boxes, or masks with `iou` segm."""
         from tasks.detection_results import read_results
 
-        return read_results(path, detection_categories(data), _choice(data.options, "iou"))
+        named = data.options.get("format") == "voc"
+        return read_results(path, detection_categories(data), _choice(data.options, "iou"), named=named)
 
     def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
         """Read COCO's instances alone; images are not looked for."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import DataError
 from harness.protocols import Statistics
-from harness.sample import Classes, Outcome, Prediction, Sample
+from harness.sample import Classes, Note, Outcome, Prediction, Sample
+from tasks.formats.id_readings import Reading, ids_themselves, numbers_of_names, one_reading, reading_note
 from tasks.outcomes import in_sample_order
 from tasks.targets import BoxTarget
 
@@ -19,9 +21,12 @@ if TYPE_CHECKING:
 
     from harness.metrics.detection import DetectionScores, DetectionTruth
 
-PX, MASKS = "px", "rle"
+PX, MASKS, ENTRIES = "px", "rle", "entries"
 """Keys of predictions made elsewhere: `{"px": [[class, score, x, y, width, height], …]}` are boxes in px as they were
-given, since fractions would move the last bits of an IoU; `{"rle": [[class, score, run lengths], …]}` are masks."""
+given, since fractions would move the last bits of an IoU; `{"rle": [[class, score, run lengths], …], "entries":
+[place in the file, …]}` are masks."""
+MAX_DETECTIONS = 100
+"""Of so many detections of a class in an image does COCO's evaluation take the best; others are left out."""
 _OVERHANG = 0.01
 """By how much of the image's side a box may stick out of it: predictions are not exact at the border."""
 _WANTED = "wanted a list of [class, score, x, y, width, height]"
@@ -60,7 +65,7 @@ class DetectionScorer:
         """Score one answer a sample; raises DataError for answers that are missing, too many or no boxes."""
         from harness.metrics.detection import per_class_statistics
 
-        answers = in_sample_order(samples, _with_empty(samples, outcomes), "answer")
+        answers = in_sample_order(samples, self._answers(samples, outcomes), "answer")
         scores = detection_scores([sample.target for sample in samples], answers, self)
         unseen = [number for number, seen in enumerate(self.classes.seen, start=1) if not seen]
         per_class = per_class_statistics(scores)
@@ -69,8 +74,37 @@ class DetectionScorer:
 
     def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
         """AP alone: evaluation is the same, but intervals of all others take twice as long as that of AP."""
-        answers = in_sample_order(samples, _with_empty(samples, outcomes), "answer")
+        answers = in_sample_order(samples, self._answers(samples, outcomes), "answer")
         return detection_scores([sample.target for sample in samples], answers, self).statistics()["AP"]
+
+    def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
+        """Say what of the answers COCO's evaluation leaves out, and how the ids of results made elsewhere were read."""
+        given = [outcome.sample_id for outcome in outcomes]
+        chosen, first = _reading(samples, given)
+        found = [*reading_note(given, chosen, first)]
+        if _made_elsewhere(outcomes) and len(samples) > len(outcomes):
+            lacking, total = len(samples) - len(outcomes), len(samples)
+            found.append(Note(f"{lacking} of {total} images have no detection in the results", None, lacking, total))
+        detections, beyond = _beyond_limit([outcome.prediction for outcome in outcomes])
+        if beyond:
+            text = (
+                f"{beyond} of {detections} detections ({beyond / detections:.1%}) are beyond the {MAX_DETECTIONS} best "
+                "of a class in an image: COCO's evaluation leaves them out"
+            )
+            found.append(Note(text, None, beyond, detections))
+        return found
+
+    def _answers(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Outcomes under the ids of their samples; images that results made elsewhere do not name have no detection."""
+        if not _made_elsewhere(outcomes):
+            return list(outcomes)
+        reading, _ = _reading(samples, [outcome.sample_id for outcome in outcomes])
+        named = [
+            replace(outcome, sample_id=reading.sample(outcome.sample_id) or outcome.sample_id) for outcome in outcomes
+        ]
+        answered = {outcome.sample_id for outcome in named}
+        nothing = {MASKS if self.iou == "segm" else PX: []}
+        return [*named, *(Outcome(s.sample_id, nothing) for s in samples if s.sample_id not in answered)]
 
 
 def detection_scores(
@@ -100,14 +134,29 @@ def quick_ap50(predictions: Sequence[Prediction], targets: Sequence[BoxTarget]) 
     return float(statistics.value)
 
 
-def _with_empty(samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """In COCO's results format an image without detections has no entry; a model must answer for every sample."""
-    answered = {outcome.sample_id for outcome in outcomes}
-    if not outcomes or not all(isinstance(outcome.prediction, Mapping) for outcome in outcomes):
-        return list(outcomes)
-    lacking = [sample.sample_id for sample in samples if sample.sample_id not in answered]
-    key = MASKS if MASKS in outcomes[0].prediction else PX
-    return [*outcomes, *(Outcome(sample_id, {key: []}) for sample_id in lacking)]
+def _made_elsewhere(outcomes: Sequence[Outcome]) -> bool:
+    """Tell results in COCO's format, where an image without detections has no entry, from a model's answers."""
+    return all(isinstance(outcome.prediction, Mapping) for outcome in outcomes)
+
+
+def _reading(samples: Sequence[Sample], given: Sequence[str]) -> tuple[Reading, Reading]:
+    """How the ids of results are read, and the plainest way; names of VOC may be written as numbers."""
+    ids = ids_themselves([sample.sample_id for sample in samples])
+    if not any(sample.target.name for sample in samples):
+        return ids, ids
+    names = Reading("image names", ids.sample_of)
+    return one_reading(given, [names, numbers_of_names([sample.sample_id for sample in samples])]), names
+
+
+def _beyond_limit(predictions: Sequence[Prediction]) -> tuple[int, int]:
+    """How many detections there are, and how many are beyond the best of their class in their image."""
+    total = beyond = 0
+    for prediction in predictions:
+        rows = prediction.get(PX, prediction.get(MASKS)) if isinstance(prediction, Mapping) else prediction
+        by_class = Counter(row[0] for row in rows)
+        total += by_class.total()
+        beyond += sum(max(0, count - MAX_DETECTIONS) for count in by_class.values())
+    return total, beyond
 
 
 def _truth(targets: Sequence[BoxTarget], names: Sequence[str]) -> DetectionTruth:
@@ -147,12 +196,13 @@ def _entries(target: BoxTarget, answer: Prediction, classes: int, iou: str) -> l
     masks = isinstance(answer, Mapping) and MASKS in answer
     if masks != (iou == "segm"):
         raise DataError(
-            f"Image {target.image_id} is answered with {'masks' if masks else 'boxes'}, which cannot be scored by "
+            f"Image {target.called} is answered with {'masks' if masks else 'boxes'}, which cannot be scored by "
             f"{'masks' if iou == 'segm' else 'boxes'}. Score boxes with --iou bbox, and results that hold masks "
             "with --iou segm."
         )
     if masks:
-        return [_mask_entry(target, row, classes) for row in answer[MASKS]]
+        places = answer.get(ENTRIES, range(len(answer[MASKS])))
+        return [_mask_entry(target, row, classes, place) for row, place in zip(answer[MASKS], places, strict=True)]
     given = isinstance(answer, Mapping)
     rows = _rows(target, answer[PX] if given and PX in answer else answer)
     _check(target, rows, classes, in_px=given)
@@ -175,7 +225,7 @@ def _rows(target: BoxTarget, answer: Any) -> npt.NDArray[np.float64]:
     if isinstance(answer, list | tuple) and not len(answer):
         return np.zeros((0, 6))
     if rows.ndim != 2 or rows.shape[1] != 6 or rows.dtype.kind not in "iuf":
-        raise DataError(f"Image {target.image_id} has the answer {str(answer)[:80]}; {_WANTED}.")
+        raise DataError(f"Image {target.called} has the answer {str(answer)[:80]}; {_WANTED}.")
     return rows.astype(np.float64)
 
 
@@ -195,16 +245,16 @@ def _check(target: BoxTarget, rows: npt.NDArray[np.float64], classes: int, *, in
     for bad, wanted in problems:
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise DataError(f"Image {target.image_id}: box {row} is {rows[row].tolist()}; wanted {wanted}.")
+            raise DataError(f"Image {target.called}: box {row} is {rows[row].tolist()}; wanted {wanted}.")
 
 
-def _mask_entry(target: BoxTarget, row: Sequence[Any], classes: int) -> dict[str, Any]:
+def _mask_entry(target: BoxTarget, row: Sequence[Any], classes: int, place: int) -> dict[str, Any]:
     label, score, mask = row
     if mask.get("size") != [target.height_px, target.width_px]:
         raise DataError(
-            f"Image {target.image_id} is answered with a mask of size {mask.get('size')}; wanted [height, width] = "
-            f"[{target.height_px}, {target.width_px}]."
+            f"Image {target.called} is answered with a mask of size {mask.get('size')} (entry {place} of the results); "
+            f"wanted [height, width] = [{target.height_px}, {target.width_px}]."
         )
     if not 0 <= label < classes:
-        raise DataError(f"Image {target.image_id}: a mask has the class {label}; wanted 0..{classes - 1}.")
+        raise DataError(f"Image {target.called}: a mask has the class {label}; wanted 0..{classes - 1}.")
     return {"image_id": int(target.image_id), "category_id": label + 1, "score": score, "segmentation": mask}

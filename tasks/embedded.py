@@ -12,7 +12,9 @@ from typing import Any
 from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Sample
-from tasks.caption_files import CaptionFile, read_caption_file, read_json
+from tasks.caption_files import read_caption_file
+from tasks.formats.coco_layout import SplitFile
+from tasks.formats.json_files import read_json
 from tasks.scenes import ensure_scenes, recipe_digest, split_names
 from tasks.scenes.layout import annotation_file, image_dir
 
@@ -82,7 +84,7 @@ def read_scene_captions(data: Dataset, split: str) -> Sequence[Sample]:
     from tasks.captioning import CaptionTarget
 
     path = annotation_file(data.root, "captions", split)
-    file = CaptionFile(split, path, image_dir(data.root, split))
+    file = SplitFile(split, path, image_dir(data.root, split))
     forms: dict[str, list[Any]] = {}
     for annotation in read_json(path)["annotations"]:
         forms.setdefault(str(annotation["image_id"]), []).append(annotation["logical_form"])
@@ -92,5 +94,5 @@ def read_scene_captions(data: Dataset, split: str) -> Sequence[Sample]:
             image.path,
             CaptionTarget(image.references, {"facts": image.extra["facts"], "forms": forms[image.image_id]}),
         )
-        for image in read_caption_file(file)
+        for image in read_caption_file(file).images
     ]

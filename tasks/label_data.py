@@ -214,13 +214,13 @@ def _object_sample(part: Any, position: int, options: Any) -> Sample | None:
         labels = np.zeros(len(part.categories), dtype=np.int64)
         shown = own | (part.crowd_label == 1)  # a crowd of people shows people; what VOC calls difficult does not count
         labels[objects.category_index[shown]] = 1
-        target = LabelTarget(-1, tuple(labels.tolist()), image_id=str(image.image_id))
-        return Sample(str(image.image_id), image.path, target)
+        target = LabelTarget(-1, tuple(labels.tolist()), image_id=image.sample_id)
+        return Sample(image.sample_id, image.path, target)
     if not own.any():
         return None
     covered = np.bincount(objects.category_index[own], weights=objects.areas[own], minlength=len(part.categories))
-    target = LabelTarget(int(covered.argmax()), image_id=str(image.image_id))
-    return Sample(str(image.image_id), image.path, target)
+    target = LabelTarget(int(covered.argmax()), image_id=image.sample_id)
+    return Sample(image.sample_id, image.path, target)
 
 
 def _is_multilabel(options: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from harness.content import Contents
 from harness.errors import DataError
 from harness.protocols import DataContext
-from harness.sample import Classes, Dataset, Sample
+from harness.sample import Classes, Dataset, Note, Sample
 from tasks.formats.class_files import ClassFile, read_class_file
 from tasks.formats.coco_entries import Category, ImageEntry, require_same_categories
 from tasks.formats.coco_layout import SplitFile, find_panoptic_files, find_pixel_map_files
@@ -27,12 +27,12 @@ from tasks.formats.label_maps import (
     scheme_of_categories,
 )
 from tasks.formats.pixel_maps import read_pixel_maps
-from tasks.formats.voc import find_voc_folder, read_voc_labels
+from tasks.formats.voc import annotated_voc_splits, find_voc_folder, read_voc_labels
 from tasks.locations import refuse_settings
 from tasks.map_readers import LabelImageReader, PanopticReader
 from tasks.novel_classes import named_classes
 from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
-from tasks.stored_splits import LazySplits, annotated_voc_splits, check_sizes_once, require_splits
+from tasks.stored_splits import LazySplits, check_sizes_once, notes_of, stored_names
 from tasks.targets import MapTarget
 
 PANOPTIC, PIXEL_MAPS, VOC, FOLDERS = "panoptic", "pixel-maps", "voc", "label-folders"
@@ -49,27 +49,35 @@ class MapFolder:
 
     @cached_property
     def splits(self) -> LazySplits[Stored]:
-        """The splits that have a role; raises DataError where one that is needed is missing."""
+        """The splits that have a role; raises DataError where there is none."""
         if self.format == FOLDERS:
             folders = read_label_folders(self.root, self._classes)
             return LazySplits(tuple(folders), folders.__getitem__)
         if self.format == VOC:
-            return self._voc_splits()
+            folder = self._voc
+            found, _ = annotated_voc_splits(folder, "Segmentation")
+            return LazySplits(stored_names(found), lambda split: read_voc_labels(folder, split, self._classes))
         find = find_panoptic_files if self.format == PANOPTIC else find_pixel_map_files
         files: dict[str, SplitFile] = find(self.root)
         read: Any = read_panoptic if self.format == PANOPTIC else read_pixel_maps
-        return LazySplits(roles_of(files).stored, lambda split: read(files[split]))
+        return LazySplits(stored_names(files), lambda split: read(files[split]))
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is left out or suspect, by split; reads all splits."""
+        lists = annotated_voc_splits(self._voc, "Segmentation")[1] if self.format == VOC else ()
+        return (*lists, *notes_of(self.splits))
 
     @cached_property
     def scheme(self) -> LabelScheme:
         """The classes by index, and what label values mean."""
-        stored = self.splits["val" if "val" in self.splits else "test"]
+        stored = self._any
         return stored.scheme if isinstance(stored, LabelMaps) else scheme_of_categories(stored.categories)
 
     @cached_property
     def categories(self) -> tuple[Category, ...] | None:
         """The categories of panoptic data, by class index; None for other data."""
-        stored = self.splits["val"] if self.format == PANOPTIC else None
+        stored = self._any if self.format == PANOPTIC else None
         return stored.categories if isinstance(stored, Panoptic) else None
 
     def digest(self, contents: Contents) -> str:
@@ -88,12 +96,16 @@ class MapFolder:
     def _classes(self) -> ClassFile | None:
         return None if self.class_file is None else read_class_file(self.class_file)
 
-    def _voc_splits(self) -> LazySplits[Stored]:
+    @property
+    def _any(self) -> Stored:
+        """A split that tells the classes, as all do: the last one, which is read faster than train."""
+        return self.splits[tuple(self.splits)[-1]]
+
+    @property
+    def _voc(self) -> Path:
         folder = find_voc_folder(self.root)
         assert folder is not None
-        found = annotated_voc_splits(folder, "Segmentation", folder / "SegmentationClass", ".png")
-        require_splits(folder, found, ("train", "val"), "annotated list ImageSets/Segmentation")
-        return LazySplits(roles_of(found).stored, lambda split: read_voc_labels(folder, split, self._classes))
+        return folder
 
     def _require_same_classes(self, stored: Stored) -> None:
         if isinstance(stored, Panoptic) and self.categories is not None:
@@ -111,7 +123,7 @@ def map_format(root: Path, *, panoptic: bool) -> str:
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give --data a folder of COCO, VOC, ADE20K or CamVid.")
     annotations = root / "annotations"
-    with_panoptic = any(path.with_suffix("").is_dir() for path in annotations.glob("panoptic_*.json"))
+    with_panoptic = any(folder.is_dir() for folder in annotations.glob("panoptic_*"))
     with_stuff = any(annotations.glob("stuff_*_pixelmaps"))
     if with_panoptic and (panoptic or not with_stuff):
         return PANOPTIC
@@ -151,7 +163,7 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
     roles = roles_of(found.splits, context.split)
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest = text_digest(found.digest(Contents(context.cache, context.progress)), samples)
-    return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache)
+    return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=found.notes)
 
 
 def folder_of(data: Dataset) -> MapFolder:

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from harness.content import Contents
 from harness.errors import DataError
 from harness.protocols import DataContext
-from harness.sample import Classes, Dataset, Sample
+from harness.sample import Classes, Dataset, Note, Sample
 from tasks.formats.class_files import ClassFile, read_class_file
 from tasks.formats.coco_entries import Category, ImageEntry, require_same_categories
 from tasks.formats.coco_instances import ImageObjects, Instances, digest_of_instances, read_instances
-from tasks.formats.coco_layout import find_instance_files
-from tasks.formats.voc import find_voc_folder, is_voc, read_voc_instances
+from tasks.formats.coco_layout import annotation_files, find_instance_files
+from tasks.formats.voc import annotated_voc_splits, find_voc_folder, is_voc, read_voc_instances
 from tasks.locations import refuse_settings
 from tasks.novel_classes import chosen_categories
 from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
-from tasks.stored_splits import LazySplits, annotated_voc_splits, check_sizes_once, require_splits
+from tasks.stored_splits import LazySplits, check_sizes_once, notes_of, stored_names
 from tasks.targets import BoxTarget
 
 if TYPE_CHECKING:
@@ -42,23 +42,27 @@ class ObjectFolder:
 
     @cached_property
     def splits(self) -> LazySplits[Instances]:
-        """The splits that have a role; raises DataError where train or val is missing."""
+        """The splits that have a role; raises DataError where there is none."""
         if self.format == COCO:
             files = find_instance_files(self.root)
             return LazySplits(
-                roles_of(files).stored, lambda split: read_instances(files[split].annotations, files[split].images)
+                stored_names(files), lambda split: read_instances(files[split].annotations, files[split].images)
             )
-        folder = find_voc_folder(self.root)
-        if folder is None:
-            raise DataError(f"{self.root} has no ImageSets folder of VOC. Give its root, or VOCdevkit/VOC2007.")
-        found = annotated_voc_splits(folder, "Main", folder / "Annotations", ".xml")
-        require_splits(folder, found, ("train", "val"), "annotated list ImageSets/Main")
-        return LazySplits(roles_of(found).stored, lambda split: read_voc_instances(folder, split, self._classes))
+        folder = self._voc
+        found, _ = annotated_voc_splits(folder, "Main")
+        return LazySplits(stored_names(found), lambda split: read_voc_instances(folder, split, self._classes))
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is left out or suspect, by split; reads all splits."""
+        lists = annotated_voc_splits(self._voc, "Main")[1] if self.format == VOC else ()
+        images = [note for split, instances in self.splits.items() for note in image_notes(split, instances)]
+        return (*lists, *notes_of(self.splits), *images)
 
     @property
     def categories(self) -> tuple[Category, ...]:
-        """The categories in the order of their ids; val's, which is read faster than train."""
-        return self.splits["val"].categories
+        """The categories in the order of their ids; those of the last split, which is read faster than train."""
+        return self.splits[tuple(self.splits)[-1]].categories
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,6 +76,13 @@ class ObjectFolder:
             require_same_categories(self.categories, instances.categories, instances.sources[0])
             digest.update(f"\n{split} {digest_of_instances(instances, contents)}".encode())
         return digest.hexdigest()
+
+    @property
+    def _voc(self) -> Path:
+        folder = find_voc_folder(self.root)
+        if folder is None:
+            raise DataError(f"{self.root} has no ImageSets folder of VOC. Give its root, or VOCdevkit/VOC2007.")
+        return folder
 
     @cached_property
     def _classes(self) -> ClassFile | None:
@@ -87,7 +98,7 @@ def object_format(root: Path) -> str:
     """Tell a folder's format by what is in it; raises DataError naming what is understood."""
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give --data a folder in COCO's layout, or Pascal VOC's.")
-    if any((root / "annotations").glob("instances_*.json")):
+    if annotation_files(root, "instances"):
         return COCO
     if is_voc(root):
         return VOC
@@ -114,7 +125,7 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest = text_digest(found.digest(Contents(context.cache, context.progress)), samples)
-    return folder_dataset(root, roles, "objects", digest, options=options, cache=context.cache)
+    return folder_dataset(root, roles, "objects", digest, options=options, cache=context.cache, notes=found.notes)
 
 
 def folder_of(data: Dataset) -> ObjectFolder:
@@ -144,7 +155,7 @@ def object_samples(data: Dataset, split: str) -> list[Sample]:
 def samples_of(instances: Instances) -> list[Sample]:
     """Turn images into samples in their order; the id of a sample is its image's."""
     return [
-        Sample(str(image.image_id), image.path, box_target(image, objects))
+        Sample(image.sample_id, image.path, box_target(image, objects))
         for image, objects in zip(instances.images, instances.objects, strict=True)
     ]
 
@@ -156,6 +167,7 @@ def box_target(image: ImageEntry, objects: ImageObjects) -> BoxTarget:
     sides = np.array([image.width, image.height, image.width, image.height], dtype=np.float64)
     return BoxTarget(
         image_id=str(image.image_id),
+        name=image.name,
         width_px=image.width,
         height_px=image.height,
         boxes=tuple(map(tuple, (objects.boxes / sides).tolist())),
@@ -206,6 +218,18 @@ def chosen_objects(objects: ImageObjects, kept: npt.NDArray[np.bool_]) -> ImageO
     )
 
 
+def image_notes(split: str | None, instances: Instances) -> list[Note]:
+    """Say how many images show no object, or only such as are not asked for."""
+    total = len(instances.images)
+    empty = sum(not len(objects) for objects in instances.objects)
+    crowds = sum(bool(len(objects)) and bool(objects.iscrowd.all()) for objects in instances.objects)
+    found = (
+        (empty, "images have no object: whatever is found there is wrong"),
+        (crowds, "images have crowds or difficult objects only: nothing there has to be found"),
+    )
+    return [Note(f"{count} of {total} {text}", split, count, total) for count, text in found if count]
+
+
 def _without(sample: Sample, categories: Sequence[int]) -> Sample | None:
     """Leave objects of these categories out of a sample; None where nothing else was annotated."""
     import numpy as np
@@ -217,5 +241,5 @@ def _without(sample: Sample, categories: Sequence[int]) -> Sample | None:
         return sample
     if not kept.any():
         return None
-    image = ImageEntry(int(target.image_id), sample.image, target.width_px, target.height_px)
+    image = ImageEntry(int(target.image_id), sample.image, target.width_px, target.height_px, target.name)
     return replace(sample, target=box_target(image, chosen_objects(target.objects, kept)))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.sample import Dataset
-from tasks.caption_files import read_json
+from tasks.formats.json_files import read_json
 from tasks.scenes import layout
 from tasks.scenes.counter_rng import Stream
 from tasks.scenes.expressions import candidates, say_candidate

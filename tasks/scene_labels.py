@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.sample import Classes, Dataset, Sample
-from tasks.caption_files import read_json
 from tasks.embedded import OPEN_PARTS
+from tasks.formats.json_files import read_json
 from tasks.scenes import layout
 from tasks.scenes.factors import KINDS, SHAPES, Kind
 from tasks.scenes.splits import SPLITS

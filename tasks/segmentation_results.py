@@ -8,8 +8,7 @@ from pathlib import Path
 
 from harness.errors import DataError, UsageError
 from harness.sample import Dataset, Outcome, Sample
-from tasks.caption_files import read_json
-from tasks.formats.coco_entries import Category, read_image_entries, require_files
+from tasks.formats.coco_entries import Category, read_image_entries
 from tasks.formats.coco_panoptic import (
     Panoptic,
     join_maps,
@@ -17,7 +16,9 @@ from tasks.formats.coco_panoptic import (
     read_panoptic_categories,
     read_segment_rows,
 )
+from tasks.formats.file_names import require_files
 from tasks.formats.image_folder import SUFFIXES
+from tasks.formats.json_files import read_json
 from tasks.map_data import samples_of
 from tasks.segmentation_scoring import LABEL_IMAGE, SEGMENTS, SEGMENTS_PNG
 
@@ -54,7 +55,7 @@ def read_map_references(path: Path) -> tuple[Dataset, list[Sample]]:
     panoptic = read_panoptic_alone(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     options = {"references": str(path)}
-    data = Dataset(path.stem, path.parent, digest, "references", ("all",), "", "", "all", options)
+    data = Dataset(path.stem, path.parent, digest, "references", ("all",), None, None, "all", options)
     return data, samples_of(panoptic)
 
 
@@ -74,13 +75,13 @@ def _read_panoptic(path: Path, categories: Sequence[Category]) -> list[Outcome]:
     segments = read_segment_rows(read_annotations(read_json(path), path), known, _SEGMENT, path)
     if not segments:
         raise DataError(f"{path} has no annotation: there is nothing to score. Write it again.")
-    require_files([maps / name for name, _ in segments.values()], path, maps)
+    pngs = require_files([maps / name for name, _ in segments.values()], path, maps)
     return [
         Outcome(
             str(image_id),
-            {SEGMENTS_PNG: str(maps / name), SEGMENTS: [[s.segment_id, s.category_id] for s in found]},
+            {SEGMENTS_PNG: str(png), SEGMENTS: [[s.segment_id, s.category_id] for s in found]},
         )
-        for image_id, (name, found) in segments.items()
+        for (image_id, (_, found)), png in zip(segments.items(), pngs, strict=True)
     ]
 
 

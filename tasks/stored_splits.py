@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from harness.content import Contents
-from harness.errors import DataError
 from harness.protocols import DataContext
+from harness.sample import Note
 from tasks.formats.coco_entries import ImageEntry, require_image_sizes
+from tasks.formats.coco_layout import ROLES
 from tasks.formats.digests import digest_of_files
-from tasks.formats.voc import find_voc_splits
 
 Stored = TypeVar("Stored")
+
+
+class Noted(Protocol):
+    """A stored split that says what must be known of it."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is left out or suspect."""
+        ...
 
 
 class LazySplits(Mapping[str, Stored], Generic[Stored]):
@@ -37,27 +47,14 @@ class LazySplits(Mapping[str, Stored], Generic[Stored]):
         return len(self._names)
 
 
-def annotated_voc_splits(folder: Path, kind: str, annotations: Path, suffix: str) -> tuple[str, ...]:
-    """List the splits of `ImageSets/<kind>` whose annotations are there.
-
-    VOC publishes lists of test images without their annotations: a first image that has none is one of these.
-    """
-    return tuple(
-        split
-        for split in find_voc_splits(folder, kind)
-        if (names := (folder / "ImageSets" / kind / f"{split}.txt").read_text("utf-8", "replace").split())
-        and (annotations / f"{names[0]}{suffix}").is_file()
-    )
+def stored_names(found: Collection[str]) -> tuple[str, ...]:
+    """Order the splits that can have a role."""
+    return tuple(split for split in ROLES if split in found)
 
 
-def require_splits(root: Path, found: Collection[str], wanted: Sequence[str], what: str) -> None:
-    """Raise DataError naming the splits that are wanted and not there."""
-    missing = [split for split in wanted if split not in found]
-    if missing:
-        raise DataError(
-            f"{root} has no {what} for {' and '.join(missing)} (seen: {', '.join(found) or 'none'}). "
-            f"Wanted: {' and '.join(wanted)}."
-        )
+def notes_of(splits: Mapping[str, Noted]) -> tuple[Note, ...]:
+    """Gather what the readers of splits have noted, each under its split."""
+    return tuple(replace(note, split=split) for split, stored in splits.items() for note in stored.notes)
 
 
 def check_sizes_once(images: Sequence[ImageEntry], sources: Sequence[Path], context: DataContext) -> None:

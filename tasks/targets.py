@@ -38,6 +38,8 @@ class BoxTarget:
     """The objects of an image: boxes in fractions of its sides (x, y of the left upper corner, width, height).
 
     `objects` are the same as they are annotated (boxes in px, areas, masks): what scores are computed against.
+    `image_id` is a whole number, by which images are sorted; `name` is what the data calls the image where that is
+    no number (VOC).
     """
 
     image_id: str
@@ -47,6 +49,12 @@ class BoxTarget:
     labels: tuple[int, ...]
     crowd: tuple[bool, ...]
     objects: ImageObjects | None = field(default=None, compare=False, repr=False)
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """What messages call the image."""
+        return self.name or self.image_id
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from harness.errors import DataError
-from tasks.caption_files import read_json
 from tasks.formats.coco_entries import is_integer
+from tasks.formats.json_files import read_json
 
 Colour: TypeAlias = tuple[int, int, int]
 """Red, green, blue, 0..255."""

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.errors import DataError
+from tasks.formats.file_names import require_files
 
 MEND = "Mend the file or fetch it again."
 
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """An image as a COCO file lists it; sizes in px."""
+    """An image as a COCO file lists it; sizes in px. `name` is what VOC calls it, whose ids are places in a list."""
 
     image_id: int
     path: Path
     width: int
     height: int
+    name: str = ""
+
+    @property
+    def sample_id(self) -> str:
+        """By what predictions and samples call the image."""
+        return self.name or str(self.image_id)
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class Category:
 def read_entries(content: Any, key: str, wanted: Mapping[str, str], path: Path) -> list[dict[str, Any]]:
     """Take the list `key` of a COCO file; every entry has the wanted keys.
 
-    `wanted` says what each value is: "integer", "text", "flag" (0 or 1), "list" or "anything". Raises DataError.
+    `wanted` says what each value is: "integer", "id" (a whole number or a string), "text", "flag" (0 or 1), "list" or
+    "anything". Raises DataError.
     """
     if not isinstance(content, dict) or not isinstance(content.get(key), list):
         raise DataError(f"{path} has no list '{key}'; wanted COCO's format. {MEND}")
@@ -52,8 +60,9 @@ def require_keys(entry: Any, wanted: Mapping[str, str], place: str) -> None:
     for name, kind in wanted.items():
         if name not in entry:
             raise DataError(f"{place} lacks '{name}'. {MEND}")
-        if not _is(kind, entry[name]):
-            raise DataError(f"{place} has {entry[name]!r:.80} as its '{name}'; wanted {_WORDS[kind]}. {MEND}")
+        value = entry[name]
+        if not _is(kind, value):
+            raise DataError(f"{place} has {value!r:.80} as its '{name}'; wanted {_wanted(kind, value)}. {MEND}")
 
 
 def read_image_entries(content: Any, path: Path, folder: Path | None) -> tuple[ImageEntry, ...]:
@@ -73,9 +82,10 @@ def read_image_entries(content: Any, path: Path, folder: Path | None) -> tuple[I
     images = tuple(
         ImageEntry(row["id"], (folder or Path()) / row["file_name"], row["width"], row["height"]) for row in rows
     )
-    if folder is not None:
-        require_files([image.path for image in images], path, folder)
-    return images
+    if folder is None:
+        return images
+    found = require_files([image.path for image in images], path, folder)
+    return tuple(replace(image, path=there) for image, there in zip(images, found, strict=True))
 
 
 def read_categories(content: Any, path: Path) -> tuple[Category, ...]:
@@ -123,26 +133,10 @@ def require_unique(values: Iterable[Any], message: str) -> None:
 
 
 def require_inside(file_name: str, place: str) -> None:
-    """Refuse a file name that leads out of its folder."""
+    """Refuse a file name that leads out of its folder, or that no file can have."""
     parts = PurePosixPath(file_name)
-    if not file_name or "\0" in file_name or parts.is_absolute() or ".." in parts.parts:
-        raise DataError(f"{place} has the file name {file_name!r}, which is not inside the image folder. {MEND}")
-
-
-def require_files(paths: Sequence[Path], named_by: Path, folder: Path) -> None:
-    """Check that files are there, folder by folder; raises DataError once, with the count and the first three."""
-    present: dict[Path, set[str]] = {}
-    missing = []
-    for path in paths:
-        if path.parent not in present:
-            present[path.parent] = {p.name for p in path.parent.iterdir()} if path.parent.is_dir() else set()
-        if path.name not in present[path.parent]:
-            missing.append(path.name)
-    if missing:
-        raise DataError(
-            f"{named_by} names {len(missing)} of {len(paths)} files that are not in {folder} "
-            f"(first: {', '.join(missing[:3])}). Put them there or leave them out of the file."
-        )
+    if not file_name or "\0" in file_name or parts.is_absolute() or ".." in parts.parts or not _is_encodable(file_name):
+        raise DataError(f"{place} has the file name {file_name!r:.200}, which is not inside the image folder. {MEND}")
 
 
 def require_image_sizes(images: Iterable[ImageEntry], path: Path) -> None:
@@ -164,14 +158,30 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
-_WORDS = {"integer": "a whole number", "text": "a string", "flag": "0 or 1", "list": "a list", "anything": "a value"}
+_WORDS = {
+    "integer": "a whole number", "id": "a whole number or a string", "text": "a string", "flag": "0 or 1",
+    "list": "a list", "anything": "a value",
+}  # fmt: skip
+
+
+def _wanted(kind: str, value: Any) -> str:
+    """Word what was wanted; a whole number that is too large for it is told so."""
+    too_large = isinstance(value, int) and not isinstance(value, bool) and not is_integer(value)
+    return f"{_WORDS[kind]} below 2^63, since ids are kept in 64 bits" if too_large else _WORDS[kind]
 
 
 def _is(kind: str, value: Any) -> bool:
     if kind == "integer":
         return is_integer(value)
+    if kind == "id":
+        return is_integer(value) or (isinstance(value, str) and bool(value) and _is_encodable(value))
     if kind == "flag":
         return is_integer(value) and value in (0, 1)
     if kind == "text":
         return isinstance(value, str)
     return kind == "anything" or isinstance(value, list)
+
+
+def _is_encodable(text: str) -> bool:
+    """Tell text that a file can hold from lone surrogates, which JSON can write."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

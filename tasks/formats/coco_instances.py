@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from harness.content import Contents
 from harness.errors import DataError
-from tasks.caption_files import read_json
+from harness.sample import Note
 from tasks.formats.boxes import Boxes, box_array, clip_boxes
 from tasks.formats.coco_entries import (
     MEND,
@@ -28,6 +28,7 @@ from tasks.formats.coco_entries import (
     require_unique,
 )
 from tasks.formats.digests import NOWHERE, digest_of_files
+from tasks.formats.json_files import read_json
 from tasks.formats.segmentations import Segmentation, check_segmentations, mask_area
 
 KNOWN_EMPTY = frozenset({(200365, 918), (550395, 2206849)})
@@ -64,7 +65,7 @@ class Instances:
     objects: tuple[ImageObjects, ...]
     categories: tuple[Category, ...]
     sources: tuple[Path, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     crowd_label: int = 1
 
 
@@ -79,13 +80,14 @@ def read_instances(annotations: Path, images: Path | None) -> Instances:
     rows = read_entries(content, "annotations", _KEYS, annotations)
     require_unique((row["id"] for row in rows), f"{annotations}: annotations[{{}}] repeats the id {{}}. {MEND}")
     kept = [row for row in rows if not _is_known_empty(row)]
-    known = f"{annotations}: left out {len(rows) - len(kept)} of COCO's own boxes of no height"
+    empty = len(rows) - len(kept)
+    known = Note(f"{empty} of COCO's own boxes have no height and are left out", None, empty, len(rows))
     return Instances(
         images=entries,
         objects=group_objects(kept, entries, categories, annotations),
         categories=categories,
         sources=(annotations,),
-        notes=(known,) if len(kept) < len(rows) else (),
+        notes=(known,) if empty else (),
     )
 
 
@@ -96,8 +98,9 @@ def group_objects(
 
     def place(position: int) -> str:
         row = rows[position]
-        return f"{path}: the annotation {row['id']} of image {row['image_id']}"
+        return f"{path}: the annotation {row['id']} of image {names.get(row['image_id'], row['image_id'])}"
 
+    names = {image.image_id: image.sample_id for image in images}
     image_index = _positions(rows, "image_id", {image.image_id: i for i, image in enumerate(images)}, place)
     category_index = _positions(rows, "category_id", {c.category_id: i for i, c in enumerate(categories)}, place)
     size_of = [(image.width, image.height) for image in images]

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.content import Contents
 from harness.errors import DataError
-from tasks.caption_files import read_json
+from harness.sample import Note
 from tasks.formats.coco_entries import (
     MEND,
     Category,
@@ -22,13 +22,14 @@ from tasks.formats.coco_entries import (
     read_categories,
     read_entries,
     read_image_entries,
-    require_files,
     require_inside,
     require_keys,
     require_unique,
 )
 from tasks.formats.coco_layout import SplitFile
 from tasks.formats.digests import NOWHERE, digest_of_files
+from tasks.formats.file_names import require_files
+from tasks.formats.json_files import read_json
 from tasks.formats.label_image import IndexMap, Labels, read_png_header, read_segment_ids
 
 _LAST_ID = 256**3 - 1
@@ -63,6 +64,7 @@ class Panoptic:
     entries: tuple[PanopticEntry, ...]
     categories: tuple[Category, ...]
     sources: tuple[Path, ...]
+    notes: tuple[Note, ...] = ()
 
 
 def read_panoptic(file: SplitFile) -> Panoptic:
@@ -140,11 +142,11 @@ def join_maps(
     for ids, what in ((strangers, "annotates {} images that it does not list"), (lacking, "has no annotation of {}")):
         if ids:
             raise DataError(f"{path} {what.format(len(ids))} (first: {', '.join(map(str, ids[:3]))}). {MEND}")
+    pngs = require_files([maps / segments[image.image_id][0] for image in images], path, maps)
     entries = tuple(
-        PanopticEntry(i.image_id, i.path, i.width, i.height, maps / segments[i.image_id][0], segments[i.image_id][1])
-        for i in images
+        PanopticEntry(i.image_id, i.path, i.width, i.height, png, segments[i.image_id][1])
+        for i, png in zip(images, pngs, strict=True)
     )
-    require_files([entry.png for entry in entries], path, maps)
     for entry in entries:
         header = read_png_header(entry.png)
         if (header.width, header.height) != (entry.width, entry.height):

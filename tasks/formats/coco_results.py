@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import DataError
-from tasks.caption_files import read_json
 from tasks.formats.boxes import Boxes, box_array, require_no_row
-from tasks.formats.coco_entries import Category, ImageEntry, require_keys
+from tasks.formats.coco_entries import Category, ImageEntry, is_integer, require_keys
 from tasks.formats.coco_panoptic import PanopticEntry, join_maps, read_annotations, read_segment_rows
+from tasks.formats.json_files import kind_of, read_json
 from tasks.formats.segmentations import Segmentation, check_segmentations
 
 Kind: TypeAlias = Literal["bbox", "segm"]
@@ -29,7 +29,8 @@ _MEND = "Mend the results."
 class Detections:
     """The n detections of one image, in the file's order, which decides between equal scores."""
 
-    image_id: int
+    image_id: int | str
+    entries: npt.NDArray[np.int64]  # [n] places in the file, from 0
     category_ids: npt.NDArray[np.int64]  # [n]
     scores: npt.NDArray[np.float64]  # [n]
     boxes: Boxes | None  # [n, 4] x, y, width, height in px, as given; None for masks
@@ -44,15 +45,17 @@ def read_detections(
 ) -> tuple[Detections, ...]:
     """Read results for the images of a split, in their order; an image without an entry has no detection.
 
-    For "segm" masks must be run lengths, and boxes beside them are left out. Raises DataError for a file without any
-    detection, unknown images (the first three) or categories, scores and boxes that are not finite, and masks of
-    another size than the image's.
+    For "segm" masks must be run lengths, and boxes beside them are left out; an empty list finds nothing, which is an
+    answer. Images of VOC are called by names, and an image of width 0 has an unknown size. Raises DataError for unknown
+    images (the first three) or categories, scores and boxes that are not finite, and masks of another size than the
+    image's.
     """
     rows = read_json(path)
-    if not isinstance(rows, list) or not rows:
-        raise DataError(f"{path} holds no list of detections; wanted {_FORMATS[kind]}.")
+    if not isinstance(rows, list):
+        raise DataError(f"{path} holds {kind_of(rows)}, no list of detections; wanted {_FORMATS[kind]}.")
     key = {"bbox": "bbox", "segm": "segmentation"}[kind]
-    wanted = {"image_id": "integer", "category_id": "integer", key: "anything", "score": "anything"}
+    id_kind = "id" if any(image.name for image in images) else "integer"
+    wanted = {"image_id": id_kind, "category_id": "integer", key: "anything", "score": "anything"}
     for position, row in enumerate(rows):
         require_keys(row, wanted, f"{path}: entry {position}")
     index = _image_index(path, rows, images)
@@ -70,10 +73,11 @@ def read_detections(
     boxes = _boxes(rows, place) if kind == "bbox" else None
     masks = _masks(rows, index, images, place) if kind == "segm" else None
     order = np.argsort(index, kind="stable")
-    groups = np.split(order, np.searchsorted(index[order], np.arange(1, len(images))))
+    groups = np.split(order, np.searchsorted(index[order], np.arange(1, len(images)))) if images else []
     return tuple(
         Detections(
-            image.image_id,
+            image.name or image.image_id,
+            group,
             category_ids[group],
             scores[group],
             None if boxes is None else boxes[group],
@@ -113,14 +117,14 @@ def read_panoptic_results(
 
 
 def _image_index(path: Path, rows: Sequence[Any], images: Sequence[ImageEntry]) -> npt.NDArray[np.int64]:
-    position_of = {image.image_id: i for i, image in enumerate(images)}
-    unknown = list(dict.fromkeys(row["image_id"] for row in rows if row["image_id"] not in position_of))
+    position_of = {image.sample_id: i for i, image in enumerate(images)}
+    unknown = list(dict.fromkeys(row["image_id"] for row in rows if str(row["image_id"]) not in position_of))
     if unknown:
         raise DataError(
             f"{path} has detections for {len(unknown)} images that are not in the split (first: "
             f"{', '.join(map(str, unknown[:3]))}). Score them against the split that they were made for."
         )
-    return np.array([position_of[row["image_id"]] for row in rows], np.int64)
+    return np.array([position_of[str(row["image_id"])] for row in rows], np.int64)
 
 
 def _scores(rows: Sequence[Any], place: Any) -> npt.NDArray[np.float64]:
@@ -148,5 +152,16 @@ def _masks(
         [not isinstance(mask, dict) or not isinstance(mask.get("counts"), str) for mask in masks],
         lambda i: f"{place(i)} has a mask that is no compressed run lengths; encode it with pycocotools.mask.encode.",
     )
-    check_segmentations(masks, [(images[i].width, images[i].height) for i in index], place)
+    sizes = [
+        (images[i].width, images[i].height) if images[i].width else _own_size(masks[n]) for n, i in enumerate(index)
+    ]
+    check_segmentations(masks, sizes, place)
     return masks
+
+
+def _own_size(mask: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height that a mask states, for images whose size is not known yet."""
+    size = mask.get("size")
+    if isinstance(size, list) and len(size) == 2 and all(is_integer(side) and side > 0 for side in size):
+        return size[1], size[0]
+    return 1, 1

@@ -40,8 +40,6 @@ def read_label_folders(root: Path, classes: ClassFile | None = None) -> dict[str
     if not folders:
         seen = sorted(path.name for path in root.iterdir())[:6] if root.is_dir() else []
         raise DataError(f"{root} has no folders of label images (seen: {', '.join(seen) or 'nothing'}). {_wanted()}")
-    if "train" not in folders or len(folders) < 2:
-        raise DataError(f"{root} has label images for {' and '.join(folders)} only; wanted train, and val or test.")
     scheme, sources = _scheme(root, classes)
     return {split: LabelMaps(_entries(*pair), scheme, sources) for split, pair in folders.items()}
 
@@ -67,7 +65,7 @@ def _scheme(root: Path, classes: ClassFile | None) -> tuple[LabelScheme, tuple[P
         classes = read_class_file(root / _ADE_CLASSES)
     if classes is not None:
         return scheme_of_classes(classes), (classes.path,)
-    if (root / "trainannot").is_dir():
+    if any((root / f"{name}annot").is_dir() for name in _SPLITS):
         return CAMVID, ()
     raise DataError(
         f"{root} says nowhere what its label values mean ({_ADE_CLASSES} is not there). Give the classes with "

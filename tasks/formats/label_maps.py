@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.content import Contents
 from harness.errors import DataError
+from harness.sample import Note
 from tasks.formats.class_files import ClassFile, Colour
 from tasks.formats.coco_entries import Category
 from tasks.formats.digests import NOWHERE, digest_of_files
@@ -52,7 +53,7 @@ class LabelMaps:
     entries: tuple[LabelEntry, ...]
     scheme: LabelScheme
     sources: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def class_map(entry: LabelEntry, scheme: LabelScheme) -> IndexMap:

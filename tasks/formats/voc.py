@@ -7,14 +7,18 @@ those of the boxes, which a note says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, UsageError, nearest
+from harness.sample import Note
+from harness.spelling import normal_form
 from tasks.formats.class_files import ClassFile
-from tasks.formats.coco_entries import Category, ImageEntry, require_files
+from tasks.formats.coco_entries import Category, ImageEntry
 from tasks.formats.coco_instances import Instances, group_objects
+from tasks.formats.coco_layout import ROLES
+from tasks.formats.file_names import find_files, require_files
 from tasks.formats.label_maps import BORDER, LabelEntry, LabelMaps, LabelScheme, scheme_of_classes
 from tasks.formats.voc_xml import VocObject, read_annotation
 
@@ -53,15 +57,38 @@ def find_voc_splits(folder: Path, kind: str) -> tuple[str, ...]:
     return tuple(split for split in _SPLITS if _list_file(folder, kind, split).is_file())
 
 
+def annotated_voc_splits(folder: Path, kind: str) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """List the splits of `ImageSets/<kind>` that have annotations, and say which lists are no splits for want of them.
+
+    VOC publishes lists of test images without their annotations: a list of which no image has one is such a list. One
+    of which some have is a split, and reading it names the others. Raises DataError where no list is a split.
+    """
+    found, notes = [], []
+    lists = find_voc_splits(folder, kind)
+    for split in lists:
+        names = [name for _, name in _lines(_list_file(folder, kind, split))]
+        if any(find_files([_annotation(folder, kind, name) for name in names], folder)):
+            found.append(split)
+        elif split in ROLES:
+            what = "is empty" if not names else f"has annotations for none of its {len(names)} images"
+            notes.append(Note(f"the list {kind}/{split}.txt {what} and is no split", None, len(names), len(names)))
+    if not found:
+        where = _annotation(folder, kind, "NAME").relative_to(folder)
+        raise DataError(
+            f"{folder} has no list in ImageSets/{kind} of which an image is annotated, as {where} (seen: "
+            f"{', '.join(lists) or 'none'}). Wanted: {_LAYOUT}."
+        )
+    return tuple(found), tuple(notes)
+
+
 def read_voc_instances(folder: Path, split: str, classes: ClassFile | None = None) -> Instances:
     """Read the boxes of a split in the order of its list; raises DataError naming the file and the object.
 
-    Image ids are VOC's names without their underscore ("2007_000027" is 2007000027) where all are digits, else places
-    in the list, from 1; category ids are the values of the label maps: 1, 2, ….
+    Images are known by VOC's names, and their ids are places in the list, from 1; category ids are the values of the
+    label maps: 1, 2, ….
     """
     names, image_list = _listed(folder, "Main", split)
-    files = [folder / "Annotations" / f"{name}.xml" for name in names]
-    require_files(files, image_list, folder / "Annotations")
+    files = require_files([_annotation(folder, "Main", name) for name in names], image_list, folder)
     scheme = _scheme(classes)
     categories = tuple(
         Category(value, name, "", {})
@@ -71,9 +98,10 @@ def read_voc_instances(folder: Path, split: str, classes: ClassFile | None = Non
     category_ids = {category.name: category.category_id for category in categories}
     images: list[ImageEntry] = []
     rows: list[dict[str, Any]] = []
-    for image_id, path, photograph in zip(_image_ids(names), files, _photographs(folder, names), strict=True):
+    photographs = _photographs(folder, image_list, names)
+    for image_id, (name, path, photograph) in enumerate(zip(names, files, photographs, strict=True), start=1):
         annotation = read_annotation(path)
-        images.append(ImageEntry(image_id, photograph, annotation.width, annotation.height))
+        images.append(ImageEntry(image_id, photograph, annotation.width, annotation.height, name))
         for number, item in enumerate(annotation.objects, start=1):
             if item.name not in category_ids:
                 raise DataError(
@@ -86,7 +114,7 @@ def read_voc_instances(folder: Path, split: str, classes: ClassFile | None = Non
         objects=group_objects(rows, images, categories, folder / "Annotations"),
         categories=categories,
         sources=(image_list, *files),
-        notes=("VOC states no areas: those of the boxes are taken", "objects marked difficult are crowds"),
+        notes=_notes(rows),
         crowd_label=-1,
     )
 
@@ -97,9 +125,8 @@ def read_voc_labels(folder: Path, split: str, classes: ClassFile | None = None) 
     A class file may leave out the background: its classes then have the values 1, 2, …, as VOC's own have.
     """
     names, image_list = _listed(folder, "Segmentation", split)
-    labels = [folder / "SegmentationClass" / f"{name}.png" for name in names]
-    require_files(labels, image_list, folder / "SegmentationClass")
-    entries = tuple(map(LabelEntry, names, _photographs(folder, names), labels))
+    labels = require_files([_annotation(folder, "Segmentation", name) for name in names], image_list, folder)
+    entries = tuple(map(LabelEntry, names, _photographs(folder, image_list, names), labels))
     return LabelMaps(entries, _scheme(classes), (image_list,))
 
 
@@ -138,13 +165,18 @@ def _listed(folder: Path, kind: str, split: str) -> tuple[list[str], Path]:
             f"{folder} has no list {path.relative_to(folder)} ({nearest(split, find_voc_splits(folder, kind))}) "
             f"Wanted: {_LAYOUT}."
         )
-    lines = {number: line.strip() for number, line in enumerate(path.read_text("utf-8", "replace").split("\n"), 1)}
+    photographs: frozenset[str] | None = None
     first: dict[str, int] = {}
-    for number, name in lines.items():
-        if not name:
-            continue
-        if "/" in name or name.startswith(".") or len(name.split()) != 1:
-            raise DataError(f"{path}: line {number} is '{name:.60}'; wanted one image name. Mend the list.")
+    for number, name in _lines(path):
+        if len(name.split()) != 1 and photographs is None:
+            photographs = frozenset(normal_form(image.stem) for image in (folder / "JPEGImages").glob("*"))
+        # Lists of one class add 1 or -1 to each name; a name may have spaces of its own.
+        is_name = len(name.split()) == 1 or (photographs is not None and normal_form(name) in photographs)
+        if "/" in name or name.startswith(".") or "\0" in name or not is_name:
+            raise DataError(
+                f"{path}: line {number} is '{name:.60}'; wanted one image name, and JPEGImages has no image of that "
+                "name. Mend the list."
+            )
         if first.setdefault(name, number) != number:
             raise DataError(f"{path}: lines {first[name]} and {number} both name {name}. Keep one.")
     if not first:
@@ -152,19 +184,31 @@ def _listed(folder: Path, kind: str, split: str) -> tuple[list[str], Path]:
     return list(first), path
 
 
-def _image_ids(names: Sequence[str]) -> list[int]:
-    digits = [name.replace("_", "") for name in names]
-    if all(text.isascii() and text.isdigit() and len(text) < 16 for text in digits):
-        ids = [int(text) for text in digits]
-        if len(set(ids)) == len(ids):
-            return ids
-    return list(range(1, len(names) + 1))
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a list that are not empty, with their numbers; whatever ends them, and without a byte order mark."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read as UTF-8 text: {error}. Save it as UTF-8.") from None
+    return [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
-def _photographs(folder: Path, names: Sequence[str]) -> list[Path]:
-    images = folder / "JPEGImages"
-    present = {path.name for path in images.iterdir()} if images.is_dir() else set()
-    is_there: Callable[[str], bool] = present.__contains__
-    paths = [images / next(filter(is_there, (name + suffix for suffix in _SUFFIXES)), f"{name}.jpg") for name in names]
-    require_files(paths, folder / "ImageSets", images)
-    return paths
+def _annotation(folder: Path, kind: str, name: str) -> Path:
+    """Where the boxes (Main) or the label map (Segmentation) of an image are."""
+    return folder / "Annotations" / f"{name}.xml" if kind == "Main" else folder / "SegmentationClass" / f"{name}.png"
+
+
+def _photographs(folder: Path, image_list: Path, names: Sequence[str]) -> list[Path]:
+    found: list[Path | None] = [None] * len(names)
+    for suffix in _SUFFIXES:
+        paths = find_files([folder / "JPEGImages" / f"{name}{suffix}" for name in names], folder)
+        found = [first or second for first, second in zip(found, paths, strict=True)]
+    default = [folder / "JPEGImages" / f"{name}{_SUFFIXES[0]}" for name in names]
+    return require_files([path or other for path, other in zip(found, default, strict=True)], image_list, folder)
+
+
+def _notes(rows: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    difficult = sum(row["iscrowd"] for row in rows)
+    areas = Note("VOC states no areas: those of the boxes are taken, and AP by size is by box")
+    text = f"{difficult} of {len(rows)} objects are marked difficult: they are neither right nor wrong to find"
+    return (areas, Note(text, None, difficult, len(rows))) if difficult else (areas,)

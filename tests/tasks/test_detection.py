@@ -248,11 +248,69 @@ def test_images_without_an_entry_have_no_detection(
     assert found["AP"] == pytest.approx(51 / 101 / 2) and found["AP:cat"] == 0.0
 
 
+def test_an_empty_list_finds_nothing(coco_folder: Path, open_context: MakeContext, tmp_path: Path) -> None:
+    for iou in ("bbox", "segm"):
+        data = coco_detection.open_data(open_context(coco_folder, iou=iou))
+        samples, path = coco_detection.samples(data, "val"), tmp_path / "none.json"
+        path.write_text("[]")
+        with coco_detection.scorer(data, tmp_path) as scorer:
+            found = scorer.score(samples, coco_detection.read_predictions(path, data))
+            notes = list(map(str, scorer.notes(samples, [])))
+        assert found["AP"].value == 0.0 and found["AR-100"].value == 0.0
+        assert notes == ["3 of 3 images have no detection in the results"]
+
+
+def test_detections_beyond_the_hundredth_of_a_class_are_counted(
+    coco_folder: Path, open_context: MakeContext, tmp_path: Path
+) -> None:
+    data = coco_detection.open_data(open_context(coco_folder))
+    samples, path = coco_detection.samples(data, "val"), tmp_path / "many.json"
+    path.write_text(json.dumps([{**ROW, "score": i / 300} for i in range(130)] + [{**ROW, "category_id": 3}] * 101))
+    with coco_detection.scorer(data, tmp_path) as scorer:
+        notes = scorer.notes(samples, coco_detection.read_predictions(path, data))
+    assert (notes[1].count, notes[1].total) == (31, 231)
+    assert "31 of 231 detections (13.4%) are beyond the 100 best of a class in an image" in str(notes[1])
+
+
+def voc_results(voc_folder: Path, context: DataContext, ids: Sequence[Any], path: Path) -> tuple[float, list[str]]:
+    """AP of boxes that are all right, under these ids of the two images of val."""
+    data = coco_detection.open_data(context)
+    samples = coco_detection.samples(data, "val")
+    path.write_text(json.dumps([{"image_id": i, "category_id": 12, "score": 0.5, "bbox": [0, 0, 20, 30]} for i in ids]))
+    outcomes = coco_detection.read_predictions(path, data)
+    with coco_detection.scorer(data, path.parent) as scorer:
+        return scorer.score(samples, outcomes)["AP"].value, list(map(str, scorer.notes(samples, outcomes)))
+
+
+def test_images_of_voc_are_called_by_name_or_by_the_number_that_all_names_are(
+    voc_folder: Path, open_context: MakeContext, tmp_path: Path
+) -> None:
+    context, path = open_context(voc_folder), tmp_path / "results.json"
+    assert voc_results(voc_folder, context, ["2008_000001", "2008_000002"], path) == (pytest.approx(1.0), [])
+    score, notes = voc_results(voc_folder, context, [2008000001, 2008000002], path)
+    assert score == pytest.approx(1.0)
+    assert len(notes) == 1 and "read as numbers" in notes[0] and "is the sample '2008_000001'" in notes[0]
+    # Places in the list were once ids where a name was no number, and mixed readings are no reading.
+    for ids in ([1, 2], ["2008_000001", 2008000002]):
+        with pytest.raises(DataError, match=r"as image names .*the split has 2008_000001.* as numbers .*2008000001"):
+            voc_results(voc_folder, context, ids, path)
+    for path_of in list(voc_folder.rglob("2008_000002.*")):
+        path_of.rename(path_of.with_stem("extra_a"))
+    for listed in voc_folder.rglob("val.txt"):
+        listed.write_text("2008_000001\nextra_a")
+    with pytest.raises(DataError, match=r"as numbers .* 1 of 2 are unknown \(first: 2; the split has 2008000001"):
+        voc_results(voc_folder, context, [2008000001, 2], path)
+
+
 @pytest.mark.parametrize(
     ("rows", "iou", "message"),
     [
-        ([], "bbox", r"holds no list of detections"),
-        ([{**ROW, "image_id": 77}], "bbox", r"1 are for samples that the split does not have \(first: 77\)"),
+        ({}, "bbox", r"holds an object, no list of detections"),
+        (
+            [{**ROW, "image_id": 77}],
+            "bbox",
+            r"1 are for samples .*\(first: 77; the split has 5, 2, 8\)",
+        ),
         ([{**ROW, "category_id": 9}], "bbox", r"entry 0 \(image 5\) has the category 9, which the ground truth does"),
         ([{**ROW, "score": "x"}], "bbox", r"entry 0 \(image 5\) has 'x' as its 'score'"),
         ([{**ROW, "bbox": [1, 2, -1, 3]}], "bbox", r"negative size"),
@@ -262,7 +320,7 @@ def test_images_without_an_entry_have_no_detection(
         (
             [{**MASK, "segmentation": {"size": [40, 30], "counts": "0`U1"}}],
             "segm",
-            r"size \[40, 30\]; wanted.*\[30, 40\]",
+            r"size \[40, 30\] \(entry 0.*wanted.*\[30, 40\]",
         ),
         ([{**MASK, "segmentation": {"size": [30, 40], "counts": "0`U"}}], "segm", r"entry 0 \(image 5\)"),
     ],

@@ -64,10 +64,14 @@ def test_voc_test_images_without_annotations_are_no_split(voc_folder: Path, open
     data = coco_detection.open_data(open_context(voc_folder))
     assert (data.options["format"], data.splits, data.default_split) == ("voc", ("train", "val", HELD_OUT), "val")
     samples = coco_detection.samples(data, "val")
-    assert [sample.sample_id for sample in samples] == ["2008000001", "2008000002"]
+    assert [sample.sample_id for sample in samples] == ["2008_000001", "2008_000002"]
     assert samples[0].target.boxes == ((0, 0, 20 / 40, 1), (20 / 40, 0, 20 / 40, 10 / 30))
     assert samples[0].target.crowd == (False, True), "what is difficult is not scored"
     assert len(coco_detection.spec(data, samples).classes) == 20
+    assert "the list Main/test.txt has annotations for none of its 1 images and is no split" in map(str, data.notes)
+    assert "split val: 2 of 4 objects are marked difficult: they are neither right nor wrong to find" in map(
+        str, data.notes
+    )
 
 
 def test_novel_categories_have_no_training_objects(coco_folder: Path, open_context: MakeContext) -> None:

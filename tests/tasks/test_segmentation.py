@@ -241,7 +241,7 @@ def test_a_folder_of_label_images_holds_the_datas_own_values(
     ("change", "message"),
     [
         ({"test00": None}, r"lacks 1 of the split's samples \(first: test00\)"),
-        ({"other": np.zeros((30, 40))}, r"predicts for 1 samples that are not in the split \(first: other.png\)"),
+        ({"other": np.zeros((30, 40))}, r"as sample ids 1 of 4 are unknown \(first: other; the split has test00,"),
         ({"test01": np.zeros((10, 40))}, r"test01.png has 40 x 10 px; wanted 40 x 30, those of image test01"),
         ({"test01": np.full((30, 40), 77)}, r"test01.png has the label 77 in 1200 pixels"),
     ],
@@ -322,10 +322,13 @@ def test_real_panoptic_maps_score_1_against_themselves(coco_mini: Path, open_con
     ("change", "message"),
     [
         (lambda c: c["annotations"].pop(), r"1 of 2 samples have no label map \(first: 2\)"),
-        (lambda c: c["annotations"][0].update(image_id=4), r"samples have no label map"),
+        (
+            lambda c: c["annotations"][0].update(image_id=4),
+            r"1 are for samples .*first: 4; .*and 1 of its 2 have no label map",
+        ),
         (lambda c: c["annotations"][0]["segments_info"][0].update(category_id=4), r"unknown category 4"),
         (lambda c: c["annotations"][0]["segments_info"].pop(), r"1 segments that the JSON does not describe"),
-        (lambda c: c["annotations"][0].update(file_name="x.png"), r"names 1 of 2 files that are not in"),
+        (lambda c: c["annotations"][0].update(file_name="x.png"), r"names 1 of 2 files that are not there"),
         (lambda c: c["annotations"].clear(), r"has no annotation: there is nothing to score"),
     ],
 )

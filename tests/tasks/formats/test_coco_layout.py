@@ -47,12 +47,12 @@ def test_two_years_are_told_apart_by_their_images(tmp_path: Path) -> None:
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"No folder {tmp_path}/no"):
         find_instance_files(tmp_path / "no")
-    with pytest.raises(DataError, match=r"no instances file for train and val \(seen in annotations: nothing\)"):
+    with pytest.raises(DataError, match=r"no instances file for train, val or test \(seen in annotations: nothing\)"):
         find_instance_files(tmp_path)
-    touch(tmp_path, "annotations/instances_val2017.json", "annotations/panoptic_val2017.json")
-    with pytest.raises(DataError, match=r"no instances file for train .*instances_val2017.json.*Wanted"):
+    touch(tmp_path, "annotations/instances_other.json", "annotations/panoptic_val2017.json")
+    with pytest.raises(DataError, match=r"no instances file .*instances_other.json.*Wanted"):
         find_instance_files(tmp_path)
-    with pytest.raises(DataError, match=r"no panoptic file with a folder panoptic_<split> for train and val"):
+    with pytest.raises(DataError, match=r"no panoptic file with a folder panoptic_<split> for train, val or test"):
         find_panoptic_files(tmp_path)
 
 

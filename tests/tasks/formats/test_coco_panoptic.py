@@ -76,7 +76,7 @@ def info(position: int, number: int, **change: Any) -> Callable[[Any], None]:
         (lambda c: c["annotations"][0].update(image_id=30), r"annotations\[1\] is a second one for image 30"),
         (lambda c: c["annotations"][0].update(image_id=99), r"annotates 1 images that it does not list \(first: 99"),
         (lambda c: c["annotations"].pop(), r"has no annotation of 1 \(first: 30\)"),
-        (lambda c: c["annotations"][0].update(file_name="no.png"), "names 1 of 2 files .*first: no.png"),
+        (lambda c: c["annotations"][0].update(file_name="no.png"), "names 1 of 2 files .*looked for .*/no.png"),
         (lambda c: c["annotations"][0].update(file_name="../10.png"), r"annotations\[0\] .*not inside the image"),
         (info(1, 1, id=1), r"segments_info\[1\] of image 30 repeats the segment id 1"),
         (info(1, 1, id=0), r"segments_info\[1\] of image 30 has the id 0; wanted 1..16777215"),
@@ -100,7 +100,7 @@ def test_maps_that_do_not_fit_are_named(panoptic: Folder) -> None:
     with pytest.raises(DataError, match=r"10.png is not a PNG"):
         read_panoptic(panoptic.file)
     (maps / "10.png").unlink()
-    with pytest.raises(DataError, match=r"names 1 of 2 files that are not in .*panoptic_val \(first: 10.png\)"):
+    with pytest.raises(DataError, match=r"names 1 of 2 files that are not there \(looked for .*panoptic_val/10.png\)"):
         read_panoptic(panoptic.file)
     file = panoptic.file
     with pytest.raises(DataError, match="no folder of panoptic PNG maps"):
@@ -185,5 +185,5 @@ def test_pixel_maps_of_stuff(panoptic: Folder) -> None:
         class_map(read_pixel_maps(stuff(panoptic, 44)).entries[0], maps.scheme)
     stuff_file = stuff(panoptic, 0)
     (panoptic.root / "annotations/stuff_val_pixelmaps/10.png").unlink()
-    with pytest.raises(DataError, match=r"names 1 of 2 files that are not in .*first: 10.png"):
+    with pytest.raises(DataError, match=r"names 1 of 2 files that are not there \(looked for .*10.png"):
         read_pixel_maps(stuff_file)

@@ -67,7 +67,6 @@ def change(position: int, **values: Any) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("kind", "edit", "message"),
     [
-        ("bbox", lambda c: c.clear(), "holds no list of detections"),
         ("bbox", lambda c: c.append(3), "entry 3 is 3; wanted an object"),
         ("bbox", lambda c: c[1].pop("score") and None, "entry 1 lacks 'score'"),
         ("bbox", lambda c: c[1].pop("bbox") and None, "entry 1 lacks 'bbox'"),
@@ -98,7 +97,7 @@ def test_what_is_wrong_is_named(
 
 
 def test_an_object_is_no_results_list(truth: Instances, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no list of detections; wanted"):
+    with pytest.raises(DataError, match="holds an object, no list of detections; wanted"):
         read(truth, tmp_path / "results.json", {"annotations": []}, "bbox")
 
 
@@ -135,7 +134,7 @@ def truth_of() -> Any:
         (lambda rows: rows.pop(), r"has no annotation of 1 \(first: 30\)"),
         (lambda rows: rows.append(rows[0]), r"annotations\[2\] is a second one for image 10"),
         (lambda rows: rows[0].update(image_id=11), r"annotates 1 images that it does not list \(first: 11\)"),
-        (lambda rows: rows[0].update(file_name="no.png"), r"names 1 of 2 files that are not in"),
+        (lambda rows: rows[0].update(file_name="no.png"), r"names 1 of 2 files that are not there"),
         (lambda rows: rows[0]["segments_info"][0].update(category_id=4), r"of image 10 has the unknown category 4"),
     ],
 )

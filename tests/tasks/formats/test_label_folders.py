@@ -136,7 +136,6 @@ def unlink_all(folder: Path) -> None:
         (lambda r: unlink_all(r / "val"), r"val lacks 2 images of the label images frame_1, frame_2\."),
         (lambda r: [unlink_all(r / n) for n in ("val", "valannot")], r"val has no image: the split is empty"),
         (lambda r: label(r / "val/frame_1.bmp", [1]), r"val has both frame_1.bmp and frame_1.png"),
-        (lambda r: [(r / n).rename(r / f"x{n}") for n in ("trainannot",)], r"has label images for val and test only"),
         (lambda r: [label(r / n / "0.png", [1]) for n in ("valid", "validannot")], r"has both .*val and .*valid for"),
     ],
 )

@@ -17,6 +17,7 @@ from tasks.formats.image_folder import is_image_folder
 from tasks.formats.label_maps import class_map
 from tasks.formats.voc import (
     VOC_CLASSES,
+    annotated_voc_splits,
     find_voc_folder,
     find_voc_splits,
     is_voc,
@@ -69,10 +70,10 @@ def voc(tmp_path: Path, paint_in: Paint) -> Path:
 
 def test_boxes_by_hand(voc: Path) -> None:
     found = read_voc_instances(voc, "trainval")
-    assert [(image.image_id, image.width, image.height) for image in found.images] == [
-        (5, 20, 10),
-        (7, 20, 10),
-        (9, 20, 10),
+    assert [(image.sample_id, image.image_id, image.width, image.height) for image in found.images] == [
+        ("000005", 1, 20, 10),
+        ("000007", 2, 20, 10),
+        ("000009", 3, 20, 10),
     ]
     assert tuple(category.name for category in found.categories) == VOC_CLASSES
     assert [category.category_id for category in found.categories] == list(range(1, 21))
@@ -84,7 +85,7 @@ def test_boxes_by_hand(voc: Path) -> None:
     assert second.boxes[0].tolist() == [3.5, 0, 2, 10]
     assert len(none) == 0
     assert to_coco_dict(found)["annotations"][0]["bbox"] == [2, 1, 4, 3]
-    assert any("areas" in note for note in found.notes)
+    assert [note.count for note in found.notes] == [None, 2], "areas are those of boxes; two objects are difficult"
 
 
 def test_a_class_seen_only_as_difficult_is_unknown(voc: Path) -> None:
@@ -136,16 +137,53 @@ def test_the_root_may_be_any_of_three(voc: Path, tmp_path: Path) -> None:
         find_voc_folder(voc.parents[1])
 
 
-def test_names_with_a_year_become_ids_and_other_names_places(voc: Path) -> None:
+def test_images_are_known_by_names_whatever_the_others_are(voc: Path) -> None:
     for old, new in (("000005", "2007_000027"), ("000007", "2007_000032"), ("000009", "2008_000002")):
         for path in list(voc.rglob(f"{old}.*")):
             path.rename(path.with_stem(new))
     (voc / "ImageSets/Main/train.txt").write_text("2008_000002\n2007_000027")
-    assert [image.image_id for image in read_voc_instances(voc, "train").images] == [2008000002, 2007000027]
+    assert [image.sample_id for image in read_voc_instances(voc, "train").images] == ["2008_000002", "2007_000027"]
     for path in list(voc.rglob("2008_000002.*")):
         path.rename(path.with_stem("mine"))
     (voc / "ImageSets/Main/train.txt").write_text("mine\n2007_000027")
-    assert [image.image_id for image in read_voc_instances(voc, "train").images] == [1, 2]
+    assert [image.sample_id for image in read_voc_instances(voc, "train").images] == ["mine", "2007_000027"]
+
+
+def test_names_may_have_spaces_and_lists_marks_and_ends_of_lines_of_windows(voc: Path) -> None:
+    for path in list(voc.rglob("000005.*")):
+        path.rename(path.with_stem("IMG 5"))
+    for kind in ("Main", "Segmentation"):
+        (voc / f"ImageSets/{kind}/train.txt").write_bytes(b"\xef\xbb\xbfIMG 5\r\n000007\r\n")
+    assert [image.sample_id for image in read_voc_instances(voc, "train").images] == ["IMG 5", "000007"]
+    assert [entry.image_id for entry in read_voc_labels(voc, "train").entries] == ["IMG 5", "000007"]
+    assert annotated_voc_splits(voc, "Main")[0][0] == "train"
+
+
+def test_names_are_matched_composed_or_decomposed(voc: Path) -> None:
+    for path in list(voc.rglob("000005.*")):
+        path.rename(path.with_stem("cafe\u0301"))
+    for kind in ("Main", "Segmentation"):
+        (voc / f"ImageSets/{kind}/train.txt").write_text("caf\u00e9\n000007", "utf-8")
+    found = read_voc_instances(voc, "train")
+    assert [image.sample_id for image in found.images] == ["caf\u00e9", "000007"]
+    assert found.images[0].path.is_file() and read_voc_labels(voc, "train").entries[0].labels.is_file()
+
+
+def test_a_split_with_a_missing_annotation_is_an_error_and_one_without_any_a_note(voc: Path) -> None:
+    (voc / "ImageSets/Main/test.txt").write_text("000011\n000013")
+    splits, notes = annotated_voc_splits(voc, "Main")
+    assert splits == ("train", "val", "trainval")
+    assert list(map(str, notes)) == ["the list Main/test.txt has annotations for none of its 2 images and is no split"]
+    (voc / "ImageSets/Main/test.txt").write_text("000011\n000005")
+    assert "test" in annotated_voc_splits(voc, "Main")[0]
+    with pytest.raises(DataError, match=r"test.txt names 1 of 2 files .*looked for .*Annotations/000011.xml"):
+        read_voc_instances(voc, "test")
+    (voc / "ImageSets/Main/test.txt").write_text("")
+    assert str(annotated_voc_splits(voc, "Main")[1][0]) == "the list Main/test.txt is empty and is no split"
+    for path in (voc / "Annotations").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"no list in ImageSets/Main of which an image is annotated, as Annota"):
+        annotated_voc_splits(voc, "Main")
 
 
 def classes(tmp_path: Path, text: str) -> ClassFile:
@@ -210,7 +248,7 @@ def test_bad_xml_is_named(content: str | bytes, message: str, voc: Path) -> None
 )
 def test_bad_boxes_are_named(corners: tuple[int, ...], message: str, voc: Path) -> None:
     (voc / "Annotations/000005.xml").write_text(annotation(item(corners=corners)))
-    with pytest.raises(DataError, match=rf"Annotations: the annotation 3 of image 5 has the box .*{message}"):
+    with pytest.raises(DataError, match=rf"Annotations: the annotation 3 of image 000005 has the box .*{message}"):
         read_voc_instances(voc, "train")
 
 
@@ -221,7 +259,7 @@ def test_bad_boxes_are_named(corners: tuple[int, ...], message: str, voc: Path) 
         ("000005\n\n000007\n000005", "lines 1 and 4 both name 000005"),
         ("000005 1", "line 1 is '000005 1'; wanted one image name"),
         ("../000005", r"line 1 is '../000005'; wanted one image name"),
-        ("000005\n000006", r"names 1 of 2 files that are not in .*\(first: 000006"),
+        ("000005\n000006", r"names 1 of 2 files that are not there \(looked for .*000006"),
     ],
 )
 def test_bad_lists_are_named(text: str, message: str, voc: Path) -> None:
@@ -234,7 +272,7 @@ def test_bad_lists_are_named(text: str, message: str, voc: Path) -> None:
 
 def test_missing_photographs_and_lists_are_named(voc: Path) -> None:
     (voc / "JPEGImages/000005.jpg").unlink()
-    with pytest.raises(DataError, match=r"names 1 of 2 files that are not in .*JPEGImages \(first: 000005.jpg\)"):
+    with pytest.raises(DataError, match=r"names 1 of 2 files that are not there \(looked for .*s/000005.jpg\)"):
         read_voc_instances(voc, "train")
     Image.new("RGB", (20, 10)).save(voc / "JPEGImages/000005.png")
     assert read_voc_instances(voc, "train").images[1].path.name == "000005.png"

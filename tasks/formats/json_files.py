@@ -1,0 +1,35 @@
+"""JSON files as they come: plain or packed by gzip, whatever their suffix says."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError
+
+_GZIP = b"\x1f\x8b"
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; raises DataError that names the file and the place."""
+    try:
+        content = path.read_bytes()
+        return json.loads(gzip.decompress(content) if content.startswith(_GZIP) else content)
+    except FileNotFoundError:
+        raise DataError(f"No file {path}. Check the path.") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder; wanted a JSON file.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is packed by gzip and broken: {error}. Fetch it again.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Mend its permissions or fetch it again.") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON: {error}. Fetch it again.") from None
+
+
+def kind_of(content: Any) -> str:
+    """Word what JSON holds, for messages."""
+    return {dict: "an object", list: "a list", str: "a string"}.get(type(content), type(content).__name__)
