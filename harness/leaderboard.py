@@ -68,7 +68,7 @@ class Row:
             "ceilings": {name: dict(by_source) for name, by_source in self.ceilings.items()},
             "rank": asdict(self.rank) if self.rank else None,
             "verdict": self.verdict,
-            "metrics": {name: asdict(e) if e else None for name, e in self.metrics.items()},
+            "metrics": {name: e.to_json() if e else None for name, e in self.metrics.items()},
             "spreads": {name: asdict(spread) for name, spread in self.spreads.items()},
             "parameters_total": cost.parameters_total,
             "parameters_trainable": cost.parameters_trainable,

@@ -153,7 +153,7 @@ def _score(row: Row, name: str, with_interval: bool) -> str:
     if estimate is None:
         return "absent"
     value = f"{estimate.value:.3f}"
-    return f"{value} [{estimate.low:.3f}, {estimate.high:.3f}]" if with_interval else value
+    return f"{value} {estimate.bracket()}" if with_interval else value
 
 
 def _costs(row: Row) -> list[str]:
@@ -194,6 +194,8 @@ def _score_columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
         estimate, spread, ceilings = row.metrics.get(name), row.spreads.get(name), row.ceilings.get(name, {})
         ends = (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
         found |= dict(zip((name, f"{name} low", f"{name} high"), ends, strict=True))
+        if estimate and estimate.note:
+            found[f"{name} note"] = estimate.note
         if spread:
             found |= {f"{name} seeds sd": spread.seeds_sd, f"{name} sampling se": spread.sampling_se}
         found |= {f"{name} ceiling: {source}": value for source, value in ceilings.items()}

@@ -121,7 +121,7 @@ def _result(record: RunRecord, metric: str) -> str:
     if record.status != "ok":
         return f"{name}: {record.status}: {record.error}"
     estimate = record.metrics.get(metric)
-    score = f"{metric} {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate else ""
+    score = f"{metric} {estimate.value:.3f} {estimate.bracket()}" if estimate else ""
     cost = record.efficiency
     parts = [f"{name} seed {record.seed}:", score]
     if cost.latency_p50_seconds is not None:

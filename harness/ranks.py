@@ -106,9 +106,15 @@ def _aligned(contenders: Sequence[Contender], metric: str) -> Table | None:
         own, between = seed_covariance(values, first.clusters)
         columns.append(values.mean(axis=1))
         both.append(max(0.0, own - between) / values.shape[1])
-        shown, claimed = shown + own, claimed + fmean(standard_error(seed) ** 2 for seed in contender.seeds)
+        shown, claimed = shown + own, claimed + _claimed_variance(contender, own)
     scale = math.sqrt(max(1.0, claimed / shown)) if shown > 0 else 1.0
     return Table(np.stack(columns, axis=1), first.clusters, tuple(both), scale)
+
+
+def _claimed_variance(contender: Contender, shown: float) -> float:
+    """The sampling variance that the intervals of the seeds claim; the one that contributions show without any."""
+    errors = [error for seed in contender.seeds if (error := standard_error(seed)) is not None]
+    return fmean(error**2 for error in errors) if errors else shown
 
 
 def _paired(contenders: Sequence[Contender], table: Table, seed: int) -> list[list[bool]]:
@@ -225,6 +231,8 @@ def _unpaired(contenders: Sequence[Contender]) -> list[list[bool]]:
     for a in range(count):
         for b in range(count):
             high, low = contenders[a].estimate, contenders[b].estimate
+            if high.low is None or low.high is None:
+                continue
             error = math.hypot(high.value - high.low, low.high - low.value) / usual
             parts = [(contenders[place].seed_variance, len(contenders[place].seeds) - 1) for place in (a, b)]
             better[a][b] = high.value - low.value > _student(critical, error**2, parts) * error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 SCHEMA_VERSION = 1
@@ -14,12 +15,45 @@ _NAME = re.compile(r"(?P<model>.+?)\s*\[(?P<control>[^\]]+)\]")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval and the count of samples behind it."""
+    """A number with its 95 % interval and the count of samples that inform it.
+
+    `low` and `high` are both None where these samples cannot say how sure the number is; `note` then says why ("too
+    few: 1 image"), and beside an interval what weakens it.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     count: int
+    note: str | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends, or None where there is no interval."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def drawn(self) -> tuple[float, float]:
+        """Both ends of the bar in a chart: of no length where there is no interval."""
+        return self.interval or (self.value, self.value)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the value, and the ends where there are any, are numbers."""
+        return all(math.isfinite(number) for number in (self.value, *(self.interval or ())))
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types; the note stands there where there is one."""
+        return {key: value for key, value in asdict(self).items() if key != "note" or value is not None}
+
+    def bracket(self, style: str = ".3f") -> str:
+        """Put the interval, or why there is none, into brackets.
+
+        >>> Estimate(0.5, 0.25, 0.75, 12).bracket(), Estimate(0.9, None, None, 1, "too few: 1 image").bracket()
+        ('[0.250, 0.750]', '(too few: 1 image)')
+        """
+        ends = self.interval
+        return f"({self.note or 'no interval'})" if ends is None else f"[{ends[0]:{style}}, {ends[1]:{style}}]"
 
 
 @dataclass(frozen=True)
@@ -73,7 +107,7 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Turn into plain JSON types."""
-        return asdict(self)
+        return {**asdict(self), "metrics": _plain(self.metrics)}
 
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> RunRecord:
@@ -134,7 +168,8 @@ class RobustnessRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Turn into plain JSON types."""
-        return asdict(self)
+        scores = [{**asdict(score), "metrics": _plain(score.metrics)} for score in self.scores]
+        return {**asdict(replace(self, scores=())), "scores": scores}
 
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> RobustnessRecord:
@@ -175,3 +210,7 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 def _estimates(content: Mapping[str, Any]) -> dict[str, Estimate | None]:
     return {name: None if estimate is None else Estimate(**estimate) for name, estimate in content.items()}
+
+
+def _plain(metrics: Mapping[str, Estimate | None]) -> dict[str, Any]:
+    return {name: None if estimate is None else estimate.to_json() for name, estimate in metrics.items()}

@@ -109,15 +109,20 @@ class Change:
         if self.old is None or self.new is None:
             return self.old is self.new
         pairs = zip(asdict(self.old).values(), asdict(self.new).values(), strict=True)
-        return all(abs(one - other) <= _SAME for one, other in pairs)
+        return all(_is_same(one, other) for one, other in pairs)
 
     def to_json(self) -> dict[str, Any]:
         """Turn into plain JSON types."""
-        old, new = (None if e is None else asdict(e) for e in (self.old, self.new))
+        old, new = (None if e is None else e.to_json() for e in (self.old, self.new))
         return {
             "metric": self.metric, "old": old, "new": new, "difference": self.difference, "equal": self.equal,
             "recomputed": not self.kept,
         }  # fmt: skip
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    numbers = isinstance(one, float | int) and isinstance(other, float | int)
+    return abs(one - other) <= _SAME if numbers else bool(one == other)
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,7 @@ def _replace(store: Store, rescored: Rescored, scored: Scored, task: Task) -> No
     record = rescored.record
     write_scores(store, record.task, record.fingerprint, scored, task.metrics)
     former = {
-        "metrics": {name: None if e is None else asdict(e) for name, e in record.metrics.items()},
+        "metrics": {name: None if e is None else e.to_json() for name, e in record.metrics.items()},
         "signature": record.signature,
         "outcomes_sha256": record.provenance.get("outcomes_sha256"),
         "rescored": record.provenance.get("rescored"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import traceback
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 
 from harness.cell import Cell, Places, TrainingJob
 from harness.errors import BenchError, DataError, StoreError
-from harness.estimates import estimate, estimates
+from harness.estimates import estimate, estimate_difference, estimates
 from harness.isolation import JobFailure, JobServer
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
@@ -255,8 +254,6 @@ class _Runner:
         """What the model scores above its additive projection, on the samples that were projected."""
         if not predicted.additive:
             return {}
-        from harness.uncertainty import paired_difference
-
         first = self.plan.task.metrics[0]
         wanted = {outcome.sample_id for outcome in predicted.additive}
         chosen = [sample for sample in samples if sample.sample_id in wanted]
@@ -264,10 +261,10 @@ class _Runner:
         whole, additive = (self.scorer.score(chosen, outcomes)[first] for outcomes in (own, predicted.additive))
         if whole is None or additive is None:
             return {}
-        found = paired_difference(whole, additive, resamples, groups=getattr(whole, "groups", None))
-        defined = not math.isnan(found.low)
-        difference = Estimate(found.difference, found.low, found.high, len(chosen)) if defined else None
-        return {f"EMAP {first}": estimate(additive, resamples), "interaction": difference}
+        return {
+            f"EMAP {first}": estimate(additive, resamples),
+            "interaction": estimate_difference(whole, additive, resamples),
+        }
 
     def _statistics(self, samples: Sequence[Sample], predicted: Predicted) -> Mapping[str, Statistics | None]:
         """Score; predictions that cannot be scored fail this cell and no other."""

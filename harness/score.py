@@ -24,7 +24,7 @@ class Scores:
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench score --format json`."""
         return {
-            "metrics": {name: asdict(e) if e else None for name, e in self.metrics.items()},
+            "metrics": {name: e.to_json() if e else None for name, e in self.metrics.items()},
             "signature": self.signature,
             "notes": [asdict(note) for note in self.notes],
         }
@@ -48,7 +48,12 @@ def render_scores(scores: Scores) -> str:
     """Render as a plain table."""
     lines = []
     for name, e in scores.metrics.items():
-        value = f"{e.value:8.4f}  [{e.low:.4f}, {e.high:.4f}]  {e.count} samples" if e else "  absent"
+        value = _told(e) if e else "  absent"
         lines.append(f"{name:<22}{value}")
     how = f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"
     return "\n".join([*lines, "", *(f"Note: {note}" for note in scores.notes), how])
+
+
+def _told(e: Estimate) -> str:
+    weakened = f", {e.note}" if e.note and e.interval else ""
+    return f"{e.value:8.4f}  {e.bracket('.4f')}  {e.count} sample{'' if e.count == 1 else 's'}{weakened}"

@@ -36,22 +36,35 @@ class Spread:
     `seeds_sd` is the standard deviation of one seed's score on this test set, `sampling_se` the standard error of one
     seed's score over test sets. `shared` is the part of the sampling *variance* that all seeds have in common, 0..1:
     the rest is luck of a seed with a sample, and is in `seeds_sd` too. None where no scores of samples are stored.
+    `sampling_se` is None where too few samples tell.
     """
 
     seeds_sd: float | None
-    sampling_se: float
+    sampling_se: float | None
     shared: float | None = None
 
 
 def spread_of_seeds(estimates: Sequence[Estimate], shared: float | None = None) -> Spread:
     """Say what moves a score from the estimates of its seeds, one or more."""
     deviation = statistics.stdev(e.value for e in estimates) if len(estimates) > 1 else None
-    return Spread(deviation, statistics.fmean(standard_error(e) for e in estimates), shared)
+    return Spread(deviation, mean_standard_error(estimates), shared)
 
 
-def standard_error(estimate: Estimate) -> float:
-    """Turn the 95 % interval of one seed into the standard error of sampling."""
-    return (estimate.high - estimate.low) / 2 / _HALF_WIDTH
+def standard_error(estimate: Estimate) -> float | None:
+    """Turn the 95 % interval of one seed into the standard error of sampling; None where there is no interval."""
+    ends = estimate.interval
+    return None if ends is None else (ends[1] - ends[0]) / 2 / _HALF_WIDTH
+
+
+def mean_standard_error(estimates: Sequence[Estimate]) -> float | None:
+    """Average the standard errors of several; None where one of them has no interval."""
+    errors = [error for e in estimates if (error := standard_error(e)) is not None]
+    return statistics.fmean(errors) if len(errors) == len(estimates) else None
+
+
+def without_interval(estimates: Sequence[Estimate]) -> str | None:
+    """Say why one of some estimates has no interval; None where all have one."""
+    return next((e.note or "no interval" for e in estimates if e.interval is None), None)
 
 
 def combine_seeds(estimates: Sequence[Estimate], shared: float | None = None) -> Estimate:
@@ -60,17 +73,23 @@ def combine_seeds(estimates: Sequence[Estimate], shared: float | None = None) ->
     The seeds' variance over their number, by Student's t, is joined with the part `shared` (`shared_sampling`) of the
     sampling variance, by squares of half widths (Zou & Donner 2008, Statistics in Medicine 27); and it is never less
     than were these the only seeds. Without `shared` all counts as shared: the interval is then too wide, not too
-    narrow. With one seed only the sampling is known.
+    narrow. With one seed only the sampling is known. There is no interval where a seed has none.
     """
     if len(estimates) == 1:
         return estimates[0]
     known, count = (1.0 if shared is None else shared), len(estimates)
-    mean = statistics.fmean(e.value for e in estimates)
+    mean, samples = statistics.fmean(e.value for e in estimates), min(e.count for e in estimates)
+    ends = [e.interval for e in estimates if e.interval is not None]
+    if len(ends) < count:
+        return Estimate(mean, None, None, samples, without_interval(estimates))
+    note = next((e.note for e in estimates if e.note), None)
     reach = student_quantile(count - 1, 0.975) * statistics.stdev(e.value for e in estimates) / math.sqrt(count)
     left = math.sqrt(left_in_mean(known, count))
-    low = join_reaches(left * statistics.fmean(e.value - e.low for e in estimates), known, count, reach)
-    high = join_reaches(left * statistics.fmean(e.high - e.value for e in estimates), known, count, reach)
-    return Estimate(mean, mean - low, mean + high, estimates[0].count)
+    below = statistics.fmean(e.value - low for e, (low, _) in zip(estimates, ends, strict=True))
+    above = statistics.fmean(high - e.value for e, (_, high) in zip(estimates, ends, strict=True))
+    low = join_reaches(left * below, known, count, reach)
+    high = join_reaches(left * above, known, count, reach)
+    return Estimate(mean, mean - low, mean + high, samples, note)
 
 
 def left_in_mean(shared: float, count: int) -> float:

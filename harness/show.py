@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.measure.provenance import recorded_versions
-from harness.record import RunRecord
+from harness.record import Estimate, RunRecord
 from harness.selection import find_fingerprint
 from harness.store import Store, outcomes_name
 
@@ -67,7 +67,7 @@ def origin(record: RunRecord, store: Store) -> dict[str, Any]:
         "settings": {part: _set(training.get(part, {})) for part in ("train", "options", "decode")}
         | {part: _set(record.cell.get(part, {})) for part in ("evaluate", "measure")},
         "training": known.get("training", {}),
-        "metrics": {name: None if e is None else asdict(e) for name, e in record.metrics.items()},
+        "metrics": {name: None if e is None else e.to_json() for name, e in record.metrics.items()},
         "signature": record.signature,
         "ceilings": {name: dict(found) for name, found in record.ceilings.items()},
         "predictions": {
@@ -111,7 +111,7 @@ def _metric_lines(metrics: Mapping[str, Mapping[str, Any] | None]) -> Iterator[s
     shown = {name: e for name, e in metrics.items() if ":" not in name}
     width = max((len(name) for name in shown), default=0)
     for name, e in shown.items():
-        told = "absent" if e is None else f"{e['value']:.4f} [{e['low']:.4f}, {e['high']:.4f}], {e['count']} samples"
+        told = "absent" if e is None else _told(Estimate(**e))
         yield f"{name.ljust(width)}  {told}"
     if len(shown) < len(metrics):
         yield f"and {len(metrics) - len(shown)} of single classes: --format json"
@@ -129,3 +129,8 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 def _set(content: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what was not set."""
     return {name: value for name, value in content.items() if value not in (None, "", {}, [])}
+
+
+def _told(e: Estimate) -> str:
+    weakened = f", {e.note}" if e.note and e.interval else ""
+    return f"{e.value:.4f} {e.bracket('.4f')}, {e.count} sample{'' if e.count == 1 else 's'}{weakened}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple, Protocol
 
@@ -23,6 +24,9 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 _BLOCK_ELEMENTS = 4_000_000  # multiplicities held at once: 32 MB
+_NO_WIDTH = 1e-12
+FEWEST_FOR_PERCENTILES = 6  # the range of five misses the middle of what they were drawn from once in 16 times
+_FEWEST_OTHERS = 50  # groups on which a metric is undefined that a jackknife leaves out in turn
 _POWER = 0.8  # of the test that the smallest detectable change is for
 
 
@@ -42,6 +46,28 @@ class Resampled(Protocol):
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] corpus scores."""
         ...
+
+
+@dataclass(frozen=True)
+class DifferenceOf:
+    """What a metric of one model is above that of another, on the same samples."""
+
+    a: Resampled
+    b: Resampled
+
+    @property
+    def value(self) -> float:
+        """a - b."""
+        return self.a.value - self.b.value
+
+    @property
+    def per_sample(self) -> FloatArray:
+        """[N] a - b of each sample alone; NaN where one of them has no score."""
+        return np.asarray(self.a.per_sample - self.b.per_sample)
+
+    def resample(self, counts: IntArray) -> FloatArray:
+        """[R, N] multiplicities -> [R] differences."""
+        return np.asarray(self.a.resample(counts) - self.b.resample(counts))
 
 
 class PairedDifference(NamedTuple):
@@ -104,6 +130,15 @@ def clustered_wilson(
     return wilson(share * independent * few**2, independent * few**2, confidence)
 
 
+class Bootstrapped(NamedTuple):
+    """An interval, how many resamples it is from, and how many had no value."""
+
+    low: float  # NaN where no resample had a value
+    high: float
+    defined: int
+    undefined: int
+
+
 def bootstrap_interval(
     statistics: Resampled,
     resamples: int = 1000,
@@ -112,23 +147,107 @@ def bootstrap_interval(
     groups: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
+    """Percentile interval of a corpus metric (`bootstrap`); NaN where no resample has a value.
+
+    Not for proportions: where all samples agree it has no width. Use `wilson` there.
+    """
+    found = bootstrap(statistics, resamples, seed, groups=groups, confidence=confidence)
+    return found.low, found.high
+
+
+def bootstrap(
+    statistics: Resampled,
+    resamples: int = 1000,
+    seed: int = 0,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
+    error: float = 0.0,
+) -> Bootstrapped:
     """Percentile interval of a corpus metric; samples of one group (such as an image) are drawn together.
 
-    Not for proportions: where all samples agree it has no width. Use `wilson` there. Metrics such as average
-    precision or the calibration error are higher on resamples, which repeat samples, than on what was sampled; so
-    the interval is moved by the difference between the metric and the mean of its resamples (on 1,000 images AP's
-    covers 95 % then and 90 % otherwise), but not out of 0..1 where the metric and its resamples are. Resamples vary
-    as if they knew the variance, so for few groups the percentiles are further out (`_expanded`). Resamples on which
-    the metric is undefined are left out; NaN if all are.
+    Metrics such as average precision or the calibration error are higher on resamples, which repeat samples, than on
+    what was sampled; so the interval is moved by the difference between the metric and the mean of its resamples (on
+    1,000 images AP's covers 95 % then and 90 % otherwise), but not out of 0..1 where the metric and its resamples are,
+    and the metric is always within. Resamples vary as if they knew the variance, so for few groups the percentiles are
+    further out (`_expanded`), by the number of groups on which the metric is defined. `error` is a standard error that
+    the interval must allow for: a mean over classes varies less on resamples than it should where classes have few
+    samples (`jackknife_error`). Of fewer than six groups percentiles never reach far enough, and Student's interval
+    with this error is joined. Resamples on which the metric is undefined are left out.
     """
-    values = resampled_values(statistics, resamples, seed, groups)
-    values = values[~np.isnan(values)]
+    drawn = resampled_values(statistics, resamples, seed, groups)
+    values, value = drawn[~np.isnan(drawn)], statistics.value
     if not len(values):
-        return math.nan, math.nan
-    drawn = len(statistics.per_sample) if groups is None else len(set(groups))
-    low, high = _percentiles(values + (statistics.value - values.mean()), _expanded(confidence, drawn))
-    least, most = min(statistics.value, float(values.min())), max(statistics.value, float(values.max()))
-    return (max(low, 0.0) if least >= 0 else low), (min(high, 1.0) if most <= 1 else high)
+        return Bootstrapped(math.nan, math.nan, 0, len(drawn))
+    count = len(informing_groups(statistics, groups))
+    low, high = expanded_percentiles(values + (value - values.mean()), count, confidence)
+    varied = float(np.ptp(values)) > _NO_WIDTH
+    scale = max(1.0, error / _spread(values, count)) if varied else 1.0
+    low, high = value - scale * (value - low), value + scale * (high - value)
+    if error and count > 1 and (count < FEWEST_FOR_PERCENTILES or not varied):
+        reach = student_quantile(count - 1, 0.5 + confidence / 2) * error
+        low, high = min(low, value - reach), max(high, value + reach)
+    least, most = min(value, float(values.min())), max(value, float(values.max()))
+    low, high = (max(low, 0.0) if least >= 0 else low), (min(high, 1.0) if most <= 1 else high)
+    return Bootstrapped(min(low, value), max(high, value), len(values), len(drawn) - len(values))
+
+
+def informing_groups(statistics: Resampled, groups: Sequence[Hashable] | None) -> IntArray:
+    """Numbers of the groups with a sample on which the metric is defined, ascending; each sample is one without any.
+
+    A metric that has no score of any single sample is informed by all of them.
+    """
+    scores = statistics.per_sample
+    member = np.arange(len(scores)) if groups is None else _number(groups)
+    defined = ~np.isnan(scores)
+    return np.unique(member[defined] if defined.any() else member)
+
+
+def jackknife_error(
+    statistics: Resampled, groups: Sequence[Hashable] | None = None, most: int = 1000, seed: int = 0
+) -> float:
+    """Standard error of a metric from what it is without each group in turn (Tukey 1958); 0 of a single group.
+
+    A class of one sample never varies on resamples that hold it, and of two samples half as much as it should; without
+    one of them the mean over classes moves in full. Of more than `most` groups a part is left out in turn: those on
+    which the metric is defined first, the others counting for as many as they stand for. Where the metric is undefined
+    without a group, that group is counted twice instead, as in `harness.metrics.contributions`.
+    """
+    member = np.arange(len(statistics.per_sample)) if groups is None else _number(groups)
+    count = int(member.max()) + 1
+    if count < 2:
+        return 0.0
+    generator = np.random.Generator(np.random.PCG64(seed))
+    own = informing_groups(statistics, groups)
+    others = np.setdiff1d(np.arange(count), own)
+    first = generator.permutation(own)[:most]
+    rest = generator.permutation(others)[: max(most - len(first), min(len(others), _FEWEST_OTHERS))]
+    influence = np.concatenate([_influence(statistics, part, member) for part in (first, rest)])
+    weights = [len(own) / max(1, len(first))] * len(first) + [len(others) / max(1, len(rest))] * len(rest)
+    centred = influence - np.average(influence, weights=weights)
+    return math.sqrt(float(np.sum(weights * centred**2)) / (count - 1) / count)
+
+
+def _influence(statistics: Resampled, chosen: IntArray, member: IntArray) -> FloatArray:
+    """[G] how far each of some groups moves the metric, times the groups less one; 0 where that is undefined."""
+    count, value = int(member.max()) + 1, statistics.value
+
+    def counted(groups: IntArray, times: int) -> FloatArray:
+        rows = max(1, _BLOCK_ELEMENTS // len(member))
+        parts = [groups[start : start + rows] for start in range(0, len(groups), rows)]
+        weighed = [np.where(member == part[:, None], times, 1) for part in parts]
+        return np.concatenate([np.empty(0), *(statistics.resample(w) for w in weighed if w.sum(axis=1).all())])
+
+    influence = (count - 1) * (value - counted(chosen, 0))
+    lost = np.flatnonzero(np.isnan(influence))
+    if len(lost):
+        influence[lost] = (count + 1) * (counted(chosen[lost], 2) - value)
+    return np.nan_to_num(influence)
+
+
+def _spread(values: FloatArray, count: int) -> float:
+    """Standard error that resamples of so many groups show, in which the groups' own mean counts as known."""
+    return float(values.std()) * math.sqrt(count / max(1, count - 1))
 
 
 def resampled_values(
@@ -147,12 +266,14 @@ def paired_difference(
     *,
     groups: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
+    error: float = 0.0,
 ) -> PairedDifference:
     """Paired bootstrap of the difference of one corpus metric between two models on the same samples.
 
-    p is the share of resamples whose difference strays from the observed one by at least the observed one's size,
-    which is what chance would do were there no difference (Efron & Tibshirani 1993, chapter 16). Resamples on which
-    the metric is undefined are left out; NaN if all are.
+    p is the share of resamples whose difference strays from their mean by at least the observed one's size, which is
+    what chance would do were there no difference (Efron & Tibshirani 1993, chapter 16). As in `bootstrap` the interval
+    is moved by what resampling adds to the difference, its percentiles are further out for few groups, and `error` is a
+    standard error that it must allow for. Resamples on which the metric is undefined are left out; NaN if all are.
     """
     n = len(a.per_sample)
     if len(b.per_sample) != n:
@@ -163,15 +284,19 @@ def paired_difference(
     observed = a.value - b.value
     if not len(differences):
         return PairedDifference(observed, math.nan, math.nan, math.nan, math.nan)
-    extreme = int((np.abs(differences - observed) >= abs(observed)).sum())
+    count = len(informing_groups(DifferenceOf(a, b), groups))
+    centred = differences - differences.mean()
+    if float(np.ptp(centred)) > _NO_WIDTH:
+        centred *= max(1.0, error / _spread(differences, count))
+    extreme = int((np.abs(centred) >= abs(observed)).sum())
     quantiles = NormalDist().inv_cdf(0.5 + confidence / 2) + NormalDist().inv_cdf(_POWER)
-    low, high = _percentiles(differences, _expanded(confidence, n if groups is None else len(set(groups))))
+    low, high = expanded_percentiles(observed + centred, count, confidence)
     return PairedDifference(
         difference=observed,
-        low=low,
-        high=high,
+        low=min(low, observed),
+        high=max(high, observed),
         p=(extreme + 1) / (len(differences) + 1),
-        smallest_detectable_change=quantiles * float(np.std(differences)),
+        smallest_detectable_change=quantiles * float(np.std(centred)),
     )
 
 
@@ -213,6 +338,11 @@ def _expanded(confidence: float, n: int) -> float:
         return confidence
     reach = student_quantile(n - 1, 0.5 + confidence / 2) * math.sqrt(n / (n - 1))
     return 2 * NormalDist().cdf(reach) - 1
+
+
+def expanded_percentiles(values: FloatArray, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Both ends of an interval from the resamples of n independent samples or groups (`_expanded`)."""
+    return _percentiles(values, _expanded(confidence, n))
 
 
 def _percentiles(values: FloatArray, confidence: float) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from typing import Self
 
 from harness.metrics.captions import CaptionScorer
 from harness.protocols import Statistics
-from harness.sample import Outcome, Sample
+from harness.sample import Note, Outcome, Sample
 from tasks.clip_scoring import ClipScoring
 from tasks.outcomes import in_sample_order
 
@@ -58,6 +58,12 @@ class CaptionTaskScorer:
         if self._clip is not None:
             scores |= self._clip.score(samples, captions)
         return scores
+
+    def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
+        """Say what a number of one image is: CIDEr weighs words by how few of several images have them."""
+        if len(self._split) > 1:
+            return ()
+        return (Note("CIDEr of a single image is 0 by definition: its IDF needs the references of several images"),)
 
     def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
         """CIDEr alone: METEOR takes most of the time of all others."""

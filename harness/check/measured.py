@@ -71,7 +71,8 @@ class Measured:
 
     def to_json(self) -> dict[str, Any]:
         """Turn into plain JSON types, without the contributions of samples."""
-        return {key: value for key, value in asdict(replace(self, scores={})).items() if key != "scores"}
+        content = {key: value for key, value in asdict(replace(self, scores={})).items() if key != "scores"}
+        return content | {"score": self.score.to_json() if self.score else None}
 
     @staticmethod
     def from_json(content: Mapping[str, Any], scores: Mapping[str, SampleScores]) -> Measured:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.check.change import ACCURACY, ROBUSTNESS, Change
 from harness.check.measured import OK, Measured
 from harness.sample_scores import SampleScores
+from harness.seeds import without_interval
 
 if TYPE_CHECKING:
     from harness.uncertainty import FloatArray
@@ -107,11 +108,14 @@ def _from_intervals(pairs: Sequence[Pair], kind: str, why: str) -> Change:
     if kind == ROBUSTNESS or any(a is None or b is None for a, b in scores):
         return _named(pairs, kind, note=f"not compared: {why}")
     known = [(a, b) for a, b in scores if a is not None and b is not None]
+    if reason := without_interval([side for pair in known for side in pair]):
+        return _named(pairs, kind, note=f"not compared: {reason}")
     before, now = (sum(side[place].value for side in known) / len(known) for place in (0, 1))
     loss = before - now
     # All seeds answer the same samples, so their errors do not average out.
-    up = sum(math.hypot(a.high - a.value, b.value - b.low) for a, b in known) / len(known)
-    down = sum(math.hypot(a.value - a.low, b.high - b.value) for a, b in known) / len(known)
+    ends = [(a.value, a.drawn, b.value, b.drawn) for a, b in known]
+    up = sum(math.hypot(a_ends[1] - a, b - b_ends[0]) for a, a_ends, b, b_ends in ends) / len(known)
+    down = sum(math.hypot(a - a_ends[0], b_ends[1] - b) for a, a_ends, b, b_ends in ends) / len(known)
     error = max(up, down) / _REACH
     if not math.isfinite(loss + error):
         return _named(pairs, kind, note="the score is not a finite number: run that cell again", missing=True)

@@ -307,7 +307,7 @@ def _estimates(chosen: Chosen) -> dict[str, Estimate]:
         present = [e for record in chosen.records if (e := record.metrics.get(name)) is not None]
         if len(present) < len(chosen.records):
             continue
-        if any(not math.isfinite(number) for e in present for number in (e.value, e.low, e.high)):
+        if not all(e.is_finite for e in present):
             raise DataError(
                 f"{chosen.name}: {name} on its record is no number. Compute it anew with `bench rescore --write`."
             )

@@ -13,20 +13,23 @@ import numpy as np
 from harness.compare.joint import fits
 from harness.compare.parts import SeedMean, counted_rows, groups_of, ungrouped
 from harness.compare.swaps import swap_p, swap_p_of_mean
+from harness.estimates import is_smooth, too_few
 from harness.metrics.contributions import contributions
 from harness.metrics.proportions import Proportion
 from harness.metrics.resampling import FloatArray, IntArray, MeanStatistics, Statistics
 from harness.record import Estimate
-from harness.seeds import join_reaches, shared_part, standard_error
+from harness.seeds import join_reaches, shared_part, standard_error, without_interval
 from harness.significance import mcnemar_p
 from harness.student import student_below, student_quantile
-from harness.uncertainty import paired_difference, wilson
+from harness.uncertainty import DifferenceOf, informing_groups, jackknife_error, paired_difference, wilson
 
 _Z, _Z_POWER = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(0.8)
 _ALPHA = 0.05
+_JUST_NOT = math.nextafter(_ALPHA, 1.0)
 _NOTHING = 1e-12
 """A standard error below this is the rounding of equal numbers."""
 SWAPS, BOOTSTRAP, WELCH = "approximate randomisation", "paired bootstrap", "unpaired, Welch"
+INTERVAL = "the interval's, which holds 0"
 
 
 @dataclass(frozen=True)
@@ -47,34 +50,42 @@ class Difference:
 
     `p` is two-sided, of no difference in the sampling of the test set; `seed_p` of none between seeds (paired t).
     `sampling_sd` and `seed_sd` are the standard errors of the difference from the one and the other. The smallest
-    detectable change is found in 4 of 5 such experiments; None where nothing varied.
+    detectable change is found in 4 of 5 such experiments; None where nothing varied. `low` and `high` are None where
+    the samples cannot say how sure the difference is; `note` then says why. `count` is of the samples that inform it.
     """
 
     metric: str
     a: float
     b: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float | None
     p_method: str
     count: int
     smallest_detectable_change: float | None
-    sampling_sd: float
+    sampling_sd: float | None
     seed_sd: float | None = None
     seed_p: float | None = None
     by_seed: tuple[float, ...] = ()
     flips: Flips | None = None
+    note: str | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends, or None where there is no interval."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
     @property
     def told_apart(self) -> bool:
         """Whether both the interval and p exclude that there is no difference, where there is a p."""
-        return (self.low > 0 or self.high < 0) and (self.p is None or self.p <= _ALPHA)
+        ends = self.interval
+        return ends is not None and (ends[0] > 0 or ends[1] < 0) and (self.p is None or self.p <= _ALPHA)
 
     @property
     def alike(self) -> bool:
         """Whether nothing differs, in no sample."""
-        return self.difference == 0 and self.sampling_sd <= _NOTHING
+        return self.difference == 0 and self.sampling_sd is not None and self.sampling_sd <= _NOTHING
 
     def to_json(self) -> dict[str, Any]:
         """Turn into plain JSON types."""
@@ -100,10 +111,16 @@ def paired(
     """
     mean_a, mean_b = _over_seeds(a), _over_seeds(b)
     groups = groups_of(a[0])
-    found = paired_difference(mean_a, mean_b, draws.resamples, groups=groups)
+    rows = _common_rows(a, b)
+    between = DifferenceOf(mean_a, mean_b)
+    error = (
+        0.0
+        if rows is not None or not is_smooth(ungrouped(a[0]))
+        else jackknife_error(between, groups, most=draws.resamples)
+    )
+    found = paired_difference(mean_a, mean_b, draws.resamples, groups=groups, error=error)
     if math.isnan(found.low):
         return None
-    rows = _common_rows(a, b)
     p: float | None
     values = mean_a.per_sample - mean_b.per_sample
     clusters: Sequence[Hashable] = range(len(values)) if groups is None else groups
@@ -115,30 +132,55 @@ def paired(
     else:
         p, method = found.p, BOOTSTRAP
     interval = (found.low, found.high)
-    flips = None
+    flips, images = None, len(informing_groups(between, groups))
     if rows is not None and len(a) == 1 and (right := _right_or_wrong(a[0], b[0], rows)) is not None:
         flips = _flips(*right, independent=groups is None)
         if groups is None:
             interval = newcombe(*right)
+    note = _why_without(interval, found.difference, images)
+    if images < 2:
+        p = None
     sampling = found.smallest_detectable_change / (_Z + _Z_POWER)
     of_samples = Difference(
         metric=metric,
         a=mean_a.value,
         b=mean_b.value,
         difference=found.difference,
-        low=interval[0],
-        high=interval[1],
+        low=None if note else interval[0],
+        high=None if note else interval[1],
         p=p,
         p_method=method,
         count=int((~np.isnan(values)).sum()) if rows is None else len(rows),
         smallest_detectable_change=_positive(found.smallest_detectable_change),
-        sampling_sd=sampling,
+        sampling_sd=None if images < 2 else sampling,
         by_seed=tuple(one.value - other.value for one, other in zip(a, b, strict=True)),
         flips=flips,
+        note=note,
     )
-    if len(a) == 1:
-        return of_samples
-    return _with_seeds(of_samples, _shared_by_seeds(a, b, clusters))
+    whole = of_samples if len(a) == 1 else _with_seeds(of_samples, _shared_by_seeds(a, b, clusters))
+    return _agreeing(whole)
+
+
+def _why_without(interval: tuple[float, float], difference: float, images: int) -> str | None:
+    """Say why a difference has no interval, None where it has one: of one image, or where nothing varies."""
+    if images < 2:
+        return too_few(images)
+    if interval[1] - interval[0] > _NOTHING:
+        return None
+    return "no sample differs" if abs(difference) <= _NOTHING else f"all {images} images differ alike"
+
+
+def _agreeing(found: Difference) -> Difference:
+    """Let no p of at most 5 % stand beside an interval that holds 0: they are made in two ways, so p is the interval's.
+
+    In units of the interval's own reach towards 0, as of a normal error.
+    """
+    ends = found.interval
+    if ends is None or found.p is None or found.p > _ALPHA or not ends[0] <= 0 <= ends[1]:
+        return found
+    reach = abs(found.difference - (ends[0] if found.difference > 0 else ends[1]))
+    p = 2 * NormalDist().cdf(-_Z * abs(found.difference) / reach) if reach > 0 else 1.0
+    return replace(found, p=max(p, _JUST_NOT), p_method=INTERVAL)
 
 
 def unpaired(metric: str, a: Estimate, b: Estimate) -> Difference:
@@ -146,21 +188,26 @@ def unpaired(metric: str, a: Estimate, b: Estimate) -> Difference:
 
     The standard error of each is a quarter of its interval's width, near enough.
     """
-    error, difference = math.hypot(standard_error(a), standard_error(b)), a.value - b.value
+    difference, errors = a.value - b.value, (standard_error(a), standard_error(b))
+    if errors[0] is None or errors[1] is None:
+        count, note = min(a.count, b.count), without_interval([a, b])
+        return Difference(metric, a.value, b.value, difference, None, None, None, WELCH, count, None, None, note=note)
+    error = math.hypot(errors[0], errors[1])
     p = math.erfc(abs(difference) / error / math.sqrt(2)) if error else None
-    return Difference(
+    found = Difference(
         metric=metric,
         a=a.value,
         b=b.value,
         difference=difference,
-        low=difference - math.hypot(a.value - a.low, b.high - b.value),
-        high=difference + math.hypot(a.high - a.value, b.value - b.low),
+        low=difference - math.hypot(a.value - a.drawn[0], b.drawn[1] - b.value),
+        high=difference + math.hypot(a.drawn[1] - a.value, b.value - b.drawn[0]),
         p=p,
         p_method=WELCH,
         count=min(a.count, b.count),
         smallest_detectable_change=_positive((_Z + _Z_POWER) * error),
         sampling_sd=error,
     )
+    return _agreeing(found)
 
 
 def newcombe(a: FloatArray, b: FloatArray) -> tuple[float, float]:
@@ -242,8 +289,8 @@ def _with_seeds(found: Difference, shared: float) -> Difference:
     change = join_reaches(found.smallest_detectable_change or 0.0, shared, count, (quantile + _Z_POWER) * error)
     return replace(
         found,
-        low=d - join_reaches(d - found.low, shared, count, quantile * error),
-        high=d + join_reaches(found.high - d, shared, count, quantile * error),
+        low=None if found.low is None else d - join_reaches(d - found.low, shared, count, quantile * error),
+        high=None if found.high is None else d + join_reaches(found.high - d, shared, count, quantile * error),
         smallest_detectable_change=_positive(change),
         seed_sd=error,
         seed_p=2 * student_below(-abs(d) / error, count - 1) if error > _NOTHING else None,

@@ -52,11 +52,12 @@ def render_page(found: Sequence[Comparison]) -> str:
 
 def widest(differences: Sequence[Difference]) -> float:
     """The farthest that any interval reaches from 0."""
-    return max((abs(end) for d in differences for end in (d.low, d.high, d.difference)), default=0.0)
+    return max((abs(end) for d in differences for end in (*(d.interval or ()), d.difference)), default=0.0)
 
 
 def bar(difference: Difference, span: float) -> tuple[float, float, float]:
     """Place an interval on a line of 100 with no difference at 50: low, value, high."""
     scale = 48 / span if span else 0.0
-    low, value, high = (50 + scale * end for end in (difference.low, difference.difference, difference.high))
+    ends = difference.interval or (difference.difference, difference.difference)
+    low, value, high = (50 + scale * end for end in (ends[0], difference.difference, ends[1]))
     return round(low, 1), round(value, 1), round(high, 1)

@@ -71,7 +71,7 @@ class SliceStatistics:
 def slice_of(whole: Statistics, places: IntArray) -> Statistics:
     """Restrict a metric to some samples; means and proportions stay what they are."""
     if isinstance(whole, MeanStatistics):
-        return MeanStatistics(whole.per_sample[places])
+        return MeanStatistics(whole.per_sample[places], whole.bounds)
     if isinstance(whole, ProportionStatistics) and whole.trial[places].any():
         return ProportionStatistics(whole.successful[places], whole.trial[places])
     return SliceStatistics(whole, places)

@@ -17,6 +17,7 @@ from harness.significance import cluster_sums, randomisation_p
 
 _BLOCK_ELEMENTS = 4_000_000
 _NEAR = 1e-12
+_OFF = 0.5  # of the deviation of differences of mixtures, or of the difference: so near must mixtures score
 
 
 def swap_p_of_mean(differences: FloatArray, clusters: Sequence[Hashable], rounds: int) -> float:
@@ -29,7 +30,9 @@ def swap_p(
 ) -> float:
     """Two-sided p of any metric from the joint sets of one or more seeds, each of 2N samples; clusters are [N].
 
-    Mixtures on which the metric is undefined are left out; NaN if all are.
+    Mixtures on which the metric is undefined are left out. NaN if all are, and where mixtures do not score as between
+    the two models: calibration errors of opposite sign cancel in a mixture, and what a difference between mixtures may
+    be says nothing of one between the models.
     """
     numbering: dict[Hashable, int] = {}
     member = np.array([numbering.setdefault(cluster, len(numbering)) for cluster in clusters])
@@ -39,11 +42,20 @@ def swap_p(
     for start in range(0, rounds, rows):
         drawn = generator.integers(0, 2, size=(min(rows, rounds - start), len(numbering)))
         choice = drawn[:, member]
-        differences = [joint.resample(halves(choice)) - joint.resample(halves(1 - choice)) for joint in joints]
-        found.append(np.mean(differences, axis=0))
-    mixed = np.concatenate(found)
-    mixed = mixed[~np.isnan(mixed)]
-    if not len(mixed):
+        sides = [np.mean([joint.resample(halves(part)) for joint in joints], axis=0) for part in (choice, 1 - choice)]
+        found.append(np.stack(sides))
+    both = np.concatenate(found, axis=1)
+    both = both[:, ~np.isnan(both.sum(axis=0))]
+    if not both.shape[1]:
+        return float("nan")
+    mixed = both[0] - both[1]
+    if abs(float(both.mean()) - _between(joints, len(member))) > _OFF * max(float(mixed.std()), abs(observed)) + _NEAR:
         return float("nan")
     extreme = int((np.abs(mixed) >= abs(observed) * (1 - _NEAR) - _NEAR).sum())
     return (extreme + 1) / (len(mixed) + 1)
+
+
+def _between(joints: Sequence[Statistics], samples: int) -> float:
+    """What is half-way between the two models, whose answers the joint sets hold."""
+    alone = halves(np.repeat([[1], [0]], samples, axis=1))
+    return float(np.mean([joint.resample(alone) for joint in joints]))

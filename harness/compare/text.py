@@ -63,7 +63,7 @@ def metric_table(found: Comparison) -> list[list[str]]:
     table = [[*heading, *(["SE seeds", "p seeds"] if several else [])]]
     for d in found.metrics:
         row = [d.metric, f"{d.a:.3f}", f"{d.b:.3f}", interval_of(d), p_text(d.p), _number(d.smallest_detectable_change)]
-        row.append(f"{d.sampling_sd:.4f}")
+        row.append(_number(d.sampling_sd, 4))
         table.append([*row, *([_number(d.seed_sd, 4), p_text(d.seed_p)] if several else [])])
     return table
 
@@ -131,8 +131,10 @@ def notes_of(found: Comparison) -> list[str]:
 
 
 def interval_of(d: Difference) -> str:
-    """A difference with its interval."""
-    return f"{_signed(d.difference)} [{_signed(d.low)}, {_signed(d.high)}]"
+    """A difference with its interval, or why it has none."""
+    if d.interval is None:
+        return f"{_signed(d.difference)} ({d.note or 'no interval'})"
+    return f"{_signed(d.difference)} [{_signed(d.interval[0])}, {_signed(d.interval[1])}]"
 
 
 def p_text(p: float | None) -> str:

@@ -30,7 +30,7 @@ def cider_statistics(captions: PackedCaptions, matches: Matches) -> MeanStatisti
         np.bincount(term.cell, term.weight * idf[term.ngram] ** 2, term.size).astype(np.float64)
         for term in (terms.products, terms.candidate_squares, terms.reference_squares)
     )
-    return MeanStatistics(cider_from_sums(terms, products, candidates, references))
+    return MeanStatistics(cider_from_sums(terms, products, candidates, references), bounds=(0.0, 10.0))
 
 
 @dataclass(frozen=True)

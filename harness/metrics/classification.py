@@ -49,7 +49,8 @@ def classification_statistics(
         "macro-F1": _macro_f1(labels, predicted),
         "mean-per-class": mean_recall(labels, correct, np.ones_like(correct)),
         "NLL": MeanStatistics(-np.log(np.maximum(own, _LEAST_PROBABILITY))),
-        "Brier": MeanStatistics(np.maximum(squared, 0.0)),  # rounding can leave -1e-16 of a sure and right answer
+        # rounding can leave -1e-16 of a sure and right answer
+        "Brier": MeanStatistics(np.maximum(squared, 0.0), bounds=(0.0, 2.0)),
         **calibration_statistics(np.minimum(probabilities.max(axis=1), 1.0), correct),
     }
 

@@ -58,7 +58,7 @@ def with_prefix(texts: Sequence[str]) -> list[str]:
 def clip_score(images: Embeddings, captions: Embeddings) -> MeanStatistics:
     """Score embeddings of images [N, d] and of captions [N, d], row by row; 0..2.5."""
     cosines = (_unit(images, "image") * _unit(captions, "caption")).sum(axis=1)
-    return MeanStatistics(FACTOR * np.clip(cosines, 0.0, 1.0))
+    return MeanStatistics(FACTOR * np.clip(cosines, 0.0, 1.0), bounds=(0.0, FACTOR))
 
 
 def ref_clip_score(

@@ -75,7 +75,7 @@ def multilabel_statistics(scores: FloatArray, labels: Labels, class_names: Seque
         ),
         "micro-F1": micro,
         "NLL": MeanStatistics(cross_entropy),
-        "Brier": MeanStatistics(((scores - labels) ** 2).mean(axis=1)),
+        "Brier": MeanStatistics(((scores - labels) ** 2).mean(axis=1), bounds=(0.0, 1.0)),
     }
 
 

@@ -38,9 +38,13 @@ class Statistics(Protocol):
 
 @dataclass(frozen=True)
 class MeanStatistics:
-    """A corpus score that is the mean of per-sample scores (ROUGE-L; CIDEr-D with a fixed IDF)."""
+    """A corpus score that is the mean of per-sample scores (ROUGE-L; CIDEr-D with a fixed IDF).
+
+    `bounds` are the least and most that a sample can score, where that is known.
+    """
 
     per_sample: FloatArray
+    bounds: tuple[float, float] | None = None
 
     @property
     def value(self) -> float:

@@ -33,7 +33,8 @@ def rouge_statistics(candidates: Sequence[str], references: Sequence[Sequence[st
     recall = np.maximum.reduceat(common / captions.lengths[reference], first)
     weighted = recall + _BETA_SQUARED * precision
     product = (1 + _BETA_SQUARED) * precision * recall
-    return MeanStatistics(np.divide(product, weighted, out=np.zeros_like(product), where=product != 0))
+    scores = np.divide(product, weighted, out=np.zeros_like(product), where=product != 0)
+    return MeanStatistics(scores, bounds=(0.0, 1.0))
 
 
 class _NumberedWords:

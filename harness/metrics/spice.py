@@ -41,4 +41,4 @@ def spice_statistics(
             raise JavaFailed(f"SPICE ended with status {done.returncode}: {reason}. Leave it out of the metrics.")
         results = json.loads((folder / "out.json").read_text(encoding="utf-8"))
     score = {item["image_id"]: float(item["scores"]["All"]["f"]) for item in results}
-    return MeanStatistics(np.array([score[i] for i in range(len(items))], dtype=np.float64))
+    return MeanStatistics(np.array([score[i] for i in range(len(items))], dtype=np.float64), bounds=(0.0, 1.0))

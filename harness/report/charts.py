@@ -53,7 +53,8 @@ def cost_chart(points: Sequence[Named], metric: str, cost: str, title: str) -> C
         score = named.point.score
         first = len(marks) - 3
         rows.append(
-            {"x": named.point.cost, "y": score.value, "low": score.low, "high": score.high, "n": str(named.number),
+            {"x": named.point.cost, "y": score.value, "low": score.drawn[0], "high": score.drawn[1],
+             "n": str(named.number),
              "bar": f"m{first}", "dot": f"m{first + 1}", "num": f"m{first + 2}"}
         )  # fmt: skip
     costs = [named.point.cost for named in points]
@@ -86,7 +87,8 @@ def curve_chart(sweep: Sweep, kind: Kind, scale: tuple[float, float]) -> str:
                 continue
             marks += [Mark(entry.key), Mark(entry.key, "pt", link={"data-c": label})]
             lines.append(
-                {"s": severity, "v": answer.estimate.value, "low": answer.estimate.low, "high": answer.estimate.high,
+                {"s": severity, "v": answer.estimate.value, "low": answer.estimate.drawn[0],
+                 "high": answer.estimate.drawn[1],
                  "line": line_mark, "bar": f"m{len(marks) - 2}", "dot": f"m{len(marks) - 1}"}
             )  # fmt: skip
     severities = [0, *kind.severities]
@@ -107,7 +109,7 @@ def curve_chart(sweep: Sweep, kind: Kind, scale: tuple[float, float]) -> str:
 def curve_scale(sweep: Sweep) -> tuple[float, float]:
     """Span all scores of a sweep, 0 included."""
     found = [a.estimate for of_row in sweep.answers.values() for a in of_row.values() if a.estimate is not None]
-    low, high = min([0.0, *(e.low for e in found)]), max([0.0, *(e.high for e in found)])
+    low, high = min([0.0, *(e.drawn[0] for e in found)]), max([0.0, *(e.drawn[1] for e in found)])
     return low, high if high > low else low + 1.0
 
 
@@ -124,7 +126,7 @@ def ladder_chart(ladder: Ladder) -> str:
         link = {"data-r": both, "data-q": quantity, "data-e": packed(rung.gap, signs=True)}
         marks += [Mark("gaps", part, told, link) for part in ("bar", "dot")]
         rows.append(
-            {"c": quantity, "low": rung.gap.low, "high": rung.gap.high, "v": rung.gap.value,
+            {"c": quantity, "low": rung.gap.drawn[0], "high": rung.gap.drawn[1], "v": rung.gap.value,
              "bar": f"m{len(marks) - 2}", "dot": f"m{len(marks) - 1}"}
         )  # fmt: skip
     marks.append(Mark("zero", "zero"))
@@ -176,9 +178,10 @@ def reliability_chart(diagram: Diagram, conditions: str) -> str:
 
 
 def packed(estimate: Estimate, *, signs: bool = False) -> str:
-    """Write a number with its interval and count for the page's script."""
+    """Write a number with its interval and count for the page's script; without one, nothing and the reason."""
     show: Any = signed if signs else "{:.3f}".format
-    return "|".join([show(estimate.value), show(estimate.low), show(estimate.high), str(estimate.count)])
+    ends = ["", estimate.note or ""] if estimate.interval is None else [show(end) for end in estimate.interval]
+    return "|".join([show(estimate.value), *ends, str(estimate.count)])
 
 
 def _bin_told(each: Bin) -> str:

@@ -36,9 +36,10 @@ class Rung:
         seeds = len(self.control.row.seeds)
         if seeds < _SEEDS_FOR_A_VERDICT:
             return f"no verdict: {seeds} of {_SEEDS_FOR_A_VERDICT} seeds"
-        if self.gap.low > 0:
-            return "above 0"
-        return "below 0" if self.gap.high < 0 else "not told apart"
+        if self.gap.interval is None:
+            return f"no verdict: {self.gap.note}"
+        low, high = self.gap.interval
+        return "above 0" if low > 0 else "below 0" if high < 0 else "not told apart"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def ladder_table(ladder: Ladder) -> Table:
         Column("detectable"), Column("F − Ci tells", "text"), Column("verdict", "text"),
     )  # fmt: skip
     lines = tuple(_line(ladder, rung) for rung in ladder.rungs)
-    shown = f"{ladder.score.value:.3f} [{ladder.score.low:.3f}, {ladder.score.high:.3f}]"
+    shown = f"{ladder.score.value:.3f} {ladder.score.bracket()}"
     notes = (
         f"F is {ladder.model.name}: {ladder.metric} {shown}.",
         "F − Ci has an interval made of the two scores' own, as if they were independent (MOVER): wider than that of a "
@@ -85,14 +86,15 @@ def _line(ladder: Ladder, rung: Rung) -> Line:
     both = (ladder.model.key, rung.control.key)
     note = f"{ladder.model.name} minus its control {rung.name}; interval by MOVER from the two scores' own"
     gap = Cell(signed(rung.gap.value), rung.gap.value, rung.gap, Origin(f"F − {rung.name}", both, note=note))
-    reach = _DETECTABLE * (rung.gap.high - rung.gap.low) / 2
     why = Origin(f"smallest detectable F − {rung.name}", both, note=_REACH)
+    ends = rung.gap.interval
+    reach = None if ends is None else _DETECTABLE * (ends[1] - ends[0]) / 2
     cells = (
         Cell(rung.name),
         Cell(what),
         score_cell(rung.score, Origin(ladder.metric, (rung.control.key,))),
         gap,
-        Cell(f"{reach:.3f}", reach, None, why),
+        Cell("–" if reach is None else f"{reach:.3f}", reach, None, why),
         Cell(tells),
         Cell(rung.verdict),
     )

@@ -201,7 +201,8 @@
   const score = (value) => value.toFixed(3).replace("-", "\u2212");
   const big = (packed) => {
     const [value, low, high, count] = packed.split("|");
-    const more = low === undefined ? "" : ` [${low}, ${high}], ${count} samples`;
+    const interval = low ? `[${low}, ${high}]` : `(${high})`;
+    const more = low === undefined ? "" : ` ${interval}, ${count} samples`;
     return make("p", [value, make("small", more)], "big");
   };
   const conditionTable = (row, labels) => {
@@ -216,7 +217,7 @@
         why.colSpan = 2;
         line.append(make("td", cell[0]), why);
       } else {
-        line.append(make("td", score(cell[0])), make("td", `[${score(cell[1])}, ${score(cell[2])}]`), make("td", String(cell[3])));
+        line.append(make("td", score(cell[0])), make("td", cell[1] === null ? "too few" : `[${score(cell[1])}, ${score(cell[2])}]`), make("td", String(cell[3])));
       }
       const note = cell ? cell.at(-1) : -1;
       if (note >= 0) notes.set(label, known.notes[note]);

@@ -170,7 +170,7 @@ def _bar(cell: Cell, table: Table) -> tuple[float, float, float] | None:
     known = [estimate for estimate in found if estimate is not None]
     if cell.estimate is None or not known:
         return None
-    low, high = min([0.0, *(e.low for e in known)]), max(e.high for e in known)
+    low, high = min([0.0, *(e.drawn[0] for e in known)]), max(e.drawn[1] for e in known)
     span = (high - low) or 1.0
     e = cell.estimate
-    return tuple(round(100 * (value - low) / span, 1) for value in (e.low, e.value, e.high))  # type: ignore[return-value]
+    return tuple(round(100 * (value - low) / span, 1) for value in (e.drawn[0], e.value, e.drawn[1]))  # type: ignore[return-value]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.record import Estimate
+from harness.seeds import without_interval
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,13 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     It takes the two as independent. On shared samples they rise and fall together, so this interval is too wide
     rather than too narrow: what it tells apart, a paired test would tell apart too.
     """
-    value = a.value - b.value
-    low = value - math.hypot(a.value - a.low, b.high - b.value)
-    high = value + math.hypot(a.high - a.value, b.value - b.low)
-    return Estimate(value, low, high, min(a.count, b.count))
+    value, count = a.value - b.value, min(a.count, b.count)
+    if a.interval is None or b.interval is None:
+        return Estimate(value, None, None, count, without_interval([a, b]))
+    (a_low, a_high), (b_low, b_high) = a.interval, b.interval
+    low = value - math.hypot(a.value - a_low, b_high - b.value)
+    high = value + math.hypot(a_high - a.value, b.value - b_low)
+    return Estimate(value, low, high, count)
 
 
 def front(points: Sequence[Point]) -> set[str]:
@@ -40,4 +44,5 @@ def front(points: Sequence[Point]) -> set[str]:
 
 
 def _dominates(a: Point, b: Point) -> bool:
-    return a.cost <= b.cost and difference(a.score, b.score).low > 0
+    low = difference(a.score, b.score).low
+    return a.cost <= b.cost and low is not None and low > 0

@@ -111,4 +111,5 @@ def _cell(
     place = notes.place(dict(known)) if known else -1
     if estimate is None:
         return [status, error or "no score was recorded", place]
-    return [*(float(f"{v:.6g}") for v in (estimate.value, estimate.low, estimate.high)), estimate.count, place]
+    numbers = (estimate.value, estimate.low, estimate.high)
+    return [*(None if v is None else float(f"{v:.6g}") for v in numbers), estimate.count, place]

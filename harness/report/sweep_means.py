@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.perturb.grids import STANDARD_CORRUPTIONS
 from harness.record import Estimate
+from harness.seeds import without_interval
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _SMALLEST_DENOMINATOR = 0.01
@@ -18,13 +19,12 @@ def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     """
     if not estimates:
         raise ValueError("the mean of no scores")
-    count = len(estimates)
-    return Estimate(
-        sum(e.value for e in estimates) / count,
-        sum(e.low for e in estimates) / count,
-        sum(e.high for e in estimates) / count,
-        min(e.count for e in estimates),
-    )
+    count, samples = len(estimates), min(e.count for e in estimates)
+    mean = sum(e.value for e in estimates) / count
+    ends = [e.interval for e in estimates if e.interval is not None]
+    if len(ends) < count:
+        return Estimate(mean, None, None, samples, without_interval(estimates))
+    return Estimate(mean, sum(low for low, _ in ends) / count, sum(high for _, high in ends) / count, samples)
 
 
 def retained(value: float, clean: float, chance: float = 0.0) -> float | None:

@@ -99,9 +99,11 @@ def signed(value: float) -> str:
 
 
 def interval_text(estimate: Estimate, *, difference: bool = False) -> str:
-    """Show a 95 % interval in brackets."""
-    show = signed if difference else "{:.3f}".format
-    return f"[{show(estimate.low)}, {show(estimate.high)}]"
+    """Show a 95 % interval in brackets, or why there is none."""
+    if estimate.interval is None:
+        return estimate.bracket()
+    low, high = (signed(end) if difference else f"{end:.3f}" for end in estimate.interval)
+    return f"[{low}, {high}]"
 
 
 def texts_of(table: Table) -> list[list[str]]:

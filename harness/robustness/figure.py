@@ -101,7 +101,4 @@ def over_seeds(figures: Sequence[Figure]) -> Figure:
     gap = missing(figures)
     if gap is not None:
         return gap
-    if any(figure.low is None or figure.high is None for figure in figures):
-        return Figure(sum(figure.known for figure in figures) / len(figures))
-    estimates = [Estimate(f.known, f.low or 0.0, f.high or 0.0, 0) for f in figures]
-    return figure_of(combine_seeds(estimates))
+    return figure_of(combine_seeds([Estimate(figure.known, figure.low, figure.high, 0) for figure in figures]))

@@ -13,19 +13,19 @@ import numpy as np
 
 from harness.metrics.resampling import weighted_sums
 from harness.robustness.figure import Figure, absent
-from harness.uncertainty import FloatArray, draw_resamples
+from harness.uncertainty import FloatArray, draw_resamples, expanded_percentiles
 
-_TAILS = (0.025, 0.975)
+_NO_WIDTH = 1e-12
 
 
 def paired_mean(cells: FloatArray, resamples: int = 1000, groups: Sequence[Hashable] | None = None) -> Figure:
     """mPC from scores `[cells, samples]`, in the metric's unit; `groups` [samples] are drawn together.
 
-    Where all samples agree the interval has no width, which a percentile bootstrap cannot mend.
+    Where all samples agree, or there is but one group, nothing tells how sure it is, and there is no interval.
     """
     of_samples = _checked(cells).mean(axis=0)
     drawn = _means(of_samples[:, None], resamples, groups)[:, 0]
-    return _interval(float(of_samples.mean()), drawn)
+    return _interval(float(of_samples.mean()), drawn, _count(of_samples, groups))
 
 
 def paired_ratio(
@@ -38,7 +38,7 @@ def paired_ratio(
         return absent(f"the clean score is {mean[1]:.3g}, not above 0")
     drawn = _means(both, resamples, groups)
     kept = drawn[drawn[:, 1] > 0]
-    return _interval(float(mean[0] / mean[1]), kept[:, 0] / kept[:, 1])
+    return _interval(float(mean[0] / mean[1]), kept[:, 0] / kept[:, 1], _count(clean, groups))
 
 
 def paired_drop(
@@ -46,7 +46,12 @@ def paired_drop(
 ) -> Figure:
     """Clean minus perturbed from scores `[samples]` of the same samples, in the metric's unit."""
     loss = _aligned(perturbed[None], clean) - _checked(perturbed[None])[0]
-    return _interval(float(loss.mean()), _means(loss[:, None], resamples, groups)[:, 0])
+    return _interval(float(loss.mean()), _means(loss[:, None], resamples, groups)[:, 0], _count(loss, groups))
+
+
+def _count(values: FloatArray, groups: Sequence[Hashable] | None) -> int:
+    """How many independent draws [samples] are: groups, or samples without any."""
+    return len(values) if groups is None else len(set(groups))
 
 
 def _means(values: FloatArray, resamples: int, groups: Sequence[Hashable] | None) -> FloatArray:
@@ -58,11 +63,12 @@ def _means(values: FloatArray, resamples: int, groups: Sequence[Hashable] | None
     return np.asarray(np.concatenate(blocks), dtype=np.float64)
 
 
-def _interval(value: float, drawn: FloatArray) -> Figure:
+def _interval(value: float, drawn: FloatArray, count: int) -> Figure:
     if not len(drawn):
         return absent("no resample has a clean score above 0")
-    low, high = np.quantile(drawn, _TAILS)
-    return Figure(value, float(low), float(high))
+    low, high = expanded_percentiles(drawn + (value - drawn.mean()), count)
+    varies = high - low > _NO_WIDTH
+    return Figure(value, min(low, value), max(high, value)) if varies else Figure(value)
 
 
 def _checked(cells: FloatArray) -> FloatArray:

@@ -57,11 +57,9 @@ def final_values(record: RunRecord) -> dict[str, float]:
     values: dict[str, float] = {}
     for name, estimate in record.metrics.items():
         if estimate is not None:
-            values |= {
-                f"score/{name}": estimate.value,
-                f"score/{name}/low": estimate.low,
-                f"score/{name}/high": estimate.high,
-            }
+            values[f"score/{name}"] = estimate.value
+            if estimate.interval is not None:
+                values |= dict(zip((f"score/{name}/low", f"score/{name}/high"), estimate.interval, strict=True))
     costs = {name: getattr(record.efficiency, name) for name in _COSTS}
     return values | {f"cost/{name}": float(value) for name, value in costs.items() if value is not None}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.sample_scores import SampleScores
-from harness.seeds import standard_error
+from harness.seeds import mean_standard_error, without_interval
 from harness.significance import cluster_sums, holm
 from harness.uncertainty import FloatArray
 from harness.verdict.difference import Difference, crossed_difference, unpaired_difference
@@ -159,8 +159,11 @@ def _unpaired(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> Diffe
     values, errors = [], []
     for _, group in terms:
         estimates = [e for seed in seeds if (e := group.by_seed[seed].metrics[metric]) is not None]
+        error = mean_standard_error(estimates)
+        if error is None:
+            return f"{metric} of {group.name} has no interval ({without_interval(estimates)})"
         values.append([e.value for e in estimates])
-        errors.append(sum(standard_error(e) for e in estimates) / len(estimates))
+        errors.append(error)
     weights = np.array([weight for weight, _ in terms])
     parts = weights * np.array(errors)
     variance = float(parts[weights > 0].sum() ** 2 + parts[weights < 0].sum() ** 2)

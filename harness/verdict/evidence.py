@@ -210,7 +210,7 @@ def finite(record: RunRecord, metric: str) -> str | None:
     estimate = record.metrics.get(metric)
     if estimate is None:
         return f"{metric} is absent in seed {record.seed} of {record.model}"
-    if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)):
+    if not estimate.is_finite:
         return f"{metric} of {record.model}, seed {record.seed} ({record.fingerprint}) is not a finite number"
     return None
 

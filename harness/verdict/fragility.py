@@ -20,7 +20,7 @@ import numpy as np
 from harness.record import Estimate, RobustnessRecord
 from harness.robustness.cells import CLEAN, STANDARD_CELLS, Cell
 from harness.robustness.row import RobustnessRow
-from harness.seeds import standard_error
+from harness.seeds import mean_standard_error, without_interval
 from harness.uncertainty import FloatArray
 from harness.verdict.command import run_command
 from harness.verdict.comparison import combined, few_samples, few_seeds, number, sample_values
@@ -133,7 +133,7 @@ def _compare(evidence: Evidence, head: Group, plain: Group) -> tuple[Difference,
     chance = sweeps[0].chance
     for sweep in sweeps:
         clean = _estimate(sweep, (CLEAN, 0))
-        if clean is None or clean.low <= chance:
+        if clean is None or clean.low is None or clean.low <= chance:
             return f"clean is not clearly above chance ({chance:.3f}) in seed {sweep.seed} of {sweep.model}"
     count = min(e.count for s in sweeps if (e := _estimate(s, (CLEAN, 0))) is not None)
     few = few_samples(count)
@@ -144,6 +144,9 @@ def _compare(evidence: Evidence, head: Group, plain: Group) -> tuple[Difference,
         (f, c), clusters = paired
         loss = _linear_loss(f, chance) - _linear_loss(c, chance)
         return combined((f.perturbed - f.clean) - (c.perturbed - c.clean), clusters), combined(loss, clusters)
+    used = [e for sweep in sweeps for cell in ((CLEAN, 0), *cells) if (e := _estimate(sweep, cell)) is not None]
+    if reason := without_interval(used):
+        return f"a score has no interval ({reason})"
     f, c = (_from_records([by[seed] for seed in seeds], cells) for by in (ours, theirs))
     return _unpaired(f, c, chance, count)
 
@@ -197,8 +200,8 @@ def _from_records(sweeps: Sequence[RobustnessRecord], cells: Sequence[Cell]) -> 
     return Bearing(
         clean=np.array([e.value for e in clean]),
         perturbed=np.array([np.mean([e.value for e in of_seed]) for of_seed in under]),
-        clean_error=float(np.mean([standard_error(e) for e in clean])),
-        perturbed_error=float(np.mean([standard_error(e) for es in under for e in es])),
+        clean_error=mean_standard_error(clean) or 0.0,
+        perturbed_error=mean_standard_error([e for es in under for e in es]) or 0.0,
     )
 
 

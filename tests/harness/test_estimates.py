@@ -12,16 +12,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.estimates import estimate, estimates
+from harness.metrics.average_precision import MeanAveragePrecision, ranking
+from harness.metrics.class_means import mean_recall
 from harness.metrics.classification import classification_statistics
 from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.proportions import Proportion, ProportionStatistics, proportion
 from harness.metrics.resampling import MeanStatistics
+from harness.record import Estimate
 from harness.run import _Runner
 from harness.sample import Outcome, Predicted, Sample
 from harness.scored import sample_columns
-from harness.uncertainty import bootstrap_interval, clustered_wilson, wilson
+from harness.uncertainty import bootstrap_interval, clustered_wilson, jackknife_error, wilson
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def test_trials_in_groups_that_are_some_of_the_samples() -> None:
 
 
 def test_groups_of_what_is_no_proportion_are_drawn_together() -> None:
-    scores, images = np.repeat([0.1, 0.5, 0.9, 0.4], 3), [str(number // 3) for number in range(12)]
+    scores, images = np.repeat([0.1, 0.5, 0.9, 0.4, 0.3, 0.7], 3), [str(number // 3) for number in range(18)]
     found = estimate(GroupedStatistics(MeanStatistics(scores), images), 500)
     assert found is not None
     assert (found.low, found.high) == bootstrap_interval(MeanStatistics(scores), 500, groups=images)
@@ -108,8 +113,11 @@ def test_what_is_all_or_nothing_on_every_image_is_not_certain(value: float) -> N
     assert grouped is not None
     assert (grouped.low, grouped.high) == wilson(round(2 * value), 2)
     mean = estimate(MeanStatistics(np.full(10, value)), 50)
-    assert mean is not None
-    assert mean.low == mean.high == value, "a mean of scores may have any range: CIDEr's is 0..10"
+    assert mean == Estimate(value, None, None, 10, "all 10 images score alike"), "a mean of scores may have any range"
+    bounded = estimate(MeanStatistics(np.full(10, value), bounds=(0.0, 10.0)), 50)
+    assert bounded is not None and bounded.low is not None and bounded.high is not None
+    assert bounded.low == pytest.approx(value * wilson(10, 10)[0])
+    assert bounded.high == pytest.approx(value + (10 - value) * wilson(0, 10)[1])
 
 
 def test_absent_metrics_stay_absent() -> None:
@@ -130,7 +138,8 @@ def test_single_classes_are_resampled_less() -> None:
         value: float = 0.0
 
         def resample(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-            asked[self.name] = asked.get(self.name, 0) + len(counts)
+            resamples = int((counts.sum(axis=1) == 4).sum())  # a jackknife counts one sample less, or one more
+            asked[self.name] = asked.get(self.name, 0) + resamples
             return np.zeros(len(counts))
 
     estimates({name: Counting(name, np.zeros(4)) for name in ("AP", "AP:cat", "top-1[a]")}, 100)
@@ -154,6 +163,87 @@ def test_what_is_stored_of_each_sample() -> None:
     whole, other = MeanStatistics(np.array([0.1, 0.2, 0.3])), MeanStatistics(np.array([1.0]))
     columns = sample_columns({"a": whole, "a[s]": whole, "a:c": whole, "b": None, "c": other}, 3)
     assert columns == {"a": [0.1, 0.2, 0.3]}
+
+
+def test_one_image_says_nothing_of_how_images_differ() -> None:
+    """AP-large of three images of which one holds a large object; a class with one sample; one image's questions."""
+    one = ProportionStatistics(np.array([True, True, False]), np.array([True, False, False]))
+    assert estimate(one, 50) == Estimate(1.0, None, None, 1, "too few: 1 image")
+    large = Undefined(1.0, np.array([0.9, np.nan, np.nan]), value=0.9)
+    assert estimate(large, 50) == Estimate(0.9, None, None, 1, "too few: 1 image")
+    questions = GroupedStatistics(proportion(np.array([True, False, True])), ["a", "a", "a"])
+    assert estimate(questions, 50) == Estimate(2 / 3, None, None, 3, "too few: 1 image")
+    assert estimate(MeanStatistics(np.array([5.0]), bounds=(0.0, 10.0)), 50) == Estimate(
+        5.0, None, None, 1, "too few: 1 image"
+    )
+
+
+def test_the_count_is_of_the_samples_that_inform() -> None:
+    some = estimate(MeanAveragePrecision((ranking(*RANKED),), np.where(RANKED[1] == 1, 0.7, np.nan)), 200)
+    assert some is not None and some.count == 4, "of 40 samples four are positive"
+
+
+RANKED = (np.linspace(1, 0, 40), np.isin(np.arange(40), (0, 3, 5, 20)).astype(np.int8))
+
+
+def test_many_resamples_without_a_value_are_said() -> None:
+    often, seldom = (estimate(Undefined(share, np.zeros(10)), 100) for share in (0.8, 0.97))
+    assert often is not None and often.note == "undefined on 20% of resamples" and often.interval is not None
+    assert seldom is not None and seldom.note is None
+
+
+def test_of_one_resample_nothing_can_be_said() -> None:
+    assert estimate(MeanStatistics(np.arange(20.0)), 1) == Estimate(9.5, None, None, 20, "too few: 1 resample")
+
+
+@pytest.mark.parametrize("per_class", [1, 2, 3])
+def test_a_mean_over_classes_is_as_uncertain_as_its_samples(per_class: int) -> None:
+    """Balanced classes: the mean recall is the share of right answers, whose standard error has a formula.
+
+    A bootstrap alone claims half of it of one sample a class: a class either stays as it is or drops out.
+    """
+    labels = np.repeat(np.arange(60), per_class)
+    correct = np.random.default_rng(0).random(len(labels)) < 0.6
+    found = estimate(mean_recall(labels, correct, np.ones_like(correct)), 1000)
+    assert found is not None and found.low is not None and found.high is not None
+    assert found.value == pytest.approx(correct.mean())
+    own = correct.reshape(60, per_class).mean(axis=1)
+    within = float((own * (1 - own)).sum()) / max(1, per_class - 1) / 60**2
+    error = math.sqrt(within if per_class > 1 else correct.std(ddof=1) ** 2 / 60)
+    low, high = wilson(int(correct.sum()), len(correct))
+    # leaving one of two out shows sqrt(2) times their deviation: rather too much than too little
+    assert 0.97 * error < (found.high - found.low) / 2 / 1.96 < 1.5 * error
+    if per_class == 1:
+        assert found.high - found.low > 0.97 * (high - low), "not narrower than top-1 on the same answers"
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 2), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_a_value_is_never_outside_its_own_interval(scores: list[float], alike: int, bounded: bool) -> None:
+    values = np.array(scores + [scores[0]] * alike)
+    found = estimate(MeanStatistics(values, (0.0, 1.0) if bounded else None), 40)
+    assert found is not None
+    if found.interval is None:
+        assert found.note is not None
+    else:
+        assert found.interval[0] <= found.value <= found.interval[1] and found.interval[0] < found.interval[1]
+
+
+def test_the_jackknife_by_hand() -> None:
+    # a mean's is its standard error; of three groups of two, that of the groups' means times (3 - 1) / 3 * 3 / 2
+    values = np.array([0.0, 1.0, 2.0, 3.0, 7.0, 2.0])
+    assert jackknife_error(MeanStatistics(values)) == pytest.approx(values.std(ddof=1) / math.sqrt(6))
+    groups = ["a", "a", "b", "b", "c", "c"]
+    means = values.reshape(3, 2).mean(axis=1)
+    assert jackknife_error(MeanStatistics(values), groups) == pytest.approx(means.std(ddof=1) / math.sqrt(3))
+    assert jackknife_error(MeanStatistics(values), ["a"] * 6) == 0.0
+
+
+def test_a_jackknife_of_some_of_many_samples_is_near_that_of_all() -> None:
+    values = np.random.default_rng(3).normal(size=3000)
+    assert jackknife_error(MeanStatistics(values), most=1000) == pytest.approx(values.std() / 3000**0.5, rel=0.08)
+    rare = Undefined(1.0, np.where(np.arange(3000) < 5, 0.5, np.nan))
+    assert jackknife_error(rare, most=50) > 0, "the few that inform are among those that are left out in turn"
 
 
 class OneScorer:
