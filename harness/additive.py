@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from harness.plain_answers import answers_of
 from harness.sample import Batch, Outcome
 from harness.spelling import name_bytes
 
@@ -75,7 +76,7 @@ def _sums(learner: Learner, whole: Batch, progress: Progress) -> Scores:
     of_image = of_text = None
     for shift in range(count):
         texts = _rolled(whole.texts, shift)
-        answers = learner.predict(Batch(whole.sample_ids, whole.visual, texts, sizes=whole.sizes))
+        answers = answers_of(learner, Batch(whole.sample_ids, whole.visual, texts, sizes=whole.sizes))
         scores = np.log(np.maximum(np.asarray(answers, dtype=np.float64), _LEAST_PROBABILITY))
         if of_image is None or of_text is None:
             of_image, of_text = np.zeros_like(scores), np.zeros_like(scores)

@@ -19,6 +19,8 @@ from harness.errors import BenchError, DataError, MissingPath, UsageError, neare
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
+    from harness.fork_server import ForkServer
+    from harness.isolation import Workers
     from harness.plan import Environment, Plan
     from harness.progress import ConsoleReporter
     from harness.run import RunSummary
@@ -73,33 +75,39 @@ def run(
     profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
     on_bad_sample: Annotated[str | None, typer.Option(help="fail or skip. [default: fail]")] = None,
     jobs: Annotated[int | None, typer.Option(help="Trainings side by side. [default: one a core]")] = None,
+    job_timeout: Annotated[
+        float | None, typer.Option(help="End a job silent for so many seconds; 0: never. [default: 3600]")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Anything else: train.steps=50 …")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
 ) -> None:
     """Train and evaluate models on a task; leaves a record a cell and prints the leaderboard."""
     from harness.config import build_config
+    from harness.fork_server import ForkServer
 
     flags = {
         "task": task, "model": model, "data": data, "split": split, "limit": limit, "seeds": seeds,
         "controls": controls, "vision": vision, "vision_weights": vision_weights, "language": language,
         "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
-        "jobs": jobs, "track": ",".join(track) if track else None, "templates": templates, "lexicon": lexicon,
-        "classes": classes, "metric_engine": metric_engine, "perturb": perturb, "shift": shift,
+        "jobs": jobs, "job_timeout": job_timeout, "track": ",".join(track) if track else None,
+        "templates": templates, "lexicon": lexicon, "classes": classes, "metric_engine": metric_engine,
+        "perturb": perturb, "shift": shift,
     }  # fmt: skip
     general = build_config(flags, set_ or (), vision_args, config)
     names, trackers = task_names(general.request.task), _trackers(general)
     failed = 0
-    for name in names:
-        built = build_config(flags, set_ or (), vision_args, config, name)
-        try:
-            failed += _run_task(built, name, trackers)
-        except MissingPath:
-            raise  # a misspelt path is misspelt for every task
-        except (UsageError, DataError) as error:
-            if len(names) == 1:
-                raise
-            tell(f"bench: {name}: {error}", sys.stderr)  # the data may lack what only this task needs
-            failed += 1
+    with ForkServer() as server:
+        for name in names:
+            built = build_config(flags, set_ or (), vision_args, config, name)
+            try:
+                failed += _run_task(built, name, trackers, server)
+            except MissingPath:
+                raise  # a misspelt path is misspelt for every task
+            except (UsageError, DataError) as error:
+                if len(names) == 1:
+                    raise
+                tell(f"bench: {name}: {error}", sys.stderr)  # the data may lack what only this task needs
+                failed += 1
     if failed:
         raise typer.Exit(1)
 
@@ -205,6 +213,8 @@ def main() -> None:
     """Run `bench`; deliberate errors are one message and an exit code, never a traceback."""
     # Threads that spin while they wait made two-thread training 13 times slower beside one busy neighbour.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # No Python that is started from here may import from the working directory: a torch.py beside the data would run.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         app(standalone_mode=True)
     except BenchError as error:
@@ -219,8 +229,9 @@ def main() -> None:
         sys.exit(141)
 
 
-def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) -> int:
+def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer) -> int:
     """Run one task and print its table; returns how many cells failed, or were asked for by name and did not run."""
+    from harness.isolation import Workers
     from harness.plan import plan_run
     from harness.plugins import load_task
     from harness.run import run_plan
@@ -228,6 +239,7 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) ->
     from harness.sweep_plan import plan_sweep
 
     here, store = environment(), Store(config.request.results)
+    workers = Workers(config.request.jobs, config.request.job_timeout, server)
     reporter = _reporter(load_task(name).metrics[0])
     try:
         plan = plan_run(config, name, here, reporter.progress)
@@ -236,10 +248,10 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker] = ()) ->
         for note in plan.data.notes:
             reporter.say(f"Note: {note}")
         reporter.plan(len(plan.cells))
-        summary = run_plan(plan, store, here, reporter, config.request.jobs)
+        summary = run_plan(plan, store, here, reporter, workers)
     finally:
         reporter.close()
-    failed = _unmeasured(summary, name) + (_run_sweep(config, plan, sweep) if sweep else 0)
+    failed = _unmeasured(summary, name) + (_run_sweep(config, plan, sweep, workers) if sweep else 0)
     print_leaderboard(name, config.request.results, "text", None, plan)
     tell(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
@@ -286,7 +298,7 @@ def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
         tell(f"Tracked: {summary}")
 
 
-def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan) -> int:
+def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan, workers: Workers) -> int:
     """Perturb the trained models of a plan and print how they bear it; returns how many conditions failed."""
     from harness.store import Store
     from harness.sweep_run import run_sweep
@@ -294,7 +306,7 @@ def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan) -> int:
     reporter, store = _reporter(plan.task.metrics[0]), Store(config.request.results)
     try:
         reporter.say(f"{len(sweep.conditions)} conditions for each trained model of {plan.task.name}.")
-        summary = run_sweep(plan, sweep, store, environment(), reporter, config.request.jobs)
+        summary = run_sweep(plan, sweep, store, environment(), reporter, workers)
     finally:
         reporter.close()
     tell(

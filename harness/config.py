@@ -53,6 +53,8 @@ class RunRequest:
     profile: str = "standard"
     on_bad_sample: str = "fail"
     jobs: int = 0
+    job_timeout: float = 3600.0
+    """Seconds without a report after which a job is ended; 0 for never."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,7 @@ _POSITIVE = (
 )  # fmt: skip
 _NOT_NEGATIVE = (
     "jobs",
+    "job_timeout",
     "steps",
     "warmups",
     "weight_decay",

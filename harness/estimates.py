@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from harness.errors import DataError
 from harness.protocols import Statistics
 from harness.record import Estimate
 
@@ -13,9 +14,19 @@ _MANY_UNDEFINED = 0.05  # of the resamples; of what three samples inform it is t
 
 
 def estimates(statistics: Mapping[str, Statistics | None], resamples: int) -> dict[str, Estimate | None]:
-    """Put intervals around all metrics; those of single classes are resampled less, there being so many."""
+    """Put intervals around all metrics; those of single classes are resampled less, there being so many.
+
+    Raises DataError for one that is not a finite number.
+    """
     few = max(1, resamples // 5)
-    return {name: estimate(s, few if ":" in name else resamples) for name, s in statistics.items()}
+    found = {name: estimate(s, few if ":" in name else resamples) for name, s in statistics.items()}
+    for name, e in found.items():
+        if e is not None and not all(n is None or math.isfinite(n) for n in (e.value, e.low, e.high)):
+            raise DataError(
+                f"{name} came out as {e.value} [{e.low}, {e.high}], which is no score. Look for answers or targets "
+                "that the metric divides by, and let it be absent (None) where it is not defined."
+            )
+    return found
 
 
 def estimate(statistics: Statistics | None, resamples: int) -> Estimate | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from harness.errors import OutOfMemory
+from harness.plain_answers import outcomes_of
 from harness.protocols import NOTICE, Learner, Progress
 from harness.sample import Outcome
 from harness.visuals import Visuals
@@ -13,7 +14,7 @@ from harness.visuals import Visuals
 def predict_all(learner: Learner, visuals: Visuals, batch_size: int, progress: Progress) -> list[Outcome]:
     """Predict a whole split; halves the batch when memory runs out, and says so.
 
-    Raises OutOfMemory when even one sample does not fit.
+    Raises OutOfMemory when even one sample does not fit, DataError for answers that are no plain values, or not finite.
     """
     outcomes: list[Outcome] = []
     total = len(visuals)
@@ -46,7 +47,4 @@ def is_out_of_memory(error: BaseException) -> bool:
 @torch.inference_mode()
 def _predict(learner: Learner, visuals: Visuals, indices: range) -> list[Outcome]:
     batch = visuals.batch(indices, with_targets=False)
-    return [
-        Outcome(sample_id, prediction)
-        for sample_id, prediction in zip(batch.sample_ids, learner.predict(batch), strict=True)
-    ]
+    return outcomes_of(batch.sample_ids, learner.predict(batch))

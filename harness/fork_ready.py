@@ -5,9 +5,7 @@ Python's collector writes to every object that it visits; frozen objects are lef
 
 from __future__ import annotations
 
-import atexit
 import gc
 
 gc.collect()
 gc.freeze()
-atexit.register(gc.unfreeze)  # or libraries report at the end, as leaked, what was frozen

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, fingerprint_of
 from harness.config import RunConfig
+from harness.error_text import named_error
 from harness.errors import BenchError, PluginError, UsageError, WeightsUnavailable, nearest
 from harness.measure.device import resolve_device
 from harness.measure.provenance import PACKAGES, package_versions
@@ -289,7 +290,7 @@ def _as_plugin_error(model: Model) -> Iterator[None]:
     except Exception as error:
         raise PluginError(
             f"The model plugin '{model.name}' ({type(model).__module__}) failed while it was planned: "
-            f"{type(error).__name__}: {error}. Mend it, or leave it out of --model."
+            f"{named_error(error)}. Mend it, or leave it out of --model."
         ) from error
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.error_text import named_error
 from harness.errors import BenchError, PluginError, UsageError, nearest
 from harness.perturb.perturbation import Perturbation
 from harness.protocols import Model, Task
@@ -148,7 +149,7 @@ def _import(entry: EntryPoint, kind: str) -> Any:
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"The {kind} plugin '{entry.name}' ({entry.value}) cannot be imported: "
-            f"{type(error).__name__}: {error}. Mend or uninstall {_owner(entry)}."
+            f"{named_error(error)}. Mend or uninstall {_owner(entry)}."
         ) from error
 
 

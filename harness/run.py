@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -15,20 +14,25 @@ from threading import Lock
 from typing import Any, Protocol
 
 from harness.cell import Cell, Places, TrainingJob
-from harness.errors import BenchError, DataError, StoreError
+from harness.error_text import error_text, named_error, traceback_text
+from harness.errors import BenchError, StoreError
 from harness.estimates import estimate, estimate_difference, estimates
-from harness.isolation import JobFailure, JobServer
+from harness.isolation import KILLED, JobFailure, JobServer, Workers
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
 from harness.preprocessing_passport import check_resizing
-from harness.protocols import Noting, Scorer, Statistics
+from harness.protocols import Noting, Scorer
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.sample import Note, Predicted, Sample, evaluated, limited
 from harness.scored import Scored, outcomes_sha256, write_scores
-from harness.store import Store
+from harness.store import Store, outcomes_name
 
 TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
 """What a training leaves; the last one is written last and vouches for the others."""
+
+
+ALONE = Workers()
+"""A run with a fork server of its own, one job a core and no limit of time."""
 
 
 class Reporter(Protocol):
@@ -61,10 +65,12 @@ class RunSummary:
     not_run: int = 0
 
 
-def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Reporter, jobs: int = 0) -> RunSummary:
+def run_plan(
+    plan: Plan, store: Store, environment: Environment, reporter: Reporter, workers: Workers = ALONE
+) -> RunSummary:
     """Run what is missing; every planned cell has a record afterwards, or an exception says why not.
 
-    `jobs` trainings run side by side, 0 takes one a core (one in all on an accelerator).
+    Of 0 workers there is one a core (one in all on an accelerator).
     """
     pending = [cell for cell in plan.cells if not _is_done(store, cell)]
     with ExitStack() as stack:
@@ -73,7 +79,11 @@ def run_plan(plan: Plan, store: Store, environment: Environment, reporter: Repor
             stack.enter_context(only_one(store))
         for absent in plan.absent:
             _write_absent(plan, absent, store, reporter)
-        records = _run_cells(pending, _Runner(plan, store, environment, reporter, stack), jobs) if pending else []
+        records = (
+            _run_cells(pending, _Runner(plan, store, environment, reporter, stack, workers), workers.jobs)
+            if pending
+            else []
+        )
     failed = sum(record.status == "failed" for record in records)
     found = len(plan.cells) - len(pending)
     not_run = sum(absent.named for absent in plan.absent)
@@ -117,14 +127,20 @@ class _Runner:
     """What cells of a run share: the fork server and the scorer, started when first needed."""
 
     def __init__(
-        self, plan: Plan, store: Store, environment: Environment, reporter: Reporter, stack: ExitStack
+        self,
+        plan: Plan,
+        store: Store,
+        environment: Environment,
+        reporter: Reporter,
+        stack: ExitStack,
+        workers: Workers,
     ) -> None:
         self.plan, self.store, self.environment, self.reporter = plan, store, environment, reporter
         self.pool = ThreadPoolExecutor(64)  # threads only wait for jobs; closing the server ends these first
         stack.callback(self.pool.shutdown, cancel_futures=True)
         models = {cell.training.model for cell in plan.cells}
         packages = {package_of(plan.task), *(package_of(load_model(name)) for name in models)}
-        self.server = stack.enter_context(JobServer(packages))
+        self.server = stack.enter_context(JobServer(packages, workers))
         self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
         self.signature: str | None = None
         self.samples: Sequence[Sample] = ()
@@ -232,7 +248,7 @@ class _Runner:
         try:
             return attempt(1)
         except JobFailure as failure:
-            if failure.kind != "killed" or "SIGKILL" not in failure.message:
+            if failure.kind != KILLED or "SIGKILL" not in failure.message:
                 raise
             self.reporter.say(f"{failure.message} Retrying with a quarter of the batch.")
             return attempt(4)
@@ -240,13 +256,20 @@ class _Runner:
     def _score(self, cell: Cell, predicted: Predicted) -> dict[str, Estimate | None]:
         self.reporter.progress(f"{cell.label}  scoring", 0, 0)
         kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
-        statistics = self._statistics(kept, predicted)
-        for note in self._notes(kept, predicted):
+        try:
+            with naming_what_cannot_be_scored():
+                statistics = self.scorer.score(kept, predicted.outcomes)
+                metrics = estimates(statistics, cell.evaluate.resamples)
+                metrics |= self._interaction(kept, predicted, cell.evaluate.resamples)
+                notes = self._notes(kept, predicted)
+        except JobFailure:
+            self.store.write_outcomes(outcomes_name(cell.training.task, cell.fingerprint), predicted.outcomes, {})
+            raise
+        for note in notes:
             self.reporter.say(f"{cell.label}: {note}")
         scored = Scored(kept, predicted.outcomes, statistics)
         write_scores(self.store, cell.training.task, cell.fingerprint, scored, self.plan.task.metrics)
-        metrics = estimates(statistics, cell.evaluate.resamples)
-        return metrics | self._interaction(kept, predicted, cell.evaluate.resamples)
+        return metrics
 
     def _interaction(
         self, samples: Sequence[Sample], predicted: Predicted, resamples: int
@@ -265,18 +288,6 @@ class _Runner:
             f"EMAP {first}": estimate(additive, resamples),
             "interaction": estimate_difference(whole, additive, resamples),
         }
-
-    def _statistics(self, samples: Sequence[Sample], predicted: Predicted) -> Mapping[str, Statistics | None]:
-        """Score; predictions that cannot be scored fail this cell and no other."""
-        try:
-            return self.scorer.score(samples, predicted.outcomes)
-        except DataError as error:
-            raise JobFailure(str(error), "DataError") from None
-        except BenchError:
-            raise
-        except Exception as error:
-            message = f"The predictions cannot be scored: {type(error).__name__}: {error}"
-            raise JobFailure(message, type(error).__name__, traceback.format_exc()) from None
 
     def _notes(self, samples: Sequence[Sample], predicted: Predicted) -> Sequence[Note]:
         """What the scorer has to say of a cell's answers beside its numbers."""
@@ -301,9 +312,23 @@ class _Runner:
     def _failed(self, cell: Cell, failure: JobFailure) -> RunRecord:
         if failure.trace:
             name = f"{cell.training.task}/failures/{cell.fingerprint}.txt"
-            self.store.write_bytes(name, failure.trace.encode())
+            self.store.write_bytes(name, failure.trace.encode(errors="backslashreplace"))
             self.reporter.say(f"Traceback in {self.store.url}/{name}")
         return _record(cell, status="failed", error=failure.message)
+
+
+@contextmanager
+def naming_what_cannot_be_scored() -> Iterator[None]:
+    """Turn what goes wrong while a cell is scored into its own failure: the others are none of its business."""
+    try:
+        yield
+    except (JobFailure, StoreError):
+        raise
+    except BenchError as error:
+        raise JobFailure(error_text(error), type(error).__name__) from None
+    except Exception as error:
+        message = f"The predictions cannot be scored: {named_error(error)}"
+        raise JobFailure(message, type(error).__name__, traceback_text()) from None
 
 
 def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, bool]:

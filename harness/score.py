@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.estimates import estimates
+from harness.plain_answers import require_finite
 from harness.protocols import Noting, Task
 from harness.record import Estimate
 from harness.sample import Dataset, Note, Sample
@@ -36,6 +37,7 @@ def score_file(
     """Score a file of predictions against samples; raises BenchError for what does not fit."""
     data, samples = references
     outcomes = task.read_predictions(predictions, data)
+    require_finite(outcomes)
     with task.scorer(data, cache) as scorer:
         signature = scorer.prepare(samples)
         statistics = scorer.score(samples, outcomes)

@@ -7,7 +7,6 @@ each, so that memory does not grow with the number of conditions; the runner sco
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,14 @@ import torch
 
 from harness.canvas import Canvas, Canvases, open_canvases
 from harness.condition import Condition, Part
+from harness.error_text import error_text, named_error, traceback_text
 from harness.errors import BenchError
 from harness.evaluate import is_out_of_memory
 from harness.images import fit_image, to_channels_first
 from harness.jobs import load_trained
 from harness.perturb.perturbation import IMAGE, TEXT, GeometricPerturbation, Perturbation
 from harness.perturbed_inputs import ImageSource, Rewriter, Words, absence, part_for, words_for
+from harness.plain_answers import answers_of, outcomes_of
 from harness.plugins import load_perturbations
 from harness.protocols import Learner, MovingTargets, MovingTexts, Progress, Reading, Remembering, Task
 from harness.sample import Batch, Preprocessing, Sample, limited
@@ -160,7 +161,7 @@ class _Sweep:
                     texts=words.texts[chunk.start : chunk.start + len(chunk.samples)],
                     sizes=chunk.sizes if student.learner.vision else (),
                 )
-                student.answers.setdefault(condition.label, []).extend(student.learner.predict(batch))
+                student.answers.setdefault(condition.label, []).extend(answers_of(student.learner, batch))
         except Exception as error:
             if is_out_of_memory(error):
                 raise
@@ -245,6 +246,8 @@ class _Sweep:
                 request = self._request(student, count)
                 student.worded = None  # the attack words classes itself
                 result = attack.predict(student.learner, request, part.severity)
+                ids = [sample.sample_id for sample in request.samples]
+                found = outcomes_of(ids, result.predictions) if result.skipped is None else []
             except Exception as error:
                 if is_out_of_memory(error):
                     raise
@@ -253,8 +256,8 @@ class _Sweep:
             if result.skipped is not None:
                 Answers(SKIPPED, error=result.skipped).write(path)
                 continue
-            ids = [sample.sample_id for sample in request.samples]
-            Answers(OK, list(zip(ids, result.predictions, strict=True)), notes=result.notes).write(path)
+            answers = [(outcome.sample_id, outcome.prediction) for outcome in found]
+            Answers(OK, answers, notes=result.notes).write(path)
 
     def _request(self, student: _Student, count: int) -> AttackRequest:
         from harness.attack.attack import AttackRequest
@@ -332,5 +335,5 @@ def fit_canvas(image: Canvas, preprocessing: Preprocessing) -> Pixels:
 def _explained(error: Exception) -> Answers:
     """Put an error into a sentence; what is not deliberate is a bug and keeps its traceback."""
     if isinstance(error, BenchError):
-        return Answers(FAILED, error=str(error))
-    return Answers(FAILED, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+        return Answers(FAILED, error=error_text(error))
+    return Answers(FAILED, error=named_error(error), trace=traceback_text())

@@ -16,17 +16,25 @@ from typing import Any
 from harness.canvas import Canvases, open_canvases
 from harness.cell import Cell, Places, fingerprint_of
 from harness.condition import SHIFT, Condition
-from harness.errors import DataError
 from harness.estimates import estimates
 from harness.examples import EXAMPLES, Gallery, write_examples
-from harness.isolation import JobFailure, JobServer
+from harness.isolation import JobFailure, JobServer, Workers
 from harness.perturb.perturbation import IMAGE, GeometricPerturbation, Perturbation
 from harness.perturbed_inputs import image_key, movement_for, part_for
 from harness.plan import Environment, Plan
 from harness.plugins import load_model, package_of
 from harness.protocols import ChanceLevel, MovingTargets, QuickScorer, Scorer
 from harness.record import PerturbedScore, RobustnessRecord
-from harness.run import Reporter, jobs_at_once, now, only_one, prerequisite_folder, training_folder
+from harness.run import (
+    ALONE,
+    Reporter,
+    jobs_at_once,
+    naming_what_cannot_be_scored,
+    now,
+    only_one,
+    prerequisite_folder,
+    training_folder,
+)
 from harness.sample import Outcome, Sample, limited
 from harness.scored import Scored, write_scores
 from harness.shifts import Target
@@ -53,7 +61,12 @@ class SweepSummary:
 
 
 def run_sweep(
-    plan: Plan, sweep: SweepPlan, store: Store, environment: Environment, reporter: Reporter, jobs: int = 0
+    plan: Plan,
+    sweep: SweepPlan,
+    store: Store,
+    environment: Environment,
+    reporter: Reporter,
+    workers: Workers = ALONE,
 ) -> SweepSummary:
     """Give each trained model of a plan a score, a reason or an error under each condition."""
     cells = [cell for cell in plan.cells if _is_ok(store, cell)]
@@ -65,7 +78,7 @@ def run_sweep(
         if pending:
             store.require_writable()
             stack.enter_context(only_one(store))
-            run.do(pending, jobs or jobs_at_once(cells[0].training), stack)
+            run.do(pending, workers, stack)
         if pending or not store.exists(f"{plan.task.name}/{EXAMPLES}/index.json"):
             run.write_examples()
         return run.summary(cells, sum(len(lacking.conditions) for lacking in pending))
@@ -113,7 +126,7 @@ class _SweepRun:
                 found.append(_Lacking(cell, missing))
         return found
 
-    def do(self, pending: Sequence[_Lacking], workers: int, stack: ExitStack) -> None:
+    def do(self, pending: Sequence[_Lacking], workers: Workers, stack: ExitStack) -> None:
         """Answer and score everything that is pending; shifts are scored last, each with its own references."""
         shutil.rmtree(self.spool, ignore_errors=True)
         stack.callback(shutil.rmtree, self.spool, ignore_errors=True)
@@ -121,10 +134,11 @@ class _SweepRun:
             package_of(self.plan.task),
             *(package_of(load_model(lacking.cell.training.model)) for lacking in pending),
         }
-        pool = ThreadPoolExecutor(workers)  # its threads only wait for jobs: closing the server ends these first
+        count = workers.jobs or jobs_at_once(pending[0].cell.training)
+        pool = ThreadPoolExecutor(count)  # its threads only wait for jobs: closing the server ends these first
         stack.callback(pool.shutdown, cancel_futures=True)
-        self.server = stack.enter_context(JobServer(packages))
-        blocks = self._blocks(pending, workers)
+        self.server = stack.enter_context(JobServer(packages, workers))
+        blocks = self._blocks(pending, count)
         self.total = sum(len(lacking.conditions) for lacking in pending)
         started = {pool.submit(self._run, block): block for block in blocks}
         self._score_all(started)
@@ -263,24 +277,28 @@ class _SweepRun:
 
     def _score(self, cell: Cell, condition: Condition, answers: Answers, scorer: Scorer) -> PerturbedScore:
         score = self._empty_score(cell, condition, answers)
-        if answers.trace:
-            failure = f"{cell.training.task}/failures/{cell.fingerprint}-{condition.label}.txt"
-            self.store.write_bytes(failure, answers.trace.encode())
-            self.reporter.say(
-                f"{cell.label} {condition.label}: {answers.error} Traceback in {self.store.url}/{failure}"
-            )
+        self._keep_traceback(cell, condition, answers.error, answers.trace)
         if answers.status != OK:
             return score
         target = self.targets[condition.shift or _MAIN]
         outcomes = [Outcome(sample_id, target.translate(answer)) for sample_id, answer in answers.answers]
         try:
-            scored = self._scored(condition, outcomes, scorer)
-        except DataError as error:
-            return replace(score, status=FAILED, error=str(error), notes={})
+            with naming_what_cannot_be_scored():
+                scored = self._scored(condition, outcomes, scorer)
+                # There are hundreds of conditions: a fifth of the resamples each, as for single classes.
+                metrics = estimates(scored.statistics, max(1, cell.evaluate.resamples // 5))
+        except JobFailure as failure:
+            self._keep_traceback(cell, condition, failure.message, failure.trace)
+            return replace(score, status=FAILED, error=failure.message, notes={})
         first = [name for name in self.plan.task.metrics if scored.statistics.get(name) is not None][:1]
         write_scores(self.store, cell.training.task, cell.fingerprint, scored, first, condition.label)
-        # There are hundreds of conditions: a fifth of the resamples each, as for single classes.
-        return replace(score, metrics=estimates(scored.statistics, max(1, cell.evaluate.resamples // 5)))
+        return replace(score, metrics=metrics)
+
+    def _keep_traceback(self, cell: Cell, condition: Condition, error: str | None, trace: str | None) -> None:
+        if trace:
+            name = f"{cell.training.task}/failures/{cell.fingerprint}-{condition.label}.txt"
+            self.store.write_bytes(name, trace.encode(errors="backslashreplace"))
+            self.reporter.say(f"{cell.label} {condition.label}: {error} Traceback in {self.store.url}/{name}")
 
     def _empty_score(self, cell: Cell, condition: Condition, answers: Answers) -> PerturbedScore:
         family, modality = self._kind(condition)

@@ -15,6 +15,7 @@ from torch import Tensor
 from harness.attack.attack import AttackRequest
 from harness.condition import Part
 from harness.perturbed_inputs import generator_for
+from harness.plain_answers import answers_of
 from harness.protocols import Attackable, Learner, Reading, Remembering
 from harness.sample import Batch, Prediction, Sample
 
@@ -98,7 +99,7 @@ class Victim:
         answers: list[Prediction] = []
         for rows in slices(len(self.batch), self.batch_size):
             batch = replace(part_of(self.batch, rows), targets=None)
-            answers += self.learner.predict(seen(self.learner, None if pixels is None else pixels[rows], batch))
+            answers += answers_of(self.learner, seen(self.learner, None if pixels is None else pixels[rows], batch))
         return answers
 
     def accuracy(self, pixels: Tensor) -> float | None:
@@ -119,7 +120,7 @@ def black_box_losses(learner: Any, batch: Batch) -> Tensor:
     if isinstance(learner, Attackable):
         return learner.losses(batch).detach().float()
     assert batch.targets is not None
-    answers = learner.predict(replace(batch, targets=None))
+    answers = answers_of(learner, replace(batch, targets=None))
     return torch.tensor([_surprise(a, t) for a, t in zip(answers, batch.targets, strict=True)])
 
 

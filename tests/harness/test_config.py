@@ -42,7 +42,7 @@ def test_a_file_holds_every_option(toml: Any) -> None:
         "task": "t", "data": "d", "split": "val", "limit": 3, "seeds": 2, "controls": True, "vision": "resnet18",
         "track": "plain", "templates": "simple", "lexicon": "opaque", "classes": "c.txt", "metric_engine": "hotcoco",
         "vision_weights": "w.safetensors", "language": "l", "tune": "lora", "device": "cpu", "results": "r",
-        "profile": "smoke", "on_bad_sample": "skip", "jobs": 2, "perturb": "smoke", "shift": "s",
+        "profile": "smoke", "on_bad_sample": "skip", "jobs": 2, "job_timeout": 90.5, "perturb": "smoke", "shift": "s",
     }  # fmt: skip
     lines = "".join(f"{key} = {str(v).lower() if isinstance(v, bool) else repr(v)}\n" for key, v in wanted.items())
     sections = '[model]\nname = "a, b,a"\ndepth = 4\n[vision_args]\nmean = [0.1, 0.2, 0.3]\n[measure]\nruns = 4\n'

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.errors import OutOfMemory
+from harness.errors import DataError, OutOfMemory
 from harness.evaluate import is_out_of_memory, predict_all
 from harness.protocols import NOTICE
 
@@ -45,7 +45,7 @@ def test_memory_too_small_for_one_sample_fails(line: Any, visuals_of: Any) -> No
 def test_other_errors_and_wrong_counts_are_not_swallowed(line: Any, visuals_of: Any) -> None:
     learner = line()
     learner.predict = lambda batch: [1.0]
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(DataError, match="predict returned 1 answers for 8 samples"):
         predict_all(learner, visuals_of(learner), 8, quiet)
 
 

@@ -9,18 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing import Pipe, forkserver
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness.isolation import JobFailure, JobServer, _receive
+from harness import isolation
+from harness.isolation import JobFailure, JobServer, Workers
 
-PLANTED = """
+PLANTED = r"""
 import os, signal, sys, time
-import harness.jobs
+import harness.messages
 from harness.errors import TrainingDiverged
 
 def planted(what, progress):
@@ -50,17 +51,73 @@ def planted(what, progress):
         os._exit(7)
     if what == "sys.exit":
         sys.exit(4)
+    if what == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if what == "hang":
+        progress("counting to infinity", 0, 0)
+        while True:
+            pass
+    if what == "half a message":
+        os.write(reports_of(progress), harness.messages._LENGTH.pack(1000) + b"half")
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if what == "tensor":
+        import torch
+        return {"it": torch.arange(3.0)}
+    if what == "surrogates":
+        raise ValueError("\ud800 \x1b[2J")
+    if what == "long":
+        raise ValueError("x" * 20_000_000)
+    if what == "mute":
+        raise Mute
+    if what == "no pickle":
+        return Mute()
+    if what == "print":
+        print("to standard output")
+        os.system("echo to standard output, by another program")
+    if what == "path":
+        import subprocess
+        own = subprocess.run([sys.executable, "-c", "import sys; print(sys.path)"], capture_output=True, text=True)
+        return sys.path, own.stdout
+    if what.startswith("family"):
+        family(what.split()[1])
+        if what.endswith("killed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what.endswith("forever"):
+            os.kill(os.getpid(), signal.SIGSTOP)
     if what.startswith("sleep"):
         open(what.partition(" ")[2], "w").write(str(os.getpid()))
         time.sleep(600)
 
-harness.jobs.planted = planted
+def reports_of(progress):
+    (sender,) = [cell.cell_contents for cell in progress.__closure__]
+    return sender._descriptor
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+    def __reduce__(self):
+        raise RuntimeError("no pickle")
+
+def family(path):
+    # Ten grandchildren that hold every pipe open; half of them lead sessions of their own.
+    import time
+    for number in range(10):
+        if os.fork() == 0:
+            if number % 2:
+                os.setsid()
+            open(f"{path}/{os.getpid()}", "w").close()
+            time.sleep(600)
+    while len(os.listdir(path)) < 10:
+        time.sleep(0.01)
+
+harness.messages.planted = planted
 """
 RUNNER = """
 import sys
-from harness.isolation import JobServer
-with JobServer(("planted",)) as server:
-    server.run("jobs.planted", [sys.argv[1]], lambda *_: None)
+from harness import isolation
+isolation._PRELOAD = ()
+with isolation.JobServer(("planted",)) as server:
+    server.run("messages.planted", [sys.argv[1]], lambda *_: None)
 """
 
 
@@ -81,19 +138,34 @@ def server(site: Path) -> Iterator[JobServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
         patch.setenv("PYTHONPATH", str(site))
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]
         with JobServer(("planted",)) as server:
             yield server
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def planted_server(site: Path, timeout_s: float = 0.0) -> Iterator[JobServer]:
+    """A server of one's own that is quick to start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        patch.setenv("PYTHONPATH", str(site))
+        patch.setattr(isolation, "_PRELOAD", ())  # nothing of torch
+        with JobServer(("planted",), Workers(timeout_s=timeout_s)) as server:
+            yield server
+
+
+@pytest.fixture(scope="module")
+def patient(site: Path) -> Iterator[JobServer]:
+    with planted_server(site, 1.0) as server:
+        yield server
 
 
 def run(server: JobServer, what: str) -> Any:
-    return server.run("jobs.planted", [what], lambda *_: None)
+    return server.run("messages.planted", [what], lambda *_: None)
 
 
 def test_results_and_progress_come_back(server: JobServer) -> None:
     told: list[tuple[str, int, int]] = []
-    assert server.run("jobs.planted", ["add"], lambda *now: told.append(now)) == 3
+    assert server.run("messages.planted", ["add"], lambda *now: told.append(now)) == 3
     assert told == [("adding", 1, 2), ("adding", 2, 2)]
     assert len(run(server, "huge")) == 50_000_000
 
@@ -121,10 +193,14 @@ def test_a_further_job_in_a_warm_runner_costs_little(server: JobServer) -> None:
         ("unpicklable", "planted.<locals>.<lambda>", "", True),
         ("disk full", "No space left on device.*/cache/pixels/a.npy.*Free space", "OSError", False),
         ("memory", "Out of memory", "OutOfMemory", False),
-        ("kill", "ended by SIGKILL .*ran out of memory", "killed", False),
+        ("kill", "ended by SIGKILL \\(not by this system for memory", "killed", False),
         ("segfault", "ended by SIGSEGV", "killed", False),
         ("exit", "exit code 7 and no result", "killed", False),
         ("sys.exit", "exit code 4 and no result", "killed", False),
+        ("surrogates", r"ValueError: \\ud800 \\u001b\[2J$", "ValueError", True),
+        ("long", "ValueError: x{1600} … .19,998,000 characters left out. … x{400}$", "ValueError", True),
+        ("mute", "Mute: .its message cannot be read: its __str__ raises RuntimeError", "Mute", True),
+        ("no pickle", "RuntimeError: no pickle", "RuntimeError", True),
     ],
 )
 def test_a_job_that_fails_says_why(what: str, message: str, kind: str, traced: bool, server: JobServer) -> None:
@@ -137,14 +213,112 @@ def test_a_job_that_fails_says_why(what: str, message: str, kind: str, traced: b
     assert run(server, "add") == 3
 
 
-def test_a_job_killed_in_the_middle_of_a_message_is_a_failure() -> None:
-    receiver, sender = Pipe(duplex=False)
-    os.write(sender.fileno(), (1000).to_bytes(4, "big") + b"half")
-    sender.close()
-    dead = SimpleNamespace(exitcode=-signal.SIGKILL, join=lambda timeout: None)
+def test_tensors_travel_by_value_though_their_process_has_ended(server: JobServer) -> None:
+    assert run(server, "tensor")["it"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_nothing_that_a_job_prints_is_on_standard_output(server: JobServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(server, "print") is None
+    assert capfd.readouterr().out == ""
+
+
+def test_neither_a_job_nor_what_it_starts_imports_from_the_working_directory(server: JobServer) -> None:
+    own, child = run(server, "path")
+    assert "" not in own
+    assert "''" not in child
+
+
+@pytest.mark.parametrize("what", ["hang", "stop", "half a message"])
+def test_a_job_that_makes_no_report_is_ended(what: str, site: Path, patient: JobServer) -> None:
+    started = time.monotonic()
     with pytest.raises(JobFailure) as caught:
-        _receive(receiver, dead, lambda *_: None)
-    assert "SIGKILL" in caught.value.message
+        run(patient, what)
+    assert 1 < time.monotonic() - started < 8
+    last = "counting to infinity" if what == "hang" else "messages.planted"
+    assert f"made no report for 1 s (last: {last}) and was ended" in caught.value.message
+    assert "more than --job-timeout 1, or 0 for no limit" in caught.value.message
+    assert caught.value.kind == "silent"
+    assert run(patient, "add") == 3
+
+
+def test_the_server_killed_between_jobs_is_started_anew(patient: JobServer) -> None:
+    assert run(patient, "add") == 3
+    assert patient.pid is not None
+    os.kill(patient.pid, signal.SIGKILL)
+    assert run(patient, "add") == 3
+
+
+def test_the_server_killed_while_it_is_asked_fails_one_job(site: Path, processes: Any) -> None:
+    with planted_server(site) as server, ThreadPoolExecutor(1) as pool:
+        assert run(server, "add") == 3
+        assert run(server, "add") == 3
+        assert server.pid is not None
+        with server._lock:  # no process shall stand ready
+            assert server._starter is not None
+            server._starter.join()
+            os.kill(server._spare.pid if server._spare else 0, signal.SIGKILL)
+            processes.wait_until(lambda: server._spare is None or not server._spare.is_ready, 10)
+            os.kill(server.pid, signal.SIGSTOP)
+        found = pool.submit(run, server, "add")
+        time.sleep(0.3)
+        os.kill(server.pid, signal.SIGKILL)
+        failure = found.exception(10)
+        assert isinstance(failure, JobFailure)
+        assert (failure.kind, failure.trace) == ("server", None)
+        assert "The server that processes are forked from ended (SIGKILL)" in failure.message
+        assert run(server, "add") == 3
+
+
+def test_the_server_killed_under_a_job_loses_nothing(site: Path, tmp_path: Path, processes: Any) -> None:
+    with planted_server(site) as patient, ThreadPoolExecutor(1) as pool:
+        found = pool.submit(run, patient, f"sleep {tmp_path / 'pid'}")
+        processes.wait_until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text() != "", 60)
+        os.kill(patient.pid or 0, signal.SIGKILL)
+        time.sleep(0.2)
+        assert processes.is_alive(int((tmp_path / "pid").read_text()))
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        failure = found.exception(10)
+        assert isinstance(failure, JobFailure)
+        assert "ended without a result" in failure.message
+        assert run(patient, "add") == 3
+
+
+def test_what_a_job_has_started_ends_with_it_or_with_the_run(site: Path, tmp_path: Path, processes: Any) -> None:
+    with planted_server(site) as server:
+        assert run(server, f"family {tmp_path}") is None
+        family = [int(path.name) for path in tmp_path.iterdir()]
+        assert len(family) == 10
+        processes.wait_until(lambda: sum(map(processes.is_alive, family)) <= 5, 5)
+        fork_server = server.pid
+    assert not any(processes.is_alive(process) for process in [*family, fork_server])
+
+
+@pytest.mark.parametrize("victim", ["runner", "during the job"])
+def test_grandchildren_end_when_runner_or_job_is_killed(
+    victim: str, site: Path, tmp_path: Path, processes: Any
+) -> None:
+    (tmp_path / "family").mkdir()
+    job = f"family {tmp_path / 'family'} forever" if victim == "runner" else f"family {tmp_path / 'family'} killed"
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, job], env=os.environ | {"PYTHONPATH": str(site)})
+    try:
+        processes.wait_until(lambda: len(list((tmp_path / "family").iterdir())) == 10, 120)
+        family = [int(path.name) for path in (tmp_path / "family").iterdir()]
+        if victim == "runner":
+            runner.send_signal(signal.SIGKILL)
+        runner.wait(30)
+        processes.wait_until(lambda: not any(map(processes.is_alive, family)), 10)
+    finally:
+        runner.kill()
+        runner.wait()
+
+
+def test_a_temporary_folder_of_any_length_will_do(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AF_UNIX names at most 108 characters; TMPDIR on clusters has more."""
+    folder = tmp_path / ("long" * 40)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with planted_server(site) as server:
+        assert run(server, "add") == 3
 
 
 def test_a_job_that_is_told_to_stop_is_ended_at_once(server: JobServer, tmp_path: Path, processes: Any) -> None:
