@@ -1,6 +1,7 @@
 """A few perturbed images beside what each model answered, small enough for a report; no model is asked again.
 
-<results>/<task>/robustness/examples/index.json, and a JPEG for each image and condition.
+<results>/<task>/robustness/examples/<data and split>/index.json, and a JPEG for each image and condition. The index
+names its data, so that the report can show examples beside the scores of the same data.
 """
 
 from __future__ import annotations
@@ -8,42 +9,50 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.answers import BOXES, CAPTIONS, LABELS, decode_label_map
+from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, decode_label_map
 from harness.canvas import Canvases
 from harness.condition import Condition
+from harness.drawable import LEAST_SCORE, Drawn, drawable_answer, drawable_target
 from harness.errors import StoreError
 from harness.perturb.perturbation import IMAGE, Exchange, Perturbation
 from harness.perturbed_inputs import ImageSource, part_for
-from harness.sample import Sample, TaskSpec
-from harness.store import Store, outcomes_name
+from harness.sample import Dataset, Sample, TaskSpec
+from harness.store import Store, examples_folder, outcomes_name
 
-EXAMPLES = "robustness/examples"
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 _SAMPLES = 3
 _SHOWN = ("gaussian-noise", "glass-blur", "fog", "jpeg", "rotate")
 _USUAL_SEVERITY = 3
-_LONGEST_PX = 192
+_LONGEST_PX = 224
 _SHARES = 3
-_LEAST_SCORE = 0.3
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """What examples are made of: the images, the conditions that were run, what models answer with."""
+    """What examples are made of: the data, its images, the conditions that were run, what models answer with.
 
+    `moved` gives a sample as a condition shows it: its target follows an image that is moved.
+    """
+
+    data: Dataset
+    split: str
     canvases: Canvases
     conditions: Sequence[Condition]
     known: Mapping[str, Perturbation]
     seed: int
     spec: TaskSpec
+    moved: Callable[[Sample, Condition], Sample]
 
 
 def write_examples(store: Store, task: str, gallery: Gallery, models: Mapping[str, str]) -> None:
     """Write examples of the first samples; `models` are the fingerprints of the records by name."""
-    folder = f"{task}/{EXAMPLES}"
+    folder = examples_folder(task, gallery.data.digest, gallery.split)
     chosen = list(_chosen(gallery))
     answers = {c.label: {m: _answers(store, task, f, c) for m, f in models.items()} for c in chosen}
     samples = []
@@ -51,17 +60,29 @@ def write_examples(store: Store, task: str, gallery: Gallery, models: Mapping[st
         conditions = []
         for condition in chosen:
             file = f"{position}-{condition.label}.jpg"
-            store.write_bytes(f"{folder}/{file}", _jpeg(gallery, condition, position))
+            image = _picture(gallery, condition, position)
+            store.write_bytes(f"{folder}/{file}", _jpeg(image))
             said = {
-                model: describe_answer(found[sample.sample_id], gallery.spec)
-                for model, found in answers[condition.label].items()
-                if sample.sample_id in found
+                m: found[sample.sample_id] for m, found in answers[condition.label].items() if sample.sample_id in found
             }
             where = {"perturbation": condition.name, "severity": condition.severity, "file": file}
-            conditions.append({**where, "predictions": said})
+            words = {model: describe_answer(answer, gallery.spec) for model, answer in said.items()}
+            drawn = _drawn(gallery.moved(sample, condition), said, gallery.spec)
+            conditions.append({**where, "size": list(image.size), "predictions": words, **drawn})
         reference = describe_target(sample, gallery.spec)
         samples.append({"sample_id": sample.sample_id, "reference": reference, "conditions": conditions})
-    store.write_bytes(f"{folder}/index.json", json.dumps({"samples": samples}, indent=1).encode())
+    head = {"data": gallery.data.name, "data_digest": gallery.data.digest, "split": gallery.split}
+    head |= {"answers": gallery.spec.answers}
+    classes = {"classes": list(gallery.spec.classes.names)} if gallery.spec.answers == MAPS else {}
+    content = {**head, **classes, "samples": samples}
+    store.write_bytes(f"{folder}/index.json", json.dumps(content, indent=1).encode())
+
+
+def _drawn(sample: Sample, said: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
+    """Give what is drawn over the image: the reference, and each model's answer; nothing where answers are words."""
+    reference = drawable_target(sample.target, spec)
+    answers: dict[str, Drawn | None] = {model: drawable_answer(answer, spec) for model, answer in said.items()}
+    return {} if reference is None else {"drawn": {"reference": reference, "answers": answers}}
 
 
 def describe_answer(answer: Any, spec: TaskSpec) -> str:
@@ -73,8 +94,8 @@ def describe_answer(answer: Any, spec: TaskSpec) -> str:
         best = max(range(len(answer)), key=lambda index: answer[index])
         return f"{names[best]} ({answer[best]:.2f})"
     if spec.answers == BOXES:
-        sure = [box for box in answer if box[1] >= _LEAST_SCORE][:_SHARES]
-        return ", ".join(f"{names[int(box[0])]} ({box[1]:.2f})" for box in sure) or f"no box over {_LEAST_SCORE}"
+        sure = [box for box in answer if box[1] >= LEAST_SCORE][:_SHARES]
+        return ", ".join(f"{names[int(box[0])]} ({box[1]:.2f})" for box in sure) or f"no box over {LEAST_SCORE}"
     counts = Counter(decode_label_map(answer).ravel().tolist())
     total = sum(counts.values())
     return ", ".join(f"{names[index]} {count / total:.0%}" for index, count in counts.most_common(_SHARES))
@@ -110,7 +131,7 @@ def _answers(store: Store, task: str, fingerprint: str, condition: Condition) ->
     return {outcome.sample_id: outcome.prediction for outcome in outcomes}
 
 
-def _jpeg(gallery: Gallery, condition: Condition, position: int) -> bytes:
+def _picture(gallery: Gallery, condition: Condition, position: int) -> Image:
     from PIL import Image
 
     part = part_for(condition, IMAGE, gallery.known)
@@ -119,6 +140,10 @@ def _jpeg(gallery: Gallery, condition: Condition, position: int) -> bytes:
     source = ImageSource(gallery.canvases, part, perturbation, gallery.seed)
     image = Image.fromarray(source.read(source.rows()[position]))
     image.thumbnail((_LONGEST_PX, _LONGEST_PX))
+    return image
+
+
+def _jpeg(image: Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from harness.cost_columns import COSTS
 from harness.leaderboard import Row
+from harness.metrics.directions import DOWN, marked
 from harness.outside_text import csv_text, markdown_text, one_line
 from harness.table_text import aligned, markdown
 
@@ -79,7 +81,8 @@ def _slices(rows: Sequence[Row]) -> list[list[str]]:
     names = list(dict.fromkeys(name for row in rows for name in row.metrics if _is_slice(name)))
     if not names:
         return []
-    heading = ["by slice", *(name.partition("[")[2][:-1] for name in names)]
+    metric = marked(names[0].partition("[")[0])
+    heading = [f"{metric} by slice", *(name.partition("[")[2][:-1] for name in names)]
     scored = [row for row in rows if row.metrics]
     table = [
         heading,
@@ -133,17 +136,19 @@ def _device(row: Row) -> str:
 
 
 def _cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
-    costs = ["p50", "p95", "per s", "memory", "parameters", "trained", "GFLOPs", "train s"]
     ranks, verdicts = any(row.rank for row in rows), any(row.verdict for row in rows)
-    heading = ["model", *(["rank"] if ranks else []), *([_VERDICT] if verdicts else []), "seeds", *metrics, *costs]
-    table = [heading]
+    costs = [cost for cost in COSTS if any(cost.read(row.efficiency) is not None for row in rows)]
+    priced = [f"{cost.name} {DOWN}" if cost.low else cost.name for cost in costs]
+    heading = ["model", *(["rank"] if ranks else []), *([_VERDICT] if verdicts else []), "seeds"]
+    table = [[*heading, *map(marked, metrics), *priced]]
     for row in rows:
         scores = [_score(row, name, position == 0) for position, name in enumerate(metrics)]
         rank = [str(row.rank or "–")] if ranks else []
         verdict = [row.verdict or ""] if verdicts else []
         seeds = str(len(row.seeds)) if row.metrics else row.status
-        table.append([row.name, *rank, *verdict, seeds, *scores, *_costs(row)])
-    return table + _ceiling_rows(rows, metrics, len(heading), 2 + ranks + verdicts)
+        paid = [cost.text(row.efficiency) or "–" for cost in costs]
+        table.append([row.name, *rank, *verdict, seeds, *scores, *paid])
+    return table + _ceiling_rows(rows, metrics, len(table[0]), 2 + ranks + verdicts)
 
 
 def _score(row: Row, name: str, with_interval: bool) -> str:
@@ -154,24 +159,6 @@ def _score(row: Row, name: str, with_interval: bool) -> str:
         return "absent"
     value = f"{estimate.value:.3f}"
     return f"{value} {estimate.bracket()}" if with_interval else value
-
-
-def _costs(row: Row) -> list[str]:
-    cost = row.efficiency
-    return [
-        _scaled(cost.latency_p50_seconds, 1e3, "{:.1f} ms"),
-        _scaled(cost.latency_p95_seconds, 1e3, "{:.1f} ms"),
-        _scaled(cost.throughput_per_second, 1, "{:.0f}"),
-        _scaled(cost.peak_memory_bytes, 2**-20, "{:.0f} MiB"),
-        _scaled(cost.parameters_total, 1e-6, "{:.2f} M"),
-        _scaled(cost.parameters_trainable, 1e-6, "{:.2f} M"),
-        _scaled(cost.flops, 1e-9, "{:.3f}"),
-        _scaled(cost.train_seconds, 1, "{:.1f}"),
-    ]
-
-
-def _scaled(value: float | None, factor: float, style: str) -> str:
-    return "–" if value is None else style.format(value * factor)
 
 
 def _csv(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> str:

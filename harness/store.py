@@ -7,12 +7,14 @@
 <results>/<task>/robustness/<fingerprint>.json       how the record's model scores under each condition
 <results>/<task>/robustness/<fingerprint>/<condition>.parquet   its outcomes under that condition
 <results>/<task>/robustness/<fingerprint>/scores/<condition>.parquet   what each sample contributes to the first metric
+<results>/<task>/robustness/examples/<data and split>/   index.json and small images: what models answered to a few
 
 Records carry a digest of their content; one that was changed by hand is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -119,6 +121,10 @@ class Store:
         ids, clusters = (tuple(table[column].to_pylist()) for column in ("sample_id", "cluster"))
         return SampleScores(ids, clusters, metrics)
 
+    def names(self, pattern: str) -> list[str]:
+        """List the files that a pattern of names fits, such as `*/robustness/examples/*/index.json`."""
+        return self._glob(pattern)
+
     def exists(self, name: str) -> bool:
         """Tell whether a file is there."""
         if self.local is not None:
@@ -220,6 +226,11 @@ def scores_name(task: str, fingerprint: str, condition: str | None = None) -> st
     if condition is None:
         return f"{task}/scores/{fingerprint}"
     return f"{task}/robustness/{fingerprint}/scores/{condition}"
+
+
+def examples_folder(task: str, data_digest: str, split: str) -> str:
+    """Name the folder of the example images of one split of one data set."""
+    return f"{task}/robustness/examples/{hashlib.sha256(f'{data_digest} {split}'.encode()).hexdigest()[:16]}"
 
 
 def _reason(error: OSError) -> str:

@@ -17,7 +17,7 @@ from harness.canvas import Canvases, open_canvases
 from harness.cell import Cell, Places, fingerprint_of
 from harness.condition import SHIFT, Condition
 from harness.estimates import estimates
-from harness.examples import EXAMPLES, Gallery, write_examples
+from harness.examples import Gallery, write_examples
 from harness.isolation import JobFailure, JobServer, Workers
 from harness.perturb.perturbation import IMAGE, GeometricPerturbation, Perturbation
 from harness.perturbed_inputs import image_key, movement_for, part_for
@@ -38,7 +38,7 @@ from harness.run import (
 from harness.sample import Outcome, Sample, limited
 from harness.scored import Scored, write_scores
 from harness.shifts import Target
-from harness.store import Store
+from harness.store import Store, examples_folder
 from harness.sweep_block import FAILED, OK, SKIPPED, Answers, Subject, SweepBlock
 from harness.sweep_plan import SweepPlan
 
@@ -79,7 +79,8 @@ def run_sweep(
             store.require_writable()
             stack.enter_context(only_one(store))
             run.do(pending, workers, stack)
-        if pending or not store.exists(f"{plan.task.name}/{EXAMPLES}/index.json"):
+        folder = examples_folder(plan.task.name, plan.data.digest, plan.split)
+        if pending or not store.exists(f"{folder}/index.json"):
             run.write_examples()
         return run.summary(cells, sum(len(lacking.conditions) for lacking in pending))
 
@@ -252,7 +253,16 @@ class _SweepRun:
     def write_examples(self) -> None:
         """Leave a few images for the report, with the answers of the first seed's models."""
         spec = self.plan.task.spec(self.plan.data, ())
-        gallery = Gallery(self._canvases(), self.sweep.conditions, self.sweep.known, self.options.seed, spec)
+        gallery = Gallery(
+            data=self.plan.data,
+            split=self.plan.split,
+            canvases=self._canvases(),
+            conditions=self.sweep.conditions,
+            known=self.sweep.known,
+            seed=self.options.seed,
+            spec=spec,
+            moved=lambda sample, condition: self._moved([sample], condition)[0],
+        )
         first = [cell for cell in self.plan.cells if (cell.training.seed, cell.training.control) == (0, None)]
         models = {cell.training.model: cell.fingerprint for cell in first}
         write_examples(self.store, self.plan.task.name, gallery, models)

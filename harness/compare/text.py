@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from harness.compare.comparison import Comparison
 from harness.compare.difference import WELCH, Difference
 from harness.compare.slices import LEAST_IN_A_SLICE, SliceDifference
+from harness.metrics.directions import DOWN, is_better_low, marked
 from harness.outside_text import markdown_text, one_line
 from harness.table_text import aligned, markdown
 
@@ -62,8 +63,8 @@ def metric_table(found: Comparison) -> list[list[str]]:
     heading = ["metric", "A", "B", "A − B [95 %]", "p", "detectable", "SE samples"]
     table = [[*heading, *(["SE seeds", "p seeds"] if several else [])]]
     for d in found.metrics:
-        row = [d.metric, f"{d.a:.3f}", f"{d.b:.3f}", interval_of(d), p_text(d.p), _number(d.smallest_detectable_change)]
-        row.append(_number(d.sampling_sd, 4))
+        row = [marked(d.metric), f"{d.a:.3f}", f"{d.b:.3f}", interval_of(d), p_text(d.p)]
+        row += [_number(d.smallest_detectable_change), _number(d.sampling_sd, 4)]
         table.append([*row, *([_number(d.seed_sd, 4), p_text(d.seed_p)] if several else [])])
     return table
 
@@ -75,7 +76,7 @@ def slice_table(rows: Sequence[SliceDifference]) -> list[list[str]]:
         d = row.difference
         base = d.metric.partition("[")[0].partition(":")[0]
         numbers = [str(d.count), f"{d.a:.3f}", f"{d.b:.3f}", interval_of(d), _number(d.smallest_detectable_change)]
-        table.append([f"{row.kind}: {row.name}", base, *numbers, p_text(d.p), p_text(row.adjusted)])
+        table.append([f"{row.kind}: {row.name}", marked(base), *numbers, p_text(d.p), p_text(row.adjusted)])
     return table
 
 
@@ -103,6 +104,8 @@ def notes_of(found: Comparison) -> list[str]:
         by_method.setdefault(d.p_method, []).append(d.metric)
     methods = list(by_method)
     notes = list(found.notes)
+    if any(is_better_low(d.metric) for d in found.metrics):
+        notes.append(f"{DOWN}: less is better.")
     if found.metrics:
         kind = "two intervals put together" if methods == [WELCH] else "paired bootstrap, Newcombe's for proportions"
         of = [f"{method} ({', '.join(names)})" if len(methods) > 1 else method for method, names in by_method.items()]
@@ -169,7 +172,7 @@ def _whole(found: Comparison, style: str) -> str:
 
 def flip_table(found: Comparison) -> list[list[str]]:
     """A row a sample whose score changed most."""
-    table = [["sample", "A", "B", f"{found.a.name} says", f"{found.b.name} says", "right"]]
+    table = [["sample", "A", "B", f"{found.a.name} says", f"{found.b.name} says", "reference"]]
     for f in found.flips:
         scores = [f"{f.score_a:.3g}", f"{f.score_b:.3g}"]
         table.append([f.sample_id, *scores, *(_short(text) for text in (f.said_a, f.said_b, f.truth))])

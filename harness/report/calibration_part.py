@@ -48,8 +48,10 @@ def calibration_table(board: Board, sweeps: Sequence[Sweep]) -> Table | None:
         (s for s in sweeps if any(_ERROR in a.metrics for of in s.answers.values() for a in of.values())), None
     )
     parts = unique([kind.part for kind in sweep.kinds]) if sweep else []
-    columns = [Column("model", "name"), Column(_ERROR, "cost"), Column(_NULL, "cost")]
-    columns += [Column(f"{PARTS[part][0] if part in PARTS else part}: mean {_ERROR}", "cost") for part in parts]
+    columns = [Column("model", "name"), Column(_ERROR, "cost", low=True), Column(_NULL, "cost")]
+    columns += [
+        Column(f"{PARTS[part][0] if part in PARTS else part}: mean {_ERROR}", "cost", low=True) for part in parts
+    ]
     lines = []
     for entry in scored:
         cells = [Cell(entry.name)]

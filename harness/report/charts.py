@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.record import Estimate
 from harness.report.calibration_part import Bin, Diagram
 from harness.report.ladder import Ladder
-from harness.report.pareto import Point, front
+from harness.report.pareto import Front, Point, front
 from harness.report.svg import Mark, chart_svg, values
 from harness.report.sweeps import CLEAN, Kind, Sweep
 from harness.report.table import interval_text, signed
@@ -30,25 +30,28 @@ class Named:
 
 @dataclass(frozen=True)
 class CostChart:
-    """Score against a cost, and who is on the front."""
+    """Score against a cost, who is on the front, and who is off it by no more than noise."""
 
     title: str
     svg: str
     on_front: tuple[Named, ...]
+    near_front: tuple[Named, ...]
 
 
 def cost_chart(points: Sequence[Named], metric: str, cost: str, title: str) -> CostChart:
-    """Draw score with interval against cost; points on the front are filled. `cost` names the axis with its unit."""
+    """Draw score with interval against cost; `cost` names the axis with its unit.
+
+    Points on the front are filled; those whose distance in score to all that dominate them is within noise are dashed.
+    """
     import altair
 
     best = front([named.point for named in points])
     marks, rows = [], []
     for named in points:
-        on = named.point.key in best
+        css, place = _standing(named.point.key, best)
         told = f"{named.number} {named.name}: {metric} {_told(named.point.score)}, {named.cost}"
         link = {"data-r": named.point.key, "data-q": metric, "data-e": packed(named.point.score)}
-        css = "front" if on else "dominated"
-        told += ", on the front" if on else ", dominated"
+        told += f", {place}"
         marks += [Mark("points", f"{css} {part}", told, link) for part in ("bar", "dot", "num")]
         score = named.point.score
         first = len(marks) - 3
@@ -68,8 +71,18 @@ def cost_chart(points: Sequence[Named], metric: str, cost: str, title: str) -> C
         base.mark_point(size=240, filled=True, opacity=1).encode(x=x, y=altair.Y("y:Q"), description="dot:N"),
         base.mark_text(fontSize=10).encode(x=x, y=altair.Y("y:Q"), text="n:N", description="num:N"),
     )
-    svg = chart_svg(_sized(layers, 400, 240), marks, f"{title}; {len(best)} of {len(points)} are on the front")
-    return CostChart(title, svg, tuple(named for named in points if named.point.key in best))
+    svg = chart_svg(_sized(layers, 400, 240), marks, f"{title}; {len(best.members)} of {len(points)} are on the front")
+    members, near = (
+        tuple(named for named in points if named.point.key in keys) for keys in (best.members, best.within_noise)
+    )
+    return CostChart(title, svg, members, near)
+
+
+def _standing(key: str, best: Front) -> tuple[str, str]:
+    """Give a point's class in CSS and what its tooltip says."""
+    if key in best.members:
+        return "front", "on the front"
+    return ("near", "off the front, score within noise") if key in best.within_noise else ("dominated", "dominated")
 
 
 def curve_chart(sweep: Sweep, kind: Kind, scale: tuple[float, float]) -> str:

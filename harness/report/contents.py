@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import StoreError
 from harness.report.calibration_part import Diagram, calibration_table, diagrams
 from harness.report.entries import Board, build_boards
-from harness.report.examples import Examples, build_examples
+from harness.report.examples import ExampleIndex, Examples, build_examples
 from harness.report.ladder import Ladder, build_ladders, ladder_table
 from harness.report.number_table import number_table
 from harness.report.provenance import provenance
@@ -45,6 +45,7 @@ class Part:
     calibration: Table | None
     diagrams: tuple[Diagram, ...]
     failures: Table | None
+    examples: Examples
 
     @property
     def title(self) -> str:
@@ -70,11 +71,11 @@ class Part:
 
 @dataclass(frozen=True)
 class TaskPart:
-    """A task: a part for each kind of rows that may be ranked together, and example images."""
+    """A task: a part for each kind of rows that may be ranked together, and example images of unknown data."""
 
     task: str
     parts: tuple[Part, ...]
-    examples: Examples
+    unplaced: tuple[Examples, ...]
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,16 @@ def build_report(sources: Sources, options: ReportOptions) -> Report:
         (board, build_sweeps(board, sources.sweeps))
         for board in build_boards(replace(sources, records=tuple(wanted)), options)
     ]
-    budget = options.image_bytes
+    gallery = _Gallery(sources.examples, options.image_bytes)
     tasks = []
     for name in unique([board.task for board, _ in boards]):
-        parts = tuple(_part(board, sweeps, sources, options) for board, sweeps in boards if board.task == name)
-        index = sources.examples.get(name)
-        examples = build_examples(index, name, sources.example_file, budget) if index else Examples()
-        budget -= sum(len(p.uri) * 3 // 4 for e in examples.shown for p in e.pictures)
-        tasks.append(TaskPart(name, parts, examples))
+        mine = [(board, sweeps) for board, sweeps in boards if board.task == name]
+        holders = _holders(mine)
+        parts = tuple(
+            _part(board, sweeps, sources, options, gallery.of(board) if board in holders else Examples())
+            for board, sweeps in mine
+        )
+        tasks.append(TaskPart(name, parts, gallery.unplaced(name)))
     statuses = [entry.row.status for board, _ in boards for entry in board.entries]
     return Report(
         title=options.title,
@@ -119,7 +122,38 @@ def build_report(sources: Sources, options: ReportOptions) -> Report:
     )
 
 
-def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: ReportOptions) -> Part:
+def _holders(boards: Sequence[tuple[Board, Sequence[Sweep]]]) -> list[Board]:
+    """Choose which board of each data and split shows its examples: one that was perturbed, else the first."""
+    found: dict[tuple[str, str], Board] = {}
+    for board, _ in sorted(boards, key=lambda pair: not pair[1]):
+        found.setdefault((board.first.data_digest, board.first.split), board)
+    return list(found.values())
+
+
+class _Gallery:
+    """Hands out example images, those of a board's data to that board, until the page's budget is spent."""
+
+    def __init__(self, found: Mapping[str, Sequence[ExampleIndex]], budget_bytes: int) -> None:
+        self.found, self.budget = {task: list(indices) for task, indices in found.items()}, budget_bytes
+
+    def of(self, board: Board) -> Examples:
+        """Take the examples of the board's data and split."""
+        scope = (board.first.data_digest, board.first.split)
+        index = next((each for each in self.found.get(board.task, ()) if each.scope == scope), None)
+        return Examples() if index is None else self._take(board.task, index, [e.row.model for e in board.entries])
+
+    def unplaced(self, task: str) -> tuple[Examples, ...]:
+        """Take those of which nothing says what data they are of."""
+        return tuple(self._take(task, each, ()) for each in list(self.found.get(task, ())) if each.scope is None)
+
+    def _take(self, task: str, index: ExampleIndex, order: Sequence[str]) -> Examples:
+        self.found[task].remove(index)
+        examples = build_examples(index, self.budget, order)
+        self.budget -= examples.bytes
+        return examples
+
+
+def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: ReportOptions, examples: Examples) -> Part:
     numbers = _numbers(board, sources, options)
     return Part(
         board=board,
@@ -131,6 +165,7 @@ def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: Repo
         calibration=calibration_table(board, sweeps),
         diagrams=tuple(diagrams(board, sweeps, sources.outcomes)),
         failures=failure_table(board),
+        examples=examples,
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from harness.record import Estimate
-from harness.report.table import ABSENT, Cell, Column, Line, Origin, Table
+from harness.report.table import ABSENT, Cell, Column, Line, Origin, Table, without_empty_columns
 from harness.robustness.figure import Figure
 from harness.robustness.row import RobustnessRow
 
+_TITLE = "Impact, corruption error and use of each modality"
 _NOTES = (
     "MMI is the share of the score above chance that is lost, the mean over the perturbations that were run "
     "(Qiu et al. 2024); effective robustness what is kept beyond what the clean scores of un-fused models predict "
@@ -25,17 +25,13 @@ def number_table(rows: Sequence[RobustnessRow], keys: Mapping[str, str]) -> Tabl
         return None
     reference = next((row.mce.reference for row in shown if row.mce), None)
     targets = list(dict.fromkeys(target for row in shown for target in row.effective))
-    columns = [Column("model", "name"), Column("MMI image"), Column("MMI text")]
-    columns += [Column(f"mCE@{reference}"), Column(f"relative mCE@{reference}")] if reference else []
+    columns = [Column("model", "name"), Column("MMI image", low=True), Column("MMI text", low=True)]
+    columns += [Column(f"{name}@{reference}", low=True) for name in ("mCE", "relative mCE")] if reference else []
     columns += [Column(f"effective: {target}", extra=target != "mPC") for target in targets]
     columns += [Column("uses image", "text"), Column("uses text", "text"), Column("worst condition", "text")]
     lines = tuple(_line(row, keys[row.name], bool(reference), targets) for row in shown)
-    known = [
-        place for place in range(len(columns)) if any(line.cells[place].text != ABSENT for line in lines)
-    ]  # what no model has a number for is explained below
-    lines = tuple(replace(line, cells=tuple(line.cells[place] for place in known)) for line in lines)
-    columns = [columns[place] for place in known]
-    return Table("robustness-numbers", "Robustness in numbers", tuple(columns), lines, (*_NOTES, *_reasons(shown)))
+    notes = (*_NOTES, *_reasons(shown))  # they say why no model has a number for what is left out
+    return without_empty_columns(Table("robustness-numbers", _TITLE, tuple(columns), lines, notes))[0]
 
 
 def _reasons(rows: Sequence[RobustnessRow]) -> list[str]:

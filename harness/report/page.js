@@ -47,7 +47,8 @@
     button.addEventListener("click", () => {
       const heading = button.closest("th");
       const table = heading.closest("table");
-      const first = heading.classList.contains("score") ? "descending" : "ascending";
+      const high = heading.classList.contains("score") && !heading.classList.contains("low");
+      const first = high ? "descending" : "ascending";
       const now = heading.ariaSort || heading.getAttribute("aria-sort");
       const next = now === "none" ? first : now === "ascending" ? "descending" : "ascending";
       for (const other of all("th[aria-sort]", table)) other.setAttribute("aria-sort", "none");

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cost_columns import COSTS
 from harness.report.charts import (
     CostChart,
     Named,
@@ -19,7 +20,8 @@ from harness.report.charts import (
     packed,
     reliability_chart,
 )
-from harness.report.contents import Part, Report, SweepPart
+from harness.report.contents import Part, Report, SweepPart, TaskPart
+from harness.report.outline import Captions, PartOutline, outline_part
 from harness.report.palette import STEPS, palette_css
 from harness.report.pareto import Point
 from harness.report.provenance import Shared
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _STRONG = 5
 """Rows whose curves are drawn strong at first."""
-_COSTS = (
-    ("p50", "latency_p50_seconds", 1e3, "latency p50, ms", "{:.1f} ms", "Score against latency"),
-    ("memory", "peak_memory_bytes", 2**-20, "peak memory, MiB", "{:.0f} MiB", "Score against memory"),
-)
+_COSTS = {
+    "p50 latency": ("p50 latency, ms ↓", "Score against latency"),
+    "peak memory": ("peak memory, MiB ↓", "Score against memory"),
+}
+"""Columns that a score is drawn against, with the name of the axis and the title of the chart."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,24 @@ class Curves:
 
     family: str
     charts: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One data set of a task as the page shows it: its contents, its numbered sections, its charts of cost."""
+
+    part: Part
+    outline: PartOutline
+    charts: tuple[tuple[CostChart, Any], ...]
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """A task as the page shows it."""
+
+    number: int
+    task: TaskPart
+    parts: tuple[PartView, ...]
 
 
 def render_page(report: Report) -> str:
@@ -58,9 +79,21 @@ def render_page(report: Report) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     return environment.get_template("page.html.jinja").render(
-        report=report, policy=policy, style=_safe(style), script=_safe(script),
+        report=report, tasks=_views(report), policy=policy, style=_safe(style), script=_safe(script),
         provenance=lambda: _safe(embedded_json({**report.provenance, "sets": sets.items})),  # called at the very end
     )  # fmt: skip
+
+
+def _views(report: Report) -> list[TaskView]:
+    return [
+        TaskView(number, task, tuple(_view(part, number, place) for place, part in enumerate(task.parts, start=1)))
+        for number, task in enumerate(report.tasks, start=1)
+    ]
+
+
+def _view(part: Part, task: int, place: int) -> PartView:
+    charts = tuple(cost_charts(part))
+    return PartView(part, outline_part(part, task, place, has_charts=bool(charts)), charts)
 
 
 def embedded_json(content: Any) -> str:
@@ -89,7 +122,7 @@ def _environment(sets: Shared) -> Environment:
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        cost_charts=cost_charts,
+        caption=Captions(),
         curves=curves,
         ladder_chart=lambda ladder: _safe(ladder_chart(ladder)),
         reliability_chart=lambda each: _safe(reliability_chart(each, f"@{sets.place(list(each.conditions))}")),
@@ -101,6 +134,7 @@ def _environment(sets: Shared) -> Environment:
         bounds=lambda cell: interval_text(cell.estimate, difference=cell.text[:1] in ("+", MINUS)),
         packed=lambda cell: packed(cell.estimate, signs=cell.text[:1] in ("+", MINUS)),
         packed_heat=lambda heat: packed(heat.estimate), bar=_bar, heat_steps=heat_steps, percent=_percent,
+        px=_pixels,
     )  # fmt: skip
     return environment
 
@@ -109,13 +143,15 @@ def cost_charts(part: Part) -> list[tuple[CostChart, Any]]:
     """Draw the score against latency and against memory, for rows that have both numbers."""
     drawn = []
     numbers = numbering(part.leaderboard)
-    for name, field, factor, axis, style, title in _COSTS:
+    for column in (cost for cost in COSTS if cost.name in _COSTS):
+        axis, title = _COSTS[column.name]
         points = []
         for entry in part.board.entries:
-            score, cost = entry.row.metrics.get(part.board.main), getattr(entry.row.efficiency, field)
+            score, cost = entry.row.metrics.get(part.board.main), column.read(entry.row.efficiency)
             if score is not None and cost is not None:
-                told = f"{name} {style.format(cost * factor)}"
-                points.append(Named(Point(entry.key, score, cost * factor), numbers[entry.key], entry.name, told))
+                told = f"{column.name} {column.text(entry.row.efficiency)}"
+                point = Point(entry.key, score, cost * column.factor)
+                points.append(Named(point, numbers[entry.key], entry.name, told))
         if len(points) > 1:
             chart = cost_chart(sorted(points, key=lambda p: -p.number), part.board.main, axis, title)
             drawn.append((chart, _safe(chart.svg)))
@@ -157,6 +193,10 @@ def _classes(heat: Heat, most: float) -> str:
 
 def _step(share: float) -> int:
     return round(min(max(share, 0.0), 1.0) * (STEPS - 1))
+
+
+def _pixels(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def _percent(share: float | None) -> str:

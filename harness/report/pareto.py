@@ -34,15 +34,32 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     return Estimate(value, low, high, count)
 
 
-def front(points: Sequence[Point]) -> set[str]:
-    """Name the points that no other one dominates.
+@dataclass(frozen=True)
+class Front:
+    """Who is on the front, and who is not but scores no less than its dominators as far as intervals can tell."""
 
-    A point is dominated only by one that costs no more and scores more by an interval of the difference that
-    excludes 0: of two that cannot be told apart neither dominates, whatever they cost.
+    members: frozenset[str]
+    within_noise: frozenset[str]
+
+
+def front(points: Sequence[Point]) -> Front:
+    """Find the Pareto front of the numbers as they stand: less cost, more score.
+
+    A point is dominated, and so not on the front, where another costs no more and scores no less, and is better in one
+    of the two. It is within noise where of every such other the interval of the difference in score holds 0.
     """
-    return {point.key for point in points if not any(_dominates(other, point) for other in points)}
+    above = {point.key: [other for other in points if _dominates(other, point)] for point in points}
+    members = frozenset(key for key, dominators in above.items() if not dominators)
+    near = {p.key for p in points if above[p.key] and all(_alike(other.score, p.score) for other in above[p.key])}
+    return Front(members, frozenset(near))
 
 
 def _dominates(a: Point, b: Point) -> bool:
-    low = difference(a.score, b.score).low
-    return a.cost <= b.cost and low is not None and low > 0
+    no_worse = a.cost <= b.cost and a.score.value >= b.score.value
+    return no_worse and (a.cost < b.cost or a.score.value > b.score.value)
+
+
+def _alike(a: Estimate, b: Estimate) -> bool:
+    """Tell whether noise could explain the difference: also where an interval is absent, as nothing excludes it."""
+    low = difference(a, b).low
+    return low is None or low <= 0

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from harness.cost_columns import COSTS, CostColumn
 from harness.leaderboard import Row
+from harness.metrics.directions import is_better_low, marked
+from harness.record import Efficiency
 from harness.report.controls import MEANINGS
 from harness.report.entries import Board, Entry
-from harness.report.table import Cell, Column, Line, Origin, Table, scaled_cell, score_cell, unique
+from harness.report.table import (
+    ABSENT,
+    Cell,
+    Column,
+    Line,
+    Origin,
+    Table,
+    score_cell,
+    unique,
+    without_empty_columns,
+)
 
 _SHOWN_METRICS = 5
-_COSTS = (
-    # column, field, factor, style, shown at once, unit of the raw number
-    ("p50", "latency_p50_seconds", 1e3, "{:.1f} ms", True, "seconds"),
-    ("p95", "latency_p95_seconds", 1e3, "{:.1f} ms", False, "seconds"),
-    ("per s", "throughput_per_second", 1.0, "{:.0f}", False, ""),
-    ("memory", "peak_memory_bytes", 2**-20, "{:.0f} MiB", True, "bytes"),
-    ("parameters", "parameters_total", 1e-6, "{:.2f} M", False, "count"),
-    ("trained", "parameters_trainable", 1e-6, "{:.2f} M", True, "count"),
-    ("GFLOPs", "flops", 1e-9, "{:.3f}", False, "operations"),
-    ("train s", "train_seconds", 1.0, "{:.1f}", True, "seconds"),
-)
 
 
 def is_slice(name: str) -> bool:
@@ -47,22 +50,24 @@ def _heads(members: Sequence[Entry]) -> list[Entry]:
 
 
 def leaderboard_table(board: Board) -> Table:
-    """One line a model, controls below theirs: seeds, metrics with intervals, costs; ceilings at the end."""
+    """One line a model, controls below theirs: the score that ranks, ranks, seeds, other metrics, costs; ceilings last.
+
+    Columns in which no row has anything are left out; metrics that are absent everywhere are named below.
+    """
     names = _metric_names(board)
     some = [name for name in names if any(e.row.metrics.get(name) for e in board.entries)]
-    columns = [
-        Column("model", "name"),
-        Column("rank", "text"),
-        Column("fusion helps", "text"),
-        Column("seeds", "text", extra=True),
-    ]
-    columns += [Column(name, extra=name not in some[:_SHOWN_METRICS]) for name in names]
-    columns += [Column(name, "cost", extra=not shown, unit=unit) for name, _, _, _, shown, unit in _COSTS]
+    scores = [Column(name, extra=name not in some[:_SHOWN_METRICS], low=is_better_low(name)) for name in names]
+    judged = [Column("rank", "text"), Column("fusion helps", "text"), Column("seeds", "text", extra=True)]
+    costs = [Column(cost.name, "cost", not cost.shown, cost.unit, cost.low) for cost in COSTS]
+    columns = (Column("model", "name"), *scores[:1], *judged, *scores[1:], *costs)
     lines = []
     for model, members in grouped([entry for entry in board.entries if entry.scored]):
         lines += [_line(entry, names, model) for entry in members]
-    lines += _ceilings(board.first, names, before=3, width=len(columns))
-    return Table("leaderboard", "Leaderboard", tuple(columns), tuple(lines), tuple(_notes(board)), intervals="first")
+    lines += _ceilings(board.first, names, judged=len(judged), width=len(columns))
+    table = Table("leaderboard", "Leaderboard", columns, tuple(lines), tuple(_notes(board)), intervals="first")
+    shown, absent = without_empty_columns(table)
+    told = (f"Absent in every row: {', '.join(absent)}.",) if absent else ()
+    return replace(shown, notes=(*shown.notes, *told))
 
 
 def _metric_names(board: Board) -> list[str]:
@@ -81,29 +86,35 @@ def _line(entry: Entry, names: Sequence[str], group: str) -> Line:
     rank = Cell(str(row.rank), row.rank.best) if row.rank else Cell("")
     seeds = Cell(str(len(row.seeds)), len(row.seeds))
     scores = [score_cell(row.metrics.get(name), Origin(name, (entry.key,))) for name in names]
-    costs = [
-        scaled_cell(getattr(row.efficiency, field), factor, style, Origin(name, (entry.key,)))
-        for name, field, factor, style, _, _ in _COSTS
-    ]
+    costs = [_cost_cell(column, row.efficiency, entry.key) for column in COSTS]
     label = Cell(row.control or row.model, detail=", ".join(flags), origin=Origin(entry.name, (entry.key,)))
     level = "control" if row.control else "model"
-    return Line((label, rank, Cell(row.verdict or ""), seeds, *scores, *costs), level, group, entry.name)
+    judged = (rank, Cell(row.verdict or ""), seeds)
+    return Line((label, *scores[:1], *judged, *scores[1:], *costs), level, group, entry.name)
+
+
+def _cost_cell(column: CostColumn, cost: Efficiency, key: str) -> Cell:
+    value, text = column.read(cost), column.text(cost)
+    return (
+        Cell(ABSENT) if value is None or text is None else Cell(text, float(value), None, Origin(column.name, (key,)))
+    )
 
 
 def _noisy(entry: Entry) -> list[str]:
     return [reason for record in entry.records for reason in record.efficiency.notes.get("noisy", [])]
 
 
-def _ceilings(row: Row, names: Sequence[str], before: int, width: int) -> list[Line]:
+def _ceilings(row: Row, names: Sequence[str], judged: int, width: int) -> list[Line]:
     """What the best guesser reaches from the image, the text and both, where that is known."""
     lines = []
     for source in ("vision", "text", "both"):
         values = [row.ceilings.get(name, {}).get(source) for name in names]
         if any(value is not None for value in values):
             cells = [Cell("") if value is None else Cell(f"{value:.3f}", value) for value in values]
-            rest = width - 1 - before - len(cells)
             name = f"ceiling: {source}"
-            lines.append(Line((Cell(name), *[Cell("")] * before, *cells, *[Cell("")] * rest), "ceiling", name, name))
+            between = [Cell("")] * judged
+            rest = [Cell("")] * (width - 1 - judged - len(cells))
+            lines.append(Line((Cell(name), *cells[:1], *between, *cells[1:], *rest), "ceiling", name, name))
     return lines
 
 
@@ -144,8 +155,8 @@ def slice_table(board: Board) -> Table | None:
         )
         for e in board.entries if e.scored
     ]  # fmt: skip
-    lines += _ceilings(board.first, names, before=0, width=len(columns))
-    title = f"Slices: {metric} on parts of the samples"
+    lines += _ceilings(board.first, names, judged=0, width=len(columns))
+    title = f"{marked(metric)} on slices of the samples"
     return Table("slices", title, tuple(columns), tuple(lines))
 
 
@@ -165,7 +176,12 @@ def class_table(board: Board) -> Table | None:
         label = name.partition(":")[2]
         lines.append(Line((Cell(label), *cells), group=name, key=label))
     return Table(
-        "classes", f"By class: {metric}", columns, tuple(lines), ("Intervals show on a click.",), intervals="none"
+        "classes",
+        f"{marked(metric)} of each class",
+        columns,
+        tuple(lines),
+        ("Intervals show on a click.",),
+        intervals="none",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import StoreError
 from harness.parquet_files import read_parquet
 from harness.record import RobustnessRecord, RunRecord
+from harness.report.examples import ExampleIndex, Scope
 from harness.store import Store
 from harness.verdict.board import nothing_stored
 from harness.verdict.evidence import Fusion, ReadScores
@@ -46,22 +47,17 @@ def _nothing(name: str) -> Columns | None:
     return None
 
 
-def _no_bytes(name: str) -> bytes:
-    raise StoreError(f"There is no folder to read {name} from.")
-
-
 @dataclass(frozen=True)
 class Sources:
     """Records as they were read. `outcomes` reads a stored table by its name in the results folder, None for none.
 
-    `examples` are the contents of each task's `robustness/examples/index.json`, whose files `example_file` reads.
+    `examples` are each task's indices of example images.
     """
 
     records: tuple[RunRecord, ...]
     sweeps: tuple[RobustnessRecord, ...] = ()
-    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    examples: Mapping[str, Sequence[ExampleIndex]] = field(default_factory=dict)
     outcomes: Callable[[str], Columns | None] = _nothing
-    example_file: Callable[[str], bytes] = _no_bytes
     sample_scores: ReadScores = nothing_stored
     folders: tuple[str, ...] = ()
 
@@ -73,7 +69,8 @@ def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) ->
     """
     wanted: Sequence[str | None] = [None] if tasks is None else list(tasks)
     records = {r.fingerprint: r for store in stores for task in wanted for r in store.read_records(task)}
-    sweeps = {r.fingerprint: r for store in stores for task in wanted for r in store.read_robustness(task)}
+    perturbed = [[r for task in wanted for r in store.read_robustness(task)] for store in stores]
+    sweeps = {record.fingerprint: record for of_store in perturbed for record in of_store}
     if not records:
         of = f" of {', '.join(tasks)}" if tasks else ""
         raise StoreError(
@@ -84,19 +81,38 @@ def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) ->
     return Sources(
         records=tuple(sorted(records.values(), key=lambda r: (r.created, r.fingerprint))),
         sweeps=tuple(sorted(sweeps.values(), key=lambda r: (r.created, r.fingerprint))),
-        examples={name: found for name in names if (found := _examples(stores, name)) is not None},
+        examples={name: tuple(_examples(stores, name, perturbed)) for name in names},
         outcomes=lambda name: _outcomes(stores, name),
-        example_file=lambda name: _holder(stores, name).read_bytes(name),
         sample_scores=score_reader(stores),
         folders=tuple(store.url for store in stores),
     )
 
 
-def _examples(stores: Sequence[Store], task: str) -> Mapping[str, Any] | None:
-    name = f"{task}/robustness/examples/index.json"
-    store = next((store for store in stores if store.exists(name)), None)
-    if store is None:
-        return None
+def _examples(stores: Sequence[Store], task: str, sweeps: Sequence[Sequence[RobustnessRecord]]) -> list[ExampleIndex]:
+    """Find the indices of a task, one for each split of each data set; of equal ones that of the first folder.
+
+    `sweeps` are those of each store. An index of an older version does not name its data: it is that of the folder's
+    sweeps where these have but one.
+    """
+    found: dict[tuple[str, str], ExampleIndex] = {}
+    for store, records in zip(stores, sweeps, strict=True):
+        scopes = {(record.data_digest, record.split) for record in records if record.task == task}
+        only = next(iter(scopes)) if len(scopes) == 1 else None
+        for pattern in ("index.json", "*/index.json"):
+            for name in store.names(f"{task}/robustness/examples/{pattern}"):
+                content = _index(store, name)
+                scope = _scope(content) or only
+                key = (name, "" if pattern != "index.json" else store.url)
+                found.setdefault(key, ExampleIndex(name.rpartition("/")[0], content, scope, store.read_bytes))
+    return list(found.values())
+
+
+def _scope(content: Mapping[str, Any]) -> Scope | None:
+    digest, split = content.get("data_digest"), content.get("split")
+    return (str(digest), str(split)) if digest is not None and split is not None else None
+
+
+def _index(store: Store, name: str) -> Mapping[str, Any]:
     try:
         content = json.loads(store.read_bytes(name))
     except ValueError as error:
@@ -104,10 +120,6 @@ def _examples(stores: Sequence[Store], task: str) -> Mapping[str, Any] | None:
     if not isinstance(content, dict) or not isinstance(content.get("samples"), list):
         raise StoreError(f"{store.url}/{name} has no list 'samples'. Delete it and run the sweep again.")
     return content
-
-
-def _holder(stores: Sequence[Store], name: str) -> Store:
-    return next((store for store in stores if store.exists(name)), stores[0])
 
 
 def _outcomes(stores: Sequence[Store], name: str) -> Columns | None:

@@ -39,6 +39,16 @@ class HeatMap:
     families: tuple[tuple[str, int], ...]
     rows: tuple[tuple[Entry, tuple[Heat, ...]], ...]
 
+    @property
+    def has_scores(self) -> bool:
+        """Tell whether any row has a score other than the clean one."""
+        return any(heat.estimate is not None for _, heats in self.rows for heat in heats[1:])
+
+    @property
+    def why_empty(self) -> str:
+        """Name the states of the conditions of a map without scores."""
+        return ", ".join(unique([heat.status for _, heats in self.rows for heat in heats[1:]]))
+
 
 def summary_table(sweep: Sweep) -> Table:
     """One line a row: clean, the mean of each part of the grid, and what is left of clean, absolute and relative."""
@@ -48,6 +58,8 @@ def summary_table(sweep: Sweep) -> Table:
     labels["image"] = [label for kind in corruptions for label in kind.labels]
     complete = is_complete_grid({(k.name, severity) for k in corruptions for severity in k.severities})
     parts = [part for part in parts if labels[part]]
+    skipped = [p for p in parts if all(_why_missing(sweep, entry, labels[p]) == "skipped" for entry in sweep.entries)]
+    parts = [part for part in parts if part not in skipped]
     titles = {part: _heading(part, len(labels[part]), complete) for part in parts}
     columns = [Column("model", "name"), Column(f"clean {sweep.metric}")]
     for part in parts:
@@ -57,15 +69,16 @@ def summary_table(sweep: Sweep) -> Table:
         "'/ clean' is the share of the clean score that is left, 'above chance' the same after chance "
         f"({sweep.chance:.3f}) is taken off both. A ratio flatters weak models: read all three.",
     ]
-    if complete:
+    notes += [f"Skipped by every row: {_heading(part, len(labels[part]), complete)}." for part in skipped]
+    if complete and "image" in parts:
         notes.append("mPC is the mean over 15 corruptions × 5 severities, mPC / clean is rPC.")
-    return Table("robustness", "Summary", tuple(columns), lines, tuple(notes))
+    return Table("robustness", "Mean scores under perturbation", tuple(columns), lines, tuple(notes))
 
 
 def _heading(part: str, cells: int, complete: bool) -> str:
     if part == "image" and complete:
         return "mPC"
-    return f"{_title(part).lower()}, {cells} cell{'s' if cells > 1 else ''}"
+    return f"{_title(part).lower()}, {cells} condition{'s' if cells > 1 else ''}"
 
 
 def _short(part: str, complete: bool) -> str:

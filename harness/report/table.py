@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from harness.metrics.directions import DOWN
 from harness.record import Estimate
 
 Item = TypeVar("Item", bound=Hashable)
@@ -34,16 +35,27 @@ class Cell:
     detail: str = ""
     """A second line, such as why there is no number."""
 
+    @property
+    def has_content(self) -> bool:
+        """Tell whether there is more than a sign that nothing is there."""
+        return self.number is not None or bool(self.detail) or self.text not in ("", ABSENT, "absent")
+
 
 @dataclass(frozen=True)
 class Column:
-    """A column; `kind` is name, text, score or cost (of which less is better); `extra` ones are shown on demand."""
+    """A column; `kind` is name, text, score or cost; `extra` ones are shown on demand; of `low` ones less is better."""
 
     name: str
     kind: str = "score"
     extra: bool = False
     unit: str = ""
     """Of the raw number, where it is not that of the text: seconds, bytes."""
+    low: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The name as it is shown, with an arrow where less is better."""
+        return f"{self.name} {DOWN}" if self.low else self.name
 
 
 @dataclass(frozen=True)
@@ -77,16 +89,27 @@ class Table:
         return next((place for place, column in enumerate(self.columns) if column.kind == "score"), None)
 
 
+def without_empty_columns(table: Table) -> tuple[Table, tuple[str, ...]]:
+    """Leave out columns in which no row has anything to show, and name those that are about numbers."""
+    lines = [line for line in table.lines if line.level != "ceiling"]
+    kept = [
+        0,
+        *(place for place in range(1, len(table.columns)) if any(line.cells[place].has_content for line in lines)),
+    ]
+    dropped = [column for place, column in enumerate(table.columns) if place not in kept]
+    shown = replace(
+        table,
+        columns=tuple(table.columns[place] for place in kept),
+        lines=tuple(replace(line, cells=tuple(line.cells[place] for place in kept)) for line in table.lines),
+    )
+    return shown, tuple(column.name for column in dropped if column.kind != "text")
+
+
 def score_cell(estimate: Estimate | None, origin: Origin, missing: str = "absent") -> Cell:
     """Show a score with three decimals, as the leaderboard in the terminal does."""
     if estimate is None:
         return Cell(missing)
     return Cell(f"{estimate.value:.3f}", estimate.value, estimate, origin)
-
-
-def scaled_cell(value: float | None, factor: float, style: str, origin: Origin) -> Cell:
-    """Show a cost in the unit of its column."""
-    return Cell(ABSENT) if value is None else Cell(style.format(value * factor), float(value), None, origin)
 
 
 def signed(value: float) -> str:
@@ -108,7 +131,7 @@ def interval_text(estimate: Estimate, *, difference: bool = False) -> str:
 
 def texts_of(table: Table) -> list[list[str]]:
     """Give a table as texts, heading first; intervals stand where the page shows them."""
-    rows = [[column.name for column in table.columns]]
+    rows = [[column.heading for column in table.columns]]
     for line in table.lines:
         cells = []
         for place, cell in enumerate(line.cells):

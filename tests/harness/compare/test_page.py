@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,15 @@ def test_markdown_keeps_its_cells_and_slices_without_a_difference_are_not_shown(
     assert "(1 in which no sample differs are not shown)" in text
     assert "9 samples only one" in text
     assert "Not compared: mAP" in text
+
+
+def test_the_bars_of_metrics_and_slices_share_one_scale(found: Comparison) -> None:
+    wide = replace(DIFFERENCE, metric="NLL", difference=0.3, low=0.0, high=0.6)
+    page = render_page([replace(found, metrics=(*found.metrics, wide))])
+    bars = re.findall(r'class="iv" d="M([\d.]+) 5H([\d.]+)"', page)
+    assert bars == [("58.0", "74.0"), ("50.0", "98.0"), ("58.0", "74.0")]  # 48 of 100 are 0.6, in both tables
+    assert "from −0.600 at the left to +0.600" in page
+    assert "NLL ↓" in page
 
 
 def test_bars_stand_around_no_difference() -> None:

@@ -101,22 +101,30 @@ def at(key: str, value: float, cost: float, half: float = 0.05) -> Point:
     return Point(key, Estimate(value, value - half, value + half, 100), cost)
 
 
-def test_only_a_clear_gain_dominates() -> None:
+def test_who_is_dominated_on_both_axes_is_off_the_front_and_marked_where_noise_could_explain_it() -> None:
     cheap, alike, clear, dear = at("cheap", 0.5, 1), at("alike", 0.45, 2), at("clear", 0.3, 2), at("dear", 0.9, 3)
-    assert front([cheap, alike, clear, dear]) == {"cheap", "alike", "dear"}
-    assert front([at("a", 0.5, 1), at("b", 0.9, 1)]) == {"b"}
-    assert front([]) == set()
+    found = front([cheap, alike, clear, dear])
+    assert (found.members, found.within_noise) == ({"cheap", "dear"}, {"alike"})
+    found = front([at("a", 0.5, 1), at("b", 0.9, 1)])
+    assert (found.members, found.within_noise) == ({"b"}, frozenset())
+    twins = [at("a", 0.5, 1), at("b", 0.5, 1)]
+    assert front(twins).members == {"a", "b"}  # neither is better in anything
+    assert front([*twins, at("c", 0.5, 2)]).within_noise == {"c"}
+    assert front([]).members == frozenset()
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.1, 9), st.floats(0, 0.3)), min_size=1, max_size=12))
-def test_the_front_holds_the_best_and_no_point_alone_is_dominated(drawn: list[tuple[float, float, float]]) -> None:
+def test_the_front_is_that_of_the_textbook(drawn: list[tuple[float, float, float]]) -> None:
     points = [at(str(n), value, cost, half) for n, (value, cost, half) in enumerate(drawn)]
     found = front(points)
-    assert max(points, key=lambda p: (p.score.value, -p.cost)).key in found
+    assert max(points, key=lambda p: (p.score.value, -p.cost)).key in found.members
     for point in points:
-        cheaper = [p for p in points if p.cost <= point.cost]
-        clearly = any(p.score.value - point.score.value > math.hypot(*halves(p, point)) + 1e-12 for p in cheaper)
-        assert (point.key not in found) or not clearly
+        no_worse = [p for p in points if p.cost <= point.cost and p.score.value >= point.score.value]
+        better = [p for p in no_worse if (p.cost, -p.score.value) != (point.cost, -point.score.value)]
+        assert (point.key in found.members) == (not better)
+        clearly = any(p.score.value - point.score.value > math.hypot(*halves(p, point)) + 1e-12 for p in better)
+        assert not (clearly and point.key in found.within_noise)
+        assert not found.members & found.within_noise
 
 
 def halves(a: Point, b: Point) -> tuple[float, float]:
@@ -175,7 +183,7 @@ def test_a_part_of_the_grid_is_not_called_mpc() -> None:
     whole = made_sweep(record)
     some = replace(whole, scores=tuple(s for s in whole.scores if s.perturbation in ("clean", "fog", "jpeg")))
     heading = texts_of(part_of([record], [some]).sweeps[0].summary)[0]
-    assert heading[2:4] == ["image corruptions, 10 cells", "image / clean"]
+    assert heading[2:4] == ["image corruptions, 10 conditions", "image / clean"]
 
 
 def test_what_does_not_apply_is_skipped_and_not_robust() -> None:

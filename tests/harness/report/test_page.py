@@ -16,7 +16,7 @@ from harness.record import Estimate
 from harness.report.charts import Named, cost_chart, curve_chart, curve_scale
 from harness.report.contents import build_report
 from harness.report.entries import build_boards
-from harness.report.examples import build_examples
+from harness.report.examples import ExampleIndex, build_examples
 from harness.report.page import embedded_json, render_page
 from harness.report.palette import DARK, LIGHT, contrast, heat_colours
 from harness.report.pareto import Point
@@ -103,9 +103,10 @@ def test_the_policy_names_the_script_and_the_styles_by_their_digest(page: str) -
 def test_every_kind_of_contents_is_there(page: str) -> None:
     words = " ".join(read(page).words)
     for title in (
-        "Leaderboard, by top-1", "Score against latency", "Score against memory", "Slices: top-1", "Control ladder of",
+        "Leaderboard, ranked by top-1", "Score against latency", "Score against memory", "top-1 on slices",
+        "Comparison with matched controls",
         "Image corruptions, mean over severities", "Degradation by severity", "Calibration error", "Examples",
-        "Failed and skipped", "By class: top-1", "supports claims about mechanisms only", "mPC",
+        "Failed and skipped", "top-1 of each class", "supports claims about mechanisms only", "mPC",
     ):  # fmt: skip
         assert title in words, title
 
@@ -194,17 +195,21 @@ def test_examples_come_from_their_folder_only() -> None:
 
     for name in ("../secret.jpg", "/etc/passwd", "a/b.jpg", "..", "a\\b.jpg", ""):
         with pytest.raises(StoreError, match="wanted one beside it"):
-            build_examples(index(name), "t", lambda _: b"\xff\xd8\xff", 10)
+            build_examples(found(index(name), b"\xff\xd8\xff"), 10)
     with pytest.raises(StoreError, match="neither JPEG nor PNG"):
-        build_examples(index("a.svg"), "t", lambda _: b"<svg onload=x>", 100)
+        build_examples(found(index("a.svg"), b"<svg onload=x>"), 100)
     with pytest.raises(StoreError, match=r"samples\[0\] is not as agreed"):
-        build_examples({"samples": [{"sample_id": "1"}]}, "t", lambda _: b"", 100)
-    assert len(build_examples(index("a.jpg"), "t", lambda _: b"\xff\xd8\xff", 3).shown) == 1
+        build_examples(found({"samples": [{"sample_id": "1"}]}, b""), 100)
+    assert len(build_examples(found(index("a.jpg"), b"\xff\xd8\xff"), 3).shown) == 1
+
+
+def found(content: dict[str, object], image: bytes) -> ExampleIndex:
+    return ExampleIndex("t/robustness/examples", content, None, lambda _: image)
 
 
 def test_examples_stop_at_their_budget() -> None:
     condition = {"perturbation": "fog", "severity": 3, "file": "a.jpg", "predictions": {"m": "x"}}
     sample = {"sample_id": 1, "reference": ["x"], "conditions": [condition, condition]}
-    found = build_examples({"samples": [sample] * 5}, "t", lambda _: b"\xff\xd8\xff" + bytes(97), 450)
-    assert (len(found.shown), found.left_out) == (2, 3)
-    assert found.shown[0].pictures[0].condition == "fog 3"
+    shown = build_examples(found({"samples": [sample] * 5}, b"\xff\xd8\xff" + bytes(97)), 450)
+    assert (len(shown.shown), shown.left_out) == (2, 3)
+    assert shown.shown[0].pictures[0].condition == "fog 3"

@@ -58,7 +58,7 @@ def test_csv_keeps_every_digit_and_its_sources(sources: Sources) -> None:
     assert estimate is not None
     assert (float(top["value"]), float(top["low"]), float(top["high"])) == (estimate.value, estimate.low, estimate.high)
     assert (top["count"], top["fingerprints"]) == ("978", record.fingerprint)
-    (p50,) = [r for r in found if (r["row"], r["column"]) == ("fused-b", "p50 (seconds)")]
+    (p50,) = [r for r in found if (r["row"], r["column"]) == ("fused-b", "p50 latency (seconds)")]
     assert float(p50["value"]) == record.efficiency.latency_p50_seconds
     (gap,) = [r for r in found if (r["table"], r["row"], r["column"]) == ("ladder", "fused-a [C3]", "F − Ci")]
     assert float(gap["value"]) == pytest.approx(0.2)
