@@ -103,6 +103,20 @@ def build_rows(records: Sequence[RunRecord], metrics: Sequence[str]) -> list[lis
     return built
 
 
+def samples_told(rows: Sequence[Row]) -> str:
+    """Say on how many samples the rows stand, and of how many where these are not all: the end of a title.
+
+    Empty where nothing is known.
+    """
+    known = [row.samples for row in rows if row.samples]
+    counts = [count for count, _ in known] or [e.count for row in rows for e in row.metrics.values() if e]
+    if not counts:
+        return ""
+    total = max((of for _, of in known), default=max(counts))
+    share = "" if total == max(counts) else f" of {total:,}"
+    return f", {max(counts):,}{share} samples"
+
+
 def ranked(
     tables: Sequence[Sequence[Row]], metrics: Sequence[str], read: Callable[[str, str], SampleScores | None]
 ) -> list[list[Row]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.cost_columns import COSTS
-from harness.leaderboard import Row
+from harness.leaderboard import Row, samples_told
 from harness.metrics.directions import DOWN, marked
 from harness.outside_text import csv_text, markdown_text, one_line
 from harness.table_text import aligned, markdown
@@ -59,21 +59,10 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
         for device in sorted({_device(r) for r in rows})
     ]
     notes += [f"{row.name}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error]
-    title += _samples(rows)
+    title += samples_told(rows)
     heading = f"**{markdown_text(title)}**" if style == "md" else one_line(title)
     footer = "\n".join(f"- {markdown_text(note)}" if style == "md" else one_line(note) for note in notes)
     return f"{heading}\n\n{body}\n\n{footer}\n"
-
-
-def _samples(rows: Sequence[Row]) -> str:
-    """Say on how many samples the rows stand, and of how many, where these are not all of the split."""
-    known = [row.samples for row in rows if row.samples]
-    counts = [count for count, _ in known] or [e.count for row in rows for e in row.metrics.values() if e]
-    if not counts:
-        return ""
-    total = max((of for _, of in known), default=max(counts))
-    share = "" if total == max(counts) else f" of {total:,}"
-    return f", {max(counts):,}{share} samples"
 
 
 def _slices(rows: Sequence[Row]) -> list[list[str]]:

@@ -21,6 +21,7 @@ from harness.compare.text import (
     title_of,
     verdict_of,
 )
+from harness.report.page import seen
 from harness.report.palette import palette_css
 
 _HERE = Path(__file__).parent
@@ -38,7 +39,12 @@ def render_page(found: Sequence[Comparison]) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=seen,
     )
     environment.globals.update(
         title_of=title_of, subtitle_of=subtitle_of, verdict_of=verdict_of, notes_of=notes_of, flip_counts=flip_counts,

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import StoreError
+from harness.leaderboard import samples_told
 from harness.report.calibration_part import Diagram, calibration_table, diagrams
 from harness.report.entries import Board, build_boards
 from harness.report.examples import ExampleIndex, Examples, build_examples
 from harness.report.ladder import Ladder, build_ladders, ladder_table
+from harness.report.notes import notes_of
 from harness.report.number_table import number_table
 from harness.report.provenance import provenance
 from harness.report.score_tables import class_table, failure_table, leaderboard_table, slice_table
@@ -46,14 +48,15 @@ class Part:
     diagrams: tuple[Diagram, ...]
     failures: Table | None
     examples: Examples
+    notes: tuple[str, ...]
 
     @property
     def title(self) -> str:
         """Say on what data the rows were scored."""
         row = self.board.first
-        counts = {e.count for entry in self.board.entries for e in entry.row.metrics.values() if e}
-        samples = f", {max(counts):,} samples" if counts else ""
-        return f"{row.data} ({row.data_digest[:12]}), split {row.split}{samples}"
+        return (
+            f"{row.data} ({row.data_digest[:12]}), split {row.split}{samples_told([e.row for e in self.board.entries])}"
+        )
 
     @property
     def devices(self) -> list[str]:
@@ -166,6 +169,7 @@ def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: Repo
         diagrams=tuple(diagrams(board, sweeps, sources.outcomes)),
         failures=failure_table(board),
         examples=examples,
+        notes=tuple(notes_of(board)),
     )
 
 

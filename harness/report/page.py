@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cost_columns import COSTS
+from harness.outside_text import visible
 from harness.report.charts import (
     CostChart,
     Named,
@@ -80,8 +82,12 @@ def render_page(report: Report) -> str:
     )
     return environment.get_template("page.html.jinja").render(
         report=report, tasks=_views(report), policy=policy, style=_safe(style), script=_safe(script),
-        provenance=lambda: _safe(embedded_json({**report.provenance, "sets": sets.items})),  # called at the very end
+        provenance=lambda: _provenance(report, sets),  # called at the very end
     )  # fmt: skip
+
+
+def _provenance(report: Report, sets: Shared) -> Any:
+    return _safe(embedded_json(_visible({**report.provenance, "sets": sets.items})))
 
 
 def _views(report: Report) -> list[TaskView]:
@@ -104,6 +110,20 @@ def embedded_json(content: Any) -> str:
     return text
 
 
+def _visible(content: Any) -> Any:
+    """Let no text inside act instead of being seen, as marks of direction do."""
+    if isinstance(content, str):
+        return visible(content)
+    if isinstance(content, Mapping):
+        return {_visible(key): _visible(value) for key, value in content.items()}
+    return [_visible(each) for each in content] if isinstance(content, list | tuple) else content
+
+
+def seen(value: Any) -> Any:
+    """Make an expression's text visible before a template writes it; what is markup already stays."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
 def _hash(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
 
@@ -119,7 +139,12 @@ def _environment(sets: Shared) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=seen,
     )
     environment.globals.update(
         caption=Captions(),

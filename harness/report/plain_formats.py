@@ -23,6 +23,7 @@ def render_markdown(report: Report) -> str:
             blocks.append(f"### {markdown_text(part.title)}")
             if part.board.on_scenes:
                 blocks.append("> Scenes is a rendered world: its numbers support claims about mechanisms only.")
+            blocks += ["\n".join(f"- {markdown_text(note)}" for note in part.notes)] if part.notes else []
             for table in part.tables():
                 blocks += [f"#### {markdown_text(table.title)}", _markdown(table)]
                 blocks += ["\n".join(f"- {markdown_text(note)}" for note in table.notes)] if table.notes else []

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.measure.provenance import recorded_versions
-from harness.record import Estimate, RunRecord
+from harness.record import Estimate, RunRecord, samples_of
 from harness.report.entries import Board
+from harness.report.notes import data_notes, scoring_notes
 from harness.report.sweeps import Sweep
 
 
@@ -72,6 +73,9 @@ def _run(record: RunRecord, versions: Shared, settings: Shared) -> dict[str, Any
         "checkpoint": learned.get("checkpoint_sha256"),
         "training": _training(learned),
         "unreadable samples": _unreadable(known.get("skipped_samples", {})),
+        "samples": _samples(record),
+        "notes on the data": "; ".join(data_notes(record)),
+        "notes on the answers": "; ".join(scoring_notes(record)),
         "timing": "; ".join(record.efficiency.notes.get("noisy", [])),
         "latency runs": record.efficiency.latency_runs,
         "device": record.device,
@@ -93,6 +97,11 @@ def _training(learned: Mapping[str, Any]) -> str:
 def _unreadable(skipped: Mapping[str, Any]) -> str:
     counts = {name: len(those) for name, those in skipped.items() if those}
     return ", ".join(f"{count} in {name}" for name, count in counts.items())
+
+
+def _samples(record: RunRecord) -> str:
+    known = samples_of(record)
+    return f"{known[0]:,} of {known[1]:,}" if known else ""
 
 
 def _plain(content: Mapping[str, Any]) -> dict[str, Any]:

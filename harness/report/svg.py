@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.outside_text import visible
+
 if TYPE_CHECKING:
     import altair
 
@@ -53,7 +55,7 @@ def chart_svg(chart: Chart, marks: Sequence[Mark], label: str) -> str:
     for series in dict.fromkeys(mark.series for mark in marks):
         group = ElementTree.SubElement(holder, "g", {"class": "series", "data-s": series})
         _write_series(group, [(marks[number], element) for number, element in found if marks[number].series == series])
-    root.attrib |= {"role": "group", "aria-label": label, "class": "chart"}
+    root.attrib |= {"role": "group", "aria-label": visible(label), "class": "chart"}
     for name in ("width", "height"):
         root.attrib.pop(name, None)
     return _serialised(root)
@@ -125,7 +127,7 @@ def _write_series(group: ElementTree.Element, drawn: Sequence[tuple[Mark, Elemen
             key = tuple(mark.link.items())
             if key not in links:
                 links[key] = ElementTree.SubElement(group, "a", {"href": "#", **mark.link})
-                ElementTree.SubElement(links[key], "title").text = mark.title
+                ElementTree.SubElement(links[key], "title").text = visible(mark.title)
             links[key].append(_copied(element, mark.css))
 
 
