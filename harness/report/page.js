@@ -181,7 +181,8 @@
   const pointTitle = (point) => {
     const row = known.rows[rowOf(point)];
     const [value, low, high] = row.cells[places.get(point.dataset.c)];
-    return `${row.name}, ${point.dataset.c}: ${score(value)} [${score(low)}, ${score(high)}]`;
+    const interval = low === null ? "(no interval)" : `[${score(low)}, ${score(high)}]`;
+    return `${row.name}, ${point.dataset.c}: ${score(value)} ${interval}`;
   };
   const dialog = document.getElementById("origin");
   const make = (tag, content, css) => {
