@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from baselines.class_texts import ClassTexts
+from baselines.heads.label_head import LabelHead
 from baselines.parameter_groups import group_parameters
 from baselines.text.language_encoder import LanguageEncoder
 from baselines.text.other_sources import Attributes
@@ -47,6 +48,11 @@ class Answerer(nn.Module):
         assert batch.targets is not None
         loss: Tensor = self.head.loss(self(batch), batch.targets)
         return loss
+
+    @property
+    def loss_is_mean_over_samples(self) -> bool:
+        """True for labels; boxes are averaged over the objects of a batch, maps over its pixels that count."""
+        return isinstance(self.head, LabelHead)
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[Any]:
@@ -117,6 +123,11 @@ class AdditiveAnswerer(nn.Module):
         seen, read = self(batch)
         loss: Tensor = self.of_image.head.loss(seen, batch.targets) + self.of_text.head.loss(read, batch.targets)
         return loss
+
+    @property
+    def loss_is_mean_over_samples(self) -> bool:
+        """As both models' losses are."""
+        return self.of_image.loss_is_mean_over_samples and self.of_text.loss_is_mean_over_samples
 
     def losses(self, batch: Batch) -> Tensor:
         """The loss of the sum, of each sample `[B]`."""

@@ -29,7 +29,7 @@ from harness.preprocessing_passport import VERSION, check_resizing, check_tower
 from harness.protocols import NOTICE, BuildContext, Fitted, Learner, Progress, Task
 from harness.record import Efficiency
 from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
-from harness.train import TrainingData, train, trained_state
+from harness.train import TrainingData, require_parts, train, trained_state
 from harness.visuals import Visuals, open_visuals
 
 GATE_SAMPLES = 32
@@ -38,11 +38,25 @@ GATE_SAMPLES = 32
 
 def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str, Any]:
     """Train and leave checkpoint.safetensors, log.jsonl and, last, training.json in the training folder."""
+    return _train(job, places, progress, job.train.accumulation)
+
+
+def train_in_parts_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str, Any]:
+    """Train again what the system has killed, in a quarter of the micro-batch.
+
+    Raises OutOfMemory where that would be another training.
+    """
+    return _train(job, places, progress, 4 * job.train.accumulation)
+
+
+def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: int) -> dict[str, Any]:
     progress("building", 0, 0)
     torch.set_num_threads(job.train.threads)
     task = load_task(job.task)
     samples = training_samples(task, job)
     learner = build_learner(job, task, samples, places)
+    if accumulation > job.train.accumulation:
+        require_parts(learner, "The system ended the training, most often for lack of memory", job.train.accumulation)
     images = _open(learner, samples, job, places, progress)
     if images.skipped:
         learner = build_learner(job, task, images.samples, places)
@@ -53,7 +67,7 @@ def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str,
     summary = train(
         learner,
         TrainingData(task, training, selection),
-        job.train,
+        replace(job.train, accumulation=accumulation),
         job.seed,
         (progress, lambda entry: log.append(json.dumps(entry))),
     )

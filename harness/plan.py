@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, fingerprint_of
+from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
 from harness.config import RunConfig
 from harness.error_text import named_error
 from harness.errors import BenchError, PluginError, UsageError, WeightsUnavailable, nearest
-from harness.measure.device import resolve_device
+from harness.measure.device import resolve_device, resolve_precision
 from harness.measure.provenance import PACKAGES, package_versions
 from harness.plugins import code_digest, load_all, load_model, load_task, models_for, task_names
 from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
@@ -240,7 +240,7 @@ class _Planner:
             seed=seed,
             device=self.device,
             options=options,
-            train=self.config.train,
+            train=self._resolved(self.config.train),
             decode=self.config.decode,
             on_bad_sample=self.config.request.on_bad_sample,
             recipe=recipe,
@@ -266,7 +266,7 @@ class _Planner:
             seed=0,
             device=self.device,
             options=plain,
-            train=wanted.train,
+            train=self._resolved(wanted.train),
             decode=DecodeOptions(),
             on_bad_sample="fail",
             recipe=dict(trained.recipe(plain)),
@@ -274,6 +274,10 @@ class _Planner:
         )
         self.prerequisites[job.fingerprint] = job
         return job.fingerprint
+
+    def _resolved(self, train: TrainOptions) -> TrainOptions:
+        """Say in which precision this device trains where the wish leaves it open: it moves the weights."""
+        return replace(train, precision=resolve_precision(train.precision, self.device))
 
     def _versions(self, task: Task, model: Model) -> dict[str, str]:
         codes = {"task": f"{task.version}:{code_digest(task)}", "model": code_digest(model)}

@@ -206,6 +206,18 @@ class Fitted(Protocol):
 
 
 @runtime_checkable
+class MeanLoss(Protocol):
+    """A learner that says whether its training loss is a mean over the samples of a batch, without a part in common.
+
+    Only then smaller batches, added up, are the same training, and are taken where memory runs out. A loss over pairs
+    of samples, over all tokens or boxes of a batch, or behind batch norm is none, and a learner that does not say
+    counts as having none: its training then fails for lack of memory instead of becoming another one.
+    """
+
+    loss_is_mean_over_samples: bool
+
+
+@runtime_checkable
 class Remembering(Protocol):
     """A learner that remembers the texts it has read beside images, so that each is read once a job."""
 

@@ -206,7 +206,7 @@ class _Runner:
         if not finished:
             self._with_less_memory(
                 lambda smaller: self._job(
-                    label, "jobs.train_job", replace(job, train=_more_accumulation(job, smaller)), places
+                    label, "jobs.train_job" if smaller == 1 else "jobs.train_in_parts_job", job, places
                 )
             )
             self._upload(job, folder)
@@ -305,7 +305,7 @@ class _Runner:
             "training": {key: value for key, value in training.items() if key != "skipped"},
             "samples": {"evaluated": len(kept), "of": len(self.samples)},
             "skipped_samples": skipped,
-            "notes": [asdict(note) for note in self._notes(kept, predicted)],
+            "notes": [asdict(note) for note in (*_training_notes(cell, training), *self._notes(kept, predicted))],
             "preprocessing_sha256": predicted.preprocessing_hash,
         }
 
@@ -415,6 +415,14 @@ def _write_absent(plan: Plan, absent: Absent, store: Store, reporter: Reporter) 
     reporter.finish(record)
 
 
+def _training_notes(cell: Cell, training: Mapping[str, Any]) -> Sequence[Note]:
+    """Say where memory ran out, so that the training went on in smaller parts: dropout then draws otherwise."""
+    asked, taken = cell.training.train.accumulation, training["accumulation"]
+    if taken <= asked:
+        return ()
+    return (Note(f"memory ran out while training: {taken} micro-batches a step instead of {asked}"),)
+
+
 def _is_done(store: Store, cell: Cell) -> bool:
     record = store.find_record(cell.training.task, cell.fingerprint)
     return record is not None and record.status == "ok"
@@ -429,10 +437,6 @@ def _read_training(places: Places) -> dict[str, Any]:
 
 def _smaller_batch(cell: Cell, factor: int) -> Any:
     return replace(cell.evaluate, batch_size=max(1, cell.evaluate.batch_size // factor))
-
-
-def _more_accumulation(job: TrainingJob, factor: int) -> Any:
-    return replace(job.train, accumulation=job.train.accumulation * factor)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ import torch
 from harness.cell import TrainOptions
 from harness.errors import OutOfMemory, TrainingDiverged
 from harness.evaluate import is_out_of_memory, predict_all
+from harness.measure.device import resolve_precision
 from harness.modes import for_evaluation, for_training
-from harness.protocols import NOTICE, Fitted, Learner, Progress, Task
+from harness.protocols import NOTICE, Fitted, Learner, MeanLoss, Progress, Task
 from harness.visuals import Visuals
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ class _Run:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
+                require_parts(self.learner, f"Memory ran out at step {step}", self.accumulation)
                 if self.accumulation >= len(indices):
                     raise OutOfMemory(
                         f"Out of memory at step {step} with one sample at a time. Take a smaller model or image."
@@ -191,24 +193,23 @@ class _Run:
         return 0 < self.options.patience <= self.misses
 
 
+def require_parts(learner: Learner, what: str, accumulation: int) -> None:
+    """Raise OutOfMemory unless smaller batches, added up, are the same training as the whole batch."""
+    if isinstance(learner, MeanLoss) and learner.loss_is_mean_over_samples:
+        return
+    raise OutOfMemory(
+        f"{what}, and the loss of {type(learner).__name__} is no mean over samples: in smaller parts it would be "
+        f"another training. Take --set train.accumulation={4 * accumulation}, which has rows of its own, a smaller "
+        "train.batch_size, or a smaller model or image."
+    )
+
+
 def trained_state(learner: Learner) -> dict[str, Tensor]:
     """Name what a checkpoint must hold: all that is trained, and buffers; not what is frozen."""
     module: Any = learner
     every = module.named_parameters(remove_duplicate=False)  # a tied weight has two names
     frozen = {name for name, parameter in every if not parameter.requires_grad}
     return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
-
-
-def resolve_precision(wish: str, device: str) -> str:
-    """Turn auto into bf16 where the device computes it faster, else fp32: by its kind, not by a stopwatch.
-
-    A timing would make the scores depend on how busy the machine happened to be.
-    """
-    if wish != "auto":
-        return wish
-    from harness.measure.device import bf16_is_faster
-
-    return "bf16" if bf16_is_faster(device) else "fp32"
 
 
 def autocast(device: str, precision: str) -> AbstractContextManager[Any]:

@@ -82,12 +82,25 @@ def device_description(device: str) -> str:
     return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
 
 
+def resolve_precision(wish: str, device: str) -> str:
+    """Turn auto into bf16 where the device computes it faster, else fp32: by its kind, not by a stopwatch.
+
+    A timing would make the scores depend on how busy the machine happened to be.
+    """
+    if wish != "auto":
+        return wish
+    return "bf16" if bf16_is_faster(device) else "fp32"
+
+
 def bf16_is_faster(device: str) -> bool:
     """Say whether the device multiplies bf16 matrices in hardware.
 
     A CPU must have AMX: with AVX2 alone bf16 was measured about 20 times slower than fp32. True is a
-    hint, not a promise: depthwise networks can be slower in bf16 even so.
+    hint, not a promise: depthwise networks can be slower in bf16 even so. Where the system lists the processor's
+    features torch, which takes seconds to import, is not asked.
     """
+    if device == "cpu" and (features := _cpu_features()):
+        return "amx_tile" in features
     import torch
 
     if device != "cpu":
@@ -95,6 +108,16 @@ def bf16_is_faster(device: str) -> bool:
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, so it may go away
     return bool(supported is not None and supported())
+
+
+def _cpu_features() -> frozenset[str]:
+    """List what Linux says that the first processor can do; empty elsewhere, and on processors other than x86."""
+    if _CPU_INFO.is_file():
+        for line in _CPU_INFO.read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "flags":
+                return frozenset(value.split())
+    return frozenset()
 
 
 def cpu_model() -> str:

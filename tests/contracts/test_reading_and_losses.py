@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.answers import CAPTIONS, LABELS
-from harness.protocols import Attackable, Fitted, Reading
+from harness.protocols import Attackable, Fitted, MeanLoss, Reading
 from harness.sample import Batch
 
 from . import test_pairs
@@ -124,3 +124,21 @@ def test_a_step_along_the_gradient_makes_the_loss_higher(made: Made) -> None:
         after = learner.losses(batch_of(made, pixels=attacked))
     assert (after > before).float().mean() > 0.5
     assert after.mean() > before.mean()
+
+
+def test_a_loss_said_to_be_a_mean_over_samples_is_one(made: Made) -> None:
+    """In training mode without dropout; then memory may be spared in micro-batches, and it stays the same training."""
+    learner: Any = made.learner
+    if not made.losses:
+        return
+
+    def loss(rows: Sequence[int]) -> float:
+        torch.manual_seed(0)
+        return float(learner.loss(batch_of(made, rows), torch.Generator().manual_seed(0)).detach())
+
+    learner.train()
+    whole, parts = loss(ROWS), [ROWS[:2], ROWS[2:]]
+    mean = sum(len(rows) * loss(rows) for rows in parts) / len(ROWS)
+    learner.eval()
+    if isinstance(learner, MeanLoss) and learner.loss_is_mean_over_samples:
+        assert mean == pytest.approx(whole, rel=1e-4)

@@ -61,6 +61,9 @@ def test_scores_do_not_depend_on_less_memory(faulty: Any) -> None:
     metrics = [faulty[1][seed]["metrics"] for seed in (0, 4, 6)]
     assert metrics[0] == metrics[1] == metrics[2]
     assert faulty[1][4]["provenance"]["training"]["accumulation"] == 4
+    note = "memory ran out while training: 4 micro-batches a step instead of 1"
+    assert note in [found["text"] for found in faulty[1][4]["provenance"]["notes"]]
+    assert not faulty[1][0]["provenance"]["notes"]
 
 
 def test_a_bugs_traceback_is_kept_beside_the_record(faulty: Any) -> None:

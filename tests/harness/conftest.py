@@ -88,6 +88,8 @@ def record() -> Callable[..., RunRecord]:
 class Line(nn.Module):
     """Fits y = w x + b on texts that are numbers; `limit` is how many samples fit into memory."""
 
+    loss_is_mean_over_samples = True
+
     def __init__(self, limit: int = 10**9) -> None:
         super().__init__()
         torch.manual_seed(7)

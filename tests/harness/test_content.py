@@ -117,7 +117,7 @@ def _raise(error: Exception) -> None:
 
 
 @pytest.mark.usefixtures("settled")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_broken_cache_is_made_again_and_never_believed(tmp_path: Path, data: st.DataObject) -> None:
     path, cache = tmp_path / "a", tmp_path / "cache"

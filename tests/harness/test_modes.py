@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from harness import jobs
 from harness.cell import Cell, Places, TrainOptions
-from harness.errors import PluginError
+from harness.errors import OutOfMemory, PluginError
 from harness.modes import for_evaluation, for_training
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Dataset, Preprocessing, Sample
@@ -212,6 +212,20 @@ def test_a_tower_is_not_frozen_and_trained_at_once(study: Study) -> None:
     study.use(frozen=True, trains="convolution")
     with pytest.raises(PluginError, match=r"vision_frozen=True.*2 parameters of the tower \(first: convolution.weight"):
         study.train("both")
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_killed_training_goes_on_in_parts_only_where_it_stays_the_same(said: bool, study: Study) -> None:
+    class Said(OutsiderLearner):
+        loss_is_mean_over_samples = said
+
+    study.use(Said)
+    job, places = study.cell.training, study.places("killed")
+    if said:
+        assert jobs.train_in_parts_job(job, places, lambda *_: None)["accumulation"] == 4
+        return
+    with pytest.raises(OutOfMemory, match=r"The system ended the training.*Said is no mean.*train.accumulation=4"):
+        jobs.train_in_parts_job(job, places, lambda *_: None)
 
 
 def test_two_towers_of_one_name_and_other_weights_share_no_features(study: Study) -> None:

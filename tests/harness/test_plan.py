@@ -181,3 +181,17 @@ def test_seeds_and_controls_make_cells(plan: MakePlan, opened: list[Any]) -> Non
         ("text-only", None, 0), ("text-only", None, 1), ("text-only", None, 2),
     ]  # fmt: skip
     assert len({cell.fingerprint for cell in found.cells}) == 3
+
+
+def test_the_precision_is_settled_when_planning_and_named(
+    plan: MakePlan, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for faster in (True, False):
+        monkeypatch.setattr("harness.measure.device.bf16_is_faster", lambda device, faster=faster: faster)
+        (cell,) = plan("coco-caption").cells
+        found[cell.training.train.precision] = cell.fingerprint
+    assert sorted(found) == ["bf16", "fp32"]
+    assert len(set(found.values())) == 2
+    (asked,) = plan("coco-caption", "train.precision=bf16").cells
+    assert asked.fingerprint == found["bf16"]

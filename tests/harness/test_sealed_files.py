@@ -72,7 +72,7 @@ def readers(tmp_path: Path) -> dict[str, Read]:
 
 
 @pytest.mark.parametrize("kind", ["pixels", "canvases", "features"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_mutated_files_are_made_again(kind: str, readers: dict[str, Read], tmp_path: Path, data: st.DataObject) -> None:
     read = readers[kind]

@@ -158,6 +158,23 @@ def test_memory_that_runs_out_halves_the_micro_batch_and_says_so(line: Any, run:
     assert torch.equal(run(line(limit=2), batch_size=8).state["new.weight"], result.state["new.weight"])
 
 
+@pytest.mark.parametrize("said", [False, None])
+def test_memory_that_runs_out_does_not_make_another_training(said: bool | None, line: Any, run: Any) -> None:
+    class Pairs(line):  # type: ignore[misc]
+        """In-batch negatives, say: half a batch is another loss."""
+
+        loss_is_mean_over_samples = said
+
+    if said is None:
+        del line.loss_is_mean_over_samples, Pairs.loss_is_mean_over_samples
+    try:
+        with pytest.raises(OutOfMemory, match=r"step 1, and the loss of Pairs is no mean.*train.accumulation=8"):
+            run(Pairs(limit=2), batch_size=8, accumulation=2)
+        assert run(Pairs(limit=2), batch_size=8, accumulation=4).summary.accumulation == 4
+    finally:
+        line.loss_is_mean_over_samples = True
+
+
 def test_memory_too_small_for_one_sample_fails(line: Any, run: Any) -> None:
     with pytest.raises(OutOfMemory, match="step 1 with one sample at a time"):
         run(line(limit=0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,7 +65,24 @@ def test_the_cpu_has_a_name_threads_and_no_device_memory() -> None:
 def test_bf16_on_a_cpu_follows_amx_and_survives_its_absence(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
+    monkeypatch.setattr(device, "_CPU_INFO", Path("/none"))
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
     assert device.bf16_is_faster("cpu")
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
     assert not device.bf16_is_faster("cpu")
+
+
+@pytest.mark.parametrize(("flags", "precision"), [("fpu avx2 amx_bf16 amx_tile", "bf16"), ("fpu avx2 avx512f", "fp32")])
+def test_linux_says_what_the_processor_can_do(
+    flags: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: some\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(device, "_CPU_INFO", tmp_path / "cpuinfo")
+    assert device.resolve_precision("auto", "cpu") == precision
+    assert device.resolve_precision("bf16", "cpu") == "bf16"
+
+
+def test_linux_and_torch_agree_on_this_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = device.bf16_is_faster("cpu")
+    monkeypatch.setattr(device, "_CPU_INFO", Path("/none"))
+    assert device.bf16_is_faster("cpu") == said

@@ -63,3 +63,7 @@ def test_settings_of_a_record(world: Any, right: np.ndarray) -> None:
     assert unmatched(settings_of(first), settings_of(second), ("train.steps",)) == []
     assert settings_key(first) != settings_key(second)
     assert settings_key(first) == settings_key(replace(first, seed=3))
+    cell = {**first.cell, "training": {**first.cell["training"], "train": {"steps": 10, "accumulation": 2}}}
+    asked = replace(first, cell=cell, provenance={"training": {"accumulation": 2}})
+    assert settings_key(asked) == settings_key(replace(asked, provenance={"training": {"accumulation": 1}}))
+    assert settings_key(asked) != settings_key(replace(asked, provenance={"training": {"accumulation": 8}}))

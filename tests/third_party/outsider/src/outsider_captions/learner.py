@@ -22,6 +22,8 @@ class ConstantCaption(nn.Module):
     Several faults with semicolons between are those of seed 0, 1, ….
     """
 
+    loss_is_mean_over_samples = True
+
     def __init__(self, targets: Sequence[Any], fault: str) -> None:
         super().__init__()
         self.vision = None
