@@ -160,10 +160,20 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
         if isinstance(stored, Panoptic):
             images = [ImageEntry(entry.image_id, entry.path, entry.width, entry.height) for entry in stored.entries]
             check_sizes_once(images, stored.sources, context)
+    notes = (*found.notes, *_value_notes(found, context))
     roles = roles_of(found.splits, context.split)
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest = text_digest(found.digest(Contents(context.cache, context.progress)), samples)
-    return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=found.notes)
+    return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=notes)
+
+
+def _value_notes(found: MapFolder, context: DataContext) -> tuple[Note, ...]:
+    """What the label images or the segments of all splits show."""
+    from tasks.label_values import label_notes, segment_notes
+
+    labels = {split: stored for split, stored in found.splits.items() if isinstance(stored, LabelMaps)}
+    segments = {split: stored for split, stored in found.splits.items() if isinstance(stored, Panoptic)}
+    return (*(label_notes(labels, context) if labels else ()), *segment_notes(segments))
 
 
 def folder_of(data: Dataset) -> MapFolder:

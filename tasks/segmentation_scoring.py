@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.answers import IGNORED, decode_label_map, resize_label_map
 from harness.errors import DataError
 from harness.protocols import Statistics
-from harness.sample import Classes, Outcome, Prediction, Sample
-from tasks.formats.label_maps import LabelScheme
+from harness.sample import Classes, Note, Outcome, Prediction, Sample
+from tasks.answer_tally import AnswerTally, is_consecutive, tally, tally_notes
+from tasks.formats.label_image import read_label_image
+from tasks.formats.label_maps import LabelScheme, to_class_map
+from tasks.formats.predicted_maps import naming_notes, read_predicted_maps
 from tasks.map_segments import LEAST_PX, PanopticClasses, given_segments, labels_of_segments, true_segments
 from tasks.outcomes import in_sample_order
 from tasks.targets import MapTarget
@@ -37,6 +40,8 @@ class SegmentationScorer:
     classes: Classes
     scheme: LabelScheme
     panoptic: PanopticClasses | None = None
+    tallies: dict[str, AnswerTally] = field(default_factory=dict, repr=False, compare=False)
+    """What was seen of the label images made elsewhere while they were scored, by their path."""
 
     def __enter__(self) -> Self:
         return self
@@ -85,12 +90,25 @@ class SegmentationScorer:
         )
         return segmentation_statistics(counts, self.classes.names)["mIoU"]
 
+    def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
+        """Say how label images made elsewhere were read, how much of them is no class, and whether they are shifted."""
+        found = list(_naming_notes(samples, outcomes))
+        given = [path for outcome in outcomes if (path := _map_of(outcome.prediction))]
+        if any(path not in self.tallies for path in given):
+            self.score(samples, outcomes)
+        return [*found, *tally_notes([self.tallies[path] for path in given], self.scheme)] if given else found
+
     def _compare(self, target: MapTarget, answer: Prediction) -> tuple[IntArray, ImageSegments | None]:
         """Count the pixels of an image, and match its segments."""
         from harness.metrics.panoptic import match_segments
 
         labels, segments = self._read(target, answer)
-        pixels = count_map(target.label_map(), labels, len(self.classes), target.image_id)
+        truth = target.label_map()
+        pixels = count_map(truth, labels, len(self.classes), target.image_id)
+        if path := _map_of(answer):
+            consecutive = LABEL_IMAGE in answer and is_consecutive(self.scheme)
+            stored = read_label_image(Path(path), self.scheme.colours) if consecutive else None
+            self.tallies[path] = tally(truth, labels, stored, self.scheme)
         if self.panoptic is None:
             return pixels, None
         if segments is None:
@@ -112,9 +130,6 @@ class SegmentationScorer:
 
     def _read_image(self, target: MapTarget, path: Path) -> npt.NDArray[np.int64]:
         import numpy as np
-
-        from tasks.formats.label_image import read_label_image
-        from tasks.formats.label_maps import to_class_map
 
         labels = to_class_map(read_label_image(path, self.scheme.colours), self.scheme, path).astype(np.int64)
         if labels.shape != (target.height_px, target.width_px):
@@ -175,16 +190,30 @@ def _highest(maps: Iterable[npt.NDArray[np.uint16]]) -> int:
     return max((int(labels[labels != IGNORED].max(initial=0)) for labels in maps), default=0)
 
 
-def _named_by_sample(samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Label images made elsewhere are named by image or by sample: give each to its sample."""
-    from tasks.formats.predicted_maps import read_predicted_maps
+def _map_of(answer: Prediction) -> str | None:
+    """The file of a label map made elsewhere; None for a model's answer."""
+    return answer.get(LABEL_IMAGE, answer.get(SEGMENTS_PNG)) if isinstance(answer, Mapping) else None
 
+
+def _folder_of(outcomes: Sequence[Outcome]) -> Path | None:
+    """The folder of label images made elsewhere; None where an answer is none."""
     files = [
         Path(outcome.prediction[LABEL_IMAGE])
         for outcome in outcomes
         if isinstance(outcome.prediction, Mapping) and LABEL_IMAGE in outcome.prediction
     ]
-    if not files or len(files) < len(outcomes):
+    return files[0].parent if files and len(files) == len(outcomes) else None
+
+
+def _naming_notes(samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> tuple[Note, ...]:
+    folder = _folder_of(outcomes)
+    return () if folder is None else naming_notes(folder, {sample.sample_id: sample.image for sample in samples})
+
+
+def _named_by_sample(samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Label images made elsewhere are named by image or by sample: give each to its sample."""
+    folder = _folder_of(outcomes)
+    if folder is None:
         return list(outcomes)
-    found = read_predicted_maps(files[0].parent, {sample.sample_id: sample.image for sample in samples})
+    found = read_predicted_maps(folder, {sample.sample_id: sample.image for sample in samples})
     return [Outcome(sample_id, {LABEL_IMAGE: str(path)}) for sample_id, path in found.items()]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.content import Contents
 from harness.errors import DataError
@@ -16,6 +18,7 @@ from tasks.formats.coco_entries import Category
 from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.label_image import IndexMap, Labels, read_label_image
 
+IntArray = npt.NDArray[np.integer[Any]]
 BORDER = 255
 """The label value that is ignored in every format unless a class has it."""
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
@@ -84,13 +87,20 @@ def to_class_map(labels: Labels, scheme: LabelScheme, path: Path) -> IndexMap:
     place = np.minimum(np.searchsorted(known, labels), len(known) - 1)
     strange = known[place] != labels
     if strange.any():
-        values, counts = np.unique(labels[strange], return_counts=True)
-        raise DataError(
-            f"{path} has the label {values[0]} in {counts[0]} pixels ({len(values)} such values in all), which is not "
-            f"in the class list ({len(scheme.class_names)} classes, values {_span(scheme.values)}; ignored "
-            f"{sorted(scheme.ignored)}). Give the list that these labels were made with (--classes FILE)."
-        )
+        require_known_values(*np.unique(labels[strange], return_counts=True), scheme, path)
     return narrow[place]
+
+
+def require_known_values(values: IntArray, counts: IntArray, scheme: LabelScheme, path: Path) -> None:
+    """Raise DataError for the first of an image's values, with their pixels, that is neither a class nor ignored."""
+    strange = ~np.isin(values, [*scheme.values, *scheme.ignored])
+    if strange.any():
+        first = int(np.flatnonzero(strange)[0])
+        raise DataError(
+            f"{path} has the label {values[first]} in {counts[first]} pixels ({strange.sum()} such values in all), "
+            f"which is not in the class list ({len(scheme.class_names)} classes, values {_span(scheme.values)}; "
+            f"ignored {sorted(scheme.ignored)}). Give the list that these labels were made with (--classes FILE)."
+        )
 
 
 def scheme_of_classes(classes: ClassFile) -> LabelScheme:

@@ -146,7 +146,7 @@ def test_packed_files_are_read(captions_in: MakeCaptions, tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"captions_val2017.json and captions_val2017.json.gz for the split val"):
         find_caption_files(root)
     path.unlink()
-    assert read_caption_file(find_caption_files(root)["val"]) == before
+    assert read_caption_file(find_caption_files(root)["val"]).images == before.images
     path.write_bytes(gzip.compress(b"{}")[:-4])
     with pytest.raises(DataError, match="packed by gzip and broken"):
         read_json(path)
