@@ -9,7 +9,7 @@ import pytest
 
 from harness.metrics import java, paraphrases
 from harness.metrics.java import JavaFailed
-from harness.metrics.meteor import Meteor, MeteorStatistics
+from harness.metrics.meteor import Meteor, MeteorStatistics, heap_for, longest_pair
 
 Corpus = tuple[list[str], list[list[str]]]
 
@@ -91,3 +91,22 @@ def test_java_may_come_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "java").write_text("#!/bin/sh\n")
     (tmp_path / "java").chmod(0o755)
     assert java.find_java(str(tmp_path)) == tmp_path / "java"
+
+
+def test_memory_grows_with_the_longest_caption_alone() -> None:
+    assert heap_for(20, 60) == heap_for(100, 100) == 0, "captions as people write them"
+    assert 300 < heap_for(1150, 1140) < 1000, "which need under 384 MB in all"
+    assert 1500 < heap_for(9000, 7) < 4000, "which need under 1,500 MB in all"
+    assert longest_pair(["a b", "a"], [["a b c", "a"], ["a " * 200 + "a"]]) == (1, 201)
+    assert longest_pair([], []) == (0, 0)
+
+
+def test_a_caption_of_thousands_of_words_is_scored() -> None:
+    with Meteor() as meteor:
+        meteor.score(["a dog runs"], [["a dog runs"]])
+        first = meteor.pid
+        components = meteor.score([" ".join(["a dog runs"] * 1000)], [["a dog runs"]]).components[0]
+        # 3,000 words of which 1,000 are function words; the reference's three words match once, in one chunk.
+        assert components[:8].tolist() == [3000, 3, 1000, 1, 2, 2, 1, 1]
+        assert components[20:].tolist() == [1, 3, 3]
+        assert meteor.pid != first
