@@ -53,35 +53,44 @@ def run(
     model: Annotated[
         str | None, typer.Option(help="Models: a,b or all; film[C0]; hf:NAME, open_clip:NAME/TAG.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Folder in COCO layout, or coco, or scenes.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder: COCO, VOC, images by class …; or coco, scenes.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to evaluate on. [default: the data's]")] = None,
     limit: Annotated[int | None, typer.Option(help="Evaluate on the first N samples only.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds per model. [default: 1]")] = None,
-    controls: Annotated[bool | None, typer.Option("--controls", help="Run matched controls too.")] = None,
+    controls: Annotated[bool | None, typer.Option("--controls", help="Run the matched controls C0 to C6 too.")] = None,
     vision: Annotated[str | None, typer.Option(help="Vision backbone: any timm model.")] = None,
     vision_weights: Annotated[str | None, typer.Option(help="Its checkpoint: a local file.")] = None,
-    vision_args: Annotated[str | None, typer.Option(help="timm keywords, mean, std, crop: k=v,k=v.")] = None,
+    vision_args: Annotated[str | None, typer.Option(help="Its timm keywords, mean, std, crop: k=v,k=v.")] = None,
     language: Annotated[str | None, typer.Option(help="Language model: hub name or folder.")] = None,
-    tune: Annotated[str | None, typer.Option(help="frozen, full, lora, adapter or bitfit.")] = None,
-    track: Annotated[list[str] | None, typer.Option(help="wandb, tensorboard, mlflow; or a track of Scenes.")] = None,
+    tune: Annotated[
+        str | None, typer.Option(help="Tuning of the language model: frozen, full, lora, adapter or bitfit.")
+    ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="Trackers: wandb, tensorboard, mlflow; or Scenes: plain, context, reference."),
+    ] = None,
     templates: Annotated[str | None, typer.Option(help="Prompts: openai-imagenet, simple or a file.")] = None,
     lexicon: Annotated[str | None, typer.Option(help="Scenes: how classes are worded. [default: transparent]")] = None,
     classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
     metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
-    perturb: Annotated[str | None, typer.Option(help="smoke, standard, full; or fog:1-3,jpeg,shift-style.")] = None,
+    perturb: Annotated[
+        str | None, typer.Option(help="Robustness: smoke, standard, full; or fog:1-3,jpeg,shift-style.")
+    ] = None,
     shift: Annotated[str | None, typer.Option(help="A second data set to evaluate on, too: a folder.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:i]. [default: auto]")] = None,
     results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
     profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
-    on_bad_sample: Annotated[str | None, typer.Option(help="fail or skip. [default: fail]")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Trainings side by side. [default: one a core]")] = None,
+    on_bad_sample: Annotated[
+        str | None, typer.Option(help="An unreadable image: fail or skip. [default: fail]")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Models trained in parallel. [default: one per core]")] = None,
     job_timeout: Annotated[
         float | None, typer.Option(help="End a job silent for so many seconds; 0: never. [default: 3600]")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Anything else: train.steps=50 …")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: train.steps=50 …")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
 ) -> None:
-    """Train and evaluate models on a task; leaves a record a cell and prints the leaderboard."""
+    """Train and evaluate models: writes a record for each model, control and seed, and prints the leaderboard."""
     from harness.config import build_config
     from harness.fork_server import ForkServer
 
@@ -117,10 +126,10 @@ def score(
     predictions: Annotated[Path | None, typer.Option(help="Predictions in the task's standard format.")] = None,
     robustness: Annotated[Path | None, typer.Option(help="Or a table: model, perturbation, severity, value.")] = None,
     reference_model: Annotated[str | None, typer.Option(help="Of --robustness: a model in it, or alexnet.")] = None,
-    task: Annotated[str, typer.Option(help="Task that they answer.")] = "coco-caption",
-    data: Annotated[str | None, typer.Option(help="Data with the targets.")] = None,
+    task: Annotated[str, typer.Option(help="Task of the predictions.")] = "coco-caption",
+    data: Annotated[str | None, typer.Option(help="Data with the references.")] = None,
     split: Annotated[str | None, typer.Option(help="Its split. [default: the data's]")] = None,
-    references: Annotated[Path | None, typer.Option(help="Or a file of targets alone (COCO JSON).")] = None,
+    references: Annotated[Path | None, typer.Option(help="Or a file of references alone (COCO JSON).")] = None,
     iou: Annotated[str | None, typer.Option(help="Detection: bbox or segm. [default: bbox]")] = None,
     metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
     track: Annotated[str | None, typer.Option(help="Scenes: plain, context or reference.")] = None,
@@ -299,7 +308,7 @@ def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
 
 
 def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan, workers: Workers) -> int:
-    """Perturb the trained models of a plan and print how they bear it; returns how many conditions failed."""
+    """Perturb inputs of the trained models of a plan, print their robustness; returns how many conditions failed."""
     from harness.store import Store
     from harness.sweep_run import run_sweep
 

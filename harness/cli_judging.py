@@ -18,10 +18,10 @@ def check(
     results: Results = "results/local",
     task: Annotated[str | None, typer.Option(help="Only these tasks, a,b. [default: all of the baseline]")] = None,
     update: Annotated[bool, typer.Option("--update", help="Write the baseline from the records instead.")] = False,
-    false_discovery: Annotated[float, typer.Option(help="Share of false ones among rows called changed.")] = 0.01,
-    drop: Annotated[float, typer.Option(help="Score loss that must be excluded for 'unchanged'.")] = 0.05,
-    slower: Annotated[float, typer.Option(help="The same of latency, as a share.")] = 0.30,
-    larger: Annotated[float, typer.Option(help="The same of memory, as a share.")] = 0.20,
+    false_discovery: Annotated[float, typer.Option(help="False discovery rate among rows called changed.")] = 0.01,
+    drop: Annotated[float, typer.Option(help="Score loss that the interval must exclude for 'unchanged'.")] = 0.05,
+    slower: Annotated[float, typer.Option(help="The same for latency, as a share.")] = 0.30,
+    larger: Annotated[float, typer.Option(help="The same for memory, as a share.")] = 0.20,
     style: Annotated[str, typer.Option("--format", help="text, md, json or junit.")] = "text",
     out: Annotated[list[Path] | None, typer.Option(help="Also write to files: .md, .json, .xml (JUnit).")] = None,
 ) -> None:
@@ -51,7 +51,9 @@ def verdict(
     model: Annotated[str | None, typer.Option(help="Fused models to judge, a,b. [default: all]")] = None,
     claim: Annotated[str | None, typer.Option(help="Claims a to i, a,b. [default: all]")] = None,
     margin: Annotated[float, typer.Option(help="Smallest difference of interest, in the metric's unit.")] = 0.01,
-    stand_in: Annotated[str | None, typer.Option(help="Un-fused model that is C0 of models that offer none.")] = None,
+    stand_in: Annotated[
+        str | None, typer.Option(help="Un-fused model that serves as C0 of models that offer none.")
+    ] = None,
     style: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
     out: Out = None,
 ) -> None:

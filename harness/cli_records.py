@@ -56,11 +56,11 @@ def rescore(
         str | None, typer.Option(help="Model whose records are scored: NAME, NAME[C2], NAME@SEED.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="Data of the records, where it is not Scenes: a folder.")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Put changed metrics in the place of the old ones.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Replace the metrics of the records that changed.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
     style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
-    """Compute metrics anew from stored predictions, without a model, and say what changed."""
+    """Recompute metrics from stored predictions, without a model, and say what changed."""
     import json
 
     from harness.rescoring import render_rescored

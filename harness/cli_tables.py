@@ -35,11 +35,13 @@ def robustness(
     reference: Annotated[str | None, typer.Option(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
     cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation instead of the summary.")] = False,
     curve: Annotated[Path | None, typer.Option(help="Also draw scores by severity: a .svg or .png file.")] = None,
-    save_reference: Annotated[Path | None, typer.Option(help="Also freeze --reference: a .json file.")] = None,
+    save_reference: Annotated[
+        Path | None, typer.Option(help="Also save the errors of --reference: a .json file.")
+    ] = None,
     style: Format = "text",
     out: Out = None,
 ) -> None:
-    """Print how the perturbed models of a task bear it: mPC, rPC, mCE, MMI, and which modality they use."""
+    """Print the robustness of models under perturbation: mPC, rPC, mCE, MMI, and which modality they use."""
     from harness.robustness.curve import write_curve
     from harness.robustness.reference_table import find_reference, write_reference_table
     from harness.store import Store
@@ -105,13 +107,13 @@ def _robustness_rows(task: str, results: str, reference: str | None) -> list[Rob
 
 
 def robustness_text(task: str, results: str, reference: str | None, cells: bool, style: str) -> str:
-    """Draw how perturbed models bear it, or say that none was perturbed."""
+    """Draw the robustness of a task's models, or say that none was run under perturbation."""
     from harness.robustness.tables import render_heat_map, render_summary
 
     require_choice("--format", style, ("text", "md", "csv", "json"))
     rows = _robustness_rows(task, results, reference)
     if not rows:
-        return f"No model of {task} in {results} was perturbed yet: bench run --task {task} --perturb standard"
+        return f"No robustness records of {task} in {results} yet: bench run --task {task} --perturb standard"
     return render_heat_map(rows, style) if cells else render_summary(rows, style)
 
 

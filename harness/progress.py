@@ -125,11 +125,11 @@ def _result(record: RunRecord, metric: str) -> str:
     cost = record.efficiency
     parts = [f"{name} seed {record.seed}:", score]
     if cost.latency_p50_seconds is not None:
-        parts.append(f"p50 {cost.latency_p50_seconds * 1e3:.1f} ms")
+        parts.append(f"p50 latency {cost.latency_p50_seconds * 1e3:.1f} ms")
     if cost.peak_memory_bytes is not None:
         parts.append(f"{cost.peak_memory_bytes / 2**20:.0f} MiB")
     if cost.train_seconds:
-        parts.append(f"trained {cost.train_seconds:.1f} s")
+        parts.append(f"training {cost.train_seconds:.1f} s")
     if cost.notes.get("noisy"):
         parts.append(f"(noisy: {'; '.join(cost.notes['noisy'])})")
     return "  ".join(parts)

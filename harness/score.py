@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.estimates import estimates
+from harness.metrics.directions import marked
 from harness.plain_answers import require_finite
 from harness.protocols import Noting, Task
 from harness.record import Estimate
@@ -51,7 +52,7 @@ def render_scores(scores: Scores) -> str:
     lines = []
     for name, e in scores.metrics.items():
         value = _told(e) if e else "  absent"
-        lines.append(f"{name:<22}{value}")
+        lines.append(f"{marked(name):<22}{value}")
     how = f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"
     return "\n".join([*lines, "", *(f"Note: {note}" for note in scores.notes), how])
 

@@ -77,7 +77,7 @@ def _notes(gate: Gate) -> str:
     if gate.new:
         lines.append(f"not in the baseline: {'; '.join(gate.new)}")
     if gate.count(IMPROVED) or gate.new:
-        lines.append("'bench check BASELINE --update' makes the baseline anew")
+        lines.append("'bench check BASELINE --update' writes a new baseline")
     return "".join(f"{one_line(line)}\n" for line in lines)
 
 

@@ -69,14 +69,14 @@ def ladder_table(ladder: Ladder) -> Table:
     """One line a control: what it is, its score, F - Ci with its interval and what that tells."""
     columns = (
         Column("control", "name"), Column("what it is", "text"), Column(ladder.metric), Column("F − Ci"),
-        Column("detectable"), Column("F − Ci tells", "text"), Column("verdict", "text"),
+        Column("smallest detectable"), Column("what F − Ci measures", "text"), Column("verdict", "text"),
     )  # fmt: skip
     lines = tuple(_line(ladder, rung) for rung in ladder.rungs)
     shown = f"{ladder.score.value:.3f} {ladder.score.bracket()}"
     notes = (
         f"F is {ladder.model.name}: {ladder.metric} {shown}.",
         "F − Ci has an interval made of the two scores' own, as if they were independent (MOVER): wider than that of a "
-        "paired test. 'Detectable' is the true difference that four of five such experiments would find.",
+        "paired test. 'Smallest detectable' is the true difference that four of five such experiments would find.",
     )
     return Table("ladder", ladder.model.name, columns, lines, notes)
 

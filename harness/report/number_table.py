@@ -27,7 +27,7 @@ def number_table(rows: Sequence[RobustnessRow], keys: Mapping[str, str]) -> Tabl
     targets = list(dict.fromkeys(target for row in shown for target in row.effective))
     columns = [Column("model", "name"), Column("MMI image", low=True), Column("MMI text", low=True)]
     columns += [Column(f"{name}@{reference}", low=True) for name in ("mCE", "relative mCE")] if reference else []
-    columns += [Column(f"effective: {target}", extra=target != "mPC") for target in targets]
+    columns += [Column(f"effective robustness: {target}", extra=target != "mPC") for target in targets]
     columns += [Column("uses image", "text"), Column("uses text", "text"), Column("worst condition", "text")]
     lines = tuple(_line(row, keys[row.name], bool(reference), targets) for row in shown)
     notes = (*_NOTES, *_reasons(shown))  # they say why no model has a number for what is left out

@@ -104,7 +104,7 @@ def score_cells(path: Path, reference: str | None = None) -> RobustnessScores:
 def render_robustness_scores(scores: RobustnessScores) -> str:
     """Draw a table of percents, and by corruption the errors where there is a reference."""
     count = "" if scores.standard else f" ({len(scores.averaged)} perturbations, not the standard 15 x 5)"
-    table = [["model", "clean", f"mPC{count}", "rPC", f"mCE{count}", "relative mCE"]]
+    table = [["model", "clean", f"mPC{count}", "rPC", f"mCE{count} ↓", "relative mCE ↓"]]
     reasons: dict[str, None] = {}
     for name, model in scores.models.items():
         content = model.to_json()
@@ -113,7 +113,7 @@ def render_robustness_scores(scores: RobustnessScores) -> str:
         reasons |= dict.fromkeys(f"– {key}: {reason}" for key, reason in content["reasons"].items())
     parts = [aligned(table)]
     if scores.reference is not None:
-        by_name = [["CE", *scores.averaged]]
+        by_name = [["CE ↓", *scores.averaged]]
         for name, model in scores.models.items():
             errors = [model.error.parts[c].error.value if model.error else None for c in scores.averaged]
             by_name.append([name, *("–" if error is None else f"{100 * error:.1f}" for error in errors)])

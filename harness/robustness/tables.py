@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.errors import UsageError, nearest
+from harness.metrics.directions import marked
 from harness.outside_text import csv_text, markdown_text, one_line
 from harness.robustness.cells import FAILED, SKIPPED
 from harness.robustness.figure import Figure, mean_of
@@ -93,12 +94,13 @@ def _mean(conditions: Sequence[ConditionScore]) -> Figure:
 
 def _summary_cells(rows: Sequence[RobustnessRow], notes: _Footnotes) -> list[list[str]]:
     reference = next((row.mce.reference for row in rows if row.mce), None)
-    errors = [f"mCE@{reference}", f"relative mCE@{reference}"] if reference else []
+    errors = [marked(f"{name}@{reference}") for name in ("mCE", "relative mCE")] if reference else []
     every = list(dict.fromkeys(target for row in rows for target in row.effective))
     known = [t for t in every if any(t in row.effective and row.effective[t].figure.value is not None for row in rows)]
     effective = known or every[:1]  # one column says as well as ten why there is no fit
-    heading = ["model", "seeds", "clean", rows[0].corruption.label, "rPC", *errors, "MMI image", "MMI text"]
-    heading += [f"effective: {target}" for target in effective]
+    heading = ["model", "seeds", "clean", rows[0].corruption.label, "rPC", *errors]
+    heading += [marked("MMI image"), marked("MMI text")]
+    heading += [f"effective robustness: {target}" for target in effective]
     heading += ["worst condition", "failed", "skipped", "uses image", "uses text"]
     table = [heading]
     for row in rows:

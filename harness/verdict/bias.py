@@ -32,7 +32,7 @@ def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
         return []
     found = [groups for head in heads if (groups := _groups(evidence, head, next(iter(head.by_seed))))]
     if not found:
-        reason = f"no groups: {evidence.metric} has no slices that part the samples"
+        reason = f"no groups: {evidence.metric} has no slices that divide the samples into groups"
         missing = ("a split with groups, such as --split groups of Scenes",)
         return [Verdict("i", None, INCONCLUSIVE, reason, missing=missing)]
     smallest = min((score.count, name) for name, score in found[0].items())

@@ -138,7 +138,7 @@ class Evidence:
         return "C0", NO_CONTROL
 
     def sweeps_of(self, group: Group) -> dict[int, RobustnessRecord]:
-        """How a group's models bear perturbation, by seed."""
+        """Robustness records of a group's models, by seed."""
         found = {seed: self.sweeps.get(record.fingerprint) for seed, record in group.by_seed.items()}
         return {seed: sweep for seed, sweep in found.items() if sweep is not None}
 

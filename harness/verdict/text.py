@@ -13,7 +13,8 @@ from harness.verdict.verdict import CLAIMS, Judged, Verdict
 
 STYLES = ("text", "md", "json")
 _METHOD = (
-    f"[95 % intervals over seeds and test samples; no verdict below {LEAST_SEEDS} seeds; Holm over the comparisons of "
+    "[F: the fused model; C0 to C6: its matched controls; "
+    f"95 % intervals over seeds and test samples; no verdict below {LEAST_SEEDS} seeds; Holm over the comparisons of "
     "a verdict; each verdict stands for itself]"
 )
 _MODEL = "{model}"
@@ -80,7 +81,7 @@ def _missing(verdicts: Sequence[Verdict]) -> list[str]:
         for claim, names in by_claim.items():
             lines.setdefault((item, tuple(names)), []).append(claim)
     return [
-        one_line(f"missing for {', '.join(claims)}, {_names(names)}: {item.replace(_MODEL, names[0])}")
+        one_line(f"needed for {', '.join(claims)}, {_names(names)}: {item.replace(_MODEL, names[0])}")
         for (item, names), claims in lines.items()
     ]
 

@@ -50,7 +50,7 @@ def test_a_terminal_sees_the_cell_the_phase_and_the_count() -> None:
 @pytest.mark.parametrize(
     ("status", "value", "expected"),
     [
-        ("ok", 0.5, "[1/2] a seed 0:  main 0.500 [0.400, 0.600]  p50 500.0 ms"),
+        ("ok", 0.5, "[1/2] a seed 0:  main 0.500 [0.400, 0.600]  p50 latency 500.0 ms"),
         ("failed", None, "[1/2] a: failed: it broke"),
         ("skipped", None, "[0/2] a: skipped: it broke"),
     ],

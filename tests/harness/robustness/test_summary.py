@@ -149,7 +149,7 @@ def test_effective_robustness_is_fitted_on_un_fused_models(record: Make, standar
     assert "4 un-fused models" in str(rows["f"].effective["mPC"].figure.reason)
     outside = rows["f"].effective["shift-style"].fit
     assert outside is not None and (outside.low, outside.high) == (0.4, 0.7)
-    assert "effective: shift-style" in render_summary(list(rows.values()), "md")
+    assert "effective robustness: shift-style" in render_summary(list(rows.values()), "md")
 
 
 def calibrated(severity: int, name: str, error: float) -> PerturbedScore:
