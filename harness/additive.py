@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from harness.answers import is_label
 from harness.plain_answers import answers_of
 from harness.sample import Batch, Outcome
 from harness.spelling import name_bytes
@@ -34,7 +35,8 @@ def has_two_inputs(visuals: Visuals) -> bool:
 def additive_outcomes(learner: Learner, visuals: Visuals, count: int, progress: Progress) -> list[Outcome]:
     """Project a classifier's answers on `count` samples, spread over the split; needs count² answers.
 
-    Log-probabilities stand for logits: they differ by a constant a pair, which moves all classes alike.
+    Log-probabilities stand for logits: they differ by a constant a pair, which moves all classes alike. A model that
+    answers with labels alone has none, so nothing is projected.
     """
     import numpy as np
     import torch
@@ -42,7 +44,10 @@ def additive_outcomes(learner: Learner, visuals: Visuals, count: int, progress: 
     chosen = spread([sample.sample_id for sample in visuals.samples], count)
     with torch.inference_mode():
         whole = visuals.batch(chosen, with_targets=False)
-        of_image, of_text, total = _sums(learner, whole, progress)
+        sums = _sums(learner, whole, progress)
+    if sums is None:
+        return []
+    of_image, of_text, total = sums
     pairs = len(chosen)
     scores = of_image / pairs + of_text / pairs - total / pairs**2
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -68,8 +73,11 @@ def spread(sample_ids: Sequence[str], count: int) -> list[int]:
 Scores = tuple["npt.NDArray[np.float64]", "npt.NDArray[np.float64]", "npt.NDArray[np.float64]"]
 
 
-def _sums(learner: Learner, whole: Batch, progress: Progress) -> Scores:
-    """Sum log-probabilities over the texts of each image, over the images of each text, and over all pairs."""
+def _sums(learner: Learner, whole: Batch, progress: Progress) -> Scores | None:
+    """Sum log-probabilities over the texts of each image, over the images of each text, and over all pairs.
+
+    None where an answer has no probabilities.
+    """
     import numpy as np
 
     count = len(whole)
@@ -77,6 +85,8 @@ def _sums(learner: Learner, whole: Batch, progress: Progress) -> Scores:
     for shift in range(count):
         texts = _rolled(whole.texts, shift)
         answers = answers_of(learner, Batch(whole.sample_ids, whole.visual, texts, sizes=whole.sizes))
+        if any(is_label(answer) for answer in answers):
+            return None
         scores = np.log(np.maximum(np.asarray(answers, dtype=np.float64), _LEAST_PROBABILITY))
         if of_image is None or of_text is None:
             of_image, of_text = np.zeros_like(scores), np.zeros_like(scores)

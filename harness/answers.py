@@ -6,13 +6,20 @@ members below, and predictions are plain JSON types.
 | kind     | target offers                             | prediction                                             |
 |----------|-------------------------------------------|--------------------------------------------------------|
 | captions | `references`                              | str                                                    |
-| labels   | `label`, or `labels` where multilabel     | list of C probabilities (of each class, if multilabel) |
+| labels   | `label`, or `labels` where multilabel     | list of C probabilities (of each class, if multilabel), |
+|          |                                           | or the int of the class alone (not if multilabel)      |
 | boxes    | `boxes`, `labels`, `crowd`                | list of [class, score, x, y, width, height]            |
 | maps     | `label_map()`                             | `encode_label_map(...)`                                |
 
 Boxes are in fractions of the image's width and height (0..1), x and y those of the left upper corner; classes are
 indices into `Classes.names`, scores are 0..1. A label map covers the whole image at any resolution; its values are
 class indices, `IGNORED` where nothing is asked.
+
+A label answer that is an int says which class and nothing more (`NO_CLASS` where it is none of them): metrics that need
+probabilities are then absent. Of probabilities the answer is the class whose probability is above all others; where
+several share the highest there is none. To take the first of them would let the order of the classes decide, which
+gives a model that tells nothing apart a score of 1 on a split of the first class.
+`labels` of a target are 1 for a class that is there, 0 for one that is not, `UNKNOWN` where nobody knows.
 """
 
 from __future__ import annotations
@@ -29,6 +36,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 CAPTIONS, LABELS, BOXES, MAPS = "captions", "labels", "boxes", "maps"
+NO_CLASS = -1
+"""The class of an answer that names none, or several at once."""
+UNKNOWN = -1
+"""In `labels`: whether this class is there is not known (VOC's difficult objects); answers to it are not scored."""
 IGNORED = 65535
 """The label of pixels that no model is asked about, in targets' label maps (uint16)."""
 
@@ -40,7 +51,7 @@ class CaptionAnswer(Protocol):
 
 
 class LabelAnswer(Protocol):
-    """A target of classification: the index of its class, or 0 and 1 for each class."""
+    """A target of classification: the index of its class, or 0, 1 and UNKNOWN for each class."""
 
     label: int
     labels: Sequence[int]
@@ -60,6 +71,27 @@ class MapAnswer(Protocol):
     def label_map(self) -> npt.NDArray[np.uint16]:
         """Read the class of each pixel `[H, W]`; IGNORED where nothing is asked."""
         ...
+
+
+def is_label(answer: object) -> bool:
+    """Tell whether a label answer is the index of a class alone, without probabilities."""
+    return isinstance(answer, int) and not isinstance(answer, bool)
+
+
+def answered_class(answer: int | Sequence[float]) -> int:
+    """Return the class that a label answer names, NO_CLASS where it is none or several share the highest probability.
+
+    Raises DataError for what is neither an index nor probabilities.
+    """
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        return answer
+    if not isinstance(answer, Sequence) or isinstance(answer, str) or not len(answer):
+        raise DataError(
+            f"A label answer is {str(answer)[:80]}; wanted the index of a class, or a probability for each."
+        )
+    highest = max(answer)
+    found = [index for index, probability in enumerate(answer) if probability == highest]
+    return found[0] if len(found) == 1 else NO_CLASS
 
 
 def encode_label_map(labels: npt.NDArray[np.uint16]) -> dict[str, Any]:

@@ -6,27 +6,26 @@ would call it unable to learn, and void it as a control.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
-from harness.answers import LABELS, LabelAnswer
+from harness.answers import LABELS, UNKNOWN, LabelAnswer
 from harness.protocols import Learner, Reading, Task
 from harness.sample import Sample, TaskSpec
 
 
 def attainable_score(task: Task, spec: TaskSpec, learner: Learner, samples: Sequence[Sample]) -> float | None:
-    """The task's validation score of answering, for samples alike in what the learner is given, with their mean target.
+    """The task's validation score of answering samples that are alike to the learner with what most of them are.
 
     None for answers other than labels: nobody knows the best of captions or boxes.
     """
     if spec.answers != LABELS:
         return None
-    alike: dict[Hashable, list[list[float]]] = defaultdict(list)
+    alike: dict[Hashable, list[LabelAnswer]] = defaultdict(list)
     inputs = [_given(learner, sample) for sample in samples]
-    targets = [_as_vector(sample.target, len(spec.classes)) for sample in samples]
-    for given, target in zip(inputs, targets, strict=True):
-        alike[given].append(target)
-    best = {given: _mean(found) for given, found in alike.items()}
+    for given, sample in zip(inputs, samples, strict=True):
+        alike[given].append(sample.target)
+    best = {given: _best(found) for given, found in alike.items()}
     return task.validation_score([best[given] for given in inputs], [sample.target for sample in samples])
 
 
@@ -36,11 +35,13 @@ def _given(learner: Learner, sample: Sample) -> tuple[Hashable, Hashable]:
     return (sample.image if learner.vision is not None else None, sample.text if reads else None)
 
 
-def _as_vector(target: LabelAnswer, classes: int) -> list[float]:
-    if target.labels:
-        return [float(present) for present in target.labels]
-    return [float(index == target.label) for index in range(classes)]
+def _best(alike: Sequence[LabelAnswer]) -> int | list[float]:
+    """The class that most of them have (any of several: each is right as often); the share that has each label."""
+    if not alike[0].labels:
+        return Counter(target.label for target in alike).most_common(1)[0][0]
+    return [_share(labels) for labels in zip(*(target.labels for target in alike), strict=True)]
 
 
-def _mean(vectors: Sequence[Sequence[float]]) -> list[float]:
-    return [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
+def _share(labels: Sequence[int]) -> float:
+    known = [label for label in labels if label != UNKNOWN]
+    return sum(known) / len(known) if known else 0.0

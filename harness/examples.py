@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, decode_label_map
+from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, NO_CLASS, decode_label_map
 from harness.canvas import Canvases
 from harness.condition import Condition
 from harness.drawable import LEAST_SCORE, Drawn, drawable_answer, drawable_target
@@ -91,8 +91,7 @@ def describe_answer(answer: Any, spec: TaskSpec) -> str:
     if spec.answers == CAPTIONS:
         return str(answer)
     if spec.answers == LABELS:
-        best = max(range(len(answer)), key=lambda index: answer[index])
-        return f"{names[best]} ({answer[best]:.2f})"
+        return _describe_label(answer, names)
     if spec.answers == BOXES:
         sure = [box for box in answer if box[1] >= LEAST_SCORE][:_SHARES]
         return ", ".join(f"{names[int(box[0])]} ({box[1]:.2f})" for box in sure) or f"no box over {LEAST_SCORE}"
@@ -101,13 +100,22 @@ def describe_answer(answer: Any, spec: TaskSpec) -> str:
     return ", ".join(f"{names[index]} {count / total:.0%}" for index, count in counts.most_common(_SHARES))
 
 
+def _describe_label(answer: int | Sequence[float], names: Sequence[str]) -> str:
+    """Name the most probable classes, more than one where they share the highest probability."""
+    if isinstance(answer, int):
+        return "none of the classes" if answer == NO_CLASS else names[answer]
+    best = [index for index, probability in enumerate(answer) if probability == max(answer)]
+    more = f" and {len(best) - _SHARES} more" if len(best) > _SHARES else ""
+    return f"{' = '.join(names[index] for index in best[:_SHARES])}{more} ({answer[best[0]]:.2f})"
+
+
 def describe_target(sample: Sample, spec: TaskSpec) -> str:
     """Put what is right into a few words, as far as targets are of the usual forms; empty where they are not."""
     target, names = sample.target, spec.classes.names
     if spec.answers == CAPTIONS:
         return str(next(iter(getattr(target, "references", ())), ""))
     if spec.answers == LABELS:
-        several = [names[index] for index, there in enumerate(getattr(target, "labels", ())) if there]
+        several = [names[index] for index, there in enumerate(getattr(target, "labels", ())) if there == 1]
         return ", ".join(several) or names[target.label]
     if spec.answers == BOXES:
         return ", ".join(names[index] for index in getattr(target, "labels", ()))

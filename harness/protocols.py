@@ -34,6 +34,7 @@ class DataContext:
 
     `split` is the one to be evaluated, None for the data set's default one. `settings` are the task's own
     options (`--track`, `--set task.KEY=VALUE` and the like), only those that it names in `Task.settings`.
+    `evaluate_only` says that nothing will be trained on it: then nothing need be set aside for training.
     """
 
     wish: str | None
@@ -43,6 +44,7 @@ class DataContext:
     cache: Path
     progress: Progress
     settings: Mapping[str, Any] = field(default_factory=dict)
+    evaluate_only: bool = False
 
 
 class Statistics(Protocol):
@@ -128,7 +130,10 @@ class Task(Protocol):
         ...
 
     def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
-        """Read predictions made elsewhere for this data in the task's standard format."""
+        """Read predictions made elsewhere for this data in the task's standard format.
+
+        `FileOutcomes` also say how the file was read, where that could have been otherwise.
+        """
         ...
 
     def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:

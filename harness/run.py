@@ -281,7 +281,7 @@ class _Runner:
         wanted = {outcome.sample_id for outcome in predicted.additive}
         chosen = [sample for sample in samples if sample.sample_id in wanted]
         own = [outcome for outcome in predicted.outcomes if outcome.sample_id in wanted]
-        whole, additive = (self.scorer.score(chosen, outcomes)[first] for outcomes in (own, predicted.additive))
+        whole, additive = (self.scorer.score(chosen, outcomes).get(first) for outcomes in (own, predicted.additive))
         if whole is None or additive is None:
             return {}
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -94,6 +94,14 @@ class Outcome:
 
     sample_id: str
     prediction: Prediction
+
+
+class FileOutcomes(list[Outcome]):
+    """Predictions as a file gives them, with what must be said of how it was read."""
+
+    def __init__(self, outcomes: Iterable[Outcome], notes: Iterable[Note] = ()) -> None:
+        super().__init__(outcomes)
+        self.notes = tuple(notes)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from harness.metrics.directions import marked
 from harness.plain_answers import require_finite
 from harness.protocols import Noting, Task
 from harness.record import Estimate
-from harness.sample import Dataset, Note, Sample
+from harness.sample import Dataset, FileOutcomes, Note, Sample
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def score_file(
         statistics = scorer.score(samples, outcomes)
         metrics = estimates(statistics, resamples)
         answered = scorer.notes(samples, outcomes) if isinstance(scorer, Noting) else ()
-    return Scores(metrics, signature, (*data.notes, *answered))
+    read = outcomes.notes if isinstance(outcomes, FileOutcomes) else ()
+    return Scores(metrics, signature, (*data.notes, *read, *answered))
 
 
 def render_scores(scores: Scores) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.answers import BOXES, CAPTIONS, LABELS
+from harness.answers import BOXES, CAPTIONS, LABELS, NO_CLASS, is_label
 from harness.errors import DataError
 from harness.protocols import DataContext, Shifting, Task
 from harness.sample import Classes, Dataset
@@ -26,10 +26,13 @@ class Target:
     def translate(self, answer: Any) -> Any:
         """Turn a model's answer into one about the second data set's classes; boxes of other classes are dropped.
 
-        Probabilities are those among the classes that both have, as is usual for ImageNet-R and ImageNet-A.
+        Probabilities are those among the classes that both have, as is usual for ImageNet-R and ImageNet-A. A label
+        alone that the second data set does not have stays wrong: what it would be among the others is not known.
         """
         if self.columns is None or self.answers == CAPTIONS:
             return answer
+        if self.answers == LABELS and is_label(answer):
+            return self.columns.index(answer) if answer in self.columns else NO_CLASS
         if self.answers == LABELS:
             chosen = np.asarray(answer, dtype=float)[list(self.columns)]
             total = chosen.sum()

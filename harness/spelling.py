@@ -14,6 +14,11 @@ def normal_form(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def readable_name(name: str) -> str:
+    """Write bytes of a file name that are not UTF-8 as `\\xe9`, so that it can be printed, stored and typed."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def name_bytes(name: str) -> bytes:
     """Encode a name for a digest: UTF-8, lone surrogates included, so that no name from a disk raises."""
     return name.encode("utf-8", "surrogatepass")

@@ -27,19 +27,19 @@ class ClassificationTask:
         "top-1", "mAP", "top-5", "macro-F1", "mean-per-class", "micro-F1", "NLL", "Brier", "ECE", "ECE-null",
         "adaptive-ECE", "adaptive-ECE-null",
     )  # fmt: skip
-    settings: tuple[str, ...] = ("track", "templates", "lexicon", "classes")
+    settings: tuple[str, ...] = ("track", "templates", "lexicon", "classes", "labels")
     learnable_score: float = 0.9
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""
-        from tasks.label_data import open_label_folder
+        from tasks.label_data import open_label_folder, with_label_reading
         from tasks.locations import locate_data, refuse_settings
 
         folder = locate_data(context)
         if folder is None:
-            return _open_scenes(context)
+            return with_label_reading(_open_scenes(context), context)
         refuse_settings(context, ("track", "lexicon"), f"is for Scenes, and {folder} is not")
-        return open_label_folder(folder, context, zero_shot=False)
+        return with_label_reading(open_label_folder(folder, context, zero_shot=False), context)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; the target is a `LabelTarget`, the text a remark or an expression where the track has one."""
@@ -103,10 +103,13 @@ class ClassificationTask:
         return LabelScorer(label_classes(data))
 
     def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
-        """Read a CSV or Parquet file of `sample_id` and `label`, or `sample_id` and a column a class."""
-        from tasks.label_data import label_classes, read_label_predictions
+        """Read a CSV or Parquet file of `sample_id` and `label` (or `label_index`), or of a column a class.
 
-        return read_label_predictions(path, label_classes(data))
+        A label is a class name, a class folder (WordNet id) or an index; all are of one kind.
+        """
+        from tasks.label_data import read_label_predictions
+
+        return read_label_predictions(path, data)
 
     def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
         """There is no file format of its own for labels."""

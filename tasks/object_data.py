@@ -55,9 +55,14 @@ class ObjectFolder:
     @property
     def notes(self) -> tuple[Note, ...]:
         """What is left out or suspect, by split; reads all splits."""
-        lists = annotated_voc_splits(self._voc, "Main")[1] if self.format == VOC else ()
         images = [note for split, instances in self.splits.items() for note in image_notes(split, instances)]
-        return (*lists, *notes_of(self.splits), *images)
+        return (*self.notes_of_annotations, *images)
+
+    @property
+    def notes_of_annotations(self) -> tuple[Note, ...]:
+        """The same of lists and annotations alone, whatever is asked of images without an object."""
+        lists = annotated_voc_splits(self._voc, "Main")[1] if self.format == VOC else ()
+        return (*lists, *notes_of(self.splits))
 
     @property
     def categories(self) -> tuple[Category, ...]:

@@ -26,19 +26,19 @@ class ZeroShotTask:
     )
     version: int = 1
     metrics: tuple[str, ...] = ("unseen-top-1", "seen", "unseen", "H", "area", "top-1")
-    settings: tuple[str, ...] = ("templates", "lexicon", "classes", "unseen")
+    settings: tuple[str, ...] = ("templates", "lexicon", "classes", "labels", "unseen")
     learnable_score: float = 0.9
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""
-        from tasks.label_data import open_label_folder
+        from tasks.label_data import open_label_folder, with_label_reading
         from tasks.locations import locate_data, refuse_settings
 
         folder = locate_data(context)
         if folder is None:
-            return _open_scenes(context)
+            return with_label_reading(_open_scenes(context), context)
         refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
-        return open_label_folder(folder, context, zero_shot=True)
+        return with_label_reading(open_label_folder(folder, context, zero_shot=True), context)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; samples of unseen classes are left out of the training and the selection split."""
@@ -102,10 +102,13 @@ class ZeroShotTask:
         return LabelScorer(label_classes(data), zero_shot=True)
 
     def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
-        """Read a CSV or Parquet file of `sample_id` and `label`, or `sample_id` and a column a class."""
-        from tasks.label_data import label_classes, read_label_predictions
+        """Read a CSV or Parquet file of `sample_id` and `label` (or `label_index`), or of a column a class.
 
-        return read_label_predictions(path, label_classes(data))
+        A label is a class name, a class folder (WordNet id) or an index; all are of one kind.
+        """
+        from tasks.label_data import read_label_predictions
+
+        return read_label_predictions(path, data)
 
     def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
         """There is no file format of its own for labels."""

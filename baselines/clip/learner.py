@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from baselines.clip.tower import ClipTower
-from baselines.heads.label_head import label_losses
+from baselines.heads.label_head import label_losses, presence_loss
 from baselines.parameter_groups import group_parameters
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Classes
@@ -34,10 +34,9 @@ class ClassAnswers(nn.Module):
 
     def loss(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
         """Mean loss over a batch."""
-        logits = logits.float()[:, self.get_buffer("seen")]
         if self.multilabel:
-            wanted = torch.tensor([list(target.labels) for target in targets], dtype=torch.float32)
-            return F.binary_cross_entropy_with_logits(logits, wanted.to(logits.device)[:, self.get_buffer("seen")])
+            return presence_loss(logits, targets, self.get_buffer("seen"))
+        logits = logits.float()[:, self.get_buffer("seen")]
         labels = torch.tensor([target.label for target in targets]).to(logits.device)
         return F.cross_entropy(logits, self.position[labels])
 

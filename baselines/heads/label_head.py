@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.heads.class_scorers import ClassScorer
+from harness.answers import UNKNOWN
 from harness.sample import Classes
 
 _LARGEST_LOSS = 100.0
@@ -59,9 +60,7 @@ class LabelHead(nn.Module):
     def loss(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
         """Cross-entropy; binary where images have several classes."""
         if self.multilabel:
-            wanted = torch.tensor([list(target.labels) for target in targets], dtype=torch.float32)
-            seen = self.get_buffer("seen")
-            return F.binary_cross_entropy_with_logits(logits.float()[:, seen], wanted.to(logits.device)[:, seen])
+            return presence_loss(logits, targets, self.get_buffer("seen"))
         labels = torch.tensor([target.label for target in targets])
         return F.cross_entropy(without_unseen(logits.float(), self.get_buffer("seen")), labels.to(logits.device))
 
@@ -82,14 +81,27 @@ class LabelHead(nn.Module):
         return one.float().log_softmax(dim=-1) + other.float().log_softmax(dim=-1)
 
 
+def presence_loss(logits: Tensor, targets: Sequence[Any], seen: Tensor) -> Tensor:
+    """Binary cross-entropy of logits `[B, C]` over the `seen` classes; where a label is UNKNOWN nothing is asked."""
+    wanted = _presence(targets, logits)[:, seen]
+    known = wanted != UNKNOWN
+    return F.binary_cross_entropy_with_logits(logits.float()[:, seen][known], wanted[known])
+
+
 def label_losses(logits: Tensor, targets: Sequence[Any], *, multilabel: bool) -> Tensor:
     """Cross-entropy of each row of logits `[B, C]`; where images have several classes, the binary one's mean."""
     if multilabel:
-        wanted = torch.tensor([list(target.labels) for target in targets], dtype=torch.float32, device=logits.device)
+        wanted = _presence(targets, logits)
+        known = (wanted != UNKNOWN).float()
         certain = logits.float().clamp(min=-_LARGEST_LOSS)  # a linear probe gives unseen classes minus infinity
-        return F.binary_cross_entropy_with_logits(certain, wanted, reduction="none").mean(dim=1)
+        losses = F.binary_cross_entropy_with_logits(certain, wanted.clamp(min=0), reduction="none")
+        return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
     labels = torch.tensor([target.label for target in targets], device=logits.device)
     return F.cross_entropy(logits.float(), labels, reduction="none")
+
+
+def _presence(targets: Sequence[Any], like: Tensor) -> Tensor:
+    return torch.tensor([list(target.labels) for target in targets], dtype=torch.float32, device=like.device)
 
 
 def without_unseen(logits: Tensor, seen: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.answers import UNKNOWN, answered_class, is_label
 from harness.attack.attack import AttackRequest
 from harness.condition import Part
 from harness.perturbed_inputs import generator_for
@@ -103,12 +104,12 @@ class Victim:
         return answers
 
     def accuracy(self, pixels: Tensor) -> float | None:
-        """Share of samples whose most probable class is right; None where answers are no labels of one class."""
+        """Share of samples whose answered class is right; None where answers are no labels of one class."""
         targets = self.batch.targets or ()
         answers = self.predict(pixels)
         if not answers or not all(_has_one_label(t, a) for t, a in zip(targets, answers, strict=True)):
             return None
-        return float(np.mean([int(np.argmax(a)) == t.label for t, a in zip(targets, answers, strict=True)]))
+        return float(np.mean([answered_class(a) == t.label for t, a in zip(targets, answers, strict=True)]))
 
     def score(self, pixels: Tensor) -> float | None:
         """The task's quick score of the answers, None where that is not known."""
@@ -127,7 +128,8 @@ def black_box_losses(learner: Any, batch: Batch) -> Tensor:
 def _surprise(answer: Sequence[float], target: Any) -> float:
     """-log of the probability given to what is right; with several labels the mean over classes."""
     if getattr(target, "labels", ()):
-        right = [p if wanted else 1.0 - p for p, wanted in zip(answer, target.labels, strict=True)]
+        pairs = zip(answer, target.labels, strict=True)
+        right = [p if wanted else 1.0 - p for p, wanted in pairs if wanted != UNKNOWN]
     else:
         right = [answer[target.label]]
     return float(np.mean([-math.log(max(p, _LEAST_PROBABILITY)) for p in right]))
@@ -140,7 +142,8 @@ def _is_label(target: Any, answer: Any) -> bool:
 
 
 def _has_one_label(target: Any, answer: Any) -> bool:
-    return _is_label(target, answer) and not getattr(target, "labels", ())
+    known = is_label(answer) and isinstance(getattr(target, "label", None), int)
+    return (known or _is_label(target, answer)) and not getattr(target, "labels", ())
 
 
 def loss_kind(learner: Any) -> dict[str, str]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from harness.answers import UNKNOWN
 from harness.metrics.class_means import columns, mean_of_ratios, ones
 from harness.metrics.resampling import FloatArray, IntArray
 
@@ -61,8 +62,12 @@ class MeanAveragePrecision:
 
 
 def ranking(scores: FloatArray, labels: npt.NDArray[np.int8]) -> Ranking:
-    """Rank the samples of one class; `scores` [N] any finite, `labels` [N] 0 or 1, at least one 1."""
-    order = np.argsort(-scores, kind="stable")
+    """Rank the samples of one class; `scores` [N] any finite, `labels` [N] 0, 1 or UNKNOWN, at least one 1.
+
+    Samples of which nobody knows whether they are of the class stand nowhere in the ranking.
+    """
+    known = np.flatnonzero(labels != UNKNOWN)
+    order = known[np.argsort(-scores[known], kind="stable")]
     starts = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
     positives = np.add.reduceat(labels[order], starts, dtype=np.int64)
     cuts = np.append(starts[1:], len(order))[positives > 0]

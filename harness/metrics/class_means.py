@@ -1,8 +1,8 @@
 """Means over classes of recall and of F1, recomputed for resamples from sparse counts.
 
-A class that never occurs among the labels is left out of the mean, and so is, within a resample, a class of which
-no sample was drawn: the resample then scores as the data set that it stands for. Where no class is left the mean is
-not a number.
+A class without a label is left out of the mean of recalls; a class without a label that is not predicted either is left
+out of the mean of F1. So it is within a resample, for what was drawn: the resample then scores as the data set that it
+stands for. Where no class is left the mean is not a number.
 """
 
 from __future__ import annotations
@@ -43,7 +43,12 @@ class MeanRecall:
 
 @dataclass(frozen=True)
 class MeanF1:
-    """The mean over classes of 2 TP / (2 TP + FP + FN), for one or for many labels a sample."""
+    """The mean over classes of 2 TP / (2 TP + FP + FN), for one or for many labels a sample.
+
+    Over the classes that are right or predicted somewhere, as scikit-learn's `f1_score(average="macro")` takes them
+    (`zero_division=nan` where there are many labels a sample) and torchmetrics': a class that is only ever predicted
+    wrongly counts as 0.
+    """
 
     members: scipy.sparse.csr_array  # [K, N] 1 where a sample has a label
     hits: scipy.sparse.csr_array  # [K, N] 1 where it is also predicted
@@ -56,12 +61,12 @@ class MeanF1:
         return float(self.resample(ones(len(self.per_sample)))[0])
 
     def resample(self, counts: IntArray) -> FloatArray:
-        """[R, N] multiplicities -> [R] mean F1 over the classes drawn; NaN for a resample without any."""
+        """[R, N] multiplicities -> [R] mean F1 over the classes drawn or predicted; NaN for a resample without any."""
         return np.concatenate([self._resample_block(block) for block in columns(counts)])
 
     def _resample_block(self, block: FloatArray) -> FloatArray:
-        members = self.members @ block
-        return mean_of_ratios(2 * (self.hits @ block), members + self.predicted @ block, members > 0)
+        either = self.members @ block + self.predicted @ block
+        return mean_of_ratios(2 * (self.hits @ block), either, either > 0)
 
 
 def mean_of_ratios(numerators: FloatArray, denominators: FloatArray, drawn: BoolArray) -> FloatArray:

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.answers import NO_CLASS
 from harness.errors import DataError
 from harness.metrics.resampling import FloatArray, IntArray
 
 _SUM_TOLERANCE = 1e-3
+
+
+def top_class(scores: FloatArray) -> IntArray:
+    """[N, C] -> [N] the class of the highest score, NO_CLASS where several share it."""
+    alone = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    return np.where(alone, scores.argmax(axis=1), NO_CLASS)
 
 
 def check_class_names(class_names: Sequence[str], classes: int) -> None:

@@ -23,9 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
+from harness.answers import NO_CLASS
 from harness.errors import DataError
 from harness.metrics.class_means import MeanRecall, class_rows, columns, mean_recall, ones
-from harness.metrics.probabilities import check_labels, check_probabilities, check_shapes
+from harness.metrics.classification import check_predicted
+from harness.metrics.probabilities import check_labels, check_probabilities, check_shapes, top_class
 from harness.metrics.proportions import BoolArray, ProportionStatistics
 from harness.metrics.resampling import FloatArray, IntArray, Statistics
 
@@ -118,39 +120,53 @@ def zero_shot_statistics(
     With `logarithms` they are log-probabilities, -inf allowed: better, as probabilities that underflow to 0 tie.
 
     `unseen-top-1` (ranks): the share of samples of unseen classes that are right among the unseen classes alone, a
-    `Proportion`. `unseen`, `seen`, `H` and `area` as in the head of this file; all 0..1, higher is better. Of equal
-    scores the class of lower index is the answer; the area takes all samples of one margin at one step. Classes
-    without a sample are left out of means. Without samples of unseen classes only `seen` is there, without samples of
-    seen classes only `unseen-top-1` and `unseen`.
+    `Proportion`. `unseen`, `seen`, `H` and `area` as in the head of this file; all 0..1, higher is better. Where
+    several classes share the highest score there is no answer (`harness.metrics.classification`); the area takes all
+    samples of one margin at one step. Classes without a sample are left out of means. Without samples of unseen
+    classes only `seen` is there, without samples of seen classes only `unseen-top-1` and `unseen`.
 
     Raises DataError for no samples, shapes that do not fit, labels out of range and rows that are not finite or do not
     sum to 1 within 1e-3, naming the first such row, counted from 0.
     """
     scores = _log_probabilities(probabilities, labels, seen, logarithms)
     of_seen = seen[labels]
-    correct = scores.argmax(axis=1) == labels
+    recalls = recall_statistics(top_class(probabilities), labels, seen)
     if of_seen.all():
-        return {"seen": mean_recall(labels, correct, of_seen)}
-    best_unseen = _best(scores, ~seen)
+        return recalls
+    best_unseen = best_among(probabilities, ~seen)
     ranked = ProportionStatistics(best_unseen == labels, ~of_seen)
-    unseen_recall = mean_recall(labels, correct, ~of_seen)
     if not of_seen.any():
-        return {"unseen-top-1": ranked, "unseen": unseen_recall}
-    seen_recall = mean_recall(labels, correct, of_seen)
-    best_seen, every = _best(scores, seen), np.arange(len(labels))
-    margin = scores[every, best_seen] - scores[every, best_unseen]
+        return {"unseen-top-1": ranked, **recalls}
+    margin = scores[:, seen].max(axis=1) - scores[:, ~seen].max(axis=1)
     area = StackingArea(
-        _side(labels, of_seen, best_seen == labels, margin),
+        _side(labels, of_seen, best_among(probabilities, seen) == labels, margin),
         _side(labels, ~of_seen, best_unseen == labels, margin),
         len(labels),
     )
-    return {
-        "unseen-top-1": ranked,
-        "seen": seen_recall,
-        "unseen": unseen_recall,
-        "H": HarmonicMean(seen_recall, unseen_recall),
-        "area": area,
-    }
+    return {"unseen-top-1": ranked, **recalls, "area": area}
+
+
+def recall_statistics(predicted: IntArray, labels: IntArray, seen: BoolArray) -> dict[str, Statistics]:
+    """`seen`, `unseen` and `H` of predicted classes [N] int64 (or NO_CLASS) alone, as far as they are defined.
+
+    `unseen-top-1` and `area` ask what would be answered among some of the classes, which a label does not tell. Raises
+    DataError for no samples, shapes that do not fit and numbers that are no class.
+    """
+    check_predicted(predicted, labels, len(seen))
+    of_seen, correct = seen[labels], predicted == labels
+    sides = {"seen": of_seen, "unseen": ~of_seen}
+    recalls = {name: mean_recall(labels, correct, side) for name, side in sides.items() if side.any()}
+    found: dict[str, Statistics] = {**recalls}
+    return {**found, "H": HarmonicMean(**recalls)} if len(recalls) == len(sides) else found
+
+
+def best_among(scores: FloatArray, among: BoolArray) -> IntArray:
+    """[N] the class of the highest score among some [C]; NO_CLASS where several share it, or there are none."""
+    classes = np.flatnonzero(among)
+    if not len(classes):
+        return np.full(len(scores), NO_CLASS)
+    best = top_class(scores[:, classes])
+    return np.where(best == NO_CLASS, NO_CLASS, classes[best])
 
 
 def _log_probabilities(probabilities: FloatArray, labels: IntArray, seen: BoolArray, logarithms: bool) -> FloatArray:
@@ -164,12 +180,6 @@ def _log_probabilities(probabilities: FloatArray, labels: IntArray, seen: BoolAr
     with np.errstate(divide="ignore", over="ignore"):  # the logarithm of 0; of what is too large, which is refused
         check_probabilities(np.exp(probabilities) if logarithms else probabilities)
         return probabilities if logarithms else np.log(probabilities)
-
-
-def _best(scores: FloatArray, among: BoolArray) -> IntArray:
-    """[N] the class of the highest score among some."""
-    classes = np.flatnonzero(among)
-    return np.asarray(classes[scores[:, classes].argmax(axis=1)])
 
 
 def _side(labels: IntArray, considered: BoolArray, right: BoolArray, margin: FloatArray) -> Side:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from harness.errors import DataError
 from harness.files import one_at_a_time
+from harness.sample import Note
 from tasks.formats.image_folder import ImageFolder, LabelledImage, ordered_by_hash
 
 Pixels = npt.NDArray[np.uint8]
@@ -81,7 +82,7 @@ def find_cifar(root: Path, versions: Sequence[CifarFiles] = VERSIONS) -> tuple[P
         (folder, files)
         for files in sorted(versions, key=lambda files: files.pickled)
         for folder in (root, root / files.folder)
-        if (folder / files.train[0]).is_file() and (folder / files.names).is_file()
+        if (folder / files.names).is_file() and any((folder / name).is_file() for name in (*files.train, *files.test))
     ]
     if len({files.name for _, files in found}) > 1:
         folders = " and ".join(str(folder) for folder, _ in found)
@@ -92,8 +93,9 @@ def find_cifar(root: Path, versions: Sequence[CifarFiles] = VERSIONS) -> tuple[P
 def read_cifar(root: Path, cache: Path, versions: Sequence[CifarFiles] = VERSIONS) -> ImageFolder:
     """Read CIFAR and write its images below `cache` where they are not there yet.
 
-    val is the last tenth of train by the sha256 of the image id. Raises DataError for a missing file, a wrong size,
-    a label out of range, or a pickle whose md5 is not torchvision's.
+    val is the last tenth of train by the sha256 of the image id; where none of train's files is there, there is only
+    test. Raises DataError for a missing file, a wrong size, a label out of range, or a pickle whose md5 is not
+    torchvision's.
     """
     place = find_cifar(root, versions)
     if place is None:
@@ -110,6 +112,8 @@ def read_cifar(root: Path, cache: Path, versions: Sequence[CifarFiles] = VERSION
         )
         for split, images in parts.items()
     }
+    if "train" not in samples:
+        return ImageFolder(names, samples, source=digest)
     order = ordered_by_hash(image.image_id for image in samples["train"])
     held_out = set(order[len(order) - len(order) // _HELD_OUT :])
     splits = {
@@ -117,13 +121,20 @@ def read_cifar(root: Path, cache: Path, versions: Sequence[CifarFiles] = VERSION
         "val": tuple(image for image in samples["train"] if image.image_id in held_out),
         "test": samples["test"],
     }
-    return ImageFolder(names, splits, ("val is the last tenth of train by the sha256 of the image id",), digest)
+    note = Note("val is the last tenth of train by the sha256 of the image id", count=len(held_out), total=len(order))
+    return ImageFolder(names, splits, (note,), digest)
+
+
+def _stored(folder: Path, files: CifarFiles) -> list[tuple[str, tuple[str, ...]]]:
+    """The splits and their files; without train where none of its files is there."""
+    trained = any((folder / name).is_file() for name in files.train)
+    return [("train", files.train), ("test", files.test)] if trained else [("test", files.test)]
 
 
 def _read_binary(folder: Path, files: CifarFiles) -> tuple[tuple[str, ...], dict[str, _Images], str]:
     digest = hashlib.sha256()
     parts = {}
-    for split, file_names in (("train", files.train), ("test", files.test)):
+    for split, file_names in _stored(folder, files):
         blocks = []
         for name in file_names:
             content = _content(folder / name)
@@ -148,7 +159,7 @@ def _read_pickles(folder: Path, files: CifarFiles) -> tuple[tuple[str, ...], dic
 
     checksums = files.checksums or torchvision_checksums()
     digest, parts = hashlib.sha256(), {}
-    for split, file_names in (("train", files.train), ("test", files.test)):
+    for split, file_names in _stored(folder, files):
         pixels, labels = [], []
         for name in file_names:
             content = _content(folder / name)

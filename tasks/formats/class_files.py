@@ -3,14 +3,15 @@
 Understood are, one class a line: `name`; `index name`; `folder name` where the folder is a WordNet id (ImageNet's
 `n01440764 tench, Tinca tinca`) or ends at a tab; `red green blue name`; and ADE20K's table `objectInfo150.txt`.
 In JSON: a list of names; `{"name": index}`; `{"index": "name"}`; `{"index": ["folder", "name"]}`;
-`{"folder": "name"}`. Names are kept as they are written.
+`{"folder": "name"}`. All lines, or all entries, are of one form: keys are indices where all of them are whole numbers.
+Names are kept as they are written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,13 +29,17 @@ _TABBED = re.compile(r"([^\t]+)\t\s*(\S.*)")
 
 @dataclass(frozen=True)
 class ClassFile:
-    """The classes of a file, ordered by value; `values` are 0, 1, … in the file's order where it states none."""
+    """The classes of a file, ordered by value; `values` are 0, 1, … in the file's order where it states none.
+
+    `written` are stated indices as they are written (001), since class folders may be numbers too.
+    """
 
     path: Path
     names: tuple[str, ...]
     values: tuple[int, ...]
     folders: tuple[str, ...] | None = None
     colours: tuple[Colour, ...] | None = None
+    written: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class _Row:
     value: int | None = None
     folder: str | None = None
     colour: Colour | None = None
+    written: str | None = None
 
 
 def read_class_file(path: Path) -> ClassFile:
@@ -58,7 +64,9 @@ def read_class_file(path: Path) -> ClassFile:
     folders = tuple(row.folder for row in rows if row.folder is not None)
     colours = tuple(row.colour for row in rows if row.colour is not None)
     values = tuple(row.value for row in rows if row.value is not None)
-    return ClassFile(path, tuple(row.name for row in rows), values, folders or None, colours or None)
+    written = tuple(row.written for row in rows if row.written is not None)
+    names = tuple(row.name for row in rows)
+    return ClassFile(path, names, values, folders or None, colours or None, written or None)
 
 
 _IDENTITIES: tuple[tuple[str, Callable[[_Row], Any]], ...] = (
@@ -70,7 +78,7 @@ _IDENTITIES: tuple[tuple[str, Callable[[_Row], Any]], ...] = (
 
 
 def _numbered(row: _Row, value: int) -> _Row:
-    return _Row(row.place, row.name, value, row.folder, row.colour)
+    return replace(row, value=value)
 
 
 def _require_distinct(path: Path, what: str, values: Sequence[tuple[str, Any]]) -> None:
@@ -112,7 +120,7 @@ def _coloured(path: Path, number: int, match: re.Match[str]) -> _Row:
 
 
 def _indexed(path: Path, number: int, match: re.Match[str]) -> _Row:
-    return _Row(f"line {number}", match[2], value=_index(path, f"line {number}", match[1]))
+    return _Row(f"line {number}", match[2], value=_index(path, f"line {number}", match[1]), written=match[1])
 
 
 def _in_folder(path: Path, number: int, match: re.Match[str]) -> _Row:
@@ -140,17 +148,28 @@ def _json_rows(path: Path) -> list[_Row]:
         return [_Row(f"entry {i}", _name(path, f"entry {i}", value)) for i, value in enumerate(content)]
     if not isinstance(content, dict):
         raise DataError(f"{path} holds {content!r:.60}; wanted a list of class names or an object.")
-    return [_json_row(path, f"the key '{key}'", key, value) for key, value in content.items()]
+    return [*_object_rows(path, content)]
 
 
-def _json_row(path: Path, place: str, key: str, value: Any) -> _Row:
-    if is_integer(value):
-        return _Row(place, _name(path, place, key), value=_index(path, place, str(value)))
-    if isinstance(value, list) and len(value) == 2:
-        return _Row(place, _name(path, place, value[1]), _index(path, place, key), _name(path, place, value[0]))
-    if key.isascii() and key.isdigit():
-        return _Row(place, _name(path, place, value), value=_index(path, place, key))
-    return _Row(place, _name(path, place, value), folder=key)
+def _object_rows(path: Path, content: dict[str, Any]) -> Iterator[_Row]:
+    """Read all entries in the form of the first: a key is an index where all keys are whole numbers."""
+    of_names = all(is_integer(value) for value in list(content.values())[:1])
+    of_pairs = all(isinstance(value, list) for value in list(content.values())[:1])
+    of_indices = all(key.isascii() and key.isdigit() for key in content)
+    for key, value in content.items():
+        place = f"the key '{key}'"
+        if of_names:
+            if not is_integer(value):
+                raise DataError(f"{path}: {place} has {value!r:.60}; wanted an index as the other entries have.")
+            yield _Row(place, _name(path, place, key), value=_index(path, place, str(value)))
+        elif of_pairs:
+            if not isinstance(value, list) or len(value) != 2:
+                raise DataError(f"{path}: {place} has {value!r:.60}; wanted [folder, name] as the other entries have.")
+            yield _Row(place, _name(path, place, value[1]), _index(path, place, key), _name(path, place, value[0]))
+        elif of_indices:
+            yield _Row(place, _name(path, place, value), value=_index(path, place, key), written=key)
+        else:
+            yield _Row(place, _name(path, place, value), folder=key)
 
 
 def _name(path: Path, place: str, value: Any) -> str:

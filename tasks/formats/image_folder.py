@@ -1,31 +1,36 @@
 """Folders of images by class, with or without split folders.
 
-    root/{train,val,test}/CLASS/IMAGE      `valid` and `validation` are val; a val or test split may be missing
-    root/CLASS/IMAGE                       split 70/10/20 within each class, by the sha256 of the relative path
+    root/{train,val,test}/CLASS/IMAGE      `valid` and `validation` are val; without train there is nothing to train on
+    root/CLASS/IMAGE                       split 70/10/20 within each class, by the sha256 of the relative path; or
+                                           taken whole, as the split `all`, to be evaluated on only
 
-Images may lie deeper in a class folder. Files that are no images, and names that begin with a dot, are ignored.
+Images may lie deeper in a class folder, and folders may be linked. Files that are no images, and names that begin with
+a dot, are left out, and counted in a note.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.content import Contents
 from harness.errors import DataError, nearest
-from harness.spelling import name_bytes
+from harness.sample import Note
+from harness.spelling import name_bytes, normal_form, readable_name
 from tasks.formats.class_files import ClassFile
 from tasks.formats.digests import NOWHERE, digest_of_files
+from tasks.formats.image_files import FoundFiles, find_image_files, is_hidden, is_image_name
+from tasks.split_roles import ALL
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".webp", ".tif", ".tiff"})
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _ORDER = ("train", "val", "test")
 _OTHER_FORMATS = ("annotations", "ImageSets", "trainannot")
 _SHARES = {"test": 0.2, "val": 0.1}
 _LAYOUTS = "root/{train,val,test}/CLASS/IMAGE or root/CLASS/IMAGE"
+ImagesByClass = Mapping[str, Sequence[Path]]
+"""The images of each class folder, by the folder's name in its normal form."""
 
 
 @dataclass(frozen=True)
@@ -42,33 +47,49 @@ class ImageFolder:
     """Images by split, each ordered by id; `notes` say what a reader of the scores should know.
 
     `source` is the digest of the files that the images were made from, where they are not files of the user's own.
+    `folders` are those of the classes by index, where these are not the names.
     """
 
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[LabelledImage, ...]]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     source: str | None = None
+    folders: tuple[str, ...] = ()
 
 
-def read_image_folder(root: Path, classes: ClassFile | None = None) -> ImageFolder:
+@dataclass(frozen=True)
+class _Classes:
+    """The class names, the index of each class folder, and the folders by index where names are others."""
+
+    names: tuple[str, ...]
+    label_of: Mapping[str, int]
+    folders: tuple[str, ...] = ()
+
+
+def read_image_folder(root: Path, classes: ClassFile | None = None, *, whole: bool = False) -> ImageFolder:
     """Read a folder of images by class; raises DataError naming the folder that is wrong.
 
-    Classes are train's folders in sorted order; with a class file they are the file's, in its order, and val and
-    test may hold classes that train lacks (zero-shot classification needs them).
+    Classes are train's folders in sorted order, without train those of all splits; with a class file they are the
+    file's, in its order, and val and test may hold classes that train lacks (zero-shot classification needs them).
+    With `whole` a folder without split folders is not divided.
     """
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give --data a folder of images by class ({_LAYOUTS}).")
-    folders = _split_folders(root)
-    found = {split: _images_by_class(folder, split) for split, folder in folders.items()} if folders else {}
-    if not folders:
-        found = {"train": _images_by_class(root, "")}
-    names, label_of = _classes(root, found, classes)
-    splits, notes = _labelled(root, found, label_of), _notes(found, label_of)
-    if not folders:
-        splits = _divided(splits["train"])
-        notes = ("no split folders: 70/10/20 within each class by the sha256 of the relative path", *notes)
-    _require_usable(root, splits)
-    return ImageFolder(names, splits, notes)
+    stored = _split_folders(root)
+    found, left_out = _images_of_splits(stored or {ALL: root})
+    classes_found = _classes(root, found, classes)
+    splits = _labelled(root, found, classes_found.label_of)
+    notes = [*_notes_left_out(left_out), *_notes_lacking(found, classes_found), *_notes_names(splits)]
+    if not stored and not whole:
+        splits, note = _divided(splits[ALL])
+        notes = [note, *notes]
+    _require_usable(root, splits, classes_found.names)
+    return ImageFolder(classes_found.names, splits, tuple(notes), folders=classes_found.folders)
+
+
+def is_flat(root: Path) -> bool:
+    """Tell whether a folder of images by class has no split folders."""
+    return not _split_folders(root)
 
 
 def is_image_folder(root: Path) -> bool:
@@ -97,7 +118,7 @@ def ordered_by_hash(names: Iterable[str]) -> list[str]:
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
-    """Find split folders; a folder `train` with images but no folders in it is a class of trains."""
+    """Find split folders; a folder `train` (or `val`) with images but no folders in it is a class."""
     found: dict[str, Path] = {}
     for folder in _subfolders(root):
         split = _SPLITS.get(folder.name.lower())
@@ -106,77 +127,103 @@ def _split_folders(root: Path) -> dict[str, Path]:
         if split in found:
             raise DataError(f"{root} has both {found[split].name}/ and {folder.name}/ for {split}. Keep one.")
         found[split] = folder
-    if "train" not in found:
-        nested = [folder.name for folder in found.values() if _subfolders(folder)]
-        if nested:
-            raise DataError(f"{root} has {' and '.join(nested)} but no train/ with class folders. Wanted: {_LAYOUTS}.")
+    if "train" not in found and not any(_subfolders(folder) for folder in found.values()):
         return {}
-    if len(found) == 1:
-        raise DataError(
-            f"{root} has only train/: nothing is left to evaluate on. Add val/ or test/, or give {found['train']} as "
-            "the root, which is then split 70/10/20."
-        )
     return {split: found[split] for split in _ORDER if split in found}
 
 
-def _images_by_class(folder: Path, split: str) -> dict[str, list[Path]]:
-    classes = _subfolders(folder)
-    if not classes:
-        what = f"the {split} split is empty" if split else "there are no class folders"
-        raise DataError(f"{folder} has no folders: {what}. Wanted: {_LAYOUTS}.")
-    found = {}
-    for path in classes:
-        images = _images(path)
-        if not images:
-            raise DataError(
-                f"{path} has no image (looked for {', '.join(sorted(SUFFIXES))}). "
-                "Put images there, or remove the folder if it is not a class."
-            )
-        found[path.name] = images
-    return found
+def _images_of_splits(folders: Mapping[str, Path]) -> tuple[dict[str, ImagesByClass], dict[str, FoundFiles]]:
+    """The images of each split by class, and what was left out of each split."""
+    found: dict[str, ImagesByClass] = {}
+    left_out: dict[str, FoundFiles] = {}
+    for split, folder in folders.items():
+        classes = _subfolders(folder)
+        if not classes:
+            what = "there are no class folders" if split == ALL else f"the {split} split is empty"
+            raise DataError(f"{folder} has no folders: {what}. Wanted: {_LAYOUTS}.")
+        by_class: dict[str, Sequence[Path]] = {}
+        left_out[split] = FoundFiles()
+        for path in classes:
+            files = find_image_files(path)
+            _require_images(path, files)
+            name = normal_form(readable_name(path.name))
+            if name in by_class:
+                raise DataError(f"{folder} has two folders '{name}' which differ in how accents are coded. Keep one.")
+            by_class[name] = files.images
+            left_out[split].add(files)
+        found[split] = by_class
+    return found, left_out
+
+
+def _require_images(folder: Path, files: FoundFiles) -> None:
+    if not files.images:
+        seen = f"only {files.describe_left_out()}" if files.count_left_out else "it is empty"
+        raise DataError(
+            f"{folder} has no image that can be opened: {seen}. Put images there, or remove the folder if it is not a "
+            "class."
+        )
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX")))
-
-
-def _images(folder: Path) -> list[Path]:
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [path for path in (Path(parent, name) for name in files) if _is_image(path)]
-    return found
+    return sorted(path for path in folder.iterdir() if not is_hidden(path.name) and path.is_dir())
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return is_image_name(path.name) and not is_hidden(path.name)
 
 
-def _classes(
-    root: Path, found: Mapping[str, Mapping[str, object]], classes: ClassFile | None
-) -> tuple[tuple[str, ...], dict[str, int]]:
+def _classes(root: Path, found: Mapping[str, ImagesByClass], classes: ClassFile | None) -> _Classes:
     """The class names, and the class index of each folder."""
-    keys = sorted(found["train"]) if classes is None else list(classes.folders or classes.names)
-    known = {key: index for index, key in enumerate(keys)}
-    wanted_by = "train has no such folder" if classes is None else f"{classes.path} does not list it"
+    if classes is None:
+        first = found["train"] if "train" in found else {name: () for folders in found.values() for name in folders}
+        keys = sorted(first)
+        known = {key: index for index, key in enumerate(keys)}
+        _require_known(root, found, known, "train has no such folder")
+        return _Classes(tuple(keys), known)
+    present = {name for folders in found.values() for name in folders}
+    readings = [{normal_form(key): index for index, key in enumerate(keys)} for keys in _folder_names(classes)]
+    fitting = [reading for reading in readings if present <= reading.keys()]
+    if not fitting:
+        best = max(readings, key=lambda reading: len(present & reading.keys()))
+        _require_known(root, found, best, f"{classes.path} does not list it")
+    for other in fitting[1:]:
+        differing = sorted(name for name in present if fitting[0][name] != other[name])
+        if differing:
+            one, two = (classes.names[reading[differing[0]]] for reading in (fitting[0], other))
+            raise DataError(
+                f"{classes.path}: the class folders of {root} can be read in two ways. The folder '{differing[0]}' is "
+                f"'{one}' by its folder or name, and '{two}' by its number. Give names or folders that are no numbers."
+            )
+    label_of = fitting[0]
+    folders = tuple(sorted(label_of, key=lambda name: label_of[name]))
+    names = tuple(map(normal_form, classes.names))
+    return _Classes(names, label_of, () if folders == names else folders)
+
+
+def _folder_names(classes: ClassFile) -> list[Sequence[str]]:
+    """What a class file's folders may be: those that it states, its names, or its indices as they are written."""
+    return [keys for keys in (classes.folders, classes.names, classes.written) if keys]
+
+
+def _require_known(root: Path, found: Mapping[str, ImagesByClass], known: Mapping[str, int], wanted_by: str) -> None:
     for split, folders in found.items():
         for name in folders:
             if name not in known:
+                where = "" if split == ALL else f" of {split}"
                 raise DataError(
-                    f"{root}: the class folder '{name}' of {split} is unknown: {wanted_by}. {nearest(name, known)} "
+                    f"{root}: the class folder '{name}'{where} is unknown: {wanted_by}. {nearest(name, known)} "
                     "Mend the name, or list all classes in a file for --classes FILE."
                 )
-    return (tuple(keys) if classes is None else classes.names), known
 
 
 def _labelled(
-    root: Path, found: Mapping[str, Mapping[str, Sequence[Path]]], label_of: Mapping[str, int]
+    root: Path, found: Mapping[str, ImagesByClass], label_of: Mapping[str, int]
 ) -> dict[str, tuple[LabelledImage, ...]]:
     return {
         split: tuple(
             sorted(
                 (
-                    LabelledImage(path.relative_to(root).as_posix(), path, label_of[name])
+                    LabelledImage(readable_name(path.relative_to(root).as_posix()), path, label_of[name])
                     for name, paths in folders.items()
                     for path in paths
                 ),
@@ -187,16 +234,45 @@ def _labelled(
     }
 
 
-def _notes(found: Mapping[str, Mapping[str, object]], label_of: Mapping[str, int]) -> tuple[str, ...]:
-    lacking = {split: [name for name in label_of if name not in folders] for split, folders in found.items()}
-    return tuple(
-        f"{split} has no image of {len(names)} of {len(label_of)} classes (first: {', '.join(names[:3])})"
-        for split, names in lacking.items()
-        if names
-    )
+def _notes_left_out(left_out: Mapping[str, FoundFiles]) -> list[Note]:
+    return [
+        Note(
+            f"left out beside {len(files.images)} images: {files.describe_left_out()}",
+            _split_or_none(split),
+            files.count_left_out,
+            files.count_left_out + len(files.images),
+        )
+        for split, files in left_out.items()
+        if files.count_left_out
+    ]
 
 
-def _divided(images: Sequence[LabelledImage]) -> dict[str, tuple[LabelledImage, ...]]:
+def _notes_lacking(found: Mapping[str, ImagesByClass], classes: _Classes) -> list[Note]:
+    notes = []
+    for split, folders in found.items():
+        present = {classes.label_of[name] for name in folders}
+        lacking = [name for index, name in enumerate(classes.names) if index not in present]
+        if lacking:
+            count, total = len(lacking), len(classes.names)
+            text = f"no image of {count} of {total} classes (first: {', '.join(lacking[:3])})"
+            notes.append(Note(text, _split_or_none(split), count, total))
+    return notes
+
+
+def _notes_names(splits: Mapping[str, Sequence[LabelledImage]]) -> list[Note]:
+    """Say which file names are not UTF-8: their ids are written otherwise."""
+    odd = [image for images in splits.values() for image in images if readable_name(str(image.path)) != str(image.path)]
+    if not odd:
+        return []
+    text = f"{len(odd)} file names are not UTF-8; in ids such bytes are written as \\xNN (first: {odd[0].image_id})"
+    return [Note(text, count=len(odd))]
+
+
+def _split_or_none(split: str) -> str | None:
+    return None if split == ALL else split
+
+
+def _divided(images: Sequence[LabelledImage]) -> tuple[dict[str, tuple[LabelledImage, ...]], Note]:
     """Split within each class, so that each class is trained on; numbers are rounded half up."""
     split_of: dict[str, str] = {}
     for label in sorted({image.label for image in images}):
@@ -204,16 +280,24 @@ def _divided(images: Sequence[LabelledImage]) -> dict[str, tuple[LabelledImage, 
         counts = {split: int(share * len(names) + 0.5) for split, share in _SHARES.items()}
         parts = ["test"] * counts["test"] + ["val"] * counts["val"]
         split_of |= dict(zip(names, parts + ["train"] * (len(names) - len(parts)), strict=True))
-    return {split: tuple(image for image in images if split_of[image.image_id] == split) for split in _ORDER}
+    splits = {split: tuple(image for image in images if split_of[image.image_id] == split) for split in _ORDER}
+    shares = ", ".join(f"{len(part)} {split}" for split, part in splits.items())
+    text = (
+        f"no split folders: the {len(images)} images are split 70/10/20 within each class by the sha256 of the "
+        f"relative path ({shares}); --split {ALL} evaluates on all of them, without training"
+    )
+    return splits, Note(text, count=len(splits["test"]), total=len(images))
 
 
-def _require_usable(root: Path, splits: Mapping[str, Sequence[LabelledImage]]) -> None:
-    if len({image.label for images in splits.values() for image in images}) < 2:
-        only = Path(next(iter(splits.values()))[0].image_id).parent.name
+def _require_usable(root: Path, splits: Mapping[str, Sequence[LabelledImage]], names: Sequence[str]) -> None:
+    labels = {image.label for images in splits.values() for image in images}
+    if len(names) < 2 or ("train" in splits and len(labels) < 2):
+        only = names[next(iter(labels))]
         raise DataError(f"{root} is one-class data (only '{only}'): there is nothing to tell apart. Add a class.")
     for split, images in splits.items():
         if not images:
             raise DataError(
                 f"{root}: the {split} split would be empty, since no class has enough images to share. "
-                "Wanted: at least 5 images of a class, or split folders."
+                "Wanted: at least 5 images of a class, or split folders; or evaluate on all of them, without training, "
+                f"with --split {ALL}."
             )

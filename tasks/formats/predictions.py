@@ -11,27 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import DataError, nearest
+from harness.errors import DataError
 from harness.parquet_files import read_parquet
-from harness.sample import Outcome
-from tasks.formats.sample_ids import require_distinct_ids, require_same_ids
+from harness.sample import FileOutcomes, Outcome
+from harness.spelling import normal_form
+from tasks.formats.label_column import INDEX, LabelColumn, LabelForms, name_columns, read_labels
+from tasks.formats.sample_ids import require_distinct_ids
 
-ID_COLUMN, LABEL_COLUMN = "sample_id", "label"
+ID_COLUMN, LABEL_COLUMN, INDEX_COLUMN = "sample_id", "label", "label_index"
+_TEXTS = (ID_COLUMN, LABEL_COLUMN, INDEX_COLUMN)
 _SUM_TOLERANCE = 1e-3
-_FORMAT = "wanted `sample_id, label`, or `sample_id` and a column of probabilities for each class, named as it"
-
-
-@dataclass(frozen=True)
-class ClassPredictions:
-    """Predicted classes of N samples, in the order that was asked for.
-
-    `labels` int64 `[N]` are class indices (of the first largest probability where there are probabilities), None for
-    several labels a sample; `probabilities` are float64 `[N, C]`, 0..1, or None.
-    """
-
-    sample_ids: tuple[str, ...]
-    labels: npt.NDArray[np.int64] | None
-    probabilities: npt.NDArray[np.float64] | None
+_FORMAT = (
+    "wanted `sample_id, label` (or `label_index`), or `sample_id` and a column of probabilities for each class, named "
+    "as it"
+)
 
 
 @dataclass(frozen=True)
@@ -46,85 +39,57 @@ class _Table:
         return f"row {row + 1} (sample {self.columns[ID_COLUMN][row]})"
 
 
-def read_class_predictions(
-    path: Path, class_names: Sequence[str], sample_ids: Sequence[str], several: bool = False
-) -> ClassPredictions:
-    """Read a CSV or Parquet file; rows may be in any order.
+def read_label_answers(
+    path: Path, forms: LabelForms, *, several: bool = False, wish: str | None = None
+) -> FileOutcomes:
+    """Read a CSV or Parquet file; rows stay in the file's order.
 
-    A label is a class name, or an index where it is none. With `several` labels a sample each probability stands for
-    itself; otherwise those of a sample sum to 1. Raises DataError naming the first three sample ids that are unknown,
-    missing or repeated, and the row of whatever else is wrong.
-    """
-    table = _read(path)
-    kind = _kind_of(table, class_names, several)
-    ids = table.columns[ID_COLUMN]
-    require_same_ids(path, ids, sample_ids)
-    row_of = {sample_id: row for row, sample_id in enumerate(ids)}
-    order = np.array([row_of[sample_id] for sample_id in sample_ids], np.int64)
-    if kind == LABEL_COLUMN:
-        return ClassPredictions(tuple(sample_ids), _labels(table, class_names)[order], None)
-    probabilities = _probabilities(table, class_names, several)[order]
-    labels = None if several else probabilities.argmax(axis=1)
-    return ClassPredictions(tuple(sample_ids), labels, probabilities)
-
-
-def read_label_answers(path: Path, class_names: Sequence[str], several: bool = False) -> list[Outcome]:
-    """Read the same files before the samples are known: C probabilities a sample, in the file's order.
-
-    A label becomes probability 1. Raises DataError as above, but for samples that are unknown or missing.
+    A label stays the index of a class alone: nothing is known of the others. With `several` labels a sample each of C
+    probabilities stands for itself; otherwise those of a sample sum to 1. `wish` says how labels are meant where they
+    can be read in two ways (`tasks.formats.label_column`). Raises DataError naming the first three sample ids that are
+    repeated, and the row of whatever else is wrong.
     """
     table = _read(path)
     ids = table.columns[ID_COLUMN]
-    kind = _kind_of(table, class_names, several)
+    labels = _label_column(table, forms, several)
     require_distinct_ids(path, ids)
-    if kind == LABEL_COLUMN:
-        probabilities = np.zeros((len(ids), len(class_names)))
-        probabilities[np.arange(len(ids)), _labels(table, class_names)] = 1
-    else:
-        probabilities = _probabilities(table, class_names, several)
-    return [Outcome(sample_id, row) for sample_id, row in zip(ids, probabilities.tolist(), strict=True)]
+    if labels is not None:
+        column = LabelColumn(path, labels, table.columns[labels], table.place)
+        found, note = read_labels(column, forms, INDEX if labels == INDEX_COLUMN else wish)
+        return FileOutcomes(map(Outcome, ids, found.tolist()), (note,))
+    probabilities = _probabilities(table, forms, several)
+    return FileOutcomes(map(Outcome, ids, probabilities.tolist()))
 
 
 def _read(path: Path) -> _Table:
     return _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
 
 
-def _kind_of(table: _Table, class_names: Sequence[str], several: bool) -> str:
-    names = set(table.columns)
-    if names == {ID_COLUMN, *class_names}:
-        return "probabilities"
-    if names == {ID_COLUMN, LABEL_COLUMN}:
+def _label_column(table: _Table, forms: LabelForms, several: bool) -> str | None:
+    """Name the column of labels, None for one of probabilities a class; raises DataError for anything else."""
+    others = [name for name in table.columns if name != ID_COLUMN]
+    if name_columns(others, forms) is not None:
+        return None
+    if len(others) == 1 and others[0] in (LABEL_COLUMN, INDEX_COLUMN):
         if several:
             raise DataError(
                 f"{table.path} has one label a sample, and samples of this data have several; wanted `{ID_COLUMN}` and "
                 "a column of probabilities for each class."
             )
-        return LABEL_COLUMN
-    lacking = [name for name in (ID_COLUMN, *class_names) if name not in names]
-    strange = [name for name in table.columns if name != ID_COLUMN and name not in class_names]
+        return others[0]
+    names = {normal_form(name): name for name in forms.names}
+    seen = {normal_form(name) for name in others}
+    lacking = [name for form, name in names.items() if form not in seen]
+    strange = [name for name in others if normal_form(name) not in names]
     raise DataError(
         f"{table.path} has the columns {_first(list(table.columns))}; {_FORMAT} (lacking: {_first(lacking)}; not "
         f"understood: {_first(strange)})."
     )
 
 
-def _labels(table: _Table, class_names: Sequence[str]) -> npt.NDArray[np.int64]:
-    index = {name: i for i, name in enumerate(class_names)}
-    found = []
-    for row, text in enumerate(table.columns[LABEL_COLUMN]):
-        label = index.get(text)
-        if label is None and text.isascii() and text.isdigit() and len(text) < 10 and int(text) < len(class_names):
-            label = int(text)
-        if label is None:
-            raise DataError(
-                f"{table.path}: {table.place(row)} has the label '{text:.60}'; wanted a class name or an index of "
-                f"0..{len(class_names) - 1}. {nearest(text[:60], class_names) if len(class_names) < 1000 else ''}"
-            )
-        found.append(label)
-    return np.array(found, np.int64)
-
-
-def _probabilities(table: _Table, class_names: Sequence[str], several: bool) -> npt.NDArray[np.float64]:
+def _probabilities(table: _Table, forms: LabelForms, several: bool) -> npt.NDArray[np.float64]:
+    class_names = name_columns([name for name in table.columns if name != ID_COLUMN], forms)
+    assert class_names is not None
     values = np.stack([_floats(table.columns[name]) for name in class_names], axis=1)
     bad = ~((values >= 0) & (values <= 1 + _SUM_TOLERANCE))
     if bad.any():
@@ -173,7 +138,7 @@ def _read_csv(path: Path) -> _Table:
         raise DataError(f"{path} cannot be read as CSV: {error}. Write it again as UTF-8.") from None
     _require_distinct(path, header)
     texts = dict.fromkeys(header, string())
-    numbers = {name: string() if name in (ID_COLUMN, LABEL_COLUMN) else float64() for name in header}
+    numbers = {name: string() if name in _TEXTS else float64() for name in header}
     options = arrow_csv.ReadOptions(column_names=header, skip_rows=1)
     problem: Exception | None = None
     for kinds in (numbers, texts):  # words among the numbers are named later, with their row
@@ -202,10 +167,9 @@ def _read_parquet(path: Path) -> _Table:
 
 def _table(path: Path, table: Any) -> _Table:
     """Take columns out of an Arrow table: texts as lists, numbers as arrays."""
-    texts = (ID_COLUMN, LABEL_COLUMN)
     columns = {
         name: [str(value).strip() for value in table.column(name).to_pylist()]
-        if name in texts
+        if name in _TEXTS
         else table.column(name).to_numpy()
         for name in table.column_names
     }

@@ -90,9 +90,10 @@ def test_predictions_are_read_with_the_classes_of_the_data(
 ) -> None:
     data = task.open_data(open_context(SCENES))
     path = tmp_path / "p.csv"
-    path.write_text(f"sample_id,label\n1,{CLOSED_KINDS[3].name}\n2,0\n")
-    outcomes = task.read_predictions(path, data)
-    assert [(o.sample_id, o.prediction.index(1.0), sum(o.prediction)) for o in outcomes] == [("1", 3, 1), ("2", 0, 1)]
+    path.write_text(f"sample_id,label\n1,{CLOSED_KINDS[3].name}\n2,{CLOSED_KINDS[0].name}\n")
+    assert [(o.sample_id, o.prediction) for o in task.read_predictions(path, data)] == [("1", 3), ("2", 0)]
+    path.write_text("sample_id,label\n1,3\n2,0\n")
+    assert [(o.sample_id, o.prediction) for o in task.read_predictions(path, data)] == [("1", 3), ("2", 0)]
     with pytest.raises(DataError, match=r"row 1 .sample 1. has the label 'teapot'; wanted a class name"):
         path.write_text("sample_id,label\n1,teapot\n")
         task.read_predictions(path, data)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from harness.answers import LABELS
+from harness.answers import LABELS, NO_CLASS, UNKNOWN
 from harness.errors import DataError, UsageError
 from harness.protocols import DataContext
 from harness.sample import Classes
@@ -126,7 +128,91 @@ def test_voc_has_labels_too(voc_folder: Path, open_context: MakeContext) -> None
     names = label_classes(data).names
     assert (len(names), data.default_split, data.selection_split) == (20, "val", HELD_OUT)
     (first, _) = image_classification.samples(data, "val")
-    assert [names[index] for index in np.flatnonzero(first.target.labels)] == ["dog"], "a difficult cat counts as none"
+    told = {names[index]: first.target.labels[index] for index in np.flatnonzero(first.target.labels)}
+    assert told == {"dog": 1, "cat": UNKNOWN}, "whether a difficult cat is shown is not known"
+    unknown = "labels are unknown (objects marked difficult): answers to them are not scored"
+    assert [(note.split, note.count, note.total) for note in data.notes if str(note).endswith(unknown)] == [
+        ("train", 40, 800), ("val", 2, 40),
+    ]  # fmt: skip
+    assert str(data.notes[0]).startswith("the list Main/test.txt has annotations for none of its 1 images")
+    single = zero_shot_classification.open_data(open_context(voc_folder))
+    assert not [note for note in single.notes if "left out" in str(note)]
+    assert len(zero_shot_classification.samples(single, "val")) == 2
+
+
+def test_images_without_a_largest_class_are_left_out_and_said(coco_folder: Path, open_context: MakeContext) -> None:
+    path = coco_folder / "annotations/instances_val.json"
+    content = json.loads(path.read_text())
+    for row in content["annotations"]:
+        if row["image_id"] == 5:  # both objects become as large
+            row["bbox"], row["area"] = [0.0, 0.0, 10.0, 10.0], 100.0
+            row.pop("segmentation", None)
+    path.write_text(json.dumps(content))
+    data = zero_shot_classification.open_data(open_context(coco_folder))
+    assert [sample.sample_id for sample in zero_shot_classification.samples(data, "val")] == ["2"]
+    notes = {str(note): (note.count, note.total) for note in data.notes if note.split == "val"}
+    assert notes == {
+        "split val: 1 of 3 images show no object that counts (crowds and difficult ones do not), so have no class and "
+        "are left out": (1, 3),
+        "split val: 1 of 3 images are covered as much by one class as by another, so have no largest and are left "
+        "out": (1, 3),
+    }
+
+
+@pytest.mark.parametrize("task", [image_classification, zero_shot_classification])
+def test_data_without_train_are_evaluated_only(tmp_path: Path, open_context: MakeContext, task: Any) -> None:
+    root = write_squares(tmp_path / "d", {"val": 3})
+    data = task.open_data(open_context(root))
+    assert (data.splits, data.training_split, data.selection_split, data.default_split) == (("val",), None, None, "val")
+    assert len(task.samples(data, "val")) == 18
+    classes = task.spec(data, ()).classes
+    assert classes.names == NAMES
+    assert classes.seen == ((True,) * 6 if task is image_classification else (False,) * 6)
+    if task is zero_shot_classification:
+        named = label_classes(task.open_data(open_context(root, unseen="red")))
+        assert [name for name, seen in zip(named.names, named.seen, strict=True) if not seen] == ["red"]
+        assert task.chance(data, task.samples(data, "val")) == 1 / 6
+
+
+def test_a_folder_of_classes_is_taken_whole_where_the_user_says_so(squares: Path, open_context: MakeContext) -> None:
+    flat = squares / "train"
+    divided = image_classification.open_data(open_context(flat))
+    assert divided.splits == ("train", "val", "test")
+    assert "no split folders: the 120 images are split 70/10/20" in str(divided.notes[0])
+    whole = image_classification.open_data(open_context(flat, "all"))
+    assert (whole.splits, whole.training_split, whole.default_split, whole.notes) == (("all",), None, "all", ())
+    assert len(image_classification.samples(whole, "all")) == 120
+    assert whole.digest != divided.digest
+    shifted = image_classification.open_data(replace(open_context(flat), evaluate_only=True))
+    assert (shifted.splits, shifted.digest) == (("all",), whole.digest)
+
+
+def test_train_alone_is_evaluated_on_where_the_user_says_so(tmp_path: Path, open_context: MakeContext) -> None:
+    root = write_squares(tmp_path / "d", {"train": 3})
+    with pytest.raises(
+        DataError, match=rf"{root} has only train/: nothing is left .* --split train evaluates on train"
+    ):
+        image_classification.open_data(open_context(root))
+    data = image_classification.open_data(open_context(root, "train"))
+    assert (data.splits, data.training_split, data.default_split) == (("train",), None, "train")
+    assert len(image_classification.samples(data, "train")) == 18
+
+
+def test_how_labels_are_meant_changes_no_sample(tmp_path: Path, open_context: MakeContext) -> None:
+    root, path = tmp_path / "numbers", tmp_path / "p.csv"
+    for number in (1, 2):
+        (root / f"val/{number}").mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(root / f"val/{number}/0.png")
+    path.write_text("sample_id,label\nval/1/0.png,1\nval/2/0.png,1\n")
+    plain = image_classification.open_data(open_context(root))
+    with pytest.raises(DataError, match="can be read in two ways"):
+        image_classification.read_predictions(path, plain)
+    for wish, expected in (("name", 0), ("index", 1)):
+        data = image_classification.open_data(open_context(root, labels=wish))
+        assert data.digest == plain.digest
+        assert [outcome.prediction for outcome in image_classification.read_predictions(path, data)] == [expected] * 2
+    with pytest.raises(UsageError, match=r"task.labels is names. Did you mean 'name'"):
+        image_classification.open_data(open_context(root, labels="names"))
 
 
 def test_a_class_file_orders_and_names_the_classes(tmp_path: Path, open_context: MakeContext) -> None:
@@ -237,23 +323,32 @@ def test_an_empty_split_is_an_error(coco_folder: Path, open_context: MakeContext
 def test_quick_scores_by_hand() -> None:
     single = [LabelTarget(0), LabelTarget(1), LabelTarget(1), LabelTarget(2)]
     answers = [[0.6, 0.4, 0.0], [0.3, 0.3, 0.4], [0.5, 0.5, 0.0], [0.0, 0.1, 0.9]]
-    assert quick_label_score(answers, single) == 0.5, "of equal probabilities the first class is the answer"
+    assert quick_label_score(answers, single) == 0.5, "of equal probabilities none is the answer"
+    assert quick_label_score([[0.5, 0.5], [0.5, 0.5]], [LabelTarget(0), LabelTarget(1)]) == 0
+    assert quick_label_score([0, 1, 2, 2], single) == 0.75, "labels alone have a top-1"
+    assert quick_label_score([0, [0.0, 1.0, 0.0], NO_CLASS, 0], single) == 0.5
     # class 0: right answers at ranks 1 and 3 -> (1 + 2/3) / 2; class 1: at rank 2 -> 1/2; class 2 never occurs
     several = [LabelTarget(-1, (1, 0, 0)), LabelTarget(-1, (0, 1, 0)), LabelTarget(-1, (1, 0, 0))]
     scores = [[0.9, 0.8, 0.1], [0.5, 0.6, 0.1], [0.4, 0.1, 0.1]]
     assert quick_label_score(scores, several) == pytest.approx(((1 + 2 / 3) / 2 + 1 / 2) / 2)
+    with pytest.raises(DataError, match="An answer is one label, and images have several here"):
+        quick_label_score([1, 1, 1], several)
 
 
-def test_predictions_made_elsewhere_for_several_labels_need_not_sum_to_one(tmp_path: Path) -> None:
-    path, classes = tmp_path / "p.csv", Classes(("cat", "dog"), multilabel=True)
+def test_predictions_made_elsewhere_for_several_labels_need_not_sum_to_one(
+    coco_folder: Path, tmp_path: Path, open_context: MakeContext
+) -> None:
+    path = tmp_path / "p.csv"
+    several = image_classification.open_data(open_context(coco_folder))
+    single = zero_shot_classification.open_data(open_context(coco_folder))
     path.write_text("sample_id,cat,dog\n5,0.9,0.8\n")
-    assert read_label_predictions(path, classes)[0].prediction == [0.9, 0.8]
+    assert read_label_predictions(path, several)[0].prediction == [0.9, 0.8]
     with pytest.raises(DataError, match=r"row 1 .sample 5. sums to 1.7000"):
-        read_label_predictions(path, Classes(("cat", "dog")))
+        read_label_predictions(path, single)
     path.write_text("sample_id,label\n5,dog\n")
-    assert read_label_predictions(path, Classes(("cat", "dog")))[0].prediction == [0.0, 1.0]
+    assert read_label_predictions(path, single)[0].prediction == 1
     with pytest.raises(DataError, match="one label a sample, and samples of this data have several"):
-        read_label_predictions(path, classes)
+        read_label_predictions(path, several)
 
 
 def test_names_are_spoken() -> None:

@@ -149,7 +149,7 @@ def test_real_data_have_no_ceiling_and_no_references(tmp_path: Path, open_contex
         task.read_references(tmp_path)
     (tmp_path / "p.csv").write_text("sample_id,label\ntest/red/00.png,red\n")
     (outcome,) = task.read_predictions(tmp_path / "p.csv", data)
-    assert outcome == Outcome("test/red/00.png", [0.0, 0.0, 0.0, 1.0, 0.0, 0.0])
+    assert outcome == Outcome("test/red/00.png", 3)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from harness.metrics.classification import classification_statistics, per_class_statistics
+from harness.metrics.classification import (
+    OF_PROBABILITIES,
+    classification_statistics,
+    label_statistics,
+    per_class_statistics,
+)
+from harness.metrics.probabilities import top_class
 from harness.metrics.proportions import Proportion
 from harness.uncertainty import bootstrap_interval, wilson
 
@@ -50,15 +56,15 @@ def cases(draw: st.DrawFn) -> tuple[FloatArray, IntArray]:
 def slow(probabilities: FloatArray, labels: IntArray) -> dict[str, float]:
     """All metrics but the calibration errors, sample by sample."""
     rows = list(zip(probabilities.tolist(), labels.tolist(), strict=True))
-    ranking = [sorted(range(len(row)), key=lambda index, row=row: (-row[index], index)) for row, _ in rows]
-    right, answered, hits = Counter(labels.tolist()), Counter(order[0] for order in ranking), Counter[int]()
-    for (_, label), order in zip(rows, ranking, strict=True):
-        hits[label] += order[0] == label
+    named = [row.index(max(row)) if row.count(max(row)) == 1 else None for row, _ in rows]
+    right, answered, hits = Counter(labels.tolist()), Counter(c for c in named if c is not None), Counter[int]()
+    for (_, label), answer in zip(rows, named, strict=True):
+        hits[label] += answer == label
     n = len(rows)
     return {
-        "top-1": sum(order[0] == label for (_, label), order in zip(rows, ranking, strict=True)) / n,
-        "top-5": sum(label in order[:5] for (_, label), order in zip(rows, ranking, strict=True)) / n,
-        "macro-F1": sum(2 * hits[c] / (right[c] + answered[c]) for c in right) / len(right),
+        "top-1": sum(hits.values()) / n,
+        "top-5": sum(sum(p >= row[label] for p in row) <= 5 for row, label in rows) / n,
+        "macro-F1": sum(2 * hits[c] / (right[c] + answered[c]) for c in right | answered) / len(right | answered),
         "mean-per-class": sum(hits[c] / right[c] for c in right) / len(right),
         "NLL": sum(-math.log(max(row[label], 2**-52)) for row, label in rows) / n,
         "Brier": sum(sum((p - (c == label)) ** 2 for c, p in enumerate(row)) for row, label in rows) / n,
@@ -80,7 +86,7 @@ def test_by_hand() -> None:
 
 
 def test_per_class_by_hand() -> None:
-    statistics = per_class_statistics(*HAND, ["a", "b", "c"])
+    statistics = per_class_statistics(HAND[0].argmax(axis=1), HAND[1], ["a", "b", "c"])
     assert {name: one.value for name, one in statistics.items()} == {"per-class:a": 2 / 3, "per-class:b": 1.0}
     assert statistics["per-class:a"].successes.tolist() == [True, True, False]
     np.testing.assert_array_equal(statistics["per-class:a"].per_sample, [1, 1, 0, np.nan])
@@ -88,11 +94,86 @@ def test_per_class_by_hand() -> None:
     np.testing.assert_allclose(statistics["per-class:a"].resample(counts), [1 / 3, np.nan])
 
 
-def test_of_equal_probabilities_the_lower_index_is_first() -> None:
+def test_a_model_that_tells_nothing_apart_scores_nothing() -> None:
     probabilities = np.full((7, 7), 1 / 7)
     statistics = classification_statistics(probabilities, np.arange(7), names(7))
-    assert statistics["top-1"].per_sample.tolist() == [1, 0, 0, 0, 0, 0, 0]
-    assert statistics["top-5"].per_sample.tolist() == [1, 1, 1, 1, 1, 0, 0]
+    assert statistics["top-1"].value == statistics["top-5"].value == statistics["macro-F1"].value == 0
+    two = np.array([[0.5, 0.5, 0.0], [0.6, 0.4, 0.0]])
+    found = classification_statistics(two, np.array([0, 1]), ["a", "b", "c"])
+    assert found["top-1"].per_sample.tolist() == [0, 0], "a tie is no answer"
+    # Class a: one sample, one wrong answer. Class b: one sample, none. Nothing is right.
+    assert found["macro-F1"].value == 0
+    five = np.array([[0.3, 0.2, 0.15, 0.15, 0.1, 0.1], [0.3, 0.2, 0.15, 0.15, 0.15, 0.05]])
+    ranked = classification_statistics(five, np.array([4, 4]), names(6))
+    assert ranked["top-5"].per_sample.tolist() == [0, 1], "places 5 and 6 are shared; places 3 to 5 are"
+
+
+@given(cases(), st.randoms())
+@settings(max_examples=80, deadline=None)
+def test_no_score_depends_on_the_order_of_the_classes(case: tuple[FloatArray, IntArray], random: object) -> None:
+    probabilities, labels = case
+    order = list(range(probabilities.shape[1]))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    place = np.argsort(order)
+    first = classification_statistics(probabilities, labels, names(len(order)))
+    other = classification_statistics(probabilities[:, order], place[labels], names(len(order)))
+    for name in NAMES:
+        assert (name in first) == (name in other)
+        if name in first:
+            assert first[name].value == pytest.approx(other[name].value, abs=1e-9), name
+
+
+@given(cases(), st.data())
+@settings(max_examples=80, deadline=None)
+def test_labels_alone_score_as_the_probabilities_that_name_them(
+    case: tuple[FloatArray, IntArray], data: st.DataObject
+) -> None:
+    probabilities, labels = case
+    whole = classification_statistics(probabilities, labels, names(probabilities.shape[1]))
+    predicted = top_class(probabilities)
+    found = label_statistics(predicted, labels, names(probabilities.shape[1]))
+    assert list(found) == [name for name in NAMES if name not in OF_PROBABILITIES]
+    counts = np.array([data.draw(st.lists(st.integers(0, 2), min_size=len(labels), max_size=len(labels)).filter(any))])
+    for name, one in found.items():
+        assert one.value == whole[name].value
+        np.testing.assert_array_equal(one.resample(counts), whole[name].resample(counts))
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_macro_f1_equals_both_references_on_any_labels(pairs: list[tuple[int, int]]) -> None:
+    import torch
+    from sklearn.metrics import f1_score
+    from torchmetrics.functional.classification import multiclass_f1_score
+
+    labels, predicted = (np.array(column) for column in zip(*pairs, strict=True))
+    found = label_statistics(predicted, labels, names(5))["macro-F1"].value
+    assert found == pytest.approx(f1_score(labels, predicted, average="macro"), abs=1e-12)
+    given_, truth = torch.tensor(predicted), torch.tensor(labels)
+    assert found == pytest.approx(float(multiclass_f1_score(given_, truth, 5, average="macro")), abs=1e-6)
+
+
+def test_macro_f1_of_a_class_that_is_only_predicted() -> None:
+    # Two of a, two of b, none of c; a, c, b, b: F1 of a 2/3, of b 1, of c 0. scikit-learn and torchmetrics: 0.5556.
+    found = label_statistics(np.array([0, 2, 1, 1]), np.array([0, 0, 1, 1]), ["a", "b", "c"])
+    assert found["macro-F1"].value == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "labels", "message"),
+    [
+        ([], [], "nothing to score"),
+        ([0], [0, 1], "do not fit"),
+        ([2, 3], [0, 1], "Row 1 predicts the class 3, but there are 3 classes"),
+        ([-2], [0], "Row 0 predicts the class -2"),
+        ([0], [3], "Row 0 has the label 3"),
+    ],
+)
+def test_predicted_classes_that_are_none_are_refused(predicted: list[int], labels: list[int], message: str) -> None:
+    given_, truth = np.array(predicted, dtype=np.int64), np.array(labels, dtype=np.int64)
+    for function in (label_statistics, per_class_statistics):
+        with pytest.raises(DataError, match=message):
+            function(given_, truth, ["a", "b", "c"])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -106,7 +187,7 @@ def test_equals_sklearn(seed: int) -> None:
     expected = {
         "top-1": metrics.accuracy_score(labels, predicted),
         "top-5": metrics.top_k_accuracy_score(labels, probabilities, k=5, labels=every),
-        "macro-F1": metrics.f1_score(labels, predicted, labels=occurring, average="macro"),
+        "macro-F1": metrics.f1_score(labels, predicted, average="macro"),
         "mean-per-class": metrics.recall_score(labels, predicted, labels=occurring, average="macro"),
         "NLL": metrics.log_loss(labels, probabilities, labels=every),
         "Brier": metrics.brier_score_loss(labels, probabilities, labels=every, scale_by_half=False),
@@ -114,7 +195,7 @@ def test_equals_sklearn(seed: int) -> None:
     for name, value in expected.items():
         assert statistics[name].value == pytest.approx(value, abs=1e-12), name
     recalls = metrics.recall_score(labels, predicted, labels=occurring, average=None)
-    own = per_class_statistics(probabilities, labels, names(9))
+    own = per_class_statistics(predicted, labels, names(9))
     assert {name: one.value for name, one in own.items()} == pytest.approx(
         {f"per-class:class {index}": recall for index, recall in zip(occurring, recalls, strict=True)}
     )
@@ -208,9 +289,8 @@ def test_a_sum_slightly_above_one_is_taken() -> None:
 )
 def test_refuses(rows: list[list[float]], labels: list[int], classes: list[str], message: str) -> None:
     scores, truth = np.array(rows, dtype=np.float64), np.array(labels, dtype=None if labels else np.int64)
-    for function in (classification_statistics, per_class_statistics):
-        with pytest.raises(DataError, match=message):
-            function(scores, truth, classes)
+    with pytest.raises(DataError, match=message):
+        classification_statistics(scores, truth, classes)
 
 
 def test_a_thousand_resamples_are_quick() -> None:

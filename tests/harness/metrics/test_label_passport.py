@@ -115,7 +115,7 @@ def test_labels_that_are_one_off_are_found(
 
 
 def test_the_signature_comes_only_after_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert label_passport.check_label_metrics().startswith("labels:v1|")
+    assert label_passport.check_label_metrics().startswith("labels:v2|")
     monkeypatch.setitem(label_passport.GOLDEN_SCORES, "NLL", 0.8)
     with pytest.raises(MetricDrift, match=r"NLL gives 0.81.* instead of 0.8 on the golden single-label case"):
         label_passport.check_label_metrics()

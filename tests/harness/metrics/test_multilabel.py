@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.answers import UNKNOWN
 from harness.errors import DataError
 from harness.metrics.multilabel import multilabel_statistics, per_class_average_precision
 
@@ -55,8 +56,9 @@ def slow(scores: FloatArray, labels: LabelArray) -> dict[str, float]:
         found = sum(y for p, y in zip(column, truth, strict=True) if p > 0.5)
         both = sum(truth) + sum(p > 0.5 for p in column)
         hits, either = hits + found, either + both
-        if any(truth):
+        if both:
             f1.append(2 * found / both)
+        if any(truth):
             precision.append(slow_average_precision(column, truth))
         for p, y in zip(column, truth, strict=True):
             clipped = min(max(p, 1e-7), 1 - 1e-7)
@@ -107,7 +109,7 @@ def test_equals_sklearn(seed: int, decimals: int) -> None:
     statistics = multilabel_statistics(scores, labels, names(6))
     expected = {
         "mAP": metrics.average_precision_score(labels[:, kept], scores[:, kept], average="macro"),
-        "macro-F1": metrics.f1_score(labels[:, kept], answers[:, kept], average="macro"),
+        "macro-F1": metrics.f1_score(labels, answers, average="macro", zero_division=np.nan),
         "micro-F1": metrics.f1_score(labels, answers, average="micro"),
         "NLL": np.mean([metrics.log_loss(truth, column, labels=[0, 1]) for truth, column in columns]),
         "Brier": np.mean(
@@ -173,6 +175,57 @@ def test_equals_slow_reference_on_any_resample(case: Case, data: st.DataObject) 
         assert one.per_sample.shape == (n,)
         assert result[0] == pytest.approx(one.value, abs=1e-12)
         np.testing.assert_allclose(result, [other[name] for other in expected], atol=1e-12)
+
+
+@st.composite
+def partly_known(draw: st.DrawFn) -> Case:
+    """As above, with labels that nobody knows."""
+    scores, labels = draw(cases())
+    hidden = np.array(draw(st.lists(st.booleans(), min_size=labels.size, max_size=labels.size))).reshape(labels.shape)
+    hidden &= labels == 0
+    return scores, np.where(hidden, UNKNOWN, labels).astype(np.int8)
+
+
+@given(partly_known())
+@settings(max_examples=150, deadline=None)
+def test_what_is_unknown_counts_neither_way(case: Case) -> None:
+    """Against scikit-learn on the known labels of each class, and on all known labels together."""
+    from sklearn import metrics
+
+    scores, labels = case
+    known = labels != UNKNOWN
+    statistics = multilabel_statistics(scores, labels, names(labels.shape[1]))
+    columns = [(labels[k, c], scores[k, c]) for c, k in enumerate(known.T)]
+    f1 = [metrics.f1_score(y, p > 0.5, zero_division=np.nan) if len(y) else np.nan for y, p in columns]
+    expected = {
+        "mAP": np.mean([metrics.average_precision_score(y, p) for y, p in columns if y.any()]),
+        "macro-F1": np.mean([score for score in f1 if not np.isnan(score)]),
+        "micro-F1": metrics.f1_score(labels[known], scores[known] > 0.5),
+        "Brier": metrics.brier_score_loss(labels[known], scores[known], pos_label=1),
+    }
+    assert {name: statistics[name].value for name in expected} == pytest.approx(expected, abs=1e-9)
+    n = len(labels)
+    for row in (np.arange(n), np.append(np.arange(n), 0), np.repeat(np.arange(n), 2)):
+        again = multilabel_statistics(scores[row], labels[row], names(labels.shape[1]))
+        counts = np.bincount(row, minlength=n)[None]
+        for name, one in statistics.items():
+            assert one.resample(counts)[0] == pytest.approx(again[name].value, abs=1e-9), name
+    turned = np.where(known, scores, 1 - scores)
+    moved = multilabel_statistics(turned, labels, names(labels.shape[1]))
+    for name, one in moved.items():
+        assert one.value == statistics[name].value, "the answer where nobody knows moves nothing"
+        np.testing.assert_array_equal(one.per_sample, statistics[name].per_sample)
+
+
+def test_an_unknown_label_by_hand() -> None:
+    """Three images: a cat, none, and one that may be a cat (difficult), which ranks first."""
+    scores = np.array([[0.8], [0.2], [0.9]])
+    statistics = multilabel_statistics(scores, np.array([[1], [0], [UNKNOWN]], dtype=np.int8), ["cat"])
+    assert statistics["mAP"].value == statistics["macro-F1"].value == statistics["micro-F1"].value == 1
+    assert statistics["Brier"].value == pytest.approx(0.04)
+    assert np.isnan(statistics["Brier"].per_sample[2])
+    own = per_class_average_precision(scores, np.array([[1], [0], [UNKNOWN]], dtype=np.int8), ["cat"])
+    np.testing.assert_array_equal(own["per-class:cat"].per_sample, [1, np.nan, np.nan])
 
 
 def test_a_resample_without_positives_has_no_precision() -> None:

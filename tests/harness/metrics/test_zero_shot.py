@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import DataError
+from harness.metrics.probabilities import top_class
 from harness.metrics.proportions import Proportion
-from harness.metrics.zero_shot import zero_shot_statistics
+from harness.metrics.zero_shot import recall_statistics, zero_shot_statistics
 from harness.uncertainty import bootstrap_interval
 
 FloatArray = npt.NDArray[np.float64]
@@ -65,7 +66,9 @@ def recall(right: list[bool], labels: list[int]) -> float:
 
 
 def answers(rows: list[list[float]], among: list[int]) -> list[int]:
-    return [max(among, key=lambda index, row=row: (row[index], -index)) for row in rows]
+    """The class of the highest probability among some; -1 where several share it."""
+    best = [[index for index in among if row[index] == max(row[c] for c in among)] for row in rows]
+    return [found[0] if len(found) == 1 else -1 for found in best]
 
 
 def slow(probabilities: FloatArray, labels: IntArray, seen: BoolArray) -> dict[str, float]:
@@ -91,7 +94,7 @@ def slow(probabilities: FloatArray, labels: IntArray, seen: BoolArray) -> dict[s
         result["H"] = 2 * s * u / (s + u) if s + u else 0.0
         among_old = answers(rows, old)
         log = [[math.log(p) if p else -math.inf for p in row] for row in rows]
-        margin = [row[a] - row[b] for row, a, b in zip(log, among_old, among_new, strict=True)]
+        margin = [max(row[c] for c in old) - max(row[c] for c in new) for row in log]
         area, before = 0.0, (side(among_old, old), side(among_old, new))
         for cut in sorted(set(margin)):
             given = [a if m > cut else b for m, a, b in zip(margin, among_old, among_new, strict=True)]
@@ -172,6 +175,33 @@ def test_equals_slow_reference_on_any_resample(case: Case, data: st.DataObject) 
         assert one.per_sample.shape == (n,)
         assert scores[0] == pytest.approx(one.value, abs=1e-12)
         np.testing.assert_allclose(scores, [other.get(name, math.nan) for other in expected], atol=1e-12)
+
+
+def test_answers_that_never_name_an_unseen_class_are_no_answers_among_them() -> None:
+    probabilities = np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.4]])
+    found = zero_shot_statistics(probabilities, np.array([1, 1]), np.array([True, False, False]))
+    np.testing.assert_array_equal(found["unseen-top-1"].per_sample, [0, 1])
+
+
+@given(cases(), st.randoms())
+@settings(max_examples=80, deadline=None)
+def test_no_score_depends_on_the_order_of_the_classes(case: Case, random: object) -> None:
+    probabilities, labels, seen = case
+    order = list(range(len(seen)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    first = zero_shot_statistics(probabilities, labels, seen)
+    other = zero_shot_statistics(probabilities[:, order], np.argsort(order)[labels], seen[order])
+    assert {n: pytest.approx(s.value, abs=1e-9) for n, s in other.items()} == {n: s.value for n, s in first.items()}
+
+
+@given(cases())
+@settings(max_examples=80, deadline=None)
+def test_recalls_need_no_probabilities(case: Case) -> None:
+    probabilities, labels, seen = case
+    whole = zero_shot_statistics(probabilities, labels, seen)
+    found = recall_statistics(top_class(probabilities), labels, seen)
+    assert set(found) == set(whole) - {"unseen-top-1", "area"}
+    assert {name: one.value for name, one in found.items()} == {name: whole[name].value for name in found}
 
 
 def test_resample_is_the_value_of_the_repeated_data() -> None:

@@ -93,6 +93,24 @@ def test_both_versions_have_the_same_pixels(binary: CifarFiles, pickled: CifarFi
     assert set(first.splits["train"]).isdisjoint(first.splits["val"])
 
 
+@pytest.mark.parametrize("files", [TEN_BINARY, HUNDRED_BINARY])
+def test_the_test_batch_alone_is_there_to_be_evaluated_on(files: CifarFiles, tmp_path: Path) -> None:
+    write_binary(tmp_path, files)
+    whole = read_cifar(tmp_path, tmp_path / "cache", [files])
+    for name in files.train[1:]:
+        (tmp_path / files.folder / name).unlink()
+    if files.train[1:]:
+        with pytest.raises(DataError, match=rf"{files.train[1]} cannot be read"):
+            read_cifar(tmp_path, tmp_path / "cache", [files])
+    (tmp_path / files.folder / files.train[0]).unlink()
+    alone = read_cifar(tmp_path, tmp_path / "cache", [files])
+    assert (list(alone.splits), alone.notes, alone.class_names) == (["test"], (), whole.class_names)
+    assert [(i.image_id, i.label, i.path.read_bytes()) for i in alone.splits["test"]] == [
+        (i.image_id, i.label, i.path.read_bytes()) for i in whole.splits["test"]
+    ]
+    assert alone.source != whole.source
+
+
 def test_images_are_written_once(tmp_path: Path) -> None:
     write_binary(tmp_path, TEN_BINARY)
     first = read_cifar(tmp_path, tmp_path / "cache", [TEN_BINARY])

@@ -60,6 +60,13 @@ def test_folders_have_names(content: Any, tmp_path: Path) -> None:
     assert found.values == (0, 1)
 
 
+def test_keys_are_indices_where_all_of_them_are_numbers(tmp_path: Path) -> None:
+    found = read(tmp_path, {"001": "cat", "000": "dog"}, "c.json")
+    assert (found.names, found.values, found.folders, found.written) == (("dog", "cat"), (0, 1), None, ("000", "001"))
+    mixed = read(tmp_path, {"1": "cat", "bird": "dog"}, "c.json")
+    assert (mixed.names, mixed.values, mixed.folders, mixed.written) == (("cat", "dog"), (0, 1), ("1", "bird"), None)
+
+
 def test_colours_have_names(tmp_path: Path) -> None:
     found = read(tmp_path, "128 0 0\tBuilding\n0 0 0  Void\n64,0,128 Car")
     assert found.names == ("Building", "Void", "Car")
@@ -104,6 +111,8 @@ def test_values_that_begin_at_one_leave_zero_to_be_ignored(tmp_path: Path) -> No
         ({"cat": -1}, "the key 'cat' has the index '-1'"),
         ({"9" * 5000: "cat"}, "has the index '9+'; wanted"),
         ({"cat": None}, "the key 'cat' has None; wanted a class name"),
+        ({"cat": 0, "1": "dog"}, "the key '1' has 'dog'; wanted an index as the other entries have"),
+        ({"0": ["n1", "cat"], "1": "dog"}, r"the key '1' has 'dog'; wanted \[folder, name\] as the other entries have"),
         (7, "holds 7; wanted a list of class names or an object"),
     ],
 )

@@ -1,12 +1,12 @@
-"""Predictions made elsewhere: put into the order of the samples, or refused with the first three that are wrong."""
+"""Predictions made elsewhere: labels stay labels and mean one thing in all rows, or the file is refused."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.sample import Outcome
-from tasks.formats.predictions import ClassPredictions, read_class_predictions, read_label_answers
+from tasks.formats.label_column import LabelColumn, LabelForms, read_labels
+from tasks.formats.predictions import read_label_answers
 
 CLASSES = ("cat", "dog", "2")
-IDS = ("test/a.png", "007", "1e5")
 LABELS = [{"sample_id": "1e5", "label": "cat"}, {"sample_id": "test/a.png", "label": "dog"}]
 LABELS.append({"sample_id": "007", "label": "2"})
 
@@ -28,39 +28,125 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def read(path: Path, several: bool = False) -> ClassPredictions:
-    return read_class_predictions(path, CLASSES, IDS, several)
+def read(path: Path, names: tuple[str, ...] = CLASSES, **options: Any) -> dict[str, Any]:
+    return {outcome.sample_id: outcome.prediction for outcome in read_label_answers(path, LabelForms(names), **options)}
+
+
+def labelled(tmp_path: Path, labels: Sequence[str], column: str = "label") -> Path:
+    return write(tmp_path / "labels.csv", [{"sample_id": f"s{i}", column: label} for i, label in enumerate(labels)])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_labels_come_in_the_order_of_the_samples(suffix: str, tmp_path: Path) -> None:
-    found = read(write(tmp_path / f"labels.{suffix}", LABELS))
-    assert found.sample_ids == IDS
-    assert found.labels is not None
-    assert found.labels.tolist() == [1, 2, 0]
-    assert found.probabilities is None
+def test_a_label_stays_a_label_in_the_order_of_the_file(suffix: str, tmp_path: Path) -> None:
+    found = read_label_answers(write(tmp_path / f"labels.{suffix}", LABELS), LabelForms(CLASSES))
+    assert found == [Outcome("1e5", 0), Outcome("test/a.png", 1), Outcome("007", 2)]
+    (note,) = found.notes
+    assert str(note) == f"the column 'label' of labels.{suffix} is read as class names"
 
 
-def test_an_index_counts_where_it_is_no_name(tmp_path: Path) -> None:
-    rows = [row | {"label": value} for row, value in zip(LABELS, ("0", "1", "2"), strict=True)]
-    found = read(write(tmp_path / "labels.csv", rows))
-    assert found.labels is not None
-    assert found.labels.tolist() == [1, 2, 0]
+@pytest.mark.parametrize(
+    ("names", "labels", "expected", "told"),
+    [
+        (("cat", "dog"), ["0", "1"], [0, 1], "indices of the classes from 0 ('0' is 'cat')"),
+        (("cat", "dog"), ["dog", "dog"], [1, 1], "class names"),
+        (("1", "2", "3"), ["0", "1", "2"], [0, 1, 2], "indices of the classes from 0 ('0' is '1')"),
+        (("1", "2", "3"), ["1", "2", "3"], [0, 1, 2], "class names"),
+        (("0", "1", "2"), ["2", "0"], [2, 0], "class names"),
+        (("001", "002", "003"), ["001", "003"], [0, 2], "class names"),
+        (("001", "002", "003"), ["1", "3"], [0, 2], "class names that have lost the zeros before them ('1' is '001')"),
+        (("001", "002", "003"), ["0", "2"], [0, 2], "indices of the classes from 0 ('0' is '001')"),
+        (("000", "001"), ["0", "1"], [0, 1], "class names that have lost the zeros before them ('0' is '000')"),
+        (("caf\u00e9", "dog"), ["cafe\u0301"], [0], "class names"),
+    ],
+)
+def test_a_column_is_read_in_the_one_way_that_fits(
+    names: tuple[str, ...], labels: list[str], expected: list[int], told: str, tmp_path: Path
+) -> None:
+    found = read_label_answers(labelled(tmp_path, labels), LabelForms(names))
+    assert [outcome.prediction for outcome in found] == expected
+    assert str(found.notes[0]).endswith(f"is read as {told}")
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "name", "index", "message"),
+    [
+        (("1", "2", "3"), ["1", "2"], [0, 1], [1, 2],
+         r"In row 1 \(sample s0\) the label '1' is the class '1' as a class name, and the class '2' as an index"),
+        (("001", "002", "003"), ["2", "1"], [1, 0], [2, 1],
+         r"In row 1 .* the label '2' is the class '002' as a class name without its zeros, and the class '003' as an"),
+        (("0", "2", "1"), ["0", "1"], [0, 2], [0, 1],
+         r"In row 2 .* the label '1' is the class '1' as a class name, and the class '2' as an index from 0"),
+    ],
+)  # fmt: skip
+def test_where_two_readings_fit_the_user_says_which(
+    names: tuple[str, ...], labels: list[str], name: list[int], index: list[int], message: str, tmp_path: Path
+) -> None:
+    path = labelled(tmp_path, labels)
+    with pytest.raises(DataError, match=f"{message}.*--set task.labels=name or --set task.labels=index, or name"):
+        read(path, names)
+    assert list(read(path, names, wish="name").values()) == name
+    assert list(read(path, names, wish="index").values()) == index
+    assert list(read(labelled(tmp_path, labels, "label_index"), names).values()) == index
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "wish", "message"),
+    [
+        (("cat", "dog"), ["cat", "1"], None,
+         r"row 2 \(sample s1\) has the label '1'; wanted .* 1 of 2 are class names: a column is read in one way"),
+        (("cat", "dog"), ["0", "1", "dog"], None, r"row 3 .* has the label 'dog'.* 2 of 3 are indices"),
+        (("cat", "dog"), ["cat", "dgo"], None, r"the label 'dgo'; wanted a class name or an index of 0..1 .* 'dog'"),
+        (("cat", "dog"), ["0"], "name", "the label '0'; wanted a class name in 'label'"),
+        (("cat", "dog"), ["cat"], "index", r"the label 'cat'; wanted an index of 0..1 in 'label'"),
+        (("cat", "dog"), ["-1"], None, "the label '-1'"),
+        (("cat", "dog"), ["1.0"], None, r"the label '1.0'"),
+    ],
+)  # fmt: skip
+def test_a_column_that_no_reading_fits_is_refused(
+    names: tuple[str, ...], labels: list[str], wish: str | None, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(labelled(tmp_path, labels), names, wish=wish)
+
+
+def test_class_folders_are_labels_and_columns_too(tmp_path: Path) -> None:
+    forms = LabelForms(("tench", "goldfish"), ("n01440764", "n01443537"))
+    found = read_label_answers(labelled(tmp_path, ["n01443537", "n01440764"]), forms)
+    assert [outcome.prediction for outcome in found] == [1, 0]
+    assert str(found.notes[0]).endswith("is read as names of class folders ('n01443537' is 'goldfish')")
+    assert [o.prediction for o in read_label_answers(labelled(tmp_path, ["goldfish"]), forms)] == [1]
+    path = write(tmp_path / "p.csv", [{"sample_id": "a", "n01443537": 0.75, "n01440764": 0.25}])
+    assert read_label_answers(path, forms)[0].prediction == [0.25, 0.75]
+
+
+@given(
+    names=st.lists(st.sampled_from(["0", "1", "2", "01", "02", "a", "b"]), unique=True, min_size=2, max_size=5),
+    values=st.lists(st.sampled_from(["0", "1", "2", "01", "02", "a", "b", "3"]), min_size=1, max_size=5),
+)
+def test_a_label_means_the_same_in_every_row_or_the_column_is_refused(names: list[str], values: list[str]) -> None:
+    """Whatever is read is one of the readings throughout, and no other reading says something else."""
+    column = LabelColumn(Path("p.csv"), "label", values, lambda row: f"row {row + 1}")
+    as_name = [names.index(value) if value in names else None for value in values]
+    as_index = [int(value) if value.isdigit() and int(value) < len(names) else None for value in values]
+    fitting = [reading for reading in (as_name, as_index) if None not in reading]
+    try:
+        found = read_labels(column, LabelForms(tuple(names)))[0].tolist()
+    except DataError:
+        assert len(fitting) != 1 or all(name.isdigit() for name in names)
+    else:
+        assert all(found == reading for reading in fitting)
+        assert fitting or [int(names[label]) for label in found] == [int(value) for value in values]
 
 
 def test_whole_numbers_of_parquet_are_ids_and_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "p.parquet", [{"sample_id": 139, "label": 1}, {"sample_id": 7, "label": 0}])
-    found = read_class_predictions(path, ("cat", "dog"), ("7", "139"))
-    assert found.labels is not None
-    assert found.labels.tolist() == [0, 1]
+    assert read(path, ("cat", "dog")) == {"139": 1, "7": 0}
 
 
 def test_a_csv_that_people_write_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text('\ufeffsample_id, label\r\n"test/a.png", dog\r\n007 ,2\r\n\r\n1e5,cat\r\n')
-    found = read(path)
-    assert found.labels is not None
-    assert found.labels.tolist() == [1, 2, 0]
+    assert read(path) == {"test/a.png": 1, "007": 2, "1e5": 0}
 
 
 PROBABILITIES = [
@@ -73,19 +159,17 @@ PROBABILITIES = [
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_probabilities_by_name_in_any_order(suffix: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"probabilities.{suffix}", PROBABILITIES)
-    found = read(path)
-    assert found.probabilities is not None
-    assert found.probabilities.tolist() == [[0, 0, 1], [0.1, 0.7, 0.2], [0.4, 0.2, 0.4]]
-    assert found.labels is not None
-    assert found.labels.tolist() == [2, 1, 0], "the first of equal ones"
+    found = read_label_answers(path, LabelForms(CLASSES))
+    assert found[0] == Outcome("007", [0.1, 0.7, 0.2])
+    assert read(path) == {"007": [0.1, 0.7, 0.2], "1e5": [0.4, 0.2, 0.4], "test/a.png": [0, 0, 1]}
+    assert found.notes == ()
+    with pytest.raises(DataError, match=r"predicts again for 1 samples \(first: 007\)"):
+        read(write(tmp_path / f"p.{suffix}", [*PROBABILITIES, PROBABILITIES[0]]))
 
 
 def test_several_labels_a_sample_need_not_sum_to_one(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", [row | {"dog": 0.9} for row in PROBABILITIES])
-    found = read(path, several=True)
-    assert found.labels is None
-    assert found.probabilities is not None
-    assert found.probabilities[:, 1].tolist() == [0.9, 0.9, 0.9]
+    assert [answer[1] for answer in read(path, several=True).values()] == [0.9, 0.9, 0.9]
     with pytest.raises(DataError, match=r"row 1 \(sample 007\) sums to 1.2000; wanted probabilities that sum to 1"):
         read(path)
     with pytest.raises(DataError, match=r"has one label a sample, and samples of this data have several"):
@@ -100,8 +184,6 @@ def changed(position: int, **change: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (LABELS[:1], r"lacks 2 of the split's samples \(first: test/a.png, 007\)"),
-        ([*LABELS, {"sample_id": "b", "label": "cat"}], r"predicts for 1 samples that are not in the split \(first: b"),
         ([*LABELS, *LABELS], r"predicts again for 3 samples \(first: 1e5, test/a.png, 007\)"),
         ([*LABELS[:2], {"sample_id": "007", "label": "cow"}], r"row 3 \(sample 007\) has the label 'cow'; wanted a cl"),
         ([*LABELS[:2], {"sample_id": "007", "label": "3"}], r"has the label '3'; wanted a class name or an index of 0"),
@@ -134,7 +216,6 @@ def test_words_for_probabilities_are_refused(suffix: str, tmp_path: Path) -> Non
         (b"sample_id,label\na,b,c\n", "cannot be read as CSV"),
         (b"sample_id,label,label\na,b,c\n", "has the column 'label' twice"),
         (b"\xff\xfe", "cannot be read as CSV"),
-        (b"sample_id,label\n", r"lacks 3 of the split's samples \(first: test/a.png, 007, 1e5\)"),
     ],
 )
 def test_broken_files_are_named(content: bytes, message: str, tmp_path: Path) -> None:
@@ -150,21 +231,11 @@ def test_broken_files_are_named(content: bytes, message: str, tmp_path: Path) ->
             read(tmp_path / name)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_answers_are_probabilities_in_the_order_of_the_file(suffix: str, tmp_path: Path) -> None:
-    found = read_label_answers(write(tmp_path / f"labels.{suffix}", LABELS), CLASSES)
-    assert found == [Outcome("1e5", [1, 0, 0]), Outcome("test/a.png", [0, 1, 0]), Outcome("007", [0, 0, 1])]
-    found = read_label_answers(write(tmp_path / f"p.{suffix}", PROBABILITIES), CLASSES)
-    assert found[0] == Outcome("007", [0.1, 0.7, 0.2])
-    with pytest.raises(DataError, match=r"predicts again for 1 samples \(first: 007\)"):
-        read_label_answers(write(tmp_path / f"p.{suffix}", [*PROBABILITIES, PROBABILITIES[0]]), CLASSES)
-
-
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(rows=st.lists(st.tuples(st.sampled_from(IDS) | TEXT, st.sampled_from(CLASSES) | TEXT), max_size=5))
+@given(rows=st.lists(st.tuples(TEXT, st.sampled_from(CLASSES) | TEXT), max_size=5))
 def test_any_csv_is_read_or_refused(rows: list[tuple[str, str]], tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -174,6 +245,5 @@ def test_any_csv_is_read_or_refused(rows: list[tuple[str, str]], tmp_path: Path)
     except DataError as error:
         assert str(path) in str(error)
     else:
-        assert found.labels is not None
-        assert len(found.labels) == 3
-        assert np.all((found.labels >= 0) & (found.labels < 3))
+        assert len(found) == len(rows)
+        assert all(label in range(3) for label in found.values())
