@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.content import Contents
 from harness.answers import UNKNOWN
+from harness.content import Contents
 from harness.errors import DataError, UsageError
 from harness.protocols import DataContext
 from tasks.classification import image_classification
