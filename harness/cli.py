@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli_errors import ending_of
 from harness.cli_judging import app as judging_app
-from harness.cli_options import Results, environment, require_choice, task_names, tell
+from harness.cli_options import Results, cache_wish, environment, require_choice, task_names, tell, words
 from harness.cli_records import app as records_app
 from harness.cli_tables import app as tables_app
 from harness.cli_tables import print_leaderboard, robustness_text, unfused_models
-from harness.errors import BenchError, DataError, MissingPath, UsageError, nearest
+from harness.errors import DataError, MissingPath, UsageError, nearest
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
@@ -135,7 +137,7 @@ def score(
     track: Annotated[str | None, typer.Option(help="Scenes: plain, context or reference.")] = None,
     classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: task.KEY=VALUE.")] = None,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples behind the intervals.")] = 1000,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
     style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
     """Score predictions made elsewhere, with the same metrics and intervals."""
@@ -212,30 +214,35 @@ def scenes(
     from harness.plugins import load_writer
 
     reporter = _reporter("")
-    names = [name.strip() for name in splits.split(",")] if splits else None
+    names = None if splits is None else words(splits)
     load_writer("scenes")(out, names, progress=reporter.progress)
     reporter.close()
     tell(f"Wrote Scenes to {out}")
 
 
 def main() -> None:
-    """Run `bench`; deliberate errors are one message and an exit code, never a traceback."""
+    """Run `bench`; what the user or the system can mend is one message and an exit code, never a traceback."""
     # Threads that spin while they wait made two-thread training 13 times slower beside one busy neighbour.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # No Python that is started from here may import from the working directory: a torch.py beside the data would run.
     os.environ["PYTHONSAFEPATH"] = "1"
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets its escape, not a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(standalone_mode=True)
-    except BenchError as error:
-        tell(f"bench: {error}", sys.stderr)
-        sys.exit(error.exit_code)
-    except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            tell("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", sys.stderr)
-        raise
+        code = app(standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except Exception as error:
+        ending = ending_of(error, cache_wish())
+        if ending is None:
+            raise
+        tell(ending.message if ending.message.startswith("Usage:") else f"bench: {ending.message}", sys.stderr)
+        sys.exit(ending.exit_code)
+    if code == _INTERRUPTED:
+        tell("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", sys.stderr)
+    sys.exit(code)
 
 
 def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer) -> int:

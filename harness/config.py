@@ -161,18 +161,40 @@ def parse_value(text: str) -> Any:
     [3, 0.0001, True, [1, 2], 'same']
     """
     try:
-        return tomllib.loads(f"value = {text.strip()}")["value"]
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         return text.strip()
+    except (ValueError, RecursionError):  # more digits or brackets than Python reads
+        raise UsageError(f"{_short(text)}: wanted a number of at most 18 digits, or a list of few levels.") from None
+    return _not_absurd(value, text)
+
+
+def _not_absurd(value: Any, text: str) -> Any:
+    """Refuse whole numbers that need more than 64 bits: neither JSON nor arrays nor clocks hold them."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise UsageError(f"{_short(text)}: wanted a number of at most 18 digits.")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _not_absurd(part, text)
+    return value
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= 60 else f"{text[:40]}… ({len(text):,} characters)"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; raises UsageError that names the file and the line."""
     try:
-        return tomllib.loads(path.read_text())
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        for key, value in content.items():
+            _not_absurd(value, f"{path}: {key}")
+        return content
     except FileNotFoundError:
         raise UsageError(f"No file {path}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except RecursionError:
+        raise UsageError(f"{path} cannot be read as TOML: too many levels of brackets.") from None
+    except (ValueError, OSError) as error:
         raise UsageError(f"{path} cannot be read as TOML: {error}.") from None
 
 
@@ -240,7 +262,7 @@ def _checked(kind: type, values: Mapping[str, Any], place: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{place}: {key} = {first['input']!r}: {first['msg'].lower()}.") from None
+        raise UsageError(f"{place}: {key} = {_short(repr(first['input']))}: {first['msg'].lower()}.") from None
 
 
 _CHOICES = {
@@ -266,6 +288,8 @@ _NOT_NEGATIVE = (
     "shortest_px",
     "seed",
 )
+_MOST = {"seeds": 1000, "jobs": 1000, "threads": 1024, "resamples": 1_000_000}
+"""Above these a run would plan for hours, or never end; any other whole number ends at a thousand million."""
 _FRACTIONS = ("dropout", "warmup_fraction")
 
 
@@ -282,6 +306,8 @@ def _in_range(built: Any, place: str) -> Any:
             raise UsageError(f"{place}: {item.name} = {value}; wanted more than 0.")
         if item.name in _NOT_NEGATIVE and not value >= 0:
             raise UsageError(f"{place}: {item.name} = {value}; wanted 0 or more.")
+        if isinstance(value, int) and value > (most := _MOST.get(item.name, 10**9)):
+            raise UsageError(f"{place}: {item.name} = {value}; wanted at most {most:,}.")
         if item.name in _FRACTIONS and not 0 <= value < 1:
             raise UsageError(f"{place}: {item.name} = {value}; wanted 0 or more and less than 1.")
     return built

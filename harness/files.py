@@ -2,40 +2,77 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 try:
     import fcntl
 except ImportError:  # no such locks on this system: two processes may then make the same file, atomically
     fcntl = None  # type: ignore[assignment]
 
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Let one process at a time make `path`; the lock goes with the process, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("w") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    """Let one process at a time make `path`; the lock goes with the process, however it ends.
+
+    In a folder that cannot be written there is no lock: nothing can be made there, and what is there can be read.
+    """
+    lock = open_lock(path.with_name(f"{path.name}.lock"))
+    if lock is None:
         yield
+        return
+    with lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def open_lock(path: Path) -> IO[bytes] | None:
+    """Open a file to lock, made where it is missing; one that another user owns need not be writable.
+
+    None in a folder that cannot be written; other troubles, as a full disk, raise OSError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+    return path.open("rb") if os.access(path, os.R_OK) else None
 
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; when the block succeeds, it takes `path`'s place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    """Give a temporary path beside `path`; when the block succeeds, it takes `path`'s place.
+
+    Permissions are those of the process's umask. An OSError names `path`, whichever step it came from.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put `path` into an OSError of the block that names no file, as that of a full disk, or one beside `path`."""
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename is None or Path(os.fsdecode(error.filename)).parent == path.parent:
+            error.filename, error.filename2 = str(path), None
+        raise

@@ -74,10 +74,10 @@ def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: i
     gate = _gate(job, task, images, training, places, progress)
     digest = write_checkpoint(trained_state(learner), places.training / "checkpoint.safetensors")
     with replace_atomically(places.training / "log.jsonl") as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in log))
+        temporary.write_text("".join(f"{line}\n" for line in log), encoding="utf-8")
     content = {"checkpoint_sha256": digest, "skipped": sorted(images.skipped), **asdict(summary), **gate}
     with replace_atomically(places.training / "training.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1))
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return content
 
 
@@ -207,7 +207,7 @@ def read_training(folder: Path) -> dict[str, Any]:
     """Read what a training said of itself; raises CheckpointError naming the file when it is broken."""
     path = folder / "training.json"
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         content["checkpoint_sha256"], content["skipped"], content["seconds"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

@@ -17,6 +17,7 @@ from harness.cell import Cell, Places, TrainingJob
 from harness.error_text import error_text, named_error, traceback_text
 from harness.errors import BenchError, StoreError
 from harness.estimates import estimate, estimate_difference, estimates
+from harness.files import open_lock
 from harness.isolation import KILLED, JobFailure, JobServer, Workers
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
@@ -431,7 +432,7 @@ def _is_done(store: Store, cell: Cell) -> bool:
 def _read_training(places: Places) -> dict[str, Any]:
     import json
 
-    content: dict[str, Any] = json.loads((places.training / "training.json").read_text())
+    content: dict[str, Any] = json.loads((places.training / "training.json").read_text(encoding="utf-8"))
     return content
 
 
@@ -447,9 +448,12 @@ def only_one(store: Store) -> Iterator[None]:
         return
     import fcntl
 
-    with (store.local / ".lock").open("w") as file:
+    lock = open_lock(store.local / ".lock")
+    if lock is None:
+        raise StoreError(f"{store.url}/.lock can be neither read nor written. Give permission there, or --results.")
+    with lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StoreError(
                 f"Another bench run is writing to {store.url}. Wait for it, or give another folder with --results."

@@ -58,9 +58,9 @@ class Answers:
     def write(self, path: Path) -> None:
         """Leave them in the spool."""
         with replace_atomically(path) as temporary:
-            temporary.write_text(json.dumps(self.__dict__))
+            temporary.write_text(json.dumps(self.__dict__), encoding="utf-8")
 
     @staticmethod
     def read(path: Path) -> Answers:
         """Read what `write` left."""
-        return Answers(**json.loads(path.read_text()))
+        return Answers(**json.loads(path.read_text(encoding="utf-8")))

@@ -82,7 +82,11 @@ def _load(auto_class: Any, folder: Path, what: str, **options: Any) -> Any:
 
 def _names_class_file(folder: Path) -> bool:
     names = ("preprocessor_config.json", "processor_config.json")
-    return any('"class_info_file"' in (folder / name).read_text() for name in names if (folder / name).is_file())
+    return any(
+        '"class_info_file"' in (folder / name).read_text(encoding="utf-8")
+        for name in names
+        if (folder / name).is_file()
+    )
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def find_cached(repository: str, wanted: Iterable[str] = ("config.json",)) -> Ch
     reference = home / "refs" / "main"
     if not reference.is_file():
         return None
-    commit = reference.read_text().strip()
+    commit = reference.read_text(encoding="utf-8").strip()
     folder = home / "snapshots" / commit
     complete = all((folder / name).is_file() for name in wanted)
     return Checkpoint(folder, f"commit:{commit}") if complete else None
@@ -137,7 +137,7 @@ def _index_of(folder: Path) -> list[str]:
     if not path.is_file():
         return []
     try:
-        return sorted(set(json.loads(path.read_text())["weight_map"].values()))
+        return sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} is not an index of shards: {error!r}. Fetch the checkpoint again.") from error
 

@@ -123,13 +123,13 @@ def _cpu_features() -> frozenset[str]:
 def cpu_model() -> str:
     """Name the processor, as far as the system tells."""
     if _CPU_INFO.is_file():
-        for line in _CPU_INFO.read_text(errors="replace").splitlines():
+        for line in _CPU_INFO.read_text(errors="replace", encoding="utf-8").splitlines():
             name, _, value = line.partition(":")
             if name.strip() in {"model name", "Model", "cpu model"} and value.strip():
                 return value.strip()
     if sys.platform == "darwin":
         command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        asked = subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8", errors="replace")
         if asked.stdout.strip():
             return asked.stdout.strip()
     return platform.processor() or platform.machine() or "unknown processor"

@@ -121,7 +121,7 @@ class _Poller:
 def _reset_high_water_mark() -> bool:
     """Bring VmHWM down to the present; False where the system does not let us."""
     try:
-        _CLEAR_REFS.write_text(_RESET_HIGH_WATER_MARK)
+        _CLEAR_REFS.write_text(_RESET_HIGH_WATER_MARK, encoding="utf-8")
         return _status_bytes("VmHWM") <= _status_bytes("VmRSS") + _RESET_SLACK_BYTES
     except (OSError, KeyError):
         return False
@@ -133,7 +133,7 @@ def _read_high_water_mark() -> tuple[int, str]:
 
 def _status_bytes(key: str) -> int:
     """Read a size such as `VmHWM:   1234 kB`; KeyError where the kernel does not list it."""
-    for line in _STATUS.read_text().splitlines():
+    for line in _STATUS.read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         if name == key:
             return int(value.split()[0]) * 1024

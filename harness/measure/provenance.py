@@ -80,7 +80,15 @@ def _git(repository: Path, *arguments: str) -> str | None:
     """Run git and return what it printed; None where git, or what was asked for, is not there."""
     command = ["git", "--no-optional-locks", "-C", str(repository), *arguments]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_GIT_SECONDS)
+        asked = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_GIT_SECONDS,
+            encoding="utf-8",
+            errors="replace",
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return asked.stdout.strip() if asked.returncode == 0 else None

@@ -66,10 +66,10 @@ def _kept(cache: Path) -> Thesaurus:
     path = cache / f"thesaurus-1-{package_version()}.txt"
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=cache, prefix=".thesaurus-", delete=False) as part:
+        with tempfile.NamedTemporaryFile("w", dir=cache, prefix=".thesaurus-", delete=False, encoding="utf-8") as part:
             part.writelines(f"{word} {' '.join(others)}\n" for word, others in _made().items())
         Path(part.name).replace(path)  # at once, so that nobody reads half a file
-    rows = (line.split() for line in path.read_text().splitlines())
+    rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
     return {word: tuple(others) for word, *others in rows}
 
 

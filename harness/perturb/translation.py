@@ -86,7 +86,7 @@ def _cached(repository: str) -> Path | None:
     reference = home / "refs" / "main"
     if not reference.is_file():
         return None
-    folder = home / "snapshots" / reference.read_text().strip()
+    folder = home / "snapshots" / reference.read_text(encoding="utf-8").strip()
     return folder if all((folder / name).is_file() for name in _NEEDED) else None
 
 

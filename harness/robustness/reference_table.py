@@ -110,13 +110,13 @@ def write_reference_table(path: Path, table: ReferenceTable) -> None:
         "clean": 1 - table.clean_error,
         "values": {name: list(scores) for name, scores in table.values.items()},
     }
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_reference_table(path: Path) -> ReferenceTable:
     """Read what `write_reference_table` wrote; raises DataError naming the file and the key that is wrong."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"Cannot read the reference table {path}: {error.strerror}.") from None
     except ValueError as error:

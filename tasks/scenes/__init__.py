@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.errors import UsageError, nearest
+from harness.files import naming, one_at_a_time
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -55,12 +58,14 @@ def ensure_scenes(
 ) -> Path:
     """Generate the splits that `cache_dir` lacks and return the root of the data set (see `layout`).
 
-    Safe to kill at any moment and to run twice at once; `progress` is called with (split, done, in all).
+    Safe to kill at any moment; of several processes, in containers that share a cache, too, one writes and the others
+    wait. `progress` is called with (split, done, in all). An OSError names the place.
     """
     from tasks.scenes.generate import write_splits
 
     root = cache_root(cache_dir)
-    write_splits(root, splits, processes=processes, progress=progress)
+    with one_at_a_time(root), naming(root):
+        write_splits(root, splits, processes=processes, progress=progress)
     return root
 
 
@@ -71,10 +76,20 @@ def write_scenes(
     processes: int = 2,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:
-    """Write splits (all by default) as a COCO 2017 directory: `bench data scenes --out DIR`."""
+    """Write splits (all by default) as a COCO 2017 directory: `bench data scenes --out DIR`.
+
+    Raises UsageError for a split that Scenes does not have, or for none; OSError names the place.
+    """
     from tasks.scenes.generate import write_splits
 
-    write_splits(Path(out), split_names() if splits is None else splits, processes=processes, progress=progress)
+    wanted = split_names() if splits is None else splits
+    for name in wanted:
+        if name not in split_names():
+            raise UsageError(f"Scenes has no split '{name}'. {nearest(name, split_names())}")
+    if not wanted:
+        raise UsageError(f"No split is named. Known: {', '.join(split_names())}.")
+    with naming(Path(out)):
+        write_splits(Path(out), wanted, processes=processes, progress=progress)
 
 
 def propositions(caption: str) -> tuple[frozenset[Proposition], bool]:

@@ -95,7 +95,7 @@ def test_a_read_only_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("harness.files.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("harness.files.os.open", refuse)
     with pytest.raises(StoreError, match=rf"Cannot write {tmp_path}/.writable: Read-only file system"):
         Store(str(tmp_path)).require_writable()
 
