@@ -61,9 +61,10 @@ def _refused(error: Exception) -> Ending:
     """What typer says of a wrong word, in the style of all other messages; a bare command prints its help."""
     message: str = error.format_message()  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
-    if context is None or message.lstrip().startswith("Usage:"):
+    if message.lstrip().startswith("Usage:"):
         return Ending(message, 2)
-    return Ending(f"{message.rstrip('.')}. See '{context.command_path} --help'.", 2)
+    command = "bench" if context is None else context.command_path
+    return Ending(f"{message.rstrip('.')}. See '{command} --help'.", 2)
 
 
 def _refused_by_system(error: OSError, cache: str | None) -> Ending:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.outside_text import visible
+from harness.vega import svg_of
 
 if TYPE_CHECKING:
     import altair
@@ -45,10 +46,7 @@ class Mark:
 
 def chart_svg(chart: Chart, marks: Sequence[Mark], label: str) -> str:
     """Render; `label` is what a screen reader says of the whole. The result is well-formed and escaped."""
-    import vl_convert
-
-    drawn = vl_convert.vegalite_to_svg(chart.to_dict())
-    root = ElementTree.fromstring(drawn)  # made here by vl-convert, from strings that it has escaped
+    root = ElementTree.fromstring(svg_of(chart.to_dict()))  # made here by vl-convert, from strings that it has escaped
     found = _take_out(root, len(marks))
     _strip(root)
     holder = ElementTree.SubElement(_frame(root), "g", {"class": "marks"})

@@ -9,6 +9,7 @@ from harness.errors import DataError, StoreError, UsageError
 from harness.perturb.grids import STANDARD_CORRUPTIONS
 from harness.robustness.figure import Figure, mean_of
 from harness.robustness.row import RobustnessRow
+from harness.vega import png_of, svg_of
 
 _WIDTH, _HEIGHT = 520, 320
 
@@ -45,7 +46,9 @@ def write_curve(rows: Sequence[RobustnessRow], path: Path) -> None:
     colour = altair.Color("model:N", title=None, sort=names, legend=legend, scale=altair.Scale(scheme="tableau20"))
     lines = base.mark_line(point=True).encode(x=x, y=altair.Y("score:Q", title=title), color=colour)
     bars = base.mark_rule(opacity=0.25).encode(x=x, y="low:Q", y2="high:Q", color=colour)
+    chart = (bars + lines).configure_view(stroke=None).to_dict()
+    drawn = png_of(chart, 2.0) if path.suffix == ".png" else svg_of(chart).encode()
     try:
-        (bars + lines).configure_view(stroke=None).save(str(path), scale_factor=2 if path.suffix == ".png" else 1)
+        path.write_bytes(drawn)
     except OSError as error:
         raise StoreError(f"Cannot write --curve {path}: {error.strerror}. Give another file.") from None

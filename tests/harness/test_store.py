@@ -128,3 +128,26 @@ def test_an_exception_half_way_leaves_the_old_content_and_nothing_else(tmp_path:
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+def test_permissions_are_those_of_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        Store(str(tmp_path)).write_bytes("private/a.bin", b"x")
+        os.umask(0o002)
+        Store(str(tmp_path)).write_bytes("b.bin", b"x")
+        Store(str(tmp_path)).write_bytes("private/a.bin", b"y")
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("private", "b.bin", "private/a.bin")]
+    assert modes == [0o700, 0o664, 0o664]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.bin", "b.bin", "private"]
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, replace_atomically(tmp_path / "a.npy"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.filename == str(tmp_path / "a.npy") and list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError) as other, replace_atomically(tmp_path / "a.npy"):
+        Path("/nowhere/at/all").read_bytes()
+    assert other.value.filename == "/nowhere/at/all"
