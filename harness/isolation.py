@@ -256,7 +256,7 @@ def _reason(kills_before: int | None) -> str:
 def _kills_for_memory() -> int | None:
     """How many processes this system has killed for memory; None where it does not say."""
     try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
+        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)

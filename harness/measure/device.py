@@ -113,7 +113,7 @@ def bf16_is_faster(device: str) -> bool:
 def _cpu_features() -> frozenset[str]:
     """List what Linux says that the first processor can do; empty elsewhere, and on processors other than x86."""
     if _CPU_INFO.is_file():
-        for line in _CPU_INFO.read_text(errors="replace").splitlines():
+        for line in _CPU_INFO.read_text(errors="replace", encoding="utf-8").splitlines():
             name, _, value = line.partition(":")
             if name.strip() == "flags":
                 return frozenset(value.split())

@@ -1,4 +1,4 @@
-"""Full and read-only disks, no home, a colleague's folder, odd terminals: one line that says what to do, or it works."""
+"""Full and read-only disks, no home, a colleague, odd terminals: one line that says what to do, or it just works."""
 
 from __future__ import annotations
 
