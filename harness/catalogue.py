@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness.errors import PluginError
-from harness.plugins import INTERNAL_TASKS, load_all, load_perturbations, load_summaries
+from harness.plugins import INTERNAL_TASKS, load_all, load_all_perturbations, load_summaries
+from harness.protocols import Model
+from harness.taken_whole import needs_training
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,10 @@ class Entry:
 def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
     """List tasks, models, data or perturbations, and the plugins that are broken."""
     if what == "perturbations":
-        try:
-            known = load_perturbations()
-        except PluginError as error:
-            return [], [error]
+        known, faulty = load_all_perturbations()
         return [
             Entry(p.name, f"{p.modality}, {p.family}", f"{p.summary} ({_span(p.severities)})") for p in known.values()
-        ], []
+        ], faulty
     if what == "data":
         summaries, broken = load_summaries()
         return [Entry(name, "data", summary) for name, summary in summaries.items()], broken
@@ -37,7 +36,11 @@ def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
         shown = [task for task in plugins if task.name not in INTERNAL_TASKS]
         return [Entry(task.name, f"ranked by {task.metrics[0]}", task.summary) for task in shown], broken
     public = [model for model in plugins if not set(model.tasks) <= INTERNAL_TASKS]
-    return [Entry(model.name, "fused" if model.fused else "un-fused", model.summary) for model in public], broken
+    return [Entry(model.name, _kind(model), model.summary) for model in public], broken
+
+
+def _kind(model: Model) -> str:
+    return ("fused" if model.fused else "un-fused") + ("" if needs_training(model) else ", not trained")
 
 
 def _span(severities: Sequence[int]) -> str:

@@ -73,24 +73,32 @@ class DecodeOptions:
 class EvaluateOptions:
     """On how many samples and in which batches to predict, and how intervals are drawn.
 
+    `limit` takes the first samples of any data, `embedded_limit` of embedded data where `limit` is None; a planned cell
+    has the one that counts as its `limit`.
+
     `emap` is the number of samples on which a model of image and text is projected to its additive part, 0 for none.
     """
 
     batch_size: int = 64
     limit: int | None = None
+    embedded_limit: int | None = None
     resamples: int = 1000
     emap: int = 200
 
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """How often latency is timed, at which batch throughput is, and on how many CPU threads."""
+    """How often latency is timed, at which batch throughput is, and on how many CPU threads.
+
+    Without `timed` neither time nor memory is measured; parameters and FLOPs are counted all the same.
+    """
 
     warmups: int = 10
     runs: int = 130
     throughput_batch: int = 32
     throughput_runs: int = 3
     threads: int = 1
+    timed: bool = True
 
 
 @dataclass(frozen=True)
@@ -173,5 +181,6 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
 def _job_content(job: TrainingJob) -> dict[str, Any]:
     """Leave out where the data lies and what is said of it: only its digest may name a cell."""
     content = asdict(job)
-    del content["data"]["root"], content["data"]["cache"], content["data"]["notes"]
+    for name in ("root", "cache", "notes", "embedded"):
+        del content["data"][name]
     return content

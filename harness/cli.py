@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +13,11 @@ import typer
 
 from harness.cli_errors import ending_of
 from harness.cli_judging import app as judging_app
-from harness.cli_options import Results, cache_wish, environment, require_choice, task_names, tell, words
+from harness.cli_options import Debug, Results, cache_wish, environment, require_choice, task_names, tell, words
 from harness.cli_records import app as records_app
 from harness.cli_tables import app as tables_app
 from harness.cli_tables import print_leaderboard, robustness_text, unfused_models
-from harness.errors import DataError, MissingPath, UsageError, nearest
+from harness.errors import DataError, MissingPath, UsageError, cause_of, nearest
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
@@ -55,6 +55,7 @@ def run(
     model: Annotated[
         str | None, typer.Option(help="Models: a,b or all; film[C0]; hf:NAME, open_clip:NAME/TAG.")
     ] = None,
+    exclude: Annotated[str | None, typer.Option(help="Models to leave out of --model, a,b.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder: COCO, VOC, images by class …; or coco, scenes.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to evaluate on. [default: the data's]")] = None,
     limit: Annotated[int | None, typer.Option(help="Evaluate on the first N samples only.")] = None,
@@ -89,6 +90,8 @@ def run(
     job_timeout: Annotated[
         float | None, typer.Option(help="End a job silent for so many seconds; 0: never. [default: 3600]")
     ] = None,
+    no_measure: Annotated[bool | None, typer.Option("--no-measure", help="Leave latency and memory out.")] = None,
+    debug: Debug = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: train.steps=50 …")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
 ) -> None:
@@ -102,7 +105,7 @@ def run(
         "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
         "jobs": jobs, "job_timeout": job_timeout, "track": ",".join(track) if track else None,
         "templates": templates, "lexicon": lexicon, "classes": classes, "metric_engine": metric_engine,
-        "perturb": perturb, "shift": shift,
+        "perturb": perturb, "shift": shift, "exclude": exclude, "no_measure": no_measure,
     }  # fmt: skip
     general = build_config(flags, set_ or (), vision_args, config)
     names, trackers = task_names(general.request.task), _trackers(general)
@@ -111,7 +114,7 @@ def run(
         for name in names:
             built = build_config(flags, set_ or (), vision_args, config, name)
             try:
-                failed += _run_task(built, name, trackers, server)
+                failed += _run_task(built, name, trackers, server, debug)
             except MissingPath:
                 raise  # a misspelt path is misspelt for every task
             except (UsageError, DataError) as error:
@@ -172,6 +175,7 @@ def score(
 @app.command(name="list")
 def list_(
     what: Annotated[str, typer.Argument(help="tasks, models, data, perturbations, or pairs of model and task.")],
+    debug: Debug = False,
     style: Annotated[str, typer.Option("--format", help="text or json; pairs also md.")] = "text",
 ) -> None:
     """List what is installed: tasks, models, data, perturbations, or which model serves which task."""
@@ -189,18 +193,22 @@ def list_(
         tell(render_catalogue(entries, style))
     for error in broken:
         tell(f"broken: {error}", sys.stderr)
+        if debug:
+            tell(cause_of(error), sys.stderr)
     if broken:
         raise typer.Exit(2)
 
 
 @app.command()
-def doctor(results: Results = "results/local") -> None:
+def doctor(results: Results = "results/local", debug: Debug = False) -> None:
     """Check Java, GPU, data, weights and golden vectors: what works here, and what to do about the rest."""
     from harness.doctor import examine
 
     findings = examine(environment(), results)
     for finding in findings:
         tell(f"{finding.state:<8} {finding.subject:<15} {finding.detail}")
+        if debug and finding.trace:
+            tell(finding.trace, sys.stderr)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
 
@@ -239,13 +247,17 @@ def main() -> None:
         if ending is None:
             raise
         tell(ending.message if ending.message.startswith("Usage:") else f"bench: {ending.message}", sys.stderr)
+        if "--debug" in sys.argv:
+            tell(cause_of(error), sys.stderr)
         sys.exit(ending.exit_code)
     if code == _INTERRUPTED:
         tell("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", sys.stderr)
     sys.exit(code)
 
 
-def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer) -> int:
+def _run_task(
+    config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer, debug: bool = False
+) -> int:
     """Run one task and print its table; returns how many cells failed, or were asked for by name and did not run."""
     from harness.isolation import Workers
     from harness.plan import plan_run
@@ -261,6 +273,8 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server:
         plan = plan_run(config, name, here, reporter.progress)
         sweep = plan_sweep(config, plan, here, reporter.progress)
         reporter.say(_data_line(config, plan, here))
+        for line in _left_out(plan, debug):
+            reporter.say(line)
         for note in plan.data.notes:
             reporter.say(f"Note: {note}")
         reporter.plan(len(plan.cells))
@@ -276,6 +290,16 @@ def _run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server:
     if trackers:
         _track(plan, trackers, store)
     return failed
+
+
+def _left_out(plan: Plan, debug: bool) -> Iterator[str]:
+    """Say which plugins could not be loaded, and with --debug the tracebacks of those that could not be planned."""
+    for error in plan.broken:
+        yield f"Left out: {error}"
+        if debug:
+            yield cause_of(error)
+    if debug:
+        yield from dict.fromkeys(absent.trace for absent in plan.absent if absent.trace)
 
 
 def _unmeasured(summary: RunSummary, task: str) -> int:

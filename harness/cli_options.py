@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Results = Annotated[str, typer.Option(help="Where records are: a folder or an fsspec URL.")]
 Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the tracebacks of plugins that fail.")]
 Out = Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")]
 
 

@@ -55,6 +55,8 @@ class RunRequest:
     jobs: int = 0
     job_timeout: float = 3600.0
     """Seconds without a report after which a job is ended; 0 for never."""
+    exclude: str | None = None
+    no_measure: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class RunConfig:
     def names_one_task(self) -> bool:
         """Whether the run is about a single task, so that each named model must serve it."""
         return self.request.task != "all" and "," not in self.request.task
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The models that are left out of those that were named."""
+        return tuple(name.strip() for name in (self.request.exclude or "").split(",") if name.strip())
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -112,6 +119,8 @@ def build_config(
             _section(merged, section).update(content)
     if request.limit is not None:
         merged["evaluate"]["limit"] = request.limit
+    if request.no_measure:
+        merged["measure"]["timed"] = False
     for name in TASK_FLAGS:
         if getattr(request, name) is not None:
             merged["task"][name] = getattr(request, name)
@@ -270,8 +279,8 @@ _CHOICES = {
     "on_bad_sample": ("fail", "skip"),
 }
 _POSITIVE = (
-    "seeds", "limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs", "threads",
-    "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit", "attack_limit",
+    "seeds", "limit", "embedded_limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs",
+    "threads", "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit", "attack_limit",
 )  # fmt: skip
 _NOT_NEGATIVE = (
     "jobs",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.catalogue import catalogue
+from harness.cell import ModelOptions
 from harness.config import RunRequest
-from harness.errors import BenchError
+from harness.errors import BenchError, PluginError, cause_of
 from harness.plan import Environment
-from harness.plugins import load_all, load_task, models_for
+from harness.plugins import as_plugin_error, load_model, load_task, task_names
 from harness.protocols import DataContext, Model
 from harness.sample import Dataset
 
@@ -22,6 +25,8 @@ class Finding:
     subject: str
     state: str
     detail: str
+    trace: str = ""
+    """The traceback of a plugin's exception, where that is what is broken."""
 
 
 def examine(environment: Environment, results: str) -> list[Finding]:
@@ -41,7 +46,10 @@ def examine(environment: Environment, results: str) -> list[Finding]:
         try:
             findings += check()
         except (BenchError, OSError) as error:
-            findings.append(Finding(subject, "broken", str(error)))
+            findings.append(Finding(subject, "broken", str(error), cause_of(error)))
+        except Exception as error:  # of a plugin's code, which must not hide what else there is to find
+            told = f"{type(error).__name__}: {error}"
+            findings.append(Finding(subject, "broken", told, "".join(traceback.format_exception(error))))
     return findings
 
 
@@ -63,11 +71,12 @@ def _device() -> list[Finding]:
 
 
 def _plugins() -> list[Finding]:
+    """As many as `bench list` shows."""
     findings = []
-    for kind in ("tasks", "models"):
-        loaded, broken = load_all(kind)
-        findings.append(Finding(kind, "ok", f"{len(loaded)} installed"))
-        findings += [Finding(kind, "broken", str(error)) for error in broken]
+    for kind in ("tasks", "models", "data", "perturbations"):
+        shown, broken = catalogue(kind)
+        findings.append(Finding(kind, "ok", f"{len(shown)} installed"))
+        findings += [Finding(kind, "broken", str(error), cause_of(error)) for error in broken]
     return findings
 
 
@@ -89,17 +98,22 @@ def _data(environment: Environment) -> list[Finding]:
 
 
 def _weights() -> list[Finding]:
-    from harness.cell import ModelOptions
-
-    findings = [_weights_of(model, ModelOptions()) for model in models_for(RunRequest().task)[0]]
+    """Ask every model that `bench list` shows for its recipe on each task that it serves."""
+    names = [entry.name for entry in catalogue("models")[0]]
+    findings = [_weights_of(load_model(name), task_names()) for name in names]
     absent = [finding for finding in findings if finding.state != "ok"]
     ready = len(findings) - len(absent)
     return [Finding("weights", "ok", f"{ready} of {len(findings)} models can run here"), *absent]
 
 
-def _weights_of(model: Model, options: object) -> Finding:
+def _weights_of(model: Model, tasks: Sequence[str]) -> Finding:
     try:
-        model.recipe(options)  # type: ignore[arg-type]
+        with as_plugin_error(f"The model plugin '{model.name}' failed while it was planned"):
+            for task in tasks:
+                if task in model.tasks:
+                    model.recipe(ModelOptions(task=task))
+    except PluginError as error:
+        return Finding("weights", "broken", str(error), cause_of(error))
     except BenchError as error:
         return Finding("weights", "warning", f"{model.name}: {error}")
     return Finding("weights", "ok", model.name)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from harness.cell import MeasureOptions
 from harness.measure.calibration import calibration_workload
-from harness.measure.flops import count_flops
+from harness.measure.flops import FlopCount, count_flops
 from harness.measure.latency import LatencySummary, time_calls
 from harness.measure.machine import describe_machine
 from harness.measure.memory import PeakMeter
 from harness.measure.noise import ForeignLoad, noise_reasons
-from harness.measure.parameters import count_parameters
+from harness.measure.parameters import ParameterCount, count_parameters
 from harness.measure.throughput import Throughput, time_throughput
 from harness.record import Efficiency
+from harness.taken_whole import Costed, StatedCosts
 
 if TYPE_CHECKING:
     from harness.protocols import Learner, Progress
@@ -27,6 +28,9 @@ def profile_learner(
     learner: Learner, visuals: Visuals, options: MeasureOptions, meter: PeakMeter, progress: Progress
 ) -> Efficiency:
     """Count parameters and FLOPs, time single samples and one batch; latency is at batch 1.
+
+    A learner without a single parameter or operation of torch has others that cannot be seen: what it does not state
+    of them (`Costed`) is absent. Without `options.timed` latency, throughput and memory are absent too.
 
     Successive calls take different samples, since the length of an answer moves its time. The pixels
     are decoded and fitted before the clock starts; everything after that is inside it. `meter` has
@@ -39,19 +43,21 @@ def profile_learner(
     trained = [parameter for named in (groups.language, groups.vision, groups.new) for _, parameter in named]
     module: Any = learner
     parameters = count_parameters(module, trained)
+    stated = learner.stated_costs() if isinstance(learner, Costed) else StatedCosts()
     module.requires_grad_(False)  # torch's operation counter fails on a parameter that a module is called with
     with torch.inference_mode(), ForeignLoad() as load:
         progress("counting operations", 0, 0)
         _answer(learner, visuals, [0])  # what is read once for all samples, such as class names, is no sample's cost
         flops = count_flops(lambda: _answer(learner, visuals, [0]))
+        counted = _counted(parameters, flops, stated)
+        if not options.timed:
+            return replace(counted, notes={"not_measured": "latency, throughput and memory (--no-measure)"})
         latency = _latency(learner, visuals, options, progress)
         throughput = _throughput(learner, visuals, options, progress)
     memory = meter.read()
     machine = describe_machine(device)
-    return Efficiency(
-        parameters_total=parameters.total,
-        parameters_trainable=parameters.trainable,
-        flops=flops.total,
+    return replace(
+        counted,
         latency_p50_seconds=latency.p50,
         latency_p95_seconds=latency.p95,
         latency_runs=latency.runs,
@@ -69,6 +75,16 @@ def profile_learner(
             # The calls answer different samples, so their spread is not noise: only others' CPU time counts here.
             "noisy": list(noise_reasons(None, load.share)),
         },
+    )
+
+
+def _counted(parameters: ParameterCount, flops: FlopCount, stated: StatedCosts) -> Efficiency:
+    """Take what a learner states of itself, else what was counted; zero means that nothing could be seen."""
+    total = (parameters.total or None) if stated.parameters is None else stated.parameters
+    return Efficiency(
+        parameters_total=total,
+        parameters_trainable=None if total is None else parameters.trainable,
+        flops=(flops.total or None) if stated.flops is None else stated.flops,
     )
 
 

@@ -6,6 +6,7 @@ A `BenchError` is printed as one message without a traceback; any other exceptio
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -55,6 +56,11 @@ class StoreError(BenchError):
     """A results folder that cannot be read or written."""
 
     exit_code = 3
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the traceback of the exception that an error was made of; empty where it was made of none."""
+    return "".join(traceback.format_exception(error.__cause__)) if error.__cause__ is not None else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ from harness.measure.memory import PeakMeter
 from harness.modes import for_evaluation, require_frozen
 from harness.plugins import load_model, load_task
 from harness.preprocessing_passport import VERSION, check_resizing, check_tower
-from harness.protocols import NOTICE, BuildContext, Fitted, Learner, Progress, Task
+from harness.protocols import NOTICE, BuildContext, Fitted, Learner, Model, Progress, Task
 from harness.record import Efficiency
 from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
-from harness.train import TrainingData, require_parts, train, trained_state
+from harness.taken_whole import needs_training
+from harness.train import UNTRAINED, TrainingData, TrainingSummary, require_parts, train, trained_state
 from harness.visuals import Visuals, open_visuals
 
 GATE_SAMPLES = 32
@@ -37,7 +38,10 @@ GATE_SAMPLES = 32
 
 
 def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str, Any]:
-    """Train and leave checkpoint.safetensors, log.jsonl and, last, training.json in the training folder."""
+    """Train and leave checkpoint.safetensors, log.jsonl and, last, training.json in the training folder.
+
+    A model that needs no training is only built: no image of the training split is opened.
+    """
     return _train(job, places, progress, job.train.accumulation)
 
 
@@ -53,7 +57,40 @@ def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: i
     progress("building", 0, 0)
     torch.set_num_threads(job.train.threads)
     task = load_task(job.task)
-    samples = training_samples(task, job)
+    places.training.mkdir(parents=True, exist_ok=True)
+    if needs_training(job_model(job)):
+        done = _trained(job, task, places, progress, accumulation)
+    else:
+        done = _as_it_is(job, task, places)
+    digest = write_checkpoint(trained_state(done.learner), places.training / "checkpoint.safetensors")
+    with replace_atomically(places.training / "log.jsonl") as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in done.log), encoding="utf-8")
+    content = {"checkpoint_sha256": digest, "skipped": sorted(done.skipped), "samples": done.share}
+    content |= {**asdict(done.summary), **done.gate}
+    with replace_atomically(places.training / "training.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return content
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A learner that is ready to answer, and what is known of how it became so."""
+
+    learner: Learner
+    summary: TrainingSummary
+    share: Mapping[str, int] = field(default_factory=dict)
+    skipped: Collection[str] = ()
+    log: Sequence[str] = ()
+    gate: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _as_it_is(job: TrainingJob, task: Task, places: Places) -> _Training:
+    return _Training(build_learner(job, task, (), places), UNTRAINED)
+
+
+def _trained(job: TrainingJob, task: Task, places: Places, progress: Progress, accumulation: int) -> _Training:
+    whole = _training_split(task, job)
+    samples = limited(whole, job.train.limit)
     learner = build_learner(job, task, samples, places)
     if accumulation > job.train.accumulation:
         require_parts(learner, "The system ended the training, most often for lack of memory", job.train.accumulation)
@@ -62,7 +99,6 @@ def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: i
         learner = build_learner(job, task, images.samples, places)
     training = open_visuals(learner, images, places.cache, job.device, progress)
     selection = _selection(task, learner, job, places, progress)
-    places.training.mkdir(parents=True, exist_ok=True)
     log: list[str] = []
     summary = train(
         learner,
@@ -72,13 +108,8 @@ def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: i
         (progress, lambda entry: log.append(json.dumps(entry))),
     )
     gate = _gate(job, task, images, training, places, progress)
-    digest = write_checkpoint(trained_state(learner), places.training / "checkpoint.safetensors")
-    with replace_atomically(places.training / "log.jsonl") as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in log), encoding="utf-8")
-    content = {"checkpoint_sha256": digest, "skipped": sorted(images.skipped), **asdict(summary), **gate}
-    with replace_atomically(places.training / "training.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    return content
+    share = {"trained": len(images.samples), "of": len(whole)}
+    return _Training(learner, summary, share, images.skipped, log, gate)
 
 
 def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
@@ -176,9 +207,7 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
     Raises PreprocessingDrift where it would not see what it should, PluginError where a tower is said to be frozen and
     is not.
     """
-    model = load_model(job.model)
-    if job.control is not None:
-        model = model.with_control(job.control)
+    model = job_model(job)
     context = BuildContext(job.options, job.train, job.decode, job.seed, places.cache, places.prerequisite)
     torch.manual_seed(job.seed)
     module: Any = model.build(task.spec(job.data, samples), context)
@@ -191,10 +220,20 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
     return learner
 
 
+def job_model(job: TrainingJob) -> Model:
+    """Load a job's model, or the control of it."""
+    model = load_model(job.model)
+    return model if job.control is None else model.with_control(job.control)
+
+
 def training_samples(task: Task, job: TrainingJob) -> Sequence[Sample]:
-    """Read what a job trains on; nothing where the data has no training split."""
+    """Read what a job trains on; nothing where the data has no training split or the model needs none."""
+    return limited(_training_split(task, job), job.train.limit)
+
+
+def _training_split(task: Task, job: TrainingJob) -> Sequence[Sample]:
     split = job.data.training_split
-    return () if split is None else limited(task.samples(job.data, split), job.train.limit)
+    return () if split is None or not needs_training(job_model(job)) else task.samples(job.data, split)
 
 
 def evaluation_images(cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress) -> ImageSplit:

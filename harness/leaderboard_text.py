@@ -121,7 +121,10 @@ def _rank_notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _device(row: Row) -> str:
-    return f"measured on {row.device}" if row.efficiency.latency_runs else "nothing measured"
+    if row.efficiency.latency_runs:
+        return f"measured on {row.device}"
+    left_out = row.efficiency.notes.get("not_measured")
+    return f"not measured: {left_out}" if left_out else "nothing measured"
 
 
 def _cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:

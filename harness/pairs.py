@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness.errors import PluginError
-from harness.plugins import INTERNAL_TASKS, load_all, task_names
+from harness.plugins import INTERNAL_TASKS, as_plugin_error, load_all, task_names
+from harness.protocols import Model
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,22 @@ class Pair:
 def supported_pairs() -> tuple[list[Pair], list[PluginError]]:
     """List every installed (model, task) pair, models in the order of their names, and broken plugins."""
     models, broken = load_all("models")
-    pairs = [
+    pairs = []
+    for model in models:
+        try:
+            with as_plugin_error(f"The model plugin '{model.name}' cannot say which controls it has"):
+                pairs += _pairs_of(model)
+        except PluginError as error:
+            broken.append(error)
+    return pairs, broken
+
+
+def _pairs_of(model: Model) -> list[Pair]:
+    return [
         Pair(model.name, task, model.fused, tuple(model.controls_for(task)))
-        for model in models
         for task in task_names()
         if task in model.tasks and not set(model.tasks) <= INTERNAL_TASKS
     ]
-    return pairs, broken
 
 
 def render_pairs(pairs: Sequence[Pair], style: str) -> str:

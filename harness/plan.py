@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
 from harness.config import RunConfig
-from harness.error_text import named_error
-from harness.errors import BenchError, PluginError, UsageError, WeightsUnavailable, nearest
+from harness.errors import (
+    CheckpointError,
+    PluginError,
+    UsageError,
+    WeightsUnavailable,
+    cause_of,
+    nearest,
+)
 from harness.measure.device import resolve_device, resolve_precision
 from harness.measure.provenance import PACKAGES, package_versions
-from harness.plugins import code_digest, load_all, load_model, load_task, models_for, task_names
+from harness.plugins import (
+    as_plugin_error,
+    code_digest,
+    load_all,
+    load_model,
+    load_task,
+    model_names,
+    models_for,
+    task_names,
+)
 from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
+from harness.taken_whole import needs_training
 
 _SCORING_CODE = (
     "additive.py", "answers.py", "estimates.py", "evaluate.py", "images.py", "jobs.py", "sample.py",
@@ -42,7 +58,8 @@ class Environment:
 class Absent:
     """A planned cell that cannot run here, and why; it becomes a *skipped* record.
 
-    `named` says that its model was asked for by name, so that not to run is a failure of the command.
+    `named` says that its model was asked for by name, so that not to run is a failure of the command. `trace` is the
+    traceback of the plugin's exception that kept it from being planned, empty where it was none.
     """
 
     model: str
@@ -51,6 +68,7 @@ class Absent:
     reason: str
     fingerprint: str
     named: bool = False
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,8 @@ class Plan:
     cells: tuple[Cell, ...]
     absent: tuple[Absent, ...]
     prerequisites: Mapping[str, TrainingJob] = field(default_factory=dict)
+    broken: tuple[PluginError, ...] = ()
+    """Models that cannot even be loaded, so that nobody knows whether they serve the task; only of `all`."""
 
     def shows(self, record: RunRecord) -> bool:
         """Tell whether a record belongs beside this plan's: its own cells, and other models on the same split."""
@@ -79,9 +99,11 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     task = load_task(task_name)
     named = [split_name(name) for name in config.models]
-    models = choose_models([name for name, _ in named], task_name, alone=config.names_one_task)
+    alone = config.names_one_task
+    models = choose_models([name for name, _ in named], task_name, alone=alone, excluded=config.excluded)
+    broken = models_for(task_name)[1] if ("all", None) in named else ()
     check_settings(config.options.settings, models)
-    check_task_settings(config.task_settings, task if config.names_one_task else None)
+    check_task_settings(config.task_settings, task if alone else None)
     check_own_sections(config.own_sections)
     context = data_context(config, task, environment, progress)
     data = task.open_data(context)
@@ -94,24 +116,37 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
             f"--split, or leave it out to take {data.default_split}."
         )
     planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
-    asked = {name for name, _ in named}
+    evaluate = replace(config.evaluate, limit=_limit(config, data), embedded_limit=None)
     cells: list[Cell] = []
     absent: list[Absent] = []
-    for model, control in with_controls(models, task_name, config.request.controls, named):
-        for seed in range(config.request.seeds):
-            try:
-                job = planner.training_job(model, control, seed)
-            except WeightsUnavailable as error:
-                lacking = planner.absent(model.name, control, seed, split, str(error))
-                absent.append(replace(lacking, named=model.name in asked))
+    for model in models:
+        for control, seed in product(_controls(model, planner, named), range(config.request.seeds)):
+            planned = planner.attempt(model, control, seed, split)
+            if isinstance(planned, Absent):
+                absent.append(planned)
             else:
-                cells.append(Cell(job, split, config.evaluate, config.measure))
+                cells.append(Cell(planned, split, evaluate, config.measure))
     cells.sort(key=lambda cell: (cell.training.prerequisite is not None, cell.training.control is not None))
-    return Plan(task, data, split, planner.device, tuple(cells), tuple(absent), planner.prerequisites)
+    return Plan(task, data, split, planner.device, tuple(cells), tuple(absent), planner.prerequisites, tuple(broken))
 
 
-def choose_models(names: Sequence[str], task: str, *, alone: bool = True) -> list[Model]:
-    """Turn `a,b` or `all` into models; raises UsageError for a model that does not serve the task.
+def _limit(config: RunConfig, data: Dataset) -> int | None:
+    """On how many samples to evaluate: a profile takes a part of embedded data alone."""
+    wish = config.evaluate
+    return wish.embedded_limit if wish.limit is None and data.embedded else wish.limit
+
+
+def _controls(model: Model, planner: _Planner, named: Sequence[tuple[str, str | None]]) -> list[str | None]:
+    """List the controls of a model that are asked for, None for itself; one that cannot say is planned by itself."""
+    try:
+        pairs = with_controls([model], planner.task.name, planner.config.request.controls, named)
+    except PluginError:
+        return [None]
+    return [control for _, control in pairs]
+
+
+def choose_models(names: Sequence[str], task: str, *, alone: bool = True, excluded: Sequence[str] = ()) -> list[Model]:
+    """Turn `a,b` or `all` into models, without those `excluded`; raises UsageError for one that serves another task.
 
     Where the task is not `alone` in the run, models that serve another one are left out instead.
     """
@@ -119,12 +154,7 @@ def choose_models(names: Sequence[str], task: str, *, alone: bool = True) -> lis
         raise UsageError("--model is empty. Name models with commas between, or take 'all'.")
     chosen: dict[str, Model] = {}
     for name in names:
-        if name == "all":
-            models, broken = models_for(task)
-            if broken:
-                raise broken[0]
-        else:
-            models = [load_model(name)]
+        models = models_for(task)[0] if name == "all" else [load_model(name)]
         chosen |= {model.name: model for model in models}
     if not alone and any(task in model.tasks for model in chosen.values()):
         chosen = {name: model for name, model in chosen.items() if task in model.tasks}
@@ -132,7 +162,18 @@ def choose_models(names: Sequence[str], task: str, *, alone: bool = True) -> lis
         if task not in model.tasks:
             serving = [other.name for other in models_for(task)[0]]
             raise UsageError(f"Model '{model.name}' does not serve {task}. {nearest(model.name, serving)}")
-    return list(chosen.values())
+    return _without(chosen, excluded)
+
+
+def _without(chosen: Mapping[str, Model], excluded: Sequence[str]) -> list[Model]:
+    """Leave models out; raises UsageError for one that is not installed, and where none is left."""
+    for name in excluded:
+        if name not in chosen and name not in (known := model_names()):
+            raise UsageError(f"--exclude {name}: there is no such model. {nearest(name, {*chosen, *known})}")
+    left = [model for name, model in chosen.items() if name not in excluded]
+    if not left:
+        raise UsageError(f"--exclude {','.join(excluded)} leaves no model to run. Leave one of them out of it.")
+    return left
 
 
 def with_controls(
@@ -148,7 +189,8 @@ def with_controls(
     pairs: list[tuple[Model, str | None]] = []
     for model in models:
         own = {control for name, control in named if name == model.name}
-        offered = model.controls_for(task)
+        with as_plugin_error(_planned(model)):
+            offered = tuple(model.controls_for(task))
         for control in (own - {None}).difference(offered):
             raise UsageError(f"{model.name} has no control '{control}' on {task}. {nearest(str(control), offered)}")
         if not own or None in own or ("all", None) in named:
@@ -224,11 +266,32 @@ class _Planner:
         self.prerequisites: dict[str, TrainingJob] = {}
         self.shared = package_versions(PACKAGES) | {"scoring": scoring_code_digest()}
 
+    def attempt(self, model: Model, control: str | None, seed: int, split: str) -> TrainingJob | Absent:
+        """Describe one training, or say why it cannot be; a checkpoint that the user chose raises CheckpointError."""
+        try:
+            return self.training_job(model, control, seed)
+        except (WeightsUnavailable, PluginError) as error:
+            lacking = self.absent(model.name, control, seed, split, str(error))
+            return replace(lacking, trace=cause_of(error))
+        except CheckpointError as error:
+            wish = self.config.request
+            if self._is_named(model.name) or wish.vision_weights or wish.language:
+                raise
+            return self.absent(model.name, control, seed, split, str(error))
+
+    def _is_named(self, model: str) -> bool:
+        return model in {split_name(name)[0] for name in self.config.models}
+
     def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
-        """Describe one training; raises WeightsUnavailable when its weights are not here."""
+        """Describe one training; raises WeightsUnavailable when its weights are not here, or nothing to train on."""
         options = replace(options_for(model, self.config.options), task=self.task.name)
-        with _as_plugin_error(model):
+        with as_plugin_error(_planned(model)):
             made = model if control is None else model.with_control(control)
+            if self.data.training_split is None and needs_training(made):
+                raise WeightsUnavailable(
+                    f"{model.name} must be trained, and {self.data.name} has no training split. Give data with one, or "
+                    "take a model that is evaluated as it is, such as hf:NAME, open_clip:NAME/TAG or timm:NAME."
+                )
             recipe = dict(made.recipe(options))
             json.dumps(recipe)
             prerequisite = made.prerequisite(options)
@@ -252,7 +315,7 @@ class _Planner:
         """Describe a cell that cannot run."""
         content: dict[str, Any] = {"task": self.task.name, "data": self.data.digest, "split": split}
         content |= {"model": model, "control": control, "seed": seed, "absent": True}
-        return Absent(model, control, seed, reason, fingerprint_of(content))
+        return Absent(model, control, seed, reason, fingerprint_of(content), self._is_named(model))
 
     def _prerequisite(self, wanted: Prerequisite) -> str:
         task, trained = load_task(wanted.task), load_model(wanted.model)
@@ -284,18 +347,9 @@ class _Planner:
         return self.shared | codes
 
 
-@contextmanager
-def _as_plugin_error(model: Model) -> Iterator[None]:
-    """Turn what a model's own code raises while it is planned into an error that names the model."""
-    try:
-        yield
-    except BenchError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"The model plugin '{model.name}' ({type(model).__module__}) failed while it was planned: "
-            f"{named_error(error)}. Mend it, or leave it out of --model."
-        ) from error
+def _planned(model: Model) -> str:
+    """Name a plugin whose code failed while it was planned."""
+    return f"The model plugin '{model.name}' ({type(model).__module__}) failed while it was planned"
 
 
 def data_context(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> DataContext:

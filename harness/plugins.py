@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -33,7 +34,8 @@ def load_model(name: str) -> Model:
     """Load a model by name, or by `FAMILY:NAME`; raises UsageError or PluginError."""
     family, colon, _ = name.partition(":")
     if colon:
-        return _load_family(family)(name)
+        with as_plugin_error(f"The model family '{family}:' failed on '{name}'"):
+            return _load_family(family)(name)
     return _load("bench.models", name, Model, "model")  # type: ignore[type-abstract]
 
 
@@ -55,6 +57,11 @@ def models_for(task: str) -> tuple[list[Model], list[PluginError]]:
     return [model for model in models if task in model.tasks], broken
 
 
+def model_names() -> list[str]:
+    """Name every installed model, whether it works or not."""
+    return _entries("bench.models")
+
+
 def task_names() -> list[str]:
     """Name every installed task that can be run."""
     return [name for name in _entries("bench.tasks") if name not in INTERNAL_TASKS]
@@ -63,9 +70,9 @@ def task_names() -> list[str]:
 def load_summaries() -> tuple[dict[str, str], list[PluginError]]:
     """Load the line that every kind of data says of itself (group `bench.data`), and what went wrong."""
     summaries, broken = {}, []
-    for name, entry in _entries("bench.data").items():
+    for name in _entries("bench.data"):
         try:
-            summaries[name] = str(_import(entry, "data"))
+            summaries[name] = str(_import(_entry("bench.data", name), "data"))
         except PluginError as error:
             broken.append(error)
     return summaries, broken
@@ -76,21 +83,35 @@ def load_writer(name: str) -> Callable[..., None]:
     entries = _entries("bench.data_writers")
     if name not in entries:
         raise UsageError(f"No embedded data '{name}'. {nearest(name, entries)}")
-    writer: Callable[..., None] = _import(entries[name], "data writer")
+    writer: Callable[..., None] = _import(_entry("bench.data_writers", name), "data writer")
     return writer
 
 
 def load_perturbations() -> dict[str, Perturbation]:
-    """Load every perturbation by name (group `bench.perturbations`: objects, or tuples of them).
+    """Load every perturbation that works, by name (group `bench.perturbations`: objects, or tuples of them)."""
+    return load_all_perturbations()[0]
 
-    Raises PluginError for one that does not fit its protocol, and for two of one name.
-    """
+
+def load_all_perturbations() -> tuple[dict[str, Perturbation], list[PluginError]]:
+    """Load every perturbation by name, and what went wrong with those that do not fit or have another's name."""
     found: dict[str, Perturbation] = {}
-    for entry in _entries("bench.perturbations").values():
-        loaded = _import(entry, "perturbation")
+    broken = []
+    for name in _entries("bench.perturbations"):
+        try:
+            found |= _perturbations_of(_entry("bench.perturbations", name), found)
+        except PluginError as error:
+            broken.append(error)
+    return found, broken
+
+
+def _perturbations_of(entry: EntryPoint, known: Iterable[str]) -> dict[str, Perturbation]:
+    """Load the perturbations of one entry point; raises PluginError where one of them does not fit."""
+    found: dict[str, Perturbation] = {}
+    loaded = _import(entry, "perturbation")
+    with as_plugin_error(f"The perturbation plugin '{entry.name}' ({entry.value}) failed while it was looked at"):
         for perturbation in loaded if isinstance(loaded, tuple) else (loaded,):
             misfit = _misfit(perturbation, Perturbation)
-            if misfit is None and perturbation.name in found:
+            if misfit is None and perturbation.name in {*known, *found}:
                 misfit = f"another one is called '{perturbation.name}' too"
             if misfit:
                 raise PluginError(
@@ -130,14 +151,17 @@ def _load(group: str, name: str, protocol: type[Plugin], kind: str) -> Plugin:
     if name not in entries:
         known = [other for other in entries if other not in INTERNAL_TASKS]
         raise UsageError(f"Unknown {kind} '{name}'. {nearest(name, known)} See 'bench list {kind}s'.")
-    return _checked(entries[name], _import(entries[name], kind), protocol, kind)
+    entry = _entry(group, name)
+    loaded = _import(entry, kind)
+    with as_plugin_error(f"The {kind} plugin '{name}' ({entry.value}) failed while it was looked at"):
+        return _checked(entry, loaded, protocol, kind)
 
 
 def _load_family(family: str) -> Callable[[str], Model]:
     entries = _entries("bench.model_families")
     if family not in entries:
         raise UsageError(f"Unknown model family '{family}:'. {nearest(family, entries)}")
-    parse: Callable[[str], Model] = _import(entries[family], "model family")
+    parse: Callable[[str], Model] = _import(_entry("bench.model_families", family), "model family")
     return parse
 
 
@@ -182,6 +206,8 @@ def _misfit(plugin: Any, protocol: type) -> str | None:
             return f"its {member} is not a method"
         if member in ("tasks", "settings", "metrics") and not isinstance(value, tuple | list):
             return f"its {member} is {value!r}, not a tuple of names"
+    if not getattr(plugin, "metrics", ("any",)):
+        return "its metrics are empty; the first one ranks"
     return None
 
 
@@ -194,13 +220,31 @@ def _owner(entry: EntryPoint) -> str:
     return f"the package '{entry.dist.name}'" if entry.dist else "its package"
 
 
-def _entries(group: str) -> dict[str, EntryPoint]:
-    entries: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=group):
-        other = entries.setdefault(entry.name, entry)
-        if other.value != entry.value:
+def _entries(group: str) -> list[str]:
+    """Name what is installed in a group, in the order in which it is found."""
+    return list(dict.fromkeys(entry.name for entry in entry_points(group=group)))
+
+
+def _entry(group: str, name: str) -> EntryPoint:
+    """Find an entry point; raises PluginError where two packages offer it."""
+    first, *others = entry_points(group=group, name=name)
+    for other in others:
+        if other.value != first.value:
             raise PluginError(
-                f"Two packages offer '{entry.name}' in {group}: {_owner(other)} ({other.value}) and {_owner(entry)} "
-                f"({entry.value}). Uninstall one of them."
+                f"Two packages offer '{name}' in {group}: {_owner(first)} ({first.value}) and {_owner(other)} "
+                f"({other.value}). Uninstall one of them."
             )
-    return entries
+    return first
+
+
+@contextmanager
+def as_plugin_error(what: str) -> Iterator[None]:
+    """Turn whatever a plugin's own code raises into a PluginError that begins with these words."""
+    try:
+        yield
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"{what}: {type(error).__name__}: {error}. Mend it, uninstall it, or leave it out (--exclude)."
+        ) from error

@@ -35,6 +35,9 @@ TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
 ALONE = Workers()
 """A run with a fork server of its own, one job a core and no limit of time."""
 
+_MANY_SAMPLES = 2000
+"""Above so many a run is told how to take fewer."""
+
 
 class Reporter(Protocol):
     """Whom a run tells what it is doing."""
@@ -145,6 +148,7 @@ class _Runner:
         self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
         self.signature: str | None = None
         self.samples: Sequence[Sample] = ()
+        self.told_share = False
         self.ceilings: Mapping[str, Mapping[str, float]] = {}
         self.failed_prerequisites: dict[str, str] = {}
         self.prerequisite_lock = Lock()
@@ -156,6 +160,7 @@ class _Runner:
         self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
         self.signature = self.scorer.prepare(self.samples)
         asked = limited(self.samples, self.plan.cells[0].evaluate.limit)
+        self.reporter.say(_extent(len(asked), len(self.samples), self.plan))
         self.ceilings = self.plan.task.ceilings(self.plan.data, self.plan.split, asked)
 
     def start_prerequisites(self, pending: Sequence[Cell]) -> list[Future[Any]]:
@@ -187,15 +192,22 @@ class _Runner:
         metrics = self._score(cell, predicted)
         efficiency: Efficiency = self._job(cell.label, "jobs.profile_job", cell, places)
         training = _read_training(places)
+        self._say_share(training.get("samples") or {})
         record = _record(
             cell,
             status="ok",
             metrics=metrics,
             signature=self.signature,
-            efficiency=replace(efficiency, train_seconds=training["seconds"]),
+            efficiency=replace(efficiency, train_seconds=training["seconds"] or None),
             provenance=self._provenance(cell, training, predicted),
         )
         return replace(record, ceilings=self.ceilings)
+
+    def _say_share(self, share: Mapping[str, int]) -> None:
+        """Say once on which part of the training split models are trained, where it is not all of it."""
+        if share and share["trained"] < share["of"] and not self.told_share:
+            self.told_share = True
+            self.reporter.say(f"Trained on {share['trained']:,} of {share['of']:,} samples (train.limit).")
 
     def _train(self, job: TrainingJob, label: str) -> Places:
         """Train a job unless its training is there; its prerequisite first."""
@@ -330,6 +342,14 @@ def naming_what_cannot_be_scored() -> Iterator[None]:
     except Exception as error:
         message = f"The predictions cannot be scored: {named_error(error)}"
         raise JobFailure(message, type(error).__name__, traceback_text()) from None
+
+
+def _extent(asked: int, total: int, plan: Plan) -> str:
+    """Say on how many samples each cell is evaluated, and how to take fewer where that may take long."""
+    if asked < total:
+        return f"Evaluated on the first {asked:,} of {total:,} samples of {plan.split}."
+    hint = " --limit N takes the first N." if total > _MANY_SAMPLES else ""
+    return f"Evaluated on all {total:,} samples of {plan.split}.{hint}"
 
 
 def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, bool]:

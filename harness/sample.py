@@ -43,6 +43,7 @@ class Dataset:
     a track or prompt templates) that decide what its samples are; the digest covers them. `cache` is where
     files made of it may lie. `training_split` and `selection_split` are None where there is nothing to train on: then
     only models that need no training can be evaluated. `notes` are shown on each run and stand on its records.
+    `embedded` data are made by the tool itself; of those alone profiles may take a part without being asked.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     options: Mapping[str, Any] = field(default_factory=dict)
     cache: Path | None = None
     notes: tuple[Note, ...] = ()
+    embedded: bool = False
 
 
 @dataclass(frozen=True)

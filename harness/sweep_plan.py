@@ -11,8 +11,8 @@ from harness.config import RunConfig
 from harness.perturb.grids import parse_grid
 from harness.perturb.perturbation import Perturbation
 from harness.plan import Environment, Plan, data_context
-from harness.plugins import load_perturbations
-from harness.protocols import Progress
+from harness.plugins import load_all_perturbations
+from harness.protocols import NOTICE, Progress
 from harness.shifts import Target, open_shift, own_shifts
 
 
@@ -31,7 +31,9 @@ def plan_sweep(config: RunConfig, plan: Plan, environment: Environment, progress
     wish = config.request
     if wish.perturb is None and wish.shift is None:
         return None
-    known = load_perturbations()
+    known, broken = load_all_perturbations()
+    for error in broken:
+        progress(f"left out: {error}", 0, NOTICE)
     context = data_context(config, plan.task, environment, progress)
     offered = own_shifts(plan.task, plan.data)
     conditions: tuple[Condition, ...] = (CLEAN,)

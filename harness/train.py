@@ -53,6 +53,10 @@ class TrainingSummary:
     final_loss: float | None
 
 
+UNTRAINED = TrainingSummary(0, 0, None, 0.0, "fp32", 1, None)
+"""Of a learner that is evaluated as it was built."""
+
+
 @dataclass(frozen=True)
 class Pull:
     """The decoupled pull `w <- w - lr * strength * (w - w0)` (L2-SP, Li et al. 2018, arXiv 1802.01483)."""
@@ -77,7 +81,7 @@ def train(
     if isinstance(learner, Fitted):
         return _fit(learner, data)
     if not any((groups := learner.parameter_groups()).__dict__.values()):
-        return TrainingSummary(0, 0, None, 0.0, "fp32", 1, None)
+        return UNTRAINED
     del groups
     torch.manual_seed(seed)
     return _Run(learner, data, options, seed, report).run()

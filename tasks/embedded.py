@@ -66,6 +66,7 @@ def open_scenes(context: DataContext, variant: Variant | None = None) -> Dataset
         root=root,
         digest=recipe_digest() if not variant.options else text_digest(recipe_digest(), variant.options),
         layout="scenes",
+        embedded=True,
         splits=names,
         training_split="train",
         selection_split="val",

@@ -37,6 +37,11 @@ class ClipModel:
     tasks: tuple[str, ...] = CLASSIFICATION
 
     @property
+    def evaluates_only(self) -> bool:
+        """Zero-shot, nothing is trained or fitted."""
+        return self.method == "zero_shot"
+
+    @property
     def settings(self) -> tuple[str, ...]:
         """Names that it takes in `--set model.NAME=VALUE`."""
         return ("clip", *self.own)

@@ -36,6 +36,7 @@ class OpenClipModel:
     tasks: tuple[str, ...] = CLASSIFICATION
     fused: bool = True
     settings: tuple[str, ...] = PRETRAINED_SETTINGS
+    evaluates_only: bool = True
 
     def controls_for(self, task: str) -> tuple[str, ...]:
         """Offer none."""

@@ -49,6 +49,7 @@ class TimmModel:
     tasks: tuple[str, ...] = (CLASSIFIER.task,)
     fused: bool = False
     settings: tuple[str, ...] = ()
+    evaluates_only: bool = True
 
     def controls_for(self, task: str) -> tuple[str, ...]:
         """Offer none."""

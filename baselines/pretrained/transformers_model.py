@@ -41,6 +41,7 @@ class TransformersModel:
     repository: str | None = None
     downloads: bool = True
     kind: Kind | None = None
+    evaluates_only: bool = True
 
     @property
     def tasks(self) -> tuple[str, ...]:
