@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -21,13 +21,15 @@ from harness.perturb.perturbation import Perturbation
 from harness.protocols import Model, Task
 
 Plugin = TypeVar("Plugin", Task, Model)
+Entries = Mapping[str, Sequence[EntryPoint]]
+"""What is installed in a group of entry points, by name."""
 INTERNAL_TASKS = frozenset({"scene-attributes"})
 """Tasks that only train prerequisites; they are not listed and cannot be run by name."""
 
 
 def load_task(name: str) -> Task:
     """Load a task by name; raises UsageError for an unknown one, PluginError for a broken one."""
-    return _load("bench.tasks", name, Task, "task")  # type: ignore[type-abstract]
+    return _load(_entries("bench.tasks"), name, Task, "task")  # type: ignore[type-abstract]
 
 
 def load_model(name: str) -> Model:
@@ -36,16 +38,17 @@ def load_model(name: str) -> Model:
     if colon:
         with as_plugin_error(f"The model family '{family}:' failed on '{name}'"):
             return _load_family(family)(name)
-    return _load("bench.models", name, Model, "model")  # type: ignore[type-abstract]
+    return _load(_entries("bench.models"), name, Model, "model")  # type: ignore[type-abstract]
 
 
 def load_all(kind: str) -> tuple[list[Any], list[PluginError]]:
     """Load every installed plugin of a kind (tasks or models), and what went wrong with the others."""
     protocol: Any = Task if kind == "tasks" else Model
     loaded, broken = [], []
-    for name in _entries(f"bench.{kind}"):
+    entries = _entries(f"bench.{kind}")
+    for name in entries:
         try:
-            loaded.append(_load(f"bench.{kind}", name, protocol, kind[:-1]))
+            loaded.append(_load(entries, name, protocol, kind[:-1]))
         except PluginError as error:
             broken.append(error)
     return loaded, broken
@@ -59,7 +62,7 @@ def models_for(task: str) -> tuple[list[Model], list[PluginError]]:
 
 def model_names() -> list[str]:
     """Name every installed model, whether it works or not."""
-    return _entries("bench.models")
+    return list(_entries("bench.models"))
 
 
 def task_names() -> list[str]:
@@ -70,9 +73,10 @@ def task_names() -> list[str]:
 def load_summaries() -> tuple[dict[str, str], list[PluginError]]:
     """Load the line that every kind of data says of itself (group `bench.data`), and what went wrong."""
     summaries, broken = {}, []
-    for name in _entries("bench.data"):
+    entries = _entries("bench.data")
+    for name in entries:
         try:
-            summaries[name] = str(_import(_entry("bench.data", name), "data"))
+            summaries[name] = str(_import(_entry(entries, name), "data"))
         except PluginError as error:
             broken.append(error)
     return summaries, broken
@@ -83,7 +87,7 @@ def load_writer(name: str) -> Callable[..., None]:
     entries = _entries("bench.data_writers")
     if name not in entries:
         raise UsageError(f"No embedded data '{name}'. {nearest(name, entries)}")
-    writer: Callable[..., None] = _import(_entry("bench.data_writers", name), "data writer")
+    writer: Callable[..., None] = _import(_entry(entries, name), "data writer")
     return writer
 
 
@@ -96,9 +100,10 @@ def load_all_perturbations() -> tuple[dict[str, Perturbation], list[PluginError]
     """Load every perturbation by name, and what went wrong with those that do not fit or have another's name."""
     found: dict[str, Perturbation] = {}
     broken = []
-    for name in _entries("bench.perturbations"):
+    entries = _entries("bench.perturbations")
+    for name in entries:
         try:
-            found |= _perturbations_of(_entry("bench.perturbations", name), found)
+            found |= _perturbations_of(_entry(entries, name), found)
         except PluginError as error:
             broken.append(error)
     return found, broken
@@ -146,12 +151,11 @@ def package_digest(package: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _load(group: str, name: str, protocol: type[Plugin], kind: str) -> Plugin:
-    entries = _entries(group)
+def _load(entries: Entries, name: str, protocol: type[Plugin], kind: str) -> Plugin:
     if name not in entries:
         known = [other for other in entries if other not in INTERNAL_TASKS]
         raise UsageError(f"Unknown {kind} '{name}'. {nearest(name, known)} See 'bench list {kind}s'.")
-    entry = _entry(group, name)
+    entry = _entry(entries, name)
     loaded = _import(entry, kind)
     with as_plugin_error(f"The {kind} plugin '{name}' ({entry.value}) failed while it was looked at"):
         return _checked(entry, loaded, protocol, kind)
@@ -161,7 +165,7 @@ def _load_family(family: str) -> Callable[[str], Model]:
     entries = _entries("bench.model_families")
     if family not in entries:
         raise UsageError(f"Unknown model family '{family}:'. {nearest(family, entries)}")
-    parse: Callable[[str], Model] = _import(_entry("bench.model_families", family), "model family")
+    parse: Callable[[str], Model] = _import(_entry(entries, family), "model family")
     return parse
 
 
@@ -220,18 +224,21 @@ def _owner(entry: EntryPoint) -> str:
     return f"the package '{entry.dist.name}'" if entry.dist else "its package"
 
 
-def _entries(group: str) -> list[str]:
-    """Name what is installed in a group, in the order in which it is found."""
-    return list(dict.fromkeys(entry.name for entry in entry_points(group=group)))
+def _entries(group: str) -> Entries:
+    """Find what is installed in a group by name, in the order in which it is found; reads every package's metadata."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=group):
+        found.setdefault(entry.name, []).append(entry)
+    return found
 
 
-def _entry(group: str, name: str) -> EntryPoint:
-    """Find an entry point; raises PluginError where two packages offer it."""
-    first, *others = entry_points(group=group, name=name)
+def _entry(entries: Entries, name: str) -> EntryPoint:
+    """Take an entry point; raises PluginError where two packages offer it."""
+    first, *others = entries[name]
     for other in others:
         if other.value != first.value:
             raise PluginError(
-                f"Two packages offer '{name}' in {group}: {_owner(first)} ({first.value}) and {_owner(other)} "
+                f"Two packages offer '{name}' in {first.group}: {_owner(first)} ({first.value}) and {_owner(other)} "
                 f"({other.value}). Uninstall one of them."
             )
     return first
