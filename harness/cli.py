@@ -16,7 +16,7 @@ from harness.cli_judging import app as judging_app
 from harness.cli_options import Debug, Results, cache_wish, environment, require_choice, task_names, tell, words
 from harness.cli_records import app as records_app
 from harness.cli_tables import app as tables_app
-from harness.cli_tables import print_leaderboard, robustness_text, unfused_models
+from harness.cli_tables import print_leaderboards, robustness_text, unfused_models
 from harness.errors import DataError, MissingPath, UsageError, cause_of, nearest
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _INTERRUPTED = 130
 
 @app.command()
 def run(
-    task: Annotated[str | None, typer.Option(help="Task to run. [default: coco-caption]")] = None,
+    task: Annotated[str | None, typer.Option(help="Task to run; a,b or all. [default: coco-caption]")] = None,
     model: Annotated[
         str | None, typer.Option(help="Models: a,b or all; film[C0]; hf:NAME, open_clip:NAME/TAG.")
     ] = None,
@@ -282,7 +282,7 @@ def _run_task(
     finally:
         reporter.close()
     failed = _unmeasured(summary, name) + (_run_sweep(config, plan, sweep, workers) if sweep else 0)
-    print_leaderboard(name, config.request.results, "text", None, plan)
+    print_leaderboards([name], config.request.results, "text", None, plan)
     tell(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
         f"records in {config.request.results}"
@@ -352,7 +352,7 @@ def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan, workers: Workers
     tell(
         f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
     )
-    tell(robustness_text(plan.task.name, config.request.results, None, False, "text"))
+    tell(robustness_text([plan.task.name], config.request.results, None, False, "text"))
     return summary.failed
 
 

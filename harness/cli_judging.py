@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_options import Out, Results, require_choice, task_names, tell, words, write
+from harness.cli_options import (
+    Out,
+    Results,
+    StoredTask,
+    require_choice,
+    stored_tasks,
+    task_names,
+    tell,
+    words,
+    write,
+)
 
 app = typer.Typer()
 
@@ -46,7 +56,7 @@ def check(
 
 @app.command()
 def verdict(
-    task: Annotated[str, typer.Option(help="Task whose records are judged.")] = "image-classification",
+    task: StoredTask = None,
     results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
     model: Annotated[str | None, typer.Option(help="Fused models to judge, a,b. [default: all]")] = None,
     claim: Annotated[str | None, typer.Option(help="Claims a to i, a,b. [default: all]")] = None,
@@ -60,10 +70,11 @@ def verdict(
     """Say for each claim and fused model: supported, not supported or inconclusive, and what is missing."""
     from harness.store import Store
     from harness.verdict.evidence import Options
-    from harness.verdict.judge import judge_stores
+    from harness.verdict.judge import judge_tasks
     from harness.verdict.text import STYLES, render
 
     require_choice("--format", style, STYLES)
     folders, models, claims = (words(text) for text in (results, model, claim))
     options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None)
-    write(render(judge_stores(task, [Store(folder) for folder in folders], models, claims, options), style), out)
+    tasks, stores = stored_tasks(task, folders), [Store(folder) for folder in folders]
+    write(render(judge_tasks(tasks, stores, models, claims, options), style), out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -16,6 +17,7 @@ from harness.outside_text import visible
 if TYPE_CHECKING:
     from harness.plan import Environment
 
+StoredTask = Annotated[str | None, typer.Option("--task", help="Tasks to show, a,b. [default: all with records]")]
 Results = Annotated[str, typer.Option(help="Where records are: a folder or an fsspec URL.")]
 Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the tracebacks of plugins that fail.")]
@@ -86,6 +88,24 @@ def task_names(wish: str) -> list[str]:
     if not names:
         raise UsageError("--task is empty. Name tasks with commas between, or take 'all'.")
     return names
+
+
+def stored_tasks(wish: str | None, results: Sequence[str]) -> list[str]:
+    """Name the tasks to show: those that were asked for, else all that have records in one of the folders.
+
+    A task with records whose plugin is not installed is named on standard error, since nobody can say what ranks it.
+    """
+    from harness.plugins import INTERNAL_TASKS
+    from harness.plugins import task_names as installed
+    from harness.store import Store
+
+    if wish not in (None, "all"):
+        return task_names(wish)
+    stored = {name for url in results for name in Store(url).tasks()}
+    known = installed()
+    for name in sorted(stored - set(known) - INTERNAL_TASKS):
+        tell(f"{name}: left out, as no plugin of this task is installed.", sys.stderr)
+    return [name for name in known if name in stored]
 
 
 def require_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

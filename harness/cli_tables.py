@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli_options import Format, Out, Results, require_choice, task_names, tell, words, write
+from harness.cli_options import (
+    Format,
+    Out,
+    Results,
+    StoredTask,
+    require_choice,
+    stored_tasks,
+    task_names,
+    tell,
+    words,
+    write,
+)
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.leaderboard import Row
     from harness.plan import Plan
     from harness.robustness.row import RobustnessRow
 
 app = typer.Typer()
+STYLES = ("text", "md", "csv", "json")
 
 
 @app.command()
 def leaderboard(
-    task: Annotated[str, typer.Option(help="Task whose records are shown.")] = "coco-caption",
+    task: StoredTask = None,
     results: Results = "results/local",
     style: Format = "text",
     out: Out = None,
 ) -> None:
-    """Print the table of a task's records, with intervals."""
-    print_leaderboard(task, results, style, out)
+    """Print the tables of stored records, with intervals and ranks."""
+    require_choice("--format", style, STYLES)
+    print_leaderboards(stored_tasks(task, [results]), results, style, out)
 
 
 @app.command()
 def robustness(
-    task: Annotated[str, typer.Option(help="Task whose records are shown.")] = "image-classification",
+    task: StoredTask = None,
     results: Results = "results/local",
     reference: Annotated[str | None, typer.Option(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
     cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation instead of the summary.")] = False,
@@ -46,13 +61,18 @@ def robustness(
     from harness.robustness.reference_table import find_reference, write_reference_table
     from harness.store import Store
 
-    if save_reference is not None:
-        if reference is None:
-            raise UsageError("--save-reference: which model? Name it with --reference.")
-        write_reference_table(save_reference, find_reference(reference, Store(results).read_robustness(task)))
+    require_choice("--format", style, STYLES)
+    if save_reference is not None and reference is None:
+        raise UsageError("--save-reference: which model? Name it with --reference.")
+    tasks = stored_tasks(task, [results])
+    if len(tasks) > 1 and (reference or curve):
+        raise UsageError(f"--reference and --curve are about one task. Choose one with --task: {', '.join(tasks)}.")
+    if save_reference is not None and reference is not None:
+        records = [record for name in tasks for record in Store(results).read_robustness(name)]
+        write_reference_table(save_reference, find_reference(reference, records))
     if curve is not None:
-        write_curve(_robustness_rows(task, results, reference), curve)
-    write(robustness_text(task, results, reference, cells, style), out)
+        write_curve([row for name in tasks for row in _robustness_rows(name, results, reference)], curve)
+    write(robustness_text(tasks, results, reference, cells, style), out)
 
 
 @app.command()
@@ -69,28 +89,38 @@ def report(
     from harness.verdict.judge import installed_fusion
 
     stores = [Store(url) for url in words(results)]
-    tasks = tuple(task_names(task)) if task else None
+    tasks = tuple(task_names(task)) if task not in (None, "all") else None
     options = ReportOptions(tasks=tasks, unfused=unfused_models(), reference=reference, fusion=installed_fusion)
     write_report(stores, out, options)
     size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
     tell(f"Wrote {out}{size}")
 
 
-def print_leaderboard(task: str, results: str, style: str, out: Path | None, plan: Plan | None = None) -> None:
-    """Print a task's tables, of a plan's records alone where there is one."""
+def print_leaderboards(
+    tasks: Sequence[str], results: str, style: str, out: Path | None, plan: Plan | None = None
+) -> None:
+    """Print the tables of tasks, of a plan's records alone where there is one."""
     from harness.leaderboard_text import render
+
+    boards = [_tables(task, results, plan) for task in tasks]
+    if style in ("csv", "json"):  # one document
+        metrics = list(dict.fromkeys(name for _, names in boards for name in names))
+        write(render([rows for tables, _ in boards for rows in tables], metrics, style), out)
+        return
+    shown = [render(tables, names, style) for tables, names in boards if tables]
+    write("\n\n".join(shown) if shown else render([], (), style), out)
+
+
+def _tables(task: str, results: str, plan: Plan | None) -> tuple[list[list[Row]], Sequence[str]]:
     from harness.plugins import load_task
     from harness.store import Store
     from harness.verdict.board import judged_tables
     from harness.verdict.judge import installed_fusion, score_reader
 
-    require_choice("--format", style, ("text", "md", "csv", "json"))
     metrics, store = load_task(task).metrics, Store(results)
     records = [record for record in store.read_records(task) if plan is None or plan.shows(record)]
     read, sweeps = score_reader([store]), store.read_robustness(task)
-    tables = judged_tables(records, metrics, installed_fusion(task), read, sweeps)
-    text = render(tables, metrics, style)
-    write(text, out)
+    return judged_tables(records, metrics, installed_fusion(task), read, sweeps), metrics
 
 
 def _robustness_rows(task: str, results: str, reference: str | None) -> list[RobustnessRow]:
@@ -106,14 +136,14 @@ def _robustness_rows(task: str, results: str, reference: str | None) -> list[Rob
     return summaries(records, runs, table, unfused_models())
 
 
-def robustness_text(task: str, results: str, reference: str | None, cells: bool, style: str) -> str:
-    """Draw the robustness of a task's models, or say that none was run under perturbation."""
+def robustness_text(tasks: Sequence[str], results: str, reference: str | None, cells: bool, style: str) -> str:
+    """Draw the robustness of the tasks' models, or say that none was run under perturbation."""
     from harness.robustness.tables import render_heat_map, render_summary
 
-    require_choice("--format", style, ("text", "md", "csv", "json"))
-    rows = _robustness_rows(task, results, reference)
-    if not rows:
-        return f"No robustness records of {task} in {results} yet: bench run --task {task} --perturb standard"
+    rows = [row for task in tasks for row in _robustness_rows(task, results, reference)]
+    if not rows and style in ("text", "md"):
+        one = f" --task {tasks[0]}" if len(tasks) == 1 else ""
+        return f"No robustness records in {results} yet: bench run{one} --perturb standard"
     return render_heat_map(rows, style) if cells else render_summary(rows, style)
 
 

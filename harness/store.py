@@ -56,6 +56,10 @@ class Store:
         current = [record for record in records if record is not None]
         return sorted(current, key=lambda record: (record.created, record.fingerprint))
 
+    def tasks(self) -> list[str]:
+        """Name the tasks that have records."""
+        return sorted({name.partition("/")[0] for name in self._glob("*/records/*.json")})
+
     def find_record(self, task: str, fingerprint: str) -> RunRecord | None:
         """Read one record, None when there is none."""
         name = f"{task}/records/{fingerprint}.json"

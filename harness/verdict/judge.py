@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cache
 
 from harness.errors import UsageError, nearest
@@ -44,10 +44,26 @@ def judge_stores(
     sweeps = {r.fingerprint: r for store in reversed(stores) for r in store.read_robustness(task)}
     ordered = sorted(records.values(), key=lambda r: (r.created, r.fingerprint))
     fusion = installed_fusion(task)
-    _check_models(models, ordered, fusion)
+    _check_models(models, _known_fused(ordered, task))
     tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores), options)
     judged = [Judged(evidence.scope, tuple(judge(evidence, models, wanted))) for evidence in tables]
     return [found for found in judged if found.verdicts]
+
+
+def judge_tasks(
+    tasks: Sequence[str],
+    stores: Sequence[Store],
+    models: Sequence[str] = (),
+    claims: Sequence[str] = (),
+    options: Options | None = None,
+) -> list[Judged]:
+    """Judge several tasks as `judge_stores` does one; a model must have a record of one of them at least."""
+    if len(tasks) <= 1 or not models:
+        return [found for task in tasks for found in judge_stores(task, stores, models, claims, options)]
+    known = {task: _known_fused([r for store in stores for r in store.read_records(task)], task) for task in tasks}
+    _check_models(models, set().union(*known.values()))
+    wanted = {task: [model for model in models if model in names] for task, names in known.items()}
+    return [found for task, own in wanted.items() if own for found in judge_stores(task, stores, own, claims, options)]
 
 
 def judge(evidence: Evidence, models: Sequence[str] = (), claims: Sequence[str] = ()) -> list[Verdict]:
@@ -119,8 +135,12 @@ def _about(verdict: Verdict, models: Sequence[str]) -> bool:
     return verdict.model is None or verdict.model.partition(" (")[0] in models
 
 
-def _check_models(models: Sequence[str], records: Sequence[RunRecord], fusion: Fusion) -> None:
-    known = {record.model for record in records if record.status == "ok"} & fusion.controls.keys()
+def _known_fused(records: Sequence[RunRecord], task: str) -> set[str]:
+    """Name the fused models of a task that have a record with scores."""
+    return {record.model for record in records if record.status == "ok"} & installed_fusion(task).controls.keys()
+
+
+def _check_models(models: Sequence[str], known: Set[str]) -> None:
     for model in models:
         if model not in known:
             raise UsageError(f"--model {model}: no fused model of that name has a record here. {nearest(model, known)}")
