@@ -129,6 +129,8 @@ def build_config(
     for setting in settings:
         section, key, value = parse_setting(setting)
         merged[section][key] = value
+    for name in FREE_SECTIONS:
+        require_finite_settings(merged[name], name)
     parts: dict[str, Any] = {name: _checked(kind, merged[name], f"[{name}]") for name, kind in SECTIONS.items()}
     return RunConfig(
         request=request,
@@ -157,7 +159,9 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
         section = homes[0] if homes else ""
     known = [f"{home}.{other}" for home, kind in SECTIONS.items() for other in _names(kind)]
     if section in FREE_SECTIONS:
-        return section, key, parse_value(value)
+        parsed = parse_value(value)
+        require_finite_settings(parsed, f"--set {section}.{key}")
+        return section, key, parsed
     if f"{section}.{key}" not in known:
         raise UsageError(f"--set {text}: unknown key '{name.strip()}'. {nearest(name.strip(), known)}")
     return section, key, parse_value(value)
@@ -190,6 +194,21 @@ def _not_absurd(value: Any, text: str) -> Any:
 def _short(text: str) -> str:
     text = text.strip()
     return text if len(text) <= 60 else f"{text[:40]}… ({len(text):,} characters)"
+
+
+def require_finite_settings(value: Any, name: str) -> None:
+    """Refuse NaN and infinity anywhere in a setting, which no record could hold; raises UsageError with its name.
+
+    >>> require_finite_settings({"crop": 0.9, "mean": [0.5, 0.5, 0.5]}, "vision_args")
+    """
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            require_finite_settings(entry, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, entry in enumerate(value):
+            require_finite_settings(entry, f"{name}[{number}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{name} = {value}; wanted a finite number.")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

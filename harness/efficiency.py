@@ -8,6 +8,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from harness.cell import MeasureOptions
+from harness.heartbeat import Heartbeat
 from harness.measure.calibration import calibration_workload
 from harness.measure.flops import FlopCount, count_flops
 from harness.measure.latency import LatencySummary, time_calls
@@ -100,12 +101,13 @@ def _answer(learner: Learner, visuals: Visuals, indices: Sequence[int]) -> None:
 def _latency(learner: Learner, visuals: Visuals, options: MeasureOptions, progress: Progress) -> LatencySummary:
     order = cycle(range(len(visuals)))
     total = options.warmups + options.runs
-    calls = iter(range(total))
+    calls, beat = iter(range(total)), Heartbeat(progress, "timing single samples")
 
     def call() -> None:
         done = next(calls, total)
         if done % 10 == 0:
             progress("timing single samples", done, total)
+        beat()
         _answer(learner, visuals, [next(order)])
 
     workload = calibration_workload(visuals.device)
@@ -114,10 +116,16 @@ def _latency(learner: Learner, visuals: Visuals, options: MeasureOptions, progre
 
 def _throughput(learner: Learner, visuals: Visuals, options: MeasureOptions, progress: Progress) -> Throughput:
     size = min(options.throughput_batch, len(visuals))
-    progress(f"timing batches of {size}", 0, 0)
-    indices = list(range(size))
+    what = f"timing batches of {size}"
+    progress(what, 0, 0)
+    indices, beat = list(range(size)), Heartbeat(progress, what)
+
+    def call() -> None:
+        beat()
+        _answer(learner, visuals, indices)
+
     return time_throughput(
-        lambda: _answer(learner, visuals, indices),
+        call,
         size,
         options.throughput_runs,
         visuals.device,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
-from harness.config import RunConfig
+from harness.config import RunConfig, require_finite_settings
 from harness.errors import (
     CheckpointError,
     PluginError,
@@ -293,7 +293,8 @@ class _Planner:
                     "take a model that is evaluated as it is, such as hf:NAME, open_clip:NAME/TAG or timm:NAME."
                 )
             recipe = dict(made.recipe(options))
-            json.dumps(recipe)
+            require_finite_settings(recipe, f"{model.name}'s recipe")
+            json.dumps(recipe, allow_nan=False)
             prerequisite = made.prerequisite(options)
         return TrainingJob(
             task=self.task.name,

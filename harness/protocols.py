@@ -309,6 +309,15 @@ class Noting(Protocol):
 
 
 @runtime_checkable
+class Patient(Protocol):
+    """A scorer that waits for programs which may hang."""
+
+    def wait_at_most(self, seconds: float | None) -> None:
+        """End a program that gives no answer for so long (None: never) and raise a BenchError; before `prepare`."""
+        ...
+
+
+@runtime_checkable
 class Slicing(Protocol):
     """A task that knows parts of its samples, by their targets, in which models may differ."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -17,12 +16,12 @@ from harness.cell import Cell, Places, TrainingJob
 from harness.error_text import error_text, named_error, traceback_text
 from harness.errors import BenchError, StoreError
 from harness.estimates import estimate, estimate_difference, estimates
-from harness.files import open_lock
+from harness.files import open_lock, replace_atomically
 from harness.isolation import KILLED, JobFailure, JobServer, Workers
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
 from harness.preprocessing_passport import check_resizing
-from harness.protocols import Noting, Scorer
+from harness.protocols import Noting, Patient, Scorer
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.sample import Note, Predicted, Sample, evaluated, limited
 from harness.scored import Scored, outcomes_sha256, write_scores
@@ -83,15 +82,15 @@ def run_plan(
             stack.enter_context(only_one(store))
         for absent in plan.absent:
             _write_absent(plan, absent, store, reporter)
-        records = (
-            _run_cells(pending, _Runner(plan, store, environment, reporter, stack, workers), workers.jobs)
-            if pending
-            else []
-        )
+        records, meanwhile = [], 0
+        if pending:
+            runner = _Runner(plan, store, environment, reporter, stack, workers)
+            records = _run_cells(pending, runner, workers.jobs)
+            meanwhile = runner.found
     failed = sum(record.status == "failed" for record in records)
     found = len(plan.cells) - len(pending)
     not_run = sum(absent.named for absent in plan.absent)
-    return RunSummary(len(records) - failed + found, failed, len(plan.absent), found, not_run)
+    return RunSummary(len(records) - failed + found, failed, len(plan.absent), found + meanwhile, not_run)
 
 
 def _run_cells(pending: Sequence[Cell], runner: _Runner, jobs: int) -> list[RunRecord]:
@@ -106,7 +105,7 @@ def _run_cells(pending: Sequence[Cell], runner: _Runner, jobs: int) -> list[RunR
         waiting = []
         for cell, produced in zip(window, started, strict=True):
             record = runner.finish(cell, produced)
-            runner.store.write_record(record)
+            record = runner.keep(cell, record)
             runner.reporter.finish(record)
             records.append(record)
     return records
@@ -146,11 +145,13 @@ class _Runner:
         packages = {package_of(plan.task), *(package_of(load_model(name)) for name in models)}
         self.server = stack.enter_context(JobServer(packages, workers))
         self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
+        set_patience(self.scorer, workers)
         self.signature: str | None = None
         self.samples: Sequence[Sample] = ()
         self.told_share = False
         self.ceilings: Mapping[str, Mapping[str, float]] = {}
         self.failed_prerequisites: dict[str, str] = {}
+        self.found = 0
         self.prerequisite_lock = Lock()
 
     def prepare(self) -> None:
@@ -175,9 +176,32 @@ class _Runner:
     def finish(self, cell: Cell, produced: Future[tuple[Places, Predicted]]) -> RunRecord:
         """Score and measure what `start` produced; whatever went wrong in a job becomes a failed record."""
         try:
-            return self._finish(cell, *produced.result())
+            places, predicted = produced.result()
+            return self._made_elsewhere(cell) or self._finish(cell, places, predicted)
         except JobFailure as failure:
             return self._failed(cell, failure)
+
+    def keep(self, cell: Cell, record: RunRecord) -> RunRecord:
+        """Write a cell's record, unless another run has left its own meanwhile: then that one stands."""
+        other = self._made_elsewhere(cell)
+        if other is None:
+            try:
+                self.store.write_record(record)
+                return record
+            except StoreError:
+                other = self._made_elsewhere(cell)
+                if other is None:
+                    raise
+        self.reporter.say(f"{cell.label}: another run has finished it meanwhile; its record stands.")
+        self.found += 1
+        return other
+
+    def _made_elsewhere(self, cell: Cell) -> RunRecord | None:
+        """Find what another run has made of a cell meanwhile; a folder has a lock that keeps it out, a URL has none."""
+        if self.store.local is not None:
+            return None
+        record = self.store.find_record(cell.training.task, cell.fingerprint)
+        return record if record is not None and record.status == "ok" else None
 
     def _produce(self, cell: Cell) -> tuple[Places, Predicted]:
         places = self._train(cell.training, cell.label)
@@ -330,6 +354,12 @@ class _Runner:
         return _record(cell, status="failed", error=failure.message)
 
 
+def set_patience(scorer: Scorer, workers: Workers) -> None:
+    """Let a scorer wait for its programs as long as a run waits for its jobs."""
+    if isinstance(scorer, Patient):
+        scorer.wait_at_most(workers.timeout_s or None)
+
+
 @contextmanager
 def naming_what_cannot_be_scored() -> Iterator[None]:
     """Turn what goes wrong while a cell is scored into its own failure: the others are none of its business."""
@@ -362,7 +392,8 @@ def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, 
     if not (folder / "training.json").is_file() and store.exists(f"{name}/training.json"):
         folder.mkdir(parents=True, exist_ok=True)
         for file in TRAINING_FILES:
-            shutil.copyfile(store.local_copy(f"{name}/{file}"), folder / file)
+            with replace_atomically(folder / file) as temporary:
+                temporary.write_bytes(store.read_bytes(f"{name}/{file}"))
     return folder, (folder / "training.json").is_file()
 
 

@@ -18,11 +18,14 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.error_text import error_text, named_error
 from harness.errors import StoreError
 from harness.files import replace_atomically
 from harness.parquet_files import read_parquet
@@ -131,46 +134,44 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Tell whether a file is there."""
-        if self.local is not None:
-            return (self.local / name).is_file()
-        system, root = self._filesystem()
-        return bool(system.exists(f"{root}/{name}"))
+        with self._naming("look for", name):
+            if self.local is not None:
+                return (self.local / name).is_file()
+            system, root = self._filesystem()
+            return bool(system.exists(f"{root}/{name}"))
 
     def read_bytes(self, name: str) -> bytes:
         """Read a file; raises StoreError when it cannot be read."""
-        try:
+        with self._naming("read", name):
             if self.local is not None:
                 return (self.local / name).read_bytes()
             system, root = self._filesystem()
             return bytes(system.cat_file(f"{root}/{name}"))
-        except OSError as error:
-            raise StoreError(f"Cannot read {self.url}/{name}: {_reason(error)}.") from None
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all; raises StoreError when it cannot be written."""
-        try:
+        remedy = "Free space or permissions there, or give another folder with --results; finished cells are kept."
+        with self._naming("write", name, remedy):
             if self.local is not None:
                 with replace_atomically(self.local / name) as temporary:
                     temporary.write_bytes(content)
                 return
             system, root = self._filesystem()
             system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
-            system.pipe_file(f"{root}/{name}.part", content)
-            system.mv(f"{root}/{name}.part", f"{root}/{name}")
-        except OSError as error:
-            raise StoreError(
-                f"Cannot write {self.url}/{name}: {_reason(error)}. Free space or permissions there, or give another "
-                "folder with --results; finished cells are kept."
-            ) from None
+            part = f"{root}/{name}.{uuid.uuid4().hex}.part"  # two runs may write one record at once
+            system.pipe_file(part, content)
+            system.mv(part, f"{root}/{name}")
 
-    def local_copy(self, name: str) -> Path:
-        """Give a local path with a file's content; of a URL's file, a temporary copy."""
+    @contextmanager
+    def local_copy(self, name: str) -> Iterator[Path]:
+        """Give a local path with a file's content; of a URL's file it is a copy that is gone after the block."""
         if self.local is not None:
-            return self.local / name
-        folder = Path(tempfile.mkdtemp(prefix="bench-"))
-        path = folder / Path(name).name
-        path.write_bytes(self.read_bytes(name))
-        return path
+            yield self.local / name
+            return
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            path = Path(folder) / Path(name).name
+            path.write_bytes(self.read_bytes(name))
+            yield path
 
     def _write_table(self, name: str, table: Any) -> None:
         import pyarrow as arrow
@@ -205,18 +206,46 @@ class Store:
             raise StoreError(f"{self.url}/{name} is not a record: {error}. Delete it and run again.") from None
 
     def _glob(self, pattern: str) -> list[str]:
-        if self.local is not None:
-            return sorted(path.relative_to(self.local).as_posix() for path in self.local.glob(pattern))
-        system, root = self._filesystem()
-        return sorted(path[len(root) + 1 :] for path in system.glob(f"{root}/{pattern}"))
+        with self._naming("list", pattern):
+            if self.local is not None:
+                return sorted(path.relative_to(self.local).as_posix() for path in self.local.glob(pattern))
+            system, root = self._filesystem()
+            return sorted(path[len(root) + 1 :] for path in system.glob(f"{root}/{pattern}"))
+
+    @contextmanager
+    def _naming(self, doing: str, name: str, remedy: str = "") -> Iterator[None]:
+        """Turn what a folder or a URL's server raises into a StoreError that names the file and the remedy.
+
+        Each kind of URL has exceptions of its own: of missing credentials, of a server that does not answer.
+        """
+        place = f"Cannot {doing} {self.url}/{name}"
+        try:
+            yield
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreError(" ".join([f"{place}: {_reason(error)}.", *([remedy] if remedy else [])])) from None
+        except Exception as error:
+            if self.local is not None:
+                raise
+            raise StoreError(
+                f"{place}: {named_error(error)}. Check the address of --results, that its server answers, and that "
+                "your credentials for it are set; finished cells are kept."
+            ) from None
 
     def _filesystem(self) -> tuple[Any, str]:
         import fsspec
 
+        protocol, _, place = self.url.partition("://")
+        if not place.strip("/"):
+            raise StoreError(f"--results {self.url} names no place. Give a folder too, as {protocol}://BUCKET/RESULTS.")
         try:
             system, root = fsspec.core.url_to_fs(self.url)
-        except (ImportError, ValueError) as error:
-            raise StoreError(f"Cannot open --results {self.url}: {error}.") from None
+        except Exception as error:
+            raise StoreError(
+                f"Cannot open --results {self.url}: {named_error(error)}. Give a folder, or a URL of a protocol that "
+                "fsspec knows, with its package installed and your credentials set."
+            ) from None
         return system, root.rstrip("/")
 
 
@@ -238,4 +267,4 @@ def examples_folder(task: str, data_digest: str, split: str) -> str:
 
 
 def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
+    return os.strerror(error.errno) if error.errno else error_text(error)

@@ -19,6 +19,7 @@ from harness.condition import Condition, Part
 from harness.error_text import error_text, named_error, traceback_text
 from harness.errors import BenchError
 from harness.evaluate import is_out_of_memory
+from harness.heartbeat import Heartbeat
 from harness.images import fit_image, to_channels_first
 from harness.jobs import load_trained
 from harness.perturb.perturbation import IMAGE, TEXT, GeometricPerturbation, Perturbation
@@ -71,7 +72,7 @@ def sweep_job(block: SweepBlock, progress: Progress) -> dict[str, str]:
     )
     classes = task.spec(first.cell.training.data, ()).classes.texts
     known, rewriter = load_perturbations(), Rewriter(block.options.seed)
-    sweep = _Sweep(block, task, students, canvases, tuple(tuple(group) for group in classes), known, rewriter)
+    sweep = _Sweep(block, task, students, canvases, tuple(tuple(group) for group in classes), known, rewriter, progress)
     done = 0
     for group in _by_image_part(block.conditions, sweep.known):
         sweep.run(group)
@@ -120,6 +121,7 @@ class _Sweep:
     class_texts: tuple[tuple[str, ...], ...]
     known: Mapping[str, Perturbation]
     rewriter: Rewriter
+    progress: Progress
 
     def run(self, group: Sequence[Condition]) -> None:
         """Answer under all conditions of a group and leave the answers in the spool."""
@@ -138,9 +140,11 @@ class _Sweep:
         words = {condition.label: self._words(condition, source) for condition in group}
         wanted = [(s, c) for s in self.students for c in group if self._leave_out(s, c, words[c.label]) is None]
         digest = hashlib.sha256()
+        beat = Heartbeat(self.progress, "answering under perturbations")
         for chunk in self._chunks(source, digest):
             tokens = _Tokens(chunk)
             for student, condition in wanted:
+                beat()
                 if condition.label not in student.errors:
                     self._answer(student, condition, words[condition.label], tokens)
         for student in self.students:
@@ -279,6 +283,7 @@ class _Sweep:
             seed=self.block.options.seed,
             device=student.subject.cell.training.device,
             score=self.task.validation_score,
+            beat=Heartbeat(self.progress, "attacking"),
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -33,11 +32,13 @@ from harness.run import (
     now,
     only_one,
     prerequisite_folder,
+    set_patience,
     training_folder,
 )
 from harness.sample import Outcome, Sample, limited
 from harness.scored import Scored, write_scores
 from harness.shifts import Target
+from harness.spool import own_folder
 from harness.store import Store, examples_folder
 from harness.sweep_block import FAILED, OK, SKIPPED, Answers, Subject, SweepBlock
 from harness.sweep_plan import SweepPlan
@@ -109,7 +110,6 @@ class _SweepRun:
         limits = {cell.evaluate.limit for cell in plan.cells}
         limit = sweep.options.limit or min((n for n in limits if n is not None), default=None)
         self.options = replace(sweep.options, limit=limit)
-        self.spool = environment.cache / "sweeps" / fingerprint_of({"results": store.url, "task": plan.task.name})
         used = {part.name for condition in sweep.conditions for part in condition.parts}
         self.versions = _code_versions([sweep.known[name] for name in sorted(used)])
         self.code = _digest([Path(__file__).parent / name for name in _CODE])
@@ -129,8 +129,7 @@ class _SweepRun:
 
     def do(self, pending: Sequence[_Lacking], workers: Workers, stack: ExitStack) -> None:
         """Answer and score everything that is pending; shifts are scored last, each with its own references."""
-        shutil.rmtree(self.spool, ignore_errors=True)
-        stack.callback(shutil.rmtree, self.spool, ignore_errors=True)
+        self.spool = stack.enter_context(own_folder(self.environment.cache / "sweeps"))
         packages = {
             package_of(self.plan.task),
             *(package_of(load_model(lacking.cell.training.model)) for lacking in pending),
@@ -142,7 +141,7 @@ class _SweepRun:
         blocks = self._blocks(pending, count)
         self.total = sum(len(lacking.conditions) for lacking in pending)
         started = {pool.submit(self._run, block): block for block in blocks}
-        self._score_all(started)
+        self._score_all(started, workers)
 
     def summary(self, cells: Sequence[Cell], pending: int) -> SweepSummary:
         """Count the states of all pairs of the plan."""
@@ -227,9 +226,10 @@ class _SweepRun:
 
         self.server.run("sweep.sweep_job", (block,), progress)
 
-    def _score_all(self, started: Mapping[Future[list[SweepBlock]], SweepBlock]) -> None:
+    def _score_all(self, started: Mapping[Future[list[SweepBlock]], SweepBlock], workers: Workers) -> None:
         """Score blocks as they come; those of shifts wait until the references of the main split are done with."""
         with self.plan.task.scorer(self.plan.data, self.environment.cache) as scorer:
+            set_patience(scorer, workers)
             signature = self._prepare(scorer, _MAIN)
             waiting: dict[str, list[SweepBlock]] = {}
             for future in as_completed(started):
@@ -246,6 +246,7 @@ class _SweepRun:
                     self._score_block(block, scorer, signature)
         for shift in waiting.keys() - own.keys():
             with self.plan.task.scorer(self.targets[shift].data, self.environment.cache) as scorer:
+                set_patience(scorer, workers)
                 self._prepare(scorer, shift)
                 for block in waiting[shift]:
                     self._score_block(block, scorer, signature)

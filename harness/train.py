@@ -17,6 +17,7 @@ from harness.evaluate import is_out_of_memory, predict_all
 from harness.measure.device import resolve_precision
 from harness.modes import for_evaluation, for_training
 from harness.protocols import NOTICE, Fitted, Learner, MeanLoss, Progress, Task
+from harness.sample import Batch
 from harness.visuals import Visuals
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def train(
     micro-batch of one fits.
     """
     if isinstance(learner, Fitted):
-        return _fit(learner, data)
+        return _fit(learner, data, report[0])
     if not any((groups := learner.parameter_groups()).__dict__.values()):
         return UNTRAINED
     del groups
@@ -273,14 +274,17 @@ def build_pulls(learner: Learner, options: TrainOptions) -> dict[str, Pull]:
     }
 
 
-def _fit(learner: Any, data: TrainingData) -> TrainingSummary:
+def _fit(learner: Any, data: TrainingData, progress: Progress) -> TrainingSummary:
     started = time.perf_counter()
     total, size = len(data.training), 64
+
+    def batches_in_order() -> Iterator[Batch]:
+        for start in range(0, total, size):
+            progress("fitting", start, total)
+            yield data.training.batch(range(start, min(start + size, total)), with_targets=True)
+
     with torch.no_grad():
-        learner.fit(
-            data.training.batch(range(start, min(start + size, total)), with_targets=True)
-            for start in range(0, total, size)
-        )
+        learner.fit(batches_in_order())
     for_evaluation(learner)
     return TrainingSummary(0, 0, None, time.perf_counter() - started, "fp32", 1, None)
 

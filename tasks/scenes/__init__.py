@@ -18,8 +18,16 @@ if TYPE_CHECKING:
 SCENES_VERSION: Final = "1.0.0"
 """Raised by hand whenever a pixel, an annotation or a text of any split changes on purpose."""
 version: Final = SCENES_VERSION
-_NO_RECIPE: Final = ("__init__.py", "attributes.py", "claims.py", "oracle.py", "paraphrases.py", "parser.py")
-"""Modules that only read what was generated; editing them leaves the data as it is."""
+_NO_RECIPE: Final = (
+    "__init__.py",
+    "attributes.py",
+    "claims.py",
+    "making.py",
+    "oracle.py",
+    "paraphrases.py",
+    "parser.py",
+)
+"""Modules that only read what was generated or have it written; editing them leaves the data as it is."""
 
 
 def recipe_digest() -> str:
@@ -61,11 +69,11 @@ def ensure_scenes(
     Safe to kill at any moment; of several processes, in containers that share a cache, too, one writes and the others
     wait. `progress` is called with (split, done, in all). An OSError names the place.
     """
-    from tasks.scenes.generate import write_splits
+    from tasks.scenes.making import make_splits
 
     root = cache_root(cache_dir)
     with one_at_a_time(root), naming(root):
-        write_splits(root, splits, processes=processes, progress=progress)
+        make_splits(root, splits, processes=processes, progress=progress)
     return root
 
 
@@ -80,7 +88,7 @@ def write_scenes(
 
     Raises UsageError for a split that Scenes does not have, or for none; OSError names the place.
     """
-    from tasks.scenes.generate import write_splits
+    from tasks.scenes.making import make_splits
 
     wanted = split_names() if splits is None else splits
     for name in wanted:
@@ -89,7 +97,7 @@ def write_scenes(
     if not wanted:
         raise UsageError(f"No split is named. Known: {', '.join(split_names())}.")
     with naming(Path(out)):
-        write_splits(Path(out), wanted, processes=processes, progress=progress)
+        make_splits(Path(out), wanted, processes=processes, progress=progress)
 
 
 def propositions(caption: str) -> tuple[frozenset[Proposition], bool]:

@@ -68,6 +68,13 @@ def test_a_file_holds_every_option(toml: Any) -> None:
         ({}, ["train.steps=true"], "", "steps = true"),
         ({}, ["train.learning_rate=0"], "", "learning_rate = 0.0; wanted more than 0"),
         ({}, ["train.learning_rate=inf"], "", "learning_rate = inf; wanted a finite number"),
+        ({}, ["model.depth=nan"], "", "--set model.depth = nan; wanted a finite number"),
+        ({}, ["task.share=[0.5, -inf]"], "", r"--set task.share\[1\] = -inf; wanted a finite number"),
+        ({}, [], "[model]\nnested = { a = [inf] }\n", r"model.nested.a\[0\] = inf; wanted a finite number"),
+        ({}, [], "[vision_args]\ncrop = nan\n", "vision_args.crop = nan; wanted a finite number"),
+        ({}, [], "[task]\nx = -inf\n", "task.x = -inf; wanted a finite number"),
+        ({"job_timeout": float("inf")}, [], "", "job_timeout = inf; wanted a finite number"),
+        ({"job_timeout": -1.0}, [], "", "job_timeout = -1.0; wanted 0 or more"),
         ({}, ["train.learning_rate=nan"], "", "learning_rate = nan; wanted a finite number"),
         ({}, ["dropout=1.0"], "", "dropout = 1.0; wanted 0 or more and less than 1"),
         ({}, ["precision=fp16"], "", "precision = 'fp16'. Did you mean 'bf16'"),
@@ -100,6 +107,8 @@ def test_vision_args_split_outside_brackets_only() -> None:
     assert options.vision_args == {"depth": 3, "mean": [0.1, 0.2, 0.3], "pool": "avg"}
     with pytest.raises(UsageError, match="'depth' is not key=value"):
         build_config({}, vision_args="depth")
+    with pytest.raises(UsageError, match=r"vision_args.mean\[1\] = nan; wanted a finite number"):
+        build_config({}, vision_args="mean=[0.1,nan,0.3]")
 
 
 def test_set_reaches_models_freely() -> None:

@@ -80,7 +80,10 @@ def test_reading_what_is_not_there_is_an_error(store: Store) -> None:
 
 def test_a_local_copy_has_the_content(store: Store) -> None:
     store.write_bytes("deep/er/file.bin", b"\0\1")
-    assert store.local_copy("deep/er/file.bin").read_bytes() == b"\0\1"
+    with store.local_copy("deep/er/file.bin") as path:
+        assert path.read_bytes() == b"\0\1"
+    assert path.exists() == (store.local is not None)
+    assert store.local is not None or not path.parent.exists()
 
 
 def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:
@@ -117,6 +120,46 @@ def test_a_full_disk_leaves_the_old_content(tmp_path: Path) -> None:
 def test_an_unknown_protocol_is_named() -> None:
     with pytest.raises(StoreError, match=r"Cannot open --results nosuch://bucket"):
         Store("nosuch://bucket").require_writable()
+
+
+def test_a_url_without_a_folder_is_refused() -> None:
+    for url in ("s3://", "memory://", "file:///"):
+        with pytest.raises(StoreError, match=rf"--results {url} names no place. Give a folder too, as \w+://BUCKET/"):
+            Store(url).require_writable()
+
+
+class NoCredentials(Exception):
+    """As botocore's, which is no OSError."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentials("Unable to locate credentials"),
+        RuntimeError("no answer"),
+        ConnectionRefusedError("refused"),
+        TimeoutError("slow"),
+        EOFError("gone"),
+    ],
+)
+def test_whatever_a_server_raises_names_the_url_and_what_to_do(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    store = Store(f"memory://{uuid.uuid4().hex}/results")
+    for method in ("exists", "cat_file", "pipe_file", "glob"):
+        monkeypatch.setattr(MemoryFileSystem, method, refuse)
+    for act in (lambda: store.exists("a"), lambda: store.read_bytes("a"), lambda: store.write_bytes("a", b""),
+                store.read_records):  # fmt: skip
+        with pytest.raises(StoreError, match=rf"Cannot .* {store.url}/.*{error}") as caught:
+            act()
+        if not isinstance(error, OSError):
+            assert "your credentials for it are set" in str(caught.value)
+        assert caught.value.__cause__ is None
 
 
 def test_an_exception_half_way_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> None:

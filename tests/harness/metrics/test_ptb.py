@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.metrics.java import JavaSilent
 from harness.metrics.ptb import PtbTokenizer
 
 PIECES = """
@@ -66,6 +69,24 @@ def test_by_hand(tokenizer: PtbTokenizer) -> None:
 
 def test_lone_surrogates_do_not_end_a_run(tokenizer: PtbTokenizer) -> None:
     assert tokenizer.tokenize(["a \ud800 dog"])[0].startswith("a")
+
+
+def test_a_killed_tokenizer_is_started_anew_and_answers_the_same() -> None:
+    with PtbTokenizer() as own:
+        tokens = own.tokenize(["A dog.", "Two dogs"])
+        first = own.pid
+        os.kill(first or 0, signal.SIGKILL)
+        assert own.tokenize(["A dog.", "Two dogs"]) == tokens
+        assert own.pid != first
+
+
+def test_a_stopped_tokenizer_is_ended_and_the_next_batch_has_another() -> None:
+    with PtbTokenizer(patience_s=0.5) as own:
+        os.kill(own.pid or 0, signal.SIGSTOP)
+        with pytest.raises(JavaSilent):
+            own.tokenize(["A dog."])
+        own._patience_s = 60.0
+        assert own.tokenize(["A dog."]) == ["a dog"]
 
 
 def test_nothing_to_tokenize(tokenizer: PtbTokenizer) -> None:

@@ -16,6 +16,16 @@ from harness.protocols import ParameterGroups
 from harness.sample import Batch
 
 
+class Unpicklable(Exception):
+    """Neither says what it is nor can be sent to another process."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    def __reduce__(self) -> str:
+        raise RuntimeError("no pickle")
+
+
 class ConstantCaption(nn.Module):
     """Answers with one caption; `fault` plants what can go wrong in a plugin.
 
@@ -49,6 +59,20 @@ class ConstantCaption(nn.Module):
 
     def predict(self, batch: Batch) -> list[Any]:
         """Answer each image alike; or fail as planted."""
+        if self.fault == "hang":
+            while True:
+                time.sleep(0.1)
+        if self.fault == "not-finite":
+            return [self.answer] * (len(batch) - 1) + [[0.5, float("nan")]]
+        if self.fault == "objects":
+            return [{self.answer}] * len(batch)
+        if self.fault == "unprintable":
+            raise ValueError("half a character \ud800, an escape \x1b[2J and " + "x" * 1_000_000)
+        if self.fault == "no-pickle":
+            raise Unpicklable
+        if self.fault == "loud":
+            print("noise from Python", flush=True)
+            os.write(1, b"noise from elsewhere")
         if self.fault.startswith("predict-memory") and len(batch) > int(self.fault.partition(":")[2]):
             raise torch.OutOfMemoryError("planted: out of memory")
         return [self.answer] * len(batch)

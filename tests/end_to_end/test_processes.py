@@ -1,0 +1,98 @@
+"""What the command's processes import, leave behind and say, whatever folder it is called from and however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+PLANTED = ("torch.py", "tasks.py", "timm.py", "numpy.py", "signal.py", "multiprocessing.py", "harness/__init__.py",
+           "baselines/__init__.py", "sitecustomize.py")  # fmt: skip
+
+
+def family(leader: int) -> set[psutil.Process]:
+    """A process and all that it has started so far."""
+    return {psutil.Process(leader), *psutil.Process(leader).children(recursive=True)}
+
+
+def test_nothing_in_the_working_directory_is_imported(
+    bench_in: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path
+) -> None:
+    """A downloaded folder may hold a torch.py; an honest one a package called tasks."""
+    bench = bench_in(tmp_path / "here")
+    for name in PLANTED:
+        (tmp_path / "here" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "here" / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__ + '\\n')\n")
+    run = bench("run", *quick, "--data", captions, "--results", tmp_path / "results")
+    assert run.returncode == 0, run.stderr
+    (tmp_path / "here" / "tasks.py").unlink()
+    (tmp_path / "here" / "tasks").mkdir()
+    (tmp_path / "here" / "tasks" / "__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    run = bench("run", *quick, "--data", captions, "--results", tmp_path / "more")
+    assert run.returncode == 0, run.stderr
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_on_one_url_both_end_well(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, scores: Any
+) -> None:
+    """A folder has a lock; a URL has none, and each of two runs finds records that the other has made meanwhile."""
+    (tmp_path / "tmp").mkdir()
+    both = ("run", *quick, "--seeds", 2, "--data", captions, "--results", f"file://{tmp_path / 'results'}")
+    runs = [bench.start(*both, TMPDIR=str(tmp_path / "tmp")) for _ in range(2)]
+    ended = [run.communicate(timeout=240) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], ended
+    assert all("2 ok" in out for out, _ in ended)
+    assert len(scores(tmp_path / "results")) == 2
+    again = bench(*both, TMPDIR=str(tmp_path / "tmp"))
+    assert "2 ok (2 found done)" in again.stdout
+    assert list((tmp_path / "tmp").glob("bench-*")) == []
+    assert list((tmp_path / "results").rglob("*.part")) == []
+
+
+def test_ctrl_c_ends_every_process_and_blames_no_memory(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, processes: Any
+) -> None:
+    hanging = ("--set", "model.outsider_fault=hang")
+    run = bench.start("run", *quick, *hanging, "--data", captions, "--results", tmp_path / "results")
+    try:
+        assert any("training" in line for line in iter(run.stderr.readline, ""))
+        time.sleep(1)
+        everyone = family(run.pid)
+        assert len(everyone) >= 3
+        os.killpg(run.pid, signal.SIGINT)
+        _, told = run.communicate(timeout=30)
+        processes.wait_until(lambda: not any(process.is_running() for process in everyone), 5)
+    finally:
+        processes.kill_group(run.pid)
+    assert run.returncode == 130
+    assert "bench: interrupted. Finished cells are kept" in told
+    assert "memory" not in told
+    assert "Retrying" not in told
+    assert "Traceback" not in told
+
+
+def test_the_fork_server_killed_under_a_run_does_not_end_it(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, processes: Any
+) -> None:
+    """It is the largest process, and so the first that a system without memory kills."""
+    run = bench.start("run", *quick, "--seeds", 3, "--jobs", 1, "--data", captions, "--results", tmp_path / "results")
+    try:
+        assert any("seed 0:" in line for line in iter(run.stderr.readline, ""))
+        everyone = family(run.pid)
+        for process in psutil.Process(run.pid).children():
+            process.kill()
+        out, told = run.communicate(timeout=120)
+        processes.wait_until(lambda: not any(process.is_running() for process in everyone), 5)
+    finally:
+        processes.kill_group(run.pid)
+    assert "Aborted" not in told
+    assert "Traceback" not in told
+    assert (run.returncode == 0 and "3 ok" in out) or (run.returncode == 1 and "2 ok (0 found done), 1 failed" in out)
+    assert bench("run", *quick, "--seeds", 3, "--data", captions, "--results", tmp_path / "results").returncode == 0
