@@ -16,6 +16,7 @@ from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpe
 from tasks.caption_files import CaptionedImage, digest_of, read_caption_file, read_caption_results, read_references
 from tasks.formats.coco_layout import find_caption_files
 from tasks.formats.digests import NOWHERE
+from tasks.shared_images import coco_image, shared_images
 from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 from tasks.stored_splits import notes_of
 
@@ -136,7 +137,9 @@ def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHE
     files = find_caption_files(root)
     roles = roles_of(files, split)
     found = {split: read_caption_file(files[split]) for split in roles.stored}
-    return folder_dataset(root, roles, "coco", digest_of(found, contents), notes=notes_of(found))
+    images = {split: [coco_image(i.image_id, i.path) for i in stored.images] for split, stored in found.items()}
+    notes = (*notes_of(found), *shared_images(images, contents))
+    return folder_dataset(root, roles, "coco", digest_of(found, contents), notes=notes)
 
 
 def _clip_options(context: DataContext) -> dict[str, str]:

@@ -31,6 +31,7 @@ from tasks.formats.voc import annotated_voc_splits, find_voc_folder, read_voc_la
 from tasks.locations import refuse_settings
 from tasks.map_readers import LabelImageReader, PanopticReader
 from tasks.novel_classes import named_classes
+from tasks.shared_images import KnownImage, coco_image, shared_images
 from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 from tasks.stored_splits import LazySplits, check_sizes_once, notes_of, stored_names
 from tasks.targets import MapTarget
@@ -96,6 +97,10 @@ class MapFolder:
     def _classes(self) -> ClassFile | None:
         return None if self.class_file is None else read_class_file(self.class_file)
 
+    def shared_images(self, contents: Contents) -> tuple[Note, ...]:
+        """Say which images stand in more than one split."""
+        return shared_images({split: _known(stored, self.format) for split, stored in self.splits.items()}, contents)
+
     @property
     def _any(self) -> Stored:
         """A split that tells the classes, as all do: the last one, which is read faster than train."""
@@ -160,11 +165,21 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
         if isinstance(stored, Panoptic):
             images = [ImageEntry(entry.image_id, entry.path, entry.width, entry.height) for entry in stored.entries]
             check_sizes_once(images, stored.sources, context)
-    notes = (*found.notes, *_value_notes(found, context))
+    contents = Contents(context.cache, context.progress)
+    notes = (*found.notes, *_value_notes(found, context), *found.shared_images(contents))
     roles = roles_of(found.splits, context.split)
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
-    digest = text_digest(found.digest(Contents(context.cache, context.progress)), samples)
+    digest = text_digest(found.digest(contents), samples)
     return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=notes)
+
+
+def _known(stored: Stored, format: str) -> list[KnownImage]:
+    """The images of a split; names mean images in COCO and VOC, where in other folders each split has its own."""
+    if isinstance(stored, Panoptic):
+        return [coco_image(entry.image_id, entry.path) for entry in stored.entries]
+    if format == PIXEL_MAPS:
+        return [coco_image(entry.image_id, entry.image) for entry in stored.entries]
+    return [KnownImage(e.image_id, e.image, e.image_id if format == VOC else "") for e in stored.entries]
 
 
 def _value_notes(found: MapFolder, context: DataContext) -> tuple[Note, ...]:

@@ -21,6 +21,7 @@ from tasks.formats.coco_layout import annotation_files, find_instance_files
 from tasks.formats.voc import annotated_voc_splits, find_voc_folder, is_voc, read_voc_instances
 from tasks.locations import refuse_settings
 from tasks.novel_classes import chosen_categories
+from tasks.shared_images import KnownImage, coco_image, shared_images
 from tasks.split_roles import folder_dataset, part_of, roles_of, stored_split
 from tasks.stored_splits import LazySplits, check_sizes_once, notes_of, stored_names
 from tasks.targets import BoxTarget
@@ -82,6 +83,12 @@ class ObjectFolder:
             digest.update(f"\n{split} {digest_of_instances(instances, contents)}".encode())
         return digest.hexdigest()
 
+    def shared_images(self, contents: Contents) -> tuple[Note, ...]:
+        """Say which images stand in more than one split."""
+        return shared_images(
+            {split: [_known(image) for image in instances.images] for split, instances in self.splits.items()}, contents
+        )
+
     @property
     def _voc(self) -> Path:
         folder = find_voc_folder(self.root)
@@ -129,8 +136,9 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
     roles = roles_of(found.splits, context.split)
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
-    digest = text_digest(found.digest(Contents(context.cache, context.progress)), samples)
-    return folder_dataset(root, roles, "objects", digest, options=options, cache=context.cache, notes=found.notes)
+    contents = Contents(context.cache, context.progress)
+    digest, notes = text_digest(found.digest(contents), samples), (*found.notes, *found.shared_images(contents))
+    return folder_dataset(root, roles, "objects", digest, options=options, cache=context.cache, notes=notes)
 
 
 def folder_of(data: Dataset) -> ObjectFolder:
@@ -221,6 +229,10 @@ def chosen_objects(objects: ImageObjects, kept: npt.NDArray[np.bool_]) -> ImageO
         objects.iscrowd[kept],
         tuple(compress(objects.segmentations, kept)),
     )
+
+
+def _known(image: ImageEntry) -> KnownImage:
+    return KnownImage(image.name, image.path, image.name) if image.name else coco_image(image.image_id, image.path)
 
 
 def image_notes(split: str | None, instances: Instances) -> list[Note]:
