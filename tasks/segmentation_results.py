@@ -11,6 +11,7 @@ from harness.sample import Dataset, Outcome, Sample
 from tasks.formats.coco_entries import Category, read_image_entries
 from tasks.formats.coco_panoptic import (
     Panoptic,
+    crowd_notes,
     join_maps,
     read_annotations,
     read_panoptic_categories,
@@ -21,8 +22,6 @@ from tasks.formats.image_folder import SUFFIXES
 from tasks.formats.json_files import read_json
 from tasks.map_data import samples_of
 from tasks.segmentation_scoring import LABEL_IMAGE, SEGMENTS, SEGMENTS_PNG
-
-_SEGMENT = {"id": "integer", "category_id": "integer"}
 
 
 def read_map_results(path: Path, categories: Sequence[Category] | None) -> list[Outcome]:
@@ -55,7 +54,9 @@ def read_map_references(path: Path) -> tuple[Dataset, list[Sample]]:
     panoptic = read_panoptic_alone(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     options = {"references": str(path)}
-    data = Dataset(path.stem, path.parent, digest, "references", ("all",), None, None, "all", options)
+    data = Dataset(
+        path.stem, path.parent, digest, "references", ("all",), None, None, "all", options, notes=panoptic.notes
+    )
     return data, samples_of(panoptic)
 
 
@@ -65,14 +66,15 @@ def read_panoptic_alone(path: Path) -> Panoptic:
     images = read_image_entries(content, path, None)
     categories = read_panoptic_categories(content, path)
     known = frozenset(category.category_id for category in categories)
-    segments = read_segment_rows(read_annotations(content, path), known, {**_SEGMENT, "iscrowd": "flag"}, path)
-    return Panoptic(join_maps(images, segments, _maps_of(path), path), categories, (path,))
+    rows = read_annotations(content, path)
+    segments = read_segment_rows(rows, known, path)
+    return Panoptic(join_maps(images, segments, _maps_of(path), path), categories, (path,), crowd_notes(rows))
 
 
 def _read_panoptic(path: Path, categories: Sequence[Category]) -> list[Outcome]:
     maps = _maps_of(path)
     known = frozenset(category.category_id for category in categories)
-    segments = read_segment_rows(read_annotations(read_json(path), path), known, _SEGMENT, path)
+    segments = read_segment_rows(read_annotations(read_json(path), path), known, path)
     if not segments:
         raise DataError(f"{path} has no annotation: there is nothing to score. Write it again.")
     pngs = require_files([maps / name for name, _ in segments.values()], path, maps)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.errors import DataError
+from harness.sample import Note
 from tasks.formats.file_names import require_files
 
 MEND = "Mend the file or fetch it again."
@@ -63,6 +64,19 @@ def require_keys(entry: Any, wanted: Mapping[str, str], place: str) -> None:
         value = entry[name]
         if not _is(kind, value):
             raise DataError(f"{place} has {value!r:.80} as its '{name}'; wanted {_wanted(kind, value)}. {MEND}")
+
+
+def with_crowd_flags(
+    rows: Sequence[dict[str, Any]], place: Callable[[int], str]
+) -> tuple[list[dict[str, Any]], tuple[Note, ...]]:
+    """Take annotations that do not say `iscrowd` for no crowds, and say how many do not; those that do are checked."""
+    for position, row in enumerate(rows):
+        if "iscrowd" in row:
+            require_keys(row, {"iscrowd": "flag"}, place(position))
+    lacking = sum("iscrowd" not in row for row in rows)
+    text = f"{lacking} of {len(rows)} annotations do not say 'iscrowd' and are taken for no crowds"
+    notes = (Note(text, None, lacking, len(rows)),) if lacking else ()
+    return [row if "iscrowd" in row else row | {"iscrowd": 0} for row in rows], notes
 
 
 def read_image_entries(content: Any, path: Path, folder: Path | None) -> tuple[ImageEntry, ...]:

@@ -26,6 +26,7 @@ from tasks.formats.coco_entries import (
     read_entries,
     read_image_entries,
     require_unique,
+    with_crowd_flags,
 )
 from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.json_files import read_json
@@ -34,7 +35,7 @@ from tasks.formats.segmentations import Segmentation, check_segmentations, mask_
 KNOWN_EMPTY = frozenset({(200365, 918), (550395, 2206849)})
 """(image id, annotation id) of the two boxes of no height in COCO's own train2017 and train2014
 (cocodataset/cocoapi issue 355): left out and noted, since nobody can mend that file."""
-_KEYS = {"id": "integer", "image_id": "integer", "category_id": "integer", "bbox": "anything", "iscrowd": "flag"}
+_KEYS = {"id": "integer", "image_id": "integer", "category_id": "integer", "bbox": "anything"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def read_instances(annotations: Path, images: Path | None) -> Instances:
     entries = read_image_entries(content, annotations, images)
     categories = read_categories(content, annotations)
     rows = read_entries(content, "annotations", _KEYS, annotations)
+    rows, plain = with_crowd_flags(rows, lambda i: f"{annotations}: annotations[{i}]")
     require_unique((row["id"] for row in rows), f"{annotations}: annotations[{{}}] repeats the id {{}}. {MEND}")
     kept = [row for row in rows if not _is_known_empty(row)]
     empty = len(rows) - len(kept)
@@ -87,7 +89,7 @@ def read_instances(annotations: Path, images: Path | None) -> Instances:
         objects=group_objects(kept, entries, categories, annotations),
         categories=categories,
         sources=(annotations,),
-        notes=(known,) if empty else (),
+        notes=(*((known,) if empty else ()), *plain),
     )
 
 

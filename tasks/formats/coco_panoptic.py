@@ -33,7 +33,7 @@ from tasks.formats.json_files import read_json
 from tasks.formats.label_image import IndexMap, Labels, read_png_header, read_segment_ids
 
 _LAST_ID = 256**3 - 1
-_SEGMENT = {"id": "integer", "category_id": "integer", "iscrowd": "flag"}
+_SEGMENT = {"id": "integer", "category_id": "integer"}
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ def read_panoptic(file: SplitFile) -> Panoptic:
     images = read_image_entries(content, path, file.images)
     categories = read_panoptic_categories(content, path)
     known = frozenset(category.category_id for category in categories)
-    segments = read_segment_rows(read_annotations(content, path), known, _SEGMENT, path)
-    return Panoptic(join_maps(images, segments, maps, path), categories, (path,))
+    rows = read_annotations(content, path)
+    segments = read_segment_rows(rows, known, path)
+    return Panoptic(join_maps(images, segments, maps, path), categories, (path,), crowd_notes(rows))
 
 
 def read_panoptic_categories(content: Any, path: Path) -> tuple[Category, ...]:
@@ -110,7 +111,7 @@ def read_annotations(content: Any, path: Path) -> list[dict[str, Any]]:
 
 
 def read_segment_rows(
-    rows: Sequence[Mapping[str, Any]], known: frozenset[int], wanted: Mapping[str, str], path: Path
+    rows: Sequence[Mapping[str, Any]], known: frozenset[int], path: Path
 ) -> dict[int, tuple[str, tuple[Segment, ...]]]:
     """Check segments; returns the PNG's name and the segments of each image id."""
     found = {}
@@ -119,7 +120,8 @@ def read_segment_rows(
         segments = []
         for number, info in enumerate(row["segments_info"]):
             place = f"{path}: segments_info[{number}] of image {row['image_id']}"
-            require_keys(info, wanted, place)
+            stated = isinstance(info, dict) and "iscrowd" in info
+            require_keys(info, _SEGMENT | {"iscrowd": "flag"} if stated else _SEGMENT, place)
             if not 0 < info["id"] <= _LAST_ID:
                 raise DataError(f"{place} has the id {info['id']}; wanted 1..{_LAST_ID}, since 0 is unlabelled. {MEND}")
             if info["id"] in seen:
@@ -130,6 +132,14 @@ def read_segment_rows(
             segments.append(Segment(info["id"], info["category_id"], bool(info.get("iscrowd", 0))))
         found[row["image_id"]] = (row["file_name"], tuple(segments))
     return found
+
+
+def crowd_notes(rows: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    """Say how many segments do not say whether they are crowds, and are taken for none."""
+    infos = [info for row in rows for info in row["segments_info"]]
+    lacking = sum("iscrowd" not in info for info in infos)
+    text = f"{lacking} of {len(infos)} segments do not say 'iscrowd' and are taken for no crowds"
+    return (Note(text, None, lacking, len(infos)),) if lacking else ()
 
 
 def join_maps(

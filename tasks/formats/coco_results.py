@@ -112,7 +112,7 @@ def read_panoptic_results(
         raise DataError(f"No folder {maps} of panoptic maps. Give the folder of the PNG files that {path} names.")
     rows = read_annotations(read_json(path), path)
     known = frozenset(category.category_id for category in categories)
-    segments = read_segment_rows(rows, known, {"id": "integer", "category_id": "integer"}, path)
+    segments = read_segment_rows(rows, known, path)
     return join_maps(images, segments, maps, path)
 
 

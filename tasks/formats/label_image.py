@@ -54,6 +54,11 @@ def read_label_image(path: Path, colours: Mapping[Colour, int] | None = None) ->
     if image.mode in ("1", "P", "L", "I") or image.mode.startswith("I;16"):
         values: Labels = np.asarray(image).astype(np.int32) // grey_scale
         return values
+    if image.mode == "F":
+        raise DataError(
+            f"{path} holds floating-point numbers (mode F); wanted label indices (palette or grey, 8 or 16 bits). Save "
+            "whole numbers, as PNG."
+        )
     raise DataError(
         f"{path} is in colours (mode {image.mode}); wanted label indices (palette or grey, 8 or 16 bits). "
         "If its colours mean classes, give lines of `red green blue name` with --classes FILE."

@@ -105,7 +105,6 @@ RLE = {"size": [10, 20], "counts": [200]}
         (lambda c: c["categories"][1].update(id=5), r"categories\[1\] repeats the id 5"),
         (lambda c: c["categories"][1].update(name="dog"), r"categories\[1\] repeats the name 'dog'"),
         (without("annotations", 0, "bbox"), r"annotations\[0\] lacks 'bbox'"),
-        (without("annotations", 0, "iscrowd"), r"annotations\[0\] lacks 'iscrowd'"),
         (without("annotations", 0, "category_id"), r"annotations\[0\] lacks 'category_id'"),
         (ann(2, iscrowd=2), r"annotations\[2\] has 2 as its 'iscrowd'; wanted 0 or 1"),
         (ann(2, iscrowd=True), r"annotations\[2\] has True as its 'iscrowd'; wanted 0 or 1"),
@@ -157,6 +156,17 @@ def test_a_missing_area_is_that_of_the_mask(instances: Folder) -> None:
     found = read(instances)
     assert found.objects[1].areas[0] == 12
     assert found.objects[0].areas[0] == 11
+
+
+def test_an_annotation_that_does_not_say_iscrowd_is_none_and_counted(instances: Folder) -> None:
+    before = read(instances)
+    instances.edit(lambda c: c["annotations"][0].pop("iscrowd") and None)
+    found = read(instances)
+    assert [o.iscrowd.tolist() for o in found.objects] == [o.iscrowd.tolist() for o in before.objects]
+    assert list(map(str, found.notes)) == ["1 of 3 annotations do not say 'iscrowd' and are taken for no crowds"]
+    instances.edit(lambda c: c["annotations"][1].update(iscrowd="1"))
+    with pytest.raises(DataError, match=r"annotations\[1\] has '1' as its 'iscrowd'; wanted 0 or 1"):
+        read(instances)
 
 
 def test_cocos_own_empty_boxes_are_left_out_and_noted(instances: Folder) -> None:

@@ -187,3 +187,10 @@ def test_pixel_maps_of_stuff(panoptic: Folder) -> None:
     (panoptic.root / "annotations/stuff_val_pixelmaps/10.png").unlink()
     with pytest.raises(DataError, match=r"names 1 of 2 files that are not there \(looked for .*10.png"):
         read_pixel_maps(stuff_file)
+
+
+def test_a_segment_that_does_not_say_iscrowd_is_none_and_counted(panoptic: Folder) -> None:
+    panoptic.edit(lambda c: c["annotations"][1]["segments_info"][1].pop("iscrowd") and None)
+    found = read_panoptic(panoptic.file)
+    assert [segment.iscrowd for segment in found.entries[0].segments] == [True, False]
+    assert list(map(str, found.notes)) == ["1 of 3 segments do not say 'iscrowd' and are taken for no crowds"]

@@ -154,3 +154,9 @@ def test_a_turned_photograph_with_labels_as_stored_is_noticed(tmp_path: Path) ->
     Image.new("L", (6, 4)).save(tmp_path / "labels.png")
     with pytest.raises(DataError, match=r"labels.png has 6 x 4 px and .*photograph.jpg 4 x 6 px once turned"):
         class_map(LabelEntry("a", tmp_path / "photograph.jpg", tmp_path / "labels.png"), SCHEME)
+
+
+def test_floating_point_numbers_are_not_called_colours(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "map.tif")
+    with pytest.raises(DataError, match=r"map.tif holds floating-point numbers \(mode F\); wanted label indices"):
+        read_label_image(tmp_path / "map.tif")
