@@ -35,12 +35,13 @@ STYLES = ("text", "md", "csv", "json")
 def leaderboard(
     task: StoredTask = None,
     results: Results = "results/local",
+    every_code: Annotated[bool, typer.Option("--all", help="Show records of older code versions too.")] = False,
     style: Format = "text",
     out: Out = None,
 ) -> None:
     """Print the tables of stored records, with intervals and ranks."""
     require_choice("--format", style, STYLES)
-    print_leaderboards(stored_tasks(task, [results]), results, style, out)
+    print_leaderboards(stored_tasks(task, [results]), results, style, out, every_code=every_code)
 
 
 @app.command()
@@ -97,12 +98,18 @@ def report(
 
 
 def print_leaderboards(
-    tasks: Sequence[str], results: str, style: str, out: Path | None, plan: Plan | None = None
+    tasks: Sequence[str],
+    results: str,
+    style: str,
+    out: Path | None,
+    plan: Plan | None = None,
+    *,
+    every_code: bool = False,
 ) -> None:
-    """Print the tables of tasks, of a plan's records alone where there is one."""
+    """Print the tables of tasks, of a plan's records alone where there is one; `every_code` shows older code's too."""
     from harness.leaderboard_text import render
 
-    boards = [_tables(task, results, plan) for task in tasks]
+    boards = [_tables(task, results, plan, every_code) for task in tasks]
     if style in ("csv", "json"):  # one document
         metrics = list(dict.fromkeys(name for _, names in boards for name in names))
         write(render([rows for tables, _ in boards for rows in tables], metrics, style), out)
@@ -111,7 +118,7 @@ def print_leaderboards(
     write("\n\n".join(shown) if shown else render([], (), style), out)
 
 
-def _tables(task: str, results: str, plan: Plan | None) -> tuple[list[list[Row]], Sequence[str]]:
+def _tables(task: str, results: str, plan: Plan | None, every_code: bool) -> tuple[list[list[Row]], Sequence[str]]:
     from harness.plugins import load_task
     from harness.store import Store
     from harness.verdict.board import judged_tables
@@ -120,7 +127,7 @@ def _tables(task: str, results: str, plan: Plan | None) -> tuple[list[list[Row]]
     metrics, store = load_task(task).metrics, Store(results)
     records = [record for record in store.read_records(task) if plan is None or plan.shows(record)]
     read, sweeps = score_reader([store]), store.read_robustness(task)
-    return judged_tables(records, metrics, installed_fusion(task), read, sweeps), metrics
+    return judged_tables(records, metrics, installed_fusion(task), read, sweeps, every_code=every_code), metrics
 
 
 def _robustness_rows(task: str, results: str, reference: str | None) -> list[RobustnessRow]:

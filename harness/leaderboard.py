@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.ranks import Contender, RankInterval, rank_intervals
-from harness.record import Efficiency, Estimate, RunRecord, name_of, samples_of, settings_key
+from harness.record import Efficiency, Estimate, RunRecord, name_of, samples_of
+from harness.record_settings import code_key, code_of_row, setting_key, settings_of_row, telling_names
 from harness.sample_scores import SampleScores
 from harness.seeds import Spread, combine_seeds, shared_sampling, spread_of_seeds
 
@@ -41,13 +42,20 @@ class Row:
     rank: RankInterval | None = None
     samples: tuple[int, int] | None = None
     """How many samples of the split it is about, and how many the split has; None where that is not recorded."""
+    setting: str = ""
+    """What tells it from other rows of the model with the same control, such as `steps=50`; "" where it is alone."""
+    older: tuple[str, ...] = ()
+    """Fingerprints of records of this model and control that other code made and that are not shown."""
+    replaced: tuple[str, ...] = ()
+    """Those of the same settings and code that were only measured or resampled otherwise: the newest is shown."""
     verdict: str | None = None
     """Of claim a, that fusion helps (`harness.verdict`); None for controls and models without fusion."""
 
     @property
     def name(self) -> str:
-        """The model, with its control in brackets."""
-        return name_of(self.model, self.control)
+        """The model, with its control in brackets, and what tells it from its other settings."""
+        name = name_of(self.model, self.control)
+        return f"{name} {self.setting}" if self.setting else name
 
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench leaderboard --format json`."""
@@ -61,6 +69,9 @@ class Row:
             "samples_total": self.samples[1] if self.samples else None,
             "model": self.model,
             "control": self.control,
+            "setting": self.setting,
+            "older_records": list(self.older),
+            "replaced_records": list(self.replaced),
             "status": self.status,
             "error": self.error,
             "seeds": len(self.seeds),
@@ -87,10 +98,11 @@ class Row:
         }
 
 
-def build_rows(records: Sequence[RunRecord], metrics: Sequence[str]) -> list[list[Row]]:
+def build_rows(records: Sequence[RunRecord], metrics: Sequence[str], *, every_code: bool = False) -> list[list[Row]]:
     """Group records into tables and sort each by the first metric; newest data group last.
 
-    Of several records of the same cell made with different settings the newest settings are shown.
+    Each setting of a model is a row. Records of older versions of the code are named on the first row of their model,
+    and are rows of their own with `every_code`.
     """
     tables: dict[tuple[str, ...], list[RunRecord]] = {}
     for record in records:
@@ -98,7 +110,7 @@ def build_rows(records: Sequence[RunRecord], metrics: Sequence[str]) -> list[lis
     built = []
     for group in tables.values():
         for (signature, _), part in _by_scoring(group).items():
-            rows = [_row(cells, signature) for cells in _current_cells(part)]
+            rows = [row for of_model in _by_model(part) for row in _rows_of(of_model, signature, every_code)]
             built.append(sorted(rows, key=lambda row: _order(row, metrics)))
     return built
 
@@ -170,18 +182,30 @@ def _limit(record: RunRecord) -> int | None:
     return limit
 
 
-def _current_cells(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    """Gather the seeds of each (model, control), of the newest settings only."""
-    groups: dict[tuple[str, str | None], dict[int, RunRecord]] = {}
-    settings: dict[tuple[str, str | None], Any] = {}
+def _by_model(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Records of each (model, control), oldest first, without skips that something else came after."""
+    groups: dict[tuple[str, str | None], list[RunRecord]] = {}
     for record in sorted(records, key=lambda r: r.created):
-        key = (record.model, record.control)
-        mine = settings_key(record)
-        if settings.get(key, mine) != mine:
-            groups[key] = {}
-        settings[key] = mine
-        groups.setdefault(key, {})[record.seed] = record
-    return [list(cells.values()) for cells in groups.values()]
+        groups.setdefault((record.model, record.control), []).append(record)
+    return [[r for r in group if r.cell or r is group[-1]] for group in groups.values()]
+
+
+def _rows_of(records: Sequence[RunRecord], signature: str | None, every_code: bool) -> list[Row]:
+    """Rows of one model and control, of its newest code or of all: seeds of one setting taken together."""
+    made = [record for record in records if record.cell] or list(records)
+    current = code_key(made[-1])
+    shown = [r for r in records if every_code or not r.cell or code_key(r) == current]
+    settings: dict[tuple[str, str], dict[int, RunRecord]] = {}
+    for record in shown:
+        settings.setdefault((setting_key(record), code_key(record)), {})[record.seed] = record
+    cells = [list(seeds.values()) for seeds in settings.values()]
+    kept = {record.fingerprint for group in cells for record in group}
+    names = {record.fingerprint for record in shown}
+    older = tuple(r.fingerprint for r in records if r.fingerprint not in names)
+    replaced = tuple(r.fingerprint for r in shown if r.fingerprint not in kept)
+    told = [settings_of_row(g[-1]) | (code_of_row(g[-1]) if every_code else {}) for g in cells]
+    rows = [replace(_row(g, signature), setting=s) for g, s in zip(cells, telling_names(told), strict=True)]
+    return [*rows[:-1], replace(rows[-1], older=older, replaced=replaced)]
 
 
 def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:

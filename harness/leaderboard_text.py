@@ -54,6 +54,7 @@ def _titled(rows: Sequence[Row], metrics: Sequence[str], style: str) -> str:
     parts.append(draw(_cells(rows, _columns(rows, metrics))))
     body = "\n\n".join(parts)
     notes = _verdict_notes(rows, metrics) + _rank_notes(rows)
+    notes += _folded_notes(rows)
     notes += [
         f"[95 % intervals over images: by bootstrap, Wilson's for proportions]  {device}"
         for device in sorted({_device(r) for r in rows})
@@ -105,6 +106,14 @@ def _verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     if len(near) > 1:
         notes.append(f"within 2 points of the ceiling, so not ranked: {', '.join(row.name for row in near)}")
     return notes
+
+
+def _folded_notes(rows: Sequence[Row]) -> list[str]:
+    """How many records are not shown, and why."""
+    older, replaced = sum(len(row.older) for row in rows), sum(len(row.replaced) for row in rows)
+    notes = [f"{older} older record{'' if older == 1 else 's'} of other code versions: --all shows them"] * bool(older)
+    again = f"{replaced} record{'' if replaced == 1 else 's'} of rows that were measured or resampled again: not shown"
+    return [*notes, *([again] if replaced else [])]
 
 
 def _rank_notes(rows: Sequence[Row]) -> list[str]:

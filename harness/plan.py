@@ -86,13 +86,17 @@ class Plan:
     """Models that cannot even be loaded, so that nobody knows whether they serve the task; only of `all`."""
 
     def shows(self, record: RunRecord) -> bool:
-        """Tell whether a record belongs beside this plan's: its own cells, and other models on the same split."""
+        """Tell whether a record belongs beside this plan's: on the same split, and of a planned model of this code."""
         if (record.data_digest, record.split) != (self.data.digest, self.split):
             return False
         own = {cell.fingerprint for cell in self.cells} | {absent.fingerprint for absent in self.absent}
-        planned = {(cell.training.model, cell.training.control) for cell in self.cells}
-        planned |= {(absent.model, absent.control) for absent in self.absent}
-        return record.fingerprint in own or (record.model, record.control) not in planned
+        versions = {(cell.training.model, cell.training.control): cell.training.versions for cell in self.cells}
+        planned = {*versions, *((absent.model, absent.control) for absent in self.absent)}
+        row = (record.model, record.control)
+        if record.fingerprint in own or row not in planned:
+            return True
+        made_with = record.cell.get("training", {}).get("versions")
+        return row in versions and made_with == versions[row]
 
 
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:

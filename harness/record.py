@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -184,19 +183,6 @@ def samples_of(record: RunRecord) -> tuple[int, int] | None:
     """How many samples of its split a record is about, and how many the split has; None where that is not recorded."""
     known = record.provenance.get("samples")
     return (known["evaluated"], known["of"]) if known else None
-
-
-def settings_key(record: RunRecord) -> str:
-    """What must be equal for two seeds to be averaged: everything but the seed, versions of the code included.
-
-    A training that went on in smaller parts for lack of memory is told apart from one that did not.
-    """
-    training = {k: v for k, v in record.cell.get("training", {}).items() if k not in ("seed", "data")}
-    taken = record.provenance.get("training", {}).get("accumulation", 1)
-    if taken > training.get("train", {}).get("accumulation", taken):
-        training["accumulation_taken"] = taken
-    rest = {k: v for k, v in record.cell.items() if k != "training"}
-    return json.dumps([training, rest], sort_keys=True)
 
 
 def name_of(model: str, control: str | None) -> str:

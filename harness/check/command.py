@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.check.baseline import BaselineError, baseline_size, read_baseline, write_baseline
 from harness.check.change import Limits
 from harness.check.cost_change import is_crowded
 from harness.check.gate import Gate, run_gate
-from harness.check.measured import Measured, read_measured
+from harness.check.measured import Measured, Subject, read_measured, settings_left_out
 from harness.measure.provenance import provenance
 from harness.plugins import load_all
 from harness.store import Store
@@ -25,7 +25,8 @@ def check_results(baseline: Path, results: str, tasks: Sequence[str] | None, lim
             f"{baseline} has no rows of {', '.join(unknown) or 'any task'}. It has: {', '.join(known) or 'none'}."
         )
     wanted = [row for row in rows if tasks is None or row.subject.task in tasks]
-    return run_gate(wanted, _measured(results, tasks), limits)
+    settings = {row.subject: row.setting for row in wanted}
+    return run_gate(wanted, _measured(results, tasks, settings), limits)
 
 
 def update_baseline(baseline: Path, results: str, tasks: Sequence[str] | None) -> str:
@@ -44,10 +45,14 @@ def update_baseline(baseline: Path, results: str, tasks: Sequence[str] | None) -
         if crowded
         else ""
     )
+    left = settings_left_out([r for r in Store(results).read_records() if tasks is None or r.task in tasks])
+    warning += f" Of several settings of a model the newest is in it; left out: {'; '.join(left)}." if left else ""
     size = baseline_size(baseline) / 1e3
     return f"Wrote {baseline} ({len(kept) + len(rows)} cells, {size:.0f} kB). Commit it.{warning}"
 
 
-def _measured(results: str, tasks: Sequence[str] | None) -> list[Measured]:
+def _measured(
+    results: str, tasks: Sequence[str] | None, settings: Mapping[Subject, str | None] | None = None
+) -> list[Measured]:
     installed, _ = load_all("tasks")
-    return read_measured(Store(results), {task.name: task.metrics for task in installed}, tasks)
+    return read_measured(Store(results), {task.name: task.metrics for task in installed}, tasks, settings)

@@ -32,10 +32,14 @@ FINE, WORSE, UNMEASURED = 0, 1, 3
 
 @dataclass(frozen=True)
 class Gate:
-    """All rows with their outcomes, the worst first, and what is new since the baseline."""
+    """All rows with their outcomes, the worst first, and what is new since the baseline.
+
+    `other_settings` are rows of which the baseline's own settings have no record now, so that others are compared.
+    """
 
     rows: tuple[Judged, ...]
     new: tuple[str, ...]
+    other_settings: tuple[str, ...] = ()
 
     def count(self, outcome: str) -> int:
         """How many rows have an outcome."""
@@ -55,6 +59,7 @@ class Gate:
             "exit_code": self.exit_code,
             "counts": {outcome: self.count(outcome) for outcome in outcomes},
             "new": list(self.new),
+            "other_settings": list(self.other_settings),
             "rows": [row.to_json() for row in self.rows],
         }
 
@@ -74,7 +79,12 @@ def run_gate(baseline: Sequence[Measured], current: Sequence[Measured], limits: 
         for subject, seeds in now.items()
         if subject not in before and any(_is_scored(seed) for seed in seeds.values())
     )
-    return Gate(tuple(sorted(judge(changes, limits), key=_order)), new)
+    other = tuple(
+        f"{pairs[0][0].subject.task}, {pairs[0][0].subject.label}"
+        for pairs in whole
+        if any(before.setting not in (None, now.setting) for before, now in pairs)
+    )
+    return Gate(tuple(sorted(judge(changes, limits), key=_order)), new, other)
 
 
 def _by_subject(measured: Sequence[Measured]) -> dict[Subject, dict[int, Measured]]:

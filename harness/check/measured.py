@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.condition import CLEAN
 from harness.measure.noise import crowding
-from harness.record import Estimate, RobustnessRecord, RunRecord, name_of, settings_key
+from harness.record import Estimate, RobustnessRecord, RunRecord, name_of
+from harness.record_settings import code_key, setting_key
 from harness.sample_scores import SampleScores
 from harness.store import Store, scores_name
 
@@ -51,7 +53,7 @@ class Measured:
 
     `error` says why `status` is failed or skipped. `scores` are the contributions of samples to the ranking `metric`:
     under "" of the clean samples, under a condition's label of the perturbed ones; `conditions` the status of each
-    condition.
+    condition. `setting` digests the settings, None where an older baseline does not say.
     """
 
     subject: Subject
@@ -68,6 +70,7 @@ class Measured:
     memory_bytes: int | None = None
     conditions: Mapping[str, str] = field(default_factory=dict)
     scores: Mapping[str, SampleScores] = field(default_factory=dict)
+    setting: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Turn into plain JSON types, without the contributions of samples."""
@@ -88,28 +91,54 @@ class Measured:
 
 
 def read_measured(
-    store: Store, metrics: Mapping[str, Sequence[str]], tasks: Sequence[str] | None = None
+    store: Store,
+    metrics: Mapping[str, Sequence[str]],
+    tasks: Sequence[str] | None = None,
+    settings: Mapping[Subject, str | None] | None = None,
 ) -> list[Measured]:
-    """Read the current records of a results folder, of all tasks or some; `metrics` of each task, the ranking first."""
+    """Read the current records of a results folder, of all tasks or some; `metrics` of each task, the ranking first.
+
+    `settings` are those that are wanted of some subjects, as of a baseline's rows: another setting in the same folder
+    then changes nothing. Of other subjects, and where there is no record of the wanted one, the newest is taken.
+    """
     found = [
         _measured(store, record, metrics.get(record.task, ()))
-        for record in _current(store.read_records())
+        for record in _current(store.read_records(), settings or {})
         if tasks is None or record.task in tasks
     ]
     return sorted(found, key=lambda measured: (measured.subject, measured.seed))
 
 
-def _current(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Keep the seeds of each subject that were run with its newest settings and data, failed and skipped ones too."""
-    seeds: dict[Subject, dict[int, RunRecord]] = {}
-    settings: dict[Subject, tuple[str, str]] = {}
+def setting_digest(record: RunRecord) -> str:
+    """Digest the settings of a record, 12 hexadecimal digits."""
+    return hashlib.sha256(setting_key(record).encode()).hexdigest()[:12]
+
+
+def settings_left_out(records: Sequence[RunRecord]) -> list[str]:
+    """Name the subjects of which a baseline takes the newest of several settings, and how many it leaves out."""
+    settings: dict[Subject, set[str]] = {}
+    for record in records:
+        if record.status == OK:
+            settings.setdefault(_subject(record), set()).add(setting_digest(record))
+    return [f"{s.task}, {s.label}: {len(own) - 1}" for s, own in sorted(settings.items()) if len(own) > 1]
+
+
+def _current(records: Sequence[RunRecord], wanted: Mapping[Subject, str | None]) -> list[RunRecord]:
+    """Keep the seeds of each subject of the newest code and data: those of the wanted settings, else of its newest.
+
+    Failed and skipped ones too. What older code scored does not stand in for what was not run again.
+    """
+    by_subject: dict[Subject, list[RunRecord]] = {}
     for record in records:  # oldest first
-        subject, mine = _subject(record), (record.data_digest, settings_key(record))
-        if settings.get(subject) != mine:
-            seeds[subject] = {}
-        settings[subject] = mine
-        seeds[subject][record.seed] = record
-    return [record for by_seed in seeds.values() for record in by_seed.values()]
+        by_subject.setdefault(_subject(record), []).append(record)
+    kept: list[RunRecord] = []
+    for subject, own in by_subject.items():
+        state = (own[-1].data_digest, code_key(own[-1]))
+        current = [r for r in own if (r.data_digest, code_key(r)) == state]
+        asked = [r for r in current if r.cell and setting_digest(r) == wanted.get(subject)]
+        same = asked or [r for r in current if setting_key(r) == setting_key(own[-1])]
+        kept += {record.seed: record for record in same}.values()
+    return kept
 
 
 def _subject(record: RunRecord) -> Subject:
@@ -137,6 +166,7 @@ def _measured(store: Store, record: RunRecord, metrics: Sequence[str]) -> Measur
         latency=_latency(record),
         memory_bytes=record.efficiency.peak_memory_bytes,
         conditions=conditions,
+        setting=setting_digest(record),
         scores={label: _only(table, metric) for label, table in tables.items() if table and metric in table.metrics},
     )
 

@@ -76,7 +76,9 @@ def _notes(gate: Gate) -> str:
     lines = []
     if gate.new:
         lines.append(f"not in the baseline: {'; '.join(gate.new)}")
-    if gate.count(IMPROVED) or gate.new:
+    if gate.other_settings:
+        lines.append(f"with other settings than the baseline's: {'; '.join(gate.other_settings)}")
+    if gate.count(IMPROVED) or gate.new or gate.other_settings:
         lines.append("'bench check BASELINE --update' writes a new baseline")
     return "".join(f"{one_line(line)}\n" for line in lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.record import Estimate
@@ -10,6 +11,7 @@ from harness.report.entries import Board, Entry
 from harness.report.pareto import difference
 from harness.report.score_tables import grouped
 from harness.report.table import Cell, Column, Line, Origin, Table, score_cell, signed
+from harness.verdict.settings import TUNE, settings_of, tuning_free, unmatched
 
 _SEEDS_FOR_A_VERDICT = 5
 _REACH = "1.43 half-widths of the interval of F − Ci: what 95 % confidence and 80 % power ask for"
@@ -56,13 +58,33 @@ def build_ladders(board: Board) -> list[Ladder]:
     """Compare each model that has controls with each of them, by the metric that ranks."""
     ladders = []
     for _, members in grouped([entry for entry in board.entries if entry.scored]):
-        head = next((entry for entry in members if entry.row.control is None), None)
-        score = head.row.metrics.get(board.main) if head else None
-        controls = [(e, own) for e in members if e.row.control and (own := e.row.metrics.get(board.main))]
-        if head and score and controls:
-            rungs = tuple(Rung(entry, own, difference(score, own)) for entry, own in controls)
-            ladders.append(Ladder(head, score, board.main, rungs))
+        heads = [entry for entry in members if entry.row.control is None]
+        for head in heads:
+            score = head.row.metrics.get(board.main)
+            fitting = _controls_of(head, members, alone=len(heads) == 1)
+            controls = [(e, own) for e in fitting if (own := e.row.metrics.get(board.main))]
+            if score and controls:
+                rungs = tuple(Rung(entry, own, difference(score, own)) for entry, own in controls)
+                ladders.append(Ladder(head, score, board.main, rungs))
     return ladders
+
+
+def _controls_of(head: Entry, members: Sequence[Entry], *, alone: bool) -> list[Entry]:
+    """A control of each kind: of the same settings as the model, where it or the control has several."""
+    found: dict[str, list[Entry]] = {}
+    for entry in members:
+        if entry.row.control:
+            found.setdefault(entry.row.control, []).append(entry)
+    chosen = []
+    for entries in found.values():
+        matched = [entry for entry in entries if _is_matched(head, entry)]
+        chosen += matched[:1] or (entries if alone and len(entries) == 1 else [])
+    return chosen
+
+
+def _is_matched(head: Entry, control: Entry) -> bool:
+    first, second = (settings_of(entry.records[-1]) for entry in (head, control))
+    return not unmatched(first, second, tuning_free() if second.get(TUNE) is None else ())
 
 
 def ladder_table(ladder: Ladder) -> Table:

@@ -87,7 +87,8 @@ def _line(entry: Entry, names: Sequence[str], group: str) -> Line:
     seeds = Cell(str(len(row.seeds)), len(row.seeds))
     scores = [score_cell(row.metrics.get(name), Origin(name, (entry.key,))) for name in names]
     costs = [_cost_cell(column, row.efficiency, entry.key) for column in COSTS]
-    label = Cell(row.control or row.model, detail=", ".join(flags), origin=Origin(entry.name, (entry.key,)))
+    shown = " ".join(filter(None, [row.control or row.model, row.setting]))
+    label = Cell(shown, detail=", ".join(flags), origin=Origin(entry.name, (entry.key,)))
     level = "control" if row.control else "model"
     judged = (rank, Cell(row.verdict or ""), seeds)
     return Line((label, *scores[:1], *judged, *scores[1:], *costs), level, group, entry.name)

@@ -77,11 +77,14 @@ class RobustnessRow:
     failed: int
     skipped: int
     conditions: tuple[ConditionScore, ...]
+    setting: str = ""
+    """What tells it from other rows of the model with the same control, as on the leaderboard."""
 
     @property
     def name(self) -> str:
-        """The model, with its control in brackets."""
-        return name_of(self.model, self.control)
+        """The model, with its control in brackets, and what tells it from its other settings."""
+        name = name_of(self.model, self.control)
+        return f"{name} {self.setting}" if self.setting else name
 
     @property
     def failed_share(self) -> float:

@@ -35,6 +35,12 @@ def current_seeds(records: Sequence[RobustnessRecord], runs: Sequence[RunRecord]
     return [tuple(by_seed[seed] for seed in sorted(by_seed)) for by_seed in groups.values()]
 
 
+def settings_shown(runs: Sequence[RunRecord]) -> dict[str, str]:
+    """What tells the row of each run that is current from the model's other rows, by fingerprint."""
+    rows = (row for table in build_rows(runs, ()) for row in table)
+    return {fingerprint: row.setting for row in rows for fingerprint in row.fingerprints}
+
+
 def seeds_table(seeds: Seeds) -> ModelTable:
     """Average every cell over seeds; a cell without a score in one of them has none."""
     tables = [table_of(record) for record in seeds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from harness.condition import SHIFT
 from harness.record import RobustnessRecord, RunRecord, name_of
@@ -28,6 +29,7 @@ from harness.robustness.seeds import (
     scope_of,
     seeds_calibration,
     seeds_table,
+    settings_shown,
     skipped_perturbations,
 )
 from harness.robustness.worst_group import WorstGroup, slice_scores, worst_group
@@ -44,18 +46,18 @@ def summaries(
 ) -> list[RobustnessRow]:
     """Build the rows, comparable ones together and the best mPC (or clean score) first.
 
-    Of a model's records only those of the newest settings count, as on the leaderboard. mPC is over the standard cells
-    that any comparable model was meant to run, so that all rows are means over the same cells. `unfused` names the
-    models that effective robustness is fitted on, beside the controls C0 and C1.
+    Each setting of a model is a row and only records of its newest code count, as on the leaderboard. mPC is over the
+    standard cells that any comparable model was meant to run, so that all rows are means over the same cells. `unfused`
+    names the models that effective robustness is fitted on, beside the controls C0 and C1.
     """
     scopes: dict[Comparable, list[Seeds]] = {}
     for seeds in current_seeds(records, runs):
         scopes.setdefault(scope_of(seeds[0]), []).append(seeds)
-    metrics = {run.fingerprint: run for run in runs}
+    metrics, settings = {run.fingerprint: run for run in runs}, settings_shown(runs)
     rows: list[RobustnessRow] = []
     for models in scopes.values():
         rows += sorted(_Scope(models, metrics, reference, unfused).rows(), key=_order)
-    return rows
+    return [replace(row, setting=settings.get(row.fingerprints[-1], "")) for row in rows]
 
 
 def _order(row: RobustnessRow) -> tuple[int, float, str]:

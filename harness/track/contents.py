@@ -74,7 +74,7 @@ def leaderboard_table(tables: Iterable[Sequence[Row]], metrics: Sequence[str]) -
     names = [name for name in metrics if name in seen] + sorted(seen - set(metrics))
     scores = [f"{name}{end}" for name in names for end in ("", " low", " high")]
     header = [
-        "model", "control", "status", "rank", "fusion helps", "seeds", *scores,
+        "model", "control", "setting", "status", "rank", "fusion helps", "seeds", *scores,
         *_COSTS, "device", "data", "split", "signature",
     ]  # fmt: skip
     return header, [_row(row, names) for row in rows]
@@ -106,7 +106,7 @@ def _row(row: Row, names: Sequence[str]) -> list[Value]:
     costs = asdict(row.efficiency)
     rank = str(row.rank) if row.rank else None
     return [
-        row.model, row.control, row.status, rank, row.verdict, len(row.seeds), *scores,
+        row.model, row.control, row.setting or None, row.status, rank, row.verdict, len(row.seeds), *scores,
         *(costs[name] for name in _COSTS), row.device, row.data, row.split, row.signature,
     ]  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.leaderboard import Row, build_rows, ranked
@@ -23,14 +23,22 @@ def judged_tables(
     fusion: Fusion,
     read: ReadScores = nothing_stored,
     sweeps: Sequence[RobustnessRecord] = (),
+    *,
+    every_code: bool = False,
 ) -> list[list[Row]]:
     """Build the tables of one task's records, ranked by the first of `metrics` that they have.
 
-    `fusion` says which models are marked, `read` finds sample scores, `sweeps` are the robustness records.
+    `fusion` says which models are marked, `read` finds sample scores, `sweeps` are the robustness records. Records of
+    older code are rows of their own with `every_code`.
     """
-    tables = ranked(build_rows(records, metrics), metrics, lambda task, fingerprint: read(task, fingerprint, None))
+    unranked = build_rows(records, metrics, every_code=every_code)
+    tables = ranked(unranked, metrics, lambda task, fingerprint: read(task, fingerprint, None))
     judged = []
     for rows in tables:
         found = marks(rows, records, metrics, fusion, read, sweeps)
-        judged.append([replace(row, verdict=found.get((row.model, row.control))) for row in rows])
+        judged.append([replace(row, verdict=_mark(row, found)) for row in rows])
     return judged
+
+
+def _mark(row: Row, found: Mapping[str, str]) -> str | None:
+    return next((found[name] for name in row.fingerprints if name in found), None)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from harness.record import RobustnessRecord, RunRecord, name_of, settings_key
+from harness.record import RobustnessRecord, RunRecord, name_of
+from harness.record_settings import code_key, setting_key, settings_of_row, telling_names
 from harness.robustness.row import RobustnessRow
 from harness.sample_scores import SampleScores
 from harness.verdict.settings import LIMIT, MODEL_CODE, TUNE, settings_of, unmatched
@@ -98,10 +99,28 @@ class Evidence:
     def heads(self) -> list[Group]:
         """The fused models by name, each with its newest settings among those with the most training samples."""
         newest: dict[str, Group] = {}
-        for group in sorted(self.groups, key=lambda group: (training_limit(group) or math.inf, group.created)):
-            if group.control is None and group.model in self.fusion.controls:
-                newest[group.model] = group
+        for group in sorted(self.fused_groups(), key=lambda group: (training_limit(group) or math.inf, group.created)):
+            newest[group.model] = group
         return [newest[name] for name in sorted(newest)]
+
+    def fused_groups(self) -> list[Group]:
+        """Every setting of every fused model."""
+        return [g for g in self.groups if g.control is None and g.model in self.fusion.controls]
+
+    def choices(self, heads: Sequence[Group]) -> list[str]:
+        """Say of each model with several settings of the same code which of them is judged, and which are not."""
+        return [told for head in heads if (told := self._choice(head))]
+
+    def _choice(self, head: Group) -> str:
+        code = code_key(head.records[0])
+        others = [
+            g for g in self.fused_groups() if g is not head and g.model == head.model and code_key(g.records[0]) == code
+        ]
+        if not others:
+            return ""
+        own, *rest = telling_names([settings_of_row(group.records[0]) for group in (head, *others)])
+        left = "; ".join(name or "as it is by itself" for name in rest)
+        return f"{head.model} is judged {_with(own)}: its newest setting of the most training samples; not {left}"
 
     def control(self, head: Group, control: str) -> Group | str:
         """Find a control of the same settings as the model, the newest of several; or say why there is none."""
@@ -185,10 +204,11 @@ def _scope(key: tuple[Any, ...], table: Sequence[RunRecord], metrics: Sequence[s
 
 
 def _groups(table: Sequence[RunRecord]) -> tuple[Group, ...]:
-    groups: dict[tuple[str, str | None, str], dict[int, RunRecord]] = {}
+    groups: dict[tuple[str, str | None, str, str], dict[int, RunRecord]] = {}
     for record in sorted(table, key=lambda record: (record.created, record.fingerprint)):
-        groups.setdefault((record.model, record.control, settings_key(record)), {})[record.seed] = record
-    return tuple(Group(model, control, tuple(seeds.values())) for (model, control, _), seeds in groups.items())
+        key = (record.model, record.control, setting_key(record), code_key(record))
+        groups.setdefault(key, {})[record.seed] = record
+    return tuple(Group(model, control, tuple(seeds.values())) for (model, control, *_), seeds in groups.items())
 
 
 def _differences(head: Group, group: Group, free: tuple[str, ...]) -> list[str]:
@@ -219,3 +239,7 @@ def training_limit(group: Group) -> int | None:
     """On how many training samples a group was trained at most; None for all."""
     limit: int | None = group.settings.get(LIMIT)
     return limit
+
+
+def _with(setting: str) -> str:
+    return f"with {setting}" if setting else "as it is by itself"

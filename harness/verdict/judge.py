@@ -46,7 +46,10 @@ def judge_stores(
     fusion = installed_fusion(task)
     _check_models(models, _known_fused(ordered, task))
     tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores), options)
-    judged = [Judged(evidence.scope, tuple(judge(evidence, models, wanted))) for evidence in tables]
+    judged = [
+        Judged(evidence.scope, tuple(judge(evidence, models, wanted)), tuple(evidence.choices(evidence.heads())))
+        for evidence in tables
+    ]
     return [found for found in judged if found.verdicts]
 
 
@@ -82,15 +85,17 @@ def marks(
     fusion: Fusion,
     read: ReadScores,
     sweeps: Sequence[RobustnessRecord] = (),
-) -> dict[tuple[str, str | None], str]:
-    """Mark the fused models of one leaderboard table by claim a: (model, control) -> "✓ supported" and the like.
+) -> dict[str, str]:
+    """Mark the fused models of one leaderboard table by claim a: fingerprint -> "✓ supported" and the like.
 
-    Only the records behind its rows count; controls and un-fused models have no mark.
+    Each setting of a model is judged against controls of the same settings. Only the records behind its rows count;
+    controls and un-fused models have no mark.
     """
     shown = {fingerprint for row in rows for fingerprint in row.fingerprints}
-    found: dict[tuple[str, str | None], str] = {}
+    found: dict[str, str] = {}
     for evidence in gather([r for r in records if r.fingerprint in shown], sweeps, metrics, fusion, read):
-        found |= {(head.model, None): accuracy.judge(evidence, head).mark for head in evidence.heads()}
+        for head in evidence.fused_groups():
+            found |= dict.fromkeys((r.fingerprint for r in head.records), accuracy.judge(evidence, head).mark)
     return found
 
 

@@ -53,7 +53,8 @@ def _text(table: Judged) -> str:
             lines += [f"   {v.mark:<15}  {_names(names):<{width}}  {one_line(v.reason)}" for v, names in of_claim]
     details = [line for verdict in table.verdicts for line in _details(verdict)]
     shared = _missing(table.verdicts)
-    return "\n".join([*lines, "", *details, *([""] if details else []), *shared, _METHOD])
+    choices = [one_line(choice) for choice in table.choices]
+    return "\n".join([*lines, "", *details, *([""] if details else []), *choices, *shared, _METHOD])
 
 
 def _details(verdict: Verdict) -> list[str]:
@@ -104,6 +105,6 @@ def _markdown(table: Judged) -> str:
     parts = [f"**{markdown_text(table.scope.title)}**", body]
     if len(numbers) > 1:
         parts.append(markdown(numbers).replace("---:", "---"))
-    notes = _missing(table.verdicts)
+    notes = [*table.choices, *_missing(table.verdicts)]
     parts.append("\n".join(f"- {markdown_text(note)}" for note in [*notes, _METHOD]))
     return "\n\n".join(parts)

@@ -95,6 +95,8 @@ class Judged:
 
     scope: Scope
     verdicts: tuple[Verdict, ...]
+    choices: tuple[str, ...] = ()
+    """Which setting of a model is judged, where it has several."""
 
     def to_json(self) -> list[dict[str, Any]]:
         """Turn into plain JSON types, one object a verdict, the scope's fields beside it."""

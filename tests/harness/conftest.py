@@ -55,7 +55,13 @@ def record() -> Callable[..., RunRecord]:
     def make(model: str, value: float | None = None, *, half: float = 0.1, **fields: Any) -> RunRecord:
         seed = fields.pop("seed", 0)
         content = {
-            "training": {"model": model, "seed": seed, "steps": fields.pop("steps", 1), "data": {"root": "tiny"}},
+            "training": {
+                "model": model,
+                "seed": seed,
+                "steps": fields.pop("steps", 1),
+                "data": {"root": "tiny"},
+                "versions": {"model": fields.pop("code", "")},
+            },
             "evaluate": {"limit": fields.pop("limit", None)},
         }
         estimate = None if value is None else Estimate(value, value - half, value + half, 48)

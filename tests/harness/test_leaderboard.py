@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -99,12 +100,48 @@ def test_costs_are_medians_over_seeds(record: Make) -> None:
     assert (row.efficiency.latency_p50_seconds, row.efficiency.parameters_total) == (2.0, 3)
 
 
-def test_only_the_newest_settings_are_shown(record: Make) -> None:
-    old = [record("a", 0.9, seed=seed, created="2026-01") for seed in range(3)]
-    new = record("a", 0.1, steps=2, created="2026-02")
-    for order in ([*old, new], [new, *old]):
-        ((row,),) = rows(*order)
-        assert row.fingerprints == (new.fingerprint,)
+def test_each_setting_is_a_row_that_says_what_differs(record: Make) -> None:
+    """It used to be the newest alone, and nothing said that another was there."""
+    first = [record("a", 0.9, seed=seed, created="2026-01") for seed in range(3)]
+    second = record("a", 0.1, steps=2, created="2026-02")
+    for order in ([*first, second], [second, *first]):
+        (table,) = rows(*order)
+        assert [row.name for row in table] == ["a steps=1", "a steps=2"]
+        assert [row.seeds for row in table] == [(0, 1, 2), (0,)], "seeds of one setting belong together"
+        assert [row.older for row in table] == [(), ()]
+    ((alone,),) = rows(*first)
+    assert alone.name == "a"
+    text = render(rows(*first, second), METRICS, "text")
+    assert "a steps=1" in text and "a steps=2" in text and "older record" not in text
+
+
+def test_records_of_older_code_are_folded_and_not_dropped(record: Make) -> None:
+    old = [record("a", 0.9, seed=seed, created="2026-01", code="1") for seed in range(2)]
+    new = record("a", 0.1, created="2026-02", code="2")
+    ((row,),) = rows(*old, new)
+    assert (row.name, row.fingerprints) == ("a", (new.fingerprint,))
+    assert set(row.older) == {r.fingerprint for r in old}
+    assert "2 older records of other code versions: --all shows them" in render([[row]], METRICS, "text")
+    (table,) = build_rows([*old, new], METRICS, every_code=True)
+    assert [(r.name, len(r.seeds), r.older) for r in table] == [
+        ("a code.model=1", 2, ()), ("a code.model=2", 1, ())
+    ]  # fmt: skip
+
+
+def test_what_was_only_measured_again_is_the_same_row(record: Make) -> None:
+    first = record("a", 0.9, created="2026-01")
+    again = replace(first, created="2026-02", fingerprint="again", cell=first.cell | {"measure": {"runs": 5}})
+    ((row,),) = rows(first, again)
+    assert (row.fingerprints, row.replaced, row.older) == (("again",), (first.fingerprint,), ())
+    assert "1 record of rows that were measured or resampled again: not shown" in render([[row]], METRICS, "md")
+
+
+def test_a_skip_hides_no_score_and_is_forgotten_after_one(record: Make) -> None:
+    skip = replace(record("a", status="skipped", error="no weights", created="2026-01"), cell={})
+    done = record("a", 0.5, created="2026-02")
+    assert [row.status for row in rows(skip, done)[0]] == ["ok"]
+    later = replace(skip, created="2026-03")
+    assert sorted(row.status for row in rows(done, later)[0]) == ["ok", "skipped"]
 
 
 def test_a_control_is_a_row_of_its_own(record: Make) -> None:

@@ -85,7 +85,7 @@ class Run:
             data_digest="d1", split="test", model=model, control=None, seed=seed, status="ok", error=None,
             metrics={METRIC: Estimate(score, score - 0.1, score + 0.1, len(parts[""]))}, signature="top-1:1",
             efficiency=Efficiency(peak_memory_bytes=memory, notes=notes), device="a machine", provenance={},
-            cell={"training": {"seed": seed, "steps": fields.pop("steps", 1)}}, created="2026-01-01T00:00:00+00:00",
+            cell=_cell(seed, fields.pop("steps", 1), fields.pop("code", "")), created="2026-01-01T00:00:00+00:00",
         )  # fmt: skip
         made = replace(made, **fields)
         if made.status != "ok":
@@ -150,3 +150,7 @@ def check(tmp_path: Path) -> Callable[..., Checked]:
         return Checked(result.exit_code, result.output)
 
     return run
+
+
+def _cell(seed: int, steps: int, code: str) -> dict[str, Any]:
+    return {"training": {"seed": seed, "steps": steps, "versions": {"model": code}}}

@@ -128,17 +128,44 @@ def test_other_seeds_are_missing_and_more_seeds_are_fine(run_in, check):
     assert check("base", "now").code == 0
 
 
-def test_records_of_older_settings_do_not_stand_in(run_in, check):
-    """Seed 1 was last run with other settings, so it is not there for these."""
+def test_records_of_older_code_do_not_stand_in(run_in, check):
+    """Seed 1 was last run with other code, so it is not there for this."""
     for seed in (0, 1):
         run_in("before").add("a", RIGHT, seed=seed)
     check("base", "before", "--update")
     for seed in (0, 1):
-        run_in("now").add("a", RIGHT, seed=seed, created="2026-01-01", steps=1, fingerprint=f"old-{seed}")
-    run_in("now").add("a", RIGHT, seed=0, created="2026-01-02", steps=2, fingerprint="new-0")
+        run_in("now").add("a", RIGHT, seed=seed, created="2026-01-01", code="1", fingerprint=f"old-{seed}")
+    run_in("now").add("a", RIGHT, seed=0, created="2026-01-02", code="2", fingerprint="new-0")
     checked = check("base", "now")
     assert checked.code == 3
     assert "seed 1: no record now" in checked.text
+
+
+def test_another_setting_in_the_folder_changes_nothing(run_in, check):
+    """The baseline's own setting is compared, though another one was run later; a row keeps its name."""
+    worse = [False] * len(RIGHT)
+    for seed in (0, 1):
+        run_in("before").add("a", RIGHT, seed=seed, steps=1)
+    check("base", "before", "--update")
+    for seed in (0, 1):
+        run_in("now").add("a", RIGHT, seed=seed, created="2026-01-01", steps=1, fingerprint=f"own-{seed}")
+    alone = check("base", "now")
+    run_in("now").add("a", worse, seed=0, created="2026-01-02", steps=2, fingerprint="other-0")
+    beside = check("base", "now")
+    assert (alone.code, beside.code) == (0, 0)
+    assert beside.text == alone.text
+
+
+def test_where_only_another_setting_is_left_it_is_said(run_in, check):
+    run_in("before").add("a", RIGHT, steps=1)
+    check("base", "before", "--update")
+    run_in("now").add("a", RIGHT, steps=2)
+    assert "other settings than the baseline's: image-classification, a" in check("base", "now").text
+    run_in("now").add("a", RIGHT, steps=3, created="2026-01-02", fingerprint="third")
+    assert (
+        "Of several settings of a model the newest is in it; left out: image-classification, a: 1."
+        in check("base2", "now", "--update").text
+    )
 
 
 def test_new_models_are_told_of(baseline, run_in, check):

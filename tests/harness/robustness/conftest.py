@@ -64,7 +64,7 @@ def record() -> Callable[..., RobustnessRecord]:
 def run() -> Callable[..., RunRecord]:
     """Make the run record of a robustness record."""
 
-    def make(of: RobustnessRecord, steps: int = 1, **metrics: Estimate) -> RunRecord:
+    def make(of: RobustnessRecord, steps: int = 1, code: str = "", **metrics: Estimate) -> RunRecord:
         return RunRecord(
             fingerprint=of.fingerprint,
             task=of.task,
@@ -81,7 +81,10 @@ def run() -> Callable[..., RunRecord]:
             efficiency=Efficiency(),
             device="a machine",
             provenance={},
-            cell={"training": {"model": of.model, "seed": of.seed, "steps": steps}, "evaluate": {"limit": of.limit}},
+            cell={
+                "training": {"model": of.model, "seed": of.seed, "steps": steps, "versions": {"model": code}},
+                "evaluate": {"limit": of.limit},
+            },
             created=of.created,
         )
 

@@ -73,12 +73,14 @@ def test_what_cannot_be_compared_stands_apart(changes: dict[str, Any], record: M
     assert [row.seeds for row in summaries(seeds, [])] == [(0,), (1,)], "nor are their seeds averaged"
 
 
-def test_only_records_of_the_newest_settings(record: Make, run: MakeRun, standard: Standard) -> None:
+def test_each_setting_is_a_row_and_older_code_is_none(record: Make, run: MakeRun, standard: Standard) -> None:
     old = record("a", 0.9, standard(0.5), fingerprint="old", created="2026-01")
     new = record("a", 0.6, standard(0.4), fingerprint="new", created="2026-02")
-    (row,) = summaries([old, new], [run(old, steps=1), run(new, steps=2)])
-    assert row.fingerprints == ("new",)
-    assert summaries([old], [run(old, steps=1), run(new, steps=2)]) == [], "never shown as current"
+    rows = summaries([old, new], [run(old, steps=1), run(new, steps=2)])
+    assert [(row.name, row.fingerprints) for row in rows] == [("a steps=1", ("old",)), ("a steps=2", ("new",))]
+    (row,) = summaries([old, new], [run(old, code="1"), run(new, code="2")])
+    assert (row.name, row.fingerprints) == ("a", ("new",))
+    assert summaries([old], [run(old, code="1"), run(new, code="2")]) == [], "never shown as current"
 
 
 def test_a_control_is_a_row_of_its_own(record: Make, standard: Standard) -> None:

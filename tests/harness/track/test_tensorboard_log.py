@@ -57,7 +57,7 @@ def test_curves_scores_table_and_report_are_read_back(results: Any) -> None:
     (board,) = (root / "leaderboard").parent.glob("leaderboard-*")
     lines = text(accumulator(board), "leaderboard").splitlines()
     assert lines[0].startswith(
-        "| model | control | status | rank | fusion helps | seeds | main | main low | main high |"
+        "| model | control | setting | status | rank | fusion helps | seeds | main | main low | main high |"
     )
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["a-model", "b-model", "c-model"]
     assert "<html" in (board / "report.html").read_text()

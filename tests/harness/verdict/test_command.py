@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from harness.config import build_config
-from harness.record import RunRecord, settings_key
+from harness.record import RunRecord
+from harness.record_settings import setting_key
 from harness.verdict.command import run_command
 from harness.verdict.settings import settings_of, unmatched
 
@@ -61,9 +62,9 @@ def test_settings_of_a_record(world: Any, right: np.ndarray) -> None:
     first, second = (like(world, right, train={"steps": steps}) for steps in (10, 20))
     assert unmatched(settings_of(first), settings_of(second)) == ["train.steps 20, not 10"]
     assert unmatched(settings_of(first), settings_of(second), ("train.steps",)) == []
-    assert settings_key(first) != settings_key(second)
-    assert settings_key(first) == settings_key(replace(first, seed=3))
+    assert setting_key(first) != setting_key(second)
+    assert setting_key(first) == setting_key(replace(first, seed=3))
     cell = {**first.cell, "training": {**first.cell["training"], "train": {"steps": 10, "accumulation": 2}}}
     asked = replace(first, cell=cell, provenance={"training": {"accumulation": 2}})
-    assert settings_key(asked) == settings_key(replace(asked, provenance={"training": {"accumulation": 1}}))
-    assert settings_key(asked) != settings_key(replace(asked, provenance={"training": {"accumulation": 8}}))
+    assert setting_key(asked) == setting_key(replace(asked, provenance={"training": {"accumulation": 1}}))
+    assert setting_key(asked) != setting_key(replace(asked, provenance={"training": {"accumulation": 8}}))

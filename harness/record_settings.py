@@ -1,0 +1,123 @@
+"""With which settings and which code a record was made, and the shortest names that tell records apart by them.
+
+A *setting* is all that a user can choose for a model and that can move its score; how often was measured or resampled
+is none. The *code* is the versions of model, task, scoring and packages: records of other code answer for the same
+row of a table, only that an older state of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from harness.record import RunRecord
+
+_OF_THE_ROW = ("task", "model", "control", "seed", "data", "versions", "prerequisite")
+_SECTIONS = {"options": "model", "train": "train", "decode": "decode"}
+_MOST_KEYS = 3
+_LONGEST = 40
+_UNSET: tuple[Any, ...] = (None, "", {}, [], ())
+
+
+def settings_of_row(record: RunRecord) -> dict[str, Any]:
+    """Flatten what a record was told, by `section.name`; what was not set is left out.
+
+    What the user chose comes first, then the recipe that the model made of it.
+    """
+    training = record.cell.get("training", {})
+    found: dict[str, Any] = {}
+    for section, name in _SECTIONS.items():
+        found |= dict(_flat(training.get(section, {}), name))
+    rest = {k: v for k, v in training.items() if k not in (*_OF_THE_ROW, *_SECTIONS, "recipe")}
+    found |= dict(_flat(rest, ""))
+    found |= dict(_flat({"batch_size": record.cell.get("evaluate", {}).get("batch_size")}, "evaluate"))
+    found.pop("model.task", None)
+    taken = record.provenance.get("training", {}).get("accumulation", 1)
+    if taken > training.get("train", {}).get("accumulation", taken):  # for lack of memory: another training
+        found["train.accumulation_taken"] = taken
+    return found | dict(_flat(training.get("recipe", {}), "recipe"))
+
+
+def code_of_row(record: RunRecord) -> dict[str, Any]:
+    """Versions of the code and packages that made a record, by `code.name`."""
+    training = record.cell.get("training", {})
+    versions = training.get("versions", {})
+    return dict(_flat({**versions, "prerequisite": training.get("prerequisite")}, "code"))
+
+
+def setting_key(record: RunRecord) -> str:
+    """What must be equal for two seeds of the same code to be averaged."""
+    return json.dumps(settings_of_row(record), sort_keys=True, default=str)
+
+
+def code_key(record: RunRecord) -> str:
+    """What must be equal for two records to be of the same state of the code."""
+    return json.dumps(code_of_row(record), sort_keys=True, default=str)
+
+
+def telling_names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name each of some settings by the fewest keys that tell them apart: `steps=50`; "" where there is nothing to.
+
+    Of as few keys those that come first in the settings are taken. A key that one of them has not set is left out of
+    its name.
+
+    >>> telling_names([{"train.steps": 50, "train.limit": 9}, {"train.steps": 400, "train.limit": 9}])
+    ['steps=50', 'steps=400']
+    >>> telling_names([{}, {"model.vision_args.interpolation": "bicubic"}])
+    ['', 'interpolation=bicubic']
+    """
+    keys = [key for key in dict.fromkeys(k for each in settings for k in each) if _differs(key, settings)]
+    chosen = _fewest(keys, settings)
+    names = _short(chosen)
+    return [" ".join(f"{names[key]}={_value(each[key])}" for key in chosen if key in each) for each in settings]
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Say in which settings two differ: `train.steps 50 and 400`; of a recipe only what no other key says.
+
+    >>> differences({"train.steps": 50}, {"train.steps": 400, "model.tune": "lora"})
+    ['train.steps 50 and 400', 'model.tune not set and lora']
+    """
+    keys = [key for key in dict.fromkeys((*a, *b)) if a.get(key) != b.get(key)]
+    told = [key for key in keys if not key.startswith("recipe.")] or keys
+    return [f"{key} {_value(a.get(key, 'not set'))} and {_value(b.get(key, 'not set'))}" for key in told]
+
+
+def _differs(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    return any(each.get(key) != settings[0].get(key) for each in settings)
+
+
+def _fewest(keys: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The fewest keys by which as many settings are told apart as by all of them."""
+    wanted = _told_apart(keys, settings)
+    for size in range(min(_MOST_KEYS, len(keys)) + 1):
+        for chosen in combinations(keys, size):
+            if _told_apart(chosen, settings) == wanted:
+                return list(chosen)
+    return list(keys)
+
+
+def _told_apart(keys: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> int:
+    return len({json.dumps([each.get(key) for key in keys], default=str) for each in settings})
+
+
+def _short(keys: Sequence[str]) -> dict[str, str]:
+    """The last part of each key, and all of it where two end alike."""
+    ends = [key if key.startswith("code.") else key.rpartition(".")[2] for key in keys]
+    return {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)}
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _flat(content: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        key = f"{prefix}.{name}" if prefix else name
+        if isinstance(value, Mapping):
+            yield from _flat(value, key)
+        elif value not in _UNSET:
+            yield key, value
