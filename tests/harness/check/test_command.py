@@ -59,7 +59,7 @@ def test_better_answers_are_fine_and_ask_for_an_update(baseline, run_in, check):
     checked = check("base", "now")
     assert checked.code == 0
     assert "2 improved" in checked.text
-    assert "--update' makes the baseline anew" in checked.text
+    assert "--update' writes a new baseline" in checked.text
 
 
 @pytest.mark.parametrize(("field", "value", "kind"), [("ratio", 3.0, "latency"), ("memory", 900 * 2**20, "memory")])
