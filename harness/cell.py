@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.portable import by_content
 from harness.sample import Dataset
 
 
@@ -179,8 +180,10 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
 
 
 def _job_content(job: TrainingJob) -> dict[str, Any]:
-    """Leave out where the data lies and what is said of it: only its digest may name a cell."""
+    """Leave out where the data lies and what is said of it: its digest names a cell, and files by what they hold."""
     content = asdict(job)
     for name in ("root", "cache", "notes", "embedded"):
         del content["data"][name]
+    content["data"]["options"] = by_content(content["data"]["options"])
+    content["options"] = by_content(content["options"])
     return content

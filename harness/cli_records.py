@@ -77,6 +77,20 @@ def rescore(
 
 
 @app.command()
+def mend(
+    results: Results = "results/local",
+    task: Annotated[str | None, typer.Option(help="Task whose records are mended. [default: all]")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Replace the records; without it, only say which.")] = False,
+) -> None:
+    """Bring records of earlier versions up to date: digests of what samples scored, no absolute paths, no secrets."""
+    from harness.mending import mend as mend_records
+    from harness.mending import render_mended
+    from harness.store import Store
+
+    tell(render_mended(mend_records(Store(results), task, write=write), written=write))
+
+
+@app.command()
 def show(
     fingerprint: Annotated[str, typer.Argument(help="A record: its fingerprint, or 6 digits of it or more.")],
     task: Annotated[str | None, typer.Option(help="Task to look in. [default: all]")] = None,

@@ -12,17 +12,16 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from harness.protocols import Progress
-
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how many things are done, and of how many."""
 _Item = TypeVar("_Item")
 ABSENT = "absent"
 """Stands for the content of a file that is not there."""

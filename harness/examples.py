@@ -21,7 +21,8 @@ from harness.errors import StoreError
 from harness.perturb.perturbation import IMAGE, Exchange, Perturbation
 from harness.perturbed_inputs import ImageSource, part_for
 from harness.sample import Dataset, Sample, TaskSpec
-from harness.store import Store, examples_folder, outcomes_name
+from harness.scored import read_answers
+from harness.store import Store, examples_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -133,7 +134,8 @@ def _chosen(gallery: Gallery) -> Iterator[Condition]:
 def _answers(store: Store, task: str, fingerprint: str, condition: Condition) -> dict[str, Any]:
     """What a model answered under a condition by sample; nothing where it was left out or failed."""
     try:
-        outcomes = store.read_outcomes(outcomes_name(task, fingerprint, condition.label))
+        sweep = store.find_robustness(task, fingerprint)
+        outcomes = () if sweep is None else read_answers(store, sweep, condition.label)
     except StoreError:
         return {}
     return {outcome.sample_id: outcome.prediction for outcome in outcomes}

@@ -14,8 +14,8 @@ from harness.protocols import DataContext, Progress, Scorer, Task
 from harness.record import Estimate, RunRecord, name_of
 from harness.run import now
 from harness.sample import Dataset, Outcome, Sample, evaluated
-from harness.scored import Scored, outcomes_sha256, write_scores
-from harness.store import Store, outcomes_name, scores_name
+from harness.scored import SCORES, Scored, read_answers, table_digests, vouched, vouching, write_scores
+from harness.store import Store, outcomes_name
 
 _SAME = 1e-12
 _ADDITIVE = ("interaction", "EMAP ")
@@ -80,13 +80,7 @@ def read_predictions(store: Store, record: RunRecord) -> list[Outcome]:
             f"{store.url}/{name}.parquet is missing: the predictions of {record.model} seed {record.seed} were not "
             "kept, so nothing can be scored anew. Run it again, or fetch the file from where it ran."
         )
-    wanted = record.provenance.get("outcomes_sha256")
-    if wanted is not None and wanted != outcomes_sha256(store, record.task, record.fingerprint):
-        raise StoreError(
-            f"{store.url}/{name}.parquet has another sha256 than record {record.fingerprint} says: it was changed. "
-            "Run the cell again."
-        )
-    return store.read_outcomes(name)
+    return list(read_answers(store, record))
 
 
 @dataclass(frozen=True)
@@ -171,10 +165,17 @@ def rescore(records: Sequence[RunRecord], store: Store, place: DataPlace, *, wri
                 rescored = _rescored(record, scored, rescorer.signature)
                 if write and not rescored.unchanged:
                     _replace(store, rescored, scored, rescorer.task)
-                elif write and not store.exists(f"{scores_name(record.task, record.fingerprint)}.parquet"):
+                elif write and not _has_scores(store, record):
                     write_scores(store, record.task, record.fingerprint, scored, rescorer.task.metrics)
+                    store.replace_record(vouching(store, record))
                 found.append(rescored)
     return found
+
+
+def _has_scores(store: Store, record: RunRecord) -> bool:
+    """Whether what samples contribute is stored as the record says."""
+    known = vouched(record).get(SCORES)
+    return known is not None and table_digests(store, record.task, record.fingerprint).get(SCORES) == known
 
 
 def _rescored(record: RunRecord, scored: Scored, signature: str) -> Rescored:
@@ -209,7 +210,7 @@ def _replace(store: Store, rescored: Rescored, scored: Scored, task: Task) -> No
         signature=rescored.signature,
         provenance={
             **record.provenance,
-            "outcomes_sha256": outcomes_sha256(store, record.task, record.fingerprint),
+            **table_digests(store, record.task, record.fingerprint),
             "rescored": history,
         },
     )

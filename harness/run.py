@@ -20,11 +20,12 @@ from harness.files import open_lock, replace_atomically
 from harness.isolation import KILLED, JobFailure, JobServer, Workers
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
+from harness.portable import by_content, portable_command, scrubbed, without_places
 from harness.preprocessing_passport import check_resizing
 from harness.protocols import Noting, Patient, Scorer
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.sample import Note, Predicted, Sample, evaluated, limited
-from harness.scored import Scored, outcomes_sha256, write_scores
+from harness.scored import Scored, table_digests, write_scores
 from harness.store import Store, outcomes_name
 
 TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
@@ -337,14 +338,18 @@ class _Runner:
         kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
         return {
             **provenance(),
-            "command": self.environment.command,
-            "outcomes_sha256": outcomes_sha256(self.store, cell.training.task, cell.fingerprint),
+            "command": self._command(),
+            **table_digests(self.store, cell.training.task, cell.fingerprint),
             "training": {key: value for key, value in training.items() if key != "skipped"},
             "samples": {"evaluated": len(kept), "of": len(self.samples)},
             "skipped_samples": skipped,
             "notes": [asdict(note) for note in (*_training_notes(cell, training), *self._notes(kept, predicted))],
             "preprocessing_sha256": predicted.preprocessing_hash,
         }
+
+    def _command(self) -> str | None:
+        here = self.environment
+        return None if here.command is None else portable_command(here.command, here.working_directory)
 
     def _failed(self, cell: Cell, failure: JobFailure) -> RunRecord:
         if failure.trace:
@@ -419,7 +424,7 @@ def _record(
 ) -> RunRecord:
     job = cell.training
     measured = efficiency or Efficiency()
-    content = asdict(cell)
+    content = by_content(asdict(cell))
     content["training"]["data"] |= {"root": job.data.root.name, "cache": None}
     return RunRecord(
         fingerprint=cell.fingerprint,
@@ -431,13 +436,13 @@ def _record(
         control=job.control,
         seed=job.seed,
         status=status,
-        error=error,
+        error=None if error is None else scrubbed(error),
         metrics=metrics or {},
         signature=signature,
         efficiency=measured,
         device=measured.notes.get("machine_label", job.device),
-        provenance=provenance or {},
-        cell=content,
+        provenance=without_places(provenance or {}),
+        cell=without_places(content),
         created=now(),
     )
 
@@ -454,7 +459,7 @@ def _write_absent(plan: Plan, absent: Absent, store: Store, reporter: Reporter) 
         control=absent.control,
         seed=absent.seed,
         status="skipped",
-        error=absent.reason,
+        error=scrubbed(absent.reason),
         metrics={},
         signature=None,
         efficiency=Efficiency(),

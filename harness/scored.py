@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from harness.errors import StoreError
 from harness.protocols import Statistics
+from harness.record import PerturbedScore, RobustnessRecord, RunRecord
 from harness.sample import Outcome, Sample
-from harness.sample_scores import sample_scores
+from harness.sample_scores import SampleScores, sample_scores
 from harness.store import Store, outcomes_name, scores_name
+
+OUTCOMES, SCORES = "outcomes_sha256", "scores_sha256"
+"""Where the provenance of a run's record holds the digests of its tables."""
+TABLES = "tables"
+"""Where the provenance of a sweep's record holds them, by condition."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +41,74 @@ def write_scores(
     store.write_sample_scores(scores_name(task, fingerprint, condition), scores)
 
 
-def outcomes_sha256(store: Store, task: str, fingerprint: str) -> str:
-    """Digest the stored table of a cell's predictions; raises StoreError where it is not there."""
-    return hashlib.sha256(store.read_bytes(f"{outcomes_name(task, fingerprint)}.parquet")).hexdigest()
+def label_of(score: PerturbedScore) -> str:
+    """Name the condition of a score, as its tables are named."""
+    return f"{score.perturbation}-{score.severity}"
+
+
+def table_digests(store: Store, task: str, fingerprint: str, condition: str | None = None) -> dict[str, str]:
+    """Digest the tables of a cell that are stored, for the provenance of the record that vouches for them."""
+    names = {OUTCOMES: outcomes_name(task, fingerprint, condition), SCORES: scores_name(task, fingerprint, condition)}
+    return {
+        key: hashlib.sha256(store.read_bytes(f"{name}.parquet")).hexdigest()
+        for key, name in names.items()
+        if store.exists(f"{name}.parquet")
+    }
+
+
+def vouched(record: RunRecord | RobustnessRecord, condition: str | None = None) -> Mapping[str, str]:
+    """The digests of tables that a record holds, by OUTCOMES and SCORES; none where an earlier version made it."""
+    if condition is None:
+        return record.provenance
+    tables: Mapping[str, Mapping[str, str]] = record.provenance.get(TABLES, {})
+    return tables.get(condition, {})
+
+
+def vouching(store: Store, record: RunRecord) -> RunRecord:
+    """Let a record vouch for its tables as they are now."""
+    return replace(record, provenance={**record.provenance, **table_digests(store, record.task, record.fingerprint)})
+
+
+def read_answers(store: Store, record: RunRecord | RobustnessRecord, condition: str | None = None) -> Sequence[Outcome]:
+    """Read the predictions behind a record; raises StoreError where they are missing, or not those of the record."""
+    name = outcomes_name(record.task, record.fingerprint, condition)
+    _require_vouched(store, f"{name}.parquet", vouched(record, condition).get(OUTCOMES))
+    return store.read_outcomes(name)
+
+
+def read_scores(
+    store: Store, record: RunRecord | RobustnessRecord, condition: str | None = None
+) -> SampleScores | None:
+    """Read what samples contribute to a record; None where that is not stored, StoreError where it is another's."""
+    name = scores_name(record.task, record.fingerprint, condition)
+    if not store.exists(f"{name}.parquet"):
+        return None
+    _require_vouched(store, f"{name}.parquet", vouched(record, condition).get(SCORES))
+    return store.read_sample_scores(name)
+
+
+def _require_vouched(store: Store, name: str, wanted: str | None) -> None:
+    """Raise StoreError unless a file is the one that its record vouches for; `wanted` None vouches for none."""
+    if wanted is not None and hashlib.sha256(store.read_bytes(name)).hexdigest() != wanted:
+        raise StoreError(
+            f"{store.url}/{name} has another sha256 than its record says: it was changed, or belongs to another run. "
+            "`bench rescore --write` makes scores again from stored predictions; else run the cell again."
+        )
+
+
+def uncovered(store: Store, records: Sequence[RunRecord]) -> str | None:
+    """Say how many records hold no digest of their scores, None where all do."""
+    count = sum(
+        SCORES not in record.provenance and store.exists(f"{scores_name(record.task, record.fingerprint)}.parquet")
+        for record in records
+        if record.status == "ok"
+    )
+    if not count:
+        return None
+    return (
+        f"{count} of {len(records)} records in {store.url} hold no digest of what samples scored (an earlier version "
+        f"made them): a changed file would not be seen. `bench mend --results {store.url}` adds it."
+    )
 
 
 def sample_columns(statistics: Mapping[str, Statistics | None], count: int) -> dict[str, list[float]]:

@@ -36,7 +36,7 @@ from harness.run import (
     training_folder,
 )
 from harness.sample import Outcome, Sample, limited
-from harness.scored import Scored, write_scores
+from harness.scored import TABLES, Scored, label_of, table_digests, vouched, write_scores
 from harness.shifts import Target
 from harness.spool import own_folder
 from harness.store import Store, examples_folder
@@ -395,10 +395,20 @@ class _SweepRun:
                 shortest_px=self.options.shortest_px,
                 device=job.device,
                 scores=tuple(sorted([*old, *scores], key=lambda s: (s.family, s.perturbation, s.severity))),
-                provenance=provenance(),
+                provenance={**provenance(), TABLES: self._tables(cell, old, scores)},
                 created=now(),
             )
         )
+
+    def _tables(
+        self, cell: Cell, old: Sequence[PerturbedScore], fresh: Sequence[PerturbedScore]
+    ) -> dict[str, Mapping[str, str]]:
+        """Digest what was written under each condition; what was there before keeps the digests that it had."""
+        task = cell.training.task
+        former = self.store.find_robustness(task, cell.fingerprint)
+        kept = {label_of(score): vouched(former, label_of(score)) for score in old} if former else {}
+        made = {label_of(score): table_digests(self.store, task, cell.fingerprint, label_of(score)) for score in fresh}
+        return {label: digests for label, digests in {**kept, **made}.items() if digests}
 
     def _scores(self, cell: Cell) -> Sequence[PerturbedScore]:
         """Read the scores of a model that were made with these options."""

@@ -12,7 +12,8 @@ from harness.measure.noise import crowding
 from harness.record import Estimate, RobustnessRecord, RunRecord, name_of
 from harness.record_settings import code_key, setting_key
 from harness.sample_scores import SampleScores
-from harness.store import Store, scores_name
+from harness.scored import read_scores
+from harness.store import Store
 
 OK = "ok"
 
@@ -149,9 +150,10 @@ def _measured(store: Store, record: RunRecord, metrics: Sequence[str]) -> Measur
     metric = next((name for name in metrics if record.metrics.get(name) is not None), None)
     robustness = store.find_robustness(record.task, record.fingerprint)
     conditions = {} if robustness is None else _conditions(robustness)
-    labels = ["", *(label for label, status in conditions.items() if status == OK)]
-    names = {label: scores_name(record.task, record.fingerprint, label or None) for label in labels}
-    tables = {label: store.read_sample_scores(name) for label, name in names.items()}
+    tables = {"": read_scores(store, record)}
+    if robustness is not None:
+        labels = [label for label, status in conditions.items() if status == OK]
+        tables |= {label: read_scores(store, robustness, label) for label in labels}
     return Measured(
         subject=_subject(record),
         seed=record.seed,

@@ -33,7 +33,7 @@ from harness.protocols import Slicing
 from harness.record import Estimate, RunRecord
 from harness.rescoring import DataPlace, Rescorer
 from harness.sample_scores import SampleScores
-from harness.scored import Scored
+from harness.scored import Scored, read_scores
 from harness.seeds import combine_seeds
 from harness.selection import Chosen
 from harness.store import outcomes_name, scores_name
@@ -279,7 +279,7 @@ def _from_scores(
 
 def _read_scores(chosen: Chosen, record: RunRecord) -> SampleScores | None:
     name = scores_name(record.task, record.fingerprint)
-    scores = chosen.store.read_sample_scores(name)
+    scores = read_scores(chosen.store, record)
     if scores is not None:
         require_finite(scores, f"{chosen.store.url}/{name}.parquet")
     return scores

@@ -15,8 +15,9 @@ from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.resampling import IntArray, MeanStatistics, Statistics
 from harness.record import RobustnessRecord, RunRecord
 from harness.sample_scores import SampleScores
+from harness.scored import read_scores
 from harness.significance import benjamini_hochberg
-from harness.store import Store, scores_name
+from harness.store import Store
 
 LEAST_IN_A_SLICE = 10
 CLASS, SLICE, PERTURBATION = "class", "slice", "perturbation"
@@ -112,10 +113,8 @@ def perturbation_slices(
     rows, lacking = [], 0
     for label, name in _conditions(both_known):
         scores = [
-            tuple(
-                s.read_sample_scores(scores_name(r.task, r.fingerprint, label)) for s, r in zip(stores, p, strict=True)
-            )
-            for p in pairs
+            tuple(read_scores(store, sweep, label) for store, sweep in zip(stores, both, strict=True))
+            for both in both_known
         ]
         metric = both_known[0][0].metric
         sides = [

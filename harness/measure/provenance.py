@@ -27,7 +27,7 @@ PACKAGES = (
 )
 """Distributions whose version can move a score."""
 
-_NO_PACKAGE = ("command", "git", "outcomes_sha256", "preprocessing_sha256", "python")
+_NO_PACKAGE = ("command", "git", "outcomes_sha256", "preprocessing_sha256", "scores_sha256", "python")
 """Texts in a record's provenance that are no versions of packages."""
 
 _REPOSITORY = Path(__file__).resolve().parents[2]

@@ -10,7 +10,8 @@ from harness.leaderboard import Row
 from harness.plugins import load_task, models_for
 from harness.record import RobustnessRecord, RunRecord
 from harness.sample_scores import SampleScores
-from harness.store import Store, scores_name
+from harness.scored import read_scores
+from harness.store import Store
 from harness.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
 from harness.verdict.evidence import Evidence, Fusion, Group, Options, ReadScores, gather
 from harness.verdict.verdict import CLAIMS, Judged, Verdict
@@ -107,12 +108,20 @@ def installed_fusion(task: str) -> Fusion:
 
 
 def score_reader(stores: Sequence[Store]) -> ReadScores:
-    """Read each table of sample scores once, from the first folder that has it."""
+    """Read each table of sample scores once, from the first folder that has it, as its record vouches for it."""
+
+    @cache
+    def vouching(store: Store, task: str, fingerprint: str, sweep: bool) -> RunRecord | RobustnessRecord | None:
+        return store.find_robustness(task, fingerprint) if sweep else store.find_record(task, fingerprint)
 
     @cache
     def read(task: str, fingerprint: str, condition: str | None) -> SampleScores | None:
-        name = scores_name(task, fingerprint, condition)
-        return next((found for store in stores if (found := store.read_sample_scores(name)) is not None), None)
+        for store in stores:
+            record = vouching(store, task, fingerprint, condition is not None)
+            found = None if record is None else read_scores(store, record, condition)
+            if found is not None:
+                return found
+        return None
 
     return read
 
