@@ -9,6 +9,8 @@ import difflib
 import traceback
 from collections.abc import Iterable
 
+from harness.error_text import LONGEST_TRACEBACK, shortened
+
 
 class BenchError(Exception):
     """Something that the user can mend; the message names the thing, the place and the remedy."""
@@ -60,7 +62,9 @@ class StoreError(BenchError):
 
 def cause_of(error: BaseException) -> str:
     """Return the traceback of the exception that an error was made of; empty where it was made of none."""
-    return "".join(traceback.format_exception(error.__cause__)) if error.__cause__ is not None else ""
+    if error.__cause__ is None:
+        return ""
+    return shortened("".join(traceback.format_exception(error.__cause__)), LONGEST_TRACEBACK)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

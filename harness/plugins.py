@@ -253,5 +253,5 @@ def as_plugin_error(what: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"{what}: {type(error).__name__}: {error}. Mend it, uninstall it, or leave it out (--exclude)."
+            f"{what}: {named_error(error)}. Mend it, uninstall it, or leave it out (--exclude)."
         ) from error

@@ -17,7 +17,7 @@ from harness.cell import Cell, Places, fingerprint_of
 from harness.condition import SHIFT, Condition
 from harness.estimates import estimates
 from harness.examples import Gallery, write_examples
-from harness.isolation import JobFailure, JobServer, Workers
+from harness.isolation import CLOSED, JobFailure, JobServer, Workers
 from harness.perturb.perturbation import IMAGE, GeometricPerturbation, Perturbation
 from harness.perturbed_inputs import image_key, movement_for, part_for
 from harness.plan import Environment, Plan
@@ -115,6 +115,7 @@ class _SweepRun:
         self.code = _digest([Path(__file__).parent / name for name in _CODE])
         self.samples: dict[str, Sequence[Sample]] = {}
         self.canvases: Canvases | None = None
+        self.lost: dict[str, JobFailure] = {}
         self.done = self.total = 0
 
     def pending(self, cells: Sequence[Cell]) -> list[_Lacking]:
@@ -163,7 +164,10 @@ class _SweepRun:
         places = Places(self.environment.cache, folder, prerequisite_folder(job, self.environment.cache))
         if not (folder / "checkpoint.safetensors").is_file():
             self.reporter.say(f"{cell.label}: its checkpoint is gone ({folder}); training it again.")
-            self._train_again(cell, places)
+            try:
+                self._train_again(cell, places)
+            except JobFailure as failure:
+                self.lost[cell.fingerprint] = failure
         return Subject(cell, places)
 
     def _train_again(self, cell: Cell, places: Places) -> None:
@@ -200,17 +204,30 @@ class _SweepRun:
 
     def _run(self, block: SweepBlock) -> list[SweepBlock]:
         """Run a block; when its process dies, run each model alone, so that only the guilty one fails."""
+        lost = tuple(s for s in block.subjects if s.cell.fingerprint in self.lost)
+        for subject in lost:
+            self._fail(block, subject, self.lost[subject.cell.fingerprint])
+        there = tuple(s for s in block.subjects if s not in lost)
+        if lost:
+            return [replace(block, subjects=lost), *(self._run(replace(block, subjects=there)) if there else ())]
         try:
             self._answer(block)
         except JobFailure as failure:
+            if failure.kind == CLOSED:
+                raise
             if len(block.subjects) > 1:
                 self.reporter.say(f"{failure.message} Going on with one model at a time.")
                 return [part for s in block.subjects for part in self._run(replace(block, subjects=(s,), chunk=8))]
-            for condition in block.conditions:
-                path = block.file(block.subjects[0], condition)
-                if not path.is_file():
-                    Answers(FAILED, error=failure.message, trace=failure.trace).write(path)
+            self._fail(block, block.subjects[0], failure)
         return [block]
+
+    @staticmethod
+    def _fail(block: SweepBlock, subject: Subject, failure: JobFailure) -> None:
+        """Leave a failure under each condition that a model has not answered under."""
+        for condition in block.conditions:
+            path = block.file(subject, condition)
+            if not path.is_file():
+                Answers(FAILED, error=failure.message, trace=failure.trace).write(path)
 
     def _answer(self, block: SweepBlock) -> None:
         before = 0

@@ -312,6 +312,34 @@ def test_grandchildren_end_when_runner_or_job_is_killed(
         runner.wait()
 
 
+SLOW_IMPORT = """
+import os, time
+with open({path!r}, "w") as file:
+    file.write(str(os.getpid()))
+time.sleep(60)
+"""
+STARTER = """
+import time
+from harness.fork_server import ForkServer
+server = ForkServer()
+server.start(["slow_import"])
+time.sleep(60)
+"""
+
+
+def test_the_server_ends_with_its_runner_also_during_its_imports(tmp_path: Path, processes: Any) -> None:
+    (tmp_path / "slow_import.py").write_text(SLOW_IMPORT.format(path=str(tmp_path / "pid")))
+    runner = subprocess.Popen([sys.executable, "-c", STARTER], env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    try:
+        processes.wait_until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text() != "", 60)
+        server = int((tmp_path / "pid").read_text())
+        assert processes.is_alive(server)
+    finally:
+        runner.kill()
+        runner.wait()
+    processes.wait_until(lambda: not processes.is_alive(server), 3)
+
+
 def test_a_temporary_folder_of_any_length_will_do(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """AF_UNIX names at most 108 characters; TMPDIR on clusters has more."""
     folder = tmp_path / ("long" * 40)
