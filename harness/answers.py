@@ -9,7 +9,11 @@ members below, and predictions are plain JSON types.
 | labels   | `label`, or `labels` where multilabel     | list of C probabilities (of each class, if multilabel), |
 |          |                                           | or the int of the class alone (not if multilabel)      |
 | boxes    | `boxes`, `labels`, `crowd`                | list of [class, score, x, y, width, height]            |
+| choices  | `choice`                                  | list of scores, one for each of the sample's choices   |
 | maps     | `label_map()`                             | `encode_label_map(...)`                                |
+
+Choices are the candidate texts of a sample (`Sample.choices`, a different set for each); a score is any finite number,
+the highest is the answer.
 
 Boxes are in fractions of the image's width and height (0..1), x and y those of the left upper corner; classes are
 indices into `Classes.names`, scores are 0..1. A label map covers the whole image at any resolution; its values are
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-CAPTIONS, LABELS, BOXES, MAPS = "captions", "labels", "boxes", "maps"
+CAPTIONS, LABELS, BOXES, MAPS, CHOICES = "captions", "labels", "boxes", "maps", "choices"
 NO_CLASS = -1
 """The class of an answer that names none, or several at once."""
 UNKNOWN = -1
@@ -55,6 +59,12 @@ class LabelAnswer(Protocol):
 
     label: int
     labels: Sequence[int]
+
+
+class ChoiceAnswer(Protocol):
+    """A target of a choice among texts: the index of the right one in `Sample.choices`."""
+
+    choice: int
 
 
 class BoxAnswer(Protocol):

@@ -14,7 +14,7 @@ from harness.config import RunRequest
 from harness.errors import BenchError, PluginError, cause_of
 from harness.plan import Environment
 from harness.plugins import as_plugin_error, load_model, load_task, task_names
-from harness.protocols import DataContext, Model
+from harness.protocols import DataContext, Model, Task, serves
 from harness.sample import Dataset
 
 
@@ -100,18 +100,19 @@ def _data(environment: Environment) -> list[Finding]:
 def _weights() -> list[Finding]:
     """Ask every model that `bench list` shows for its recipe on each task that it serves."""
     names = [entry.name for entry in catalogue("models")[0]]
-    findings = [_weights_of(load_model(name), task_names()) for name in names]
+    tasks = [load_task(name) for name in task_names()]
+    findings = [_weights_of(load_model(name), tasks) for name in names]
     absent = [finding for finding in findings if finding.state != "ok"]
     ready = len(findings) - len(absent)
     return [Finding("weights", "ok", f"{ready} of {len(findings)} models can run here"), *absent]
 
 
-def _weights_of(model: Model, tasks: Sequence[str]) -> Finding:
+def _weights_of(model: Model, tasks: Sequence[Task]) -> Finding:
     try:
         with as_plugin_error(f"The model plugin '{model.name}' failed while it was planned"):
             for task in tasks:
-                if task in model.tasks:
-                    model.recipe(ModelOptions(task=task))
+                if serves(model, task):
+                    model.recipe(ModelOptions(task=task.name))
     except PluginError as error:
         return Finding("weights", "broken", str(error), cause_of(error))
     except BenchError as error:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness.errors import PluginError
-from harness.plugins import INTERNAL_TASKS, as_plugin_error, load_all, task_names
-from harness.protocols import Model
+from harness.plugins import INTERNAL_TASKS, as_plugin_error, load_all
+from harness.protocols import Model, Task, serves
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,24 @@ class Pair:
 def supported_pairs() -> tuple[list[Pair], list[PluginError]]:
     """List every installed (model, task) pair, models in the order of their names, and broken plugins."""
     models, broken = load_all("models")
+    installed, faulty = load_all("tasks")
+    tasks = [task for task in installed if task.name not in INTERNAL_TASKS]
+    broken += faulty
     pairs = []
     for model in models:
         try:
             with as_plugin_error(f"The model plugin '{model.name}' cannot say which controls it has"):
-                pairs += _pairs_of(model)
+                pairs += _pairs_of(model, tasks)
         except PluginError as error:
             broken.append(error)
     return pairs, broken
 
 
-def _pairs_of(model: Model) -> list[Pair]:
+def _pairs_of(model: Model, tasks: Sequence[Task]) -> list[Pair]:
     return [
-        Pair(model.name, task, model.fused, tuple(model.controls_for(task)))
-        for task in task_names()
-        if task in model.tasks and not set(model.tasks) <= INTERNAL_TASKS
+        Pair(model.name, task.name, model.fused, tuple(model.controls_for(task.name)))
+        for task in tasks
+        if serves(model, task) and not set(model.tasks) <= INTERNAL_TASKS
     ]
 
 

@@ -32,7 +32,7 @@ from harness.plugins import (
     models_for,
     task_names,
 )
-from harness.protocols import DataContext, Model, Prerequisite, Progress, Task
+from harness.protocols import DataContext, Model, Prerequisite, Progress, Task, serves
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
 from harness.taken_whole import needs_training
@@ -160,10 +160,11 @@ def choose_models(names: Sequence[str], task: str, *, alone: bool = True, exclud
     for name in names:
         models = models_for(task)[0] if name == "all" else [load_model(name)]
         chosen |= {model.name: model for model in models}
-    if not alone and any(task in model.tasks for model in chosen.values()):
-        chosen = {name: model for name, model in chosen.items() if task in model.tasks}
+    wanted = load_task(task)
+    if not alone and any(serves(model, wanted) for model in chosen.values()):
+        chosen = {name: model for name, model in chosen.items() if serves(model, wanted)}
     for model in chosen.values():
-        if task not in model.tasks:
+        if not serves(model, wanted):
             serving = [other.name for other in models_for(task)[0]]
             raise UsageError(f"Model '{model.name}' does not serve {task}. {nearest(model.name, serving)}")
     return _without(chosen, excluded)

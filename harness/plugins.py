@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from harness.error_text import named_error
 from harness.errors import BenchError, PluginError, UsageError, nearest
 from harness.perturb.perturbation import Perturbation
-from harness.protocols import Model, Task
+from harness.protocols import Model, Task, serves
 
 Plugin = TypeVar("Plugin", Task, Model)
 Entries = Mapping[str, Sequence[EntryPoint]]
@@ -57,7 +57,8 @@ def load_all(kind: str) -> tuple[list[Any], list[PluginError]]:
 def models_for(task: str) -> tuple[list[Model], list[PluginError]]:
     """List the installed models that serve a task, in the order in which they are worth running."""
     models, broken = load_all("models")
-    return [model for model in models if task in model.tasks], broken
+    wanted = load_task(task)
+    return [model for model in models if serves(model, wanted)], broken
 
 
 def model_names() -> list[str]:

@@ -318,6 +318,16 @@ class Patient(Protocol):
 
 
 @runtime_checkable
+class Matching(Protocol):
+    """A scorer that itself refuses answers that are missing, twice there or for no sample, where `matches` is true.
+
+    For all others the harness does so before they score.
+    """
+
+    matches: bool
+
+
+@runtime_checkable
 class Slicing(Protocol):
     """A task that knows parts of its samples, by their targets, in which models may differ."""
 
@@ -393,3 +403,12 @@ class Model(Protocol):
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Build for a task; the same context always gives the same weights."""
         ...
+
+
+def serves(model: Model, task: Task) -> bool:
+    """Tell whether a model serves a task: it names it, or the kind of answer that the task says it wants.
+
+    Such a task has an attribute `answers` (a kind of `harness.answers`), such a model one of several: so models serve
+    tasks that they have never heard of.
+    """
+    return task.name in model.tasks or getattr(task, "answers", None) in getattr(model, "answers", ())

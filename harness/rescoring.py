@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.errors import BenchError, DataError, StoreError
+from harness.matching import require_matching
 from harness.plan import Environment
 from harness.protocols import DataContext, Progress, Scorer, Task
 from harness.record import Estimate, RunRecord, name_of
@@ -64,6 +65,7 @@ class Rescorer(AbstractContextManager["Rescorer"]):
         """Score stored answers; raises StoreError where they are gone, DataError where they do not fit."""
         outcomes = read_predictions(store, record)
         samples = self.samples_of(record)
+        require_matching(self.scorer, samples, outcomes)
         return Scored(samples, outcomes, self.scorer.score(samples, outcomes))
 
     def samples_of(self, record: RunRecord) -> list[Sample]:

@@ -18,6 +18,7 @@ from harness.errors import BenchError, StoreError
 from harness.estimates import estimate, estimate_difference, estimates
 from harness.files import open_lock, replace_atomically
 from harness.isolation import KILLED, JobFailure, JobServer, Workers
+from harness.matching import require_matching
 from harness.plan import Absent, Environment, Plan
 from harness.plugins import load_model, package_of
 from harness.portable import by_content, portable_command, scrubbed, without_places
@@ -296,6 +297,7 @@ class _Runner:
         kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
         try:
             with naming_what_cannot_be_scored():
+                require_matching(self.scorer, kept, predicted.outcomes)
                 statistics = self.scorer.score(kept, predicted.outcomes)
                 metrics = estimates(statistics, cell.evaluate.resamples)
                 metrics |= self._interaction(kept, predicted, cell.evaluate.resamples)

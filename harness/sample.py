@@ -68,6 +68,8 @@ class Sample:
     image: Path
     target: Target
     text: str | None = None
+    choices: tuple[str, ...] = ()
+    """The candidate texts among which this sample asks, where the task's answers are `choices`."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Batch:
     texts: tuple[str | None, ...]
     targets: tuple[Target, ...] | None = None
     sizes: tuple[tuple[int, int], ...] = ()
+    choices: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.sample_ids)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.estimates import estimates
+from harness.matching import require_matching
 from harness.metrics.directions import marked
 from harness.plain_answers import require_finite
 from harness.protocols import Noting, Task
@@ -41,6 +42,7 @@ def score_file(
     require_finite(outcomes)
     with task.scorer(data, cache) as scorer:
         signature = scorer.prepare(samples)
+        require_matching(scorer, samples, outcomes)
         statistics = scorer.score(samples, outcomes)
         metrics = estimates(statistics, resamples)
         answered = scorer.notes(samples, outcomes) if isinstance(scorer, Noting) else ()

@@ -48,6 +48,7 @@ class Visuals:
             texts=tuple(sample.text for sample in chosen),
             targets=tuple(sample.target for sample in chosen) if with_targets else None,
             sizes=self.images.sizes_of(indices) if self.images else (),
+            choices=tuple(sample.choices for sample in chosen),
         )
 
     def _tokens(self, indices: Sequence[int]) -> Tensor | None:

@@ -22,6 +22,8 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 class CaptionTaskScorer:
     """The scorer of `coco-caption`; its Java processes live as long as the `with` block."""
 
+    matches = True
+
     def __init__(self, cache: Path, *, propositions: bool, clip: ClipScoring | None = None) -> None:
         self._captions = CaptionScorer(cache_folder=cache / "meteor")
         self._propositions = propositions

@@ -40,6 +40,8 @@ class DetectionScorer:
     engine: str = "hotcoco"
     iou: str = "bbox"
 
+    matches = True
+
     def __enter__(self) -> Self:
         return self
 

@@ -42,6 +42,8 @@ class LabelScorer:
     classes: Classes
     zero_shot: bool = False
 
+    matches = True
+
     def __enter__(self) -> Self:
         return self
 

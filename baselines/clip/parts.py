@@ -109,10 +109,10 @@ class Rereading:
 def _open_text(source: OpenClipSource, loaded: Any, seed: int | None) -> TextTower:
     """Take the text tower of a loaded model, or with a seed one that is drawn anew (control C2)."""
     if seed is None:
-        return _text_tower(loaded.model, loaded.tokenizer)
+        return text_tower(loaded.model, loaded.tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _text_tower(load_open_clip(source, random=True).model, loaded.tokenizer)
+        return text_tower(load_open_clip(source, random=True).model, loaded.tokenizer)
 
 
 def check_class_texts(spec: TaskSpec) -> Sequence[Sequence[str]]:
@@ -132,7 +132,7 @@ def require_single_label(spec: TaskSpec, name: str, why: str) -> None:
         )
 
 
-def _text_tower(model: object, tokenizer: object) -> TextTower:
+def text_tower(model: object, tokenizer: object) -> TextTower:
     """Take away what texts do not need."""
     for name in ("visual", "text_decoder"):
         if hasattr(model, name):

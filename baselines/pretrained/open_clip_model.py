@@ -1,7 +1,7 @@
 """A pretrained model of open_clip as a model of the benchmark: its name and its weights, without torch.
 
-Every architecture answers the classification tasks zero-shot, by embedding images and class texts; a CoCa writes
-captions too.
+Every architecture answers the classification tasks zero-shot, by embedding images and class texts, and tasks of choices
+among a sample's own texts; a CoCa writes captions too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from baselines.clip.model import CLASSIFICATION
 from baselines.clip.source import OpenClipSource
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.settings import Settings
-from harness.answers import CAPTIONS
+from harness.answers import CAPTIONS, CHOICES
 from harness.cell import ModelOptions
 from harness.errors import UsageError
 from harness.protocols import BuildContext, Learner, Model, Prerequisite
@@ -37,6 +37,7 @@ class OpenClipModel:
     fused: bool = True
     settings: tuple[str, ...] = PRETRAINED_SETTINGS
     evaluates_only: bool = True
+    answers: tuple[str, ...] = (CHOICES,)
 
     def controls_for(self, task: str) -> tuple[str, ...]:
         """Offer none."""
@@ -65,6 +66,10 @@ class OpenClipModel:
             from baselines.pretrained.coca_captioner import load_coca
 
             return load_coca(self.source, context.decode)
+        if spec.answers == CHOICES:
+            from baselines.clip.candidates import load_chooser
+
+            return load_chooser(self.source)
         from baselines.assembly import seeded
         from baselines.clip import zero_shot
         from baselines.clip.parts import open_parts
