@@ -90,11 +90,12 @@ def _source(name: str, folder: Path) -> LanguageSource:
 
 
 def _from_hub(name: str) -> Path:
-    """Fetch a model's safetensors, configuration and tokenizer, or take them from the hub's cache."""
+    """Fetch safetensors, configuration and tokenizer of NAME or NAME@REVISION, or take them from the hub's cache."""
     from huggingface_hub import snapshot_download
 
+    repository, _, revision = name.partition("@")
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(_HUB_FILES)))
     except Exception as error:  # the hub's client raises its own, requests' and the system's errors
         raise WeightsUnavailable(
             f"--language {name}: not in the hub's cache, and the hub did not give it ({type(error).__name__}). "

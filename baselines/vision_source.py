@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.scenes_cnn import SCENES_CNN, SCENES_CNN_NETWORK
+from baselines.timm_keywords import require_shaping
 from harness.cell import ModelOptions
 from harness.content import file_digest
 from harness.errors import CheckpointError, MissingPath, UsageError, nearest
@@ -50,7 +51,8 @@ class VisionSource:
 def find_vision(options: ModelOptions) -> VisionSource:
     """Read `--vision`, `--vision-weights` and `--vision-args`; the flag wins over the side file.
 
-    Raises WeightsUnavailable when the file is not there, CheckpointError when it is of an unsafe kind.
+    Raises MissingPath when the file is not there, CheckpointError when it is of an unsafe kind, UsageError for a
+    keyword that does more than shape a network.
     """
     if is_scenes_cnn(options):
         return _scenes_cnn(options, "prerequisite")
@@ -58,6 +60,7 @@ def find_vision(options: ModelOptions) -> VisionSource:
     weights = _weights_file(options.vision_weights)
     given = {**(_side_file(weights) if weights else {}), **options.vision_args}
     preprocessing = {key: _preprocessing_value(key, given.pop(key)) for key in PREPROCESSING_KEYS if key in given}
+    require_shaping(given, f"--vision-args for {name}", PREPROCESSING_KEYS)
     origin = "file" if weights else "hub"
     return VisionSource(name, name, origin, weights, given, preprocessing)
 
@@ -113,11 +116,11 @@ def _side_file(weights: Path) -> dict[str, Any]:
 
 
 def _read_side_file(path: Path) -> dict[str, Any]:
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from error
+    except (ValueError, RecursionError, OSError) as error:
+        raise UsageError(f"{path} cannot be read: {error}. Mend it, or move it from beside the weights.") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path}: wanted a table of timm keywords, mean, std, size and crop.")
     return content

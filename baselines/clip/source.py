@@ -3,7 +3,7 @@
 ViT-B-32/laion2b_s34b_b79k        an architecture of open_clip and a tag of its published weights
 ViT-B-32/./file.safetensors       ... or a local checkpoint
 local-dir:./folder                a folder with open_clip_config.json and weights
-hf-hub:OWNER/REPOSITORY           the same on the Hugging Face hub
+hf-hub:OWNER/REPOSITORY           the same on the Hugging Face hub; OWNER/REPOSITORY@REVISION at a branch, tag or commit
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class OpenClipSource:
             return self
         repository, names = self._published()
         if self.repository:
-            folder = self.find().folder or download(repository, (*names, *_SIDE_FILES))
+            folder = _folder_of(self.find(), repository, (*names, *_SIDE_FILES))
             return replace(self, folder=folder)
-        folder = self.find().folder or download(repository, names)
+        folder = _folder_of(self.find(), repository, names)
         return replace(self, file=_weights_in(folder, names))
 
     def captions(self) -> bool:
@@ -115,7 +115,7 @@ def parse_source(text: str, *, downloads: bool = True) -> OpenClipSource:
         return OpenClipSource(folder=Path(folder).expanduser())
     if text.startswith(_HUB):
         repository = text.removeprefix(_HUB)
-        if repository.count("/") != 1 or "" in repository.split("/"):
+        if repository.partition("@")[0].count("/") != 1 or "" in repository.split("/"):
             raise UsageError(f"'{text}' names no repository of the hub. Wanted {EXAMPLES}.")
         return OpenClipSource(repository=repository, downloads=downloads)
     architecture, slash, tag = text.partition("/")
@@ -128,6 +128,10 @@ def parse_source(text: str, *, downloads: bool = True) -> OpenClipSource:
         raise UsageError(f"'{tag}' is not a file of weights. Wanted a path that ends in {', '.join(_SUFFIXES)}.")
     find_entry(architecture, tag)
     return OpenClipSource(architecture, tag, downloads=downloads)
+
+
+def _folder_of(found: Checkpoint, repository: str, patterns: tuple[str, ...]) -> Path:
+    return found.folder or download(repository, patterns, found.digest)
 
 
 def _find_folder(folder: Path) -> Checkpoint:

@@ -2,6 +2,7 @@
 
     hf:Salesforce/blip-image-captioning-base     a repository of the Hugging Face hub: a captioner, classifier,
                                                  detector or segmenter, as its config.json says
+    hf:OWNER/NAME@REVISION                       ... at a branch, a tag or a commit
     hf:./folder, hf:/folder, hf:~/folder         what transformers' save_pretrained wrote
     open_clip:coca_ViT-B-32/laion2b_s13b_b90k    an architecture of open_clip and a tag of its weights
     open_clip:coca_ViT-B-32/./file.safetensors   ... or a local checkpoint
@@ -25,7 +26,7 @@ from baselines.pretrained.open_clip_model import CAPTIONING, OpenClipModel, open
 from baselines.pretrained.transformers_model import TransformersModel, named_folder, named_repository
 from harness.errors import UsageError
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
 _EXAMPLES = {
     "hf": "hf:Salesforce/blip-image-captioning-base or hf:./folder",
     "open_clip": "open_clip:coca_ViT-B-32/laion2b_s13b_b90k or open_clip:local-dir:./folder",

@@ -2,6 +2,7 @@
 
 timm:resnet50.a1_in1k                    the hub's repository timm/resnet50.a1_in1k
 timm:ORGANISATION/NAME                   any repository of the hub that timm wrote
+timm:NAME@REVISION                       either of them at a branch, a tag or a commit
 timm:./folder                            what timm's save_for_hf wrote: config.json and model.safetensors
 timm:resnet50 --vision-weights FILE      an architecture with weights of your own, with --vision-args and side
                                          files as for a backbone
@@ -9,6 +10,7 @@ timm:resnet50 --vision-weights FILE      an architecture with weights of your ow
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from baselines.pretrained.architectures import CLASSIFIER
-from baselines.pretrained.weights import Checkpoint, digest_of_files, download, find_cached, find_on_hub
+from baselines.pretrained.weights import Checkpoint, digest_of_files, download, find_cached, find_on_hub, hub_command
+from baselines.timm_keywords import require_shaping_arguments
 from baselines.vision_source import VisionSource, find_vision
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
@@ -26,8 +29,9 @@ from harness.sample import TaskSpec
 FAMILY = "timm:"
 WEIGHTS_NAME = "model.safetensors"
 _FILES = ("config.json", WEIGHTS_NAME)
-_NAME = re.compile(r"[A-Za-z0-9]\w*(\.[\w.-]+)?")
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_REVISION = r"(@[\w./-]+)?"
+_NAME = re.compile(r"[A-Za-z0-9]\w*(\.[\w.-]+)?" + _REVISION)
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*" + _REVISION)
 _WANTED = (
     "Wanted timm:resnet50.a1_in1k, timm:ORGANISATION/NAME, timm:./folder or timm:resnet50 with --vision-weights FILE"
 )
@@ -79,7 +83,7 @@ class TimmModel:
         if source is not None:
             return load_timm_file(source, spec)
         found = self._find()
-        folder = found.folder or download(str(self.repository), _FILES)
+        folder = found.folder or download(str(self.repository), _FILES, found.digest)
         return load_timm_folder(_checked(folder), found.digest, spec)
 
     def source(self, options: ModelOptions) -> VisionSource | None:
@@ -108,7 +112,7 @@ class TimmModel:
         if self.downloads:
             return find_on_hub(repository)
         raise WeightsUnavailable(
-            f"weights not available: {repository} is not in the Hugging Face cache. Run `hf download {repository}` "
+            f"weights not available: {repository} is not in the Hugging Face cache. Run `{hub_command(repository)}` "
             "where there is a network, or copy the repository to a folder and name it as timm:./FOLDER. "
             f"`--model timm:{repository}` downloads it too."
         )
@@ -137,4 +141,12 @@ def _checked(folder: Path) -> Path:
             f"{folder} has no {' and no '.join(lacking)}. Wanted what timm's save_for_hf writes with "
             "safe_serialization: a pickle can run code when it is read."
         )
+    place = folder / "config.json"
+    try:
+        config = json.loads(place.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise CheckpointError(f"{place} cannot be read: {error}. Fetch the checkpoint again.") from None
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{place} holds no table. Wanted what timm's save_for_hf writes.")
+    require_shaping_arguments(config, str(place))
     return folder

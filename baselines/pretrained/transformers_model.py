@@ -90,7 +90,7 @@ class TransformersModel:
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Load the checkpoint; raises WeightsUnavailable, CheckpointError, UsageError."""
         found = self._find()
-        folder = found.folder or download(str(self.repository), _PATTERNS)
+        folder = found.folder or download(str(self.repository), _PATTERNS, found.digest)
         lacking = missing_weights(folder)
         if lacking:
             raise CheckpointError(f"{self.name}: {folder} {lacking}")
@@ -108,7 +108,7 @@ class TransformersModel:
     def _kind(self, found: Checkpoint) -> Kind:
         if self.kind is not None:
             return self.kind
-        return read_kind(found.folder or download(str(self.repository), (CONFIG_NAME,)), self.name)
+        return read_kind(found.folder or download(str(self.repository), (CONFIG_NAME,), found.digest), self.name)
 
     def _find(self) -> Checkpoint:
         if self.folder is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.errors import CheckpointError, MissingPath, WeightsUnavailable
 HUB_SECONDS = 5.0
 _SIDE_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_COMMIT = re.compile("[0-9a-f]{40}")
 _INDEX = "model.safetensors.index.json"
 
 
@@ -49,24 +51,42 @@ def find_folder(folder: Path) -> Checkpoint:
     return Checkpoint(folder, digest_of_files(_weight_files(folder) + _matching(folder, _SIDE_FILES)))
 
 
-def find_cached(repository: str, wanted: Iterable[str] = ("config.json",)) -> Checkpoint | None:
-    """Find a repository's snapshot in the Hugging Face cache; None when it, or a wanted file, is absent."""
+def split_revision(wish: str) -> tuple[str, str]:
+    """Part NAME@REVISION; without one it is main.
+
+    >>> split_revision("org/name@v1"), split_revision("org/name")
+    (('org/name', 'v1'), ('org/name', 'main'))
+    """
+    name, _, revision = wish.partition("@")
+    return name, revision or "main"
+
+
+def find_cached(wish: str, wanted: Iterable[str] = ("config.json",)) -> Checkpoint | None:
+    """Find the snapshot of NAME or NAME@REVISION in the Hugging Face cache; None when it, or a file, is absent.
+
+    A revision is a branch, a tag or a commit; the digest names the commit.
+    """
     from huggingface_hub import constants
 
+    repository, revision = split_revision(wish)
     home = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
-    reference = home / "refs" / "main"
-    if not reference.is_file():
+    reference = home / "refs" / revision
+    if reference.is_file():
+        commit = reference.read_text(encoding="utf-8").strip()
+    elif _COMMIT.fullmatch(revision):
+        commit = revision
+    else:
         return None
-    commit = reference.read_text(encoding="utf-8").strip()
     folder = home / "snapshots" / commit
     complete = all((folder / name).is_file() for name in wanted)
     return Checkpoint(folder, f"commit:{commit}") if complete else None
 
 
-def find_on_hub(repository: str) -> Checkpoint:
-    """Ask the hub for a repository's commit, within seconds; raises WeightsUnavailable."""
+def find_on_hub(wish: str) -> Checkpoint:
+    """Ask the hub for the commit of NAME or NAME@REVISION, within seconds; raises WeightsUnavailable."""
     from huggingface_hub import constants
 
+    repository, revision = split_revision(wish)
     if constants.HF_HUB_OFFLINE:
         raise WeightsUnavailable(
             f"weights not available: {repository} is not in the cache {constants.HF_HUB_CACHE} "
@@ -75,7 +95,7 @@ def find_on_hub(repository: str) -> Checkpoint:
     from huggingface_hub import HfApi
 
     try:
-        commit = HfApi().model_info(repository, timeout=HUB_SECONDS).sha
+        commit = HfApi().model_info(repository, revision=revision, timeout=HUB_SECONDS).sha
     except Exception as error:  # the client raises many kinds, none of them ours
         raise WeightsUnavailable(
             f"weights not available: {repository} is not in the cache {constants.HF_HUB_CACHE} "
@@ -84,12 +104,18 @@ def find_on_hub(repository: str) -> Checkpoint:
     return Checkpoint(None, f"commit:{commit}")
 
 
-def download(repository: str, patterns: Iterable[str]) -> Path:
-    """Download a repository's files into the cache; raises WeightsUnavailable."""
+def download(wish: str, patterns: Iterable[str], digest: str) -> Path:
+    """Download the files of the commit that `digest` names into the cache; raises WeightsUnavailable.
+
+    Never those of a branch as it is by then: the fingerprint must name what is read.
+    """
     from huggingface_hub import snapshot_download
 
+    repository, _ = split_revision(wish)
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(patterns)))
+        return Path(
+            snapshot_download(repository, revision=digest.removeprefix("commit:"), allow_patterns=list(patterns))
+        )
     except Exception as error:
         raise WeightsUnavailable(
             f"weights not available: {repository} could not be downloaded ({type(error).__name__}: {error}). "
@@ -122,9 +148,15 @@ def digest_of_files(files: Iterable[Path]) -> str:
 def how_to_get(repository: str) -> str:
     """Say how weights can be brought here."""
     return (
-        f"Run `hf download {repository}` where there is a network, "
+        f"Run `{hub_command(repository)}` where there is a network, "
         "or copy the repository to a folder and name it as hf:./FOLDER (or open_clip:local-dir:FOLDER)."
     )
+
+
+def hub_command(wish: str) -> str:
+    """Say how NAME or NAME@REVISION is downloaded by hand."""
+    repository, revision = split_revision(wish)
+    return f"hf download {repository}" + ("" if revision == "main" else f" --revision {revision}")
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,8 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from baselines.pretrained.timm_model import parse_timm_name
+from baselines.timm_keywords import SHAPING
 from baselines.vision import build_tower
 from baselines.vision_source import find_vision
 from harness.cell import ModelOptions
@@ -137,3 +143,75 @@ def test_pad_type_is_honoured() -> None:
         other = build_tower(find_vision(options(MOBILENET, "mobilenetv2_100", mean=0.5, std=0.5))).eval()
         assert not torch.allclose(pooled, other(images).mean(dim=1), atol=1e-2)
     assert tower.width == 1280 and tower.tokens == 49 and tower.key != other.key
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "checkpoint_path",
+            "extra.pth",
+            "'checkpoint_path' is not taken: it reads weights that would stand in no digest",
+        ),
+        ("pretrained", True, "'pretrained' is not taken"),
+        ("pretrained_cfg", {"file": "x.pth"}, "'pretrained_cfg' is not taken"),
+        ("pretrained_cfg_overlay", {"file": "x.pth"}, "'pretrained_cfg_overlay' is not taken"),
+        ("cache_dir", "/tmp", "'cache_dir' is not taken"),
+        ("drop_rat", 0.1, "unknown keyword 'drop_rat'. Did you mean 'drop_rate'?"),
+        ("interpolaton", "bicubic", "Did you mean 'interpolation'?"),
+        ("scriptable", True, "unknown keyword 'scriptable'"),
+        ("drop_rate", {"a": 1}, "wanted a number, a word, or a list of them"),
+    ],
+)
+def test_only_keywords_that_shape_the_network_come_in(name: str, value: Any, message: str, checkpoint: Path) -> None:
+    """From the command line, from a side file, and for a classifier of timm by name."""
+    with pytest.raises(UsageError, match=re.escape(message)):
+        find_vision(options(checkpoint, **{name: value}))
+    with pytest.raises(UsageError, match=re.escape(message)):
+        parse_timm_name("timm:test_resnet").recipe(
+            ModelOptions(vision_weights=str(checkpoint), vision_args={name: value})
+        )
+    checkpoint.with_name("tiny.safetensors.json").write_text(json.dumps({name: value}))
+    with pytest.raises(UsageError, match=re.escape(message)):
+        find_vision(options(checkpoint))
+
+
+def test_a_checkpoint_with_code_in_it_runs_none(tmp_path: Path) -> None:
+    """A pickle that would make a file: as weights, and as a keyword beside clean ones."""
+
+    class Code:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "ran",)
+
+    torch.save({"x": Code()}, tmp_path / "evil.pth")
+    with pytest.raises(CheckpointError, match="cannot be read as tensors only"):
+        build_tower(find_vision(options(tmp_path / "evil.pth")))
+    with pytest.raises(UsageError, match="is not taken"):
+        find_vision(options(tmp_path / "evil.pth", checkpoint_path=str(tmp_path / "evil.pth")))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_arguments_in_a_folders_configuration_are_held_to_the_same_list(tmp_path: Path) -> None:
+    network = timm.create_model("test_resnet", num_classes=3)
+    timm.models.save_for_hf(network, tmp_path, {"num_classes": 3}, safe_serialization=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(
+        json.dumps({**config, "model_args": {"pretrained_cfg_overlay": {"file": "x"}}})
+    )
+    with pytest.raises(CheckpointError, match="model_args: 'pretrained_cfg_overlay' is not taken"):
+        parse_timm_name(f"timm:{tmp_path}").recipe(ModelOptions())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model_args": {"global_pool": "avg"}}))
+    assert parse_timm_name(f"timm:{tmp_path}").recipe(ModelOptions())["checkpoint"] == "local folder"
+
+
+def test_every_keyword_of_the_list_is_one_of_timm(checkpoint: Path) -> None:
+    known = {
+        name
+        for module in list(sys.modules.values())
+        if getattr(module, "__name__", "").startswith("timm.models.")
+        for each in vars(module).values()
+        if inspect.isclass(each) and issubclass(each, torch.nn.Module)
+        for name in inspect.signature(each.__init__).parameters
+    }
+    assert known >= SHAPING
+    assert not {name for name in SHAPING if name.startswith(("pretrained", "checkpoint", "cache"))}

@@ -158,7 +158,8 @@ def test_a_repository_on_the_hub_is_asked_what_it_is_before_it_is_downloaded(
 
     asked: list[list[str]] = []
 
-    def snapshot(repository: str, allow_patterns: list[str]) -> str:
+    def snapshot(repository: str, allow_patterns: list[str], revision: str) -> str:
+        assert revision == "abc", "the commit that the fingerprint names, not the branch as it is by now"
         asked.append(allow_patterns)
         return str(checkpoint("detr"))
 

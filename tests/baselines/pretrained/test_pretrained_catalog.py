@@ -14,6 +14,7 @@ from huggingface_hub import constants
 
 from baselines.pretrained import catalog
 from baselines.pretrained.catalog import parse_model_name
+from baselines.pretrained.weights import download, find_cached
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import Model
@@ -110,7 +111,7 @@ def test_an_explicit_name_asks_the_hub_and_survives_its_silence(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     asked: list[str] = []
 
-    def silent(self: object, repository: str, timeout: float) -> None:
+    def silent(self: object, repository: str, revision: str, timeout: float) -> None:
         asked.append(repository)
         raise TimeoutError
 
@@ -207,3 +208,32 @@ print(time.process_time() - started, *sorted(heavy))
     ).stdout.split()
     assert len(answer) == 1
     assert float(answer[0]) < 1.0  # 0.15 on an idle machine
+
+
+def test_a_revision_can_be_asked_for_and_the_digest_names_its_commit(hub_cache: Path) -> None:
+    old, older = "1" * 40, "2" * 40
+    folder = put_in_cache(hub_cache, "somebody/thing", {"config.json": "{}"})
+    for commit in (old, older):
+        (folder.parent / commit).mkdir()
+        (folder.parent / commit / "config.json").write_text("{}")
+    (folder.parents[1] / "refs" / "v1").write_text(old)
+    found = {
+        wish: find_cached(f"somebody/thing{wish}") for wish in ("", "@main", "@v1", f"@{older}", "@v2", "@" + "3" * 40)
+    }
+    digests = [None if each is None else each.digest for each in found.values()]
+    assert digests == [f"commit:{COMMIT}", f"commit:{COMMIT}", f"commit:{old}", f"commit:{older}", None, None]
+    assert parse_model_name("hf:somebody/thing@v1").repository == "somebody/thing@v1"
+    with pytest.raises(WeightsUnavailable, match=r"hf download somebody/thing --revision v2"):
+        parse_model_name("hf:somebody/thing@v2").recipe(ModelOptions())
+
+
+def test_a_download_is_that_of_the_commit_in_the_fingerprint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def snapshot(repository: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.append((repository, revision))
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    download("somebody/thing@v1", ("*.json",), f"commit:{COMMIT}")
+    assert asked == [("somebody/thing", COMMIT)]
