@@ -31,6 +31,7 @@ from harness.record import Efficiency
 from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
 from harness.taken_whole import needs_training
 from harness.train import UNTRAINED, TrainingData, TrainingSummary, require_parts, train, trained_state
+from harness.trainings import CHECKPOINT, LOG, SUMMARY, read_training, why_unusable
 from harness.visuals import Visuals, open_visuals
 
 GATE_SAMPLES = 32
@@ -62,12 +63,13 @@ def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: i
         done = _trained(job, task, places, progress, accumulation)
     else:
         done = _as_it_is(job, task, places)
-    digest = write_checkpoint(trained_state(done.learner), places.training / "checkpoint.safetensors")
-    with replace_atomically(places.training / "log.jsonl") as temporary:
+    digest = write_checkpoint(trained_state(done.learner), places.training / CHECKPOINT)
+    with replace_atomically(places.training / LOG) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in done.log), encoding="utf-8")
-    content = {"checkpoint_sha256": digest, "skipped": sorted(done.skipped), "samples": done.share}
+    content: dict[str, Any] = {"checkpoint_sha256": digest, "skipped": sorted(done.skipped), "samples": done.share}
     content |= {**asdict(done.summary), **done.gate}
-    with replace_atomically(places.training / "training.json") as temporary:
+    content["prerequisite_sha256"] = prerequisite_digest(places)
+    with replace_atomically(places.training / SUMMARY) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return content
 
@@ -196,7 +198,13 @@ def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
     samples = training_samples(task, job)
     left_out = set(summary["skipped"])
     learner = build_learner(job, task, [s for s in samples if s.sample_id not in left_out], places)
-    read_checkpoint(learner, places.training / "checkpoint.safetensors", summary["checkpoint_sha256"])
+    known = prerequisite_digest(places)
+    if summary.get("prerequisite_sha256", known) != known:
+        raise CheckpointError(
+            f"{places.training} was trained on another checkpoint than the one in {places.prerequisite}. "
+            f"Delete {places.training} and run again to train it anew."
+        )
+    read_checkpoint(learner, places.training / CHECKPOINT, summary["checkpoint_sha256"])
     for_evaluation(learner)
     return task, learner
 
@@ -208,6 +216,7 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
     is not.
     """
     model = job_model(job)
+    prerequisite_digest(places)
     context = BuildContext(job.options, job.train, job.decode, job.seed, places.cache, places.prerequisite)
     torch.manual_seed(job.seed)
     module: Any = model.build(task.spec(job.data, samples), context)
@@ -218,6 +227,16 @@ def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], place
         check_resizing()
         check_tower(learner.vision, job.device)
     return learner
+
+
+def prerequisite_digest(places: Places) -> str | None:
+    """Digest the checkpoint that a job builds on, None for none; raises CheckpointError where it is not whole."""
+    folder = places.prerequisite
+    if folder is None:
+        return None
+    if reason := why_unusable(folder):
+        raise CheckpointError(f"{reason}. Delete {folder} and run again to train it anew.")
+    return str(read_training(folder)["checkpoint_sha256"])
 
 
 def job_model(job: TrainingJob) -> Model:
@@ -240,20 +259,6 @@ def evaluation_images(cell: Cell, task: Task, learner: Learner, places: Places, 
     """Open the split that a cell is evaluated on."""
     samples = limited(task.samples(cell.training.data, cell.split), cell.evaluate.limit)
     return _open(learner, samples, cell.training, places, progress)
-
-
-def read_training(folder: Path) -> dict[str, Any]:
-    """Read what a training said of itself; raises CheckpointError naming the file when it is broken."""
-    path = folder / "training.json"
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        content["checkpoint_sha256"], content["skipped"], content["seconds"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} is not a training's summary ({type(error).__name__}: {error}). "
-            f"Delete {folder} and run again to train it anew."
-        ) from None
-    return content
 
 
 def write_checkpoint(state: Mapping[str, torch.Tensor], path: Path) -> str:

@@ -28,8 +28,9 @@ from harness.record import Efficiency, Estimate, RunRecord
 from harness.sample import Note, Predicted, Sample, evaluated, limited
 from harness.scored import Scored, table_digests, write_scores
 from harness.store import Store, outcomes_name
+from harness.trainings import CHECKPOINT, LOG, SUMMARY, read_training, why_unusable
 
-TRAINING_FILES = ("checkpoint.safetensors", "log.jsonl", "training.json")
+TRAINING_FILES = (CHECKPOINT, LOG, SUMMARY)
 """What a training leaves; the last one is written last and vouches for the others."""
 
 
@@ -217,7 +218,7 @@ class _Runner:
     def _finish(self, cell: Cell, places: Places, predicted: Predicted) -> RunRecord:
         metrics = self._score(cell, predicted)
         efficiency: Efficiency = self._job(cell.label, "jobs.profile_job", cell, places)
-        training = _read_training(places)
+        training = read_training(places.training)
         self._say_share(training.get("samples") or {})
         record = _record(
             cell,
@@ -257,7 +258,9 @@ class _Runner:
         with self.prerequisite_lock:
             if fingerprint in self.failed_prerequisites:
                 raise JobFailure(self.failed_prerequisites[fingerprint], "prerequisite")
-            if not (folder / "training.json").is_file():
+            if reason := why_unusable(folder):
+                if (folder / SUMMARY).is_file():
+                    self.reporter.say(f"{reason}: training it again.")
                 self._train_prerequisite(fingerprint, folder)
         return folder
 
@@ -485,13 +488,6 @@ def _training_notes(cell: Cell, training: Mapping[str, Any]) -> Sequence[Note]:
 def _is_done(store: Store, cell: Cell) -> bool:
     record = store.find_record(cell.training.task, cell.fingerprint)
     return record is not None and record.status == "ok"
-
-
-def _read_training(places: Places) -> dict[str, Any]:
-    import json
-
-    content: dict[str, Any] = json.loads((places.training / "training.json").read_text(encoding="utf-8"))
-    return content
 
 
 def _smaller_batch(cell: Cell, factor: int) -> Any:

@@ -42,6 +42,7 @@ from harness.spool import own_folder
 from harness.store import Store, examples_folder
 from harness.sweep_block import FAILED, OK, SKIPPED, Answers, Subject, SweepBlock
 from harness.sweep_plan import SweepPlan
+from harness.trainings import CHECKPOINT, why_unusable
 
 _CONDITIONS_A_BLOCK = 12
 _MAIN = ""
@@ -162,20 +163,22 @@ class _SweepRun:
         job = cell.training
         folder, _ = training_folder(job, self.store, self.environment.cache)
         places = Places(self.environment.cache, folder, prerequisite_folder(job, self.environment.cache))
-        if not (folder / "checkpoint.safetensors").is_file():
-            self.reporter.say(f"{cell.label}: its checkpoint is gone ({folder}); training it again.")
-            try:
-                self._train_again(cell, places)
-            except JobFailure as failure:
-                self.lost[cell.fingerprint] = failure
+        try:
+            self._mend(cell, places)
+        except JobFailure as failure:
+            self.lost[cell.fingerprint] = failure
         return Subject(cell, places)
 
-    def _train_again(self, cell: Cell, places: Places) -> None:
-        wanted = cell.training.prerequisite
-        if places.prerequisite is not None and not (places.prerequisite / "training.json").is_file():
+    def _mend(self, cell: Cell, places: Places) -> None:
+        """Train again what a cell builds on where that is not whole, and the cell where its checkpoint is gone."""
+        if places.prerequisite is not None and (reason := why_unusable(places.prerequisite)):
+            self.reporter.say(f"{cell.label}: {reason}; training what it builds on again.")
             first = Places(self.environment.cache, places.prerequisite, None)
-            self.server.run("jobs.train_job", (self.plan.prerequisites[str(wanted)], first), self.reporter.progress)
-        self.server.run("jobs.train_job", (cell.training, places), self.reporter.progress)
+            job = self.plan.prerequisites[str(cell.training.prerequisite)]
+            self.server.run("jobs.train_job", (job, first), self.reporter.progress)
+        if not (places.training / CHECKPOINT).is_file():
+            self.reporter.say(f"{cell.label}: its checkpoint is gone ({places.training}); training it again.")
+            self.server.run("jobs.train_job", (cell.training, places), self.reporter.progress)
 
     def _blocks(self, pending: Sequence[_Lacking], workers: int) -> list[SweepBlock]:
         """Cut the work: models that lack the same conditions of one target share their images."""

@@ -16,9 +16,10 @@ import torch
 from harness import jobs
 from harness.cell import Cell, EvaluateOptions, MeasureOptions, Places
 from harness.errors import CheckpointError, OutOfMemory
-from harness.jobs import _additive, _gate, _profile_with_retry, read_checkpoint, read_training, write_checkpoint
+from harness.jobs import _additive, _gate, _profile_with_retry, read_checkpoint, write_checkpoint
 from harness.record import Efficiency
 from harness.train import trained_state
+from harness.trainings import read_training, why_unusable
 
 
 @pytest.fixture
@@ -74,6 +75,48 @@ def test_a_whole_summary_is_read(tmp_path: Path) -> None:
     content = {"checkpoint_sha256": "a", "skipped": [], "seconds": 1.5}
     (tmp_path / "training.json").write_text(json.dumps(content))
     assert read_training(tmp_path) == content
+
+
+def training_in(folder: Path, content: bytes = b"weights") -> Path:
+    """A folder with a checkpoint and the summary that names it."""
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.safetensors").write_bytes(content)
+    summary = {"checkpoint_sha256": hashlib.sha256(content).hexdigest(), "skipped": [], "seconds": 1.0}
+    (folder / "training.json").write_text(json.dumps(summary))
+    return folder
+
+
+@pytest.mark.parametrize("file", ["checkpoint.safetensors", "training.json"])
+def test_what_a_model_builds_on_must_be_what_was_trained(file: str, cell: Cell, tmp_path: Path) -> None:
+    folder = training_in(tmp_path / "prerequisite")
+    assert why_unusable(folder) is None
+    path = folder / file
+    content = path.read_bytes()
+    for position in range(len(content)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+        reason = why_unusable(folder)
+        if file == "checkpoint.safetensors":
+            assert reason is not None and "has sha256" in reason
+    path.write_bytes(content[:4])
+    places = Places(tmp_path, tmp_path / "training", folder)
+    with pytest.raises(CheckpointError, match=rf"{path.name}.*Delete {folder} and run again"):
+        jobs.prerequisite_digest(places)
+    path.unlink()
+    assert path.name in str(why_unusable(folder))
+
+
+def test_a_training_upon_another_checkpoint_is_refused(
+    cell: Cell, tmp_path: Path, line: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Places(tmp_path, tmp_path / "training", training_in(tmp_path / "prerequisite"))
+    training_in(places.training)
+    summary = json.loads((places.training / "training.json").read_text())
+    (places.training / "training.json").write_text(json.dumps({**summary, "prerequisite_sha256": "other"}))
+    monkeypatch.setattr(jobs, "load_task", lambda name: None)
+    monkeypatch.setattr(jobs, "training_samples", lambda *_: ())
+    monkeypatch.setattr(jobs, "build_learner", lambda *_: line())
+    with pytest.raises(CheckpointError, match=rf"was trained on another checkpoint.*Delete {places.training}"):
+        jobs.load_trained(cell.training, places)
 
 
 def test_measuring_takes_smaller_batches_when_memory_runs_out() -> None:

@@ -1,0 +1,47 @@
+"""What a training leaves in its folder, and whether that is whole. No torch here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.content import file_digest
+from harness.errors import CheckpointError
+
+SUMMARY, CHECKPOINT, LOG = "training.json", "checkpoint.safetensors", "log.jsonl"
+_KEYS = ("checkpoint_sha256", "skipped", "seconds")
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """Read what a training said of itself; raises CheckpointError naming the file when it is broken."""
+    try:
+        return _summary(folder)
+    except ValueError as error:
+        raise CheckpointError(f"{error}. Delete {folder} and run again to train it anew.") from None
+
+
+def why_unusable(folder: Path) -> str | None:
+    """Say why nothing can be built on a training; None where its checkpoint is the one that its summary names."""
+    try:
+        wanted = _summary(folder)["checkpoint_sha256"]
+        seen = file_digest(folder / CHECKPOINT)
+    except ValueError as error:
+        return str(error)
+    except OSError as error:
+        return f"{folder / CHECKPOINT} cannot be read ({error.strerror})"
+    if seen != wanted:
+        return f"{folder / CHECKPOINT} has sha256 {seen[:16]}…, its training wrote {str(wanted)[:16]}…"
+    return None
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    """Read the summary; raises ValueError naming the file for one that is none."""
+    path = folder / SUMMARY
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        for key in _KEYS:
+            content[key]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a training's summary ({type(error).__name__}: {error})") from None
+    return content
