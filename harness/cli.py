@@ -141,6 +141,7 @@ def score(
     classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: task.KEY=VALUE.")] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
+    out: Annotated[Path | None, typer.Option(help="Also keep per-sample scores: a .parquet file or a folder.")] = None,
     style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
     """Score predictions made elsewhere, with the same metrics and intervals."""
@@ -148,14 +149,17 @@ def score(
     from dataclasses import replace
 
     from harness.plugins import load_task
-    from harness.score import render_scores, score_file
+    from harness.score import render_scores, score_file, table_path, write_sample_table
 
     require_choice("--format", style, ("text", "json"))
     if robustness is not None:
+        if out is not None:
+            raise UsageError("--out keeps per-sample scores, which a table of --robustness has none of. Leave it out.")
         _score_cells(robustness, reference_model, style)
         return
     if predictions is None:
         raise UsageError("Nothing to score. Give --predictions FILE, or --robustness FILE with a table of cells.")
+    kept = None if out is None else table_path(out, predictions)
     plugin = load_task(task)
     given = {"iou": iou, "metric_engine": metric_engine, "track": track, "classes": classes}
     settings = _task_settings(plugin, given, set_ or ())
@@ -169,6 +173,9 @@ def score(
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
         samples = plugin.samples(dataset, chosen)
     scores = score_file(plugin, predictions, (dataset, samples), resamples, environment().cache)
+    if kept is not None and scores.scored is not None:
+        write_sample_table(kept, scores.scored, plugin.metrics)
+        tell(f"Per-sample scores in {kept}", sys.stderr)
     tell(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_scores(scores))
 
 

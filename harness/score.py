@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.errors import StoreError, UsageError
 from harness.estimates import estimates
+from harness.files import replace_atomically
 from harness.matching import require_matching
 from harness.metrics.directions import marked
 from harness.plain_answers import require_finite
 from harness.protocols import Noting, Task
 from harness.record import Estimate
 from harness.sample import Dataset, FileOutcomes, Note, Sample
+from harness.sample_scores import sample_scores
+from harness.scored import Scored, sample_columns
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Scores:
     metrics: Mapping[str, Estimate | None]
     signature: str
     notes: tuple[Note, ...] = ()
+    scored: Scored | None = None
+    """The predictions beside their samples, for `write_sample_table`."""
 
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench score --format json`."""
@@ -47,7 +54,43 @@ def score_file(
         metrics = estimates(statistics, resamples)
         answered = scorer.notes(samples, outcomes) if isinstance(scorer, Noting) else ()
     read = outcomes.notes if isinstance(outcomes, FileOutcomes) else ()
-    return Scores(metrics, signature, (*data.notes, *read, *answered))
+    return Scores(metrics, signature, (*data.notes, *read, *answered), Scored(samples, outcomes, statistics))
+
+
+def table_path(out: Path, predictions: Path) -> Path:
+    """Say which file `--out` means: one that ends in .parquet, or a folder for one that is named as the predictions."""
+    if out.suffix == ".parquet":
+        return out
+    if out.suffix and not out.is_dir():
+        raise UsageError(f"--out {out}: per-sample scores are Parquet. Name a file .parquet, or a folder.")
+    return out / f"{predictions.stem}.parquet"
+
+
+def write_sample_table(path: Path, scored: Scored, metrics: Sequence[str]) -> None:
+    """Write one row a sample, in the order of the split; the columns are those of docs/files.md.
+
+    Raises StoreError where the file cannot be written.
+    """
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    prediction_of = {outcome.sample_id: outcome.prediction for outcome in scored.outcomes}
+    ids = [sample.sample_id for sample in scored.samples]
+    parts = sample_scores(ids, scored.statistics, metrics)
+    table = arrow.table(
+        {
+            "sample_id": ids,
+            "cluster": list(parts.clusters),
+            "prediction": [json.dumps(prediction_of[key]) if key in prediction_of else None for key in ids],
+            **sample_columns(scored.statistics, len(ids)),
+            **{f"contribution: {name}": values for name, values in parts.metrics.items()},
+        }
+    )
+    try:
+        with replace_atomically(path) as temporary:
+            parquet.write_table(table, temporary, compression="zstd")
+    except OSError as error:
+        raise StoreError(f"Cannot write --out {path}: {error.strerror or error}. Give another file.") from None
 
 
 def render_scores(scores: Scores) -> str:
