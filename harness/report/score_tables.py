@@ -24,6 +24,7 @@ from harness.report.table import (
 )
 
 _SHOWN_METRICS = 5
+_ALL_NOISY = "Noisy timing: other work on the machine disturbed the latencies of every row; a click on one says how."
 
 
 def is_slice(name: str) -> bool:
@@ -61,12 +62,16 @@ def leaderboard_table(board: Board) -> Table:
     costs = [Column(cost.name, "cost", not cost.shown, cost.unit, cost.low) for cost in COSTS]
     columns = (Column("model", "name"), *scores[:1], *judged, *scores[1:], *costs)
     lines = []
-    for model, members in grouped([entry for entry in board.entries if entry.scored]):
-        lines += [_line(entry, names, model) for entry in members]
+    scored = [entry for entry in board.entries if entry.scored]
+    noisy = {entry.key for entry in scored if _noisy(entry)}
+    flagged = noisy if len(noisy) < len(scored) else set()
+    for model, members in grouped(scored):
+        lines += [_line(entry, names, model, noisy=entry.key in flagged) for entry in members]
     lines += _ceilings(board.first, names, judged=len(judged), width=len(columns))
     table = Table("leaderboard", "Leaderboard", columns, tuple(lines), tuple(_notes(board)), intervals="first")
     shown, absent = without_empty_columns(table)
-    told = (f"Absent in every row: {', '.join(absent)}.",) if absent else ()
+    told = [f"Absent in every row: {', '.join(absent)}."] if absent else []
+    told += [_ALL_NOISY] if noisy and not flagged else []
     return replace(shown, notes=(*shown.notes, *told))
 
 
@@ -77,11 +82,11 @@ def _metric_names(board: Board) -> list[str]:
     return unique([*first, *ordered, *sorted(seen - set(board.metrics))])
 
 
-def _line(entry: Entry, names: Sequence[str], group: str) -> Line:
+def _line(entry: Entry, names: Sequence[str], group: str, *, noisy: bool) -> Line:
     row = entry.row
     flags = [] if row.status == "ok" else [f"a seed {row.status}"]
     flags += ["not learnable here"] if row.learnable is False else []
-    flags += ["noisy timing"] if _noisy(entry) else []
+    flags += ["noisy timing"] if noisy else []
     flags += [MEANINGS[row.control][0]] if row.control and row.control in MEANINGS else []
     rank = Cell(str(row.rank), row.rank.best) if row.rank else Cell("")
     seeds = Cell(str(len(row.seeds)), len(row.seeds))

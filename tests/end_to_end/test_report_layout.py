@@ -194,7 +194,7 @@ def test_maps_are_laid_over_the_picture_with_a_number_in_each_region(open_page: 
     assert (one, two) == ("1", "2")
     assert left < SIZE[0] / 2 < right
     assert [" ".join(t.split()) for t in drawn.nth(1).locator("xpath=..").locator("li").all_inner_texts()] == [
-        "1 sky 50 %", f"2 {EVIL} 50 %"
+        "1 sky, 50 %", f"2 {EVIL}, 50 %"
     ]  # fmt: skip
 
 
