@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, NO_CLASS, decode_label_map
+from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS, NO_CLASS, decode_label_map
 from harness.canvas import Canvases
 from harness.condition import Condition
 from harness.drawable import LEAST_SCORE, Drawn, drawable_answer, drawable_target
@@ -67,7 +67,7 @@ def write_examples(store: Store, task: str, gallery: Gallery, models: Mapping[st
                 m: found[sample.sample_id] for m, found in answers[condition.label].items() if sample.sample_id in found
             }
             where = {"perturbation": condition.name, "severity": condition.severity, "file": file}
-            words = {model: describe_answer(answer, gallery.spec) for model, answer in said.items()}
+            words = {model: describe_answer(answer, gallery.spec, sample.choices) for model, answer in said.items()}
             drawn = _drawn(gallery.moved(sample, condition), said, gallery.spec)
             conditions.append({**where, "size": list(image.size), "predictions": words, **drawn})
         reference = describe_target(sample, gallery.spec)
@@ -86,8 +86,8 @@ def _drawn(sample: Sample, said: Mapping[str, Any], spec: TaskSpec) -> dict[str,
     return {} if reference is None else {"drawn": {"reference": reference, "answers": answers}}
 
 
-def describe_answer(answer: Any, spec: TaskSpec) -> str:
-    """Put an answer into a few words."""
+def describe_answer(answer: Any, spec: TaskSpec, choices: Sequence[str] = ()) -> str:
+    """Put an answer into a few words; `choices` are the candidate texts of its sample, where it has some."""
     names = spec.classes.names
     if spec.answers == CAPTIONS:
         return str(answer)
@@ -96,6 +96,9 @@ def describe_answer(answer: Any, spec: TaskSpec) -> str:
     if spec.answers == BOXES:
         sure = [box for box in answer if box[1] >= LEAST_SCORE][:_SHARES]
         return ", ".join(f"{names[int(box[0])]} ({box[1]:.2f})" for box in sure) or f"no box over {LEAST_SCORE}"
+    if spec.answers == CHOICES:
+        best = max(range(len(answer)), key=answer.__getitem__)
+        return f"{choices[best] if best < len(choices) else f'choice {best}'} ({answer[best]:.2f})"
     counts = Counter(decode_label_map(answer).ravel().tolist())
     total = sum(counts.values())
     return ", ".join(f"{names[index]} {count / total:.0%}" for index, count in counts.most_common(_SHARES))
@@ -120,7 +123,7 @@ def describe_target(sample: Sample, spec: TaskSpec) -> str:
         return ", ".join(several) or names[target.label]
     if spec.answers == BOXES:
         return ", ".join(names[index] for index in getattr(target, "labels", ()))
-    return ""
+    return sample.choices[target.choice] if spec.answers == CHOICES else ""
 
 
 def _chosen(gallery: Gallery) -> Iterator[Condition]:

@@ -56,7 +56,7 @@ def greatest_changes(
     found = []
     for place in chosen:
         sample = scored[0].samples[place]
-        said = [_described(answer[sample.sample_id], spec) for answer in answers]
+        said = [_described(answer[sample.sample_id], spec, sample.choices) for answer in answers]
         found.append(
             Flip(
                 sample_id=sample.sample_id,
@@ -86,10 +86,10 @@ def picture(path: Path) -> str | None:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _described(answer: Any, spec: TaskSpec) -> str:
+def _described(answer: Any, spec: TaskSpec, choices: Sequence[str]) -> str:
     """Put an answer into words; one of a form that is not of the usual kinds is shown as it is."""
     try:
-        return describe_answer(answer, spec)[:_MOST]
+        return describe_answer(answer, spec, choices)[:_MOST]
     except (DataError, KeyError, IndexError, TypeError, ValueError):
         return str(answer)[:_MOST]
 

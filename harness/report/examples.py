@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from harness.answers import BOXES, CAPTIONS, LABELS, MAPS
+from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS
 from harness.errors import DataError, StoreError
 from harness.report.drawings import Drawing, parse_drawing
 from harness.report.table import unique
 
 _KINDS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
-_TITLES = {CAPTIONS: "Reference caption", LABELS: "True class", BOXES: "True objects", MAPS: "True classes"}
+_TITLES = {
+    CAPTIONS: "Reference caption",
+    LABELS: "True class",
+    BOXES: "True objects",
+    MAPS: "True classes",
+    CHOICES: "True choice",
+}
 
 
 Scope = tuple[str, str]
