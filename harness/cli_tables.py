@@ -49,7 +49,7 @@ def robustness(
     task: StoredTask = None,
     results: Results = "results/local",
     reference: Annotated[str | None, typer.Option(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
-    cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation instead of the summary.")] = False,
+    cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation and severity.")] = False,
     curve: Annotated[Path | None, typer.Option(help="Also draw scores by severity: a .svg or .png file.")] = None,
     save_reference: Annotated[
         Path | None, typer.Option(help="Also save the errors of --reference: a .json file.")
@@ -145,13 +145,13 @@ def _robustness_rows(task: str, results: str, reference: str | None) -> list[Rob
 
 def robustness_text(tasks: Sequence[str], results: str, reference: str | None, cells: bool, style: str) -> str:
     """Draw the robustness of the tasks' models, or say that none was run under perturbation."""
-    from harness.robustness.tables import render_heat_map, render_summary
+    from harness.robustness.tables import render_conditions, render_summary
 
     rows = [row for task in tasks for row in _robustness_rows(task, results, reference)]
     if not rows and style in ("text", "md"):
         one = f" --task {tasks[0]}" if len(tasks) == 1 else ""
         return f"No robustness records in {results} yet: bench run{one} --perturb standard"
-    return render_heat_map(rows, style) if cells else render_summary(rows, style)
+    return render_conditions(rows, style) if cells else render_summary(rows, style)
 
 
 def unfused_models() -> tuple[str, ...]:

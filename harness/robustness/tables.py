@@ -58,6 +58,46 @@ def render_heat_map(rows: Sequence[RobustnessRow], style: str = "text") -> str:
     return _titled(rows, style, _heat_cells)
 
 
+def render_conditions(rows: Sequence[RobustnessRow], style: str = "text") -> str:
+    """Draw perturbations and their severities x models, clean first; CSV and JSON list every condition by itself.
+
+    Raises UsageError for an unknown style.
+    """
+    _check(style)
+    if style == "csv":
+        return conditions_csv(rows)
+    if style == "json":
+        content = [{"model": row.name, **_heat_json(row), "conditions": _conditions_json(row)} for row in rows]
+        return json.dumps(content, indent=1, allow_nan=False)
+    return _titled(rows, style, _condition_cells)
+
+
+def _conditions_json(row: RobustnessRow) -> list[dict[str, Any]]:
+    return [
+        {"perturbation": c.perturbation, "severity": c.severity, "status": c.status, "count": c.count}
+        | c.score.to_json()
+        for c in row.conditions
+    ]
+
+
+def _condition_cells(rows: Sequence[RobustnessRow], notes: _Footnotes) -> list[list[str]]:
+    """A line for each severity of a perturbation, and their mean where there are several."""
+    found = [{(c.perturbation, c.severity): c for c in row.conditions} for row in rows]
+    means = [perturbation_scores(row) for row in rows]
+    table = [["condition", "severity", *(row.name for row in rows)]]
+    table.append(["clean", "", *(_number(row.clean, notes, interval=False) for row in rows)])
+    for name in dict.fromkeys(name for cells in found for name, _ in cells):
+        severities = sorted({severity for cells in found for other, severity in cells if other == name})
+        for severity in severities:
+            own = [cells.get((name, severity)) for cells in found]
+            table.append(
+                [name, str(severity or ""), *("" if c is None else _heat(c.status, c.score, notes) for c in own)]
+            )
+        if len(severities) > 1:
+            table.append([name, "mean", *(_heat(*mean[name], notes) if name in mean else "" for mean in means)])
+    return table
+
+
 def conditions_csv(rows: Sequence[RobustnessRow]) -> str:
     """List every condition of every model, clean (severity 0) first, one a line."""
     lines: list[Sequence[Any]] = [("task", "data", "data_digest", "metric", *_LONG)]

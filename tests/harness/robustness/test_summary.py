@@ -18,7 +18,7 @@ from harness.robustness.published import ALEXNET
 from harness.robustness.reference_table import reference_from
 from harness.robustness.row import RobustnessRow
 from harness.robustness.summary import summaries
-from harness.robustness.tables import conditions_csv, render_heat_map, render_summary
+from harness.robustness.tables import conditions_csv, render_conditions, render_heat_map, render_summary
 
 Make = Callable[..., RobustnessRecord]
 MakeRun = Callable[..., RunRecord]
@@ -213,6 +213,23 @@ def test_the_long_list_has_every_condition(mixed: list[RobustnessRow]) -> None:
     assert (clean["value"], clean["low"], clean["status"]) == ("0.8", "0.78", "ok")
     assert (snow["value"], snow["status"], snow["reason"]) == ("", "failed", "snow 2 failed: a | b\nc")
     assert by_cell["good", "fog", "3"]["count"] == "1000"
+
+
+def test_each_severity_is_a_line(record: Make) -> None:
+    cells = {("fog", 1): 0.7, ("fog", 3): 0.5, ("jpeg", 2): 0.4}
+    rows = summaries([record("a", 0.8, cells), record("b", 0.6, {("fog", 1): "failed: it broke"})], [])
+    lines = [line.split() for line in render_conditions(rows).splitlines()]
+    assert ["condition", "severity", "a", "b"] in lines
+    assert ["clean", "0.800", "0.600"] in lines
+    assert ["fog", "1", "0.700", "failed", "(1)"] in lines
+    assert ["fog", "3", "0.500"] in lines and ["jpeg", "2", "0.400"] in lines
+    assert ["fog", "mean", "0.600", "failed", "(1)"] in lines
+    assert "| fog | 3 | 0.500 |" in render_conditions(rows, "md")
+    first = json.loads(render_conditions(rows, "json"))[0]
+    assert [(c["perturbation"], c["severity"], c["value"]) for c in first["conditions"]] == [
+        ("fog", 1, 0.7), ("fog", 3, 0.5), ("jpeg", 2, 0.4),
+    ]  # fmt: skip
+    assert render_conditions(rows, "csv") == conditions_csv(rows)
 
 
 def test_markdown_keeps_its_columns(mixed: list[RobustnessRow]) -> None:
