@@ -6,17 +6,20 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from harness.content import Contents
 from harness.errors import UsageError, nearest
-from harness.protocols import DataContext
+from harness.protocols import NOTICE, DataContext
 from harness.sample import Dataset, Sample
 from tasks.caption_files import read_caption_file
 from tasks.formats.coco_layout import SplitFile
 from tasks.formats.json_files import read_json
 from tasks.scenes import ensure_scenes, recipe_digest, split_names
 from tasks.scenes.layout import annotation_file, image_dir
+from tasks.scenes_files import forget_changed
 
 SUMMARY = "embedded: rendered worlds with known causes, made on first use; splits train, val, test and the shifts"
 COCO_SUMMARY = "COCO 2017 or 2014, or any folder in its layout: --data PATH, $BENCH_DATA or ./data/coco"
@@ -56,11 +59,7 @@ def open_scenes(context: DataContext, variant: Variant | None = None) -> Dataset
     if wanted not in names:
         raise UsageError(f"Scenes has no split '{wanted}'. {nearest(wanted, names)}")
     needed = dict.fromkeys((*_ALWAYS, *variant.parts_of(wanted)))
-    root = ensure_scenes(
-        context.cache,
-        list(needed),
-        progress=lambda name, done, total: context.progress(f"making Scenes, {name}", done, total),
-    )
+    root = _whole_scenes(context, list(needed))
     return Dataset(
         name=variant.name,
         root=root,
@@ -73,6 +72,22 @@ def open_scenes(context: DataContext, variant: Variant | None = None) -> Dataset
         default_split=variant.default_split,
         options=variant.options,
     )
+
+
+def _whole_scenes(context: DataContext, splits: list[str]) -> Path:
+    """Make the splits that the cache lacks, and those of which a file is not what was made."""
+
+    def tell(name: str, done: int, total: int) -> None:
+        context.progress(f"making Scenes, {name}", done, total)
+
+    root = ensure_scenes(context.cache, splits, progress=tell)
+    contents = Contents(context.cache, context.progress)
+    if changed := forget_changed(root, splits, contents):
+        names = ", ".join(changed)
+        context.progress(f"Scenes, {names}: files in {root} are not what was made; making them again", 0, NOTICE)
+        ensure_scenes(context.cache, splits, progress=tell)
+        forget_changed(root, changed, contents)
+    return root
 
 
 def text_digest(base: str, options: Mapping[str, Any]) -> str:

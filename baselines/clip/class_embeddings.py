@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 
 from baselines.clip.text_tower import TextTower
 from baselines.digests import text_digest
-from harness.files import one_at_a_time, replace_atomically
+from harness.content import Contents
+from harness.sealed_files import find_or_make
+from harness.visuals import computing_kind
 
 Reread = Callable[[Sequence[Sequence[str]]], Tensor]
 """Embeds the prompts of each class; returns `[C, d]` of unit length."""
@@ -36,12 +39,16 @@ def embed_classes(text: TextTower, texts: Sequence[Sequence[str]]) -> Tensor:
 
 def cached_class_embeddings(text: TextTower, texts: Sequence[Sequence[str]], digest: str, cache: Path) -> Tensor:
     """Find or compute them: eighty prompts for each of a thousand classes take minutes, in each job anew."""
-    key = text_digest(json.dumps([digest, open_clip.__version__, [list(group) for group in texts]]))
+    kind = computing_kind(str(next(text.parameters()).device))
+    key = text_digest(json.dumps([digest, open_clip.__version__, kind, [list(group) for group in texts]]))
     path = cache / "class-embeddings" / f"{key}.npy"
-    with one_at_a_time(path):
-        if not path.is_file():
-            with replace_atomically(path) as temporary, temporary.open("wb") as file:
-                np.save(file, embed_classes(text, texts).cpu().numpy())
+
+    def make(place: Path) -> dict[str, Any]:
+        with place.open("wb") as file:
+            np.save(file, embed_classes(text, texts).cpu().numpy())
+        return {}
+
+    find_or_make(path, make, Contents(cache))
     return torch.from_numpy(np.load(path))
 
 
