@@ -105,10 +105,21 @@ def answered_class(answer: int | Sequence[float]) -> int:
 
 
 def encode_label_map(labels: npt.NDArray[np.uint16]) -> dict[str, Any]:
-    """Pack class indices `[H, W]` (0..65535) into JSON: a 16-bit PNG in base64."""
+    """Pack class indices `[H, W]` (0..65535) into JSON: a 16-bit PNG in base64.
+
+    Raises DataError for values that are no such index, as logits, NaN or -1: cast, they would be some class.
+    """
     import numpy as np
     from PIL import Image
 
+    values: npt.NDArray[Any] = np.asarray(labels)
+    whole = (values >= 0) & (values <= IGNORED) & (values == np.floor(values))
+    if not whole.all():
+        wrong = values[~whole]
+        raise DataError(
+            f"A label map holds {wrong.flat[0]} ({wrong.size:,} such values of {values.size:,}); wanted the index of a "
+            f"class, 0..{IGNORED}, for each pixel: take the argmax of logits."
+        )
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(labels, dtype=np.uint16)).save(stream, "PNG")
     return {"label_map_png": base64.b64encode(stream.getvalue()).decode("ascii")}
