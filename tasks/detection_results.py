@@ -53,6 +53,7 @@ def _images_in(rows: Any, *, named: bool) -> list[ImageEntry]:
     """The images that the results name, of sizes not known yet; what is broken is left to the reader of rows."""
     ids = [row.get("image_id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     if not named:
-        return [ImageEntry(number, Path(), 0, 0) for number in dict.fromkeys(filter(is_integer, ids))]
+        numbers = dict.fromkeys(key for key in ids if isinstance(key, int) and is_integer(key))
+        return [ImageEntry(number, Path(), 0, 0) for number in numbers]
     names = dict.fromkeys(str(key) for key in ids if is_integer(key) or isinstance(key, str))
     return [ImageEntry(number, Path(), 0, 0, name) for number, name in enumerate(names, start=1) if name]

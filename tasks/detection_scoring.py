@@ -105,7 +105,7 @@ class DetectionScorer:
             replace(outcome, sample_id=reading.sample(outcome.sample_id) or outcome.sample_id) for outcome in outcomes
         ]
         answered = {outcome.sample_id for outcome in named}
-        nothing = {MASKS if self.iou == "segm" else PX: []}
+        nothing: dict[str, list[Any]] = {MASKS if self.iou == "segm" else PX: []}
         return [*named, *(Outcome(s.sample_id, nothing) for s in samples if s.sample_id not in answered)]
 
 

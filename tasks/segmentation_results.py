@@ -18,7 +18,7 @@ from tasks.formats.coco_panoptic import (
     read_segment_rows,
 )
 from tasks.formats.file_names import require_files
-from tasks.formats.image_files import is_hidden, is_image_name
+from tasks.formats.image_files import image_files_in
 from tasks.formats.json_files import read_json
 from tasks.map_data import samples_of
 from tasks.segmentation_scoring import LABEL_IMAGE, SEGMENTS, SEGMENTS_PNG
@@ -31,7 +31,7 @@ def read_map_results(path: Path, categories: Sequence[Category] | None) -> list[
     checked when they are scored.
     """
     if path.is_dir():
-        files = [f for f in sorted(path.iterdir()) if is_image_name(f.name) and not is_hidden(f.name)]
+        files = image_files_in(path)
         if not files:
             raise DataError(f"{path} has no label image. Give a folder of label images, named by image.")
         return [Outcome(file.stem, {LABEL_IMAGE: str(file)}) for file in files]

@@ -57,6 +57,11 @@ def find_image_files(folder: Path) -> FoundFiles:
     return found
 
 
+def image_files_in(folder: Path) -> list[Path]:
+    """List the images that lie in a folder itself, by name; files that are no images are left out."""
+    return [path for path in sorted(folder.iterdir()) if is_image_name(path.name) and not is_hidden(path.name)]
+
+
 def is_hidden(name: str) -> bool:
     """Tell what systems leave beside files (`.DS_Store`, `._a.png`, `__MACOSX`) by the name."""
     return name.startswith((".", "__MACOSX"))

@@ -32,4 +32,5 @@ def read_json(path: Path) -> Any:
 
 def kind_of(content: Any) -> str:
     """Word what JSON holds, for messages."""
-    return {dict: "an object", list: "a list", str: "a string"}.get(type(content), type(content).__name__)
+    names: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
+    return names.get(type(content), type(content).__name__)

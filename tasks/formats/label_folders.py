@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.errors import DataError
 from tasks.formats.class_files import ClassFile, read_class_file
-from tasks.formats.image_files import is_hidden, is_image_name
+from tasks.formats.image_files import image_files_in
 from tasks.formats.label_maps import BORDER, LabelEntry, LabelMaps, LabelScheme, scheme_of_classes
 
 _SPLITS = {
@@ -93,11 +93,10 @@ def _entries(images: Path, labels: Path) -> tuple[LabelEntry, ...]:
 
 def _by_stem(folder: Path) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if is_image_name(path.name) and not is_hidden(path.name):
-            if path.stem in found:
-                raise DataError(f"{folder} has both {found[path.stem].name} and {path.name}. Keep one.")
-            found[path.stem] = path
+    for path in image_files_in(folder):
+        if path.stem in found:
+            raise DataError(f"{folder} has both {found[path.stem].name} and {path.name}. Keep one.")
+        found[path.stem] = path
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.errors import DataError
 from harness.sample import Note
 from tasks.formats.id_readings import Reading, ids_themselves, image_stems, one_reading, reading_note
-from tasks.formats.image_files import is_hidden, is_image_name
+from tasks.formats.image_files import image_files_in
 from tasks.formats.sample_ids import require_same_ids
 
 
@@ -38,7 +38,7 @@ def naming_notes(folder: Path, images: Mapping[str, Path]) -> tuple[Note, ...]:
 def _label_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"No folder {folder}. Give a folder of label images, named by image id or image file.")
-    return [p for p in sorted(folder.iterdir()) if is_image_name(p.name) and not is_hidden(p.name)]
+    return image_files_in(folder)
 
 
 def _reading(files: list[Path], images: Mapping[str, Path]) -> Reading:
