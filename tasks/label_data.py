@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,19 @@ from harness.answers import LABELS, UNKNOWN, answered_class, is_label
 from harness.content import Contents
 from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
-from harness.sample import Classes, Dataset, FileOutcomes, Prediction, Sample, Target, TaskSpec
-from tasks.label_readers import CIFAR, COCO, IMAGE_FOLDER, LabelledSplits, is_multilabel, label_format, read_labels_of
+from harness.sample import Classes, Dataset, FileOutcomes, Note, Prediction, Sample, Target, TaskSpec
+from tasks.label_readers import (
+    CIFAR,
+    COCO,
+    IMAGE_FOLDER,
+    VOC,
+    LabelledSplits,
+    is_multilabel,
+    label_format,
+    read_labels_of,
+)
 from tasks.locations import refuse_settings
+from tasks.shared_images import KnownImage, coco_image, shared_images
 from tasks.split_roles import ALL, folder_dataset, mixed, part_of, roles_of, stored_split
 from tasks.unseen_classes import unseen_classes
 
@@ -37,8 +47,20 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
     if not is_multilabel(options):
         options["unseen"] = unseen_classes(root, found, context.settings.get("unseen"), zero_shot)
     roles = roles_of(found.splits, context.split)
-    digest = _digest(found, options, Contents(context.cache, context.progress))
-    return folder_dataset(root, roles, "labels", digest, options=options, cache=context.cache, notes=found.notes())
+    contents = Contents(context.cache, context.progress)
+    digest, notes = _digest(found, options, contents), (*found.notes(), *_shared_images(found, options, contents))
+    return folder_dataset(root, roles, "labels", digest, options=options, cache=context.cache, notes=notes)
+
+
+def _shared_images(found: LabelledSplits, options: Mapping[str, Any], contents: Contents) -> tuple[Note, ...]:
+    """Say which images stand in more than one split; names mean images in COCO and VOC alone."""
+
+    def known(sample: Sample) -> KnownImage:
+        if options["format"] == COCO:
+            return coco_image(sample.sample_id, sample.image)
+        return KnownImage(sample.sample_id, sample.image, sample.sample_id if options["format"] == VOC else "")
+
+    return shared_images({split: list(map(known, samples)) for split, samples in found.splits.items()}, contents)
 
 
 def with_label_reading(data: Dataset, context: DataContext) -> Dataset:

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.sample import Note
+from harness.spelling import normal_form
 from tasks.formats.class_files import ClassFile, read_class_file
-from tasks.formats.image_files import image_files_in
+from tasks.formats.image_files import image_files_in, is_hidden, is_image_name
 from tasks.formats.label_maps import BORDER, LabelEntry, LabelMaps, LabelScheme, scheme_of_classes
 
 _SPLITS = {
@@ -41,7 +43,7 @@ def read_label_folders(root: Path, classes: ClassFile | None = None) -> dict[str
         seen = sorted(path.name for path in root.iterdir())[:6] if root.is_dir() else []
         raise DataError(f"{root} has no folders of label images (seen: {', '.join(seen) or 'nothing'}). {_wanted()}")
     scheme, sources = _scheme(root, classes)
-    return {split: LabelMaps(_entries(*pair), scheme, sources) for split, pair in folders.items()}
+    return {split: LabelMaps(_entries(*pair), scheme, sources, _left_out(*pair)) for split, pair in folders.items()}
 
 
 def find_label_folders(root: Path) -> dict[str, tuple[Path, Path]]:
@@ -75,7 +77,9 @@ def _scheme(root: Path, classes: ClassFile | None) -> tuple[LabelScheme, tuple[P
 
 def _entries(images: Path, labels: Path) -> tuple[LabelEntry, ...]:
     """Pair images and label images by stem; CamVid's original label images add `_L`."""
-    photographs, maps = _by_stem(images), _by_stem(labels)
+    photographs = _by_stem(images)
+    spelled = {normal_form(stem): stem for stem in photographs}
+    maps = {spelled.get(normal_form(stem), stem): path for stem, path in _by_stem(labels).items()}
     maps = {stem if stem in photographs else stem.removesuffix("_L"): path for stem, path in maps.items()}
     for lacking, where, what in (
         (sorted(photographs.keys() - maps.keys()), labels, "label images of"),
@@ -89,6 +93,19 @@ def _entries(images: Path, labels: Path) -> tuple[LabelEntry, ...]:
     if not photographs:
         raise DataError(f"{images} has no image: the split is empty. {_wanted()}")
     return tuple(LabelEntry(stem, photographs[stem], maps[stem]) for stem in sorted(photographs))
+
+
+def _left_out(images: Path, labels: Path) -> tuple[Note, ...]:
+    """Say how many files of the folders are no images; what lies deeper is not looked at, which is said too."""
+    notes = []
+    for folder in (images, labels):
+        names = [path.name for path in sorted(folder.iterdir()) if not is_hidden(path.name)]
+        others = [name for name in names if not is_image_name(name)]
+        if others:
+            of_all = f"{len(others)} of {len(names)} files of {folder.name}/"
+            text = f"{of_all} are no images and are left out (first: {others[0]})"
+            notes.append(Note(text, None, len(others), len(names)))
+    return tuple(notes)
 
 
 def _by_stem(folder: Path) -> Mapping[str, Path]:

@@ -12,6 +12,7 @@ from PIL import Image
 from harness.content import Contents
 from harness.protocols import DataContext
 from tasks.captioning import coco_caption
+from tasks.classification import image_classification
 from tasks.detection import coco_detection
 from tasks.segmentation import coco_segmentation
 from tasks.shared_images import KnownImage, coco_image, shared_images
@@ -82,6 +83,8 @@ def test_every_folder_reader_looks(
         (coco_segmentation, voc_folder, "val", "2008_000001"),
         (coco_segmentation, camvid_folder, "test", "test00"),
         (coco_segmentation, panoptic_folder, "val", "8"),
+        (image_classification, coco_folder, "val", "5"),
+        (image_classification, voc_folder, "val", "2008_000001"),
     ):
         (text,) = shared(task.open_data(open_context(root)).notes)
         assert text.startswith(f"split {split}: ") and f"images are in train too (first: {first}, " in text
@@ -92,6 +95,15 @@ def test_every_folder_reader_looks(
         (coco_segmentation, camvid_folder), (coco_segmentation, panoptic_folder),
     ):  # fmt: skip
         assert shared(task.open_data(open_context(root)).notes) == []
+
+
+def test_image_folders_look_too(tmp_path: Path, open_context: MakeContext) -> None:
+    for number, name in enumerate(("train/a/1.png", "train/a/2.png", "train/b/3.png", "val/a/1.png", "val/b/x.png")):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (2 if name.endswith("x.png") else number, 0, 0)).save(path)
+    (text,) = shared(image_classification.open_data(open_context(tmp_path / "data")).notes)
+    assert text.startswith("split val: 1 of 2 images are in train too (first: val/b/x.png; 1 by the content of")
 
 
 def test_a_split_that_is_a_link_to_another_is_told(camvid_folder: Path, open_context: MakeContext) -> None:

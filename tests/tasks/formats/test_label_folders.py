@@ -82,6 +82,17 @@ def test_labels_of_camvids_own_naming(camvid: Path) -> None:
     ]
 
 
+def test_names_are_paired_composed_or_decomposed_and_other_files_are_counted(camvid: Path) -> None:
+    for path in (camvid / "val/frame_1.png", camvid / "valannot/frame_1.png"):
+        path.rename(path.with_name("cafe\u0301.png" if "annot" in str(path) else "caf\u00e9.png"))
+    (camvid / "val/notes.txt").write_text("")
+    (camvid / "valannot/.DS_Store").write_text("")
+    found = read_label_folders(camvid)["val"]
+    assert [entry.image_id for entry in found.entries] == ["caf\u00e9", "frame_2"]
+    assert all(entry.labels.is_file() for entry in found.entries)
+    assert list(map(str, found.notes)) == ["1 of 3 files of val/ are no images and are left out (first: notes.txt)"]
+
+
 def test_a_class_file_goes_before_all(ade: Path, camvid: Path, tmp_path: Path) -> None:
     own = classes(tmp_path, "other\nwall\nhouse\nsky")
     maps = read_label_folders(ade, own)["val"]
