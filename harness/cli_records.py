@@ -29,6 +29,9 @@ def compare(
     ] = None,
     flips: Annotated[int, typer.Option(min=0, help="Samples to show that changed most.")] = 12,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
+    other_data: Annotated[
+        bool, typer.Option("--other-data", help="Compare scores of other data, splits or limits, as if independent.")
+    ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
     style: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
     out: Annotated[Path | None, typer.Option(help="Write to a file: .html (with pictures), .md, .json, .txt.")] = None,
@@ -39,7 +42,7 @@ def compare(
     from harness.compare.difference import Draws
 
     require_choice("--format", style, ("text", "md", "json"))
-    wanted = Wanted(metric, Draws(resamples=resamples), flips)
+    wanted = Wanted(metric, Draws(resamples=resamples), flips, other_data)
     request = CompareRequest(a, b, results, task, style, out, wanted)
     found, text = run_comparison(request, _data_place(data, set_ or ()))
     tell(text)

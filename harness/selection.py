@@ -5,32 +5,43 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import StoreError, UsageError, nearest
-from harness.leaderboard import build_rows
+from harness.leaderboard import Row, build_rows
 from harness.record import SCHEMA_VERSION, RunRecord, split_name
+from harness.record_settings import setting_key
 from harness.seal import unsealed
 from harness.store import Store
 
 _NAME = re.compile(r"(?P<row>.+?)(?:@(?P<seed>\d+))?")
 _FINGERPRINT = re.compile(r"[0-9a-f]{6,16}")
 _FORMS = (
-    "A model (class-embedding, class-embedding[C2], class-embedding@3), a fingerprint of at least 6 digits, a record's "
-    ".json file, a results folder, or FOLDER:MODEL can be compared."
+    "A model (class-embedding, class-embedding[C2], class-embedding@3, 'film steps=50'), a fingerprint of at least "
+    "6 digits, a record's .json file, a results folder, or FOLDER:MODEL can be compared."
 )
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The seeds of one model with the same settings on the same samples, each with scores."""
+    """The seeds of one model with the same settings on the same samples, each with scores.
+
+    `setting` tells it from the model's other settings there, which `others` name; both are empty where it is alone.
+    """
 
     name: str
     store: Store
     records: tuple[RunRecord, ...]
+    setting: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The model with what tells it from its other settings."""
+        return f"{self.name} {self.setting}" if self.setting else self.name
 
     @property
     def first(self) -> RunRecord:
@@ -175,6 +186,8 @@ def _from_wish(text: str, store: Store, task: str | None) -> _Found:
     records = store.read_records(task)
     wish = parse_wish(text)
     meant = [r for r in records if (r.model, r.control) == (wish.model, wish.control)]
+    if not meant and (titled := _of_title(text, records, store)):
+        return _Found(tuple(titled))
     if not meant and _FINGERPRINT.fullmatch(text):
         record = _with_scores(find_fingerprint(text, records, store))
         return _Found((Chosen(f"{_label(record)}@{record.seed}", store, (record,)),))
@@ -192,9 +205,20 @@ def _from_wish(text: str, store: Store, task: str | None) -> _Found:
     return _Found(tuple(found if wish.seed is None else _of_seed(found, wish.seed, text)))
 
 
+def _of_title(text: str, records: Sequence[RunRecord], store: Store) -> list[Chosen]:
+    """Rows whose whole name, with what tells them from other settings, is this text; a seed may follow."""
+    name, _, seed = text.strip().rpartition("@") if re.search(r"@\d+$", text.strip()) else (text.strip(), "", "")
+    found = [c for c in _candidates(records, store) if c.setting and _plain(c.title) == _plain(name)]
+    return _of_seed(found, int(seed), text) if found and seed else found
+
+
+def _plain(title: str) -> str:
+    return title.replace(" [", "[")
+
+
 def _of_seed(found: Sequence[Chosen], seed: int, text: str) -> list[Chosen]:
     kept = [
-        Chosen(f"{c.name}@{seed}", c.store, tuple(r for r in c.records if r.seed == seed))
+        replace(c, name=f"{c.name}@{seed}", records=tuple(r for r in c.records if r.seed == seed))
         for c in found
         if any(r.seed == seed for r in c.records)
     ]
@@ -208,10 +232,13 @@ def _candidates(records: Sequence[RunRecord], store: Store) -> list[Chosen]:
     """The rows that a leaderboard would show, those with scores, newest first."""
     by_name = {record.fingerprint: record for record in records}
     found = []
-    for row in (row for table in build_rows(records, ()) for row in table):
-        done = [r for name in row.fingerprints if (r := by_name[name]).status == "ok"]
-        if done:
-            found.append(Chosen(_label(done[0]), store, tuple(sorted(done, key=lambda r: r.seed))))
+    for table in build_rows(records, ()):
+        for row in table:
+            done = [r for name in row.fingerprints if (r := by_name[name]).status == "ok"]
+            if done:
+                others = tuple(_title(each) for each in table if each is not row and _is_same_model(each, row))
+                own = tuple(sorted(done, key=lambda r: r.seed))
+                found.append(Chosen(_label(done[0]), store, own, row.setting, others))
     return sorted(found, key=lambda chosen: max(r.created for r in chosen.records), reverse=True)
 
 
@@ -220,7 +247,17 @@ def _nearest_pair(first: Sequence[Chosen], second: Sequence[Chosen]) -> tuple[Ch
     pairs = sorted(product(enumerate(first), enumerate(second)), key=lambda pair: pair[0][0] + pair[1][0])
     alike = [(a, b) for (_, a), (_, b) in pairs if a.samples_key == b.samples_key]
     same = [(a, b) for a, b in alike if a.first.signature == b.first.signature]
-    return (same or alike or [(first[0], second[0])])[0]
+    matched = [(a, b) for a, b in same if a.name == b.name and setting_key(a.first) == setting_key(b.first)]
+    other = [(a, b) for a, b in matched if a.store != b.store]  # of two runs the same settings beside each other
+    return (other or same or alike or [(first[0], second[0])])[0]
+
+
+def _title(row: Row) -> str:
+    return f"{row.name} ({row.fingerprints[-1][:8]})"
+
+
+def _is_same_model(a: Row, b: Row) -> bool:
+    return bool(a.metrics) and (a.model, a.control) == (b.model, b.control)
 
 
 def _named(found: _Found, name: str) -> list[Chosen]:

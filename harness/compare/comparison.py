@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.compare.difference import Difference, Draws, paired, unpaired
@@ -26,11 +26,13 @@ from harness.compare.slices import (
     task_slices,
     whole_names,
 )
-from harness.errors import DataError, UsageError, nearest
+from harness.errors import DataError, PluginError, UsageError, nearest
 from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.resampling import FloatArray, MeanStatistics, Statistics
+from harness.plugins import load_task
 from harness.protocols import Slicing
 from harness.record import Estimate, RunRecord
+from harness.record_settings import code_of_row, differences, settings_of_row, telling_names
 from harness.rescoring import DataPlace, Rescorer
 from harness.sample_scores import SampleScores
 from harness.scored import Scored, read_scores
@@ -45,11 +47,15 @@ _DRIFT = 1e-9
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked: one metric alone (None: all of them), how often to draw, how many flips to show."""
+    """What is asked: one metric alone (None: all of them), how often to draw, how many flips to show.
+
+    `other_data` allows scores of other samples beside each other, as if independent.
+    """
 
     metric: str | None = None
     draws: Draws = field(default_factory=Draws)
     flips: int = 12
+    other_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,20 @@ class Comparison:
     slices: tuple[SliceDifference, ...] = ()
     flips: tuple[Flip, ...] = ()
     notes: tuple[str, ...] = ()
+    other_samples: str | None = None
+    """In what the samples differ, where it was asked for all the same."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Both names; of equal ones with the settings that differ, else with the folder or the fingerprint."""
+        a, b = self.a.title, self.b.title
+        if a != b:
+            return a, b
+        told = telling_names([settings_of_row(self.a.first), settings_of_row(self.b.first)])
+        if told[0] == told[1]:
+            apart = self.a.store.url != self.b.store.url
+            told = [f"({c.store.url if apart else c.first.fingerprint[:8]})" for c in (self.a, self.b)]
+        return f"{a} {told[0] or '(as it is by itself)'}", f"{b} {told[1] or '(as it is by itself)'}"
 
     @property
     def main(self) -> Difference | None:
@@ -78,6 +98,7 @@ class Comparison:
         sides = {
             side: {
                 "name": chosen.name,
+                "setting": chosen.setting,
                 "results": chosen.store.url,
                 "fingerprints": [record.fingerprint for record in chosen.records],
                 "signature": chosen.first.signature,
@@ -99,6 +120,7 @@ class Comparison:
             "slices": [row.to_json() for row in self.slices],
             "flips": [flip.to_json() for flip in self.flips],
             "notes": list(self.notes),
+            "other_samples": self.other_samples,
         }
 
 
@@ -109,13 +131,31 @@ def compare(a: Chosen, b: Chosen, place: DataPlace, wanted: Wanted) -> Compariso
             f"{a.name} answers {a.first.task} and {b.name} {b.first.task}: their scores have no common unit."
         )
     if {r.fingerprint for r in a.records} == {r.fingerprint for r in b.records}:
-        raise UsageError(f"{a.name} and {b.name} are the same records. Name two models, or two seeds as MODEL@SEED.")
+        others = f" Other settings of it here: {'; '.join(a.others)}." if a.others else ""
+        raise UsageError(
+            f"{a.title} and {b.title} are the same records. Name two models, two seeds as MODEL@SEED, or two records "
+            f"by their fingerprints.{others}"
+        )
+    notes = _told_settings(a, b)
+    other_samples = _unlike_samples(a, b) if a.samples_key != b.samples_key else None
+    if other_samples is not None and not wanted.other_data:
+        raise UsageError(
+            f"{a.title} and {b.title} were scored on other samples ({other_samples}), so a difference says nothing of "
+            "the models. Run both on the same; or compare all the same, as if independent, with --other-data."
+        )
     refused = _refused(a, b, wanted)
     if refused:
-        return Comparison(a, b, ESTIMATES, False, (), None, (), refused)
-    pairs, notes = pair_seeds(a, b)
-    if a.samples_key != b.samples_key:
-        return _from_estimates(a, b, wanted, [*notes, _unlike_samples(a, b)])
+        return Comparison(
+            a, b, ESTIMATES, False, (), None, (), refused, notes=tuple(notes), other_samples=other_samples
+        )
+    pairs, of_seeds = pair_seeds(a, b)
+    notes += of_seeds
+    if other_samples is not None:
+        why = (
+            f"Unpaired: they were scored on different samples ({other_samples}), so the samples' own difficulty adds "
+            "to the noise."
+        )
+        return replace(_from_estimates(a, b, wanted, [*notes, why]), other_samples=other_samples)
     lacking = [
         f"{chosen.name} seed {record.seed}"
         for chosen in (a, b)
@@ -154,10 +194,23 @@ def _refused(a: Chosen, b: Chosen, wanted: Wanted) -> dict[str, str]:
 
 def _unlike_samples(a: Chosen, b: Chosen) -> str:
     named = zip(("task", "data digest", "split", "limit"), a.samples_key, b.samples_key, strict=True)
-    seen = ", ".join(f"{what} {str(one)[:16]} and {str(other)[:16]}" for what, one, other in named if one != other)
-    return (
-        f"Unpaired: they were scored on different samples ({seen}), so the samples' own difficulty adds to the noise."
-    )
+    return ", ".join(f"{what} {str(one)[:16]} and {str(other)[:16]}" for what, one, other in named if one != other)
+
+
+def _told_settings(a: Chosen, b: Chosen) -> list[str]:
+    """In what settings and code one model differs from itself, and which other settings of a model are left out."""
+    notes = []
+    if (a.first.model, a.first.control) == (b.first.model, b.first.control):
+        settings = differences(settings_of_row(a.first), settings_of_row(b.first))
+        code = differences(code_of_row(a.first), code_of_row(b.first))
+        notes.append(f"Settings that differ: {'; '.join(settings)}." if settings else "The settings are the same.")
+        notes += [f"Code that differs: {'; '.join(code)}."] if code else []
+    for chosen, beside in ((a, b), (b, a)):
+        shown = {record.fingerprint[:8] for record in beside.records}
+        left = [name for name in chosen.others if not any(f"({each})" in name for each in shown)]
+        if left:
+            notes.append(f"{chosen.title} is the newest setting asked for; also there: {'; '.join(left)}.")
+    return notes
 
 
 def _from_predictions(
@@ -267,7 +320,7 @@ def _from_scores(
         why = "Unpaired: neither predictions nor scores of the same single samples are there for both."
         return _from_estimates(a, b, wanted, [*notes, why])
     found = SeedStatistics(*([_as_statistics(both[side]) for both in scores] for side in (0, 1)))
-    names = _ordered(found.names(), tuple(a.first.metrics), wanted)
+    names = _ordered(found.names(), _metrics_of(a), wanted)
     metrics = [d for name in names if (d := paired(name, *found.of(name), wanted.draws)) is not None]
     rows, more = perturbation_slices(pairs, (a.store, b.store), wanted.draws)
     told = "Compared by stored scores of single samples: to first order, for metrics that are no means over samples."
@@ -296,8 +349,16 @@ def _as_statistics(scores: SampleScores | None) -> dict[str, Statistics | None]:
 def _from_estimates(a: Chosen, b: Chosen, wanted: Wanted, notes: Sequence[str]) -> Comparison:
     sides = [_estimates(chosen) for chosen in (a, b)]
     names = [name for name in sides[0] if name in sides[1]]
-    metrics = [unpaired(n, sides[0][n], sides[1][n]) for n in _ordered(whole_names(names), tuple(names), wanted)]
+    metrics = [unpaired(n, sides[0][n], sides[1][n]) for n in _ordered(whole_names(names), _metrics_of(a), wanted)]
     return Comparison(a, b, ESTIMATES, False, (), None, tuple(metrics), {}, notes=tuple(notes))
+
+
+def _metrics_of(chosen: Chosen) -> tuple[str, ...]:
+    """The task's metrics, the one that ranks first; in the record's own order where its plugin is not installed."""
+    try:
+        return tuple(load_task(chosen.first.task).metrics)
+    except (UsageError, PluginError):
+        return tuple(chosen.first.metrics)
 
 
 def _estimates(chosen: Chosen) -> dict[str, Estimate]:

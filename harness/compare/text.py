@@ -28,7 +28,8 @@ def render(found: Sequence[Comparison], style: str) -> str:
 
 def title_of(found: Comparison) -> str:
     """Say what is compared with what."""
-    return f"{found.a.name} − {found.b.name}"
+    names = " − ".join(found.names)
+    return names if found.other_samples is None else f"UNPAIRED, OTHER SAMPLES ({found.other_samples}): {names}"
 
 
 def subtitle_of(found: Comparison) -> str:
@@ -53,8 +54,8 @@ def verdict_of(found: Comparison) -> str:
     limit = "" if change is None else f"; a true difference of {change:.3f} would be found in 4 of 5 such experiments"
     if not main.told_apart:
         return f"The data do not tell them apart by {main.metric} ({interval_of(main)}){limit}."
-    higher, lower = (found.a, found.b) if main.difference > 0 else (found.b, found.a)
-    return f"{main.metric} of {higher.name} is higher than that of {lower.name}: {interval_of(main)}{limit}."
+    higher, lower = found.names if main.difference > 0 else found.names[::-1]
+    return f"{main.metric} of {higher} is higher than that of {lower}: {interval_of(main)}{limit}."
 
 
 def metric_table(found: Comparison) -> list[list[str]]:
@@ -94,7 +95,8 @@ def flip_counts(found: Comparison) -> str | None:
     if flips is None:
         return None
     test = f"McNemar's exact p {p_text(flips.p)}" if flips.p is not None else "no McNemar test: samples share images"
-    return f"{flips.only_a} samples only {found.a.name} has right, {flips.only_b} only {found.b.name}; {test}."
+    a, b = found.names
+    return f"{flips.only_a} samples only {a} has right, {flips.only_b} only {b}; {test}."
 
 
 def notes_of(found: Comparison) -> list[str]:
@@ -172,7 +174,7 @@ def _whole(found: Comparison, style: str) -> str:
 
 def flip_table(found: Comparison) -> list[list[str]]:
     """A row a sample whose score changed most."""
-    table = [["sample", "A", "B", f"{found.a.name} says", f"{found.b.name} says", "reference"]]
+    table = [["sample", "A", "B", *(f"{name} says" for name in found.names), "reference"]]
     for f in found.flips:
         scores = [f"{f.score_a:.3g}", f"{f.score_b:.3g}"]
         table.append([f.sample_id, *scores, *(_short(text) for text in (f.said_a, f.said_b, f.truth))])

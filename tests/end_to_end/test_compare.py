@@ -162,13 +162,17 @@ def test_without_predictions_scores_of_samples_are_compared_and_without_these_es
     assert "The predictions of nearest-colour seed 0" in told.stdout
 
 
-def test_other_samples_fall_back_to_unpaired_and_say_so(spoilt: Ran) -> None:
+def test_other_samples_are_refused_and_by_wish_compared_as_if_independent(spoilt: Ran) -> None:
     for seed in (0, 1):
         path = spoilt.record(OTHER, seed)
         cell = json.loads(path.read_text())["cell"]
         change(path, cell={**cell, "evaluate": {**cell["evaluate"], "limit": 7}})
-    done = spoilt.compare(ONE, OTHER)
+    refused = spoilt.compare(ONE, OTHER)
+    assert refused.returncode == 2
+    assert "were scored on other samples (limit 48 and 7)" in refused.stderr and "--other-data" in refused.stderr
+    done = spoilt.compare(ONE, OTHER, "--other-data")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("UNPAIRED, OTHER SAMPLES (limit 48 and 7): nearest-colour − most-common-caption")
     assert "Unpaired: they were scored on different samples (limit 48 and 7)" in done.stdout
 
 

@@ -128,3 +128,13 @@ def test_records_to_rescore_are_found_by_model_or_fingerprint(store: Store) -> N
     assert [r.model for r in find_records(store, None, None, ["dddddd"])] == ["plain"]
     with pytest.raises(StoreError, match="Did you mean 'film'"):
         find_records(store, None, "flim", ())
+
+
+def test_a_setting_is_named_by_what_differs_or_by_its_fingerprint(store: Store) -> None:
+    """`film` has two settings here: the newest is taken, and the other one told of."""
+    ((newest, _),) = select_pairs("film", "plain", store, None)
+    assert (newest.title, newest.others) == ("film steps=1", ("film steps=9 (bbbbbb00)",))
+    assert chosen(store, "film steps=9")[0] == chosen(store, "bbbbbb")[0] == ["bbbbbb0"]
+    assert chosen(store, "film steps=1@1")[0] == ["aaaaaa2"]
+    ((one, other),) = select_pairs("film steps=9", "film steps=1", store, None)
+    assert (one.title, other.title) == ("film steps=9", "film steps=1")
