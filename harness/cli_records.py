@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli_options import Results, environment, require_choice, tell
-from harness.errors import UsageError
+from harness.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from harness.rescoring import DataPlace
@@ -21,9 +21,9 @@ app = typer.Typer()
 def compare(
     a: Annotated[str, typer.Argument(help="Model (NAME, NAME[C2], NAME@SEED), fingerprint, record file or folder.")],
     b: Annotated[str, typer.Argument(help="The same, to compare with; FOLDER:MODEL names a model of another run.")],
-    task: Annotated[str | None, typer.Option(help="Task. [default: the only one that they have]")] = None,
+    task: Annotated[str | None, typer.Option(help="Task, or all. [default: the only one that they have]")] = None,
     results: Results = "results/local",
-    data: Annotated[str | None, typer.Option(help="Data of the records, where it is not Scenes: a folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data of the records. [default: where the run found it]")] = None,
     metric: Annotated[
         str | None, typer.Option(help="Compare by this one alone. [default: all, the first ranks]")
     ] = None,
@@ -58,7 +58,7 @@ def rescore(
     model: Annotated[
         str | None, typer.Option(help="Model whose records are scored: NAME, NAME[C2], NAME@SEED.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Data of the records, where it is not Scenes: a folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data of the records. [default: where the run found it]")] = None,
     write: Annotated[bool, typer.Option("--write", help="Replace the metrics of the records that changed.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
     style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
@@ -73,10 +73,15 @@ def rescore(
 
     require_choice("--format", style, ("text", "json"))
     store = Store(results)
-    records = find_records(store, task, model, fingerprints or ())
-    found = rescore_records(records, store, _data_place(data, set_ or ()), write=write)
-    content = [each.to_json() for each in found]
-    tell(json.dumps(content, indent=1, allow_nan=False) if style == "json" else render_rescored(found, written=write))
+    records = find_records(store, None if task == "all" else task, model, fingerprints or ())
+    found, lost = rescore_records(records, store, _data_place(data, set_ or ()), write=write)
+    if lost and not found:
+        raise DataError(" ".join(each.reason for each in lost))
+    content = [*(each.to_json() for each in found), *(each.to_json() for each in lost)]
+    text = json.dumps(content, indent=1, allow_nan=False) if style == "json" else ""
+    tell(text or render_rescored(found, lost, written=write))
+    if lost:
+        raise typer.Exit(3)
 
 
 @app.command()

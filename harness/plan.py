@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
 from harness.config import RunConfig, require_finite_settings
+from harness.data_places import remember
 from harness.errors import (
     CheckpointError,
     PluginError,
@@ -119,6 +120,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
             f"The split {split} of {data.name} selects checkpoints: its score would be too high. Choose another with "
             f"--split, or leave it out to take {data.default_split}."
         )
+    remember(task.name, data.digest, split, context)
     planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
     evaluate = replace(config.evaluate, limit=_limit(config, data), embedded_limit=None)
     cells: list[Cell] = []

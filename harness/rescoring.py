@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from harness.data_places import recall
 from harness.errors import BenchError, DataError, StoreError
 from harness.matching import require_matching
 from harness.plan import Environment
@@ -148,30 +150,54 @@ class Rescored:
         }
 
 
-def rescore(records: Sequence[RunRecord], store: Store, place: DataPlace, *, write: bool = False) -> list[Rescored]:
+@dataclass(frozen=True)
+class NotScored:
+    """Records that could not be scored anew, and why: their data is not to be found."""
+
+    records: tuple[RunRecord, ...]
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types."""
+        return {"fingerprints": [record.fingerprint for record in self.records], "not_scored": self.reason}
+
+
+def rescore(
+    records: Sequence[RunRecord], store: Store, place: DataPlace, *, write: bool = False
+) -> tuple[list[Rescored], list[NotScored]]:
     """Compute the metrics of records anew, and with `write` put those that changed in the place of the old ones.
 
     A record keeps its fingerprint, since predictions and settings are the same, and what its metrics and signature
     were is kept in `provenance.rescored`; where nothing changed nothing is written but what samples contribute, where
-    that is missing (records made before it was kept).
+    that is missing (records made before it was kept). Each record is scored on its own data: those whose data is not
+    found come back with the reason, and the others are scored.
     """
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
         options = record.cell.get("training", {}).get("data", {}).get("options", {})
         groups.setdefault((record.task, record.data_digest, record.split, str(options)), []).append(record)
-    found = []
+    found: list[Rescored] = []
+    lost: list[NotScored] = []
     for group in groups.values():
-        with Rescorer(group[0], place) as rescorer:
-            for record in group:
-                scored = rescorer.score(store, record)
-                rescored = _rescored(record, scored, rescorer.signature)
-                if write and not rescored.unchanged:
-                    _replace(store, rescored, scored, rescorer.task)
-                elif write and not _has_scores(store, record):
-                    write_scores(store, record.task, record.fingerprint, scored, rescorer.task.metrics)
-                    store.replace_record(vouching(store, record))
-                found.append(rescored)
-    return found
+        try:
+            rescorer = Rescorer(group[0], place)
+        except DataError as error:
+            lost.append(NotScored(tuple(group), str(error)))
+            continue
+        with rescorer:
+            found += [_rescored_in_place(rescorer, store, record, write=write) for record in group]
+    return found, lost
+
+
+def _rescored_in_place(rescorer: Rescorer, store: Store, record: RunRecord, *, write: bool) -> Rescored:
+    scored = rescorer.score(store, record)
+    rescored = _rescored(record, scored, rescorer.signature)
+    if write and not rescored.unchanged:
+        _replace(store, rescored, scored, rescorer.task)
+    elif write and not _has_scores(store, record):
+        write_scores(store, record.task, record.fingerprint, scored, rescorer.task.metrics)
+        store.replace_record(vouching(store, record))
+    return rescored
 
 
 def _has_scores(store: Store, record: RunRecord) -> bool:
@@ -220,29 +246,53 @@ def _replace(store: Store, rescored: Rescored, scored: Scored, task: Task) -> No
 
 
 def _open_data(task: Task, record: RunRecord, place: DataPlace) -> Dataset:
-    """Open the data that a record was made on; raises DataError where other data, or none, is found."""
+    """Open the data that a record was made on; raises DataError where other data, or none, is found.
+
+    Looked for where `--data` says, then where the run found it on this machine.
+    """
+    tried = []
+    for context in _contexts(task, record, place):
+        where = _where(context)
+        try:
+            data = task.open_data(context)
+        except BenchError as error:
+            tried.append(f"cannot be opened ({where}): {error}")
+            continue
+        if data.digest == record.data_digest:
+            return data
+        tried.append(f"is other data ({where}): {data.name} in {data.root} has the digest {data.digest[:16]}")
+    raise DataError(
+        f"The data of {record.model} seed {record.seed} ({record.data}, digest {record.data_digest[:16]}, split "
+        f"{record.split}), which holds the targets, {'; and it '.join(tried)}. Name the same data with --data, and "
+        "settings that were files (classes, templates, unseen) with --set task.KEY=VALUE."
+    )
+
+
+def _contexts(task: Task, record: RunRecord, place: DataPlace) -> list[DataContext]:
+    """Where the data of a record may be, the likeliest first."""
     stored = record.cell.get("training", {}).get("data", {})
-    wish = "scenes" if place.data is None and stored.get("layout") == "scenes" else place.data
     split = None if record.split == stored.get("default_split") else record.split
     here = place.environment
-    context = DataContext(
-        wish, split, here.bench_data, here.working_directory, here.cache, place.progress, _settings(task, record, place)
-    )
-    where = f"--data {wish}" if wish else f"$BENCH_DATA {here.bench_data}" if here.bench_data else "no --data"
-    try:
-        data = task.open_data(context)
-    except BenchError as error:
-        raise DataError(
-            f"The data of {record.model} seed {record.seed} ({record.data}, split {record.split}) cannot be opened "
-            f"({where}): {error} Targets are needed to score predictions: give the data's folder with --data."
-        ) from error
-    if data.digest != record.data_digest:
-        raise DataError(
-            f"Record {record.fingerprint} was made on {record.data} with the digest {record.data_digest[:16]}, and "
-            f"what is found ({where}: {data.name} in {data.root}) has {data.digest[:16]}. Give the same data with "
-            "--data, and settings that were files (classes, templates, unseen) with --set task.KEY=VALUE."
-        )
-    return data
+    settings = _settings(task, record, place)
+    known = recall(here.cache, record.task, record.data_digest, record.split)
+    wish = "scenes" if place.data is None and stored.get("layout") == "scenes" else place.data
+    told = DataContext(
+        wish, split, here.bench_data, here.working_directory, here.cache, place.progress, settings,
+        evaluate_only=known is not None and known.evaluate_only,
+    )  # fmt: skip
+    if known is None:
+        return [told]
+    remembered = DataContext(
+        known.wish, known.split, known.environment, Path(known.working_directory), here.cache, place.progress,
+        {**known.settings, **place.settings}, known.evaluate_only,
+    )  # fmt: skip
+    return [told, remembered] if place.data is not None else [remembered, told]
+
+
+def _where(context: DataContext) -> str:
+    if context.wish:
+        return f"--data {context.wish}"
+    return f"$BENCH_DATA {context.environment}" if context.environment else "no --data"
 
 
 def _settings(task: Task, record: RunRecord, place: DataPlace) -> dict[str, Any]:
@@ -252,8 +302,8 @@ def _settings(task: Task, record: RunRecord, place: DataPlace) -> dict[str, Any]
     return {**plain, **place.settings}
 
 
-def render_rescored(found: Sequence[Rescored], *, written: bool) -> str:
-    """Say for each record, and each metric that is not of a single class, what changed."""
+def render_rescored(found: Sequence[Rescored], lost: Sequence[NotScored] = (), *, written: bool) -> str:
+    """Say for each record, and each metric that is not of a single class, what changed; and what was not scored."""
     from harness.table_text import aligned
 
     parts = []
@@ -268,6 +318,9 @@ def render_rescored(found: Sequence[Rescored], *, written: bool) -> str:
         signature = "same signature" if same else f"signature was {record.signature}\n          is  {each.signature}"
         end = "The record was replaced; it keeps the former numbers." if written else "Write them with --write."
         parts.append(f"{title}\n\n{aligned(rows)}\n\n{signature}\n{end}")
+    for each_lost in lost:
+        names = ", ".join(f"{name_of(r.model, r.control)} seed {r.seed}" for r in each_lost.records)
+        parts.append(f"Not scored: {names}. {each_lost.reason}")
     return "\n\n".join(parts)
 
 

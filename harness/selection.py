@@ -92,6 +92,26 @@ def select_pairs(a: str, b: str, store: Store, task: str | None) -> list[tuple[C
     return [_nearest_pair(_named(first, name), _named(second, name)) for name in names]
 
 
+def select_every_task(a: str, b: str, store: Store) -> tuple[list[tuple[Chosen, Chosen]], dict[str, str]]:
+    """Resolve both texts in every task that their folders hold; raises UsageError where that gives no pair.
+
+    Also returns why there is none, by task.
+    """
+    folders = [Store(text) if _is_folder(text) else store for text in (a, b)]
+    tasks = sorted({record.task for folder in folders for record in folder.read_records()})
+    pairs: list[tuple[Chosen, Chosen]] = []
+    lacking: dict[str, str] = {}
+    for task in tasks:
+        try:
+            pairs += select_pairs(a, b, store, task)
+        except (UsageError, StoreError) as error:
+            lacking[task] = str(error)
+    if not pairs:
+        seen = "; ".join(f"{task}: {why}" for task, why in lacking.items())
+        raise UsageError(f"Nothing of {a} and {b} can be compared in any task of {store.url}. {seen}")
+    return pairs, lacking
+
+
 def find_records(store: Store, task: str | None, model: str | None, fingerprints: Sequence[str]) -> list[RunRecord]:
     """Find records with scores: by fingerprint, or all of a task and a model; raises StoreError where there is none."""
     records = store.read_records(task)

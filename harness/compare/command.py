@@ -10,7 +10,7 @@ from harness.errors import StoreError, UsageError
 from harness.files import replace_atomically
 from harness.outside_text import visible
 from harness.rescoring import DataPlace
-from harness.selection import select_pairs
+from harness.selection import select_every_task, select_pairs
 from harness.store import Store
 
 _STYLES = {".md": "md", ".json": "json", ".txt": "text", ".html": "html", ".htm": "html"}
@@ -37,10 +37,16 @@ def run_comparison(request: CompareRequest, place: DataPlace) -> tuple[list[Comp
     from harness.compare.text import render
 
     style = request.style if request.out is None else _style_of(request.out)
-    pairs = select_pairs(request.a, request.b, Store(request.results), request.task)
+    store = Store(request.results)
+    lacking: dict[str, str] = {}
+    if request.task == "all":
+        pairs, lacking = select_every_task(request.a, request.b, store)
+    else:
+        pairs = select_pairs(request.a, request.b, store, request.task)
     found = [compare(a, b, place, request.wanted) for a, b in pairs]
     if request.out is None:
-        return found, render(found, style)
+        without = "".join(f"\n\n{task}: not compared: {why}" for task, why in lacking.items())
+        return found, render(found, style) + (without if style != "json" else "")
     if style == "html":
         from harness.compare.page import render_page
 

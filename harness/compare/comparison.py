@@ -16,6 +16,7 @@ from harness.compare.difference import Difference, Draws, paired, unpaired
 from harness.compare.flips import Flip, greatest_changes
 from harness.compare.joint import joint_statistics
 from harness.compare.parts import SeedMean, counted_rows
+from harness.compare.sides import names_of, told_settings, unlike_samples
 from harness.compare.slices import (
     SeedStatistics,
     SliceDifference,
@@ -32,7 +33,6 @@ from harness.metrics.resampling import FloatArray, MeanStatistics, Statistics
 from harness.plugins import load_task
 from harness.protocols import Slicing
 from harness.record import Estimate, RunRecord
-from harness.record_settings import code_of_row, differences, settings_of_row, telling_names
 from harness.rescoring import DataPlace, Rescorer
 from harness.sample_scores import SampleScores
 from harness.scored import Scored, read_scores
@@ -78,15 +78,8 @@ class Comparison:
 
     @property
     def names(self) -> tuple[str, str]:
-        """Both names; of equal ones with the settings that differ, else with the folder or the fingerprint."""
-        a, b = self.a.title, self.b.title
-        if a != b:
-            return a, b
-        told = telling_names([settings_of_row(self.a.first), settings_of_row(self.b.first)])
-        if told[0] == told[1]:
-            apart = self.a.store.url != self.b.store.url
-            told = [f"({c.store.url if apart else c.first.fingerprint[:8]})" for c in (self.a, self.b)]
-        return f"{a} {told[0] or '(as it is by itself)'}", f"{b} {told[1] or '(as it is by itself)'}"
+        """Both names, told apart (`harness.compare.sides`)."""
+        return names_of(self.a, self.b)
 
     @property
     def main(self) -> Difference | None:
@@ -136,8 +129,8 @@ def compare(a: Chosen, b: Chosen, place: DataPlace, wanted: Wanted) -> Compariso
             f"{a.title} and {b.title} are the same records. Name two models, two seeds as MODEL@SEED, or two records "
             f"by their fingerprints.{others}"
         )
-    notes = _told_settings(a, b)
-    other_samples = _unlike_samples(a, b) if a.samples_key != b.samples_key else None
+    notes = told_settings(a, b)
+    other_samples = unlike_samples(a, b) if a.samples_key != b.samples_key else None
     if other_samples is not None and not wanted.other_data:
         raise UsageError(
             f"{a.title} and {b.title} were scored on other samples ({other_samples}), so a difference says nothing of "
@@ -190,27 +183,6 @@ def _refused(a: Chosen, b: Chosen, wanted: Wanted) -> dict[str, str]:
     reason = f"the metric signatures differ: {seen}. Bring both to today's with `bench rescore --write`"
     present = [n for n, e in a.first.metrics.items() if e is not None and b.first.metrics.get(n) is not None]
     return dict.fromkeys([wanted.metric] if wanted.metric else whole_names(present), reason)
-
-
-def _unlike_samples(a: Chosen, b: Chosen) -> str:
-    named = zip(("task", "data digest", "split", "limit"), a.samples_key, b.samples_key, strict=True)
-    return ", ".join(f"{what} {str(one)[:16]} and {str(other)[:16]}" for what, one, other in named if one != other)
-
-
-def _told_settings(a: Chosen, b: Chosen) -> list[str]:
-    """In what settings and code one model differs from itself, and which other settings of a model are left out."""
-    notes = []
-    if (a.first.model, a.first.control) == (b.first.model, b.first.control):
-        settings = differences(settings_of_row(a.first), settings_of_row(b.first))
-        code = differences(code_of_row(a.first), code_of_row(b.first))
-        notes.append(f"Settings that differ: {'; '.join(settings)}." if settings else "The settings are the same.")
-        notes += [f"Code that differs: {'; '.join(code)}."] if code else []
-    for chosen, beside in ((a, b), (b, a)):
-        shown = {record.fingerprint[:8] for record in beside.records}
-        left = [name for name in chosen.others if not any(f"({each})" in name for each in shown)]
-        if left:
-            notes.append(f"{chosen.title} is the newest setting asked for; also there: {'; '.join(left)}.")
-    return notes
 
 
 def _from_predictions(

@@ -14,7 +14,7 @@ import pytest
 from harness.record import RunRecord
 from harness.seal import sealed, unsealed
 
-from .test_report import CONTRAST, browser  # noqa: F401
+from .test_report import CONTRAST
 
 pytestmark = pytest.mark.slow
 ONE, OTHER = "nearest-colour", "most-common-caption"
@@ -242,6 +242,37 @@ def test_predictions_that_are_gone_or_changed_stop_rescoring(spoilt: Ran) -> Non
     assert "Run it again" in gone.stderr
 
 
+def test_the_data_is_found_where_the_run_found_it(ran: Ran, tmp_path: Path) -> None:
+    """Without --data: the place is kept in the cache of this machine, and not in the records, which are shared."""
+    done = ran("rescore", "--task", "all")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("equal (") == 4
+    compared = ran("compare", ONE, OTHER, "--task", "all")
+    assert compared.returncode == 0, compared.stderr
+    assert "from stored predictions" in compared.stdout
+    assert str(ran.captions) not in ran.record(ONE).read_text()
+
+
+def test_records_on_several_data_sets_are_scored_each_on_its_own(
+    ran: Ran, captions_in: Callable[..., Path], tmp_path: Path, quick: Any
+) -> None:
+    results, gone = tmp_path / "results", captions_in(tmp_path / "other", 5)
+    shutil.copytree(ran.results, results)
+    both = Ran(ran.bench, ran.captions, results)
+    made = ran.bench("run", *quick, "--model", OTHER, "--seeds", "1", "--data", gone, "--results", results)
+    assert made.returncode == 0, made.stderr
+    done = both("rescore")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("equal (") == 5
+    gone.rename(tmp_path / "moved")
+    partly = both("rescore")
+    assert partly.returncode == 3
+    assert partly.stdout.count("equal (") == 4
+    assert f"Not scored: {OTHER} seed 0. The data of {OTHER}" in partly.stdout
+    found = both("rescore", "--data", tmp_path / "moved")
+    assert found.returncode == 0 and found.stdout.count("equal (") == 5, "--data for one, the others where they were"
+
+
 def test_show_tells_where_numbers_come_from(ran: Ran) -> None:
     path = ran.record(ONE)
     done = ran("show", path.stem[:6])
@@ -259,14 +290,14 @@ def test_show_tells_where_numbers_come_from(ran: Ran) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(ran: Ran, browser: Any) -> Iterator[Any]:  # noqa: F811
+def page(ran: Ran, browser: Any) -> Iterator[Any]:
     out = ran.bench.folder / "compared.html"
     made = ran.compare(ONE, OTHER, "--out", out)
     assert made.returncode == 0, made.stderr
     yield lambda **options: _opened(browser, out, options)
 
 
-def _opened(browser: Any, out: Path, options: dict[str, Any]) -> Any:  # noqa: F811
+def _opened(browser: Any, out: Path, options: dict[str, Any]) -> Any:
     page = browser.new_context(**options).new_page()
     page.trouble = []
     page.on("console", lambda message: page.trouble.append(message.text))
