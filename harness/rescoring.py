@@ -37,6 +37,8 @@ class DataPlace:
     data: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress = _silent
+    elsewhere: bool = False
+    """Whether records of other data than `data` may be on data that lies where their runs found it."""
 
 
 class Rescorer(AbstractContextManager["Rescorer"]):
@@ -176,6 +178,7 @@ def rescore(
     for record in records:
         options = record.cell.get("training", {}).get("data", {}).get("options", {})
         groups.setdefault((record.task, record.data_digest, record.split, str(options)), []).append(record)
+    place = replace(place, elsewhere=len({record.data_digest for record in records}) > 1)
     found: list[Rescored] = []
     lost: list[NotScored] = []
     for group in groups.values():
@@ -286,7 +289,9 @@ def _contexts(task: Task, record: RunRecord, place: DataPlace) -> list[DataConte
         known.wish, known.split, known.environment, Path(known.working_directory), here.cache, place.progress,
         {**known.settings, **place.settings}, known.evaluate_only,
     )  # fmt: skip
-    return [told, remembered] if place.data is not None else [remembered, told]
+    if place.data is None:
+        return [remembered, told]
+    return [told, remembered] if place.elsewhere else [told]
 
 
 def _where(context: DataContext) -> str:
