@@ -266,7 +266,7 @@ def _open_data(task: Task, record: RunRecord, place: DataPlace) -> Dataset:
         tried.append(f"is other data ({where}): {data.name} in {data.root} has the digest {data.digest[:16]}")
     raise DataError(
         f"The data of {record.model} seed {record.seed} ({record.data}, digest {record.data_digest[:16]}, split "
-        f"{record.split}), which holds the targets, {'; and it '.join(tried)}. Name the same data with --data, and "
+        f"{record.split}), which holds the targets, {'; and it '.join(tried)}. Give the same data with --data, and "
         "settings that were files (classes, templates, unseen) with --set task.KEY=VALUE."
     )
 
