@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LEAST_SHARE = 0.01
 """Of the image: smaller regions are outlined, but not named."""
 _MOST_CLASSES = 8
+_SIGN_PX = 9
+"""Half of a sign's width."""
 _COLOURS = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
     (120, 120, 120),
@@ -128,8 +130,15 @@ def _inside(region: npt.NDArray[np.bool_], size: tuple[int, int]) -> tuple[float
         core = core & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     rows, columns = np.nonzero(last)
     middle = len(rows) // 2
-    height, width = region.shape
-    return (columns[middle] + 0.5) * size[0] / width, (rows[middle] + 0.5) * size[1] / height
+    places = (columns[middle] + 0.5) / region.shape[1], (rows[middle] + 0.5) / region.shape[0]
+    x, y = (share * side for share, side in zip(places, size, strict=True))
+    return _within(x, size[0]), _within(y, size[1])
+
+
+def _within(place: float, side: int) -> float:
+    """Keep a sign's middle so far from the rim of the picture that the sign can be read."""
+    margin = min(_SIGN_PX, side / 2)
+    return float(min(max(place, margin), side - margin))
 
 
 def _overlay(labels: LabelMap, ignored: int) -> str:

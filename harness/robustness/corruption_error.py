@@ -36,7 +36,10 @@ class UnderCorruption:
     @property
     def label(self) -> str:
         """Name the number: mPC, or how many cells of how many corruptions it is a mean over."""
-        return "mPC" if self.complete else f"mean over {self.cells} cells of {self.corruptions} corruptions"
+        if self.complete:
+            return "mPC"
+        conditions = "1 condition" if self.cells == 1 else f"{self.cells} conditions"
+        return f"mean over {conditions} of {self.corruptions} corruption{'' if self.corruptions == 1 else 's'}"
 
 
 def under_corruption(table: ModelTable, cells: Sequence[Cell] = STANDARD_CELLS) -> UnderCorruption:

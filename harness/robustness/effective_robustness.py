@@ -65,7 +65,8 @@ def fit_baseline(points: Sequence[tuple[str, Figure, Figure]]) -> LogitFit | str
     names = tuple(name for name, _, _ in usable)
     left_out = tuple(name for name, _, _ in points if name not in names)
     if len(usable) < LEAST_MODELS:
-        return f"{len(usable)} un-fused models with scores between 0 and 1; a fit needs {LEAST_MODELS}"
+        models = "1 un-fused model" if len(usable) == 1 else f"{len(usable)} un-fused models"
+        return f"{models} with scores between 0 and 1; a fit needs {LEAST_MODELS}"
     xs, ys = [_logit(clean) for _, clean, _ in usable], [_logit(shift) for _, _, shift in usable]
     x_mean, y_mean = math.fsum(xs) / len(xs), math.fsum(ys) / len(ys)
     scatter = math.fsum((x - x_mean) ** 2 for x in xs)

@@ -140,7 +140,7 @@ def test_an_incomplete_grid_is_not_called_mpc(record: Make) -> None:
     cells = {("fog", 3): 0.5, ("jpeg", 5): 0.3}
     mine = table_of(record("m", 0.8, cells))
     part = under_corruption(mine, tuple(cells))
-    assert (part.label, part.mpc.value, part.complete) == ("mean over 2 cells of 2 corruptions", 0.4, False)
+    assert (part.label, part.mpc.value, part.complete) == ("mean over 2 conditions of 2 corruptions", 0.4, False)
     whole = under_corruption(mine)
     assert whole.mpc.reason == "gaussian-noise 1 was not run"
     assert under_corruption(mine, ()).mpc.reason == "no corruption was run"

@@ -120,7 +120,7 @@ def test_a_model_that_reads_no_text_is_not_robust_to_it(record: Make, standard: 
 def test_mpc_is_over_what_all_were_meant_to_run(record: Make) -> None:
     rows = summaries([record("a", 0.8, {("fog", 1): 0.5, ("jpeg", 1): 0.3}), record("b", 0.8, {("fog", 1): 0.6})], [])
     by_name = {row.name: row.corruption for row in rows}
-    assert (by_name["a"].mpc.value, by_name["a"].label) == (0.4, "mean over 2 cells of 2 corruptions")
+    assert (by_name["a"].mpc.value, by_name["a"].label) == (0.4, "mean over 2 conditions of 2 corruptions")
     assert by_name["b"].mpc.reason == "jpeg 1 was not run"
 
 
