@@ -361,6 +361,8 @@ class _Runner:
             name = f"{cell.training.task}/failures/{cell.fingerprint}.txt"
             self.store.write_bytes(name, failure.trace.encode(errors="backslashreplace"))
             self.reporter.say(f"Traceback in {self.store.url}/{name}")
+        if scrubbed(failure.message) != failure.message:  # the record may be shared, but whoever runs needs the place
+            self.reporter.say(f"{cell.label}: {failure.message}")
         return _record(cell, status="failed", error=failure.message)
 
 
