@@ -108,12 +108,13 @@ class PerturbOptions:
 
     `limit` is the number of samples at most (None: as many as were evaluated), `attack_limit` that of attacked ones.
     Images are made smaller until their shorter side is `shortest_px`, since the published strengths are in pixels of
-    images of 224 px; 0 leaves them as they are. `threads` are those of each process.
+    images of 224 px, or with `scale` "cifar" of 32 px; 0 leaves them as they are. `threads` are those of each process.
     """
 
     limit: int | None = None
     attack_limit: int = 100
     shortest_px: int = 224
+    scale: str = "imagenet"
     seed: int = 0
     threads: int = 1
 

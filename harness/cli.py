@@ -79,6 +79,9 @@ def run(
     perturb: Annotated[
         str | None, typer.Option(help="Robustness: smoke, standard, full; or fog:1-3,jpeg,shift-style.")
     ] = None,
+    perturb_scale: Annotated[
+        str | None, typer.Option(help="Strengths for 224 px (imagenet) or 32 px (cifar). [default: imagenet]")
+    ] = None,
     shift: Annotated[str | None, typer.Option(help="A second data set to evaluate on, too: a folder.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:i]. [default: auto]")] = None,
     results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
@@ -106,6 +109,7 @@ def run(
         "jobs": jobs, "job_timeout": job_timeout, "track": ",".join(track) if track else None,
         "templates": templates, "lexicon": lexicon, "classes": classes, "metric_engine": metric_engine,
         "perturb": perturb, "shift": shift, "exclude": exclude, "no_measure": no_measure,
+        "perturb_scale": perturb_scale,
     }  # fmt: skip
     general = build_config(flags, set_ or (), vision_args, config)
     names, trackers = task_names(general.request.task), _trackers(general)

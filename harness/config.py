@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.cell import DecodeOptions, EvaluateOptions, MeasureOptions, ModelOptions, PerturbOptions, TrainOptions
 from harness.errors import UsageError, nearest
+from harness.perturb.scales import CANVAS_PX, CIFAR_SCALE, IMAGENET, SCALES
 from harness.track.names import split_track
 
 SECTIONS: dict[str, type] = {
@@ -57,6 +58,7 @@ class RunRequest:
     """Seconds without a report after which a job is ended; 0 for never."""
     exclude: str | None = None
     no_measure: bool = False
+    perturb_scale: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ def build_config(
             _section(merged, section).update(content)
     if request.limit is not None:
         merged["evaluate"]["limit"] = request.limit
+    if request.perturb_scale is not None:
+        merged["perturb"]["scale"] = request.perturb_scale
     if request.no_measure:
         merged["measure"]["timed"] = False
     for name in TASK_FLAGS:
@@ -131,6 +135,7 @@ def build_config(
         merged[section][key] = value
     for name in FREE_SECTIONS:
         require_finite_settings(merged[name], name)
+    _choose_canvas(merged["perturb"])
     parts: dict[str, Any] = {name: _checked(kind, merged[name], f"[{name}]") for name, kind in SECTIONS.items()}
     return RunConfig(
         request=request,
@@ -237,6 +242,20 @@ def profile_path(name: str) -> Path:
     raise UsageError(f"Unknown profile '{name}'. {nearest(name, [path.stem for path in folder.glob('*.toml')])}")
 
 
+def _choose_canvas(perturb: dict[str, Any]) -> None:
+    """Perturb images at the size that a scale's strengths were published for, and refuse to mix the two.
+
+    Records of robustness are told apart by the canvas.
+    """
+    scale = perturb.get("scale", IMAGENET)
+    if scale == CIFAR_SCALE:
+        given = perturb.setdefault("shortest_px", CANVAS_PX[scale])
+        if given != CANVAS_PX[scale]:
+            raise UsageError(f"perturb.shortest_px={given}: --perturb-scale cifar is for 32 px. Leave one of them out.")
+    elif perturb.get("shortest_px") == CANVAS_PX[CIFAR_SCALE]:
+        raise UsageError("perturb.shortest_px=32: take --perturb-scale cifar, whose strengths are for 32 px.")
+
+
 def _parts(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Split a file into its plain keys and its sections.
 
@@ -295,6 +314,7 @@ def _checked(kind: type, values: Mapping[str, Any], place: str) -> Any:
 
 _CHOICES = {
     "precision": ("auto", "fp32", "bf16"),
+    "scale": SCALES,
     "on_bad_sample": ("fail", "skip"),
 }
 _POSITIVE = (

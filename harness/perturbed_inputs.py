@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class ImageSource:
     def read_all(self, rows: Iterable[int]) -> dict[int, Canvas]:
         """Read images as the condition shows them, uint8 `[H, W, 3]` each."""
         wanted = list(rows)
-        if self.device == "cpu" or self.perturbation is None or self.perturbation.name not in _on_device():
+        if self.device == "cpu" or self.perturbation is None or not _runs_on_device(self.perturbation):
             return {row: self.read(row) for row in wanted}
         of_size: dict[tuple[int, int], list[int]] = {}
         for row in wanted:
@@ -179,10 +179,11 @@ def words_for(
     return Words(texts, classes, notes, _differences(original, texts, classes))
 
 
-def _on_device() -> Container[str]:
-    from harness.perturb.on_device import ON_DEVICE
+def _runs_on_device(perturbation: Perturbation) -> bool:
+    """Tell whether there is a second form for accelerators, which has the strengths for 224 px alone."""
+    from harness.perturb.on_device import MADE_FOR_PX, ON_DEVICE
 
-    return ON_DEVICE
+    return perturbation.name in ON_DEVICE and getattr(perturbation, "made_for_px", None) == MADE_FOR_PX
 
 
 def absence(perturbation: Perturbation) -> str | None:

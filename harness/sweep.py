@@ -23,6 +23,7 @@ from harness.heartbeat import Heartbeat
 from harness.images import fit_image, to_channels_first
 from harness.jobs import load_trained
 from harness.perturb.perturbation import IMAGE, TEXT, GeometricPerturbation, Perturbation
+from harness.perturb.scales import at_scale
 from harness.perturbed_inputs import ImageSource, Rewriter, Words, absence, part_for, words_for
 from harness.plain_answers import answers_of, outcomes_of
 from harness.plugins import load_perturbations
@@ -71,7 +72,7 @@ def sweep_job(block: SweepBlock, progress: Progress) -> dict[str, str]:
         samples, block.options.shortest_px, first.places.cache, first.cell.training.on_bad_sample, progress
     )
     classes = task.spec(first.cell.training.data, ()).classes.texts
-    known, rewriter = load_perturbations(), Rewriter(block.options.seed)
+    known, rewriter = at_scale(load_perturbations(), block.options.scale), Rewriter(block.options.seed)
     sweep = _Sweep(block, task, students, canvases, tuple(tuple(group) for group in classes), known, rewriter, progress)
     done = 0
     for group in _by_image_part(block.conditions, sweep.known):

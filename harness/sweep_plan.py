@@ -10,6 +10,7 @@ from harness.condition import CLEAN, Condition
 from harness.config import RunConfig
 from harness.perturb.grids import parse_grid
 from harness.perturb.perturbation import Perturbation
+from harness.perturb.scales import at_scale, small_image_warning
 from harness.plan import Environment, Plan, data_context
 from harness.plugins import load_all_perturbations
 from harness.protocols import NOTICE, Progress
@@ -39,6 +40,10 @@ def plan_sweep(config: RunConfig, plan: Plan, environment: Environment, progress
     conditions: tuple[Condition, ...] = (CLEAN,)
     if wish.perturb is not None:
         conditions = parse_grid(wish.perturb, known, tuple(offered))
+        known = at_scale(known, config.perturb.scale)
+        images = [sample.image for sample in plan.task.samples(plan.data, plan.split)[:16]]
+        if warning := small_image_warning(conditions, known, images):
+            progress(warning, 0, NOTICE)
     wanted = {condition.shift for condition in conditions} - {None}
     shifts = {
         name: Target(plan.task.open_data(replace(context, split=split)), split)

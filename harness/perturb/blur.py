@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +24,16 @@ ZOOMS: Final = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0
 SIGMAS: Final = (1, 2, 3, 4, 6)
 
 
-def defocus_blur(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def defocus_blur(pixels: Pixels, severity: int, rng: np.random.Generator, disks: Sequence[Any] = DISKS) -> Pixels:
     """Average over a disk with a soft edge."""
     import cv2
 
-    kernel = disk(*DISKS[severity - 1])
+    kernel = disk(*disks[severity - 1])
     return to_pixels(np.asarray(cv2.filter2D(to_floats(pixels), -1, kernel)))
 
 
 @functools.lru_cache(8)
-def disk(radius: int, edge_sigma: float) -> Float32Array:
+def disk(radius: float, edge_sigma: float) -> Float32Array:
     """Make the kernel of a disk with a soft edge, `[K, K]`; as published, it sums to 1.01 for 8 and 10 px."""
     import cv2
 
@@ -44,9 +45,9 @@ def disk(radius: int, edge_sigma: float) -> Float32Array:
     return kernel[empty : len(kernel) - empty, empty : len(kernel) - empty].copy()
 
 
-def motion_blur(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def motion_blur(pixels: Pixels, severity: int, rng: np.random.Generator, motions: Sequence[Any] = _MOTIONS) -> Pixels:
     """Smear along a straight line within 45 degrees of horizontal, with a tail that fades as a normal curve."""
-    radius, sigma = _MOTIONS[severity - 1]
+    radius, sigma = motions[severity - 1]
     return to_pixels(smear(to_floats(pixels), radius, sigma, rng.uniform(-45, 45)))
 
 
@@ -79,9 +80,11 @@ def _line(width: int, angle_degrees: float) -> list[tuple[int, int]]:
     return [(math.ceil(i * across / length - 0.5), math.ceil(i * down / length - 0.5)) for i in range(width)]
 
 
-def zoom_blur(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def zoom_blur(
+    pixels: Pixels, severity: int, rng: np.random.Generator, zooms: Sequence[tuple[float, float]] = ZOOMS
+) -> Pixels:
     """Average an image with its own enlargements, by up to a tenth (severity 1) or a third (5)."""
-    factors = zoom_factors(severity)
+    factors = zoom_factors(severity, zooms)
     values = to_floats(pixels)
     total = values.copy()
     for factor in factors:
@@ -90,9 +93,9 @@ def zoom_blur(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels
     return to_pixels(total)
 
 
-def zoom_factors(severity: int) -> list[float]:
+def zoom_factors(severity: int, zooms: Sequence[tuple[float, float]] = ZOOMS) -> list[float]:
     """List the enlargements that zoom blur averages, from 1."""
-    end, step = ZOOMS[severity - 1]
+    end, step = zooms[severity - 1]
     return [float(factor) for factor in np.arange(1, end, step)]
 
 
@@ -118,11 +121,11 @@ def centre(side_px: int, factor: float) -> tuple[int, int, float]:
     return (side_px - part) // 2, part, (part - 1) / max(1, round(part * factor) - 1)
 
 
-def gaussian_blur(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def gaussian_blur(pixels: Pixels, severity: int, rng: np.random.Generator, sigmas: Sequence[Any] = SIGMAS) -> Pixels:
     """Average under a normal curve, cut off at four standard deviations."""
     import cv2
 
-    sigma = SIGMAS[severity - 1]
+    sigma = sigmas[severity - 1]
     width = 2 * int(4 * sigma + 0.5) + 1
     blurred = cv2.GaussianBlur(to_floats(pixels), (width, width), sigma, borderType=cv2.BORDER_REPLICATE)
     return to_pixels(np.asarray(blurred))

@@ -39,6 +39,8 @@ class Corruption:
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     version: int = 1
     modality: str = IMAGE
+    made_for_px: int = 224
+    """The shorter side of the images that its strengths were published for."""
 
     def apply(self, pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
         """Return a new image `[H, W, 3]`, RGB 0..255; raises UsageError for a severity, DataError for an image."""

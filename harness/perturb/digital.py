@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,12 +18,12 @@ _JPEG_QUALITY: Final = (25, 18, 15, 10, 7)
 SATURATE: Final = ((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2))  # factor and addend
 
 
-def contrast(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def contrast(pixels: Pixels, severity: int, rng: np.random.Generator, shares: Sequence[Any] = CONTRAST) -> Pixels:
     """Bring every value nearer to the mean of its channel."""
     import cv2
 
     mean = np.array(cv2.mean(pixels)[:3])
-    table = (np.arange(256.0)[:, None] - mean) * CONTRAST[severity - 1] + mean
+    table = (np.arange(256.0)[:, None] - mean) * shares[severity - 1] + mean
     return np.asarray(cv2.LUT(pixels, to_pixels(table)[None]), dtype=np.uint8)
 
 
@@ -66,23 +67,23 @@ def pixelate(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
     return np.array(small.resize((width, height), Image.Resampling.NEAREST))
 
 
-def jpeg(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def jpeg(pixels: Pixels, severity: int, rng: np.random.Generator, qualities: Sequence[Any] = _JPEG_QUALITY) -> Pixels:
     """Store and read as JPEG of low quality."""
     from PIL import Image
 
     file = BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=_JPEG_QUALITY[severity - 1])
+    Image.fromarray(pixels).save(file, "JPEG", quality=qualities[severity - 1])
     return np.array(Image.open(file))
 
 
-def saturate(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def saturate(pixels: Pixels, severity: int, rng: np.random.Generator, changes: Sequence[Any] = SATURATE) -> Pixels:
     """Change the saturation of HSV: less of it at severities 1 and 2, more at 3 to 5.
 
     Grey has the hue of red, as published, and gets reddish at 4 and 5.
     """
     import cv2
 
-    factor, addend = SATURATE[severity - 1]
+    factor, addend = changes[severity - 1]
     red, green, blue = cv2.split(pixels)
     value = cv2.max(cv2.max(red, green), blue)
     spread = value - cv2.min(cv2.min(red, green), blue)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 
@@ -24,12 +25,12 @@ _MUD: Final = (63, 42, 20)
 _EMBOSS: Final = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
 
 
-def spatter(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def spatter(pixels: Pixels, severity: int, rng: np.random.Generator, drops: Sequence[Any] = _SPATTER) -> Pixels:
     """Spatter the lens with drops of water (severities 1 to 3) or mud (4 and 5).
 
     In a small image there may be none, and it stays as it is.
     """
-    mean, deviation, sigma, threshold, strength = _SPATTER[severity - 1]
+    mean, deviation, sigma, threshold, strength = drops[severity - 1]
     noise = rng.standard_normal(pixels.shape[:2], dtype=np.float32)
     liquid = _smooth(noise * np.float32(deviation) + np.float32(mean), sigma)
     liquid[liquid < threshold] = 0

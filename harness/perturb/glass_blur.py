@@ -8,7 +8,8 @@ until one is not yet walked over says where its value comes from; doubling them 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,14 @@ from harness.perturb.corruption import Pixels
 _PARAMETERS: Final = ((0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2))  # sigma, reach in px, rounds
 
 
-def glass_blur(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def glass_blur(
+    pixels: Pixels, severity: int, rng: np.random.Generator, parameters: Sequence[Any] = _PARAMETERS
+) -> Pixels:
     """Blur, shuffle and blur; a pixel nearer to the border than the reach keeps its place.
 
     In an image without other pixels (a side of at most twice the reach) only the two blurs remain.
     """
-    sigma, reach, rounds = _PARAMETERS[severity - 1]
+    sigma, reach, rounds = parameters[severity - 1]
     height, width = pixels.shape[:2]
     shuffled = _blurred(pixels, sigma)
     inner = (max(0, height - 2 * reach), max(0, width - 2 * reach))

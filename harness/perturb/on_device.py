@@ -24,6 +24,10 @@ DeviceChange: TypeAlias = "Callable[[Tensor, int, Generators], Tensor]"
 _HAIR: Final = 1 / 1024
 
 
+MADE_FOR_PX = 224
+"""The images that its strengths were published for."""
+
+
 def corrupt_on_device(name: str, pixels: Tensor, severity: int, rngs: Generators) -> Tensor:
     """Return new images, uint8 `[B, 3, H, W]`; `rngs` has a generator for each.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,22 +26,22 @@ FOG: Final = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))  # den
 _BRIGHTNESS: Final = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
-def snow(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def snow(pixels: Pixels, severity: int, rng: np.random.Generator, falls: Sequence[tuple[float, ...]] = _SNOW) -> Pixels:
     """Whiten an image and let flakes of random size fall over it, in the direction of the wind and its opposite."""
     import cv2
 
-    share = _SNOW[severity - 1][-1]
+    share = falls[severity - 1][-1]
     values = to_floats(pixels)
-    flakes = _flakes(pixels.shape[:2], severity, rng)
+    flakes = _flakes(pixels.shape[:2], falls[severity - 1], rng)
     whitened = cv2.cvtColor(cv2.cvtColor(values, cv2.COLOR_RGB2GRAY) * 1.5 + 127.5, cv2.COLOR_GRAY2RGB)
     whitened = cv2.addWeighted(values, share, cv2.max(values, whitened), 1 - share, 0)
     snowy = cv2.add(whitened, cv2.cvtColor(flakes + flakes[::-1, ::-1], cv2.COLOR_GRAY2RGB))
     return to_pixels(np.asarray(snowy))
 
 
-def _flakes(size: tuple[int, ...], severity: int, rng: np.random.Generator) -> Float32Array:
+def _flakes(size: tuple[int, ...], fall: tuple[float, ...], rng: np.random.Generator) -> Float32Array:
     """Draw a layer `[H, W]` of falling snow, whole numbers 0..255."""
-    mean, deviation, factor, threshold, radius, sigma, _ = _SNOW[severity - 1]
+    mean, deviation, factor, threshold, radius, sigma, _ = fall
     height, width = size
     # Only the part that is enlarged need be drawn; its own enlargement starts at its first pixel.
     noise = rng.standard_normal((math.ceil(height / factor), math.ceil(width / factor)), dtype=np.float32)
@@ -48,7 +49,7 @@ def _flakes(size: tuple[int, ...], severity: int, rng: np.random.Generator) -> F
     layer = _stretched(noise, factor)
     layer[layer < threshold] = 0
     np.clip(layer, 0, 1, out=layer)
-    fallen = smear(layer, radius, sigma, rng.uniform(-135, -45))[:height, :width]
+    fallen = smear(layer, int(radius), sigma, rng.uniform(-135, -45))[:height, :width]
     return np.asarray(np.rint(fallen * 255), dtype=np.float32)
 
 
@@ -65,12 +66,23 @@ def interpolation(side: int, wanted: int) -> Float32Array:
     return np.asarray(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(side))), dtype=np.float32)
 
 
-def frost(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
-    """Lay a random part of one of the frost textures over an image; larger images see enlarged textures."""
+def frost(
+    pixels: Pixels,
+    severity: int,
+    rng: np.random.Generator,
+    shares: Sequence[tuple[float, float]] = _FROST,
+    shrunk: float = 1.0,
+) -> Pixels:
+    """Lay a random part of one of the frost textures over an image; larger images see enlarged textures.
+
+    `shrunk` is the size in which textures are laid over small images.
+    """
     import cv2
 
-    share, frost_share = _FROST[severity - 1]
+    share, frost_share = shares[severity - 1]
     texture = frost_texture(int(rng.integers(TEXTURES)))
+    if shrunk != 1:
+        texture = np.asarray(cv2.resize(texture, (0, 0), fx=shrunk, fy=shrunk), dtype=np.uint8)
     height, width = pixels.shape[:2]
     factor = max(height / texture.shape[0], width / texture.shape[1])
     if factor > 1:
@@ -82,11 +94,11 @@ def frost(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
     return to_pixels(np.asarray(cv2.addWeighted(to_floats(pixels), share, seen, frost_share, 0)))
 
 
-def fog(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def fog(pixels: Pixels, severity: int, rng: np.random.Generator, fogs: Sequence[Any] = FOG) -> Pixels:
     """Add a fractal cloud and darken to the brightness there was; a black image stays black."""
     import cv2
 
-    density, decay = FOG[severity - 1]
+    density, decay = fogs[severity - 1]
     height, width = pixels.shape[:2]
     cloud = plasma(plasma_side(height, width), decay, rng)[:height, :width]
     brightest = int(pixels.max())
@@ -131,7 +143,9 @@ def _displaced(sums: npt.NDArray[np.float64], swing: float, rng: np.random.Gener
     return sums / 4 + swing * rng.uniform(-swing, swing, sums.shape)
 
 
-def brightness(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def brightness(
+    pixels: Pixels, severity: int, rng: np.random.Generator, addends: tuple[float, ...] = _BRIGHTNESS
+) -> Pixels:
     """Raise the value of HSV, which is the largest channel; hue and saturation stay."""
     import cv2
 
@@ -139,14 +153,14 @@ def brightness(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixel
     value = cv2.cvtColor(cv2.max(cv2.max(red, green), blue), cv2.COLOR_GRAY2RGB).astype(np.uint16)
     value <<= 8
     value |= pixels
-    return brightened(severity).take(value)
+    return brightened(severity, addends).take(value)
 
 
-@functools.lru_cache(5)
-def brightened(severity: int) -> Pixels:
+@functools.lru_cache(10)
+def brightened(severity: int, addends: tuple[float, ...] = _BRIGHTNESS) -> Pixels:
     """Tell what becomes of a channel in a pixel of some value: a table `[value * 256 + channel]`."""
     value, channel = np.mgrid[:256, :256].astype(np.float64)
-    raised = np.minimum(value + 255 * _BRIGHTNESS[severity - 1], 255)
+    raised = np.minimum(value + 255 * addends[severity - 1], 255)
     black = value == 0
     return to_pixels(np.where(black, raised, channel * raised / np.where(black, 1, value))).ravel()
 

@@ -43,7 +43,7 @@ def test_a_file_holds_every_option(toml: Any) -> None:
         "track": "plain", "templates": "simple", "lexicon": "opaque", "classes": "c.txt", "metric_engine": "hotcoco",
         "vision_weights": "w.safetensors", "language": "l", "tune": "lora", "device": "cpu", "results": "r",
         "profile": "smoke", "on_bad_sample": "skip", "jobs": 2, "job_timeout": 90.5, "perturb": "smoke", "shift": "s",
-        "exclude": "x", "no_measure": True,
+        "exclude": "x", "no_measure": True, "perturb_scale": "cifar",
     }  # fmt: skip
     lines = "".join(f"{key} = {str(v).lower() if isinstance(v, bool) else repr(v)}\n" for key, v in wanted.items())
     sections = '[model]\nname = "a, b,a"\ndepth = 4\n[vision_args]\nmean = [0.1, 0.2, 0.3]\n[measure]\nruns = 4\n'
