@@ -211,11 +211,12 @@ print(time.process_time() - started, *sorted(heavy))
 
 
 def test_a_revision_can_be_asked_for_and_the_digest_names_its_commit(hub_cache: Path) -> None:
+    config = '{"architectures": ["YolosForObjectDetection"]}'
     old, older = "1" * 40, "2" * 40
-    folder = put_in_cache(hub_cache, "somebody/thing", {"config.json": "{}"})
+    folder = put_in_cache(hub_cache, "somebody/thing", {"config.json": config})
     for commit in (old, older):
         (folder.parent / commit).mkdir()
-        (folder.parent / commit / "config.json").write_text("{}")
+        (folder.parent / commit / "config.json").write_text(config)
     (folder.parents[1] / "refs" / "v1").write_text(old)
     found = {
         wish: find_cached(f"somebody/thing{wish}") for wish in ("", "@main", "@v1", f"@{older}", "@v2", "@" + "3" * 40)
