@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.content import Contents
+from harness.decoding_memory import PixelBudget
 from harness.errors import BadSample
 from harness.images import DECODER, broken_of, keep_readable, upright_image
 from harness.protocols import Progress
@@ -74,10 +75,11 @@ def _decode_all(paths: Sequence[Path], shortest_px: int, place: Path, progress: 
     """Decode every image once and write all pixels; returns what is broken, and sizes."""
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
+    budget = PixelBudget()
     with place.open("wb") as file, ThreadPoolExecutor() as pool:
         for start in range(0, len(paths), _CHUNK):
             chunk = paths[start : start + _CHUNK]
-            for position, result in enumerate(pool.map(lambda p: _try_read(p, shortest_px), chunk), start):
+            for position, result in enumerate(pool.map(lambda p: _try_read(p, shortest_px, budget), chunk), start):
                 if isinstance(result, str):
                     broken[position] = result.removeprefix(f"{paths[position]} ")
                     continue
@@ -87,13 +89,18 @@ def _decode_all(paths: Sequence[Path], shortest_px: int, place: Path, progress: 
     return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes}
 
 
-def _try_read(path: Path, shortest_px: int) -> Canvas | str:
-    from PIL import Image
-
+def _try_read(path: Path, shortest_px: int, budget: PixelBudget) -> Canvas | str:
     try:
-        image = upright_image(path)
+        with budget.decoding(path):
+            return _read(path, shortest_px)
     except BadSample as error:
         return str(error)
+
+
+def _read(path: Path, shortest_px: int) -> Canvas:
+    from PIL import Image
+
+    image = upright_image(path)
     shorter = min(image.size)
     if shortest_px and shorter > shortest_px:
         size = (round(image.width * shortest_px / shorter), round(image.height * shortest_px / shorter))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.content import Contents
+from harness.decoding_memory import PixelBudget
 from harness.errors import BadSample
 from harness.protocols import Progress
 from harness.sample import Preprocessing, Sample
@@ -26,6 +27,7 @@ Pixels = npt.NDArray[np.uint8]
 CACHE_LIMIT_BYTES = 8 * 2**30
 """A split whose pixels would take more than this is decoded batch by batch instead."""
 _CHUNK = 64
+_TOO_LARGE = "has more than 178,956,970 pixels, which Pillow does not decode. Scale it down"
 DECODER = 2
 """Raised whenever the same file would decode to other pixels: cached pixels carry it."""
 _ORIENTATION_TAG = 0x0112
@@ -149,6 +151,7 @@ def upright_image(path: Path) -> Image:
 def _naming(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises into a BadSample that names the file."""
     from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombError
 
     try:
         yield
@@ -160,6 +163,8 @@ def _naming(path: Path) -> Iterator[None]:
         raise BadSample(f"{path} is not an image") from None
     except (MemoryError, RecursionError):
         raise
+    except DecompressionBombError:
+        raise BadSample(f"{path} {_TOO_LARGE}") from None
     except Exception as error:  # a decoder may raise anything on broken bytes
         raise BadSample(f"{path} is a broken image: {error}") from None
 
@@ -264,10 +269,11 @@ def _decode_all(
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
     keep = len(paths) * 3 * preprocessing.size**2 <= CACHE_LIMIT_BYTES
+    budget = PixelBudget()
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(paths), _CHUNK):
             chunk = paths[start : start + _CHUNK]
-            for position, result in enumerate(pool.map(lambda p: _try_read(p, preprocessing), chunk), start):
+            for position, result in enumerate(pool.map(lambda p: _try_read(p, preprocessing, budget), chunk), start):
                 if isinstance(result, str):
                     broken[position] = result.removeprefix(f"{paths[position]} ")
                     continue
@@ -283,8 +289,9 @@ def _decode_all(
     return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes, "kept": keep}
 
 
-def _try_read(path: Path, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, int]] | str:
+def _try_read(path: Path, preprocessing: Preprocessing, budget: PixelBudget) -> tuple[Pixels, tuple[int, int]] | str:
     try:
-        return _read(path, preprocessing)
+        with budget.decoding(path):
+            return _read(path, preprocessing)
     except BadSample as error:
         return str(error)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.content import Contents
+from harness.decoding_memory import PixelBudget
 from harness.errors import DataError
 from harness.files import replace_atomically
 from harness.protocols import DataContext
@@ -82,21 +83,25 @@ def _read_counts(path: Path) -> Counter[int] | None:
 
 def _count(maps: LabelMaps, context: DataContext) -> Counter[int]:
     total: Counter[int] = Counter()
+    budget = PixelBudget()
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
-        for done, counts in enumerate(pool.map(lambda entry: _values_of(entry, maps.scheme), maps.entries), start=1):
+        for done, counts in enumerate(
+            pool.map(lambda entry: _values_of(entry, maps.scheme, budget), maps.entries), start=1
+        ):
             total.update(counts)
             if done % 100 == 0 or done == len(maps.entries):
                 context.progress("counting the values of label images", done, len(maps.entries))
     return total
 
 
-def _values_of(entry: LabelEntry, scheme: LabelScheme) -> dict[int, int]:
+def _values_of(entry: LabelEntry, scheme: LabelScheme, budget: PixelBudget) -> dict[int, int]:
     import numpy as np
 
     from tasks.formats.label_image import read_label_image
 
-    labels = read_label_image(entry.labels, scheme.colours)
-    values, counts = np.unique(labels, return_counts=True)
+    with budget.decoding(entry.labels):
+        labels = read_label_image(entry.labels, scheme.colours)
+        values, counts = np.unique(labels, return_counts=True)
     require_known_values(values, counts, scheme, entry.labels)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 

@@ -89,8 +89,8 @@ def find_on_hub(wish: str) -> Checkpoint:
     repository, revision = split_revision(wish)
     if constants.HF_HUB_OFFLINE:
         raise WeightsUnavailable(
-            f"weights not available: {repository} is not in the cache {constants.HF_HUB_CACHE} "
-            f"and HF_HUB_OFFLINE is set. {how_to_get(repository)}"
+            f"weights not available: {wish} is not in the cache {constants.HF_HUB_CACHE} "
+            f"and HF_HUB_OFFLINE is set. {how_to_get(wish)}"
         )
     from huggingface_hub import HfApi
 
@@ -98,8 +98,8 @@ def find_on_hub(wish: str) -> Checkpoint:
         commit = HfApi().model_info(repository, revision=revision, timeout=HUB_SECONDS).sha
     except Exception as error:  # the client raises many kinds, none of them ours
         raise WeightsUnavailable(
-            f"weights not available: {repository} is not in the cache {constants.HF_HUB_CACHE} "
-            f"and the hub did not answer ({type(error).__name__}). {how_to_get(repository)}"
+            f"weights not available: {wish} is not in the cache {constants.HF_HUB_CACHE} "
+            f"and the hub did not answer ({type(error).__name__}). {how_to_get(wish)}"
         ) from error
     return Checkpoint(None, f"commit:{commit}")
 
@@ -118,8 +118,8 @@ def download(wish: str, patterns: Iterable[str], digest: str) -> Path:
         )
     except Exception as error:
         raise WeightsUnavailable(
-            f"weights not available: {repository} could not be downloaded ({type(error).__name__}: {error}). "
-            f"{how_to_get(repository)}"
+            f"weights not available: {wish} could not be downloaded ({type(error).__name__}: {error}). "
+            f"{how_to_get(wish)}"
         ) from error
 
 
