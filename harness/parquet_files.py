@@ -6,17 +6,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
 def read_parquet(source: Any, columns: Sequence[str] | None = None, dictionaries: Sequence[str] = ()) -> Any:
-    """Read a path or bytes into a `pyarrow.Table`; raises `pyarrow.ArrowException` for what is no Parquet file.
+    """Read a path or bytes into a `pyarrow.Table`; raises `pyarrow.ArrowInvalid` for another or a broken file.
 
-    Columns named in `dictionaries` keep each distinct value once.
+    Columns named in `dictionaries` keep each distinct value once. A file that cannot be opened raises OSError.
     """
     import pyarrow as arrow
     from pyarrow import parquet
 
-    opened = arrow.BufferReader(source) if isinstance(source, bytes) else source
-    file = parquet.ParquetFile(opened, read_dictionary=list(dictionaries) or None, pre_buffer=False)
-    return file.read(columns=None if columns is None else list(columns), use_threads=False)
+    if isinstance(source, bytes):
+        return _table(parquet, arrow, arrow.BufferReader(source), columns, dictionaries)
+    with Path(source).open("rb") as file:  # a missing file is an OSError, content is not
+        return _table(parquet, arrow, file, columns, dictionaries)
+
+
+def _table(parquet: Any, arrow: Any, opened: Any, columns: Sequence[str] | None, dictionaries: Sequence[str]) -> Any:
+    try:
+        file = parquet.ParquetFile(opened, read_dictionary=list(dictionaries) or None, pre_buffer=False)
+        table = file.read(columns=None if columns is None else list(columns), use_threads=False)
+        table.validate(full=True)
+    except arrow.ArrowInvalid:
+        raise
+    except Exception as error:  # of broken bytes: OSError from thrift, ValueError, KeyError, UnicodeDecodeError, …
+        raise arrow.ArrowInvalid(f"{type(error).__name__}: {error}") from None
+    return table

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from harness.stored_types import require_tables, require_types
+
 SCHEMA_VERSION = 1
+STATUSES = ("ok", "failed", "skipped")
 _NAME = re.compile(r"(?P<model>.+?)\s*\[(?P<control>[^\]]+)\]")
 
 
@@ -110,7 +113,12 @@ class RunRecord:
 
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> RunRecord:
-        """Build from what `to_json` made; unknown keys raise TypeError."""
+        """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key."""
+        require_types(RunRecord, content)
+        _require_status(content["status"])
+        require_tables(content["cell"], ("training", "evaluate", "measure"), "cell")
+        require_tables(content["cell"].get("training") or {}, ("data", "train", "options", "versions"), "cell.training")
+        require_tables(content["provenance"], ("training", "hardware", "samples", "skipped_samples"), "provenance")
         fields = dict(content)
         fields["metrics"] = _estimates(content["metrics"])
         fields["efficiency"] = Efficiency(**content["efficiency"])
@@ -172,7 +180,10 @@ class RobustnessRecord:
 
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> RobustnessRecord:
-        """Build from what `to_json` made; unknown keys raise TypeError."""
+        """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key."""
+        require_types(RobustnessRecord, content)
+        for score in content["scores"]:
+            _require_status(score["status"])
         scores = tuple(
             PerturbedScore(**{**score, "metrics": _estimates(score["metrics"])}) for score in content["scores"]
         )
@@ -198,6 +209,11 @@ def split_name(name: str) -> tuple[str, str | None]:
     """
     match = _NAME.fullmatch(name)
     return (match["model"], match["control"]) if match else (name, None)
+
+
+def _require_status(status: str) -> None:
+    if status not in STATUSES:
+        raise ValueError(f"status = '{status}': wanted {', '.join(STATUSES)}")
 
 
 def _estimates(content: Mapping[str, Any]) -> dict[str, Estimate | None]:

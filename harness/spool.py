@@ -22,7 +22,7 @@ def own_folder(base: Path) -> Iterator[Path]:
         for lock in base.glob("*.alive"):
             _take_away_if_dead(lock)
         folder = Path(tempfile.mkdtemp(dir=base))
-        alive = folder.with_name(f"{folder.name}.alive").open("w")
+        alive = folder.with_name(f"{folder.name}.alive").open("w", encoding="utf-8")
         fcntl.flock(alive, fcntl.LOCK_EX)
     try:
         yield folder
@@ -33,7 +33,7 @@ def own_folder(base: Path) -> Iterator[Path]:
 
 
 def _take_away_if_dead(lock: Path) -> None:
-    with lock.open("w") as file:
+    with lock.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -21,7 +21,8 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,9 @@ from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
 from harness.sample import Outcome
 from harness.sample_scores import SampleScores
 from harness.seal import sealed, unsealed
+
+_LONGEST_LABEL = 200
+"""Bytes of a file's name, which has 255 at most with its ending and what a temporary name adds."""
 
 Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 
@@ -73,7 +77,18 @@ class Store:
         existing = self.find_record(record.task, record.fingerprint)
         if existing is not None and existing.status == "ok":
             raise StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
-        self.replace_record(record)
+        self.replace_record(replace(record, created=self._after_all(record)))
+
+    def _after_all(self, record: RunRecord) -> str:
+        """When a record was made, but after all others of its task: a clock that went back must not make it old."""
+        others = [other for other in self.read_records(record.task) if other.fingerprint != record.fingerprint]
+        newest = max((other.created for other in others), default="")
+        if record.created >= newest:
+            return record.created
+        try:
+            return (datetime.fromisoformat(newest) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+        except ValueError:  # another tool's spelling of a time: nothing can be added to it
+            return record.created
 
     def replace_record(self, record: RunRecord) -> None:
         """Write a record in the place of another of its fingerprint, which it must have kept the numbers of."""
@@ -108,9 +123,10 @@ class Store:
 
     def read_outcomes(self, name: str) -> list[Outcome]:
         """Read the predictions stored in `name`.parquet."""
-        table = self._read_table(name, ["sample_id", "prediction"])
-        rows = zip(table["sample_id"].to_pylist(), table["prediction"].to_pylist(), strict=True)
-        return [Outcome(sample_id, json.loads(prediction)) for sample_id, prediction in rows]
+        with self._readable(name):
+            table = self._read_table(name, ["sample_id", "prediction"])
+            rows = zip(table["sample_id"].to_pylist(), table["prediction"].to_pylist(), strict=True)
+            return [Outcome(_text(sample_id), json.loads(prediction)) for sample_id, prediction in rows]
 
     def write_sample_scores(self, name: str, scores: SampleScores) -> None:
         """Write `name`.parquet, one row a sample: `sample_id`, `cluster`, a column a metric."""
@@ -123,10 +139,11 @@ class Store:
         """Read `name`.parquet; None where it is not there."""
         if not self.exists(f"{name}.parquet"):
             return None
-        table = self._read_table(name)
-        metrics = {metric: table[metric].to_numpy() for metric in table.column_names[2:]}
-        ids, clusters = (tuple(table[column].to_pylist()) for column in ("sample_id", "cluster"))
-        return SampleScores(ids, clusters, metrics)
+        with self._readable(name):
+            table = self._read_table(name)
+            metrics = {metric: table[metric].to_numpy().astype(float) for metric in table.column_names[2:]}
+            ids, clusters = (tuple(map(_text, table[column].to_pylist())) for column in ("sample_id", "cluster"))
+            return SampleScores(ids, clusters, metrics)
 
     def names(self, pattern: str) -> list[str]:
         """List the files that a pattern of names fits, such as `*/robustness/examples/*/index.json`."""
@@ -181,6 +198,16 @@ class Store:
         parquet.write_table(table, sink, compression="zstd")
         self.write_bytes(f"{name}.parquet", sink.getvalue().to_pybytes())
 
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        """Turn what another kind of content raises into a StoreError that names the file."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise StoreError(
+                f"{self.url}/{name}.parquet holds another content ({named_error(error)}). Delete it and run again."
+            ) from None
+
     def _read_table(self, name: str, columns: Sequence[str] | None = None) -> Any:
         import pyarrow as arrow
 
@@ -202,7 +229,7 @@ class Store:
             if content.get("schema_version") != SCHEMA_VERSION:
                 return None
             return kind.from_json(unsealed(content))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise StoreError(f"{self.url}/{name} is not a record: {error}. Delete it and run again.") from None
 
     def _glob(self, pattern: str) -> list[str]:
@@ -251,14 +278,30 @@ class Store:
 
 def outcomes_name(task: str, fingerprint: str, condition: str | None = None) -> str:
     """Name the table of a cell's predictions, clean or under a condition's label."""
-    return f"{task}/outcomes/{fingerprint}" if condition is None else f"{task}/robustness/{fingerprint}/{condition}"
+    if condition is None:
+        return f"{task}/outcomes/{fingerprint}"
+    return f"{task}/robustness/{fingerprint}/{_file_part(condition)}"
 
 
 def scores_name(task: str, fingerprint: str, condition: str | None = None) -> str:
     """Name the table of what each sample contributes to a cell's metrics, clean or under a condition's label."""
     if condition is None:
         return f"{task}/scores/{fingerprint}"
-    return f"{task}/robustness/{fingerprint}/scores/{condition}"
+    return f"{task}/robustness/{fingerprint}/scores/{_file_part(condition)}"
+
+
+def _file_part(condition: str) -> str:
+    """A condition's label as a file's name: what is longer than file systems take is cut, with a digest of all."""
+    whole = condition.encode("utf-8", "surrogateescape")
+    if len(whole) <= _LONGEST_LABEL:
+        return condition
+    return f"{whole[:120].decode('utf-8', 'ignore')}-{hashlib.sha256(whole).hexdigest()[:32]}"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} stands where the id of a sample was wanted")
+    return value
 
 
 def examples_folder(task: str, data_digest: str, split: str) -> str:

@@ -14,6 +14,7 @@ from harness.record_settings import code_key, setting_key
 from harness.sample_scores import SampleScores
 from harness.scored import read_scores
 from harness.store import Store
+from harness.stored_types import require_types
 
 OK = "ok"
 
@@ -80,7 +81,8 @@ class Measured:
 
     @staticmethod
     def from_json(content: Mapping[str, Any], scores: Mapping[str, SampleScores]) -> Measured:
-        """Build from what `to_json` made; raises KeyError or TypeError for anything else."""
+        """Build from what `to_json` made; raises KeyError, TypeError or ValueError for anything else."""
+        require_types(Measured, content, ("scores",))
         latency, score = content["latency"], content["score"]
         parts = {
             "subject": Subject(**content["subject"]),

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import random
 import resource
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as arrow
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
 
 from harness.errors import StoreError
 from harness.files import replace_atomically
 from harness.record import SCHEMA_VERSION, RunRecord
 from harness.sample import Outcome
-from harness.store import Store
+from harness.sample_scores import SampleScores
+from harness.seal import sealed
+from harness.store import Store, outcomes_name, scores_name
 
 Make = Callable[..., RunRecord]
 
@@ -194,3 +205,81 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> No
     with pytest.raises(FileNotFoundError) as other, replace_atomically(tmp_path / "a.npy"):
         Path("/nowhere/at/all").read_bytes()
     assert other.value.filename == "/nowhere/at/all"
+
+
+def test_a_clock_that_went_back_makes_no_record_old(tmp_path: Path, record: Callable[..., RunRecord]) -> None:
+    store = Store(str(tmp_path))
+    store.write_record(record("a", 0.1, fingerprint="1", created="2026-05-01T10:00:00.000+00:00"))
+    store.write_record(record("a", 0.2, fingerprint="2", created="2025-01-01T10:00:00.000+00:00"))
+    store.write_record(record("a", 0.3, fingerprint="3", created="2026-05-02T10:00:00.000+00:00"))
+    found = store.read_records()
+    assert [r.fingerprint for r in found] == ["1", "2", "3"]
+    assert found[1].created == "2026-05-01T10:00:00.001+00:00"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("metrics", {"top-1": {"value": "x", "low": 0.0, "high": 1.0, "count": 3}}, "metrics.top-1.value = 'x'"),
+        ("metrics", {"top-1": {"value": 0.5, "low": "x", "high": 1.0, "count": 3}}, "metrics.top-1.low = 'x'"),
+        ("metrics", [], "metrics = "),
+        ("seed", "0", "seed = '0'"),
+        ("created", 3, "created = '3'"),
+        ("status", "fine", "status = 'fine': wanted ok, failed, skipped"),
+        ("efficiency", {"latency_p50_seconds": "x"}, "efficiency.latency_p50_seconds = 'x'"),
+        ("cell", {"training": {"train": 3}}, "cell.training.train = '3': wanted a table"),
+        ("provenance", {"training": 3}, "provenance.training = '3': wanted a table"),
+        ("ceilings", {"top-1": {"both": "x"}}, "ceilings.top-1.both = 'x'"),
+    ],
+)
+def test_a_valid_digest_with_a_wrong_type_names_the_key(
+    key: str, value: Any, message: str, tmp_path: Path, record: Callable[..., RunRecord]
+) -> None:
+    content = record("a", 0.1).to_json() | {key: value}
+    path = tmp_path / "image-classification" / "records" / "x.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(sealed(content))
+    with pytest.raises(StoreError, match=message):
+        Store(str(tmp_path)).read_records()
+
+
+@given(st.integers(0, 10**9), st.integers(1, 4))
+def test_broken_bytes_of_a_table_are_a_store_error_or_the_same_table(seed: int, flips: int) -> None:
+    """Flipped bits in Parquet came out of pyarrow as OSError, ValueError and KeyError."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, draw = Store(folder), random.Random(seed)
+        store.write_sample_scores("t/scores/a", SCORES)
+        store.write_outcomes("t/outcomes/a", [Outcome("a", {"x": 1}), Outcome("b", "word")], {"m": [0.5, 1.0]})
+        for name, read in (("t/scores/a", store.read_sample_scores), ("t/outcomes/a", store.read_outcomes)):
+            path = Path(folder, f"{name}.parquet")
+            content = bytearray(path.read_bytes())
+            for _ in range(flips):
+                content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+            path.write_bytes(content)
+            with contextlib.suppress(StoreError):
+                read(name)
+
+
+def test_a_table_of_another_kind_is_named(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    parquet.write_table(
+        arrow.table({"sample_id": [1, 2], "cluster": ["a", "b"], "m": [0.5, 1.0]}), tmp_path / "a.parquet"
+    )
+    parquet.write_table(arrow.table({"sample_id": ["1"], "cluster": ["a"], "m": ["half"]}), tmp_path / "b.parquet")
+    parquet.write_table(arrow.table({"sample_id": ["1"], "prediction": ["{"]}), tmp_path / "c.parquet")
+    for read, name in ((store.read_sample_scores, "a"), (store.read_sample_scores, "b"), (store.read_outcomes, "c")):
+        with pytest.raises(StoreError, match=rf"{name}\.parquet holds another content"):
+            read(name)
+
+
+def test_long_labels_of_conditions_are_files_of_their_own(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    labels = ["fog-1", "ä" * 300, "ä" * 299 + "b"]
+    names = [scores_name("t", "f", label) for label in labels]
+    assert len(set(names)) == 3 and names[0] == "t/robustness/f/scores/fog-1"
+    for name in (*names, outcomes_name("t", "f", labels[1])):
+        store.write_sample_scores(name, SCORES)
+        assert store.read_sample_scores(name) is not None
+
+
+SCORES = SampleScores(("a", "b"), ("a", "b"), {"m": np.array([0.5, 1.0])})
