@@ -8,6 +8,7 @@ row of a table, only that an older state of it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -18,6 +19,7 @@ _OF_THE_ROW = ("task", "model", "control", "seed", "data", "versions", "prerequi
 _SECTIONS = {"options": "model", "train": "train", "decode": "decode"}
 _MOST_KEYS = 3
 _LONGEST = 40
+_DIGEST = re.compile(r"(\d+:)?[0-9a-f]{12,}")
 _UNSET: tuple[Any, ...] = (None, "", {}, [], ())
 
 
@@ -111,6 +113,8 @@ def _short(keys: Sequence[str]) -> dict[str, str]:
 
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
+    if _DIGEST.fullmatch(text):
+        return text[:8]
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

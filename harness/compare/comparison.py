@@ -150,8 +150,8 @@ def compare(a: Chosen, b: Chosen, place: DataPlace, wanted: Wanted) -> Compariso
         )
         return replace(_from_estimates(a, b, wanted, [*notes, why]), other_samples=other_samples)
     lacking = [
-        f"{chosen.name} seed {record.seed}"
-        for chosen in (a, b)
+        f"{name} seed {record.seed}"
+        for name, chosen in zip(names_of(a, b), (a, b), strict=True)
         for record in chosen.records
         if not chosen.store.exists(f"{outcomes_name(record.task, record.fingerprint)}.parquet")
     ]

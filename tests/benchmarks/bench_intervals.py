@@ -63,6 +63,19 @@ CASES = (
     Case("questions, by image", lambda: simulated.grouped(POOL, 0.8), "top-1"),
     Case("questions near 98 %, by image", lambda: simulated.grouped(POOL, 5.2), "top-1"),
     Case("questions, wrongly by item", lambda: simulated.grouped(POOL, 0.8, by_image=False), "top-1", None),
+    *(
+        Case(f"{name} of {images} images", population, metric, None, images)
+        for images in (5, 10, 30)
+        for name, population, metric in (
+            ("accuracy", lambda: simulated.labels(POOL, 2.2), "top-1"),
+            ("mean-per-class", lambda: simulated.labels(POOL, 2.2), "mean-per-class"),
+            ("macro-F1", lambda: simulated.labels(POOL, 2.2), "macro-F1"),
+            ("ECE", lambda: simulated.labels(POOL, 2.2), "ECE"),
+            ("mIoU", lambda: simulated.label_maps(POOL), "mIoU"),
+            ("CIDEr", lambda: simulated.captions(POOL), "CIDEr"),
+            ("AP", lambda: simulated.boxes(POOL // 4), "AP"),
+        )
+    ),
     Case("CIDEr of 20 images", lambda: simulated.captions(POOL), "CIDEr", None, 20),
     Case("mIoU of 40 images", lambda: simulated.label_maps(POOL), "mIoU", None, 40),
 )
@@ -146,8 +159,8 @@ def _experiments(number: int, seed: int, count: int) -> tuple[np.ndarray, np.nda
         assert statistics is not None
         if seed % 2 == 0:
             found.append((statistics.value, 0.0, 0.0))
-        elif (e := estimate(statistics, RESAMPLES)) is not None:
-            found.append((e.value, e.low, e.high))
+        elif (e := estimate(statistics, RESAMPLES)) is not None and e.interval is not None:
+            found.append((e.value, *e.interval))
     values, low, high = np.array(found).T
     return values, low, high
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.compare.difference import Draws, newcombe, paired, unpaired
 from harness.compare.parts import SeedMean, SliceStatistics, counted_rows, slice_of
 from harness.compare.swaps import swap_p, swap_p_of_mean
+from harness.metrics.calibration import calibration_statistics
 from harness.metrics.grouped import GroupedStatistics
 from harness.metrics.proportions import ProportionStatistics, proportion
 from harness.metrics.resampling import FloatArray, IntArray, MeanStatistics
@@ -228,3 +231,40 @@ def test_false_alarms_and_power_over_simulated_experiments(truth: float) -> None
         assert alarms / 200 > 0.9
     else:
         assert alarms / 200 < 0.09
+
+
+@given(st.integers(0, 10_000), st.sampled_from([6, 12, 40]), st.floats(0, 1.5))
+@settings(deadline=None, max_examples=40)
+def test_no_small_p_stands_beside_an_interval_that_holds_no_difference(seed: int, n: int, shift: float) -> None:
+    """ECE had p .027 beside an interval around 0: the randomisation and the bootstrap decided each for itself."""
+    draw = np.random.default_rng(seed)
+    a, b = MeanStatistics(draw.exponential(size=n) + shift * draw.random(n)), MeanStatistics(draw.exponential(size=n))
+    found = paired("x", [a], [b], [], Draws(resamples=200, swaps=500))
+    assert found is not None and found.interval is not None and found.p is not None
+    if found.p <= 0.05:
+        assert found.interval[0] > 0 or found.interval[1] < 0
+
+
+def test_calibration_errors_of_opposite_sign_are_not_tested_by_mixtures() -> None:
+    """Both say .7: one is right in .9, the other in .5. Each is off by .2 and a mixture by nothing."""
+    draw, said = np.random.default_rng(4), np.full(400, 0.7)
+
+    def swapped(shares: tuple[float, float]) -> float:
+        right = [draw.random(400) < share for share in shares]
+        a, b = (calibration_statistics(said, own)["ECE"] for own in right)
+        joint = calibration_statistics(np.repeat(said, 2), np.stack(right, axis=1).ravel())["ECE"]
+        return swap_p([joint], a.value - b.value, range(400), 200)
+
+    assert math.isnan(swapped((0.9, 0.5)))
+    assert not math.isnan(swapped((0.9, 0.95))), "off to the same side: mixtures are as the two"
+
+
+def test_of_one_image_there_is_neither_interval_nor_p() -> None:
+    one = paired("x", [MeanStatistics(np.array([0.9]))], [MeanStatistics(np.array([0.1]))], [], Draws(50, 50, 50))
+    assert one is not None
+    assert (one.interval, one.p, one.sampling_sd, one.note) == (None, None, None, "too few: 1 image")
+    assert not one.told_apart
+    same = paired("x", [MeanStatistics(np.arange(5.0))], [MeanStatistics(np.arange(5.0))], [], Draws(50, 50, 50))
+    assert same is not None and (same.interval, same.note) == (None, "no sample differs")
+    lost = unpaired("x", Estimate(0.9, None, None, 1, "too few: 1 image"), Estimate(0.5, 0.4, 0.6, 50))
+    assert (lost.difference, lost.interval, lost.p, lost.note) == (0.4, None, None, "too few: 1 image")
