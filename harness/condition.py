@@ -18,10 +18,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Condition:
-    """Perturbations that act together, none of them for clean; or the name of a natural shift."""
+    """Perturbations that act together, none of them for clean; or the name of a shift, a split of its own.
+
+    `level` is the severity of a shift that is a corrupted copy of a split, 0 for all others.
+    """
 
     parts: tuple[Part, ...] = ()
     shift: str | None = None
+    level: int = 0
 
     @property
     def name(self) -> str:
@@ -37,8 +41,15 @@ class Condition:
 
     @property
     def severity(self) -> int:
-        """The greatest severity of its parts; 0 for clean and for shifts."""
-        return max((part.severity for part in self.parts), default=0)
+        """The greatest severity of its parts, or that of a corrupted copy; 0 for clean and for all other shifts."""
+        return max((part.severity for part in self.parts), default=self.level)
+
+    @property
+    def split_key(self) -> str:
+        """Name the split that it is evaluated on among those of a sweep; empty for that of the models' records."""
+        if self.shift is None:
+            return ""
+        return f"{self.shift}-{self.level}" if self.level else self.shift
 
     @property
     def label(self) -> str:

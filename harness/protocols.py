@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Generator, Tensor, nn
 
+    from harness.condition import Part
     from harness.movement import Movement
 
 Progress = Callable[[str, int, int], None]
@@ -34,7 +35,8 @@ class DataContext:
 
     `split` is the one to be evaluated, None for the data set's default one. `settings` are the task's own
     options (`--track`, `--set task.KEY=VALUE` and the like), only those that it names in `Task.settings`.
-    `evaluate_only` says that nothing will be trained on it: then nothing need be set aside for training.
+    `trained_on` is the data set of the models that are evaluated on this one, where they are trained on another:
+    then nothing need be set aside for training, and what those models have seen is what that data set says.
     """
 
     wish: str | None
@@ -44,7 +46,7 @@ class DataContext:
     cache: Path
     progress: Progress
     settings: Mapping[str, Any] = field(default_factory=dict)
-    evaluate_only: bool = False
+    trained_on: Dataset | None = None
 
 
 class Statistics(Protocol):
@@ -278,6 +280,15 @@ class Shifting(Protocol):
 
     def shifts(self, data: Dataset) -> Mapping[str, str]:
         """Return the split of each shift by its name; empty where there are none."""
+        ...
+
+
+@runtime_checkable
+class CorruptedCopies(Protocol):
+    """A task that reads data sets whose splits are one set of samples under corruptions, such as ImageNet-C."""
+
+    def corruptions(self, data: Dataset) -> Mapping[str, Part]:
+        """Return the corruption and severity of each split; empty where data are no such copies."""
         ...
 
 

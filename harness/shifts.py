@@ -1,4 +1,4 @@
-"""Natural shifts: other splits of the same data, or a second data set whose classes are matched by name."""
+"""Shifts: other splits of the same data, or a second data set, corrupted copies too, with classes matched by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from harness.answers import BOXES, CAPTIONS, LABELS, NO_CLASS, is_label
+from harness.condition import Condition
 from harness.errors import DataError
-from harness.protocols import DataContext, Shifting, Task
+from harness.protocols import CorruptedCopies, DataContext, Shifting, Task
 from harness.sample import Classes, Dataset
+from harness.spelling import normal_form
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ def own_shifts(task: Task, data: Dataset) -> Mapping[str, str]:
     return task.shifts(data) if isinstance(task, Shifting) else {}
 
 
-def open_shift(task: Task, context: DataContext, data: Dataset) -> tuple[str, Target]:
+def open_shift(task: Task, context: DataContext, data: Dataset) -> dict[Condition, Target]:
     """Open a second data set as a shift and match its classes to the first one's by name.
 
-    Raises DataError when it has a class that the models were never told of, or label maps of other classes.
+    One that holds corrupted copies is a condition for each corruption and severity. Raises DataError when it has a
+    class that the models were never told of, or label maps of other classes.
     """
     other = task.open_data(context)
     split = context.split or other.default_split
@@ -62,20 +65,27 @@ def open_shift(task: Task, context: DataContext, data: Dataset) -> tuple[str, Ta
                 f"--shift {other.name}: label maps need the same classes in the same order as {data.name}. "
                 f"Wanted: {', '.join(task.spec(data, ()).classes.names)}."
             )
-    return other.name, Target(other, split, answers, columns)
+    copies = task.corruptions(other) if isinstance(task, CorruptedCopies) else {}
+    if not copies:
+        return {Condition(shift=other.name): Target(other, split, answers, columns)}
+    return {
+        Condition(shift=f"{other.name}-{part.name}", level=part.severity): Target(other, copy, answers, columns)
+        for copy, part in copies.items()
+    }
 
 
 def matched_classes(own: Classes, others: Classes, names: tuple[str, str]) -> tuple[int, ...]:
     """Find each class of a second data set among the first one's, by name; raises DataError for one that is not."""
-    place: Mapping[str, int] = {_plain(name): index for index, name in enumerate(own.names)}
-    missing: Sequence[str] = [name for name in others.names if _plain(name) not in place]
+    place: Mapping[str, int] = {plain_name(name): index for index, name in enumerate(own.names)}
+    missing: Sequence[str] = [name for name in others.names if plain_name(name) not in place]
     if missing:
         raise DataError(
             f"--shift {names[1]}: {len(missing)} of its {len(others)} classes are not among those of {names[0]}, first "
             f"'{missing[0]}'. Name its classes as there ({', '.join(own.names[:5])}, …), or leave the others out."
         )
-    return tuple(place[_plain(name)] for name in others.names)
+    return tuple(place[plain_name(name)] for name in others.names)
 
 
-def _plain(name: str) -> str:
-    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+def plain_name(name: str) -> str:
+    """Write a class name as it is compared: in lower case, with spaces for marks between words, accents composed."""
+    return " ".join(normal_form(name).lower().replace("_", " ").replace("-", " ").split())

@@ -19,7 +19,7 @@ from harness.shifts import Target, open_shift, own_shifts
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The conditions, the perturbations by name, and the split of each shift."""
+    """The conditions, the perturbations by name, and the split of each shift by its condition's `split_key`."""
 
     conditions: tuple[Condition, ...]
     known: Mapping[str, Perturbation]
@@ -46,13 +46,13 @@ def plan_sweep(config: RunConfig, plan: Plan, environment: Environment, progress
             progress(warning, 0, NOTICE)
     wanted = {condition.shift for condition in conditions} - {None}
     shifts = {
-        name: Target(plan.task.open_data(replace(context, split=split)), split)
+        Condition(shift=name).split_key: Target(plan.task.open_data(replace(context, split=split)), split)
         for name, split in offered.items()
         if name in wanted
     }
     if wish.shift is not None:
-        context = replace(context, wish=wish.shift, split=None)
-        name, target = open_shift(plan.task, context, plan.data)
-        shifts[name] = target
-        conditions = (*conditions, Condition(shift=name))
+        context = replace(context, wish=wish.shift, split=None, trained_on=plan.data)
+        opened = open_shift(plan.task, context, plan.data)
+        shifts |= {condition.split_key: target for condition, target in opened.items()}
+        conditions = (*conditions, *opened)
     return SweepPlan(conditions, known, shifts, config.perturb)

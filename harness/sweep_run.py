@@ -46,7 +46,7 @@ from harness.trainings import CHECKPOINT, why_unusable
 
 _CONDITIONS_A_BLOCK = 12
 _MAIN = ""
-"""The key of the split that the models' records are about, beside the names of shifts."""
+"""The key of the split that the models' records are about (`Condition.split_key`)."""
 _CALIBRATION = ("ECE", "ECE-null", "NLL", "Brier")
 """Metrics that are kept beside the first one."""
 _CODE = ("sweep.py", "perturbed_inputs.py", "canvas.py", "movement.py", "perturb/geometry.py", "perturb/meaning.py")
@@ -189,7 +189,7 @@ class _SweepRun:
                 wanted.setdefault(condition, []).append(position)
         groups: dict[tuple[str, tuple[int, ...]], list[Condition]] = {}
         for condition, positions in wanted.items():
-            groups.setdefault((condition.shift or _MAIN, tuple(positions)), []).append(condition)
+            groups.setdefault((condition.split_key, tuple(positions)), []).append(condition)
         blocks = []
         for (shift, sharing), conditions in groups.items():
             first = SweepBlock(
@@ -254,8 +254,8 @@ class _SweepRun:
             waiting: dict[str, list[SweepBlock]] = {}
             for future in as_completed(started):
                 for block in future.result():
-                    shift = block.conditions[0].shift
-                    if shift is None:
+                    shift = block.conditions[0].split_key
+                    if shift == _MAIN:
                         self._score_block(block, scorer, signature)
                     else:
                         waiting.setdefault(shift, []).append(block)
@@ -311,7 +311,7 @@ class _SweepRun:
         self._keep_traceback(cell, condition, answers.error, answers.trace)
         if answers.status != OK:
             return score
-        target = self.targets[condition.shift or _MAIN]
+        target = self.targets[condition.split_key]
         outcomes = [Outcome(sample_id, target.translate(answer)) for sample_id, answer in answers.answers]
         try:
             with naming_what_cannot_be_scored():
@@ -355,7 +355,7 @@ class _SweepRun:
     def _scored(self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scorer) -> Scored:
         """Score by the task's first metric, and classifiers by their calibration too."""
         answered = {outcome.sample_id for outcome in outcomes}
-        samples = limited(self.samples[condition.shift or _MAIN], self.options.limit)
+        samples = limited(self.samples[condition.split_key], self.options.limit)
         kept = self._moved([sample for sample in samples if sample.sample_id in answered], condition)
         if isinstance(scorer, QuickScorer):
             return Scored(kept, outcomes, {self.plan.task.metrics[0]: scorer.score_first(kept, outcomes)})
@@ -439,9 +439,10 @@ class _SweepRun:
 
     def _fingerprint(self, cell: Cell, condition: Condition) -> str:
         """Name a score by everything that can move it."""
-        target = self.targets[condition.shift or _MAIN]
+        target = self.targets[condition.split_key]
         versions = {part.name: self.versions[part.name] for part in condition.parts}
-        content: dict[str, Any] = {"cell": cell.fingerprint, "condition": asdict(condition), "versions": versions}
+        named = {key: value for key, value in asdict(condition).items() if key != "level" or value}
+        content: dict[str, Any] = {"cell": cell.fingerprint, "condition": named, "versions": versions}
         content |= {"options": asdict(self.options), "data": target.data.digest, "split": target.split}
         return fingerprint_of(content | {"code": self.code})
 

@@ -12,6 +12,7 @@ from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
+    from harness.condition import Part
     from harness.movement import Movement
     from harness.protocols import Scorer
 
@@ -87,6 +88,12 @@ class ClassificationTask:
 
         track = data.options.get("track")
         return {} if track == "reference" else scene_shifts(data, reads_text=track == "context")
+
+    def corruptions(self, data: Dataset) -> Mapping[str, Part]:
+        """Those of CIFAR-10-C, CIFAR-100-C and ImageNet-C."""
+        from tasks.label_data import corruptions_of
+
+        return corruptions_of(data)
 
     def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
         """One of the classes at random (top-1); where images have several classes, a random order of images (mAP)."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.answers import LABELS, UNKNOWN, answered_class, is_label
+from harness.condition import Part
 from harness.content import Contents
 from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Classes, Dataset, FileOutcomes, Note, Prediction, Sample, Target, TaskSpec
 from tasks.label_readers import (
     CIFAR,
+    CIFAR_C,
     COCO,
     IMAGE_FOLDER,
     VOC,
@@ -24,7 +26,7 @@ from tasks.label_readers import (
 )
 from tasks.locations import refuse_settings
 from tasks.shared_images import KnownImage, coco_image, shared_images
-from tasks.split_roles import ALL, folder_dataset, mixed, part_of, roles_of, stored_split
+from tasks.split_roles import ALL, Roles, folder_dataset, mixed, part_of, roles_of, stored_split
 from tasks.unseen_classes import unseen_classes
 
 
@@ -38,22 +40,29 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
         "class_file": _text_of(context.settings.get("classes")),
         "multilabel": not zero_shot,
     }
-    if options["format"] in (CIFAR, COCO):
+    if options["format"] in (CIFAR, COCO) or (options["format"] == CIFAR_C and context.trained_on is None):
         refuse_settings(context, ("classes",), f"is for folders whose files do not name their classes; {root}'s do")
     if options["format"] == IMAGE_FOLDER and _is_taken_whole(root, context):
         options["whole"] = True
     found = read_labels_of(root, options, context.cache)
     _require_evaluation(root, found, context.split)
     if not is_multilabel(options):
-        options["unseen"] = unseen_classes(root, found, context.settings.get("unseen"), zero_shot)
-    roles = roles_of(found.splits, context.split)
+        options["unseen"] = unseen_classes(root, found, context, zero_shot)
+    roles = copies_roles(found.parts) if found.parts else roles_of(found.splits, context.split)
+    if found.parts:
+        options["corruptions"] = {split: (part.name, part.severity) for split, part in found.parts.items()}
     contents = Contents(context.cache, context.progress)
     digest, notes = _digest(found, options, contents), (*found.notes(), *_shared_images(found, options, contents))
     return folder_dataset(root, roles, "labels", digest, options=options, cache=context.cache, notes=notes)
 
 
 def _shared_images(found: LabelledSplits, options: Mapping[str, Any], contents: Contents) -> tuple[Note, ...]:
-    """Say which images stand in more than one split; names mean images in COCO and VOC alone."""
+    """Say which images stand in more than one split; names mean images in COCO and VOC alone.
+
+    Corrupted copies are of the same images by design, and none of them is trained on.
+    """
+    if found.parts:
+        return ()
 
     def known(sample: Sample) -> KnownImage:
         if options["format"] == COCO:
@@ -61,6 +70,16 @@ def _shared_images(found: LabelledSplits, options: Mapping[str, Any], contents: 
         return KnownImage(sample.sample_id, sample.image, sample.sample_id if options["format"] == VOC else "")
 
     return shared_images({split: list(map(known, samples)) for split, samples in found.splits.items()}, contents)
+
+
+def corruptions_of(data: Dataset) -> dict[str, Part]:
+    """The corruption and severity of each split of a data set that holds corrupted copies."""
+    return {split: Part(*part) for split, part in data.options.get("corruptions", {}).items()}
+
+
+def copies_roles(splits: Collection[str]) -> Roles:
+    """Corrupted copies are there to be evaluated on only."""
+    return Roles(tuple(splits), tuple(splits), None, next(iter(splits)), None)
 
 
 def with_label_reading(data: Dataset, context: DataContext) -> Dataset:
@@ -191,7 +210,7 @@ def _is_taken_whole(root: Path, context: DataContext) -> bool:
     """Tell whether a folder of class folders is to be evaluated on as it is, instead of being divided."""
     from tasks.formats.image_folder import is_flat
 
-    return (context.split == ALL or context.evaluate_only) and is_flat(root)
+    return (context.split == ALL or context.trained_on is not None) and is_flat(root)
 
 
 def _require_evaluation(root: Path, found: LabelledSplits, split: str | None) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.condition import Part
 from harness.content import Contents
 from harness.errors import DataError
 from harness.sample import Note, Sample
+from tasks.split_roles import ALL
 from tasks.targets import LabelTarget
 
 if TYPE_CHECKING:
+    from tasks.formats.class_files import ClassFile
     from tasks.formats.coco_instances import Instances
+    from tasks.formats.image_folder import LabelledImage
 
 CIFAR, COCO, VOC, IMAGE_FOLDER = "cifar", "coco", "voc", "image-folder"
+CIFAR_C, IMAGENET_C = "cifar-c", "imagenet-c"
 
 
 @dataclass(frozen=True)
@@ -30,21 +36,28 @@ class LabelledSplits:
     digest: Callable[[Contents], str]
     notes: Callable[[], tuple[Note, ...]]
     folders: tuple[str, ...] = ()
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """The corruption and severity of each split, where splits are corrupted copies."""
 
 
 def label_format(root: Path) -> str:
     """Tell a folder's format by what is in it; raises DataError naming what is understood."""
     from tasks.formats.cifar import find_cifar
+    from tasks.formats.corrupted_copies import find_imagenet_c, is_cifar_c
     from tasks.formats.image_folder import is_image_folder
 
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give --data a folder of images by class, CIFAR, COCO or VOC.")
     if find_cifar(root) is not None:
         return CIFAR
+    if is_cifar_c(root):
+        return CIFAR_C
     if (root / "annotations").is_dir():
         return COCO
     if is_image_folder(root):
         return IMAGE_FOLDER
+    if find_imagenet_c(root):
+        return IMAGENET_C
     from tasks.formats.voc import is_voc
 
     if is_voc(root):
@@ -52,7 +65,8 @@ def label_format(root: Path) -> str:
     seen = ", ".join(sorted(path.name for path in root.iterdir())[:6]) or "nothing"
     raise DataError(
         f"{root} has no labels in a format that is known (seen: {seen}). Wanted: train/CLASS/IMAGE and val/ or test/ "
-        "likewise, the files of CIFAR-10 or CIFAR-100, annotations/instances_*.json (COCO), or VOC's ImageSets/."
+        "likewise, the files of CIFAR-10 or CIFAR-100, annotations/instances_*.json (COCO), VOC's ImageSets/; or, to "
+        "be evaluated on only, CIFAR-10-C's arrays or ImageNet-C's CORRUPTION/SEVERITY/CLASS/IMAGE."
     )
 
 
@@ -63,6 +77,8 @@ def read_labels_of(root: Path, options: Mapping[str, Any], cache: Path) -> Label
 
     if options["format"] in (COCO, VOC):
         return _read_objects(root, options)
+    if options["format"] in (CIFAR_C, IMAGENET_C):
+        return _read_copies(root, options, cache)
     if options["format"] == CIFAR:
         from tasks.formats.cifar import read_cifar
 
@@ -70,12 +86,7 @@ def read_labels_of(root: Path, options: Mapping[str, Any], cache: Path) -> Label
     else:
         file = read_class_file(Path(options["class_file"])) if options["class_file"] else None
         folder = read_image_folder(root, file, whole=options.get("whole", False))
-    splits = {
-        split: [
-            Sample(image.image_id, image.path, LabelTarget(image.label, image_id=image.image_id)) for image in images
-        ]
-        for split, images in folder.splits.items()
-    }
+    splits = {split: _samples(images) for split, images in folder.splits.items()}
     return LabelledSplits(
         folder.class_names,
         splits,
@@ -83,6 +94,63 @@ def read_labels_of(root: Path, options: Mapping[str, Any], cache: Path) -> Label
         lambda: folder.notes,
         folder.folders,
     )
+
+
+def _samples(images: Iterable[LabelledImage]) -> list[Sample]:
+    return [Sample(image.image_id, image.path, LabelTarget(image.label, image_id=image.image_id)) for image in images]
+
+
+def _read_copies(root: Path, options: Mapping[str, Any], cache: Path) -> LabelledSplits:
+    """Corrupted copies: a split for each corruption and severity, read when it is asked for."""
+    from tasks.formats.class_files import read_class_file
+
+    if options["format"] == CIFAR_C:
+        return _cifar_copies(root, cache)
+    return _imagenet_copies(root, read_class_file(Path(options["class_file"])) if options["class_file"] else None)
+
+
+def _cifar_copies(root: Path, cache: Path) -> LabelledSplits:
+    from tasks.formats.corrupted_copies import read_cifar_c, write_cifar_c
+    from tasks.formats.digests import digest_of_files
+    from tasks.stored_splits import LazySplits
+
+    found = read_cifar_c(root)
+    facts = [repr(found.class_names), repr(found.labels.tolist())]
+    read = LazySplits(tuple(found.parts), lambda split: _samples(write_cifar_c(found, split, cache)))
+    text = f"labels are those of {len(found.class_names)} classes from 0 ('{found.class_names[0]}')"
+    return LabelledSplits(
+        found.class_names,
+        read,
+        lambda contents: digest_of_files(facts, (), found.arrays.items(), contents),
+        lambda: (Note(text, count=len(found.class_names)),),
+        parts=found.parts,
+    )
+
+
+def _imagenet_copies(root: Path, file: ClassFile | None) -> LabelledSplits:
+    from tasks.formats.corrupted_copies import find_imagenet_c, imagenet_c_parts, read_imagenet_c, split_of
+    from tasks.formats.image_folder import digest_of_image_folder
+    from tasks.stored_splits import LazySplits
+
+    folders = find_imagenet_c(root)
+    parts = {split_of(part): part for part in imagenet_c_parts(folders)}
+    stored = LazySplits(tuple(parts), lambda split: read_imagenet_c(folders, split, file))
+    first = next(iter(parts))
+
+    def digest(contents: Contents) -> str:
+        whole = [f"{split} {digest_of_image_folder(stored[split], contents)}" for split in parts]
+        return hashlib.sha256("\n".join(whole).encode()).hexdigest()
+
+    def read(split: str) -> list[Sample]:
+        if stored[split].class_names != stored[first].class_names:
+            raise DataError(f"{root}: {split} has other class folders than {first}. List all with --classes FILE.")
+        return _samples(replace(i, image_id=f"{split}/{i.image_id}") for i in stored[split].splits[ALL])
+
+    def notes() -> tuple[Note, ...]:
+        return tuple(replace(note, split=split) for split in parts for note in stored[split].notes)
+
+    names = stored[first].class_names
+    return LabelledSplits(names, LazySplits(tuple(parts), read), digest, notes, stored[first].folders, parts)
 
 
 def is_multilabel(options: Mapping[str, Any]) -> bool:

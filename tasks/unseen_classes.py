@@ -7,20 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, UsageError, nearest
+from harness.protocols import DataContext
+from harness.shifts import plain_name
 from tasks.label_readers import LabelledSplits
 
 _UNSEEN_SHARE = 5
 """Every fifth class, in the order of their digests, is unseen where the user names none."""
 
 
-def unseen_classes(root: Path, found: LabelledSplits, wish: Any, zero_shot: bool) -> tuple[str, ...]:
+def unseen_classes(root: Path, found: LabelledSplits, context: DataContext, zero_shot: bool) -> tuple[str, ...]:
     """The classes without training samples: those that train lacks, and for zero-shot those that the user names.
 
     Where train has all of them and the user names none, every fifth by digest is left out of training. Without train
-    nothing is trained here: for zero-shot all classes are unseen but for what the user's list leaves out.
+    nothing is trained here: for zero-shot all classes are unseen but for what the user's list leaves out. Models that
+    were trained on another data set have not seen what is unseen there.
     """
+    wish = context.settings.get("unseen")
     if len(found.names) < 2:
         raise DataError(f"{root} is one-class data (only '{found.names[0]}'): there is nothing to tell apart.")
+    if context.trained_on is not None:
+        elsewhere = {plain_name(name) for name in context.trained_on.options.get("unseen", ())}
+        return tuple(sorted(name for name in found.names if plain_name(name) in elsewhere))
     if "train" not in found.splits:
         named = found.names if wish is None else _named(wish, found.names)
         return tuple(sorted(named)) if zero_shot else ()

@@ -12,6 +12,7 @@ from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
+    from harness.condition import Part
     from harness.movement import Movement
     from harness.protocols import Scorer
 
@@ -82,6 +83,12 @@ class ZeroShotTask:
         from tasks.side_words import moved_words
 
         return moved_words(text, movement)
+
+    def corruptions(self, data: Dataset) -> Mapping[str, Part]:
+        """Those of CIFAR-10-C, CIFAR-100-C and ImageNet-C."""
+        from tasks.label_data import corruptions_of
+
+        return corruptions_of(data)
 
     def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
         """One of the unseen classes at random, since the first metric compares them alone.

@@ -98,7 +98,7 @@ class _Scope:
         return [*(["mPC"] if self.cells else []), *sorted(names)]
 
     def _under(self, table: ModelTable, target: str) -> Figure:
-        return under_corruption(table, self.cells).mpc if target == "mPC" else table.at((target, 0))
+        return under_corruption(table, self.cells).mpc if target == "mPC" else table.over_severities(target)
 
     def _row(self, seeds: Seeds, table: ModelTable) -> RobustnessRow:
         first, conditions = seeds[0], condition_scores(seeds)
