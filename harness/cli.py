@@ -13,7 +13,20 @@ import typer
 
 from harness.cli_errors import ending_of
 from harness.cli_judging import app as judging_app
-from harness.cli_options import Debug, Results, cache_wish, environment, require_choice, task_names, tell, words
+from harness.cli_options import (
+    ClassesFile,
+    Debug,
+    Predictions,
+    Results,
+    ShiftData,
+    Split,
+    cache_wish,
+    environment,
+    require_choice,
+    task_names,
+    tell,
+    words,
+)
 from harness.cli_records import app as records_app
 from harness.cli_tables import app as tables_app
 from harness.cli_tables import print_leaderboards, robustness_text, unfused_models
@@ -57,7 +70,7 @@ def run(
     ] = None,
     exclude: Annotated[str | None, typer.Option(help="Models to leave out of --model, a,b.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder: COCO, VOC, images by class …; or coco, scenes.")] = None,
-    split: Annotated[str | None, typer.Option(help="Split to evaluate on. [default: the data's]")] = None,
+    split: Split = None,
     limit: Annotated[int | None, typer.Option(help="Evaluate on the first N samples only.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds per model. [default: 1]")] = None,
     controls: Annotated[bool | None, typer.Option("--controls", help="Run the matched controls C0 to C6 too.")] = None,
@@ -74,7 +87,7 @@ def run(
     ] = None,
     templates: Annotated[str | None, typer.Option(help="Prompts: openai-imagenet, simple or a file.")] = None,
     lexicon: Annotated[str | None, typer.Option(help="Scenes: how classes are worded. [default: transparent]")] = None,
-    classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
+    classes: ClassesFile = None,
     metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
     perturb: Annotated[
         str | None, typer.Option(help="Robustness: smoke, standard, full; or fog:1-3,jpeg,shift-style.")
@@ -82,7 +95,7 @@ def run(
     perturb_scale: Annotated[
         str | None, typer.Option(help="Strengths for 224 px (imagenet) or 32 px (cifar). [default: imagenet]")
     ] = None,
-    shift: Annotated[str | None, typer.Option(help="A second data set to evaluate on, too: a folder.")] = None,
+    shift: ShiftData = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:i]. [default: auto]")] = None,
     results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
     profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
@@ -132,7 +145,7 @@ def run(
 
 @app.command()
 def score(
-    predictions: Annotated[Path | None, typer.Option(help="Predictions in the task's standard format.")] = None,
+    predictions: Predictions = None,
     robustness: Annotated[Path | None, typer.Option(help="Or a table: model, perturbation, severity, value.")] = None,
     reference_model: Annotated[str | None, typer.Option(help="Of --robustness: a model in it, or alexnet.")] = None,
     task: Annotated[str, typer.Option(help="Task of the predictions.")] = "coco-caption",
@@ -142,7 +155,7 @@ def score(
     iou: Annotated[str | None, typer.Option(help="Detection: bbox or segm. [default: bbox]")] = None,
     metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
     track: Annotated[str | None, typer.Option(help="Scenes: plain, context or reference.")] = None,
-    classes: Annotated[str | None, typer.Option(help="File of class names, for folders that need one.")] = None,
+    classes: ClassesFile = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: task.KEY=VALUE.")] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
     out: Annotated[Path | None, typer.Option(help="Also keep per-sample scores: a .parquet file or a folder.")] = None,

@@ -22,6 +22,27 @@ Results = Annotated[str, typer.Option(help="Where records are: a folder or an fs
 Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the tracebacks of plugins that fail.")]
 Out = Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")]
+ClassesFile = Annotated[
+    str | None,
+    typer.Option(
+        help="File of class names, one a line: NAME, INDEX NAME, or FOLDER NAME (n01440764 tench), or JSON of these."
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(help="Split to evaluate on; all: a folder of classes as it is, untrained. [default: the data's]"),
+]
+ShiftData = Annotated[
+    str | None, typer.Option(help="A second data set to evaluate on, too: a folder, or CIFAR-10-C, ImageNet-C.")
+]
+Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        help="Predictions in the task's standard format. Labels: CSV or Parquet of sample_id and label (all names, all "
+        "class folders such as WordNet ids, or all indices from 0; --set task.labels=name or index where both fit) or "
+        "label_index, or a column of probabilities for each class."
+    ),
+]
 
 
 def environment() -> Environment:

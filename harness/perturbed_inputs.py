@@ -21,11 +21,12 @@ from harness.perturb.perturbation import (
     Perturbation,
     TextPerturbation,
 )
+from harness.spelling import name_bytes
 
 
 def generator_for(part: Part, seed: int, key: str) -> np.random.Generator:
     """Make the generator of one image or text: the same on every machine, whatever came before it."""
-    digest = hashlib.sha256(f"{part.name}\0{part.severity}\0{seed}\0{key}".encode()).digest()
+    digest = hashlib.sha256(name_bytes(f"{part.name}\0{part.severity}\0{seed}\0{key}")).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
 

@@ -333,8 +333,9 @@ class _Runner:
         }
 
     def _notes(self, samples: Sequence[Sample], predicted: Predicted) -> Sequence[Note]:
-        """What the scorer has to say of a cell's answers beside its numbers."""
-        return self.scorer.notes(samples, predicted.outcomes) if isinstance(self.scorer, Noting) else ()
+        """What must be known beside a cell's numbers: images that were left out, and what the scorer has to say."""
+        scorers = self.scorer.notes(samples, predicted.outcomes) if isinstance(self.scorer, Noting) else ()
+        return (*_skipped_note(predicted.skipped, self.plan.split, len(samples)), *scorers)
 
     def _provenance(self, cell: Cell, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
         from harness.measure.provenance import provenance
@@ -485,6 +486,15 @@ def _training_notes(cell: Cell, training: Mapping[str, Any]) -> Sequence[Note]:
     if taken <= asked:
         return ()
     return (Note(f"memory ran out while training: {taken} micro-batches a step instead of {asked}"),)
+
+
+def _skipped_note(skipped: Mapping[str, str], split: str, kept: int) -> list[Note]:
+    """Say how many images could not be read, where the run goes on without them."""
+    if not skipped:
+        return []
+    name, reason = next(iter(skipped.items()))
+    text = f"{len(skipped)} of {len(skipped) + kept} images cannot be read and are left out (first: {name}: {reason})"
+    return [Note(text, split, len(skipped), len(skipped) + kept)]
 
 
 def _is_done(store: Store, cell: Cell) -> bool:

@@ -58,7 +58,7 @@ def scored(bench: Any, *arguments: object) -> dict[str, Any]:
     run = bench("score", *arguments, "--format", "json", "--resamples", "50")
     assert run.returncode == 0, run.stderr
     parsed: dict[str, Any] = json.loads(run.stdout)
-    assert set(parsed) == {"metrics", "signature"}
+    assert set(parsed) == {"metrics", "signature", "notes"}
     assert parsed["signature"].startswith("labels:v")
     found: dict[str, Any] = parsed["metrics"]
     return found
@@ -105,6 +105,11 @@ def test_labels_alone_and_parquet_are_scored_too(bench: Any) -> None:
         bench, "--task", "image-classification", "--predictions", "p.parquet", "--data", "squares", "--split", "val"
     )
     assert found["top-1"]["value"] == pytest.approx(17 / 18)
+    assert all(found[name] is None for name in ("top-5", "NLL", "Brier", "ECE", "ECE-null"))
+    told = bench("score", "--task", "image-classification", "--predictions", "p.parquet", "--data", "squares",
+                 "--split", "val", "--resamples", "20")  # fmt: skip
+    assert "Note: the column 'label' of p.parquet is read as class names" in told.stdout
+    assert "Note: 18 of 18 answers are labels without probabilities: what needs these is absent" in told.stdout
 
 
 def test_zero_shot_on_a_folder(bench: Any) -> None:
@@ -162,10 +167,10 @@ def test_scenes(task: Any, settings: dict[str, str], split: str | None, asked: i
     ("rows", "message"),
     [
         ("sample_id,label\n", "24 of 24 samples have no answer"),
-        ("sample_id,label\nx,red\n", "24 of 24 samples have no answer"),
+        ("sample_id,label\nx,red\n", "1 are for samples that the split does not have (first: x; the split has "),
         (
             "sample_id,label\nx,rde\n",
-            "row 1 (sample x) has the label 'rde'; wanted a class name or an index of 0..5. Did",
+            "row 1 (sample x) has the label 'rde'; wanted a class name or an index of 0..5 in 'label'. Did",
         ),
         ("sample_id,lable\nx,red\n", "has the columns sample_id, lable; wanted `sample_id, label`"),
         ("id,label\nx,red\n", "has no column 'sample_id'"),

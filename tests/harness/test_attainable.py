@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.answers import UNKNOWN
 from harness.attainable import attainable_score
 from harness.sample import Classes, Sample, TaskSpec
 from tasks.classification import ClassificationTask
@@ -61,6 +62,20 @@ def test_several_labels_an_image_are_ranked_by_their_share() -> None:
     found = attainable_score(ClassificationTask(), SPEC, learner(sees=True, reads=False), many)
     # class a: both x before y, 1; b: one of the two x, which tie; c: y alone, 1
     assert found == pytest.approx((1 + 0.5 + 1) / 3)
+
+
+def test_what_is_right_as_often_is_as_good_whatever_the_order_of_classes() -> None:
+    """Of two answers that are each right once one is attainable, though a tie of probabilities would be none."""
+    for labels in ((0, 1), (1, 0), (2, 1)):
+        rows = samples(*(("one", "same", label) for label in labels))
+        assert attainable_score(ClassificationTask(), SPEC, learner(sees=True, reads=True), rows) == 1 / 2
+
+
+def test_labels_that_nobody_knows_are_no_part_of_a_share() -> None:
+    rows = [("x", (1, UNKNOWN)), ("x", (1, 1)), ("y", (0, 0))]
+    many = [Sample(str(n), Path(image), LabelTarget(-1, labels)) for n, (image, labels) in enumerate(rows)]
+    spec = TaskSpec("image-classification", (), "labels", Classes(("a", "b"), multilabel=True))
+    assert attainable_score(ClassificationTask(), spec, learner(sees=True, reads=False), many) == 1
 
 
 def test_the_best_caption_is_not_known() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.answers import BOXES, CAPTIONS, LABELS
+from harness.answers import BOXES, CAPTIONS, LABELS, NO_CLASS
 from harness.errors import DataError
 from harness.sample import Classes, Dataset
 from harness.shifts import Target, matched_classes
@@ -25,6 +25,12 @@ def test_probabilities_are_those_among_the_classes_that_both_have() -> None:
     target = Target(DATA, "test", LABELS, (2, 0))
     assert target.translate([0.3, 0.6, 0.1]) == pytest.approx([0.25, 0.75])
     assert target.translate([0.0, 1.0, 0.0]) == pytest.approx([0.5, 0.5])
+
+
+def test_a_label_alone_is_one_of_the_others_classes_or_none() -> None:
+    target = Target(DATA, "test", LABELS, (2, 0))
+    assert [target.translate(answer) for answer in (2, 0, 1, NO_CLASS)] == [0, 1, NO_CLASS, NO_CLASS]
+    assert Target(DATA, "test", LABELS).translate(1) == 1
 
 
 def test_boxes_of_other_classes_are_dropped_and_captions_stay() -> None:

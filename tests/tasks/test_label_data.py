@@ -199,6 +199,13 @@ def test_train_alone_is_evaluated_on_where_the_user_says_so(tmp_path: Path, open
     assert len(image_classification.samples(data, "train")) == 18
 
 
+def test_images_that_stand_in_two_splits_are_said(squares: Path, open_context: MakeContext) -> None:
+    (squares / "test/red/00.png").write_bytes((squares / "train/blue/07.png").read_bytes())
+    notes = [str(note) for note in image_classification.open_data(open_context(squares)).notes]
+    shared = [note for note in notes if note.startswith("split test: ") and "images are in train too" in note]
+    assert len(shared) == 1 and "what was trained on them has seen their answers" in shared[0]
+
+
 def test_how_labels_are_meant_changes_no_sample(tmp_path: Path, open_context: MakeContext) -> None:
     root, path = tmp_path / "numbers", tmp_path / "p.csv"
     for number in (1, 2):
