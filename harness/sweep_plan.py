@@ -51,7 +51,7 @@ def plan_sweep(config: RunConfig, plan: Plan, environment: Environment, progress
         if name in wanted
     }
     if wish.shift is not None:
-        context = replace(context, wish=wish.shift, split=None, trained_on=plan.data)
+        context = replace(context, wish=wish.shift, split=None, evaluate_only=True, trained_on=plan.data)
         opened = open_shift(plan.task, context, plan.data)
         shifts |= {condition.split_key: target for condition, target in opened.items()}
         conditions = (*conditions, *opened)

@@ -40,7 +40,7 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
         "class_file": _text_of(context.settings.get("classes")),
         "multilabel": not zero_shot,
     }
-    if options["format"] in (CIFAR, COCO) or (options["format"] == CIFAR_C and context.trained_on is None):
+    if options["format"] in (CIFAR, COCO) or (options["format"] == CIFAR_C and not context.evaluate_only):
         refuse_settings(context, ("classes",), f"is for folders whose files do not name their classes; {root}'s do")
     if options["format"] == IMAGE_FOLDER and _is_taken_whole(root, context):
         options["whole"] = True
@@ -210,7 +210,7 @@ def _is_taken_whole(root: Path, context: DataContext) -> bool:
     """Tell whether a folder of class folders is to be evaluated on as it is, instead of being divided."""
     from tasks.formats.image_folder import is_flat
 
-    return (context.split == ALL or context.trained_on is not None) and is_flat(root)
+    return (context.split == ALL or context.evaluate_only) and is_flat(root)
 
 
 def _require_evaluation(root: Path, found: LabelledSplits, split: str | None) -> None:

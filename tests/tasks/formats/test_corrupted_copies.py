@@ -80,7 +80,7 @@ def test_each_corruption_and_severity_is_a_condition(
 ) -> None:
     data = task.open_data(open_context(cifar_like))  # type: ignore[attr-defined]
     copies = write_cifar_c(tmp_path / "CIFAR-10-C")
-    opened = open_shift(task, replace(open_context(copies), trained_on=data), data)  # type: ignore[arg-type]
+    opened = open_shift(task, replace(open_context(copies), evaluate_only=True, trained_on=data), data)  # type: ignore[arg-type]
     assert [(c.name, c.severity) for c in opened] == [
         (f"shift-CIFAR-10-C-{name}", s) for name in ("fog", "jpeg") for s in range(1, 6)
     ]
