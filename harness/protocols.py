@@ -35,8 +35,8 @@ class DataContext:
 
     `split` is the one to be evaluated, None for the data set's default one. `settings` are the task's own
     options (`--track`, `--set task.KEY=VALUE` and the like), only those that it names in `Task.settings`.
-    `evaluate_only` says that nothing will be trained on it: then nothing need be set aside for training. `trained_on` is
-    the data set of the models where they are trained on another: what they have seen is what that one says.
+    `evaluate_only` says that nothing will be trained on it: then nothing need be set aside for training. `trained_on`
+    is the data set of the models where they are trained on another: what they have seen is what that one says.
     """
 
     wish: str | None
