@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli_options import Results, environment, require_choice, tell
+from harness.cli_options import Results, environment, require_choice, task_names, tell
 from harness.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def compare(
 @app.command()
 def rescore(
     fingerprints: Annotated[list[str] | None, typer.Argument(help="Records, by the beginning of their names.")] = None,
-    task: Annotated[str | None, typer.Option(help="Task whose records are scored. [default: all]")] = None,
+    task: Annotated[str | None, typer.Option(help="Tasks whose records are scored, a,b. [default: all]")] = None,
     results: Results = "results/local",
     model: Annotated[
         str | None, typer.Option(help="Model whose records are scored: NAME, NAME[C2], NAME@SEED.")
@@ -73,7 +73,7 @@ def rescore(
 
     require_choice("--format", style, ("text", "json"))
     store = Store(results)
-    records = find_records(store, None if task == "all" else task, model, fingerprints or ())
+    records = find_records(store, task, model, fingerprints or ())
     found, lost = rescore_records(records, store, _data_place(data, set_ or ()), write=write)
     if lost and not found:
         raise DataError(" ".join(each.reason for each in lost))
@@ -87,7 +87,7 @@ def rescore(
 @app.command()
 def mend(
     results: Results = "results/local",
-    task: Annotated[str | None, typer.Option(help="Task whose records are mended. [default: all]")] = None,
+    task: Annotated[str | None, typer.Option(help="Tasks whose records are mended, a,b. [default: all]")] = None,
     write: Annotated[bool, typer.Option("--write", help="Replace the records; without it, only say which.")] = False,
 ) -> None:
     """Bring records of earlier versions up to date: digests of what samples scored, no absolute paths, no secrets."""
@@ -95,13 +95,15 @@ def mend(
     from harness.mending import render_mended
     from harness.store import Store
 
-    tell(render_mended(mend_records(Store(results), task, write=write), written=write))
+    names = [None] if task in (None, "all") else task_names(str(task))
+    found = [each for name in names for each in mend_records(Store(results), name, write=write)]
+    tell(render_mended(found, written=write))
 
 
 @app.command()
 def show(
     fingerprint: Annotated[str, typer.Argument(help="A record: its fingerprint, or 6 digits of it or more.")],
-    task: Annotated[str | None, typer.Option(help="Task to look in. [default: all]")] = None,
+    task: Annotated[str | None, typer.Option(help="Tasks to look in, a,b. [default: all]")] = None,
     results: Results = "results/local",
     style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:

@@ -112,9 +112,16 @@ def select_every_task(a: str, b: str, store: Store) -> tuple[list[tuple[Chosen, 
     return pairs, lacking
 
 
+def records_of(store: Store, tasks: str | None) -> list[RunRecord]:
+    """Read the records of the tasks `a,b`, or of all (None, "all")."""
+    if tasks in (None, "all"):
+        return store.read_records()
+    return [record for name in str(tasks).split(",") for record in store.read_records(name.strip())]
+
+
 def find_records(store: Store, task: str | None, model: str | None, fingerprints: Sequence[str]) -> list[RunRecord]:
     """Find records with scores: by fingerprint, or all of a task and a model; raises StoreError where there is none."""
-    records = store.read_records(task)
+    records = records_of(store, task)
     if fingerprints:
         return [_with_scores(find_fingerprint(text, records, store)) for text in fingerprints]
     wish = None if model is None else parse_wish(model)

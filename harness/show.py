@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.measure.provenance import recorded_versions
 from harness.record import Estimate, RunRecord
-from harness.selection import find_fingerprint
+from harness.selection import find_fingerprint, records_of
 from harness.store import Store, outcomes_name
 
 _MODIFIED = "+modified"
@@ -18,7 +18,7 @@ _UNKNOWN = "not recorded (made by an earlier version)"
 
 def show(text: str, store: Store, task: str | None, style: str) -> str:
     """Find a record by its fingerprint or the beginning of it, and render it as text or json; raises UsageError."""
-    record = find_fingerprint(text, store.read_records(task), store)
+    record = find_fingerprint(text, records_of(store, task), store)
     if style == "json":
         return json.dumps(origin(record, store), indent=1, allow_nan=False)
     return render_origin(origin(record, store))
