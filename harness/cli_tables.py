@@ -146,12 +146,20 @@ def _robustness_rows(task: str, results: str, reference: str | None) -> list[Rob
 def robustness_text(tasks: Sequence[str], results: str, reference: str | None, cells: bool, style: str) -> str:
     """Draw the robustness of the tasks' models, or say that none was run under perturbation."""
     from harness.robustness.tables import render_conditions, render_summary
+    from harness.store import Store
 
     rows = [row for task in tasks for row in _robustness_rows(task, results, reference)]
     if not rows and style in ("text", "md"):
         one = f" --task {tasks[0]}" if len(tasks) == 1 else ""
         return f"No robustness records in {results} yet: bench run{one} --perturb standard"
-    return render_conditions(rows, style) if cells else render_summary(rows, style)
+    text = render_conditions(rows, style) if cells else render_summary(rows, style)
+    shown = {fingerprint for row in rows for fingerprint in row.fingerprints}
+    stored = {record.fingerprint for task in tasks for record in Store(results).read_robustness(task)}
+    older = len(stored - shown)
+    if not older or style not in ("text", "md"):
+        return text
+    told = f"{older} older robustness record{'' if older == 1 else 's'} of other code versions: not shown"
+    return f"{text.rstrip()}\n\n{'- ' if style == 'md' else ''}{told}"
 
 
 def unfused_models() -> tuple[str, ...]:

@@ -135,6 +135,11 @@ def _notes(board: Board) -> list[str]:
     if len(ranks) > 1:
         how = "paired over samples" if all(rank.paired for rank in ranks) else "unpaired, sample scores being missing"
         notes.append(f"Rank: all that it may be with 95 % confidence, for all rows at once ({how}).")
+    older = sum(len(entry.row.older) for entry in board.entries)
+    if older:
+        notes.append(
+            f"{older} older record{'' if older == 1 else 's'} of other code: bench leaderboard --all shows them."
+        )
     near = _near_ceiling(board)
     if len(near) > 1:
         notes.append(f"Within 2 points of the ceiling, so not told apart: {', '.join(near)}.")
