@@ -35,7 +35,7 @@ def test_predictions_made_elsewhere_are_scored_or_refused(bench: Any, captions: 
     run = bench(*score, "--references", references, "--format", "json", "--resamples", "50")
     assert run.returncode == 0, run.stderr
     scores = json.loads(run.stdout)
-    assert set(scores) == {"metrics", "signature"}
+    assert set(scores) == {"metrics", "signature", "notes"}
     assert set(scores["metrics"]) == NAMES
     assert scores["metrics"]["BLEU-1"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0, "count": 12})
     (tmp_path / "results.json").write_text(json.dumps(answers[1:]))

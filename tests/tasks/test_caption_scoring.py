@@ -63,7 +63,7 @@ def test_captions_are_put_into_the_order_of_the_samples() -> None:
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (("1",), r"1 are for samples that the split does not have \(first: 2\).*same split"),
+        (("1",), r"1 are for samples that the split does not have \(first: 2; the split has 1\).*same split"),
         (("1", "2", "3"), r"1 of 3 samples have no caption \(first: 3\). Every sample"),
     ],
 )

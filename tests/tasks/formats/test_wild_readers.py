@@ -104,7 +104,7 @@ def changed(content: Any, changes: list[Change]) -> Any:
         elif how == "repeat" and isinstance(holder, list):
             holder.append(copy.deepcopy(node))
         else:
-            holder[key] = str(node) if how == "text" else value
+            holder[key] = str(node) if how == "text" else copy.deepcopy(value)
     return content
 
 
