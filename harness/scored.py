@@ -96,18 +96,24 @@ def _require_vouched(store: Store, name: str, wanted: str | None) -> None:
         )
 
 
-def uncovered(store: Store, records: Sequence[RunRecord]) -> str | None:
-    """Say how many records hold no digest of their scores, None where all do."""
-    count = sum(
-        SCORES not in record.provenance and store.exists(f"{scores_name(record.task, record.fingerprint)}.parquet")
-        for record in records
-        if record.status == "ok"
-    )
-    if not count:
+def uncovered(store: Store, records: Sequence[RunRecord | RobustnessRecord]) -> str | None:
+    """Say how many of some records hold no digest of what samples scored, None where all do."""
+    lacking = sum(not _covers(store, record) for record in records)
+    if not lacking:
         return None
     return (
-        f"{count} of {len(records)} records in {store.url} hold no digest of what samples scored (an earlier version "
-        f"made them): a changed file would not be seen. `bench mend --results {store.url}` adds it."
+        f"{lacking} of {len(records)} records in {store.url} hold no digest of what samples scored (an earlier version "
+        f"made them): a changed file would not be seen. `bench mend --results {store.url} --write` adds it."
+    )
+
+
+def _covers(store: Store, record: RunRecord | RobustnessRecord) -> bool:
+    """Whether a record vouches for all scores that are stored beside it."""
+    conditions = [label_of(s) for s in record.scores] if isinstance(record, RobustnessRecord) else [None]
+    return all(
+        SCORES in vouched(record, condition)
+        or not store.exists(f"{scores_name(record.task, record.fingerprint, condition)}.parquet")
+        for condition in conditions
     )
 
 

@@ -35,10 +35,10 @@ from harness.protocols import Slicing
 from harness.record import Estimate, RunRecord
 from harness.rescoring import DataPlace, Rescorer
 from harness.sample_scores import SampleScores
-from harness.scored import Scored, read_scores
+from harness.scored import Scored, read_scores, uncovered
 from harness.seeds import combine_seeds
 from harness.selection import Chosen
-from harness.store import outcomes_name, scores_name
+from harness.store import Store, outcomes_name, scores_name
 
 PREDICTIONS, SCORES, ESTIMATES = "stored predictions", "stored scores of samples", "stored estimates"
 _ADDITIVE = ("interaction", "EMAP ")
@@ -298,8 +298,14 @@ def _from_scores(
     told = "Compared by stored scores of single samples: to first order, for metrics that are no means over samples."
     return Comparison(
         a, b, SCORES, True, _seeds(pairs), len(known[0].sample_ids), tuple(metrics), {}, tuple(adjusted(rows)), (),
-        (*notes, told, *more),
+        (*notes, told, *_uncovered(pairs, (a.store, b.store)), *more),
     )  # fmt: skip
+
+
+def _uncovered(pairs: Sequence[tuple[RunRecord, RunRecord]], stores: tuple[Store, ...]) -> list[str]:
+    """Say which records do not vouch for the scores that they are compared by."""
+    sides = [(store, [pair[side] for pair in pairs]) for side, store in enumerate(stores)]
+    return list(dict.fromkeys(told for store, records in sides if (told := uncovered(store, records))))
 
 
 def _read_scores(chosen: Chosen, record: RunRecord) -> SampleScores | None:

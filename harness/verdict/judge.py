@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cache
 
@@ -10,7 +11,7 @@ from harness.leaderboard import Row
 from harness.plugins import load_task, models_for
 from harness.record import RobustnessRecord, RunRecord
 from harness.sample_scores import SampleScores
-from harness.scored import read_scores
+from harness.scored import read_scores, uncovered
 from harness.store import Store
 from harness.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
 from harness.verdict.evidence import Evidence, Fusion, Group, Options, ReadScores, gather
@@ -107,8 +108,16 @@ def installed_fusion(task: str) -> Fusion:
     return Fusion(controls, tuple(model.name for model in models if not model.fused))
 
 
-def score_reader(stores: Sequence[Store]) -> ReadScores:
-    """Read each table of sample scores once, from the first folder that has it, as its record vouches for it."""
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def score_reader(stores: Sequence[Store], say: Callable[[str], None] = _to_stderr) -> ReadScores:
+    """Read each table of sample scores once, from the first folder that has it, as its record vouches for it.
+
+    What no record vouches for, as an earlier version stored it, is read, and `say` is told once a folder.
+    """
+    told: set[Store] = set()
 
     @cache
     def vouching(store: Store, task: str, fingerprint: str, sweep: bool) -> RunRecord | RobustnessRecord | None:
@@ -119,8 +128,12 @@ def score_reader(stores: Sequence[Store]) -> ReadScores:
         for store in stores:
             record = vouching(store, task, fingerprint, condition is not None)
             found = None if record is None else read_scores(store, record, condition)
-            if found is not None:
-                return found
+            if record is None or found is None:
+                continue
+            if store not in told and (warning := uncovered(store, [record])):
+                told.add(store)
+                say(uncovered(store, store.read_records(task)) or warning)
+            return found
         return None
 
     return read

@@ -114,6 +114,11 @@ def test_mending_covers_tables_and_leaves_out_places(record: Callable[..., RunRe
     store.replace_record(old)
     store.write_robustness(sweep_of(old))
     assert "1 of 1 records" in str(uncovered(store, store.read_records()))
+    said: list[str] = []
+    read = score_reader([store], said.append)
+    for condition in (None, "fog-1"):
+        assert read(old.task, old.fingerprint, condition) is not None
+    assert len(said) == 1 and "bench mend --results" in said[0]
     assert "Bring them up to date with --write" in render_mended(mend(store, write=False), written=False)
     assert store.read_records() == [old]
     assert [(each.sweep, each.what) for each in mend(store, write=True)] == [
