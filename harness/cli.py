@@ -1,13 +1,13 @@
-"""The command `bench`; the only place that reads the environment. Heavy imports wait inside the commands."""
+"""The command `bench`. Heavy imports wait inside the commands."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -28,20 +28,9 @@ from harness.cli_options import (
     words,
 )
 from harness.cli_records import app as records_app
+from harness.cli_run import open_trackers_of, reporter_for, run_task
 from harness.cli_tables import app as tables_app
-from harness.cli_tables import print_leaderboards, robustness_text, unfused_models
 from harness.errors import DataError, MissingPath, UsageError, cause_of, nearest
-
-if TYPE_CHECKING:
-    from harness.config import RunConfig
-    from harness.fork_server import ForkServer
-    from harness.isolation import Workers
-    from harness.plan import Environment, Plan
-    from harness.progress import ConsoleReporter
-    from harness.run import RunSummary
-    from harness.store import Store
-    from harness.sweep_plan import SweepPlan
-    from harness.track.tracker import Tracker
 
 app = typer.Typer(
     name="bench",
@@ -125,13 +114,13 @@ def run(
         "perturb_scale": perturb_scale,
     }  # fmt: skip
     general = build_config(flags, set_ or (), vision_args, config)
-    names, trackers = task_names(general.request.task), _trackers(general)
+    names, trackers = task_names(general.request.task), open_trackers_of(general)
     failed = 0
     with ForkServer() as server:
         for name in names:
             built = build_config(flags, set_ or (), vision_args, config, name)
             try:
-                failed += _run_task(built, name, trackers, server, debug)
+                failed += run_task(built, name, trackers, server, debug)
             except MissingPath:
                 raise  # a misspelt path is misspelt for every task
             except (UsageError, DataError) as error:
@@ -245,7 +234,7 @@ def scenes(
     """Write the embedded Scenes world as true COCO files."""
     from harness.plugins import load_writer
 
-    reporter = _reporter("")
+    reporter = reporter_for("")
     names = None if splits is None else words(splits)
     load_writer("scenes")(out, names, progress=reporter.progress)
     reporter.close()
@@ -279,120 +268,6 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run_task(
-    config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer, debug: bool = False
-) -> int:
-    """Run one task and print its table; returns how many cells failed, or were asked for by name and did not run."""
-    from harness.isolation import Workers
-    from harness.plan import plan_run
-    from harness.plugins import load_task
-    from harness.run import run_plan
-    from harness.store import Store
-    from harness.sweep_plan import plan_sweep
-
-    here, store = environment(), Store(config.request.results)
-    workers = Workers(config.request.jobs, config.request.job_timeout, server)
-    reporter = _reporter(load_task(name).metrics[0])
-    try:
-        plan = plan_run(config, name, here, reporter.progress)
-        sweep = plan_sweep(config, plan, here, reporter.progress)
-        reporter.say(_data_line(config, plan, here))
-        for line in _left_out(plan, debug):
-            reporter.say(line)
-        for note in plan.data.notes:
-            reporter.say(f"Note: {note}")
-        reporter.plan(len(plan.cells))
-        summary = run_plan(plan, store, here, reporter, workers)
-    finally:
-        reporter.close()
-    failed = _unmeasured(summary, name) + (_run_sweep(config, plan, sweep, workers) if sweep else 0)
-    print_leaderboards([name], config.request.results, "text", None, plan)
-    tell(
-        f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
-        f"records in {config.request.results}"
-    )
-    if trackers:
-        _track(plan, trackers, store)
-    return failed
-
-
-def _left_out(plan: Plan, debug: bool) -> Iterator[str]:
-    """Say which plugins could not be loaded, and with --debug the tracebacks of those that could not be planned."""
-    for error in plan.broken:
-        yield f"Left out: {error}"
-        if debug:
-            yield cause_of(error)
-    if debug:
-        yield from dict.fromkeys(absent.trace for absent in plan.absent if absent.trace)
-
-
-def _unmeasured(summary: RunSummary, task: str) -> int:
-    """Count what failed, and what did not run though it was asked for: by name, or nothing at all ran."""
-    if summary.not_run:
-        print(
-            f"bench: {task}: {summary.not_run} cells of models that were asked for by name did not run; "
-            "the table says why.",
-            file=sys.stderr,
-        )
-    elif summary.skipped and not summary.ok and not summary.failed:
-        print(f"bench: {task}: nothing ran; the table says why.", file=sys.stderr)
-        return summary.skipped
-    return summary.failed + summary.not_run
-
-
-def _trackers(config: RunConfig) -> Sequence[Tracker]:
-    """Open the trackers of `--track`, before anything is trained."""
-    if not config.trackers:
-        return ()
-    from harness.store import Store
-    from harness.track.choose import open_trackers
-
-    return open_trackers(config.trackers, Store(config.request.results).local, os.environ)
-
-
-def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
-    """Log what a task has left in the store; a tracker that fails is told of, and loses nothing else."""
-    from harness.report.sources import ReportOptions
-    from harness.track.feed import track_task
-    from harness.verdict.judge import installed_fusion
-
-    reporter = _reporter(plan.task.metrics[0])
-    options = ReportOptions(tasks=(plan.task.name,), unfused=unfused_models(), fusion=installed_fusion)
-    for summary in track_task(plan, trackers, store, options, reporter.say):
-        tell(f"Tracked: {summary}")
-
-
-def _run_sweep(config: RunConfig, plan: Plan, sweep: SweepPlan, workers: Workers) -> int:
-    """Perturb inputs of the trained models of a plan, print their robustness; returns how many conditions failed."""
-    from harness.store import Store
-    from harness.sweep_run import run_sweep
-
-    reporter, store = _reporter(plan.task.metrics[0]), Store(config.request.results)
-    try:
-        reporter.say(f"{len(sweep.conditions)} conditions for each trained model of {plan.task.name}.")
-        summary = run_sweep(plan, sweep, store, environment(), reporter, workers)
-    finally:
-        reporter.close()
-    tell(
-        f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
-    )
-    tell(robustness_text([plan.task.name], config.request.results, None, False, "text"))
-    return summary.failed
-
-
-def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
-    reasons = {
-        config.request.data is not None: f"asked for with --data {config.request.data}",
-        config.request.data is None and bool(environment.bench_data): "from $BENCH_DATA",
-    }
-    fallback = "no --data, no $BENCH_DATA" + (", no ./data/coco" if plan.data.layout == "scenes" else ": ./data/coco")
-    reason = reasons.get(True, fallback)
-    return (
-        f"Data: {plan.data.name} in {plan.data.root} ({reason}), digest {plan.data.digest[:12]}, "
-        f"split {plan.split}. Device: {plan.device}. {len(plan.cells)} cells."
-    )
-
-
 def _score_cells(path: Path, reference: str | None, style: str) -> None:
     import json
 
@@ -406,7 +281,7 @@ def _data_context(data: str | None, split: str | None, settings: Mapping[str, An
     from harness.protocols import DataContext
 
     here = environment()
-    progress = _reporter("").progress
+    progress = reporter_for("").progress
     return DataContext(data, split, here.bench_data, here.working_directory, here.cache, progress, settings)
 
 
@@ -424,9 +299,3 @@ def _task_settings(task: Any, given: Mapping[str, Any], settings: Sequence[str])
         if name not in task.settings:
             raise UsageError(f"{task.name} takes no setting '{name}'. {nearest(name, task.settings)}")
     return found
-
-
-def _reporter(metric: str) -> ConsoleReporter:
-    from harness.progress import ConsoleReporter
-
-    return ConsoleReporter(metric)
