@@ -137,11 +137,14 @@ class Store:
 
     def read_sample_scores(self, name: str) -> SampleScores | None:
         """Read `name`.parquet; None where it is not there."""
+        import numpy as np
+
         if not self.exists(f"{name}.parquet"):
             return None
         with self._readable(name):
             table = self._read_table(name)
-            metrics = {metric: table[metric].to_numpy().astype(float) for metric in table.column_names[2:]}
+            # pyarrow imports pandas, which takes a second, for numpy arrays
+            metrics = {metric: np.array(table[metric].to_pylist(), float) for metric in table.column_names[2:]}
             ids, clusters = (tuple(map(_text, table[column].to_pylist())) for column in ("sample_id", "cluster"))
             return SampleScores(ids, clusters, metrics)
 

@@ -8,6 +8,8 @@ import json
 import os
 import random
 import resource
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -283,3 +285,22 @@ def test_long_labels_of_conditions_are_files_of_their_own(tmp_path: Path) -> Non
 
 
 SCORES = SampleScores(("a", "b"), ("a", "b"), {"m": np.array([0.5, 1.0])})
+
+
+def test_reading_scores_imports_neither_pandas_nor_torch(tmp_path: Path) -> None:
+    """A run that finds all done reads these and little more: pandas alone takes a second to import."""
+    code = (
+        "import sys, numpy as np\nfrom harness.sample_scores import SampleScores\nfrom harness.store import Store\n"
+        "store = Store(sys.argv[1])\n"
+        "if sys.argv[2] == 'write': store.write_sample_scores('a', SampleScores(('x', 'y'), ('x', 'y'), "
+        "{'m': np.array([0.25, np.nan])}))\n"
+        "else:\n"
+        "    found = store.read_sample_scores('a')\n"
+        "    print(found.metrics['m'].tolist(), found.metrics['m'].dtype, 'pandas' in sys.modules, "
+        "'torch' in sys.modules)"
+    )
+    outputs = [
+        subprocess.run([sys.executable, "-c", code, str(tmp_path), what], capture_output=True, text=True, check=True)
+        for what in ("write", "read")
+    ]
+    assert outputs[1].stdout.strip() == "[0.25, nan] float64 False False"
