@@ -27,9 +27,9 @@ def store(tmp_path: Path, record: Make) -> Store:
         value = None if fields.get("status", "ok") != "ok" else 0.5
         store.write_record(replace(record(model, value, **fields), fingerprint=digits.ljust(16, "0")))
 
+    put("bbbbbb", "film", seed=2, steps=9, created="2026-01-01")  # other settings, older
     put("aaaaaa1", "film", seed=0, created="2026-01-02")
     put("aaaaaa2", "film", seed=1, created="2026-01-03")
-    put("bbbbbb", "film", seed=2, steps=9, created="2026-01-01")  # other settings, older
     put("cccccc", "film", control="C2", created="2026-01-02")
     put("dddddd", "plain", created="2026-01-02")
     put("eeeeee", "plain", data_digest="d2", created="2026-01-09")  # newer, on other data
