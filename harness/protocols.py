@@ -196,7 +196,7 @@ class Learner(Protocol):
         ...
 
     def predict(self, batch: Batch) -> list[Prediction]:
-        """Answer for each sample; an answer must not depend on the rest of the batch."""
+        """Answer for each sample, in finite JSON values, tensors or arrays; not depending on the rest of the batch."""
         ...
 
     def parameter_groups(self) -> ParameterGroups:
