@@ -165,6 +165,7 @@ class _Sweep:
                     visual=tokens.of(student.learner, student.subject.cell.training.device),
                     texts=words.texts[chunk.start : chunk.start + len(chunk.samples)],
                     sizes=chunk.sizes if student.learner.vision else (),
+                    choices=tuple(sample.choices for sample in chunk.samples),
                 )
                 student.answers.setdefault(condition.label, []).extend(answers_of(student.learner, batch))
         except Exception as error:

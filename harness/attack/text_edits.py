@@ -126,4 +126,5 @@ def _gather(batch: Batch, tokens: Tensor | None, rows: Sequence[int], texts: Seq
         texts=tuple(texts),
         targets=tuple(batch.targets[row] for row in rows),
         sizes=tuple(batch.sizes[row] for row in rows) if batch.sizes else (),
+        choices=tuple(batch.choices[row] for row in rows) if batch.choices else (),
     )

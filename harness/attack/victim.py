@@ -57,6 +57,7 @@ def part_of(batch: Batch, rows: slice) -> Batch:
         texts=batch.texts[rows],
         targets=None if batch.targets is None else batch.targets[rows],
         sizes=batch.sizes[rows],
+        choices=batch.choices[rows],
     )
 
 
@@ -175,6 +176,7 @@ def victim_of(learner: Any, request: AttackRequest, rows: slice, texts: Sequence
         texts=tuple(sample.text for sample in chosen) if texts is None else tuple(texts[rows]),
         targets=tuple(sample.target for sample in chosen),
         sizes=request.sizes[rows] if learner.vision is not None else (),
+        choices=tuple(sample.choices for sample in chosen),
     )
     return Victim(learner, batch, request.batch_size, request.score, request.beat)
 

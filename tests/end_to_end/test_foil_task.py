@@ -31,9 +31,11 @@ def foils(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_model_without_parameters_runs_on_a_test_split_alone(bench: Any, foils: Path, tmp_path: Path) -> None:
     command = ("run", "--task", "caption-foil", "--model", "all", "--data", foils, "--device", "cpu", "--no-measure")
+    command += ("--perturb", "contrast:1", "--perturb-scale", "cifar")
     run = bench(*command, "--results", tmp_path / "results", HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(tmp_path / "hub"))
     assert run.returncode == 0, run.stderr
     assert "Evaluated on all 9 samples of test." in run.stderr
+    assert "Conditions: 2 ok, 0 failed, 0 skipped" in run.stdout
     assert "not measured: latency, throughput and memory (--no-measure)" in run.stdout
     records = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("caption-foil/records/*.json")]
     (mine,) = [record for record in records if record["status"] == "ok"]
