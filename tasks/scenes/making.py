@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.protocols import NOTICE
+from tasks.scenes import layout
 from tasks.scenes.generate import Progress, write_splits
 
 _NO_WORKERS = (BrokenProcessPool, ImportError, NotImplementedError, OSError)
@@ -19,7 +20,12 @@ _NO_WORKERS = (BrokenProcessPool, ImportError, NotImplementedError, OSError)
 
 
 def make_splits(root: Path, splits: Sequence[str], *, processes: int, progress: Progress | None) -> None:
-    """Write the splits that are not complete; where workers fail, all is drawn in this process, and said."""
+    """Write the splits that are not complete; where workers fail, all is drawn in this process, and said.
+
+    Raises OSError at once for a folder that cannot be made.
+    """
+    if not all(layout.is_complete(root, split) for split in splits):
+        (root / ".partial").mkdir(parents=True, exist_ok=True)
     with _nothing_from_the_working_directory():
         try:
             write_splits(root, splits, processes=processes, progress=progress)
