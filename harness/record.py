@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from harness.stored_types import require_tables, require_types
@@ -194,6 +195,11 @@ def samples_of(record: RunRecord) -> tuple[int, int] | None:
     """How many samples of its split a record is about, and how many the split has; None where that is not recorded."""
     known = record.provenance.get("samples")
     return (known["evaluated"], known["of"]) if known else None
+
+
+def now() -> str:
+    """The time in UTC, to a thousandth of a second."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def name_of(model: str, control: str | None) -> str:

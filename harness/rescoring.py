@@ -14,8 +14,7 @@ from harness.errors import BenchError, DataError, StoreError
 from harness.matching import require_matching
 from harness.plan import Environment
 from harness.protocols import DataContext, Progress, Scorer, Task
-from harness.record import Estimate, RunRecord, name_of
-from harness.run import now
+from harness.record import Estimate, RunRecord, name_of, now
 from harness.sample import Dataset, Outcome, Sample, evaluated
 from harness.scored import SCORES, Scored, read_answers, table_digests, vouched, vouching, write_scores
 from harness.store import Store, outcomes_name

@@ -7,32 +7,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
 from harness.cell import Cell, Places, TrainingJob
+from harness.cell_records import absent_record, record_of, skipped_note, training_notes
 from harness.error_text import error_text, named_error, traceback_text
 from harness.errors import BenchError, StoreError
 from harness.estimates import estimate, estimate_difference, estimates
-from harness.files import open_lock, replace_atomically
 from harness.isolation import KILLED, JobFailure, JobServer, Workers
 from harness.matching import require_matching
-from harness.plan import Absent, Environment, Plan
+from harness.plan import Environment, Plan
 from harness.plugins import load_model, package_of
-from harness.portable import by_content, portable_command, scrubbed, without_places
+from harness.portable import portable_command, scrubbed
 from harness.preprocessing_passport import check_resizing
 from harness.protocols import Noting, Patient, Scorer
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.sample import Note, Predicted, Sample, evaluated, limited
 from harness.scored import Scored, table_digests, write_scores
-from harness.store import Store, outcomes_name
-from harness.trainings import CHECKPOINT, LOG, SUMMARY, read_training, why_unusable
-
-TRAINING_FILES = (CHECKPOINT, LOG, SUMMARY)
-"""What a training leaves; the last one is written last and vouches for the others."""
-
+from harness.store import Store, only_one, outcomes_name
+from harness.trainings import SUMMARY, TRAINING_FILES, read_training, training_folder, why_unusable
 
 ALONE = Workers()
 """A run with a fork server of its own, one job a core and no limit of time."""
@@ -84,7 +79,9 @@ def run_plan(
             store.require_writable()
             stack.enter_context(only_one(store))
         for absent in plan.absent:
-            _write_absent(plan, absent, store, reporter)
+            record = absent_record(plan, absent)
+            store.write_record(record)  # in the place of what an earlier run said
+            reporter.finish(record)
         records, meanwhile = [], 0
         if pending:
             runner = _Runner(plan, store, environment, reporter, stack, workers)
@@ -220,7 +217,7 @@ class _Runner:
         efficiency: Efficiency = self._job(cell.label, "jobs.profile_job", cell, places)
         training = read_training(places.training)
         self._say_share(training.get("samples") or {})
-        record = _record(
+        record = record_of(
             cell,
             status="ok",
             metrics=metrics,
@@ -335,7 +332,7 @@ class _Runner:
     def _notes(self, samples: Sequence[Sample], predicted: Predicted) -> Sequence[Note]:
         """What must be known beside a cell's numbers: images that were left out, and what the scorer has to say."""
         scorers = self.scorer.notes(samples, predicted.outcomes) if isinstance(self.scorer, Noting) else ()
-        return (*_skipped_note(predicted.skipped, self.plan.split, len(samples)), *scorers)
+        return (*skipped_note(predicted.skipped, self.plan.split, len(samples)), *scorers)
 
     def _provenance(self, cell: Cell, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
         from harness.measure.provenance import provenance
@@ -349,7 +346,7 @@ class _Runner:
             "training": {key: value for key, value in training.items() if key != "skipped"},
             "samples": {"evaluated": len(kept), "of": len(self.samples)},
             "skipped_samples": skipped,
-            "notes": [asdict(note) for note in (*_training_notes(cell, training), *self._notes(kept, predicted))],
+            "notes": [asdict(note) for note in (*training_notes(cell, training), *self._notes(kept, predicted))],
             "preprocessing_sha256": predicted.preprocessing_hash,
         }
 
@@ -364,7 +361,7 @@ class _Runner:
             self.reporter.say(f"Traceback in {self.store.url}/{name}")
         if scrubbed(failure.message) != failure.message:  # the record may be shared, but whoever runs needs the place
             self.reporter.say(f"{cell.label}: {failure.message}")
-        return _record(cell, status="failed", error=failure.message)
+        return record_of(cell, status="failed", error=failure.message)
 
 
 def set_patience(scorer: Scorer, workers: Workers) -> None:
@@ -395,108 +392,6 @@ def _extent(asked: int, total: int, plan: Plan) -> str:
     return f"Evaluated on all {total:,} samples of {plan.split}.{hint}"
 
 
-def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, bool]:
-    """Say where a training lies, and whether it is finished; fetches it from a URL's store."""
-    name = f"{job.task}/training/{job.fingerprint}"
-    if store.local is not None:
-        folder = store.local / name
-        return folder.resolve(), (folder / "training.json").is_file()
-    folder = cache / "training" / job.fingerprint
-    if not (folder / "training.json").is_file() and store.exists(f"{name}/training.json"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in TRAINING_FILES:
-            with replace_atomically(folder / file) as temporary:
-                temporary.write_bytes(store.read_bytes(f"{name}/{file}"))
-    return folder, (folder / "training.json").is_file()
-
-
-def prerequisite_folder(job: TrainingJob, cache: Path) -> Path | None:
-    """Say where the training lies that a job builds on, None where it builds on none."""
-    return None if job.prerequisite is None else cache / "prerequisites" / job.prerequisite
-
-
-def now() -> str:
-    """The time in UTC, to a thousandth of a second."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _record(
-    cell: Cell,
-    *,
-    status: str,
-    error: str | None = None,
-    metrics: Mapping[str, Estimate | None] | None = None,
-    signature: str | None = None,
-    efficiency: Efficiency | None = None,
-    provenance: Mapping[str, Any] | None = None,
-) -> RunRecord:
-    job = cell.training
-    measured = efficiency or Efficiency()
-    content = by_content(asdict(cell))
-    content["training"]["data"] |= {"root": job.data.root.name, "cache": None}
-    return RunRecord(
-        fingerprint=cell.fingerprint,
-        task=job.task,
-        data=job.data.name,
-        data_digest=job.data.digest,
-        split=cell.split,
-        model=job.model,
-        control=job.control,
-        seed=job.seed,
-        status=status,
-        error=None if error is None else scrubbed(error),
-        metrics=metrics or {},
-        signature=signature,
-        efficiency=measured,
-        device=measured.notes.get("machine_label", job.device),
-        provenance=without_places(provenance or {}),
-        cell=without_places(content),
-        created=now(),
-    )
-
-
-def _write_absent(plan: Plan, absent: Absent, store: Store, reporter: Reporter) -> None:
-    """Record why a cell did not run, in the place of what an earlier run said."""
-    record = RunRecord(
-        fingerprint=absent.fingerprint,
-        task=plan.task.name,
-        data=plan.data.name,
-        data_digest=plan.data.digest,
-        split=plan.split,
-        model=absent.model,
-        control=absent.control,
-        seed=absent.seed,
-        status="skipped",
-        error=scrubbed(absent.reason),
-        metrics={},
-        signature=None,
-        efficiency=Efficiency(),
-        device=plan.device,
-        provenance={},
-        cell={},
-        created=now(),
-    )
-    store.write_record(record)
-    reporter.finish(record)
-
-
-def _training_notes(cell: Cell, training: Mapping[str, Any]) -> Sequence[Note]:
-    """Say where memory ran out, so that the training went on in smaller parts: dropout then draws otherwise."""
-    asked, taken = cell.training.train.accumulation, training["accumulation"]
-    if taken <= asked:
-        return ()
-    return (Note(f"memory ran out while training: {taken} micro-batches a step instead of {asked}"),)
-
-
-def _skipped_note(skipped: Mapping[str, str], split: str, kept: int) -> list[Note]:
-    """Say how many images could not be read, where the run goes on without them."""
-    if not skipped:
-        return []
-    name, reason = next(iter(skipped.items()))
-    text = f"{len(skipped)} of {len(skipped) + kept} images cannot be read and are left out (first: {name}: {reason})"
-    return [Note(text, split, len(skipped), len(skipped) + kept)]
-
-
 def _is_done(store: Store, cell: Cell) -> bool:
     record = store.find_record(cell.training.task, cell.fingerprint)
     return record is not None and record.status == "ok"
@@ -504,24 +399,3 @@ def _is_done(store: Store, cell: Cell) -> bool:
 
 def _smaller_batch(cell: Cell, factor: int) -> Any:
     return replace(cell.evaluate, batch_size=max(1, cell.evaluate.batch_size // factor))
-
-
-@contextmanager
-def only_one(store: Store) -> Iterator[None]:
-    """Keep a second run out of the same local results folder; the lock goes with the process."""
-    if store.local is None:
-        yield
-        return
-    import fcntl
-
-    lock = open_lock(store.local / ".lock")
-    if lock is None:
-        raise StoreError(f"{store.url}/.lock can be neither read nor written. Give permission there, or --results.")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"Another bench run is writing to {store.url}. Wait for it, or give another folder with --results."
-            ) from None
-        yield

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from harness.error_text import error_text, named_error
 from harness.errors import StoreError
-from harness.files import replace_atomically
+from harness.files import open_lock, replace_atomically
 from harness.parquet_files import read_parquet
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
 from harness.sample import Outcome
@@ -279,6 +279,27 @@ class Store:
                 "fsspec knows, with its package installed and your credentials set."
             ) from None
         return system, root.rstrip("/")
+
+
+@contextmanager
+def only_one(store: Store) -> Iterator[None]:
+    """Keep a second run out of the same local results folder; the lock goes with the process."""
+    if store.local is None:
+        yield
+        return
+    import fcntl
+
+    lock = open_lock(store.local / ".lock")
+    if lock is None:
+        raise StoreError(f"{store.url}/.lock can be neither read nor written. Give permission there, or --results.")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"Another bench run is writing to {store.url}. Wait for it, or give another folder with --results."
+            ) from None
+        yield
 
 
 def outcomes_name(task: str, fingerprint: str, condition: str | None = None) -> str:

@@ -23,26 +23,22 @@ from harness.perturbed_inputs import image_key, movement_for, part_for
 from harness.plan import Environment, Plan
 from harness.plugins import load_model, package_of
 from harness.protocols import ChanceLevel, MovingTargets, QuickScorer, Scorer
-from harness.record import PerturbedScore, RobustnessRecord
+from harness.record import PerturbedScore, RobustnessRecord, now
 from harness.run import (
     ALONE,
     Reporter,
     jobs_at_once,
     naming_what_cannot_be_scored,
-    now,
-    only_one,
-    prerequisite_folder,
     set_patience,
-    training_folder,
 )
 from harness.sample import Outcome, Sample, limited
 from harness.scored import TABLES, Scored, label_of, table_digests, vouched, write_scores
 from harness.shifts import Target
 from harness.spool import own_folder
-from harness.store import Store, examples_folder
+from harness.store import Store, examples_folder, only_one
 from harness.sweep_block import FAILED, OK, SKIPPED, Answers, Subject, SweepBlock
 from harness.sweep_plan import SweepPlan
-from harness.trainings import CHECKPOINT, why_unusable
+from harness.trainings import CHECKPOINT, prerequisite_folder, training_folder, why_unusable
 
 _CONDITIONS_A_BLOCK = 12
 _MAIN = ""

@@ -1,4 +1,4 @@
-"""What a training leaves in its folder, and whether that is whole. No torch here."""
+"""Where a training lies, what it leaves in its folder, and whether that is whole. No torch here."""
 
 from __future__ import annotations
 
@@ -6,11 +6,36 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.cell import TrainingJob
 from harness.content import file_digest
 from harness.errors import CheckpointError
+from harness.files import replace_atomically
+from harness.store import Store
 
 SUMMARY, CHECKPOINT, LOG = "training.json", "checkpoint.safetensors", "log.jsonl"
+TRAINING_FILES = (CHECKPOINT, LOG, SUMMARY)
+"""What a training leaves; the last one is written last and vouches for the others."""
 _KEYS = ("checkpoint_sha256", "skipped", "seconds")
+
+
+def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, bool]:
+    """Say where a training lies, and whether it is finished; fetches it from a URL's store."""
+    name = f"{job.task}/training/{job.fingerprint}"
+    if store.local is not None:
+        folder = store.local / name
+        return folder.resolve(), (folder / "training.json").is_file()
+    folder = cache / "training" / job.fingerprint
+    if not (folder / "training.json").is_file() and store.exists(f"{name}/training.json"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in TRAINING_FILES:
+            with replace_atomically(folder / file) as temporary:
+                temporary.write_bytes(store.read_bytes(f"{name}/{file}"))
+    return folder, (folder / "training.json").is_file()
+
+
+def prerequisite_folder(job: TrainingJob, cache: Path) -> Path | None:
+    """Say where the training lies that a job builds on, None where it builds on none."""
+    return None if job.prerequisite is None else cache / "prerequisites" / job.prerequisite
 
 
 def read_training(folder: Path) -> dict[str, Any]:

@@ -23,11 +23,12 @@ from harness.perturb.grids import STANDARD_CORRUPTIONS, parse_grid
 from harness.perturbed_inputs import ImageSource
 from harness.plan import Environment, plan_run
 from harness.plugins import load_perturbations, load_task
-from harness.run import prerequisite_folder, run_plan, training_folder
+from harness.run import run_plan
 from harness.sample import Batch
 from harness.store import Store
 from harness.sweep import load_students, sweep_job
 from harness.sweep_block import Subject, SweepBlock
+from harness.trainings import prerequisite_folder, training_folder
 
 TASK, MODELS, SAMPLES, CHUNK = "image-classification", "probe,vision-only,class-embedding,film,gated", 64, 64
 WANTED = 1.3

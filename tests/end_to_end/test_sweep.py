@@ -224,7 +224,7 @@ from harness.config import build_config
 from harness.perturb.grids import parse_grid
 from harness.plan import Environment, plan_run
 from harness.plugins import load_perturbations
-from harness.run import training_folder
+from harness.trainings import training_folder
 from harness.store import Store
 from harness.sweep import sweep_job
 from harness.sweep_block import Subject, SweepBlock

@@ -10,9 +10,9 @@ import pytest
 from harness.additive import additive_outcomes
 from harness.answers import NO_CLASS, answered_class, is_label
 from harness.attack.victim import Victim
+from harness.cell_records import skipped_note
 from harness.errors import DataError
 from harness.examples import describe_answer, describe_target
-from harness.run import _skipped_note
 from harness.sample import Batch, Classes, Sample, TaskSpec
 from harness.spelling import name_bytes, normal_form, readable_name
 from tasks.targets import LabelTarget
@@ -67,10 +67,10 @@ def test_an_attacked_model_may_answer_with_labels() -> None:
 
 
 def test_images_that_cannot_be_read_are_said() -> None:
-    (note,) = _skipped_note({"a.png": "truncated", "b.png": "empty"}, "test", 6)
+    (note,) = skipped_note({"a.png": "truncated", "b.png": "empty"}, "test", 6)
     assert str(note) == "split test: 2 of 8 images cannot be read and are left out (first: a.png: truncated)"
     assert (note.count, note.total) == (2, 8)
-    assert _skipped_note({}, "test", 6) == []
+    assert skipped_note({}, "test", 6) == []
 
 
 def test_names_of_any_bytes_can_be_printed_and_digested() -> None:
