@@ -58,8 +58,10 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        permissions = temporary.stat().st_mode & 0o777
         try:
             yield temporary
+            temporary.chmod(permissions)  # a library may have put a file of its own in the place of ours
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)

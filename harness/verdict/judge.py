@@ -8,7 +8,7 @@ from functools import cache
 
 from harness.errors import UsageError, nearest
 from harness.leaderboard import Row
-from harness.plugins import load_task, models_for
+from harness.plugins import load_task, models_for, task_names
 from harness.record import RobustnessRecord, RunRecord
 from harness.sample_scores import SampleScores
 from harness.scored import read_scores, uncovered
@@ -102,8 +102,11 @@ def marks(
 
 
 def installed_fusion(task: str) -> Fusion:
-    """Ask the installed plugins which models are fused and which controls they offer; broken ones are left out."""
-    models, _ = models_for(task)
+    """Ask the installed plugins which models are fused and which controls they offer; broken ones are left out.
+
+    Nothing is known of a task that is not installed, whose records may still be shown.
+    """
+    models = models_for(task)[0] if task in task_names() else []
     controls = {model.name: tuple(model.controls_for(task)) for model in models if model.fused}
     return Fusion(controls, tuple(model.name for model in models if not model.fused))
 

@@ -127,7 +127,7 @@ def test_a_profile_of_ones_own_goes_by_path(toml: Any) -> None:
     assert build_config({"profile": str(toml("[train]\nsteps = 3\n"))}).train.steps == 3
 
 
-@given(st.one_of(st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)))
+@given(st.one_of(st.integers(-(2**63), 2**63 - 1), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)))
 def test_values_come_back_as_they_were_written(value: object) -> None:
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     assert parse_value(text) == value

@@ -30,6 +30,7 @@ from harness.preprocessing_passport import (
     golden_pixels,
     golden_preprocessing,
 )
+from harness.protocols import ParameterGroups
 from harness.sample import Preprocessing
 
 Kernel = Callable[[np.ndarray], np.ndarray]
@@ -229,6 +230,9 @@ def build(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     def make(tower: Any) -> Any:
         class Learner(nn.Module):
             vision, vision_frozen = tower, True
+
+            def parameter_groups(self) -> ParameterGroups:
+                return ParameterGroups((), (), ())
 
         model = SimpleNamespace(build=lambda spec, context: Learner())
         monkeypatch.setattr(jobs, "load_model", lambda name: model)
