@@ -131,7 +131,7 @@ def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
     reason = reasons.get(True, fallback)
     return (
         f"Data: {plan.data.name} in {plan.data.root} ({reason}), digest {plan.data.digest[:12]}, "
-        f"split {plan.split}. Device: {plan.device}. {len(plan.cells)} cells."
+        f"split {plan.split}. Device: {plan.device}. {len(plan.cells)} cell{'' if len(plan.cells) == 1 else 's'}."
     )
 
 

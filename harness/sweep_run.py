@@ -104,8 +104,8 @@ class _SweepRun:
     ) -> None:
         self.plan, self.sweep, self.store, self.environment, self.reporter = plan, sweep, store, environment, reporter
         self.targets = {_MAIN: Target(plan.data, plan.split), **sweep.shifts}
-        limits = {cell.evaluate.limit for cell in plan.cells}
-        limit = sweep.options.limit or min((n for n in limits if n is not None), default=None)
+        limits = {sweep.options.limit, *(cell.evaluate.limit for cell in plan.cells)}
+        limit = min((n for n in limits if n is not None), default=None)
         self.options = replace(sweep.options, limit=limit)
         used = {part.name for condition in sweep.conditions for part in condition.parts}
         self.versions = _code_versions([sweep.known[name] for name in sorted(used)])

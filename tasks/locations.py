@@ -34,7 +34,9 @@ def _coco_by_name(context: DataContext, default: Path) -> Path:
     for folder in [Path(context.environment)] if context.environment else [default]:
         if folder.is_dir():
             return folder
+    here = context.working_directory / "coco"
+    own = f" For the folder {here} write --data ./coco." if here.is_dir() else ""
     raise DataError(
-        f"--data coco: COCO is not here (looked at {context.environment or default}). Put COCO 2017 there, "
+        f"--data coco: COCO is not here (looked at {context.environment or default}).{own} Put COCO 2017 there, "
         "set BENCH_DATA to its folder, give its path with --data, or take --data scenes, which needs no download."
     )

@@ -73,9 +73,19 @@ def captions_in() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def outsider(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The outside plugin package, built as a wheel and unpacked: a folder for PYTHONPATH."""
-    folder = tmp_path_factory.mktemp("outsider")
-    source = REPOSITORY / "tests" / "third_party" / "outsider"
+    return unpacked_wheel("outsider", tmp_path_factory.mktemp("outsider"))
+
+
+@pytest.fixture(scope="session")
+def taken_whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outside package of models that were made elsewhere, in the same way."""
+    return unpacked_wheel("taken_whole", tmp_path_factory.mktemp("taken_whole"))
+
+
+def unpacked_wheel(package: str, folder: Path) -> Path:
+    """Build a package of tests/third_party as a wheel and unpack it as an installer does."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]
+    source = REPOSITORY / "tests" / "third_party" / package
     subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
     (wheel,) = (folder / "dist").glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "site")

@@ -78,6 +78,7 @@ class RobustnessRow:
     skipped: int
     conditions: tuple[ConditionScore, ...]
     setting: str = ""
+    clean_count: int | None = None
     """What tells it from other rows of the model with the same control, as on the leaderboard."""
 
     @property

@@ -65,6 +65,13 @@ def condition_scores(seeds: Seeds) -> tuple[ConditionScore, ...]:
     return tuple(_condition(scores, seeds[0].metric, len(seeds)) for scores in found.values())
 
 
+def clean_count(seeds: Seeds) -> int | None:
+    """How many samples the clean score is of; None where it is not there."""
+    clean = next((score for score in seeds[0].scores if score.perturbation == CLEAN and score.status == "ok"), None)
+    estimate = None if clean is None else clean.metrics.get(seeds[0].metric)
+    return estimate.count if estimate else None
+
+
 def _condition(scores: Sequence[PerturbedScore], metric: str, seeds: int) -> ConditionScore:
     shown = next((score for score in scores if score.status != "ok"), scores[0])
     figure = over_seeds([score_figure(shown, metric), *(score_figure(s, metric) for s in scores if s is not shown)])

@@ -23,6 +23,7 @@ from harness.robustness.reference_table import ReferenceTable
 from harness.robustness.row import Comparable, ConditionScore, RobustnessRow
 from harness.robustness.seeds import (
     Seeds,
+    clean_count,
     condition_scores,
     current_seeds,
     run_metrics,
@@ -128,6 +129,7 @@ class _Scope:
             failed=sum(condition.status == FAILED for condition in conditions),
             skipped=sum(condition.status == SKIPPED for condition in conditions),
             conditions=conditions,
+            clean_count=clean_count(seeds),
         )
 
     def _mean_corruption_error(self, record: RobustnessRecord, table: ModelTable) -> MeanCorruptionError | None:

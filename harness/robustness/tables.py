@@ -44,7 +44,7 @@ def render_summary(rows: Sequence[RobustnessRow], style: str = "text") -> str:
         return json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False)
     if style == "csv":
         return _summary_csv(rows)
-    return _titled(rows, style, _summary_cells)
+    return _titled(rows, style, _summary_cells, intervals=True)
 
 
 def render_heat_map(rows: Sequence[RobustnessRow], style: str = "text") -> str:
@@ -103,7 +103,9 @@ def conditions_csv(rows: Sequence[RobustnessRow]) -> str:
     lines: list[Sequence[Any]] = [("task", "data", "data_digest", "metric", *_LONG)]
     for row in rows:
         where = (row.scope.task, row.scope.data, row.scope.data_digest, row.scope.metric)
-        lines.append((*where, row.model, row.control, "clean", 0, *_ends(row.clean), None, *_state(row.clean)))
+        lines.append(
+            (*where, row.model, row.control, "clean", 0, *_ends(row.clean), row.clean_count, *_state(row.clean))
+        )
         for c in row.conditions:
             value = _ends(c.score)
             reason = c.score.reason
@@ -247,7 +249,7 @@ def _shown(figure: Figure, notes: _Footnotes, style: str, factor: float, interva
     return f"{text} [{style.format(figure.low * factor)}, {style.format(figure.high * factor)}]"
 
 
-def _titled(rows: Sequence[RobustnessRow], style: str, cells: Draw) -> str:
+def _titled(rows: Sequence[RobustnessRow], style: str, cells: Draw, intervals: bool = False) -> str:
     tables: dict[Comparable, list[RobustnessRow]] = {}
     for row in rows:
         tables.setdefault(row.scope, []).append(row)
@@ -259,9 +261,9 @@ def _titled(rows: Sequence[RobustnessRow], style: str, cells: Draw) -> str:
         limit = "" if scope.limit is None else f", at most {scope.limit} samples"
         title = f"{scope.task} on {scope.data} ({scope.data_digest[:12]}), split {scope.split}{limit}: {scope.metric}"
         heading = f"**{markdown_text(title)}**" if style == "md" else one_line(title)
-        lines = [_METHOD, *notes.lines()]
+        lines = [*([_METHOD] if intervals else []), *notes.lines()]
         footer = "\n".join(f"- {markdown_text(line)}" if style == "md" else one_line(line) for line in lines)
-        parts.append(f"{heading}\n\n{body}\n\n{footer}\n")
+        parts.append(f"{heading}\n\n{body}\n" + (f"\n{footer}\n" if footer else ""))
     return "\n\n".join(parts) or _NOTHING
 
 

@@ -99,7 +99,8 @@ def require_known_values(values: IntArray, counts: IntArray, scheme: LabelScheme
         raise DataError(
             f"{path} has the label {values[first]} in {counts[first]} pixels ({strange.sum()} such values in all), "
             f"which is not in the class list ({len(scheme.class_names)} classes, values {_span(scheme.values)}; "
-            f"ignored {sorted(scheme.ignored)}). Give the list that these labels were made with (--classes FILE)."
+            f"ignored {sorted(scheme.ignored)}). Give the list that these labels were made with (--classes FILE); "
+            "a value that it names void is ignored."
         )
 
 

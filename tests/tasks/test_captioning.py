@@ -66,6 +66,12 @@ def test_data_that_is_not_there_is_an_error_and_never_something_else(
         coco_caption.open_data(replace(context, wish=wish, environment=environment))
 
 
+def test_a_folder_that_is_called_coco_is_told_how_to_be_named(context: DataContext) -> None:
+    (context.working_directory / "coco").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"For the folder \S*coco write --data \./coco\."):
+        coco_caption.open_data(replace(context, wish="coco", environment=None))
+
+
 @pytest.mark.parametrize("layout", ["2017", "2014", "plain"])
 def test_held_out_and_train_share_nothing_and_are_all_of_train(
     layout: str, captions_in: MakeCaptions, tmp_path: Path

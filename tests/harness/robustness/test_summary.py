@@ -210,7 +210,7 @@ def test_the_long_list_has_every_condition(mixed: list[RobustnessRow]) -> None:
     assert len(lines) == 1 + 75 + 6 + 1 + 75 + 1
     by_cell = {(line["model"], line["perturbation"], line["severity"]): line for line in lines}
     clean, snow = by_cell["good", "clean", "0"], by_cell["odd|<b>", "snow", "2"]
-    assert (clean["value"], clean["low"], clean["status"]) == ("0.8", "0.78", "ok")
+    assert (clean["value"], clean["low"], clean["count"], clean["status"]) == ("0.8", "0.78", "1000", "ok")
     assert (snow["value"], snow["status"], snow["reason"]) == ("", "failed", "snow 2 failed: a | b\nc")
     assert by_cell["good", "fog", "3"]["count"] == "1000"
 
@@ -221,6 +221,7 @@ def test_each_severity_is_a_line(record: Make) -> None:
     lines = [line.split() for line in render_conditions(rows).splitlines()]
     assert ["condition", "severity", "a", "b"] in lines
     assert ["clean", "0.800", "0.600"] in lines
+    assert "95 %" not in render_conditions(rows), "no interval is shown"
     assert ["fog", "1", "0.700", "failed", "(1)"] in lines
     assert ["fog", "3", "0.500"] in lines and ["jpeg", "2", "0.400"] in lines
     assert ["fog", "mean", "0.600", "failed", "(1)"] in lines
