@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.stored_types import require_tables, require_types
+from harness.stored_types import require_file_names, require_tables, require_types
 
 SCHEMA_VERSION = 1
 STATUSES = ("ok", "failed", "skipped")
@@ -116,6 +116,7 @@ class RunRecord:
     def from_json(content: Mapping[str, Any]) -> RunRecord:
         """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key."""
         require_types(RunRecord, content)
+        require_file_names(content, ("fingerprint", "task"))
         _require_status(content["status"])
         require_tables(content["cell"], ("training", "evaluate", "measure"), "cell")
         require_tables(content["cell"].get("training") or {}, ("data", "train", "options", "versions"), "cell.training")
@@ -182,6 +183,7 @@ class RobustnessRecord:
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> RobustnessRecord:
         """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key."""
+        require_file_names(content, ("fingerprint", "task"))
         require_types(RobustnessRecord, content)
         for score in content["scores"]:
             _require_status(score["status"])

@@ -36,6 +36,14 @@ def require_tables(content: Mapping[str, Any], names: tuple[str, ...], place: st
             raise ValueError(f"{place}.{name} = {str(content[name])[:80]!r}: wanted a table")
 
 
+def require_file_names(content: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Raise ValueError where one of these keys could not name a file, or would lead out of its folder."""
+    for name in names:
+        value = content.get(name)
+        if isinstance(value, str) and (not value.isprintable() or not value.strip(". ") or set(value) & set("/\\")):
+            raise ValueError(f"{name} = {value[:80]!r}: wanted a name that a file can have")
+
+
 @cache
 def _model(kind: type, skipped: tuple[str, ...]) -> Any:
     from pydantic import create_model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import random
 import resource
@@ -72,12 +71,21 @@ def test_an_ok_record_is_never_replaced_but_a_failed_one_is(store: Store, record
 
 def test_a_record_of_another_schema_is_left_alone_and_one_that_is_broken_is_named(store: Store, record: Make) -> None:
     old = record("a", 0.5).to_json() | {"schema_version": SCHEMA_VERSION + 1, "new_key": 1}
-    store.write_bytes("a-task/records/old.json", json.dumps(old).encode())
+    store.write_bytes("a-task/records/old.json", sealed(old))
     assert store.read_records() == []
     for content in (b"{", b"[]", b'{"schema_version": 1}', b"\xff\xfe"):
         store.write_bytes("a-task/records/broken.json", content)
         with pytest.raises(StoreError, match=r"broken.json is not a record.*Delete it and run again"):
             store.read_records()
+
+
+@pytest.mark.parametrize("key", ["fingerprint", "task"])
+@pytest.mark.parametrize("name", ["../elsewhere", "a\0b", "..", "", "a\\b", "a\nb"])
+def test_a_record_cannot_name_a_file_elsewhere(store: Store, record: Make, key: str, name: str) -> None:
+    content = record("a", 0.5).to_json() | {key: name}
+    store.write_bytes("a-task/records/odd.json", sealed(content))
+    with pytest.raises(StoreError, match=rf"{key} = .*wanted a name that a file can have"):
+        store.read_records()
 
 
 def test_outcomes_come_back_with_their_text(store: Store) -> None:
