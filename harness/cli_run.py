@@ -72,7 +72,7 @@ def _unmeasured(summary: RunSummary, task: str) -> int:
     """Count what failed, and what did not run though it was asked for: by name, or nothing at all ran."""
     if summary.not_run:
         print(
-            f"bench: {task}: {summary.not_run} cells of models that were asked for by name did not run; "
+            f"bench: {task}: {_cells(summary.not_run)} of models that were asked for by name did not run; "
             "the table says why.",
             file=sys.stderr,
         )
@@ -131,8 +131,12 @@ def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
     reason = reasons.get(True, fallback)
     return (
         f"Data: {plan.data.name} in {plan.data.root} ({reason}), digest {plan.data.digest[:12]}, "
-        f"split {plan.split}. Device: {plan.device}. {len(plan.cells)} cell{'' if len(plan.cells) == 1 else 's'}."
+        f"split {plan.split}. Device: {plan.device}. {_cells(len(plan.cells))}."
     )
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell" if count == 1 else f"{count} cells"
 
 
 def reporter_for(metric: str) -> ConsoleReporter:

@@ -10,6 +10,7 @@ from harness.compare.difference import WELCH, Difference
 from harness.compare.slices import LEAST_IN_A_SLICE, SliceDifference
 from harness.metrics.directions import DOWN, is_better_low, marked
 from harness.outside_text import markdown_text, one_line
+from harness.record import RunRecord
 from harness.table_text import aligned, markdown
 
 MINUS = "−"
@@ -130,9 +131,15 @@ def notes_of(found: Comparison) -> list[str]:
         notes.append(
             "SE samples and SE seeds: standard errors from the test set and from training; both are in [95 %]."
         )
-    elif found.paired:
+    elif found.paired and not all(_untrained(chosen.first) for chosen in (found.a, found.b)):
         notes.append("One seed: how much another training would move these numbers is not known.")
     return notes
+
+
+def _untrained(record: RunRecord) -> bool:
+    """Tell whether there was nothing to train on: another seed then is the same model."""
+    data = record.cell.get("training", {}).get("data", {})
+    return "training_split" in data and data["training_split"] is None
 
 
 def interval_of(d: Difference) -> str:

@@ -40,7 +40,7 @@ def test_a_model_asked_for_by_name_that_cannot_run_is_a_failure_and_its_reason_i
     command = ("run", *quick, "--task", "coco-caption", "--data", captions, "--results", results, "--model", "hf-git")
     first = bench(*command, HF_HUB_CACHE=str(tmp_path / "empty"), **HUB)
     assert first.returncode == 1
-    assert "1 cells of models that were asked for by name did not run" in first.stderr
+    assert "1 cell of models that were asked for by name did not run" in first.stderr
     (record,) = records_of(results)
     assert record["status"] == "skipped"
     assert "is not in the Hugging Face cache" in record["error"]
