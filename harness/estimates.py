@@ -9,7 +9,6 @@ from harness.errors import DataError
 from harness.protocols import Statistics
 from harness.record import Estimate
 
-_NO_WIDTH = 1e-12
 _MANY_UNDEFINED = 0.05  # of the resamples; of what three samples inform it is that many
 
 
@@ -88,7 +87,7 @@ def _count_defined(statistics: Statistics) -> int:
 
 
 def _bootstrapped(statistics: Statistics, resamples: int, images: int, count: int) -> Estimate | None:
-    from harness.uncertainty import bootstrap
+    from harness.uncertainty import NO_WIDTH, bootstrap
 
     groups = getattr(statistics, "groups", None)
     found = bootstrap(statistics, resamples, groups=groups, error=_least_error(statistics, resamples, images))
@@ -96,7 +95,7 @@ def _bootstrapped(statistics: Statistics, resamples: int, images: int, count: in
         return None
     share = found.undefined / (found.defined + found.undefined)
     note = f"undefined on {share:.0%} of resamples" if share > _MANY_UNDEFINED else None
-    if found.high - found.low > _NO_WIDTH:
+    if found.high - found.low > NO_WIDTH:
         return _put(statistics.value, count, (found.low, found.high), note)
     if found.defined == 1:
         return _put(statistics.value, count, None, "too few: 1 resample")

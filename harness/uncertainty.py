@@ -24,7 +24,8 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 _BLOCK_ELEMENTS = 4_000_000  # multiplicities held at once: 32 MB
-_NO_WIDTH = 1e-12
+NO_WIDTH = 1e-8
+"""Values that differ by less are alike: BLEU of right answers is below 1 by 1e-9 over the number of words."""
 FEWEST_FOR_PERCENTILES = 6  # the range of five misses the middle of what they were drawn from once in 16 times
 _FEWEST_OTHERS = 50  # groups on which a metric is undefined that a jackknife leaves out in turn
 _POWER = 0.8  # of the test that the smallest detectable change is for
@@ -181,7 +182,7 @@ def bootstrap(
         return Bootstrapped(math.nan, math.nan, 0, len(drawn))
     count = len(informing_groups(statistics, groups))
     low, high = expanded_percentiles(values + (value - values.mean()), count, confidence)
-    varied = float(np.ptp(values)) > _NO_WIDTH
+    varied = float(np.ptp(values)) > NO_WIDTH
     scale = max(1.0, error / _spread(values, count)) if varied else 1.0
     low, high = value - scale * (value - low), value + scale * (high - value)
     if error and count > 1 and (count < FEWEST_FOR_PERCENTILES or not varied):
@@ -286,7 +287,7 @@ def paired_difference(
         return PairedDifference(observed, math.nan, math.nan, math.nan, math.nan)
     count = len(informing_groups(DifferenceOf(a, b), groups))
     centred = differences - differences.mean()
-    if float(np.ptp(centred)) > _NO_WIDTH:
+    if float(np.ptp(centred)) > NO_WIDTH:
         centred *= max(1.0, error / _spread(differences, count))
     extreme = int((np.abs(centred) >= abs(observed)).sum())
     quantiles = NormalDist().inv_cdf(0.5 + confidence / 2) + NormalDist().inv_cdf(_POWER)

@@ -135,7 +135,7 @@ class CaptionTask:
 def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHERE) -> Dataset:
     """Open a caption folder on disk to evaluate `split`; raises DataError when it is in none of the layouts."""
     files = find_caption_files(root)
-    roles = roles_of(files, split)
+    roles = roles_of(root, files, split)
     found = {split: read_caption_file(files[split]) for split in roles.stored}
     images = {split: [coco_image(i.image_id, i.path) for i in stored.images] for split, stored in found.items()}
     notes = (*notes_of(found), *shared_images(images, contents))

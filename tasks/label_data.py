@@ -45,10 +45,9 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
     if options["format"] == IMAGE_FOLDER and _is_taken_whole(root, context):
         options["whole"] = True
     found = read_labels_of(root, options, context.cache)
-    _require_evaluation(root, found, context.split)
+    roles = copies_roles(found.parts) if found.parts else roles_of(root, found.splits, context.split)
     if not is_multilabel(options):
         options["unseen"] = unseen_classes(root, found, context, zero_shot)
-    roles = copies_roles(found.parts) if found.parts else roles_of(found.splits, context.split)
     if found.parts:
         options["corruptions"] = {split: (part.name, part.severity) for split, part in found.parts.items()}
     contents = Contents(context.cache, context.progress)
@@ -211,14 +210,6 @@ def _is_taken_whole(root: Path, context: DataContext) -> bool:
     from tasks.formats.image_folder import is_flat
 
     return (context.split == ALL or context.evaluate_only) and is_flat(root)
-
-
-def _require_evaluation(root: Path, found: LabelledSplits, split: str | None) -> None:
-    if tuple(found.splits) == ("train",) and split != "train":
-        raise DataError(
-            f"{root} has only train/: nothing is left to evaluate on. Add val/ or test/, or give {root}/train as the "
-            "root, which is then split 70/10/20; --split train evaluates on train itself, without training."
-        )
 
 
 def _digest(found: LabelledSplits, options: Any, contents: Contents) -> str:

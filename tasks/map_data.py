@@ -156,6 +156,7 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
     found = MapFolder(root, map_format(root, panoptic=options["panoptic"]), path)
     if found.format in (PANOPTIC, PIXEL_MAPS):
         refuse_settings(context, ("classes",), f"is for label images; {root}'s files name their classes")
+    roles = roles_of(root, found.splits, context.split)
     wish = context.settings.get("novel")
     samples = {
         "templates": options["templates"],
@@ -167,7 +168,6 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
             check_sizes_once(images, stored.sources, context)
     contents = Contents(context.cache, context.progress)
     notes = (*found.notes, *_value_notes(found, context), *found.shared_images(contents))
-    roles = roles_of(found.splits, context.split)
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest = text_digest(found.digest(contents), samples)
     return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=notes)

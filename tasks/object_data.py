@@ -130,10 +130,10 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
     found = read_objects(root, object_format(root), path)
     if found.format == COCO:
         refuse_settings(context, ("classes",), f"is for VOC's format; {root}'s files name their classes")
+    roles = roles_of(root, found.splits, context.split)
     novel, kept = chosen_categories(context.settings.get("novel"), found.names)
     for instances in found.splits.values():
         check_sizes_once(instances.images, instances.sources, context)
-    roles = roles_of(found.splits, context.split)
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
     contents = Contents(context.cache, context.progress)

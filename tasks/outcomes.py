@@ -21,9 +21,10 @@ def in_sample_order(samples: Sequence[Sample], outcomes: Sequence[Outcome], what
     missing = [sample_id for sample_id in wanted if sample_id not in predictions]
     if extra:
         lacking = f", and {len(missing)} of its {len(wanted)} have no {what}" if missing else ""
+        beside = f"{', '.join((missing or wanted)[:3])}{' …' if len(wanted) > 3 else ''}"
         raise DataError(
-            f"{len(extra)} are for samples that the split does not have (first: {', '.join(extra[:3])}; the split has "
-            f"{', '.join((missing or wanted)[:3])}{' …' if len(wanted) > 3 else ''}){lacking}. "
+            f"Of {len(outcomes)} {what}s {len(extra)} are for samples that the split does not have (first: "
+            f"{', '.join(extra[:3])}; the split has {beside}){lacking}. "
             "Check that predictions and targets are of the same split, and that ids are written alike."
         )
     if len(predictions) != len(outcomes):

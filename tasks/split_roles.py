@@ -32,19 +32,19 @@ class Roles:
     training: str | None = "train"
 
 
-def roles_of(found: Collection[str], reported: str | None = None) -> Roles:
+def roles_of(root: Path, found: Collection[str], reported: str | None = None) -> Roles:
     """Evaluate on test and select on val; where one of them is missing, or val is evaluated, select on a part of train.
 
     Choosing a checkpoint on val and then reporting val would be selection on the test data. `reported` is the split
     that was asked for, None for the default one. Without train, or with train alone where train itself is asked for,
-    nothing is trained. Raises DataError where train is all that there is and nobody asked for its score.
+    nothing is trained. Raises DataError, naming `root`, where train is all there is and nobody asked for its score.
     """
     stored = tuple(split for split in ("train", "val", "test", ALL) if split in found)
     others = tuple(split for split in stored if split != "train")
     if not others and reported != "train":
         raise DataError(
-            f"{'Only train is there' if stored else 'There is no split'}: nothing is left to evaluate on. Add val or "
-            "test; or, to evaluate models on train itself without training any, give --split train."
+            f"{root} has {'only train' if stored else 'no split'}: nothing is left to evaluate on. Add val or test; "
+            "or, to evaluate models on train itself without training any, give --split train."
         )
     if not others or "train" not in found:
         return Roles(stored, stored, None, (others or stored)[-1], None)

@@ -13,9 +13,7 @@ import numpy as np
 
 from harness.metrics.resampling import weighted_sums
 from harness.robustness.figure import Figure, absent
-from harness.uncertainty import FloatArray, draw_resamples, expanded_percentiles
-
-_NO_WIDTH = 1e-12
+from harness.uncertainty import NO_WIDTH, FloatArray, draw_resamples, expanded_percentiles
 
 
 def paired_mean(cells: FloatArray, resamples: int = 1000, groups: Sequence[Hashable] | None = None) -> Figure:
@@ -67,7 +65,7 @@ def _interval(value: float, drawn: FloatArray, count: int) -> Figure:
     if not len(drawn):
         return absent("no resample has a clean score above 0")
     low, high = expanded_percentiles(drawn + (value - drawn.mean()), count)
-    varies = high - low > _NO_WIDTH
+    varies = high - low > NO_WIDTH
     return Figure(value, min(low, value), max(high, value)) if varies else Figure(value)
 
 

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from harness.estimates import estimate, estimates
 from harness.metrics.average_precision import MeanAveragePrecision, ranking
+from harness.metrics.bleu import bleu_statistics
 from harness.metrics.class_means import mean_recall
 from harness.metrics.classification import classification_statistics
 from harness.metrics.grouped import GroupedStatistics
+from harness.metrics.ngrams import pack_captions
 from harness.metrics.proportions import Proportion, ProportionStatistics, proportion
 from harness.metrics.resampling import MeanStatistics
 from harness.record import Estimate
@@ -84,6 +86,22 @@ def test_trials_in_groups_that_are_some_of_the_samples() -> None:
     assert found is not None
     tried = [image for image, one in zip(images, trial, strict=True) if one]
     assert (found.low, found.high) == clustered_wilson(np.tile([1.0, 0.0], 4), tried)
+
+
+def test_bleu_of_right_captions_is_not_certain() -> None:
+    """BLEU divides by the number of words and 1e-9, so that resamples of right captions differ, by less than that."""
+    captions = [
+        "a dog runs on grass",
+        "two men ride a bus",
+        "a red bus at night",
+        "cats sleep on a bed",
+        "one big old house",
+    ]
+    packed = pack_captions(captions, [[caption] for caption in captions])
+    for statistics in bleu_statistics(packed, packed.matches()):
+        found = estimate(statistics, 50)
+        assert found is not None
+        assert (found.low, found.high) == pytest.approx(wilson(5, 5), abs=1e-8)
 
 
 def test_groups_of_what_is_no_proportion_are_drawn_together() -> None:

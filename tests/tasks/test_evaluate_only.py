@@ -65,7 +65,7 @@ def test_captions_of_one_split_are_scored(
 
 def test_train_alone_needs_to_be_asked_for(coco_folder: Path, open_context: MakeContext) -> None:
     (coco_folder / "annotations/instances_val.json").unlink()
-    with pytest.raises(DataError, match=r"Only train is there: nothing is left to evaluate on"):
+    with pytest.raises(DataError, match=rf"{coco_folder} has only train: nothing is left to evaluate on"):
         coco_detection.open_data(open_context(coco_folder))
     data = coco_detection.open_data(open_context(coco_folder, "train"))
     assert (data.training_split, data.default_split, len(coco_detection.samples(data, "train"))) == (None, "train", 40)

@@ -190,9 +190,7 @@ def test_a_folder_of_classes_is_taken_whole_where_the_user_says_so(squares: Path
 
 def test_train_alone_is_evaluated_on_where_the_user_says_so(tmp_path: Path, open_context: MakeContext) -> None:
     root = write_squares(tmp_path / "d", {"train": 3})
-    with pytest.raises(
-        DataError, match=rf"{root} has only train/: nothing is left .* --split train evaluates on train"
-    ):
+    with pytest.raises(DataError, match=rf"{root} has only train: nothing is left to evaluate on.* --split train"):
         image_classification.open_data(open_context(root))
     data = image_classification.open_data(open_context(root, "train"))
     assert (data.splits, data.training_split, data.default_split) == (("train",), None, "train")

@@ -51,7 +51,7 @@ def ids(samples: Sequence[Sample]) -> set[str]:
     ],
 )
 def test_roles(found: list[str], reported: str | None, splits: tuple[str, ...], selection: str, default: str) -> None:
-    roles = roles_of(found, reported)
+    roles = roles_of(Path("d"), found, reported)
     assert (roles.splits, roles.selection, roles.default) == (splits, selection, default)
     assert roles.selection != (reported or roles.default)
     assert roles.selection in roles.splits
@@ -72,17 +72,18 @@ def test_roles(found: list[str], reported: str | None, splits: tuple[str, ...], 
 def test_without_training_data_nothing_selects(
     found: list[str], reported: str | None, stored: tuple[str, ...], default: str
 ) -> None:
-    roles = roles_of(found, reported)
+    roles = roles_of(Path("d"), found, reported)
     assert roles == Roles(stored, stored, None, default, None)
     data = folder_dataset(Path(), roles, "labels", "", notes=(Note("n"),))
     assert (data.training_split, data.selection_split, data.notes) == (None, None, (Note("n"),))
     assert part_of(data, default, SAMPLES) == SAMPLES
 
 
-@pytest.mark.parametrize("found", [["train"], []])
-def test_train_alone_is_no_data_to_evaluate_on_unless_asked_for(found: list[str]) -> None:
-    with pytest.raises(DataError, match=r"nothing is left to evaluate on. Add val or test; or, .* --split train"):
-        roles_of(found)
+@pytest.mark.parametrize(("found", "told"), [(["train"], "only train"), ([], "no split")])
+def test_train_alone_is_no_data_to_evaluate_on_unless_asked_for(found: list[str], told: str) -> None:
+    message = rf"^d has {told}: nothing is left to evaluate on. Add val or test; or, .* --split train"
+    with pytest.raises(DataError, match=message):
+        roles_of(Path("d"), found)
 
 
 def test_names_that_are_not_utf8_have_an_order_and_a_part() -> None:
@@ -95,7 +96,7 @@ def test_names_that_are_not_utf8_have_an_order_and_a_part() -> None:
 
 
 def test_the_held_out_part_is_no_training_part() -> None:
-    data = data_of(roles_of(["train", "val"]))
+    data = data_of(roles_of(Path("d"), ["train", "val"]))
     train, held = (ids(part_of(data, split, SAMPLES)) for split in ("train", HELD_OUT))
     assert (len(train), len(held), train & held) == (270, 30, set())
     assert train | held == ids(SAMPLES)
@@ -104,9 +105,9 @@ def test_the_held_out_part_is_no_training_part() -> None:
 
 
 def test_with_val_for_selection_the_whole_of_train_is_trained_on() -> None:
-    data = data_of(roles_of(["train", "val", "test"]))
+    data = data_of(roles_of(Path("d"), ["train", "val", "test"]))
     assert part_of(data, "train", SAMPLES) == SAMPLES
-    reporting_val = data_of(roles_of(["train", "val", "test"], "val"))
+    reporting_val = data_of(roles_of(Path("d"), ["train", "val", "test"], "val"))
     assert len(part_of(reporting_val, "train", SAMPLES)) == 270
     assert part_of(reporting_val, "test", SAMPLES) == SAMPLES
 
