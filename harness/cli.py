@@ -30,7 +30,7 @@ from harness.cli_options import (
 from harness.cli_records import app as records_app
 from harness.cli_run import open_trackers_of, reporter_for, run_task
 from harness.cli_tables import app as tables_app
-from harness.errors import DataError, MissingPath, UsageError, cause_of, nearest
+from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
 
 app = typer.Typer(
     name="bench",
@@ -123,10 +123,12 @@ def run(
                 failed += run_task(built, name, trackers, server, debug)
             except MissingPath:
                 raise  # a misspelt path is misspelt for every task
-            except (UsageError, DataError) as error:
+            except (UsageError, DataError, PluginError) as error:
                 if len(names) == 1:
                     raise
                 tell(f"bench: {name}: {error}", sys.stderr)  # the data may lack what only this task needs
+                if debug and (cause := cause_of(error)):
+                    tell(cause, sys.stderr)
                 failed += 1
     if failed:
         raise typer.Exit(1)
@@ -260,8 +262,8 @@ def main() -> None:
         if ending is None:
             raise
         tell(ending.message if ending.message.startswith("Usage:") else f"bench: {ending.message}", sys.stderr)
-        if "--debug" in sys.argv:
-            tell(cause_of(error), sys.stderr)
+        if "--debug" in sys.argv and (cause := cause_of(error)):
+            tell(cause, sys.stderr)
         sys.exit(ending.exit_code)
     if code == _INTERRUPTED:
         tell("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", sys.stderr)

@@ -51,7 +51,9 @@ class OutOfMemory(BenchError):
 
 
 class PluginError(BenchError):
-    """A plugin that cannot be imported or does not fit its protocol."""
+    """A plugin that cannot be imported or does not fit its protocol; `plugin` is its name where that is known."""
+
+    plugin: str | None = None
 
 
 class StoreError(BenchError):

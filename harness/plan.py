@@ -106,7 +106,8 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     named = [split_name(name) for name in config.models]
     alone = config.names_one_task
     models = choose_models([name for name, _ in named], task_name, alone=alone, excluded=config.excluded)
-    broken = models_for(task_name)[1] if ("all", None) in named else ()
+    unloaded = models_for(task_name)[1] if ("all", None) in named else ()
+    broken = [error for error in unloaded if error.plugin not in config.excluded]
     check_settings(config.options.settings, models)
     check_task_settings(config.task_settings, task if alone else None)
     check_own_sections(config.own_sections)

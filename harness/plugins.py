@@ -50,6 +50,7 @@ def load_all(kind: str) -> tuple[list[Any], list[PluginError]]:
         try:
             loaded.append(_load(entries, name, protocol, kind[:-1]))
         except PluginError as error:
+            error.plugin = name
             broken.append(error)
     return loaded, broken
 

@@ -17,18 +17,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.error_text import error_text, named_error
 from harness.errors import StoreError
 from harness.files import open_lock, replace_atomically
+from harness.outside_text import visible
 from harness.parquet_files import read_parquet
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
 from harness.sample import Outcome
@@ -43,9 +46,13 @@ Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 
 @dataclass(frozen=True)
 class Store:
-    """A results folder: a local path or an fsspec URL such as `s3://bucket/results`."""
+    """A results folder: a local path or an fsspec URL such as `s3://bucket/results`.
+
+    `newest` remembers when the last record of each task was made, read from the folder once, before the first is written.
+    """
 
     url: str
+    newest: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def local(self) -> Path | None:
@@ -61,6 +68,7 @@ class Store:
         paths = self._glob(f"{task or '*'}/records/*.json")
         records = [self._record(path) for path in paths]
         current = [record for record in records if record is not None]
+        self._tell_other_versions(len(records) - len(current), "records", task)
         return sorted(current, key=lambda record: (record.created, record.fingerprint))
 
     def tasks(self) -> list[str]:
@@ -81,14 +89,23 @@ class Store:
 
     def _after_all(self, record: RunRecord) -> str:
         """When a record was made, but after all others of its task: a clock that went back must not make it old."""
-        others = [other for other in self.read_records(record.task) if other.fingerprint != record.fingerprint]
-        newest = max((other.created for other in others), default="")
-        if record.created >= newest:
-            return record.created
+        if record.task not in self.newest:
+            times = map(self._time_of, self._glob(f"{record.task}/records/*.json"))
+            self.newest[record.task] = max(times, default="")
+        newest, created = self.newest[record.task], record.created
+        if created < newest:
+            with suppress(ValueError):  # another tool's spelling of a time: nothing can be added to it
+                created = (datetime.fromisoformat(newest) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+        self.newest[record.task] = max(newest, created)
+        return created
+
+    def _time_of(self, name: str) -> str:
+        """When a stored record was made; "" of a broken one, which is named by whoever needs what it holds."""
         try:
-            return (datetime.fromisoformat(newest) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
-        except ValueError:  # another tool's spelling of a time: nothing can be added to it
-            return record.created
+            created = json.loads(self.read_bytes(name))["created"]
+        except (StoreError, ValueError, TypeError, KeyError, RecursionError):
+            return ""
+        return created if isinstance(created, str) else ""
 
     def replace_record(self, record: RunRecord) -> None:
         """Write a record in the place of another of its fingerprint, which it must have kept the numbers of."""
@@ -97,6 +114,7 @@ class Store:
     def read_robustness(self, task: str | None = None) -> list[RobustnessRecord]:
         """Read every robustness record of this schema version, oldest first; raises StoreError for a broken one."""
         found = [self._robustness(path) for path in self._glob(f"{task or '*'}/robustness/*.json")]
+        self._tell_other_versions(found.count(None), "robustness records", task)
         return sorted((r for r in found if r is not None), key=lambda record: (record.created, record.fingerprint))
 
     def find_robustness(self, task: str, fingerprint: str) -> RobustnessRecord | None:
@@ -234,6 +252,14 @@ class Store:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise StoreError(f"{self.url}/{name} is not a record: {error}. Delete it and run again.") from None
 
+    def _tell_other_versions(self, count: int, what: str, task: str | None) -> None:
+        if count:
+            of = f" of {task}" if task else ""
+            _tell_once(
+                f"{self.url}: {count} {what}{of} have another schema version than {SCHEMA_VERSION}: left out. "
+                "The version of this tool that made them shows them."
+            )
+
     def _glob(self, pattern: str) -> list[str]:
         with self._naming("list", pattern):
             if self.local is not None:
@@ -330,6 +356,11 @@ def _text(value: Any) -> str:
 def examples_folder(task: str, data_digest: str, split: str) -> str:
     """Name the folder of the example images of one split of one data set."""
     return f"{task}/robustness/examples/{hashlib.sha256(f'{data_digest} {split}'.encode()).hexdigest()[:16]}"
+
+
+@cache
+def _tell_once(text: str) -> None:
+    sys.stderr.write(f"{visible(text)}\n")
 
 
 def _reason(error: OSError) -> str:

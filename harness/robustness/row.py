@@ -78,8 +78,9 @@ class RobustnessRow:
     skipped: int
     conditions: tuple[ConditionScore, ...]
     setting: str = ""
-    clean_count: int | None = None
     """What tells it from other rows of the model with the same control, as on the leaderboard."""
+    clean_count: int | None = None
+    """How many samples the clean score is of."""
 
     @property
     def name(self) -> str:

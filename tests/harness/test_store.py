@@ -69,10 +69,15 @@ def test_an_ok_record_is_never_replaced_but_a_failed_one_is(store: Store, record
     assert store.read_records() == [good]
 
 
-def test_a_record_of_another_schema_is_left_alone_and_one_that_is_broken_is_named(store: Store, record: Make) -> None:
+def test_a_record_of_another_schema_is_left_alone_and_one_that_is_broken_is_named(
+    store: Store, record: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     old = record("a", 0.5).to_json() | {"schema_version": SCHEMA_VERSION + 1, "new_key": 1}
     store.write_bytes("a-task/records/old.json", sealed(old))
-    assert store.read_records() == []
+    assert store.read_records() == store.read_records() == Store(store.url).read_records() == []
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert f"{store.url}: 1 records have another schema version than {SCHEMA_VERSION}: left out." in told[0]
     for content in (b"{", b"[]", b'{"schema_version": 1}', b"\xff\xfe"):
         store.write_bytes("a-task/records/broken.json", content)
         with pytest.raises(StoreError, match=r"broken.json is not a record.*Delete it and run again"):
@@ -225,6 +230,25 @@ def test_a_clock_that_went_back_makes_no_record_old(tmp_path: Path, record: Call
     found = store.read_records()
     assert [r.fingerprint for r in found] == ["1", "2", "3"]
     assert found[1].created == "2026-05-01T10:00:00.001+00:00"
+    later = Store(str(tmp_path))  # the next run knows no more than what is stored
+    later.write_record(record("a", 0.4, fingerprint="4", created="2025-01-01T10:00:00.000+00:00"))
+    assert later.read_records()[-1].created == "2026-05-02T10:00:00.001+00:00"
+
+
+def test_a_broken_record_does_not_keep_a_finished_cell_from_being_written(store: Store, record: Make) -> None:
+    store.write_bytes("a-task/records/broken.json", b"{")
+    store.write_bytes("a-task/records/other.json", b'{"created": 3}')
+    store.write_record(record("a", 0.5, fingerprint="1"))
+    assert store.find_record("a-task", "1") is not None
+
+
+def test_the_second_record_of_a_run_is_written_without_reading_the_others(
+    tmp_path: Path, record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path))
+    store.write_record(record("a", 0.1, fingerprint="1"))
+    monkeypatch.setattr(Store, "read_bytes", lambda *_: pytest.fail("it was read"))
+    store.write_record(record("a", 0.2, fingerprint="2"))
 
 
 @pytest.mark.parametrize(
