@@ -101,7 +101,7 @@ class Row:
 def build_rows(records: Sequence[RunRecord], metrics: Sequence[str], *, every_code: bool = False) -> list[list[Row]]:
     """Group records into tables and sort each by the first metric; newest data group last.
 
-    Each setting of a model is a row. Records of older versions of the code are named on the first row of their model,
+    Each setting of a model is a row. Records of older versions of the code are named on one row of their model,
     and are rows of their own with `every_code`.
     """
     tables: dict[tuple[str, ...], list[RunRecord]] = {}

@@ -49,6 +49,15 @@ class Estimate:
         """Turn into plain JSON types; the note stands there where there is one."""
         return {key: value for key, value in asdict(self).items() if key != "note" or value is not None}
 
+    def counted(self) -> str:
+        """Say how many samples inform it, and what weakens its interval.
+
+        >>> Estimate(0.5, 0.25, 0.75, 12, "undefined on 7% of resamples").counted()
+        '12 samples, undefined on 7% of resamples'
+        """
+        weakened = f", {self.note}" if self.note and self.interval else ""
+        return f"{self.count} sample{'' if self.count == 1 else 's'}{weakened}"
+
     def bracket(self, style: str = ".3f") -> str:
         """Put the interval, or why there is none, into brackets.
 

@@ -213,7 +213,8 @@ class _Runner:
         return places, predicted
 
     def _finish(self, cell: Cell, places: Places, predicted: Predicted) -> RunRecord:
-        metrics = self._score(cell, predicted)
+        kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
+        metrics, notes = self._score(cell, kept, predicted)
         efficiency: Efficiency = self._job(cell.label, "jobs.profile_job", cell, places)
         training = read_training(places.training)
         self._say_share(training.get("samples") or {})
@@ -223,7 +224,11 @@ class _Runner:
             metrics=metrics,
             signature=self.signature,
             efficiency=replace(efficiency, train_seconds=training["seconds"] or None),
-            provenance=self._provenance(cell, training, predicted),
+            provenance={
+                **self._provenance(cell, training, predicted),
+                "samples": {"evaluated": len(kept), "of": len(self.samples)},
+                "notes": [asdict(note) for note in (*training_notes(cell, training), *notes)],
+            },
         )
         return replace(record, ceilings=self.ceilings)
 
@@ -292,9 +297,10 @@ class _Runner:
             self.reporter.say(f"{failure.message} Retrying with a quarter of the batch.")
             return attempt(4)
 
-    def _score(self, cell: Cell, predicted: Predicted) -> dict[str, Estimate | None]:
+    def _score(
+        self, cell: Cell, kept: Sequence[Sample], predicted: Predicted
+    ) -> tuple[dict[str, Estimate | None], Sequence[Note]]:
         self.reporter.progress(f"{cell.label}  scoring", 0, 0)
-        kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
         try:
             with naming_what_cannot_be_scored():
                 require_matching(self.scorer, kept, predicted.outcomes)
@@ -309,7 +315,7 @@ class _Runner:
             self.reporter.say(f"{cell.label}: {note}")
         scored = Scored(kept, predicted.outcomes, statistics)
         write_scores(self.store, cell.training.task, cell.fingerprint, scored, self.plan.task.metrics)
-        return metrics
+        return metrics, notes
 
     def _interaction(
         self, samples: Sequence[Sample], predicted: Predicted, resamples: int
@@ -337,22 +343,15 @@ class _Runner:
     def _provenance(self, cell: Cell, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
         from harness.measure.provenance import provenance
 
-        skipped = {"training": training["skipped"], "evaluation": dict(predicted.skipped)}
-        kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
+        here = self.environment
         return {
             **provenance(),
-            "command": self._command(),
+            "command": None if here.command is None else portable_command(here.command, here.working_directory),
             **table_digests(self.store, cell.training.task, cell.fingerprint),
             "training": {key: value for key, value in training.items() if key != "skipped"},
-            "samples": {"evaluated": len(kept), "of": len(self.samples)},
-            "skipped_samples": skipped,
-            "notes": [asdict(note) for note in (*training_notes(cell, training), *self._notes(kept, predicted))],
+            "skipped_samples": {"training": training["skipped"], "evaluation": dict(predicted.skipped)},
             "preprocessing_sha256": predicted.preprocessing_hash,
         }
-
-    def _command(self) -> str | None:
-        here = self.environment
-        return None if here.command is None else portable_command(here.command, here.working_directory)
 
     def _failed(self, cell: Cell, failure: JobFailure) -> RunRecord:
         if failure.trace:

@@ -97,12 +97,7 @@ def render_scores(scores: Scores) -> str:
     """Render as a plain table."""
     lines = []
     for name, e in scores.metrics.items():
-        value = _told(e) if e else "  absent"
+        value = f"{e.value:8.4f}  {e.bracket('.4f')}  {e.counted()}" if e else "  absent"
         lines.append(f"{marked(name):<22}{value}")
     how = f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"
     return "\n".join([*lines, "", *(f"Note: {note}" for note in scores.notes), how])
-
-
-def _told(e: Estimate) -> str:
-    weakened = f", {e.note}" if e.note and e.interval else ""
-    return f"{e.value:8.4f}  {e.bracket('.4f')}  {e.count} sample{'' if e.count == 1 else 's'}{weakened}"

@@ -111,8 +111,7 @@ def _metric_lines(metrics: Mapping[str, Mapping[str, Any] | None]) -> Iterator[s
     shown = {name: e for name, e in metrics.items() if ":" not in name}
     width = max((len(name) for name in shown), default=0)
     for name, e in shown.items():
-        told = "absent" if e is None else _told(Estimate(**e))
-        yield f"{name.ljust(width)}  {told}"
+        yield f"{name.ljust(width)}  {'absent' if e is None else _told(Estimate(**e))}"
     if len(shown) < len(metrics):
         yield f"and {len(metrics) - len(shown)} of single classes: --format json"
 
@@ -132,5 +131,4 @@ def _set(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(e: Estimate) -> str:
-    weakened = f", {e.note}" if e.note and e.interval else ""
-    return f"{e.value:.4f} {e.bracket('.4f')}, {e.count} sample{'' if e.count == 1 else 's'}{weakened}"
+    return f"{e.value:.4f} {e.bracket('.4f')}, {e.counted()}"

@@ -48,7 +48,7 @@ Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 class Store:
     """A results folder: a local path or an fsspec URL such as `s3://bucket/results`.
 
-    `newest` remembers when the last record of each task was made, read from the folder once, before the first is written.
+    `newest` remembers when the last record of each task was made; the folder is read once, before the first is written.
     """
 
     url: str
@@ -95,7 +95,9 @@ class Store:
         newest, created = self.newest[record.task], record.created
         if created < newest:
             with suppress(ValueError):  # another tool's spelling of a time: nothing can be added to it
-                created = (datetime.fromisoformat(newest) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+                created = (datetime.fromisoformat(newest) + timedelta(milliseconds=1)).isoformat(
+                    timespec="milliseconds"
+                )
         self.newest[record.task] = max(newest, created)
         return created
 
