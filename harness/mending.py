@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.portable import scrubbed, without_places
 from harness.record import RobustnessRecord, RunRecord
-from harness.scored import TABLES, label_of, table_digests, vouched
+from harness.scored import TABLES, label_of, portable_score, table_digests, vouched
 from harness.store import Store
 
 MENDED = "mended"
@@ -75,8 +75,7 @@ def _sweep_record(store: Store, record: RobustnessRecord) -> tuple[RobustnessRec
         digests = table_digests(store, record.task, record.fingerprint, label)
         if any(name not in known for name in digests):
             added[label] = {**digests, **known}
-    errors = [None if score.error is None else scrubbed(score.error) for score in record.scores]
-    scores = tuple(replace(score, error=error) for score, error in zip(record.scores, errors, strict=True))
+    scores = tuple(map(portable_score, record.scores))
     plain = replace(record, scores=scores, provenance=without_places(record.provenance))
     what = (*(("tables",) if added else ()), *(("places",) if _differ(plain, record) else ()))
     tables = {**plain.provenance.get(TABLES, {}), **added}

@@ -33,7 +33,7 @@ from harness.plugins import (
     models_for,
     task_names,
 )
-from harness.protocols import DataContext, Model, Prerequisite, Progress, Task, serves
+from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, serves
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
 from harness.taken_whole import needs_training
@@ -144,10 +144,14 @@ def _limit(config: RunConfig, data: Dataset) -> int | None:
 
 
 def _controls(model: Model, planner: _Planner, named: Sequence[tuple[str, str | None]]) -> list[str | None]:
-    """List the controls of a model that are asked for, None for itself; one that cannot say is planned by itself."""
+    """List the controls of a model that are asked for, None for itself.
+
+    One that cannot say is planned by itself, and that is told.
+    """
     try:
         pairs = with_controls([model], planner.task.name, planner.config.request.controls, named)
-    except PluginError:
+    except PluginError as error:
+        planner.progress(f"{error} It is planned without its controls.", 0, NOTICE)
         return [None]
     return [control for _, control in pairs]
 

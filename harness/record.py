@@ -140,10 +140,10 @@ class RunRecord:
 class PerturbedScore:
     """A model's score under one condition: one perturbation, a joint one (`a+b`), a shift, or "clean".
 
-    `severity` is 0 for clean and for shifts. `status` is ok, failed or skipped; a skipped condition (a text
-    perturbation of a model that reads no text) is never counted as robust. `metrics` has the task's first metric and
-    whatever else came with it. `notes` say what was done: the sha256 of the pixels, how many texts changed, how many
-    unfaithful rewritings were dropped, whether an attack passed its gates.
+    `severity` is 0 for clean and for shifts other than corrupted copies. `status` is ok, failed or skipped; a skipped
+    condition (a text perturbation of a model that reads no text) is never counted as robust. `metrics` has the task's
+    first metric and whatever else came with it. `notes` say what was done: the sha256 of the pixels, how many texts
+    changed, how many unfaithful rewritings were dropped, whether an attack passed its gates.
     """
 
     fingerprint: str

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import StoreError
+from harness.portable import scrubbed, without_places
 from harness.protocols import Statistics
 from harness.record import PerturbedScore, RobustnessRecord, RunRecord
 from harness.sample import Outcome, Sample
@@ -44,6 +45,12 @@ def write_scores(
 def label_of(score: PerturbedScore) -> str:
     """Name the condition of a score, as its tables are named."""
     return f"{score.perturbation}-{score.severity}"
+
+
+def portable_score(score: PerturbedScore) -> PerturbedScore:
+    """Leave places of this machine and secrets out of a score's error and notes: its record may be shared."""
+    error = None if score.error is None else scrubbed(score.error)
+    return replace(score, error=error, notes=without_places(score.notes))
 
 
 def table_digests(store: Store, task: str, fingerprint: str, condition: str | None = None) -> dict[str, str]:

@@ -22,6 +22,7 @@ from harness.perturb.perturbation import IMAGE, GeometricPerturbation, Perturbat
 from harness.perturbed_inputs import image_key, movement_for, part_for
 from harness.plan import Environment, Plan
 from harness.plugins import load_model, package_of
+from harness.portable import scrubbed, without_places
 from harness.protocols import ChanceLevel, MovingTargets, QuickScorer, Scorer
 from harness.record import PerturbedScore, RobustnessRecord, now
 from harness.run import (
@@ -32,7 +33,7 @@ from harness.run import (
     set_patience,
 )
 from harness.sample import Outcome, Sample, limited
-from harness.scored import TABLES, Scored, label_of, table_digests, vouched, write_scores
+from harness.scored import TABLES, Scored, label_of, portable_score, table_digests, vouched, write_scores
 from harness.shifts import Target
 from harness.spool import own_folder
 from harness.store import Store, examples_folder, only_one
@@ -326,6 +327,8 @@ class _SweepRun:
             name = f"{cell.training.task}/failures/{cell.fingerprint}-{condition.label}.txt"
             self.store.write_bytes(name, trace.encode(errors="backslashreplace"))
             self.reporter.say(f"{cell.label} {condition.label}: {error} Traceback in {self.store.url}/{name}")
+        elif error and scrubbed(error) != error:  # the record may be shared, but whoever runs needs the place
+            self.reporter.say(f"{cell.label} {condition.label}: {error}")
 
     def _empty_score(self, cell: Cell, condition: Condition, answers: Answers) -> PerturbedScore:
         family, modality = self._kind(condition)
@@ -391,6 +394,7 @@ class _SweepRun:
 
         fresh = {(score.perturbation, score.severity) for score in scores}
         old = [s for s in self._scores(cell) if (s.perturbation, s.severity) not in fresh]
+        ordered = sorted([*old, *scores], key=lambda s: (s.family, s.perturbation, s.severity))
         job, target = cell.training, self.targets[_MAIN]
         samples = limited(self.samples[_MAIN], self.options.limit)
         task = self.plan.task
@@ -410,8 +414,8 @@ class _SweepRun:
                 limit=self.options.limit,
                 shortest_px=self.options.shortest_px,
                 device=job.device,
-                scores=tuple(sorted([*old, *scores], key=lambda s: (s.family, s.perturbation, s.severity))),
-                provenance={**provenance(), TABLES: self._tables(cell, old, scores)},
+                scores=tuple(map(portable_score, ordered)),
+                provenance=without_places({**provenance(), TABLES: self._tables(cell, old, scores)}),
                 created=now(),
             )
         )

@@ -21,7 +21,7 @@ from harness.compare.text import (
     title_of,
     verdict_of,
 )
-from harness.report.page import seen
+from harness.report.page import templates_in
 from harness.report.palette import palette_css
 
 _HERE = Path(__file__).parent
@@ -30,7 +30,6 @@ _REPORT = _HERE.parent / "report"
 
 def render_page(found: Sequence[Comparison]) -> str:
     """Render; all text from outside is escaped, and the page's policy lets nothing run and nothing be fetched."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     style = palette_css() + "".join(
@@ -38,14 +37,7 @@ def render_page(found: Sequence[Comparison]) -> str:
     )
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=seen,
-    )
+    environment = templates_in(_HERE)
     environment.globals.update(
         title_of=title_of, subtitle_of=subtitle_of, verdict_of=verdict_of, notes_of=notes_of, flip_counts=flip_counts,
         metric_table=metric_table, slice_table=slice_table, ranked_slices=ranked_slices, picture=picture, bar=bar,

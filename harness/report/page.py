@@ -119,6 +119,20 @@ def _visible(content: Any) -> Any:
     return [_visible(each) for each in content] if isinstance(content, list | tuple) else content
 
 
+def templates_in(folder: Path) -> Environment:
+    """Open a folder of templates: what they write is escaped and visible, and a name that is not there is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=seen,
+    )
+
+
 def seen(value: Any) -> Any:
     """Make an expression's text visible before a template writes it; what is markup already stays."""
     return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
@@ -136,16 +150,7 @@ def _safe(text: str) -> Any:
 
 def _environment(sets: Shared) -> Environment:
     """Make the templates' environment; `sets` takes in the lists of conditions that numbers refer to."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=seen,
-    )
+    environment = templates_in(_HERE)
     environment.globals.update(
         caption=Captions(),
         curves=curves,

@@ -15,6 +15,7 @@ from harness.errors import CheckpointError, PluginError, UsageError
 from harness.pairs import supported_pairs
 from harness.plan import Environment, Plan, plan_run
 from harness.plugins import load_all, load_model, load_task, task_names
+from harness.protocols import Progress
 from harness.sample import Dataset
 from harness.taken_whole import needs_training
 
@@ -39,11 +40,16 @@ MakePlan = Callable[..., Plan]
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakePlan:
     """Plan `image-classification` on made-up data with a test split alone, or on other data."""
 
-    def make(data: Dataset = TEST_ONLY, settings: tuple[str, ...] = (), **flags: Any) -> Plan:
+    def make(
+        data: Dataset = TEST_ONLY,
+        settings: tuple[str, ...] = (),
+        progress: Progress = lambda *_: None,
+        **flags: Any,
+    ) -> Plan:
         monkeypatch.setattr(type(load_task(TASK)), "open_data", lambda self, context: data)
         wishes = {"task": TASK, "device": "cpu", "profile": "standard", **flags}
         config = build_config(wishes, settings, task=TASK)
-        return plan_run(config, TASK, Environment(tmp_path, tmp_path / "cache"), lambda *_: None)
+        return plan_run(config, TASK, Environment(tmp_path, tmp_path / "cache"), progress)
 
     return make
 
@@ -101,11 +107,13 @@ def test_every_task_has_a_spec_without_training_samples(tmp_path: Path) -> None:
 def test_one_plugins_exception_is_its_own_absence(old: str, new: str, plan: MakePlan, install: Install) -> None:
     assert old in MODEL
     plant(install, MODEL.replace(old, new))
-    found = plan(model="all", controls=True)
+    told: list[str] = []
+    found = plan(model="all", controls=True, progress=lambda what, done, total: told.append(what))
     planted = [absent for absent in found.absent if absent.model == "planted"]
     if "controls_for" in old:  # it is planned by itself; the pairs name what is wrong with it
         assert [cell.training.model for cell in found.cells] == ["planted"]
         assert "cannot say which controls it has: KeyError" in str(supported_pairs()[1][0])
+        assert any("KeyError" in line and line.endswith("planned without its controls.") for line in told)
         return
     assert len(planted) == 1 and not planted[0].named
     if "evaluates_only" not in old:
@@ -146,6 +154,12 @@ def test_a_broken_checkpoint_is_one_models_absence_unless_the_user_chose_it(
     for wish in ({"model": "timm-resnet50"}, {"model": "all", "vision_weights": "given.safetensors"}):
         with pytest.raises((CheckpointError, UsageError)):
             plan(**wish)
+
+
+def test_a_plugin_that_cannot_be_loaded_is_told_of_unless_it_is_excluded(plan: MakePlan, install: Install) -> None:
+    plant(install, "1 / 0")
+    assert [error.plugin for error in plan(model="all").broken] == ["planted"]
+    assert plan(model="all", exclude="planted").broken == ()
 
 
 def test_models_are_left_out_by_name(plan: MakePlan) -> None:

@@ -19,7 +19,16 @@ from harness.portable import is_portable
 from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.sample import Outcome
 from harness.sample_scores import SampleScores
-from harness.scored import SCORES, TABLES, read_answers, read_scores, table_digests, uncovered, vouching
+from harness.scored import (
+    SCORES,
+    TABLES,
+    portable_score,
+    read_answers,
+    read_scores,
+    table_digests,
+    uncovered,
+    vouching,
+)
 from harness.store import Store, outcomes_name, scores_name
 from harness.verdict.judge import score_reader
 
@@ -100,6 +109,15 @@ def test_what_is_not_stored_is_none_and_what_no_record_knows_is_not_read(
     write_tables(store, stranger)
     assert score_reader([store])(stranger.task, stranger.fingerprint, None) is None
     assert read_scores(store, replace(known, fingerprint="gone")) is None
+
+
+def test_a_perturbed_score_tells_no_places() -> None:
+    score = PerturbedScore(
+        "f", "fog", 1, "weather", "image", "failed", error="/home/ada/w.pt is broken", notes={"log": "/home/ada/log"}
+    )
+    assert portable_score(score) == replace(score, error="…/w.pt is broken", notes={"log": "…/log"})
+    plain = replace(score, error=None, notes={"texts": 3})
+    assert portable_score(plain) == plain
 
 
 def test_mending_covers_tables_and_leaves_out_places(record: Callable[..., RunRecord], tmp_path: Path) -> None:
