@@ -25,15 +25,15 @@ from tasks.formats.digests import digest_of_files
 from tasks.formats.label_maps import LabelEntry, LabelMaps, LabelScheme, require_known_values
 
 _MUCH = 0.01
-"""Of so large a share of ignored pixels is said that they may be a class that no label image shows."""
+"""Of so large a share of ignored pixels is said that they may be a class that nothing shows; borders are less."""
 _MOST = 0.5
 
 
 def label_notes(splits: Mapping[str, LabelMaps], context: DataContext) -> tuple[Note, ...]:
     """Count the label values of all splits, once for these files, and say which classes nothing shows.
 
-    Raises DataError for a value that is not in the class list, naming the file, and where ignored pixels leave but
-    one class to be scored.
+    Raises DataError for a value that is not in the class list, naming the file, and where ignored pixels abound and
+    leave but one class to be scored.
     """
     counts = {split: _counts(maps, context) for split, maps in splits.items()}
     scheme = next(iter(splits.values())).scheme
@@ -45,13 +45,24 @@ def label_notes(splits: Mapping[str, LabelMaps], context: DataContext) -> tuple[
 
 
 def segment_notes(splits: Mapping[str, Panoptic]) -> tuple[Note, ...]:
-    """Say which categories have no segment in a split, crowds aside."""
+    """Say which categories have no segment in a split, crowds aside, and where most pixels are not scored."""
     found: list[Note] = []
     for split, panoptic in splits.items():
         shown = {s.category_id for entry in panoptic.entries for s in entry.segments if not s.iscrowd}
         absent = [category.name for category in panoptic.categories if category.category_id not in shown]
-        found += _absent(absent, len(panoptic.categories), split)
+        found += [*_absent(absent, len(panoptic.categories), split), *_unlabelled(panoptic, split)]
     return tuple(found)
+
+
+def _unlabelled(panoptic: Panoptic, split: str) -> list[Note]:
+    """Say the share of pixels without a segment or in crowds, where the file states the area of every segment."""
+    areas = [s.area_px for entry in panoptic.entries for s in entry.segments if not s.iscrowd]
+    total = sum(entry.width * entry.height for entry in panoptic.entries)
+    labelled = sum(area for area in areas if area is not None)
+    if None in areas or total - labelled <= _MOST * total:
+        return []
+    text = f"{1 - labelled / total:.1%} of pixels are unlabelled or crowds, by the stated areas, and are not scored"
+    return [Note(text, split, total - labelled, total)]
 
 
 def _counts(maps: LabelMaps, context: DataContext) -> Counter[int]:
@@ -109,10 +120,10 @@ def _values_of(entry: LabelEntry, scheme: LabelScheme, budget: PixelBudget) -> d
 def _require_two_classes(scheme: LabelScheme, total: Counter[int], example: Path) -> None:
     names = dict(zip(scheme.values, scheme.class_names, strict=True))
     shown, ignored = [value for value in names if total[value]], _ignored(scheme, total)
-    if len(shown) > 1 or not ignored:
+    share = sum(total[value] for value in ignored) / total.total()
+    if len(shown) > 1 or share < _MUCH:
         return
     absent = [value for value in names if not total[value]]
-    share = sum(total[value] for value in ignored) / total.total()
     only = f"only '{names[shown[0]]}' (value {shown[0]}) is left" if shown else "no class is left"
     raise DataError(
         f"{example.parent}: {_listed(ignored)} {'is' if len(ignored) == 1 else 'are'} ignored, which is {share:.1%} of "

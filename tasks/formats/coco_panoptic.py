@@ -19,6 +19,7 @@ from tasks.formats.coco_entries import (
     MEND,
     Category,
     ImageEntry,
+    is_integer,
     read_categories,
     read_entries,
     read_image_entries,
@@ -43,6 +44,8 @@ class Segment:
     segment_id: int
     category_id: int
     iscrowd: bool
+    area_px: int | None = None
+    """The area that the file states; None where it states none."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,9 @@ def read_segment_rows(
             if info["category_id"] not in known:
                 raise DataError(f"{place} has the unknown category {info['category_id']}. {MEND}")
             seen.add(info["id"])
-            segments.append(Segment(info["id"], info["category_id"], bool(info.get("iscrowd", 0))))
+            area = info.get("area")
+            stated_area = area if is_integer(area) and area >= 0 else None
+            segments.append(Segment(info["id"], info["category_id"], bool(info.get("iscrowd", 0)), stated_area))
         found[row["image_id"]] = (row["file_name"], tuple(segments))
     return found
 

@@ -12,6 +12,9 @@ from PIL import Image
 
 from harness.errors import DataError
 from harness.protocols import DataContext
+from tasks.formats.coco_entries import Category
+from tasks.formats.coco_panoptic import Panoptic, PanopticEntry, Segment
+from tasks.label_values import segment_notes
 from tasks.segmentation import coco_segmentation
 
 MakeContext = Callable[..., DataContext]
@@ -153,3 +156,33 @@ def test_answers_of_zero_based_values_against_a_truth_from_one_are_named(
 def test_panoptic_categories_without_a_segment_are_told(panoptic_folder: Path, open_context: MakeContext) -> None:
     notes = list(map(str, coco_segmentation.open_data(open_context(panoptic_folder)).notes))
     assert notes[:-1] == ["split train: no label image shows 1 of 3 classes (first: 'cat'): no mean counts them"]
+
+
+def test_borders_beside_one_class_are_no_hidden_class(tmp_path: Path, open_context: MakeContext) -> None:
+    """Six images of one class with 1 pixel of 384 at 255, 0.3 %: the other class is just not there."""
+    root = folder_of(tmp_path / "masks", {"val": [[0] * 8] * 6}, "background\nforeground\n")
+    labels = np.zeros((8, 8), np.uint8)
+    labels[0, 0] = 255
+    Image.fromarray(labels).save(root / "annotations/val/val0.png")
+    notes = [str(note) for note in opened(root, open_context).notes]
+    assert len(notes) == 1 and "no label image shows 1 of 2 classes (first: 'foreground')" in notes[0]
+
+
+def entry_of(areas: Sequence[int | None]) -> PanopticEntry:
+    """An image of 100 px; the second segment is a crowd."""
+    segments = tuple(Segment(number, 1, number == 2, area) for number, area in enumerate(areas, start=1))
+    return PanopticEntry(1, Path("a.png"), 10, 10, Path("b.png"), segments)
+
+
+@pytest.mark.parametrize(
+    ("areas", "told"),
+    [
+        ([40, 50], ["split val: 60.0% of pixels are unlabelled or crowds, by the stated areas, and are not scored"]),
+        ([50, 50], []),
+        ([40, None], ["split val: 60.0% of pixels are unlabelled or crowds, by the stated areas, and are not scored"]),
+        ([None, 50], []),
+    ],
+)
+def test_unlabelled_pixels_of_panoptic_data_are_told(areas: Sequence[int | None], told: Sequence[str]) -> None:
+    panoptic = Panoptic((entry_of(areas),), (Category(1, "cat", "", {"isthing": 1}),), ())
+    assert [str(note) for note in segment_notes({"val": panoptic})] == told
