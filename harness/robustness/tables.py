@@ -1,9 +1,10 @@
-"""Rows -> the summary table, the heat-map table (model x perturbation) and the long list of all conditions."""
+"""Rows -> the summary table, the table of all conditions (conditions x models) and their long list."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from harness.errors import UsageError, nearest
@@ -47,17 +48,6 @@ def render_summary(rows: Sequence[RobustnessRow], style: str = "text") -> str:
     return _titled(rows, style, _summary_cells, intervals=True)
 
 
-def render_heat_map(rows: Sequence[RobustnessRow], style: str = "text") -> str:
-    """Draw models x perturbations, each the mean over its severities; raises UsageError for an unknown style."""
-    _check(style)
-    if style == "json":
-        content = [{"model": row.name, **_heat_json(row)} for row in rows]
-        return json.dumps(content, indent=1, allow_nan=False)
-    if style == "csv":
-        return _heat_csv(rows)
-    return _titled(rows, style, _heat_cells)
-
-
 def render_conditions(rows: Sequence[RobustnessRow], style: str = "text") -> str:
     """Draw perturbations and their severities x models, clean first; CSV and JSON list every condition by itself.
 
@@ -81,21 +71,30 @@ def _conditions_json(row: RobustnessRow) -> list[dict[str, Any]]:
 
 
 def _condition_cells(rows: Sequence[RobustnessRow], notes: _Footnotes) -> list[list[str]]:
-    """A line for each severity of a perturbation, and their mean where there are several."""
-    found = [{(c.perturbation, c.severity): c for c in row.conditions} for row in rows]
+    """A line for each severity of a perturbation, and their mean where there are several.
+
+    Joint conditions may share name and severity (fog 1 with typo 3, fog 3 with typo 1): each has a line.
+    """
+    found = [_by_cell(row) for row in rows]
     means = [perturbation_scores(row) for row in rows]
     table = [["condition", "severity", *(row.name for row in rows)]]
     table.append(["clean", "", *(_number(row.clean, notes, interval=False) for row in rows)])
     for name in dict.fromkeys(name for cells in found for name, _ in cells):
         severities = sorted({severity for cells in found for other, severity in cells if other == name})
         for severity in severities:
-            own = [cells.get((name, severity)) for cells in found]
-            table.append(
-                [name, str(severity or ""), *("" if c is None else _heat(c.status, c.score, notes) for c in own)]
-            )
+            for own in zip_longest(*(cells.get((name, severity), ()) for cells in found)):
+                shown = ("" if c is None else _heat(c.status, c.score, notes) for c in own)
+                table.append([name, str(severity or ""), *shown])
         if len(severities) > 1:
             table.append([name, "mean", *(_heat(*mean[name], notes) if name in mean else "" for mean in means)])
     return table
+
+
+def _by_cell(row: RobustnessRow) -> dict[tuple[str, int], list[ConditionScore]]:
+    found: dict[tuple[str, int], list[ConditionScore]] = {}
+    for condition in row.conditions:
+        found.setdefault((condition.perturbation, condition.severity), []).append(condition)
+    return found
 
 
 def conditions_csv(rows: Sequence[RobustnessRow]) -> str:
@@ -157,16 +156,6 @@ def _summary_cells(rows: Sequence[RobustnessRow], notes: _Footnotes) -> list[lis
     return table
 
 
-def _heat_cells(rows: Sequence[RobustnessRow], notes: _Footnotes) -> list[list[str]]:
-    names = list(dict.fromkeys(name for row in rows for name in perturbation_scores(row)))
-    table = [["model", "clean", *names]]
-    for row in rows:
-        scores = perturbation_scores(row)
-        cells = [_heat(*scores[name], notes) if name in scores else "" for name in names]
-        table.append([row.name, _number(row.clean, notes, interval=False), *cells])
-    return table
-
-
 def _heat(status: str, score: Figure, notes: _Footnotes) -> str:
     if score.value is not None:
         return f"{score.value:.3f}"
@@ -177,20 +166,6 @@ def _heat_json(row: RobustnessRow) -> dict[str, Any]:
     scores = perturbation_scores(row).items()
     cells = {name: {"status": status, **score.to_json()} for name, (status, score) in scores}
     return {"clean": row.clean.to_json(), "perturbations": cells}
-
-
-def _heat_csv(rows: Sequence[RobustnessRow]) -> str:
-    by_row = [perturbation_scores(row) for row in rows]
-    names = list(dict.fromkeys(name for scores in by_row for name in scores))
-    lines: list[Sequence[Any]] = [("task", "data", "model", "control", "clean", *names)]
-    for row, scores in zip(rows, by_row, strict=True):
-        values = [None if name not in scores else _plain(*scores[name]) for name in names]
-        lines.append((row.scope.task, row.scope.data, row.model, row.control, row.clean.value, *values))
-    return _csv(lines)
-
-
-def _plain(status: str, score: Figure) -> float | str | None:
-    return status if score.value is None else score.value
 
 
 def _summary_csv(rows: Sequence[RobustnessRow]) -> str:

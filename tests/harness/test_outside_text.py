@@ -33,7 +33,7 @@ from harness.report.plain_formats import render_csv, render_csv_files, render_ma
 from harness.report.sources import ReportOptions, Sources
 from harness.robustness.summary import summaries
 from harness.robustness.tables import STYLES as ROBUSTNESS
-from harness.robustness.tables import conditions_csv, render_heat_map, render_summary
+from harness.robustness.tables import conditions_csv, render_conditions, render_summary
 from harness.sample_scores import SampleScores
 from harness.selection import Chosen
 from harness.store import Store
@@ -146,7 +146,7 @@ def documents(name: str) -> dict[str, str]:
     }
     found |= {f"compare.{style}": render_comparison([told], style) for style in ("text", "md", "json")}
     found |= {f"robustness.{style}": render_summary(robust, style) for style in ROBUSTNESS}
-    found |= {f"heat.{style}": render_heat_map(robust, style) for style in ROBUSTNESS} | {
+    found |= {f"conditions.{style}": render_conditions(robust, style) for style in ROBUSTNESS} | {
         "long.csv": conditions_csv(robust)
     }
     found |= {f"verdict.{style}": render_verdict([judged], style) for style in ("text", "md", "json")}

@@ -18,7 +18,7 @@ from harness.robustness.published import ALEXNET
 from harness.robustness.reference_table import reference_from
 from harness.robustness.row import RobustnessRow
 from harness.robustness.summary import summaries
-from harness.robustness.tables import conditions_csv, render_conditions, render_heat_map, render_summary
+from harness.robustness.tables import conditions_csv, render_conditions, render_summary
 
 Make = Callable[..., RobustnessRecord]
 MakeRun = Callable[..., RunRecord]
@@ -95,9 +95,9 @@ def test_a_failed_cell_leaves_no_mean_and_is_counted(record: Make, standard: Sta
     assert row.mmi_image.overall.value is None and row.mmi_image.groups["noise"].value is not None
     assert (row.failed, row.failed_share) == (1, pytest.approx(1 / 75))
     assert row.worst is not None and row.worst.perturbation == "jpeg"
-    (mine,) = [line for line in render_heat_map([row], "md").splitlines() if line.startswith("| m ")]
-    assert "failed (1)" in mine and " 0.0 " not in mine
-    assert "(1) fog 3 failed: out of | memory" in render_heat_map([row])
+    lines = render_conditions([row], "md").splitlines()
+    assert "| fog | 3 | failed (1) |" in lines and "| fog | mean | failed (1) |" in lines
+    assert "(1) fog 3 failed: out of | memory" in render_conditions([row])
 
 
 def test_one_failed_seed_makes_the_condition_failed(record: Make, standard: Standard) -> None:
@@ -113,7 +113,7 @@ def test_a_model_that_reads_no_text_is_not_robust_to_it(record: Make, standard: 
     assert (row.mmi_text.overall.value, row.skipped, row.planned) == (None, 8, 83)
     assert row.modality_use.text.verdict == "no"
     assert row.corruption.mpc.value == pytest.approx(0.5)
-    heat = render_heat_map([row], "md")
+    heat = render_conditions([row], "md")
     assert "– (1)" in heat and "- (1) typo-keyboard 1 skipped: the model reads no text" in heat
 
 
@@ -192,7 +192,7 @@ def test_json_has_the_documented_keys(mixed: list[RobustnessRow]) -> None:
         "effective", "drops", "worst", "planned", "failed", "skipped", "modality_use", "conditions",
     }  # fmt: skip
     assert odd["corruption"]["mpc"]["value"] is None and "snow 2 failed" in odd["corruption"]["mpc"]["reason"]
-    heat = json.loads(render_heat_map(mixed, "json"))
+    heat = json.loads(render_conditions(mixed, "json"))
     assert heat[1]["perturbations"]["snow"]["status"] == "failed"
 
 
@@ -200,9 +200,6 @@ def test_csv_parses_back(mixed: list[RobustnessRow]) -> None:
     good, odd = csv.DictReader(io.StringIO(render_summary(mixed, "csv")))
     assert float(good["mPC"]) == pytest.approx(0.6) and float(good["mCE"]) == pytest.approx(1.0)
     assert (odd["model"], odd["mPC"], odd["mPC reason"]) == ("odd|<b>", "", "snow 2 failed: a | b\nc")
-    good, odd = csv.DictReader(io.StringIO(render_heat_map(mixed, "csv")))
-    assert (odd["snow"], odd["typo-keyboard"], odd["wrong-image"]) == ("failed", "skipped", "")
-    assert float(good["snow"]) == pytest.approx(0.6)
 
 
 def test_the_long_list_has_every_condition(mixed: list[RobustnessRow]) -> None:
@@ -234,16 +231,16 @@ def test_each_severity_is_a_line(record: Make) -> None:
 
 
 def test_markdown_keeps_its_columns(mixed: list[RobustnessRow]) -> None:
-    for text in (render_summary(mixed, "md"), render_heat_map(mixed, "md")):
+    for text, count in ((render_summary(mixed, "md"), 4), (render_conditions(mixed, "md"), 3 + 75 + 15 + 1 + 5 + 1)):
         lines = [line for line in text.splitlines() if line.startswith("|")]
-        assert len(lines) == 4
+        assert len(lines) == count
         assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     plain = render_summary(mixed)
     assert "mCE@good" in plain and "100.0 %" in plain and "0.600 [0.580, 0.620]" in plain
     assert "snow 2 failed: a | b c" in " ".join(plain.split())
 
 
-@pytest.mark.parametrize("draw", [render_summary, render_heat_map])
+@pytest.mark.parametrize("draw", [render_summary, render_conditions])
 def test_no_records(draw: Callable[..., str]) -> None:
     assert draw([], "text").startswith("No robustness records") and draw([], "json") == "[]"
     assert draw([], "csv").startswith("task,")
@@ -258,6 +255,10 @@ def test_joint_conditions_of_one_name_and_severity_are_kept_apart(record: Make) 
     (row,) = summaries([mine, replace(mine, seed=1, fingerprint="s1")], [])
     assert ([c.score.value for c in row.conditions], row.planned) == ([0.6, 0.4], 2)
     assert row.drops["fog+typo-keyboard"].absolute.value == pytest.approx(0.3)
+    lines = [line.split() for line in render_conditions([row]).splitlines()]
+    assert [line for line in lines if line[:1] == ["fog+typo-keyboard"]] == [
+        ["fog+typo-keyboard", "3", "0.600"], ["fog+typo-keyboard", "3", "0.400"],
+    ]  # fmt: skip
 
 
 def test_a_condition_that_one_seed_lacks_has_no_mean(record: Make) -> None:
@@ -276,6 +277,6 @@ def test_a_record_with_nothing_in_it(record: Make) -> None:
         None,
     )
     assert row.corruption.mpc.reason == "no corruption was run"
-    assert "–" in render_summary([row]) and render_heat_map([row])
+    assert "–" in render_summary([row]) and render_conditions([row])
     assert json.loads(render_summary([row], "json"))[0]["corruption"]["complete"] is False
     assert summaries([], []) == []
