@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli_options import Results, environment, require_choice, task_names, tell
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from harness.rescoring import DataPlace
@@ -95,8 +95,11 @@ def mend(
     from harness.mending import render_mended
     from harness.store import Store
 
+    store = Store(results)
+    if not store.tasks():
+        raise StoreError(f"No records in {results}. Give another folder with --results.")
     names = [None] if task in (None, "all") else task_names(str(task))
-    found = [each for name in names for each in mend_records(Store(results), name, write=write)]
+    found = [each for name in names for each in mend_records(store, name, write=write)]
     tell(render_mended(found, written=write))
 
 

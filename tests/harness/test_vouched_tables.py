@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.cli_records import mend as mend_folder
 from harness.errors import StoreError
 from harness.mending import mend, render_mended
 from harness.portable import is_portable
@@ -149,6 +150,11 @@ def test_mending_covers_tables_and_leaves_out_places(record: Callable[..., RunRe
     assert new.provenance[SCORES] == table_digests(store, new.task, new.fingerprint)[SCORES]
     assert uncovered(store, [new]) is None and mend(store, write=True) == []
     assert read_scores(store, new) is not None
+
+
+def test_a_misspelt_folder_is_not_called_mended(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"No records in .*Give another folder with --results"):
+        mend_folder(str(tmp_path / "nowhere"), None, False)
 
 
 @pytest.mark.parametrize("folder", sorted(path.name for path in RESULTS.iterdir() if path.is_dir()))
