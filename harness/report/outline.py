@@ -36,10 +36,6 @@ class PartOutline:
     sections: tuple[Section, ...]
     left_out: str
 
-    def of_kind(self, kind: str) -> Section | None:
-        """Find a section; None where it has no content."""
-        return next((section for section in self.sections if section.kind == kind), None)
-
 
 def outline_part(part: Part, task: int, place: int, *, has_charts: bool) -> PartOutline:
     """Number the sections of a part that have content; `task` and `place` count from 1."""
