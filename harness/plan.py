@@ -276,6 +276,7 @@ class _Planner:
         self.config, self.task, self.data, self.device = config, task, data, device
         self.environment, self.progress = environment, progress
         self.prerequisites: dict[str, TrainingJob] = {}
+        self._planned_prerequisites: dict[Prerequisite, str] = {}
         self.shared = package_versions(PACKAGES) | {"scoring": scoring_code_digest()}
 
     def attempt(self, model: Model, control: str | None, seed: int, split: str) -> TrainingJob | Absent:
@@ -331,10 +332,18 @@ class _Planner:
         return Absent(model, control, seed, reason, fingerprint_of(content), self._is_named(model))
 
     def _prerequisite(self, wanted: Prerequisite) -> str:
+        """Name the job of what a model builds on; most models build on the same, whose data is opened once."""
+        if wanted not in self._planned_prerequisites:
+            job = self._prerequisite_job(wanted)
+            self.prerequisites[job.fingerprint] = job
+            self._planned_prerequisites[wanted] = job.fingerprint
+        return self._planned_prerequisites[wanted]
+
+    def _prerequisite_job(self, wanted: Prerequisite) -> TrainingJob:
         task, trained = load_task(wanted.task), load_model(wanted.model)
         plain = ModelOptions(task=wanted.task)
         wish = replace(data_context(self.config, task, self.environment, self.progress), wish=None, split=None)
-        job = TrainingJob(
+        return TrainingJob(
             task=wanted.task,
             data=task.open_data(wish),
             model=wanted.model,
@@ -348,8 +357,6 @@ class _Planner:
             recipe=dict(trained.recipe(plain)),
             versions=self._versions(task, trained),
         )
-        self.prerequisites[job.fingerprint] = job
-        return job.fingerprint
 
     def _resolved(self, train: TrainOptions) -> TrainOptions:
         """Say in which precision this device trains where the wish leaves it open: it moves the weights."""
