@@ -39,8 +39,8 @@ from harness.sample import Dataset
 from harness.taken_whole import needs_training
 
 _SCORING_CODE = (
-    "additive.py", "answers.py", "estimates.py", "evaluate.py", "images.py", "jobs.py", "modes.py", "sample.py",
-    "taken_whole.py", "train.py", "uncertainty.py", "visuals.py", "metrics/*.py",
+    "additive.py", "answers.py", "estimates.py", "evaluate.py", "images.py", "jobs.py", "modes.py", "plain_answers.py",
+    "sample.py", "taken_whole.py", "train.py", "uncertainty.py", "visuals.py", "metrics/*.py",
 )  # fmt: skip
 
 

@@ -169,12 +169,12 @@ def bootstrap(
 
     Metrics such as average precision or the calibration error are higher on resamples, which repeat samples, than on
     what was sampled; so the interval is moved by the difference between the metric and the mean of its resamples (on
-    1,000 images AP's covers 95 % then and 90 % otherwise), but not out of 0..1 where the metric and its resamples are,
-    and the metric is always within. Resamples vary as if they knew the variance, so for few groups the percentiles are
-    further out (`_expanded`), by the number of groups on which the metric is defined. `error` is a standard error that
-    the interval must allow for: a mean over classes varies less on resamples than it should where classes have few
-    samples (`jackknife_error`). Of fewer than six groups percentiles never reach far enough, and Student's interval
-    with this error is joined. Resamples on which the metric is undefined are left out.
+    1,000 images AP's covers 95 % then and 90 % otherwise), but not out of 0..1 where the metric and its resamples are
+    (a difference may be below 0), and the metric is always within. Resamples vary as if they knew the variance, so for
+    few groups the percentiles are further out (`_expanded`), by the number of groups on which the metric is defined.
+    `error` is a standard error that the interval must allow for: a mean over classes varies less on resamples than it
+    should where classes have few samples (`jackknife_error`). Of fewer than six groups percentiles never reach far
+    enough, and Student's interval with this error is joined. Resamples on which the metric is undefined are left out.
     """
     drawn = resampled_values(statistics, resamples, seed, groups)
     values, value = drawn[~np.isnan(drawn)], statistics.value
@@ -188,8 +188,9 @@ def bootstrap(
     if error and count > 1 and (count < FEWEST_FOR_PERCENTILES or not varied):
         reach = student_quantile(count - 1, 0.5 + confidence / 2) * error
         low, high = min(low, value - reach), max(high, value + reach)
-    least, most = min(value, float(values.min())), max(value, float(values.max()))
-    low, high = (max(low, 0.0) if least >= 0 else low), (min(high, 1.0) if most <= 1 else high)
+    if not isinstance(statistics, DifferenceOf):  # a difference that no resample found below 0 may be below it
+        least, most = min(value, float(values.min())), max(value, float(values.max()))
+        low, high = (max(low, 0.0) if least >= 0 else low), (min(high, 1.0) if most <= 1 else high)
     return Bootstrapped(min(low, value), max(high, value), len(values), len(drawn) - len(values))
 
 

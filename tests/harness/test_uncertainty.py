@@ -8,7 +8,15 @@ import numpy.typing as npt
 import pytest
 
 from harness.metrics.resampling import MeanStatistics
-from harness.uncertainty import bootstrap_interval, clustered_wilson, draw_resamples, paired_difference, wilson
+from harness.uncertainty import (
+    DifferenceOf,
+    bootstrap,
+    bootstrap_interval,
+    clustered_wilson,
+    draw_resamples,
+    paired_difference,
+    wilson,
+)
 
 
 def sample(seed: int, n: int = 200, shift: float = 0.0) -> MeanStatistics:
@@ -194,3 +202,12 @@ def test_clustered_trials_count_no_more_than_they_are_and_alike_ones_as_one() ->
     assert clustered_wilson(np.zeros(0), []) == (0.0, 1.0)
     with pytest.raises(ValueError, match="3 groups for 40 trials"):
         clustered_wilson(mixed, ["a", "b", "c"])
+
+
+def test_a_difference_may_be_below_what_its_resamples_found() -> None:
+    few = MeanStatistics(np.array([0.01, 0.01, 0.01, 0.01, 1.0]))
+    nothing = MeanStatistics(np.zeros(5))
+    assert bootstrap(few, 500).low == 0.0
+    assert bootstrap(DifferenceOf(few, nothing), 500, error=0.198).low == pytest.approx(
+        0.208 - 2.7764 * 0.198, abs=1e-3
+    )
