@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -200,6 +201,12 @@ def test_scores_that_are_no_numbers_are_refused(spoilt: Ran) -> None:
     values = table["word-overlap"].to_pylist()
     values[3] = float("nan")
     parquet.write_table(table.set_column(2, "word-overlap", arrow.array(values)), path)
+    unvouched = spoilt.compare(ONE, OTHER)
+    assert unvouched.returncode == 3
+    assert "belongs to another run" in unvouched.stderr
+    provenance = json.loads(spoilt.record(ONE).read_text())["provenance"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    change(spoilt.record(ONE), provenance={**provenance, "scores_sha256": digest})
     done = spoilt.compare(ONE, OTHER)
     assert done.returncode == 2
     assert "word-overlap of sample" in done.stderr
@@ -234,7 +241,7 @@ def test_predictions_that_are_gone_or_changed_stop_rescoring(spoilt: Ran) -> Non
     shutil.copy(outcomes.parent / f"{spoilt.record(OTHER).stem}.parquet", outcomes)
     changed = spoilt("rescore", path.stem, "--data", spoilt.captions)
     assert changed.returncode == 3
-    assert "has another sha256 than record" in changed.stderr
+    assert "has another sha256 than its record says" in changed.stderr
     outcomes.unlink()
     gone = spoilt("rescore", path.stem, "--data", spoilt.captions)
     assert gone.returncode == 3
