@@ -14,8 +14,11 @@ from transformers.models.auto import modeling_auto, tokenization_auto
 from transformers.models.bert import modeling_bert, tokenization_bert
 from transformers.models.gpt2 import modeling_gpt2
 
-from baselines import assembly, captioner, retrieval
-from baselines.heads import attribute_classifier, language_decoder, lstm_decoder
+from baselines.heads import language_decoder, lstm_decoder
+from baselines.learners import attributes as attribute_classifier
+from baselines.learners import build_generative as assembly
+from baselines.learners import generative as captioner
+from baselines.learners import retrieval
 from baselines.tuning import adapter, bitfit, frozen, full, lora
 
 __all__ = [

@@ -30,10 +30,12 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import DataError
+from harness.sample import Sample, TaskSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -149,3 +151,48 @@ def resize_label_map(labels: npt.NDArray[np.uint16], width_px: int, height_px: i
     columns = ((np.arange(width_px) + 0.5) * labels.shape[1] / width_px).astype(np.int64)
     resized: npt.NDArray[np.uint16] = labels[rows[:, None], columns[None, :]]
     return resized
+
+
+LEAST_SCORE = 0.3
+"""Answers with less are not drawn."""
+_SHARES = 3
+
+
+def describe_answer(answer: Any, spec: TaskSpec, choices: Sequence[str] = ()) -> str:
+    """Put an answer into a few words; `choices` are the candidate texts of its sample, where it has some."""
+    names = spec.classes.names
+    if spec.answers == CAPTIONS:
+        return str(answer)
+    if spec.answers == LABELS:
+        return _describe_label(answer, names)
+    if spec.answers == BOXES:
+        sure = [box for box in answer if box[1] >= LEAST_SCORE][:_SHARES]
+        return ", ".join(f"{names[int(box[0])]} ({box[1]:.2f})" for box in sure) or f"no box over {LEAST_SCORE}"
+    if spec.answers == CHOICES:
+        best = max(range(len(answer)), key=answer.__getitem__)
+        return f"{choices[best] if best < len(choices) else f'choice {best}'} ({answer[best]:.2f})"
+    counts = Counter(decode_label_map(answer).ravel().tolist())
+    total = sum(counts.values())
+    return ", ".join(f"{names[index]} {count / total:.0%}" for index, count in counts.most_common(_SHARES))
+
+
+def _describe_label(answer: int | Sequence[float], names: Sequence[str]) -> str:
+    """Name the most probable classes, more than one where they share the highest probability."""
+    if isinstance(answer, int):
+        return "none of the classes" if answer == NO_CLASS else names[answer]
+    best = [index for index, probability in enumerate(answer) if probability == max(answer)]
+    more = f" and {len(best) - _SHARES} more" if len(best) > _SHARES else ""
+    return f"{' = '.join(names[index] for index in best[:_SHARES])}{more} ({answer[best[0]]:.2f})"
+
+
+def describe_target(sample: Sample, spec: TaskSpec) -> str:
+    """Put what is right into a few words, as far as targets are of the usual forms; empty where they are not."""
+    target, names = sample.target, spec.classes.names
+    if spec.answers == CAPTIONS:
+        return str(next(iter(getattr(target, "references", ())), ""))
+    if spec.answers == LABELS:
+        several = [names[index] for index, there in enumerate(getattr(target, "labels", ())) if there == 1]
+        return ", ".join(several) or names[target.label]
+    if spec.answers == BOXES:
+        return ", ".join(names[index] for index in getattr(target, "labels", ()))
+    return sample.choices[target.choice] if spec.answers == CHOICES else ""

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.portable import by_content
 from harness.sample import Dataset
+from harness.storage.portable import by_content
 
 
 @dataclass(frozen=True)

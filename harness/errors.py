@@ -9,7 +9,7 @@ import difflib
 import traceback
 from collections.abc import Iterable
 
-from harness.error_text import LONGEST_TRACEBACK, shortened
+from harness.text.error_text import LONGEST_TRACEBACK, shortened
 
 
 class BenchError(Exception):

@@ -6,6 +6,7 @@ import: torch and its kin belong inside the functions that need them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Generator, Tensor, nn
 
+    from harness.affine import Affine
     from harness.condition import Part
-    from harness.movement import Movement
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how many are done, how many there are); a total of NOTICE marks a message
@@ -148,7 +149,7 @@ class VisionTower(Protocol):
     """An image encoder: an `nn.Module` from pixels to visual tokens.
 
     `key` is the digest of its name, weights, keywords and preprocessing: cached features carry it. One that also
-    fits `Normalising` has its normalisation checked.
+    fits `HasNormalizedPixels` has its normalisation checked.
     """
 
     key: str
@@ -161,7 +162,7 @@ class VisionTower(Protocol):
 
 
 @runtime_checkable
-class Normalising(Protocol):
+class HasNormalizedPixels(Protocol):
     """A vision tower that shows what its network is given, so that this can be checked before anything is scored."""
 
     preprocessing: Preprocessing
@@ -205,7 +206,7 @@ class Learner(Protocol):
 
 
 @runtime_checkable
-class Fitted(Protocol):
+class SupportsFit(Protocol):
     """A learner that is fitted in one pass instead of by gradient, such as nearest neighbours."""
 
     def fit(self, batches: Iterable[Batch]) -> None:
@@ -214,7 +215,7 @@ class Fitted(Protocol):
 
 
 @runtime_checkable
-class MeanLoss(Protocol):
+class HasMeanLoss(Protocol):
     """A learner that says whether its training loss is a mean over the samples of a batch, without a part in common.
 
     Only then smaller batches, added up, are the same training, and are taken where memory runs out. A loss over pairs
@@ -226,7 +227,7 @@ class MeanLoss(Protocol):
 
 
 @runtime_checkable
-class Remembering(Protocol):
+class SupportsForget(Protocol):
     """A learner that remembers the texts it has read beside images, so that each is read once a job."""
 
     def forget(self) -> None:
@@ -235,7 +236,7 @@ class Remembering(Protocol):
 
 
 @runtime_checkable
-class Reading(Protocol):
+class ReadsText(Protocol):
     """A learner that reads texts: without this a learner is taken to read none.
 
     `reads` holds "text" where it reads the text beside each image, "classes" where it reads the texts of the classes.
@@ -249,7 +250,7 @@ class Reading(Protocol):
 
 
 @runtime_checkable
-class Attackable(Protocol):
+class HasSampleLosses(Protocol):
     """A learner that says how wrong it is about each sample, differentiably in `batch.visual`."""
 
     def losses(self, batch: Batch) -> Tensor:
@@ -258,25 +259,25 @@ class Attackable(Protocol):
 
 
 @runtime_checkable
-class MovingTargets(Protocol):
+class MovesTargets(Protocol):
     """A task whose targets follow when the image is moved: without this, images are not moved."""
 
-    def moved(self, target: Target, movement: Movement) -> Target:
+    def moved(self, target: Target, affine: Affine) -> Target:
         """Move boxes, masks, label maps, or words for left and right, with the pixels."""
         ...
 
 
 @runtime_checkable
-class MovingTexts(Protocol):
+class MovesTexts(Protocol):
     """A task with a text beside each image that may speak of its sides."""
 
-    def moved_text(self, text: str, movement: Movement) -> str:
+    def moved_text(self, text: str, affine: Affine) -> str:
         """Reword the text so that it is as true of the moved image."""
         ...
 
 
 @runtime_checkable
-class Shifting(Protocol):
+class HasShifts(Protocol):
     """A task that knows splits of a data set on which something natural has changed."""
 
     def shifts(self, data: Dataset) -> Mapping[str, str]:
@@ -285,7 +286,7 @@ class Shifting(Protocol):
 
 
 @runtime_checkable
-class CorruptedCopies(Protocol):
+class HasCorruptedCopies(Protocol):
     """A task that reads data sets whose splits are one set of samples under corruptions, such as ImageNet-C."""
 
     def corruptions(self, data: Dataset) -> Mapping[str, Part]:
@@ -294,7 +295,7 @@ class CorruptedCopies(Protocol):
 
 
 @runtime_checkable
-class ChanceLevel(Protocol):
+class HasChanceLevel(Protocol):
     """A task that knows what its first metric gives for guessing; for all others that is 0."""
 
     def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
@@ -303,7 +304,7 @@ class ChanceLevel(Protocol):
 
 
 @runtime_checkable
-class QuickScorer(Protocol):
+class SupportsQuickScore(Protocol):
     """A scorer that can compute the task's first metric without the costly others."""
 
     def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
@@ -312,7 +313,7 @@ class QuickScorer(Protocol):
 
 
 @runtime_checkable
-class Noting(Protocol):
+class HasNotes(Protocol):
     """A scorer with something to say beside its numbers: of answers that it left out, or that look misread."""
 
     def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
@@ -321,7 +322,7 @@ class Noting(Protocol):
 
 
 @runtime_checkable
-class Patient(Protocol):
+class SupportsTimeout(Protocol):
     """A scorer that waits for programs which may hang."""
 
     def wait_at_most(self, seconds: float | None) -> None:
@@ -330,7 +331,7 @@ class Patient(Protocol):
 
 
 @runtime_checkable
-class Matching(Protocol):
+class MatchesAnswers(Protocol):
     """A scorer that itself refuses answers that are missing, twice there or for no sample, where `matches` is true.
 
     For all others the harness does so before they score.
@@ -340,7 +341,7 @@ class Matching(Protocol):
 
 
 @runtime_checkable
-class Slicing(Protocol):
+class HasSlices(Protocol):
     """A task that knows parts of its samples, by their targets, in which models may differ."""
 
     def slices(self, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, Sequence[int]]]:
@@ -349,7 +350,7 @@ class Slicing(Protocol):
 
 
 @runtime_checkable
-class Twinning(Protocol):
+class SupportsTwins(Protocol):
     """A task whose targets carry a name that must differ between samples that are scored together."""
 
     def twins(self, sample: Sample) -> tuple[Sample, Sample]:
@@ -424,3 +425,33 @@ def serves(model: Model, task: Task) -> bool:
     tasks that they have never heard of.
     """
     return task.name in model.tasks or getattr(task, "answers", None) in getattr(model, "answers", ())
+
+
+_FORMER_NAMES = {
+    "Normalising": "HasNormalizedPixels",
+    "Fitted": "SupportsFit",
+    "MeanLoss": "HasMeanLoss",
+    "Remembering": "SupportsForget",
+    "Reading": "ReadsText",
+    "Attackable": "HasSampleLosses",
+    "MovingTargets": "MovesTargets",
+    "MovingTexts": "MovesTexts",
+    "Shifting": "HasShifts",
+    "CorruptedCopies": "HasCorruptedCopies",
+    "ChanceLevel": "HasChanceLevel",
+    "QuickScorer": "SupportsQuickScore",
+    "Noting": "HasNotes",
+    "Patient": "SupportsTimeout",
+    "Matching": "MatchesAnswers",
+    "Slicing": "HasSlices",
+    "Twinning": "SupportsTwins",
+}
+"""Names of optional protocols before they said what they offer; plugins may use them for one release."""
+
+
+def __getattr__(name: str) -> Any:
+    """Find a protocol by its former name, with a DeprecationWarning."""
+    if name not in _FORMER_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"harness.protocols.{name} is called {_FORMER_NAMES[name]} now.", DeprecationWarning, stacklevel=2)
+    return globals()[_FORMER_NAMES[name]]

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.stored_types import require_file_names, require_tables, require_types
+from harness.storage.stored_types import require_file_names, require_tables, require_types
 
 SCHEMA_VERSION = 1
 STATUSES = ("ok", "failed", "skipped")

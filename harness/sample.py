@@ -113,7 +113,7 @@ class FileOutcomes(list[Outcome]):
 class Predicted:
     """The outcomes of a split; which samples were skipped as unreadable, and why; what the model saw.
 
-    `additive` are the answers on some of the samples if image and text could not interact (`harness.additive`).
+    `additive` are the answers on some of the samples if image and text could not interact (`harness.jobs.emap`).
     """
 
     outcomes: tuple[Outcome, ...]

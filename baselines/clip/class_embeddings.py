@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.clip.text_tower import TextTower
-from baselines.digests import text_digest
-from harness.content import Contents
-from harness.sealed_files import find_or_make
-from harness.visuals import computing_kind
+from baselines.weights.digests import text_digest
+from harness.inputs.sealed_files import find_or_make
+from harness.inputs.visual_tokens import computing_kind
+from harness.storage.content import Contents
 
 Reread = Callable[[Sequence[Sequence[str]]], Tensor]
 """Embeds the prompts of each class; returns `[C, d]` of unit length."""

@@ -19,9 +19,9 @@ from torch import Generator, Tensor, nn
 
 from baselines.clip.class_embeddings import TrainedClasses, ensemble
 from baselines.clip.learner import ClassAnswers
-from baselines.parameter_groups import group_parameters
-from baselines.text.language_encoder import LanguageEncoder
-from baselines.vision import TimmTower
+from baselines.language.encoder import LanguageEncoder
+from baselines.tuning.parameter_groups import group_parameters
+from baselines.vision.timm_tower import TimmTower
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Classes
 

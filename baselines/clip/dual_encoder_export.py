@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from baselines.clip.dual_encoder import DualEncoder
-from baselines.vision import TimmTower
+from baselines.vision.timm_tower import TimmTower
 from harness.errors import UsageError, nearest
 
 _SMALL = "test_byobnet"
 """A timm model that is quickly made, to be replaced."""
 
 
-class PooledTrunk(nn.Module):
+class PooledNeck(nn.Module):
     """Images `[B, 3, S, S]` in 0..1 to the mean of the tower's tokens `[B, width]`; the tower normalises by itself."""
 
     def __init__(self, tower: TimmTower) -> None:
@@ -55,7 +55,7 @@ def to_open_clip(learner: DualEncoder, language: Path) -> Any:
             "hf_proj_type": "linear",
         },
     )
-    model.visual.trunk = PooledTrunk(deepcopy(learner.vision))
+    model.visual.trunk = PooledNeck(deepcopy(learner.vision))
     model.visual.head.proj = deepcopy(learner.projection)
     model.text.transformer = deepcopy(learner.text.language.model)
     model.text.proj = deepcopy(learner.text.projection)

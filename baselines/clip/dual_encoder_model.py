@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from baselines.captioning_model import scenes_cnn_prerequisite
 from baselines.clip.model import CLASSIFICATION, CONTROLS
-from baselines.language_source import find_language
+from baselines.language.source import find_language
 from baselines.settings import read_settings, settings_of
 from baselines.tuning import check_policy
-from baselines.vision_source import find_vision, is_scenes_cnn
+from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
 from harness.protocols import BuildContext, Learner, Prerequisite
@@ -60,11 +59,12 @@ class DualEncoderModel:
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Build; raises UsageError for a task without class texts or with several classes an image."""
-        from baselines.assembly import open_tower, seeded
-        from baselines.class_texts import derangement
         from baselines.clip.dual_encoder import DualEncoder, TextSide
         from baselines.clip.parts import check_class_texts, require_single_label
-        from baselines.text.language_encoder import load_encoder
+        from baselines.language.class_texts import derangement
+        from baselines.language.encoder import load_encoder
+        from baselines.seeding import seeded
+        from baselines.vision.timm_tower import open_tower
 
         require_single_label(spec, self.name, "it is trained with a softmax over the batch.")
         texts = check_class_texts(spec)

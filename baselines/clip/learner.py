@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from baselines.clip.tower import ClipTower
 from baselines.heads.label_head import label_losses, presence_loss
-from baselines.parameter_groups import group_parameters
+from baselines.tuning.parameter_groups import group_parameters
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Classes
 

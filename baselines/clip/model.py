@@ -75,8 +75,8 @@ class ClipModel:
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Load the weights and build; the same context always gives the same weights."""
-        from baselines.assembly import seeded
         from baselines.clip.parts import open_parts
+        from baselines.seeding import seeded
 
         settings = read_settings(context.options.settings)
         with seeded(context.seed):

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.class_texts import derangement
 from baselines.clip.class_embeddings import Reread, cached_class_embeddings, embed_classes
 from baselines.clip.loading import load_open_clip, preprocessing_of
 from baselines.clip.source import OpenClipSource
 from baselines.clip.text_tower import TextTower
 from baselines.clip.tower import ClipTower
+from baselines.language.class_texts import derangement
 from baselines.settings import Settings
 from harness.errors import UsageError
 from harness.protocols import BuildContext

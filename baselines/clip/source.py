@@ -15,14 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.clip.hub_table import WEIGHT_NAMES, architecture_config, find_entry
-from baselines.pretrained.weights import (
-    Checkpoint,
-    digest_of_files,
-    download,
-    find_cached,
-    find_on_hub,
-    how_to_get,
-)
+from baselines.weights.hub import Checkpoint, digest_of_files, download, find_cached, find_on_hub, how_to_get
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 
 CONFIG_NAME = "open_clip_config.json"

@@ -8,7 +8,7 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from baselines.digests import text_digest
+from baselines.weights.digests import text_digest
 from harness.sample import Preprocessing
 
 

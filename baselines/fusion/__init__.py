@@ -6,45 +6,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from baselines.fusion.join import Join, JoinShape
-    from baselines.fusion.operator import Fusion, FusionShape
+    from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape
+    from baselines.fusion.feature_fusion import FeatureFusion, FeatureFusionShape
 
 OPERATORS: Final = {
-    "cross-attention": "baselines.fusion.cross_attention:CrossAttentionFusion",
-    "gated-cross-attention": "baselines.fusion.gated_cross_attention:GatedCrossAttentionFusion",
-    "prefix": "baselines.fusion.prefix:PrefixFusion",
-    "concat": "baselines.fusion.concat:ConcatFusion",
-    "q-former": "baselines.fusion.q_former:QFormerFusion",
+    "cross-attention": "baselines.fusion.cross_attention:CrossAttentionDecoderFusion",
+    "gated-cross-attention": "baselines.fusion.gated_cross_attention:GatedCrossAttentionDecoderFusion",
+    "prefix": "baselines.fusion.prefix:PrefixDecoderFusion",
+    "concat": "baselines.fusion.concat:ConcatDecoderFusion",
+    "q-former": "baselines.fusion.q_former:QFormerDecoderFusion",
 }
 """Where the side of each operator that feeds a language model is, imported only when asked for."""
 
-JOINS: Final = {
-    "concat": "baselines.fusion.concat:ConcatJoin",
-    "gated": "baselines.fusion.gated:GatedJoin",
-    "bilinear": "baselines.fusion.bilinear:BilinearJoin",
-    "film": "baselines.fusion.film:FilmJoin",
-    "cross-attention": "baselines.fusion.cross_attention:CrossAttentionJoin",
-    "gated-cross-attention": "baselines.fusion.gated_cross_attention:GatedCrossAttentionJoin",
-    "q-former": "baselines.fusion.q_former:QFormerJoin",
+FEATURE_FUSIONS: Final = {
+    "concat": "baselines.fusion.concat:ConcatFeatureFusion",
+    "gated": "baselines.fusion.gated:GatedFeatureFusion",
+    "bilinear": "baselines.fusion.bilinear:BilinearFeatureFusion",
+    "film": "baselines.fusion.film:FilmFeatureFusion",
+    "cross-attention": "baselines.fusion.cross_attention:CrossAttentionFeatureFusion",
+    "gated-cross-attention": "baselines.fusion.gated_cross_attention:GatedCrossAttentionFeatureFusion",
+    "q-former": "baselines.fusion.q_former:QFormerFeatureFusion",
 }
 """Where the side of each operator that joins an image with texts is."""
 
 
-def build_fusion(name: str, shape: FusionShape) -> Fusion:
+def build_decoder_fusion(name: str, shape: DecoderFusionShape) -> DecoderFusion:
     """Build an operator by name."""
-    fusion: Fusion = _load(OPERATORS[name])(shape)
+    fusion: DecoderFusion = _load(OPERATORS[name])(shape)
     return fusion
 
 
-def build_join(name: str, shape: JoinShape) -> Join:
+def build_feature_fusion(name: str, shape: FeatureFusionShape) -> FeatureFusion:
     """Build a join by name."""
-    join: Join = _load(JOINS[name])(shape)
-    return join
+    fusion: FeatureFusion = _load(FEATURE_FUSIONS[name])(shape)
+    return fusion
 
 
 def reads_each_class(name: str | None) -> bool:
     """Tell whether a join reads one vector a text, and so can read each class by itself."""
-    return name is not None and bool(_load(JOINS[name]).reads_pooled)
+    return name is not None and bool(_load(FEATURE_FUSIONS[name]).reads_pooled)
 
 
 def _load(place: str) -> Any:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from baselines.fusion.join import JoinShape
-from baselines.fusion.operator import Fused, Fusion, FusionShape
+from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
+from baselines.fusion.feature_fusion import FeatureFusionShape
 from baselines.fusion.prefix_scale import PrefixScale
 from baselines.fusion.visual_input import VisualInput
-from baselines.text.tokens import TextTokens
+from baselines.language.text_tokens import TextTokens
 
 
-class ConcatFusion(Fusion):
+class ConcatDecoderFusion(DecoderFusion):
     """One linear layer for all tokens."""
 
-    def __init__(self, shape: FusionShape) -> None:
+    def __init__(self, shape: DecoderFusionShape) -> None:
         super().__init__()
         self.prefix_length = shape.visual_tokens
         self.input = VisualInput(shape.visual_width, shape.visual_tokens)
@@ -30,7 +30,7 @@ class ConcatFusion(Fusion):
         return Fused(prefix=self.scale(self.projection(self.input(visual))))
 
 
-class ConcatJoin(nn.Module):
+class ConcatFeatureFusion(nn.Module):
     """MLP([v; t]) at each place.
 
     The first layer's product with [v; t] is computed as the sum of its products with v and with t: where every place
@@ -40,7 +40,7 @@ class ConcatJoin(nn.Module):
     reads_pooled = True
     keeps_places = True
 
-    def __init__(self, shape: JoinShape) -> None:
+    def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(shape.text_width)
         self.visual = nn.Linear(shape.width, 2 * shape.width)

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.fusion.join import JoinShape
-from baselines.fusion.operator import Fused, Fusion, FusionShape
+from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
+from baselines.fusion.feature_fusion import FeatureFusionShape
 from baselines.fusion.visual_input import VisualInput
-from baselines.text.tokens import TextTokens
+from baselines.language.text_tokens import TextTokens
 
 
 class CrossAttention(nn.Module):
@@ -48,10 +48,10 @@ class CrossAttention(nn.Module):
         return tensor.view(batch, count, self.heads, width // self.heads).transpose(1, 2)
 
 
-class CrossAttentionFusion(Fusion):
+class CrossAttentionDecoderFusion(DecoderFusion):
     """A cross-attention layer before every n-th block (`model.every`), added to the residual stream."""
 
-    def __init__(self, shape: FusionShape) -> None:
+    def __init__(self, shape: DecoderFusionShape) -> None:
         super().__init__()
         self.input = VisualInput(shape.visual_width, shape.visual_tokens)
         self.blocks = shape.blocks
@@ -92,7 +92,7 @@ class TextReader(nn.Module):
     With `gated` both parts start behind gates of 0, as in Flamingo.
     """
 
-    def __init__(self, shape: JoinShape, *, gated: bool = False) -> None:
+    def __init__(self, shape: FeatureFusionShape, *, gated: bool = False) -> None:
         super().__init__()
         self.text_norm = nn.LayerNorm(shape.text_width)
         self.attention = CrossAttention(shape.width, shape.text_width, shape.heads, shape.dropout)
@@ -108,14 +108,14 @@ class TextReader(nn.Module):
         return read
 
 
-class CrossAttentionJoin(nn.Module):
+class CrossAttentionFeatureFusion(nn.Module):
     """`model.join_layers` blocks in which every place of the image reads the text."""
 
     reads_pooled = False
     keeps_places = True
     gated = False
 
-    def __init__(self, shape: JoinShape) -> None:
+    def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(TextReader(shape, gated=self.gated) for _ in range(shape.settings.join_layers))
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.fusion.join import JoinShape
-from baselines.text.tokens import TextTokens
+from baselines.fusion.feature_fusion import FeatureFusionShape
+from baselines.language.text_tokens import TextTokens
 
 
 class FilmBlock(nn.Module):
     """x + relu((1 + gamma(t)) * norm(W x) + beta(t))."""
 
-    def __init__(self, shape: JoinShape) -> None:
+    def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
         self.inner = nn.Linear(shape.width, shape.width)
         self.norm = nn.LayerNorm(shape.width, elementwise_affine=False)
@@ -30,13 +30,13 @@ class FilmBlock(nn.Module):
         return visual + read
 
 
-class FilmJoin(nn.Module):
+class FilmFeatureFusion(nn.Module):
     """`model.join_layers` blocks, each with its own scales and shifts."""
 
     reads_pooled = True
     keeps_places = True
 
-    def __init__(self, shape: JoinShape) -> None:
+    def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(shape.text_width)
         self.blocks = nn.ModuleList(FilmBlock(shape) for _ in range(shape.settings.join_layers))

@@ -8,17 +8,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.fusion.join import JoinShape
-from baselines.text.tokens import TextTokens
+from baselines.fusion.feature_fusion import FeatureFusionShape
+from baselines.language.text_tokens import TextTokens
 
 
-class GatedJoin(nn.Module):
+class GatedFeatureFusion(nn.Module):
     """z * tanh(W v) + (1 - z) * tanh(U t), z = sigmoid(G [v; t])."""
 
     reads_pooled = True
     keeps_places = True
 
-    def __init__(self, shape: JoinShape) -> None:
+    def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(shape.text_width)
         self.visual = nn.Linear(shape.width, shape.width)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.fusion.cross_attention import CrossAttention, CrossAttentionJoin, feed_forward
-from baselines.fusion.operator import Fused, Fusion, FusionShape
+from baselines.fusion.cross_attention import CrossAttention, CrossAttentionFeatureFusion, feed_forward
+from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
 from baselines.fusion.visual_input import VisualInput
 
 _EXPANSION = 2
@@ -21,7 +21,7 @@ _EXPANSION = 2
 class GatedLayer(nn.Module):
     """Attention and feed-forward, each behind its own gate."""
 
-    def __init__(self, shape: FusionShape) -> None:
+    def __init__(self, shape: DecoderFusionShape) -> None:
         super().__init__()
         width = shape.language_width
         self.attention = CrossAttention(width, shape.visual_width, shape.heads, shape.dropout)
@@ -36,10 +36,10 @@ class GatedLayer(nn.Module):
         return added
 
 
-class GatedCrossAttentionFusion(Fusion):
+class GatedCrossAttentionDecoderFusion(DecoderFusion):
     """A gated layer before every n-th block (`model.every`)."""
 
-    def __init__(self, shape: FusionShape) -> None:
+    def __init__(self, shape: DecoderFusionShape) -> None:
         super().__init__()
         self.input = VisualInput(shape.visual_width, shape.visual_tokens)
         self.blocks = shape.blocks
@@ -71,7 +71,7 @@ class GatedCrossAttentionFusion(Fusion):
         return layer
 
 
-class GatedCrossAttentionJoin(CrossAttentionJoin):
+class GatedCrossAttentionFeatureFusion(CrossAttentionFeatureFusion):
     """Cross-attention to the text behind gates: at first the model sees the image alone."""
 
     gated = True

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from baselines.fusion.operator import Fused, Fusion, FusionShape
+from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
 from baselines.fusion.prefix_scale import PrefixScale
 
 
-class PrefixFusion(Fusion):
+class PrefixDecoderFusion(DecoderFusion):
     """Mean of the visual tokens -> MLP -> `model.prefix_length` embeddings."""
 
-    def __init__(self, shape: FusionShape) -> None:
+    def __init__(self, shape: DecoderFusionShape) -> None:
         super().__init__()
         self.prefix_length = shape.settings.prefix_length
         inner = self.prefix_length * shape.language_width // 2  # ClipCap's hidden width

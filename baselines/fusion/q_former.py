@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.fusion.cross_attention import CrossAttention, feed_forward
-from baselines.fusion.join import JoinShape
-from baselines.fusion.operator import Fused, Fusion, FusionShape
+from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
+from baselines.fusion.feature_fusion import FeatureFusionShape
 from baselines.fusion.prefix_scale import PrefixScale
 from baselines.fusion.visual_input import VisualInput
-from baselines.text.tokens import TextTokens
+from baselines.language.text_tokens import TextTokens
 
 _EXPANSION = 2
 
@@ -37,10 +37,10 @@ class QueryBlock(nn.Module):
         return read
 
 
-class QFormerFusion(Fusion):
+class QFormerDecoderFusion(DecoderFusion):
     """`model.queries` learned queries through `model.query_layers` blocks, projected to a prefix."""
 
-    def __init__(self, shape: FusionShape) -> None:
+    def __init__(self, shape: DecoderFusionShape) -> None:
         super().__init__()
         self.prefix_length = shape.settings.queries
         self.input = VisualInput(shape.visual_width, shape.visual_tokens)
@@ -62,7 +62,7 @@ class QFormerFusion(Fusion):
         return Fused(prefix=self.scale(self.projection(queries)))
 
 
-class QFormerJoin(nn.Module):
+class QFormerFeatureFusion(nn.Module):
     """Learned queries that see the text among themselves and read the image: instruction-aware, as in InstructBLIP.
 
     Dai et al. 2023 (arXiv 2305.06500). The queries stand for the image from there on, so nothing is left of places.
@@ -71,7 +71,7 @@ class QFormerJoin(nn.Module):
     reads_pooled = False
     keeps_places = False
 
-    def __init__(self, shape: JoinShape) -> None:
+    def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
         settings = shape.settings
         self.queries = nn.Parameter(torch.empty(settings.queries, shape.width))

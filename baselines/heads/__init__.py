@@ -1,1 +1,1 @@
-"""Task heads: what turns tokens into a task's answers."""
+"""Task heads: what turns tokens into a task's answers; imports fusion, language and below."""

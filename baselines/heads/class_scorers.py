@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.class_texts import ClassTexts
-from baselines.fusion.join import Join
-from baselines.text.tokens import TextTokens
+from baselines.fusion.feature_fusion import FeatureFusion
+from baselines.language.class_texts import ClassTexts
+from baselines.language.text_tokens import TextTokens
 
 _FIRST_SCALE = 10.0
 _LARGEST_SCALE = 100.0
@@ -55,10 +55,10 @@ class PairReader(nn.Module):
     `width` is narrower than the features where there are many places: all pairs of place and class are computed.
     """
 
-    def __init__(self, classes: ClassTexts, join: Join, feature_width: int, width: int) -> None:
+    def __init__(self, classes: ClassTexts, fusion: FeatureFusion, feature_width: int, width: int) -> None:
         super().__init__()
         self.classes = classes
-        self.join = join
+        self.fusion = fusion
         self.narrow = nn.Linear(feature_width, width) if width != feature_width else nn.Identity()
         self.norm = nn.LayerNorm(width)
         self.verdict = nn.Linear(width, 1)

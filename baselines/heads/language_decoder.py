@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.fusion.operator import Fused, Fusion
-from baselines.language import Language
+from baselines.fusion.decoder_fusion import DecoderFusion, Fused
+from baselines.language.pretrained import Language
 
 
 class LanguageState:
@@ -35,7 +35,7 @@ class LanguageState:
 class LanguageDecoder(nn.Module):
     """Next-word logits from visual tokens and the words so far."""
 
-    def __init__(self, language: Language, fusion: Fusion | None) -> None:
+    def __init__(self, language: Language, fusion: DecoderFusion | None) -> None:
         super().__init__()
         self.language = language.model
         self.fusion = fusion

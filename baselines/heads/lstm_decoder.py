@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.vocabulary import WordVocabulary
+from baselines.language.vocabulary import WordVocabulary
 
 
 class LstmState:

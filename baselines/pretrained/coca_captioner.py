@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.clip.loading import load_open_clip, preprocessing_of
 from baselines.clip.source import OpenClipSource
-from baselines.decoding import Search, search_captions
+from baselines.language.decoding import Search, search_captions
 from baselines.pretrained.frozen_captioner import FrozenCaptioner
 from baselines.pretrained.processor_tower import ProcessorTower
 from harness.cell import DecodeOptions

@@ -17,7 +17,7 @@ import torch
 
 from baselines.pretrained.processor_tower import ProcessorTower
 from harness.errors import UsageError
-from harness.images import fit_image
+from harness.inputs.images import fit_image
 from harness.sample import Preprocessing
 
 _PROBES = ((97, 61), (61, 97), (80, 80), (150, 60))

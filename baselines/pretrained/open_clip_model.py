@@ -70,9 +70,9 @@ class OpenClipModel:
             from baselines.clip.candidates import load_chooser
 
             return load_chooser(self.source)
-        from baselines.assembly import seeded
         from baselines.clip import zero_shot
         from baselines.clip.parts import open_parts
+        from baselines.seeding import seeded
 
         with seeded(context.seed):  # its weights are drawn before they are read
             return zero_shot.build(open_parts(self.source, spec, context, Settings()))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from baselines.digests import text_digest
+from baselines.weights.digests import text_digest
 from harness.sample import Preprocessing
 
 _BYTE = 1 / 255

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from baselines.pretrained.image_classifier import ImageClassifier, check_one_label
 from baselines.pretrained.label_names import match_labels
 from baselines.pretrained.processor_tower import ProcessorTower
-from baselines.vision import read_state
-from baselines.vision_source import VisionSource
-from harness.content import file_digest
+from baselines.vision.source import VisionSource
+from baselines.vision.timm_tower import read_state
 from harness.errors import CheckpointError, UsageError, nearest
 from harness.sample import Preprocessing, TaskSpec
+from harness.storage.content import file_digest
 
 
 class TimmClassifier(ImageClassifier):

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from baselines.pretrained.architectures import CLASSIFIER
-from baselines.pretrained.weights import Checkpoint, digest_of_files, download, find_cached, find_on_hub, hub_command
-from baselines.timm_keywords import require_shaping_arguments
-from baselines.vision_source import VisionSource, find_vision
+from baselines.vision.source import VisionSource, find_vision
+from baselines.vision.timm_keywords import require_shaping_arguments
+from baselines.weights.hub import Checkpoint, digest_of_files, download, find_cached, find_on_hub, hub_command
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import BuildContext, Learner, Model, Prerequisite

@@ -9,7 +9,7 @@ from typing import Any
 
 from baselines.pretrained.architectures import CAPTIONER, CONFIG_NAME, TASKS, Kind, check_task, read_kind
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
-from baselines.pretrained.weights import (
+from baselines.weights.hub import (
     Checkpoint,
     download,
     find_cached,

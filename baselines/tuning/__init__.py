@@ -12,7 +12,7 @@ from harness.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from baselines.settings import Settings
-    from baselines.transformer import Transformer
+    from baselines.tuning.transformer import Transformer
 
 POLICIES: Final = ("frozen", "full", "lora", "adapter", "bitfit")
 

@@ -11,8 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from baselines.settings import Settings
-from baselines.transformer import Transformer
 from baselines.tuning import frozen
+from baselines.tuning.transformer import Transformer
 
 
 class Adapter(nn.Module):

@@ -6,7 +6,7 @@ peft's `bias="all"` is not this: it adds LoRA matrices too.
 from __future__ import annotations
 
 from baselines.settings import Settings
-from baselines.transformer import Transformer
+from baselines.tuning.transformer import Transformer
 from harness.errors import UsageError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from baselines.settings import Settings
-from baselines.transformer import Transformer
+from baselines.tuning.transformer import Transformer
 
 
 def tune(language: Transformer, settings: Settings) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 
 from baselines.settings import Settings
-from baselines.transformer import Transformer
 from baselines.tuning import frozen
+from baselines.tuning.transformer import Transformer
 from harness.errors import UsageError
 
 

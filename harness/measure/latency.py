@@ -17,8 +17,8 @@ from functools import cache
 from typing import Any
 
 from harness.errors import UsageError
-from harness.measure.calibration import Calibrated, calibrated
 from harness.measure.device import synchronize
+from harness.measure.reference_workload import Calibrated, calibrated
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LatencySummary:
     """Seconds of single calls after warm-up; `first_seconds` is the very first call, before warm-up.
 
     `p90`, `p95` and `p99` are None when there were too few runs for them. `iqr_over_median` above 0.1
-    marks an unquiet machine (see `harness.measure.noise`).
+    marks an unquiet machine (see `harness.measure.foreign_load`).
     """
 
     first_seconds: float
@@ -69,7 +69,7 @@ def time_calls(
 
     The wall clock between two synchronisations is what a caller waits for: it holds the kernels and
     the Python between them, which CUDA events around the kernels alone would leave out. A calibration `workload`
-    is timed before each call (see `harness.measure.calibration`).
+    is timed before each call (see `harness.measure.reference_workload`).
     """
     if runs < 1 or warmups < 0:
         raise UsageError(

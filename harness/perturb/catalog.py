@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from harness.perturb.blank_images import IMAGE_CONTROLS
-from harness.perturb.blur import BLURS
-from harness.perturb.characters import CHARACTERS
-from harness.perturb.digital import DIGITAL
-from harness.perturb.extra import EXTRA
-from harness.perturb.geometry import GEOMETRY
-from harness.perturb.noise import NOISES
-from harness.perturb.replaced_texts import EXCHANGES, TEXT_CONTROLS
-from harness.perturb.sentences import SENTENCES
-from harness.perturb.weather import WEATHER
-from harness.perturb.words import WORDS
+from harness.perturb.image.blank_images import IMAGE_CONTROLS
+from harness.perturb.image.blur import BLURS
+from harness.perturb.image.digital import DIGITAL
+from harness.perturb.image.extra import EXTRA
+from harness.perturb.image.geometry import GEOMETRY
+from harness.perturb.image.noise import NOISES
+from harness.perturb.image.weather import WEATHER
+from harness.perturb.text.characters import CHARACTERS
+from harness.perturb.text.replaced_texts import EXCHANGES, TEXT_CONTROLS
+from harness.perturb.text.sentences import SENTENCES
+from harness.perturb.text.words import WORDS
 
 CORRUPTIONS = (*NOISES, *BLURS, *WEATHER, *DIGITAL, *EXTRA)
 """Of pixels: the 15 of ImageNet-C and the 4 extra ones."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from harness.movement import Movement
+    from harness.affine import Affine
 
 IMAGE, TEXT = "image", "text"
 """The two modalities."""
@@ -49,7 +49,7 @@ class ImagePerturbation(Perturbation, Protocol):
 class GeometricPerturbation(Perturbation, Protocol):
     """Moves pixels: boxes, masks and label maps move with them."""
 
-    def movement(self, width_px: int, height_px: int, severity: int, rng: np.random.Generator) -> Movement:
+    def affine(self, width_px: int, height_px: int, severity: int, rng: np.random.Generator) -> Affine:
         """Say where each place of an image of this size goes."""
         ...
 

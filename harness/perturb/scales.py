@@ -21,7 +21,7 @@ def at_scale(known: Mapping[str, Perturbation], scale: str) -> dict[str, Perturb
     """Take the corruptions with the strengths of a scale; all else is the same at each."""
     if scale == IMAGENET:
         return dict(known)
-    from harness.perturb.cifar import CIFAR
+    from harness.perturb.image.cifar import CIFAR
 
     own: Mapping[str, Any] = {name: corruption for name, corruption in CIFAR.items() if name in known}
     return {**known, **own}

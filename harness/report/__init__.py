@@ -1,1 +1,1 @@
-"""Records -> one self-contained HTML page, or the same tables as Markdown and CSV; no model is ever started."""
+"""Words, tables and pages of what was judged; imports judge and below, and can start no model."""

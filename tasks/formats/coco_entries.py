@@ -155,7 +155,7 @@ def require_inside(file_name: str, place: str) -> None:
 
 def require_image_sizes(images: Iterable[ImageEntry], path: Path) -> None:
     """Check stated sizes against the upright images themselves (each is opened); raises DataError."""
-    from harness.images import image_size
+    from harness.inputs.images import image_size
 
     for image in images:
         width, height = image_size(image.path)

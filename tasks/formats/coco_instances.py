@@ -1,6 +1,6 @@
 """COCO's instance annotations: boxes, masks and categories of each image, read and checked.
 
-Boxes and masks refer to the upright image (`harness.images.upright_rgb`); `require_image_sizes` checks that.
+Boxes and masks refer to the upright image (`harness.inputs.images.upright_rgb`); `require_image_sizes` checks that.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.content import Contents
 from harness.errors import DataError
 from harness.sample import Note
+from harness.storage.content import Contents
 from tasks.formats.boxes import Boxes, box_array, clip_boxes
 from tasks.formats.coco_entries import (
     MEND,

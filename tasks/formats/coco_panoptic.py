@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.content import Contents
 from harness.errors import DataError
 from harness.sample import Note
+from harness.storage.content import Contents
 from tasks.formats.coco_entries import (
     MEND,
     Category,
@@ -30,8 +30,8 @@ from tasks.formats.coco_entries import (
 from tasks.formats.coco_layout import SplitFile
 from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.file_names import require_files
+from tasks.formats.index_png import IndexMap, Labels, read_png_header, read_segment_ids
 from tasks.formats.json_files import read_json
-from tasks.formats.label_image import IndexMap, Labels, read_png_header, read_segment_ids
 
 _LAST_ID = 256**3 - 1
 _SEGMENT = {"id": "integer", "category_id": "integer"}

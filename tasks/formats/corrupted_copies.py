@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.condition import Part
-from harness.content import Contents
 from harness.errors import DataError
 from harness.files import one_at_a_time
+from harness.storage.content import Contents
 from tasks.formats.cifar import SIDE_PX
-from tasks.formats.class_files import ClassFile
+from tasks.formats.class_names import ClassFile
 from tasks.formats.image_files import is_hidden
 from tasks.formats.image_folder import ImageFolder, LabelledImage, read_image_folder
 

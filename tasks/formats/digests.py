@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.content import Contents
-from harness.spelling import name_bytes
+from harness.storage.content import Contents
+from harness.text.spelling import name_bytes
 
 VERSION = 2
 """Raised whenever the same files would get another digest. 2: images by their bytes; 1 took their size."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.spelling import normal_form
+from harness.text.spelling import normal_form
 
 
 def find_files(paths: Sequence[Path], root: Path) -> list[Path | None]:

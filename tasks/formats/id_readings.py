@@ -9,11 +9,11 @@ from pathlib import Path
 
 from harness.errors import DataError
 from harness.sample import Note
-from harness.spelling import normal_form
+from harness.text.spelling import normal_form
 
 
 @dataclass(frozen=True)
-class Reading:
+class IdReading:
     """One way to take ids for samples: `words` say what the ids then are, `sample_of` gives the sample of each."""
 
     words: str
@@ -24,30 +24,30 @@ class Reading:
         return self.sample_of.get(given, self.sample_of.get(normal_form(given)))
 
 
-def ids_themselves(sample_ids: Sequence[str]) -> Reading:
+def ids_themselves(sample_ids: Sequence[str]) -> IdReading:
     """Take ids for the samples' own."""
-    return Reading("sample ids", _by_normal_form({key: key for key in sample_ids}))
+    return IdReading("sample ids", _by_normal_form({key: key for key in sample_ids}))
 
 
-def image_stems(images: Mapping[str, Path]) -> Reading:
+def image_stems(images: Mapping[str, Path]) -> IdReading:
     """Take ids for the names of image files without their suffix, where each means one sample only."""
     stems = Counter(path.stem for path in images.values())
-    return Reading(
+    return IdReading(
         "names of image files", _by_normal_form({p.stem: i for i, p in images.items() if stems[p.stem] == 1})
     )
 
 
-def numbers_of_names(sample_ids: Sequence[str]) -> Reading:
+def numbers_of_names(sample_ids: Sequence[str]) -> IdReading:
     """Take ids for the numbers that names are: "2007_000027" is 2007000027, "000005" is 5. None where two are one."""
     digits = {key: key.replace("_", "") for key in sample_ids}
     number_of = {key: str(int(text)) for key, text in digits.items() if text.isascii() and text.isdigit()}
     unique = len(set(number_of.values())) == len(number_of)
-    return Reading(
+    return IdReading(
         "numbers (without zeros in front and underscores)", {n: key for key, n in number_of.items()} if unique else {}
     )
 
 
-def one_reading(given: Sequence[str], readings: Sequence[Reading]) -> Reading:
+def one_reading(given: Sequence[str], readings: Sequence[IdReading]) -> IdReading:
     """Choose the reading by which every id is a sample's; raises DataError where none is, and where two differ."""
     fitting = [reading for reading in readings if all(reading.sample(key) is not None for key in given)]
     for other in fitting[1:]:
@@ -64,7 +64,7 @@ def one_reading(given: Sequence[str], readings: Sequence[Reading]) -> Reading:
     raise DataError(_no_reading(given, readings))
 
 
-def reading_note(given: Sequence[str], chosen: Reading, first: Reading) -> tuple[Note, ...]:
+def reading_note(given: Sequence[str], chosen: IdReading, first: IdReading) -> tuple[Note, ...]:
     """Say how ids were read where that is not the plainest way, with an example."""
     other = [key for key in given if first.sample(key) != chosen.sample(key)]
     if not other:
@@ -79,7 +79,7 @@ def _by_normal_form(sample_of: Mapping[str, str]) -> dict[str, str]:
     return {normal_form(key): value for key, value in sample_of.items() if forms[normal_form(key)] == 1} | {**sample_of}
 
 
-def _no_reading(given: Sequence[str], readings: Sequence[Reading]) -> str:
+def _no_reading(given: Sequence[str], readings: Sequence[IdReading]) -> str:
     parts = []
     for reading in readings:
         strange = [key for key in given if reading.sample(key) is None]

@@ -15,15 +15,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.content import Contents
 from harness.errors import DataError, nearest
 from harness.sample import Note
-from harness.spelling import name_bytes, normal_form, readable_name
-from tasks.formats.class_files import ClassFile
+from harness.storage.content import Contents
+from harness.text.spelling import name_bytes, normal_form, readable_name
+from tasks.formats.class_names import ClassFile
 from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.image_files import FoundFiles, find_image_files, is_hidden, is_image_name
-from tasks.split_roles import ALL
 
+ALL = "all"
+"""The one split of a folder that is taken whole, to be evaluated on only."""
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _ORDER = ("train", "val", "test")
 _OTHER_FORMATS = ("annotations", "ImageSets", "trainannot")

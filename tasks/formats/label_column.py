@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from harness.errors import DataError, nearest
 from harness.sample import Note
-from harness.spelling import normal_form
+from harness.text.spelling import normal_form
 
 NAME, INDEX = "name", "index"
 WISHES = (NAME, INDEX)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from harness.errors import DataError
 from harness.sample import Note
-from harness.spelling import normal_form
-from tasks.formats.class_files import ClassFile, read_class_file
+from harness.text.spelling import normal_form
+from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.image_files import image_files_in, is_hidden, is_image_name
 from tasks.formats.label_maps import BORDER, LabelEntry, LabelMaps, LabelScheme, scheme_of_classes
 

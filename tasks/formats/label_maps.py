@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.content import Contents
 from harness.errors import DataError
 from harness.sample import Note
-from tasks.formats.class_files import ClassFile, Colour
+from harness.storage.content import Contents
+from tasks.formats.class_names import ClassFile, Colour
 from tasks.formats.coco_entries import Category
 from tasks.formats.digests import NOWHERE, digest_of_files
-from tasks.formats.label_image import IndexMap, Labels, read_label_image
+from tasks.formats.index_png import IndexMap, Labels, read_label_image
 
 IntArray = npt.NDArray[np.integer[Any]]
 BORDER = 255
@@ -65,7 +65,7 @@ def class_map(entry: LabelEntry, scheme: LabelScheme) -> IndexMap:
     uint8 for up to 255 classes, int16 above. Raises DataError for values that are not in the class list, and for
     a label image whose size is not its image's.
     """
-    from harness.images import image_size
+    from harness.inputs.images import image_size
 
     labels = read_label_image(entry.labels, scheme.colours)
     size = image_size(entry.image)

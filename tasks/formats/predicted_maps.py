@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import DataError
 from harness.sample import Note
-from tasks.formats.id_readings import Reading, ids_themselves, image_stems, one_reading, reading_note
+from tasks.formats.id_readings import IdReading, ids_themselves, image_stems, one_reading, reading_note
 from tasks.formats.image_files import image_files_in
 from tasks.formats.sample_ids import require_same_ids
 
@@ -41,7 +41,7 @@ def _label_images(folder: Path) -> list[Path]:
     return image_files_in(folder)
 
 
-def _reading(files: list[Path], images: Mapping[str, Path]) -> Reading:
+def _reading(files: list[Path], images: Mapping[str, Path]) -> IdReading:
     try:
         return one_reading([path.stem for path in files], [ids_themselves(list(images)), image_stems(images)])
     except DataError as error:

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import DataError
-from harness.parquet_files import read_parquet
 from harness.sample import FileOutcomes, Outcome
-from harness.spelling import normal_form
+from harness.storage.parquet_files import read_parquet
+from harness.text.spelling import normal_form
 from tasks.formats.label_column import INDEX, LabelColumn, LabelForms, name_columns, read_labels
 from tasks.formats.sample_ids import require_distinct_ids
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from harness.errors import DataError, UsageError, nearest
 from harness.sample import Note
-from harness.spelling import normal_form
-from tasks.formats.class_files import ClassFile
+from harness.text.spelling import normal_form
+from tasks.formats.class_names import ClassFile
 from tasks.formats.coco_entries import Category, ImageEntry
 from tasks.formats.coco_instances import Instances, group_objects
 from tasks.formats.coco_layout import ROLES

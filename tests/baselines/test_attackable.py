@@ -12,19 +12,17 @@ import torch
 from torch import Tensor
 
 from baselines import catalog
-from baselines.captioner import Captioner
 from baselines.heads.box_head import BoxHead
 from baselines.heads.class_scorers import LinearScorer
 from baselines.heads.label_head import LabelHead, MeanPool, label_losses
 from baselines.heads.map_head import MapHead
 from baselines.heads.set_box_head import SetBoxHead
+from baselines.learners.generative import GenerativeLearner
 from harness.answers import IGNORED, LABELS, MAPS
-from harness.protocols import Attackable
+from harness.protocols import HasSampleLosses
 from harness.sample import Batch, Classes
-
-from . import test_reading
-from .conftest import Captions, random_batch, train_steps
-from .test_answering_models import (
+from tests.baselines.learners import test_reading
+from tests.baselines.models.test_discriminative import (
     COUNT,
     FUSED,
     NAMES,
@@ -36,6 +34,8 @@ from .test_answering_models import (
     losses_of,
     spec_of,
 )
+
+from .conftest import Captions, random_batch, train_steps
 
 Make = test_reading.Make
 make = test_reading.make
@@ -71,7 +71,7 @@ def test_a_loss_is_its_samples_own(model: Any, kind: str, control: str | None, m
         return
     spec = spec_of(kind)
     learner = make(model, spec, control)
-    assert isinstance(learner, Attackable)
+    assert isinstance(learner, HasSampleLosses)
     losses_of(learner, spec, 3)
     batch = batch_of(learner, spec, with_targets=True)
     together = learner.losses(batch)
@@ -158,16 +158,16 @@ def test_a_moved_map_is_not_taken_for_the_one_before() -> None:
     @dataclass(frozen=True)
     class Moved:
         image_id: str
-        movements: tuple[int, ...] = ()
+        affines: tuple[int, ...] = ()
 
         def label_map(self) -> np.ndarray:
-            return np.full((8, 8), len(self.movements), dtype=np.uint16)
+            return np.full((8, 8), len(self.affines), dtype=np.uint16)
 
     head = MapHead(LinearScorer(8, len(NAMES)), 8, GRID, ALL_SEEN, refine=False)
     logits = torch.randn(1, len(NAMES), 8, 8)
-    for movements in ((), (1,), (1, 2), ()):
-        wanted = -logits[0].log_softmax(dim=0)[len(movements)].mean()
-        torch.testing.assert_close(head.losses(logits, [Moved("1", movements)])[0], wanted)
+    for affines in ((), (1,), (1, 2), ()):
+        wanted = -logits[0].log_softmax(dim=0)[len(affines)].mean()
+        torch.testing.assert_close(head.losses(logits, [Moved("1", affines)])[0], wanted)
 
 
 @pytest.mark.parametrize("kind", [LABELS, MAPS])
@@ -192,7 +192,7 @@ def test_an_unseen_class_takes_part(kind: str) -> None:
 def test_the_loss_of_a_caption_is_that_of_its_words(model: str, build: Any) -> None:
     """For one image with one reference it is the training loss; neighbours pad, and padding does not count."""
     learner = build(getattr(catalog, model))
-    assert isinstance(learner, Captioner) and isinstance(learner, Attackable)
+    assert isinstance(learner, GenerativeLearner) and isinstance(learner, HasSampleLosses)
     learner.eval()
     batch = random_batch(learner, 7)
     assert batch.targets is not None

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from baselines import catalog
-from baselines.assembly import count_trainable
-from baselines.capacity import match_size
-from baselines.scratch_language import ScratchSize
+from baselines.language.scratch import ScratchSize
+from baselines.learners.matched_capacity import match_size
 from baselines.settings import Settings
+from baselines.tuning.parameter_groups import count_trainable
 from harness.errors import UsageError
 
 from .conftest import train_steps

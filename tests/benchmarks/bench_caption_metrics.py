@@ -19,16 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.metrics.bleu import bleu_statistics
-from harness.metrics.cider import cider_statistics
-from harness.metrics.cider_resampling import resampled_idf_cider
-from harness.metrics.jars import paraphrase_table
-from harness.metrics.java import find_java
-from harness.metrics.meteor import Meteor
-from harness.metrics.ngrams import pack_captions
-from harness.metrics.ptb import PtbTokenizer
-from harness.metrics.rouge import rouge_statistics
-from harness.uncertainty import bootstrap_interval
+from harness.metrics.captions.bleu import bleu_statistics
+from harness.metrics.captions.cider import cider_statistics
+from harness.metrics.captions.cider_resampling import resampled_idf_cider
+from harness.metrics.captions.java import find_java
+from harness.metrics.captions.java_archives import paraphrase_table
+from harness.metrics.captions.meteor import Meteor
+from harness.metrics.captions.ngrams import pack_captions
+from harness.metrics.captions.ptb import PtbTokenizer
+from harness.metrics.captions.rouge import rouge_statistics
+from harness.stats.intervals import bootstrap_interval
 
 IMAGES, REFERENCES, REPEATS, METEOR_REPEATS = 5000, 5, 5, 3
 Corpus = tuple[list[str], list[list[str]]]

@@ -22,13 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.check.baseline import read_baseline, write_baseline
-from harness.check.change import ACCURACY, IMPROVED, LATENCY, MEMORY, REGRESSED, Limits
-from harness.check.gate import Gate, run_gate
-from harness.check.measured import Latency, Measured, Subject, read_measured
+from harness.judge.check.baseline import read_baseline, write_baseline
+from harness.judge.check.change import ACCURACY, IMPROVED, LATENCY, MEMORY, REGRESSED, Limits
+from harness.judge.check.gate import Gate, run_gate
+from harness.judge.check.measured import Latency, Measured, Subject, read_measured
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
-from harness.sample_scores import SampleScores
-from harness.store import Store, scores_name
+from harness.records.store import Store, scores_name
+from harness.stats.sample_scores import SampleScores
 
 METRIC, MACHINE, TASK = "top-1", "a machine", "image-classification"
 MOST_ALARMS, LEAST_FOUND, MOST_SECONDS = 0.01, 0.95, 5.0

@@ -21,10 +21,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.check.change import LATENCY, MEMORY, REGRESSED, Judged, Limits
-from harness.check.command import check_results, update_baseline
-from harness.check.gate import Gate
-from harness.check.text import headline
+from harness.judge.check.change import LATENCY, MEMORY, REGRESSED, Judged, Limits
+from harness.judge.check.gate import Gate
+from harness.judge.check.run_gate import check_results, update_baseline
+from harness.report.gate_text import headline
 
 _OUTCOMES = ("regressed", "missing", "improved", "inconclusive", "unchanged")
 

@@ -22,12 +22,12 @@ import numpy.typing as npt
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from harness.perturb.blur import BLURS
-from harness.perturb.corruption import Corruption
-from harness.perturb.digital import DIGITAL
-from harness.perturb.extra import EXTRA
-from harness.perturb.noise import NOISES
-from harness.perturb.weather import WEATHER
+from harness.perturb.image.blur import BLURS
+from harness.perturb.image.corruption import Corruption
+from harness.perturb.image.digital import DIGITAL
+from harness.perturb.image.extra import EXTRA
+from harness.perturb.image.noise import NOISES
+from harness.perturb.image.weather import WEATHER
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared/data/coco-mini/val2017"
 IMAGES, SIDE_PX, SEVERITIES = 8, 224, (1, 2, 3, 4, 5)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.metrics.detection import DetectionTruth, evaluate_detections
+from harness.metrics.boxes.detection import DetectionTruth, evaluate_detections
 
 REPEATS = 3
 Input = tuple[dict[str, Any], list[dict[str, Any]]]

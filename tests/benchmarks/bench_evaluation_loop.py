@@ -23,24 +23,24 @@ import torch
 from safetensors.torch import save_file
 
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.evaluate import predict_all
+from harness.inputs.visual_tokens import VisualTokens
+from harness.jobs.predict import predict_all
 from harness.measure.machine import describe_machine
-from harness.plugins import load_model
+from harness.plan.plugins import load_model
 from harness.protocols import BuildContext, Learner
 from harness.sample import Batch, Sample, TaskSpec
-from harness.visuals import Visuals
-from tasks.captioning import CaptionTarget
+from tasks.targets.targets import CaptionTarget
 
 SAMPLES, BATCH, TOKENS, PAIRS = 512, 64, 16, 7
 
 
 def main() -> None:
     """Time both loops in turn and print the ratio."""
-    learner, visuals = _prepare()
-    features = torch.from_numpy(np.asarray(visuals.features))
+    learner, visual_tokens = _prepare()
+    features = torch.from_numpy(np.asarray(visual_tokens.features))
     pairs = []
     for pair in range(PAIRS + 1):
-        ours = _seconds(lambda: predict_all(learner, visuals, BATCH, lambda what, done, total: None))
+        ours = _seconds(lambda: predict_all(learner, visual_tokens, BATCH, lambda what, done, total: None))
         bare = _seconds(lambda: _bare_loop(learner, features))
         if pair:  # the first pair warms up
             pairs.append((ours, bare))
@@ -67,7 +67,7 @@ def _bare_loop(learner: Learner, features: torch.Tensor) -> None:
     assert len(answers) == SAMPLES
 
 
-def _prepare() -> tuple[Learner, Visuals]:
+def _prepare() -> tuple[Learner, VisualTokens]:
     """Build the un-fused captioner on random features; how well it answers does not matter here."""
     targets = [CaptionTarget((f"a picture of thing number {i} on the grass",)) for i in range(50)]
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +81,7 @@ def _prepare() -> tuple[Learner, Visuals]:
         shape = learner.vision(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape
     features = np.random.default_rng(0).standard_normal((SAMPLES, *shape[1:]), dtype=np.float32)
     samples = tuple(Sample(str(i), Path(), None) for i in range(SAMPLES))
-    return learner, Visuals(learner, None, samples, features, "cpu")
+    return learner, VisualTokens(learner, None, samples, features, "cpu")
 
 
 def _seconds(call: Callable[[], object]) -> float:

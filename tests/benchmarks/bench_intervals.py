@@ -3,7 +3,8 @@
     uv run python -m tests.benchmarks.bench_intervals [--experiments 1000] [--only coverage,errors,seeds,ranks,speed]
 
 An experiment draws a test set of 200 images and goes through what the runner goes through: statistics of a metric, then
-`harness.estimates.estimate` with 1,000 resamples. *Held* is how often its interval holds the expected score of such a
+`harness.stats.estimates.estimate` with 1,000 resamples. *Held* is how often its interval holds the expected score of
+such a
 test set, averaged over as many other sets: mIoU, AP and macro-F1 of few images are not those of many, and an interval
 can only speak of the first. *Population* is how often it holds the score of the whole population. Limits: 93-97 % held;
 standard errors from samples' contributions 0.9 to 1.15 of the true ones;
@@ -24,13 +25,13 @@ from functools import cache
 
 import numpy as np
 
-from harness.estimates import estimate
-from harness.metrics.contributions import contributions
-from harness.metrics.proportions import proportion
-from harness.ranks import Contender, rank_intervals
-from harness.sample_scores import SampleScores
-from harness.seeds import combine_seeds, shared_sampling
-from harness.uncertainty import bootstrap_interval
+from harness.stats.contributions import contributions
+from harness.stats.estimates import estimate
+from harness.stats.intervals import bootstrap_interval
+from harness.stats.proportions import proportion
+from harness.stats.rank_intervals import Contender, rank_intervals
+from harness.stats.sample_scores import SampleScores
+from harness.stats.seed_variance import combine_seeds, shared_sampling
 from tests.benchmarks import simulated_populations as simulated
 
 POOL, IMAGES, RESAMPLES = 20_000, 200, 1000
@@ -276,7 +277,7 @@ def _contender(right: np.ndarray, keep: bool = True) -> Contender:
 
 def _of_f1(right: np.ndarray, labels: np.ndarray, source: np.random.Generator) -> Contender:
     """One seed that is right or wrong [N], and where it is wrong says any other class."""
-    from harness.metrics.classification import classification_statistics
+    from harness.metrics.labels.classification import classification_statistics
 
     said = np.where(right, labels, (labels + source.integers(1, 10, len(labels))) % 10)
     statistics = classification_statistics(np.eye(10)[said], labels, [str(n) for n in range(10)])["macro-F1"]
@@ -288,7 +289,7 @@ def _of_f1(right: np.ndarray, labels: np.ndarray, source: np.random.Generator) -
 
 def speed(pool: ProcessPoolExecutor, experiments: int) -> list[str]:
     """What 10,000 resamples of 1,000 images cost."""
-    from harness.metrics.detection import DetectionTruth, evaluate_detections
+    from harness.metrics.boxes.detection import DetectionTruth, evaluate_detections
     from tests.benchmarks.bench_detection_metrics import make_input
 
     print("\n10,000 resamples of 1,000 images, in one thread")

@@ -16,19 +16,19 @@ from typing import Any
 
 import torch
 
-from harness.canvas import Canvases, open_canvases
 from harness.cell import PerturbOptions, Places
-from harness.config import build_config
+from harness.inputs.decoded_images import DecodedImages, open_decoded_images
+from harness.inputs.perturbed_inputs import ImageSource
+from harness.jobs.robustness_block import RobustnessBlock, Subject
+from harness.jobs.robustness_job import load_models, robustness_job
 from harness.perturb.grids import STANDARD_CORRUPTIONS, parse_grid
-from harness.perturbed_inputs import ImageSource
-from harness.plan import Environment, plan_run
-from harness.plugins import load_perturbations, load_task
-from harness.run import run_plan
+from harness.plan.config import build_config
+from harness.plan.plugins import load_perturbations, load_task
+from harness.plan.run_plan import Environment, plan_run
+from harness.records.store import Store
+from harness.records.trainings import prerequisite_folder, training_folder
+from harness.run.runner import run_plan
 from harness.sample import Batch
-from harness.store import Store
-from harness.sweep import load_students, sweep_job
-from harness.sweep_block import Subject, SweepBlock
-from harness.trainings import prerequisite_folder, training_folder
 
 TASK, MODELS, SAMPLES, CHUNK = "image-classification", "probe,vision-only,class-embedding,film,gated", 64, 64
 WANTED = 1.3
@@ -40,18 +40,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         block = trained_block(Path(folder))
         samples = load_task(TASK).samples(block.data, block.split)[:SAMPLES]
-        canvases = open_canvases(samples, 224, block.subjects[0].places.cache, "fail", quiet)
-        _, students = load_students(block)
+        decoded_images = open_decoded_images(samples, 224, block.subjects[0].places.cache, "fail", quiet)
+        _, loaded_models = load_models(block)
         rounds = []
         for _ in range(3):
-            shared = seconds(lambda: sweep_job(block, quiet))
-            perturbing = seconds(lambda: perturb_all(block, canvases))
-            forward = [seconds(lambda s=s: forward_all(block, s, canvases)) for s in students]
-            loading = seconds(lambda: load_students(block))
+            shared = seconds(lambda: robustness_job(block, quiet))
+            perturbing = seconds(lambda: perturb_all(block, decoded_images))
+            forward = [seconds(lambda s=s: forward_all(block, s, decoded_images)) for s in loaded_models]
+            loading = seconds(lambda: load_models(block))
             rounds.append((shared - loading, perturbing, sum(forward)))
     shared, perturbing, forward = (sorted(values)[1] for values in zip(*rounds, strict=True))
     ratio = shared / (perturbing + forward)
-    print(f"{len(block.conditions)} conditions, {SAMPLES} images, {len(students)} models, one thread, medians of 3:")
+    count = len(loaded_models)
+    print(f"{len(block.conditions)} conditions, {SAMPLES} images, {count} models, one thread, medians of 3:")
     print(f"  shared sweep                  {shared:8.2f} s")
     print(f"  one pass of perturbing        {perturbing:8.2f} s")
     print(f"  forward passes of the models  {forward:8.2f} s")
@@ -59,7 +60,7 @@ def main() -> None:
     sys.exit(ratio > WANTED)
 
 
-def trained_block(folder: Path) -> SweepBlock:
+def trained_block(folder: Path) -> RobustnessBlock:
     """Train the models and describe the sweep."""
     config = build_config({"task": TASK, "model": MODELS, "profile": "smoke", "results": str(folder / "results")})
     environment = Environment(folder, Path.home() / ".cache" / "fusemark")
@@ -72,33 +73,36 @@ def trained_block(folder: Path) -> SweepBlock:
         for cell in plan.cells
     )  # fmt: skip
     conditions = parse_grid(",".join(STANDARD_CORRUPTIONS), load_perturbations(), ())
-    return SweepBlock(
+    return RobustnessBlock(
         subjects, conditions, plan.data, plan.split, PerturbOptions(limit=SAMPLES), folder / "spool", CHUNK
     )
 
 
-def sources(block: SweepBlock, canvases: Canvases) -> Any:
+def sources(block: RobustnessBlock, decoded_images: DecodedImages) -> Any:
     known = load_perturbations()
     for condition in block.conditions:
         part = condition.parts[0] if condition.parts else None
-        yield ImageSource(canvases, part, known[part.name] if part else None, 0)
+        yield ImageSource(decoded_images, part, known[part.name] if part else None, 0)
 
 
-def perturb_all(block: SweepBlock, canvases: Canvases) -> None:
-    for source in sources(block, canvases):
+def perturb_all(block: RobustnessBlock, decoded_images: DecodedImages) -> None:
+    for source in sources(block, decoded_images):
         for row in source.rows():
             source.read(row)
 
 
-def forward_all(block: SweepBlock, student: Any, canvases: Canvases) -> None:
+def forward_all(block: RobustnessBlock, loaded: Any, decoded_images: DecodedImages) -> None:
     """One model alone on pixels that are there already: fitting, tower, head."""
-    from harness.sweep import fit_canvas
+    from harness.jobs.robustness_job import fit_decoded_image
 
-    learner = student.learner
-    samples = canvases.samples
+    learner = loaded.learner
+    samples = decoded_images.samples
     for _ in block.conditions:
         pixels = torch.stack(
-            [torch.from_numpy(fit_canvas(canvases.read(row), learner.vision.preprocessing)) for row in canvases.rows]
+            [
+                torch.from_numpy(fit_decoded_image(decoded_images.read(row), learner.vision.preprocessing))
+                for row in decoded_images.rows
+            ]
         )
         with torch.inference_mode():
             learner.predict(

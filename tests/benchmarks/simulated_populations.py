@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.metrics.resampling import FloatArray, IntArray, Statistics
+from harness.stats.resampling import FloatArray, IntArray, Statistics
 
 Draw = npt.NDArray[np.int64]
 Score = Callable[[Draw], Mapping[str, Statistics | None]]
@@ -37,8 +37,8 @@ def labels(pool: int, quality: float, seed: int = 0, classes: int = 10, unseen: 
 
     With `unseen` the last classes are new to the model, which leans to the others.
     """
-    from harness.metrics.classification import classification_statistics
-    from harness.metrics.zero_shot import zero_shot_statistics
+    from harness.metrics.labels.classification import classification_statistics
+    from harness.metrics.labels.zero_shot import zero_shot_statistics
 
     source = np.random.default_rng(seed)
     truth = source.choice(classes, pool, p=zipf(classes))
@@ -83,8 +83,8 @@ def questions(pool: int, quality: float, seed: int = 0) -> Questions:
 
 def grouped(pool: int, quality: float, seed: int = 0, *, by_image: bool = True) -> Score:
     """The share of questions answered rightly, by image; or wrongly as if they were independent."""
-    from harness.metrics.grouped import GroupedStatistics
-    from harness.metrics.proportions import proportion
+    from harness.stats.grouped import GroupedStatistics
+    from harness.stats.proportions import proportion
 
     asked = questions(pool, quality, seed)
 
@@ -98,7 +98,7 @@ def grouped(pool: int, quality: float, seed: int = 0, *, by_image: bool = True) 
 
 def label_maps(pool: int, seed: int = 0, classes: int = 12, side: int = 24) -> Score:
     """Maps of a background and one to five things; a model misplaces their edges and mistakes their class."""
-    from harness.metrics.segmentation import SegmentationCounts, count_pixels, segmentation_statistics
+    from harness.metrics.maps.segmentation import SegmentationCounts, count_pixels, segmentation_statistics
 
     source = np.random.default_rng(seed)
     names = [str(number) for number in range(classes)]
@@ -125,7 +125,7 @@ def label_maps(pool: int, seed: int = 0, classes: int = 12, side: int = 24) -> S
 
 def boxes(pool: int, seed: int = 0, categories: int = 20) -> Score:
     """COCO-like boxes, several an image and often of one kind, and a detector that is worse on hard images."""
-    from harness.metrics.detection import DetectionTruth, evaluate_detections
+    from harness.metrics.boxes.detection import DetectionTruth, evaluate_detections
 
     source = np.random.default_rng(seed)
     images = [_boxes_of_image(source, zipf(categories)) for _ in range(pool)]
@@ -187,8 +187,8 @@ _WORDS: tuple[Sequence[str], ...] = (
 
 def captions(pool: int, seed: int = 0, references: int = 5) -> Score:
     """Captions of a small grammar: people word one scene differently, a model mistakes more of it on hard images."""
-    from harness.metrics.cider import cider_statistics
-    from harness.metrics.ngrams import pack_captions
+    from harness.metrics.captions.cider import cider_statistics
+    from harness.metrics.captions.ngrams import pack_captions
 
     source = np.random.default_rng(seed)
     theirs, ours = [], []

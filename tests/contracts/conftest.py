@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.plugins import load_model
+from harness.plan.plugins import load_model
 from harness.protocols import BuildContext
 from harness.sample import TaskSpec
 from tasks.scenes import cache_root, layout

@@ -18,14 +18,14 @@ from scipy.optimize import linear_sum_assignment
 
 from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, decode_label_map
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.evaluate import predict_all
-from harness.images import open_images
-from harness.pairs import supported_pairs
-from harness.plugins import load_model, load_task
-from harness.protocols import BuildContext, DataContext, Fitted, Learner, Model, Task
+from harness.inputs.images import open_images
+from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
+from harness.jobs.predict import predict_all
+from harness.jobs.train import build_optimizer, warmup_cosine
+from harness.plan.pairs import supported_pairs
+from harness.plan.plugins import load_model, load_task
+from harness.protocols import BuildContext, DataContext, Learner, Model, SupportsFit, Task
 from harness.sample import Batch, Dataset, Sample, TaskSpec
-from harness.train import build_optimizer, warmup_cosine
-from harness.visuals import Visuals, open_visuals
 
 from .conftest import COUNT
 
@@ -96,7 +96,7 @@ class Made:
     spec: TaskSpec
     context: BuildContext
     learner: Any
-    visuals: Visuals
+    visual_tokens: VisualTokens
     before: dict[str, torch.Tensor]
     losses: list[float]
 
@@ -130,25 +130,25 @@ def made(
     needs = model.prerequisite(options) is not None
     context = BuildContext(options, TRAIN, DecodeOptions(max_tokens=12), 3, cache, prerequisite if needs else None)
     learner: Any = model.build(spec, context)
-    visuals = seen_by(learner, samples, cache)
+    visual_tokens = seen_by(learner, samples, cache)
     before = {name: value.clone() for name, value in learner.state_dict().items()}
-    losses = fit(learner, visuals)
-    return Made(pair, model, task, data, samples, spec, context, learner, visuals, before, losses)
+    losses = fit(learner, visual_tokens)
+    return Made(pair, model, task, data, samples, spec, context, learner, visual_tokens, before, losses)
 
 
-def seen_by(learner: Learner, samples: Sequence[Sample], cache: Path) -> Visuals:
+def seen_by(learner: Learner, samples: Sequence[Sample], cache: Path) -> VisualTokens:
     """Let a learner see samples exactly as a run does."""
     if learner.vision is None:
-        return Visuals(learner, None, tuple(samples), None, "cpu")
+        return VisualTokens(learner, None, tuple(samples), None, "cpu")
     images = open_images(samples, learner.vision.preprocessing, cache, "fail", lambda *_: None)
-    return open_visuals(learner, images, cache, "cpu", lambda *_: None)
+    return open_visual_tokens(learner, images, cache, "cpu", lambda *_: None)
 
 
-def fit(learner: Any, visuals: Visuals) -> list[float]:
+def fit(learner: Any, visual_tokens: VisualTokens) -> list[float]:
     """Take steps on all samples at once, or hand them over to a learner that is fitted in one pass."""
-    every = range(len(visuals))
-    if isinstance(learner, Fitted):
-        learner.fit([visuals.batch(every, with_targets=True)])
+    every = range(len(visual_tokens))
+    if isinstance(learner, SupportsFit):
+        learner.fit([visual_tokens.batch(every, with_targets=True)])
         learner.eval()
         return []
     losses = []
@@ -157,7 +157,7 @@ def fit(learner: Any, visuals: Visuals) -> list[float]:
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, TRAIN))
         learner.train()
         for _ in range(STEPS):
-            batch = visuals.batch(every, with_targets=True)
+            batch = visual_tokens.batch(every, with_targets=True)
             loss = learner.loss(batch, torch.Generator().manual_seed(0))
             loss.backward()
             optimizer.step()
@@ -168,17 +168,19 @@ def fit(learner: Any, visuals: Visuals) -> list[float]:
     return losses
 
 
-def answers(learner: Any, visuals: Visuals, batch_size: int) -> list[Any]:
-    return [outcome.prediction for outcome in predict_all(learner, visuals, batch_size, lambda *_: None)]
+def answers(learner: Any, visual_tokens: VisualTokens, batch_size: int) -> list[Any]:
+    return [outcome.prediction for outcome in predict_all(learner, visual_tokens, batch_size, lambda *_: None)]
 
 
-def few(visuals: Visuals, indices: Sequence[int]) -> Visuals:
+def few(visual_tokens: VisualTokens, indices: Sequence[int]) -> VisualTokens:
     """Some of the samples, in another order."""
-    chosen = tuple(visuals.samples[index] for index in indices)
-    if visuals.images is None:
-        return replace(visuals, samples=chosen)
-    images = replace(visuals.images, samples=chosen, rows=tuple(visuals.images.rows[index] for index in indices))
-    return replace(visuals, samples=chosen, images=images)
+    chosen = tuple(visual_tokens.samples[index] for index in indices)
+    if visual_tokens.images is None:
+        return replace(visual_tokens, samples=chosen)
+    images = replace(
+        visual_tokens.images, samples=chosen, rows=tuple(visual_tokens.images.rows[index] for index in indices)
+    )
+    return replace(visual_tokens, samples=chosen, images=images)
 
 
 def check_caption(answer: Any, classes: int) -> None:
@@ -256,7 +258,7 @@ def test_it_fits_the_protocol_and_its_loss_goes_down(made: Made) -> None:
     named = [id(parameter) for group in groups.values() for _, parameter in group]
     assert len(set(named)) == len(named), "each weight stands in one group"
     assert set(named) == {id(p) for p in made.learner.parameters() if p.requires_grad}
-    if isinstance(made.learner, Fitted):
+    if isinstance(made.learner, SupportsFit):
         assert not named
         return
     assert all(math.isfinite(loss) for loss in made.losses)
@@ -266,7 +268,7 @@ def test_it_fits_the_protocol_and_its_loss_goes_down(made: Made) -> None:
 def test_answers_have_the_stated_shape_and_are_each_images_own(made: Made) -> None:
     """Batches of 1, 7 and 32; other neighbours in another order; and targets that raise when they are looked at."""
     kind, classes = made.spec.answers, len(made.spec.classes)
-    blinded = replace(made.visuals, samples=tuple(replace(s, target=Unseen()) for s in made.samples))
+    blinded = replace(made.visual_tokens, samples=tuple(replace(s, target=Unseen()) for s in made.samples))
     together = answers(made.learner, blinded, COUNT)
     assert len(together) == COUNT
     for answer in together:
@@ -282,7 +284,7 @@ def test_no_target_reaches_predict(made: Made, monkeypatch: pytest.MonkeyPatch) 
     batches: list[Batch] = []
     own = made.learner.predict
     monkeypatch.setattr(type(made.learner), "predict", lambda self, batch: batches.append(batch) or own(batch))
-    answers(made.learner, few(made.visuals, [0, 1, 2]), 2)
+    answers(made.learner, few(made.visual_tokens, [0, 1, 2]), 2)
     assert [len(batch) for batch in batches] == [2, 1]
     assert all(batch.targets is None for batch in batches)
 
@@ -292,9 +294,9 @@ def test_the_seed_decides_weights_and_answers(made: Made, cache: Path) -> None:
     again: Any = made.model.build(made.spec, made.context)
     assert again.state_dict().keys() == made.before.keys()
     assert all(torch.equal(value, made.before[name]) for name, value in again.state_dict().items())
-    visuals = seen_by(again, made.samples, cache)
-    assert fit(again, visuals) == made.losses
-    assert answers(again, few(visuals, [5, 2]), 2) == answers(made.learner, few(made.visuals, [5, 2]), 2)
+    visual_tokens = seen_by(again, made.samples, cache)
+    assert fit(again, visual_tokens) == made.losses
+    assert answers(again, few(visual_tokens, [5, 2]), 2) == answers(made.learner, few(made.visual_tokens, [5, 2]), 2)
     if not made.losses:
         return
     other: Any = made.model.build(made.spec, replace(made.context, seed=4))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.answers import CAPTIONS, LABELS
-from harness.protocols import Attackable, Fitted, MeanLoss, Reading
+from harness.protocols import HasMeanLoss, HasSampleLosses, ReadsText, SupportsFit
 from harness.sample import Batch
 
 from . import test_pairs
@@ -26,14 +26,14 @@ STEP = 2.0
 
 def batch_of(made: Made, rows: Sequence[int] = ROWS, pixels: Tensor | None = None) -> Batch:
     """Some samples with their targets, from cached tokens or from pixels."""
-    batch = made.visuals.batch(list(rows), with_targets=True)
+    batch = made.visual_tokens.batch(list(rows), with_targets=True)
     return batch if pixels is None else replace(batch, visual=made.learner.vision(pixels))
 
 
 def pixels_of(made: Made, rows: Sequence[int] = ROWS) -> Tensor:
     """The images as the learner's preprocessing fits them, uint8."""
-    assert made.visuals.images is not None
-    return torch.from_numpy(made.visuals.images.read(list(rows)))
+    assert made.visual_tokens.images is not None
+    return torch.from_numpy(made.visual_tokens.images.read(list(rows)))
 
 
 def predicted(made: Made, batch: Batch | None = None) -> list[Any]:
@@ -44,7 +44,7 @@ def predicted(made: Made, batch: Batch | None = None) -> list[Any]:
 
 
 def reads_of(made: Made) -> tuple[str, ...]:
-    return tuple(made.learner.reads) if isinstance(made.learner, Reading) else ()
+    return tuple(made.learner.reads) if isinstance(made.learner, ReadsText) else ()
 
 
 def rotated(made: Made) -> list[tuple[str, ...]]:
@@ -67,7 +67,7 @@ def test_what_is_read_decides_what_moves_the_answers(made: Made) -> None:
         assert reads, "what is fused and trained for classes reads something"
     batch = batch_of(made)
     first = predicted(made)
-    if isinstance(made.learner, Reading) and texts:
+    if isinstance(made.learner, ReadsText) and texts:
         made.learner.reword(texts)
         # Not to the last bit here: a dual encoder has remembered the texts of its classes since training, read in
         # another order. One that was loaded, as for a sweep, reads them in this one.
@@ -88,8 +88,8 @@ def test_what_is_read_decides_what_moves_the_answers(made: Made) -> None:
 
 
 def test_losses_are_finite_and_each_samples_own(made: Made) -> None:
-    if not isinstance(made.learner, Attackable):
-        assert isinstance(made.learner, Fitted) or not any(vars(made.learner.parameter_groups()).values())
+    if not isinstance(made.learner, HasSampleLosses):
+        assert isinstance(made.learner, SupportsFit) or not any(vars(made.learner.parameter_groups()).values())
         return
     made.learner.eval()
     losses = made.learner.losses(batch_of(made))
@@ -106,12 +106,12 @@ def test_losses_are_finite_and_each_samples_own(made: Made) -> None:
 def test_a_step_along_the_gradient_makes_the_loss_higher(made: Made) -> None:
     """From float pixels on, with what a sweep has left behind of inference mode."""
     learner: Any = made.learner
-    if learner.vision is None or not isinstance(learner, Attackable):
+    if learner.vision is None or not isinstance(learner, HasSampleLosses):
         return
     learner.eval()
     with torch.no_grad():
         assert torch.equal(learner.vision(pixels_of(made).float()), learner.vision(pixels_of(made)))
-    if isinstance(learner, Reading) and made.spec.classes.texts:
+    if isinstance(learner, ReadsText) and made.spec.classes.texts:
         learner.reword(made.spec.classes.texts)
     leaf = pixels_of(made).float().requires_grad_()
     before = learner.losses(batch_of(made, pixels=leaf))
@@ -140,5 +140,5 @@ def test_a_loss_said_to_be_a_mean_over_samples_is_one(made: Made) -> None:
     whole, parts = loss(ROWS), [ROWS[:2], ROWS[2:]]
     mean = sum(len(rows) * loss(rows) for rows in parts) / len(ROWS)
     learner.eval()
-    if isinstance(learner, MeanLoss) and learner.loss_is_mean_over_samples:
+    if isinstance(learner, HasMeanLoss) and learner.loss_is_mean_over_samples:
         assert mean == pytest.approx(whole, rel=1e-4)

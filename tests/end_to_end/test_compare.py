@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.record import RunRecord
-from harness.seal import sealed, unsealed
+from harness.storage.digest import with_digest, without_digest
 
 from .test_report import CONTRAST
 
@@ -66,8 +66,8 @@ def spoilt(ran: Ran, tmp_path: Path) -> Ran:
 
 
 def change(path: Path, **fields: Any) -> None:
-    content = unsealed(json.loads(path.read_text()))
-    path.write_bytes(sealed({**content, **fields}))
+    content = without_digest(json.loads(path.read_text()))
+    path.write_bytes(with_digest({**content, **fields}))
 
 
 def test_two_models_are_compared_seed_by_seed(ran: Ran) -> None:
@@ -226,7 +226,7 @@ def test_rescoring_gives_the_same_numbers_and_finds_what_was_changed(spoilt: Ran
     assert "Write them with --write" in done.stdout
     assert json.loads(path.read_text())["metrics"]["word-overlap"]["value"] == pytest.approx(true - 0.25)
     assert spoilt("rescore", path.stem[:10], "--data", spoilt.captions, "--write").returncode == 0
-    record = RunRecord.from_json(unsealed(json.loads(path.read_text())))
+    record = RunRecord.from_json(without_digest(json.loads(path.read_text())))
     assert record.metrics["word-overlap"].value == pytest.approx(true)  # type: ignore[union-attr]
     former = record.provenance["rescored"]["former"]
     assert former["metrics"]["word-overlap"]["value"] == pytest.approx(true - 0.25)

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness.report.sources import ReportOptions
-from harness.report.write import write_report
-from harness.store import Store
-
-from ..harness.report.made_up import made_record, made_records, made_sweep, write_examples, write_made_up
+from harness.records.store import Store
+from harness.report.page.sources import ReportOptions
+from harness.report.page.write import write_report
+from tests.harness.report.page.made_up import made_record, made_records, made_sweep, write_examples, write_made_up
 
 pytest.importorskip("playwright.sync_api")
 PAYLOADS = ("<script>window.ran=1</script>", '"><img src=x onerror="window.ran=1">', "</script><script>window.ran=1")

@@ -16,11 +16,10 @@ import pytest
 from PIL import Image
 
 from harness.answers import encode_label_map
-from harness.report.sources import ReportOptions
-from harness.report.write import write_report
-from harness.store import Store, examples_folder
-
-from ..harness.report.made_up import made_record, made_records, made_sweep, write_made_up
+from harness.records.store import Store, examples_folder
+from harness.report.page.sources import ReportOptions
+from harness.report.page.write import write_report
+from tests.harness.report.page.made_up import made_record, made_records, made_sweep, write_made_up
 
 pytest.importorskip("playwright.sync_api")
 EVIL = '<script>window.ran=1</script>"><img src=x onerror="window.ran=1">'

@@ -13,10 +13,10 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from harness.protocols import DataContext
-from tasks.classification import image_classification
+from tasks.classification.task import image_classification
+from tasks.classification.zero_shot import zero_shot_classification
 from tasks.scenes import cache_root
 from tasks.scenes.generate import write_splits
-from tasks.zero_shot import zero_shot_classification
 
 from ..tasks.squares import NAMES, write_squares
 

@@ -10,10 +10,10 @@ from PIL import Image
 from pyarrow import parquet
 
 from harness.errors import UsageError
-from harness.plugins import load_task
+from harness.plan.plugins import load_task
 from harness.protocols import DataContext
+from harness.records.score_file import score_file, table_path, write_sample_table
 from harness.sample import Dataset, Sample
-from harness.score import score_file, table_path, write_sample_table
 
 
 def test_a_file_or_a_folder_is_named(tmp_path: Path) -> None:

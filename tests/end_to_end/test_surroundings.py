@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.vega import svg_of
+from harness.report.vega import svg_of
 
 REPOSITORY = Path(__file__).parents[2]
 BENCH = Path(sys.executable).with_name("bench")

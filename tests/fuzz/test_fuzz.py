@@ -25,29 +25,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.check.baseline import read_baseline, write_baseline
-from harness.check.measured import read_measured
-from harness.config import build_config, parse_setting
 from harness.errors import BenchError
-from harness.images import open_images
-from harness.leaderboard import build_rows
-from harness.leaderboard_text import render
+from harness.inputs.images import open_images
+from harness.judge.check.baseline import read_baseline, write_baseline
+from harness.judge.check.measured import read_measured
+from harness.judge.leaderboard import build_rows
+from harness.judge.robustness.external_file import read_scores_file
+from harness.judge.robustness.summary import summaries
+from harness.plan.config import build_config, parse_setting
 from harness.protocols import DataContext
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
-from harness.robustness.scores_file import read_scores_file
-from harness.robustness.summary import summaries
-from harness.robustness.tables import render_summary
+from harness.records.sample_scores import read_answers, read_scores, table_digests
+from harness.records.store import Store, outcomes_name, scores_name
+from harness.report.leaderboard_text import render
+from harness.report.robustness_text import render_summary
 from harness.sample import Outcome, Preprocessing, Sample
-from harness.sample_scores import SampleScores
-from harness.scored import read_answers, read_scores, table_digests
-from harness.seal import sealed, unsealed
-from harness.store import Store, outcomes_name, scores_name
-from tasks.captioning import coco_caption
-from tasks.classification import image_classification
-from tasks.detection import coco_detection
-from tasks.formats.class_files import read_class_file
-from tasks.segmentation import coco_segmentation
-from tasks.zero_shot import zero_shot_classification
+from harness.stats.sample_scores import SampleScores
+from harness.storage.digest import with_digest, without_digest
+from tasks.captioning.task import coco_caption
+from tasks.classification.task import image_classification
+from tasks.classification.zero_shot import zero_shot_classification
+from tasks.detection.task import coco_detection
+from tasks.formats.class_names import read_class_file
+from tasks.segmentation.task import coco_segmentation
 
 pytestmark = pytest.mark.slow
 
@@ -133,10 +133,10 @@ def mutate(target: Target, draw: random.Random, folder: Path) -> None:
     path = draw.choice(sorted(p for p in folder.glob(target.mutated) if p.is_file()))
     content = path.read_bytes()
     if target.reseal:
-        inner = mutated_json(draw, unsealed(json.loads(content)))
+        inner = mutated_json(draw, without_digest(json.loads(content)))
         if isinstance(inner, dict):
             try:
-                path.write_bytes(sealed(inner))
+                path.write_bytes(with_digest(inner))
                 return
             except ValueError:  # NaN has no JSON, so nobody seals it
                 pass

@@ -11,19 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.cell import (
-    Cell,
-    DecodeOptions,
-    EvaluateOptions,
-    MeasureOptions,
-    ModelOptions,
-    TrainingJob,
-    TrainOptions,
-)
+from harness.cell import Cell, DecodeOptions, EvaluateOptions, MeasureOptions, ModelOptions, TrainingJob, TrainOptions
+from harness.inputs.visual_tokens import VisualTokens
 from harness.protocols import ParameterGroups
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.sample import Batch, Dataset, Sample
-from harness.visuals import Visuals
 
 DATA = Dataset("tiny", Path("/data/tiny"), "d1" * 32, "coco", ("train", "val"), "train", "train", "val")
 JOB = TrainingJob(
@@ -131,11 +123,11 @@ def line() -> type[Line]:
 
 
 @pytest.fixture
-def visuals_of() -> Callable[..., Visuals]:
+def visuals_of() -> Callable[..., VisualTokens]:
     """Let a learner see `count` samples of the line y = 2 x + 1."""
 
-    def make(learner: Any, count: int = 10) -> Visuals:
+    def make(learner: Any, count: int = 10) -> VisualTokens:
         samples = tuple(Sample(str(n), Path(), 0.2 * n + 1, text=str(0.1 * n)) for n in range(count))
-        return Visuals(learner, None, samples, None, "cpu")
+        return VisualTokens(learner, None, samples, None, "cpu")
 
     return make

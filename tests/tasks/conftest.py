@@ -53,7 +53,7 @@ def scenes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few_scenes(scenes_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let `--data scenes` be a few images, which are quickly made."""
-    monkeypatch.setattr("tasks.embedded.ensure_scenes", lambda *_, **__: scenes_root)
+    monkeypatch.setattr("tasks.scenes_data.open.ensure_scenes", lambda *_, **__: scenes_root)
     return scenes_root
 
 

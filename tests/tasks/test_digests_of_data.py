@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plugins import load_task
+from harness.plan.plugins import load_task
 from tasks.formats.digests import digest_of_files
 
 from .squares import write_squares

@@ -13,9 +13,9 @@ import pytest
 from harness.errors import DataError
 from harness.protocols import DataContext
 from harness.sample import Outcome
-from tasks.captioning import coco_caption
-from tasks.detection import coco_detection
-from tasks.segmentation import coco_segmentation
+from tasks.captioning.task import coco_caption
+from tasks.detection.task import coco_detection
+from tasks.segmentation.task import coco_segmentation
 
 MakeContext = Callable[..., DataContext]
 

@@ -11,29 +11,29 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.affine import Affine
 from harness.answers import IGNORED, encode_label_map
-from harness.metrics.captions import CaptionScorer
-from harness.metrics.multilabel import multilabel_statistics
-from harness.movement import Movement
-from harness.protocols import ChanceLevel, DataContext, QuickScorer, Shifting, Statistics
+from harness.metrics.captions.scorer import CaptionScorer
+from harness.metrics.labels.multilabel import multilabel_statistics
+from harness.protocols import DataContext, HasChanceLevel, HasShifts, Statistics, SupportsQuickScore
 from harness.sample import Outcome, Sample
-from tasks.caption_scoring import CaptionTaskScorer
-from tasks.captioning import coco_caption
-from tasks.classification import image_classification
-from tasks.detection import coco_detection
-from tasks.label_data import chance_of_ranking
+from tasks.captioning.scoring import CaptionTaskScorer
+from tasks.captioning.task import coco_caption
+from tasks.classification.data import chance_of_ranking
+from tasks.classification.task import image_classification
+from tasks.classification.zero_shot import zero_shot_classification
+from tasks.detection.task import coco_detection
 from tasks.scenes.factors import SHAPES
 from tasks.scenes.generate import write_splits
 from tasks.scenes.splits import SPLITS
-from tasks.segmentation import coco_segmentation
-from tasks.targets import LabelTarget
-from tasks.zero_shot import zero_shot_classification
+from tasks.segmentation.task import coco_segmentation
+from tasks.targets.targets import LabelTarget
 
 from .squares import write_squares
 
 MakeContext = Callable[..., DataContext]
 VISUAL = ("style", "ground-swap", "light", "scale", "count", "prior-conflict")
-FLIP = Movement((-1, 0, 1, 0, 1, 0), mirrored=True)
+FLIP = Affine((-1, 0, 1, 0, 1, 0), mirrored=True)
 
 
 def several(labels: Sequence[Sequence[int]]) -> list[Sample]:
@@ -47,9 +47,9 @@ def test_chance_is_one_of_the_classes(tmp_path: Path, few_scenes: Path, open_con
     assert image_classification.chance(scenes, image_classification.samples(scenes, "test")) == 1 / 32
     expressions = image_classification.open_data(open_context("scenes", track="reference"))
     assert image_classification.chance(expressions, ()) == 1 / len(SHAPES)
-    assert isinstance(image_classification, ChanceLevel)
+    assert isinstance(image_classification, HasChanceLevel)
     for task in (coco_caption, coco_detection, coco_segmentation):
-        assert not isinstance(task, ChanceLevel), "guessing scores nothing"
+        assert not isinstance(task, HasChanceLevel), "guessing scores nothing"
 
 
 def test_chance_among_unseen_classes_is_what_guessing_scores(few_scenes: Path, open_context: MakeContext) -> None:
@@ -99,7 +99,7 @@ def test_natural_shifts_are_splits_that_each_task_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_context: MakeContext
 ) -> None:
     write_splits(tmp_path, ["train", "val", *VISUAL, "lexical"], processes=1, limit=4)
-    monkeypatch.setattr("tasks.embedded.ensure_scenes", lambda *_, **__: tmp_path)
+    monkeypatch.setattr("tasks.scenes_data.open.ensure_scenes", lambda *_, **__: tmp_path)
     for task, track, lexical in (
         (coco_caption, None, True), (coco_detection, None, False), (coco_segmentation, None, False),
         (image_classification, "plain", False), (image_classification, "context", True),
@@ -107,7 +107,7 @@ def test_natural_shifts_are_splits_that_each_task_reads(
         settings: dict[str, Any] = {} if track is None else {"track": track}
         data = task.open_data(open_context("scenes", "val", **settings))
         shifts = task.shifts(data)
-        assert isinstance(task, Shifting) and set(shifts) == {*VISUAL, *(("lexical",) if lexical else ())}
+        assert isinstance(task, HasShifts) and set(shifts) == {*VISUAL, *(("lexical",) if lexical else ())}
         for name, split in shifts.items():
             assert split in data.splits and split in SPLITS
             shifted = task.open_data(open_context("scenes", split, **settings))
@@ -122,7 +122,7 @@ def test_other_data_and_other_questions_have_no_shifts(
     assert image_classification.shifts(squares) == {}
     expressions = image_classification.open_data(open_context("scenes", track="reference"))
     assert image_classification.shifts(expressions) == {}
-    assert not isinstance(zero_shot_classification, Shifting), "shifted splits have no unseen kinds, which rank it"
+    assert not isinstance(zero_shot_classification, HasShifts), "shifted splits have no unseen kinds, which rank it"
 
 
 def same(one: Statistics | None, other: Statistics | None) -> bool:
@@ -160,7 +160,7 @@ def test_the_first_metric_alone_is_the_same(flipped: bool, few_scenes: Path, ope
         scored = [replace(s, target=task.moved(s.target, FLIP)) for s in samples] if flipped else samples
         with task.scorer(data, few_scenes) as scorer:
             scorer.prepare(samples)
-            assert isinstance(scorer, QuickScorer)
+            assert isinstance(scorer, SupportsQuickScore)
             first = scorer.score_first(scored, outcomes)
             assert same(first, scorer.score(scored, outcomes)[task.metrics[0]])
             assert first is not None and 0 < first.value < 1
@@ -172,7 +172,7 @@ def test_cider_alone_is_the_same(few_scenes: Path, open_context: MakeContext, tm
     some = [replace(sample, target=coco_caption.moved(sample.target, FLIP)) for sample in samples[2:9]]
     with coco_caption.scorer(data, tmp_path) as scorer:
         scorer.prepare(samples)
-        assert isinstance(scorer, QuickScorer)
+        assert isinstance(scorer, SupportsQuickScore)
         for scored in (samples, samples[2:9], some):  # IDF comes from the whole split
             outcomes = [Outcome(s.sample_id, s.target.references[i % 5]) for i, s in enumerate(scored)]
             outcomes[1] = replace(outcomes[1], prediction="A circle is left of a square.")

@@ -14,9 +14,9 @@ from baselines.clip import catalog
 from baselines.clip.tip_cache import choose_places, is_held_out
 from harness.cell import TrainOptions
 from harness.errors import UsageError
-from harness.protocols import Fitted, Learner
+from harness.jobs.train import build_optimizer, trained_state
+from harness.protocols import Learner, SupportsFit
 from harness.sample import Batch
-from harness.train import build_optimizer, trained_state
 
 from .conftest import (
     NAMES,
@@ -51,7 +51,7 @@ def make(build: Any, model: Any, kind: str = "clip", **wishes: Any) -> Any:
 
 
 def learn(learner: Any, steps: int = 12, rate: float = 3e-3) -> list[float]:
-    if isinstance(learner, Fitted):
+    if isinstance(learner, SupportsFit):
         batch = feature_batch()
         with torch.no_grad():
             learner.fit(_part(batch, slice(start, start + 20)) for start in (0, 20, 40))
@@ -245,7 +245,7 @@ def test_remembered_classes_follow_what_is_loaded(build: Any) -> None:
 
 def test_the_cache_by_its_formula(build: Any) -> None:
     learner = make(build, catalog.clip_tip_adapter, shots=3)
-    assert isinstance(learner, Fitted) and not any(vars(learner.parameter_groups()).values())
+    assert isinstance(learner, SupportsFit) and not any(vars(learner.parameter_groups()).values())
     learn(learner)
     head, batch = learner.head, feature_batch()
     assert head.slots.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3 and bool(head.filled.all())

@@ -19,9 +19,9 @@ from baselines.clip.dual_encoder import unicl_loss
 from baselines.clip.dual_encoder_export import to_open_clip
 from harness.cell import ModelOptions
 from harness.errors import UsageError
+from harness.jobs.train import trained_state
 from harness.protocols import Learner
 from harness.sample import Batch
-from harness.train import trained_state
 
 from .conftest import NAMES, SEVERAL, SPEC, TEMPLATES, feature_batch, rows_of, train_steps
 

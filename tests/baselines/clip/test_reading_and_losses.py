@@ -13,7 +13,7 @@ import torch
 
 from baselines.clip import catalog
 from baselines.pretrained.catalog import parse_model_name
-from harness.protocols import Attackable, Reading
+from harness.protocols import HasSampleLosses, ReadsText
 
 from .conftest import KINDS, SEVERAL, SPEC, TARGETS, feature_batch, image_batch
 from .test_adaptations import LEARNED, answers, learn, make, named
@@ -36,7 +36,7 @@ def trained(build: Any, model: Any, control: str | None = None) -> Any:
 @pytest.mark.parametrize(("model", "control"), CONTROLLED, ids=lambda value: getattr(value, "name", value))
 def test_answers_follow_the_texts_and_come_back(model: Any, control: str | None, build: Any) -> None:
     learner = trained(build, model, control)
-    assert isinstance(learner, Reading)
+    assert isinstance(learner, ReadsText)
     assert learner.reads == (() if model is catalog.clip_linear_probe else ("classes",))
     first = answers(learner)
     learner.reword(TEXTS)
@@ -75,7 +75,7 @@ def test_every_kind_of_text_tower_is_reread(kind: str, folders: Callable[[str], 
 def test_a_loss_is_minus_the_log_of_the_answer(model: Any, build: Any) -> None:
     """Of all classes, those without training images included, which a linear probe cannot name."""
     learner = trained(build, model)
-    assert isinstance(learner, Attackable)
+    assert isinstance(learner, HasSampleLosses)
     batch = feature_batch(7) if learner.vision_frozen else image_batch(learner, 7)
     last = 4 if model is catalog.clip_linear_probe else 6
     batch = replace(batch, targets=tuple(replace(TARGETS[row], label=row % last) for row in range(7)))
@@ -125,7 +125,7 @@ def test_the_dual_encoder(
     given = context(prerequisite=prerequisite, language=str(languages["bert"]), joint_width=24, tune=tune)
     learner: Any = model.build(SPEC, given)
     learner.eval()
-    assert isinstance(learner, Attackable) and isinstance(learner, Reading) and learner.reads == ("classes",)
+    assert isinstance(learner, HasSampleLosses) and isinstance(learner, ReadsText) and learner.reads == ("classes",)
     batch = tokens_of(learner, 7)
     batch = replace(batch, targets=tuple(replace(TARGETS[row], label=row % 6) for row in range(7)))
     first = learner.predict(batch)

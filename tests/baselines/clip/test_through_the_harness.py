@@ -12,12 +12,12 @@ from PIL import Image
 
 from baselines.clip import catalog
 from harness.cell import TrainOptions
-from harness.evaluate import predict_all
-from harness.images import open_images
-from harness.jobs import read_checkpoint, write_checkpoint
+from harness.inputs.images import open_images
+from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
+from harness.jobs.jobs import read_checkpoint, write_checkpoint
+from harness.jobs.predict import predict_all
+from harness.jobs.train import TrainingData, train, trained_state
 from harness.sample import Sample
-from harness.train import TrainingData, train, trained_state
-from harness.visuals import Visuals, open_visuals
 
 from .conftest import TARGETS
 
@@ -49,9 +49,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     return made
 
 
-def opened(learner: Any, samples: Sequence[Sample], cache: Path) -> Visuals:
+def opened(learner: Any, samples: Sequence[Sample], cache: Path) -> VisualTokens:
     images = open_images(samples, learner.vision.preprocessing, cache, "fail", silent)
-    return open_visuals(learner, images, cache, "cpu", silent)
+    return open_visual_tokens(learner, images, cache, "cpu", silent)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -84,9 +84,9 @@ def test_train_keep_load_predict(
     again = build(model, **wishes)
     read_checkpoint(again, tmp_path / "checkpoint.safetensors", digest)
     again.eval()
-    visuals = opened(again, samples[:16], tmp_path)
+    visual_tokens = opened(again, samples[:16], tmp_path)
     for size in (1, 7, 16):
-        answers = [outcome.prediction for outcome in predict_all(again, visuals, size, silent)]
+        answers = [outcome.prediction for outcome in predict_all(again, visual_tokens, size, silent)]
         np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 

@@ -15,10 +15,10 @@ from PIL import Image
 from baselines.clip import catalog
 from baselines.pretrained.catalog import parse_model_name
 from harness.errors import CheckpointError, UsageError
-from harness.images import fit_image
+from harness.inputs.images import fit_image
+from harness.jobs.train import trained_state
 from harness.protocols import Learner
 from harness.sample import Batch, Classes, TaskSpec
-from harness.train import trained_state
 
 from .conftest import KINDS, NAMES, SEVERAL, SPEC, TARGETS, TEMPLATES, image_batch, rows_of
 

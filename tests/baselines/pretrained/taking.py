@@ -13,7 +13,7 @@ from PIL import Image
 from baselines.pretrained.catalog import parse_model_name
 from harness.answers import decode_label_map
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.images import fit_image
+from harness.inputs.images import fit_image
 from harness.protocols import BuildContext
 from harness.sample import Batch, Classes, TaskSpec
 

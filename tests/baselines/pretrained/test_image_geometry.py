@@ -114,7 +114,7 @@ def test_no_image_is_larger_than_the_square(tmp_path: Path) -> None:
 
 
 def test_pixel_caches_of_different_rules_are_told_apart(tmp_path: Path) -> None:
-    from harness.images import _key
+    from harness.inputs.images import _key
 
     towers = [find_tower(saved(made, tmp_path / name), "w", ANY) for name, made in keeping_aspect().items()]
     rules = {(repr(tower.preprocessing.extent(97, 61)), tower.preprocessing.interpolation) for tower in towers}
@@ -179,7 +179,7 @@ def test_a_processor_of_older_versions_is_read(tmp_path: Path) -> None:
 
 
 def test_the_fixed_images_hash_follows_the_geometry(tmp_path: Path) -> None:
-    from harness.jobs import preprocessing_hash
+    from harness.jobs.jobs import preprocessing_hash
 
     made = {**squares(), **keeping_aspect()}
     towers = [find_tower(saved(made[name], tmp_path / name), "w", ANY) for name in sorted(made)]
@@ -191,7 +191,7 @@ def test_the_fixed_images_hash_follows_the_geometry(tmp_path: Path) -> None:
 
 
 def test_the_hash_knows_how_bytes_are_scaled(tmp_path: Path) -> None:
-    from harness.jobs import preprocessing_hash
+    from harness.jobs.jobs import preprocessing_hash
 
     hashes = set()
     for name in ("vit", "no mean", "bytes"):

@@ -14,7 +14,7 @@ from PIL import Image
 from baselines.pretrained.catalog import parse_model_name
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.errors import BenchError, CheckpointError, UsageError
-from harness.images import fit_image
+from harness.inputs.images import fit_image
 from harness.protocols import BuildContext, Learner
 from harness.sample import Batch, TaskSpec
 
@@ -161,7 +161,7 @@ class Trap:
 
 
 def test_nothing_is_trained(checkpoint: Folders) -> None:
-    from harness.train import trained_state
+    from harness.jobs.train import trained_state
 
     learner = build(f"hf:{checkpoint('git')}")
     assert isinstance(learner, Learner)

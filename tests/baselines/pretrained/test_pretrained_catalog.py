@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 from baselines.pretrained import catalog
 from baselines.pretrained.catalog import parse_model_name
-from baselines.pretrained.weights import download, find_cached
+from baselines.weights.hub import download, find_cached
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import Model

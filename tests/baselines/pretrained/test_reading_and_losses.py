@@ -14,7 +14,7 @@ from timm.models import save_for_hf
 
 from baselines.pretrained.timm_model import parse_timm_name
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.protocols import Attackable, BuildContext, Reading
+from harness.protocols import BuildContext, HasSampleLosses, ReadsText
 from harness.sample import Batch, TaskSpec
 
 from .taking import OBJECTS, REGIONS, Folders, answers, build, classes, fitted, label_maps, photographs
@@ -34,7 +34,7 @@ class Label:
 def test_answers_follow_the_texts_and_come_back(name: str, checkpoint: Folders) -> None:
     known = classes(*(REGIONS if name == "clipseg" else OBJECTS))
     learner = build(checkpoint(name), known)
-    assert isinstance(learner, Reading) and learner.reads == ("classes",)
+    assert isinstance(learner, ReadsText) and learner.reads == ("classes",)
     first = answers(learner, SHAPES)
     learner.reword(known.texts)
     assert answers(learner, SHAPES) == first
@@ -91,7 +91,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_loss_of_a_classifier_is_minus_the_log_of_its_answer(classifier: Any) -> None:
-    assert isinstance(classifier, Attackable) and not getattr(classifier, "reads", ())
+    assert isinstance(classifier, HasSampleLosses) and not getattr(classifier, "reads", ())
     pixels = fitted(classifier, SQUARES)
     targets = tuple(Label(row % 3) for row in range(5))
     batch = Batch(tuple("abcde"), classifier.vision(pixels), (None,) * 5, targets)

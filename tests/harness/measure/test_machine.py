@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from harness.measure import noise
+from harness.measure import foreign_load as noise
+from harness.measure.foreign_load import ForeignLoad, noise_reasons
 from harness.measure.machine import describe_machine
-from harness.measure.noise import ForeignLoad, noise_reasons
 
 
 def test_a_machine_is_described_in_plain_json() -> None:

@@ -69,7 +69,7 @@ def test_provenance_is_flat_text_and_knows_the_packages() -> None:
 
 
 def test_the_whole_package_imports_without_torch_numpy_or_psutil() -> None:
-    names = "device flops latency machine memory noise parameters provenance throughput"
+    names = "device flops foreign_load latency machine memory parameters provenance throughput"
     program = f"""
 import sys
 import harness.measure

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.metrics.classification import classification_statistics
-from harness.metrics.contributions import contributions
-from harness.metrics.proportions import ProportionStatistics
-from harness.metrics.resampling import MeanStatistics
-from harness.uncertainty import draw_resamples
+from harness.metrics.labels.classification import classification_statistics
+from harness.stats.contributions import contributions
+from harness.stats.intervals import draw_resamples
+from harness.stats.proportions import ProportionStatistics
+from harness.stats.resampling import MeanStatistics
 from tests.benchmarks import simulated_populations as simulated
 
 

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import images
-from harness.metrics import clip_score, detection_truth, ngrams, panoptic_segments, ptb
-from harness.metrics.captions import NAMES, CaptionScorer
-from harness.metrics.clip_passport import check_clip_score
-from harness.metrics.detection_passport import check_detection_metrics
-from harness.metrics.passport import MetricDrift
-from harness.metrics.resampling import MeanStatistics
-from harness.metrics.segmentation_passport import check_segmentation_metrics
-from harness.preprocessing_passport import GOLDEN_PIXELS, PreprocessingDrift, check_resizing, check_tower
+from harness.inputs import images
+from harness.inputs.golden_preprocessing import GOLDEN_PIXELS, PreprocessingDrift, check_resizing, check_tower
+from harness.metrics.boxes import truth as detection_truth
+from harness.metrics.boxes.golden import check_detection_metrics
+from harness.metrics.captions import clip_score, ngrams, ptb
+from harness.metrics.captions.clip_golden import check_clip_score
+from harness.metrics.captions.golden import MetricDrift
+from harness.metrics.captions.scorer import NAMES, CaptionScorer
+from harness.metrics.maps import panoptic_segments
+from harness.metrics.maps.golden import check_segmentation_metrics
 from harness.sample import Preprocessing
+from harness.stats.resampling import MeanStatistics
 
 FILTERS = tuple(GOLDEN_PIXELS["crop"])
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -136,7 +138,7 @@ def test_crowd_segments_ignored(monkeypatch: Patch) -> None:
     monkeypatch.setattr(
         panoptic_segments, "SegmentMap", lambda ids, infos: real(ids, [{**info, "iscrowd": 0} for info in infos])
     )
-    monkeypatch.setattr("harness.metrics.panoptic.SegmentMap", panoptic_segments.SegmentMap)
+    monkeypatch.setattr("harness.metrics.maps.panoptic.SegmentMap", panoptic_segments.SegmentMap)
     with pytest.raises(MetricDrift, match="PQ gives"):
         check_segmentation_metrics(panoptic=True)
 
@@ -201,7 +203,7 @@ def tower(kind: str = "TimmTower") -> Any:
 
     from baselines.clip.tower import ClipTower
     from baselines.pretrained.processor_tower import ProcessorTower
-    from baselines.vision import TimmTower
+    from baselines.vision.timm_tower import TimmTower
 
     torch.manual_seed(0)
     wanted = Preprocessing(32, mean=MEAN, std=STD)

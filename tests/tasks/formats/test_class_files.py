@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from tasks.formats.class_files import ClassFile, read_class_file
+from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.label_maps import scheme_of_classes
 
 

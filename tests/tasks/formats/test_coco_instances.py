@@ -17,13 +17,7 @@ from pycocotools.coco import COCO
 
 from harness.errors import DataError
 from tasks.formats.coco_entries import require_image_sizes, require_same_categories
-from tasks.formats.coco_instances import (
-    Instances,
-    digest_of_instances,
-    image_labels,
-    read_instances,
-    to_coco_dict,
-)
+from tasks.formats.coco_instances import Instances, digest_of_instances, image_labels, read_instances, to_coco_dict
 from tasks.formats.coco_layout import find_instance_files
 
 Folder = Any

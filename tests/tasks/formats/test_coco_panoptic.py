@@ -13,13 +13,7 @@ from PIL import Image
 
 from harness.errors import DataError
 from tasks.formats.coco_layout import SplitFile, find_panoptic_files, find_pixel_map_files
-from tasks.formats.coco_panoptic import (
-    digest_of_panoptic,
-    is_thing,
-    read_panoptic,
-    segment_map,
-    semantic_map,
-)
+from tasks.formats.coco_panoptic import digest_of_panoptic, is_thing, read_panoptic, segment_map, semantic_map
 from tasks.formats.label_maps import class_map, digest_of_label_maps
 from tasks.formats.pixel_maps import read_pixel_maps
 

@@ -14,12 +14,12 @@ from harness.answers import LABELS
 from harness.condition import Condition, Part
 from harness.errors import DataError, UsageError
 from harness.perturb.grids import STANDARD_CORRUPTIONS
+from harness.perturb.natural_shifts import open_shift
 from harness.protocols import DataContext
-from harness.shifts import open_shift
-from tasks.classification import image_classification
+from tasks.classification.data import label_classes
+from tasks.classification.task import image_classification
+from tasks.classification.zero_shot import zero_shot_classification
 from tasks.formats.corrupted_copies import _CLASSES, find_imagenet_c, read_cifar_c
-from tasks.label_data import label_classes
-from tasks.zero_shot import zero_shot_classification
 
 Paint = Callable[..., Path]
 MakeContext = Callable[..., DataContext]

@@ -15,7 +15,7 @@ from torchvision.datasets import ImageFolder as TorchvisionFolder
 
 from harness.errors import DataError
 from harness.sample import Note
-from tasks.formats.class_files import ClassFile, read_class_file
+from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.image_files import image_suffixes
 from tasks.formats.image_folder import digest_of_image_folder, is_flat, is_image_folder, read_image_folder
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from harness.errors import DataError
-from tasks.formats.class_files import ClassFile, read_class_file
+from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.label_folders import CAMVID, find_label_folders, read_label_folders
 from tasks.formats.label_maps import class_map, digest_of_label_maps
 

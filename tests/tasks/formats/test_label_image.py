@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.errors import DataError
-from harness.images import upright_rgb
-from tasks.formats.label_image import read_label_image, read_png_header
+from harness.inputs.images import upright_rgb
+from tasks.formats.index_png import read_label_image, read_png_header
 from tasks.formats.label_maps import LabelEntry, LabelScheme, class_map, to_class_map
 
 LABELS = np.array([[0, 1, 2], [11, 200, 255]], np.uint8)

@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.datasets import VOCDetection, VOCSegmentation
 
 from harness.errors import DataError, UsageError
-from tasks.formats.class_files import ClassFile, read_class_file
+from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.coco_instances import digest_of_instances, image_labels, to_coco_dict
 from tasks.formats.image_folder import is_image_folder
 from tasks.formats.label_maps import class_map

@@ -17,9 +17,9 @@ from PIL import Image
 
 from harness.errors import BenchError
 from harness.sample import Outcome, Sample
-from tasks.caption_files import read_caption_file, read_caption_results, read_references
-from tasks.detection_results import read_object_references, read_results
-from tasks.formats.class_files import read_class_file
+from tasks.detection.results import read_object_references, read_results
+from tasks.formats.class_names import read_class_file
+from tasks.formats.coco_captions import read_caption_file, read_caption_results, read_references
 from tasks.formats.coco_entries import Category
 from tasks.formats.coco_instances import digest_of_instances, read_instances
 from tasks.formats.coco_layout import SplitFile
@@ -30,7 +30,7 @@ from tasks.formats.json_files import read_json
 from tasks.formats.label_folders import read_label_folders
 from tasks.formats.predicted_maps import naming_notes, read_predicted_maps
 from tasks.formats.voc import annotated_voc_splits, read_voc_instances, read_voc_labels
-from tasks.outcomes import in_sample_order
+from tasks.targets.matching import in_sample_order
 
 Change = tuple[list[int], str, Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from torch import Generator, Tensor, nn
 
+from harness.plan.taken_whole import StatedCosts
 from harness.protocols import ParameterGroups
 from harness.sample import Batch
-from harness.taken_whole import StatedCosts
 from outsider_captions.colour_learner import MeanColour
 
 _NAMES = ("red", "green", "blue")

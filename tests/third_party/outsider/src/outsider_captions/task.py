@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from harness.protocols import Scorer
 from harness.sample import Dataset, Outcome, Sample
-from tasks.captioning import CaptionTask
+from tasks.captioning.task import CaptionTask
 
 
 @dataclass(frozen=True)

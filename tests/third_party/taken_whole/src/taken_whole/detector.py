@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Generator, Tensor, nn
 
+from harness.plan.taken_whole import StatedCosts
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Preprocessing, TaskSpec
-from harness.taken_whole import StatedCosts
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40)}
 """What it was trained on: an object of each colour, called so."""

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch import Generator, Tensor, nn
 
 from harness.answers import encode_label_map
-from harness.content import file_digest
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Preprocessing, TaskSpec
+from harness.storage.content import file_digest
 
 
 class Tower(nn.Module):

@@ -1,0 +1,186 @@
+"""Puts a model of labels, boxes or label maps together, or one of its controls; always the same weights for a seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from baselines.composition import DiscriminativeComposition
+from baselines.fusion import build_feature_fusion, reads_each_class
+from baselines.fusion.feature_fusion import FeatureFusion, FeatureFusionShape
+from baselines.heads.class_scorers import LinearScorer, PairReader, TextScorer
+from baselines.language.class_texts import ClassTexts, derangement
+from baselines.language.encoder import LanguageEncoder, load_encoder
+from baselines.language.source import find_language
+from baselines.language.stand_ins import Attributes, BagOfWords, RandomVectors
+from baselines.learners.discriminative import AdditiveLearner, DiscriminativeLearner
+from baselines.learners.neck import AttentionMixer, BareNeck, Blind, ConvolutionMixer, Neck, VisualShape
+from baselines.seeding import seeded
+from baselines.settings import Settings, read_settings
+from baselines.tuning.parameter_groups import count_trainable
+from baselines.vision.source import find_vision
+from baselines.vision.timm_tower import TimmTower, build_tower
+from harness.answers import BOXES, LABELS, MAPS
+from harness.errors import UsageError
+from harness.protocols import BuildContext, Learner
+from harness.sample import TaskSpec
+
+_HEADS = 4
+_GRIDS = {LABELS: 7, BOXES: 16, MAPS: 16}
+_NARROWER = 4
+"""Where each place is paired with each class, features are so many times narrower."""
+_LARGEST_ATTENTION = 100
+"""Places of a grid that attend to each other; finer grids are mixed by convolutions."""
+
+
+def build_discriminative(model: DiscriminativeComposition, spec: TaskSpec, context: BuildContext) -> Learner:
+    """Build a composition, or one of its controls; raises UsageError for an answer that it has no head for."""
+    if spec.answers not in _GRIDS:
+        raise UsageError(f"Model '{model.name}' answers with labels, boxes or label maps, not with {spec.answers}.")
+    with seeded(context.seed):
+        return _Assembly(model, spec, context).build()
+
+
+class _Assembly:
+    """The parts of one model while it is being built."""
+
+    def __init__(self, model: DiscriminativeComposition, spec: TaskSpec, context: BuildContext) -> None:
+        self.model, self.spec, self.context = model, spec, context
+        self.settings: Settings = read_settings(context.options.settings)
+        self.tower = self._tower()
+        self.shape = VisualShape(self.tower.width, self.tower.tokens, self.tower.grid)
+        self.beside = bool(spec.training_texts)
+
+    def build(self) -> Learner:
+        control = self.model.control
+        if control in (None, "C2", "C3", "C4"):
+            return self._answerer(fused=True)
+        if control == "C0":
+            return self._answerer(fused=False)
+        if control == "C1":
+            return self._capacity_matched()
+        of_text = self._answerer(fused=True, blind=True)
+        return of_text if control == "C5" else AdditiveLearner(self._answerer(fused=False), of_text)
+
+    def _tower(self) -> TimmTower:
+        tower = build_tower(
+            find_vision(self.context.options),
+            stage=self.settings.vision_stage,
+            prerequisite=self.context.prerequisite,
+            grid=self.settings.grid or _GRIDS[self.spec.answers],
+            whole=self.spec.answers != LABELS,
+        )
+        if (self.model.vision_tune or self.settings.vision_tune) == "frozen":
+            tower.freeze()
+        return tower
+
+    def _answerer(self, *, fused: bool, blind: bool = False, extra: int = 0) -> DiscriminativeLearner:
+        sight = Blind(self.shape) if blind else self.tower
+        if self.model.neck == "probe":
+            bare = BareNeck(self.shape)
+            return DiscriminativeLearner(sight, bare, self._head(self._linear(bare.width), bare.width), None, ())
+        if not (fused and self.model.fused):
+            neck = self._neck(None, extra)
+            return DiscriminativeLearner(sight, neck, self._head(self._linear(neck.width), neck.width), None, ())
+        return self._fused(sight)
+
+    def _fused(self, sight: TimmTower | Blind) -> DiscriminativeLearner:
+        """Join with the text beside each image where there is one, else with the texts of the classes."""
+        source = self._source()
+        pretrained = source.pretrained if isinstance(source, LanguageEncoder) else ()
+        width = self.settings.joint_width
+        if self.beside and self.model.fusion is not None:
+            neck = self._neck(self._join(source.width, width))
+            return DiscriminativeLearner(sight, neck, self._head(self._linear(width), width), source, pretrained)
+        classes = self._class_texts(source)
+        if self.model.fusion is None:
+            head = self._head(TextScorer(classes, width), width)
+            return DiscriminativeLearner(sight, self._neck(None), head, None, pretrained)
+        fusion = self._join(classes.width, width)
+        if not reads_each_class(self.model.fusion):
+            head = self._head(TextScorer(classes, width), width)
+            return DiscriminativeLearner(sight, self._neck(fusion), head, classes, pretrained)
+        narrow = width if self.spec.answers == LABELS else max(_HEADS, width // _NARROWER)
+        pairs = PairReader(classes, self._join(classes.width, narrow), width, narrow)
+        return DiscriminativeLearner(sight, self._neck(None), self._head(pairs, width), None, pretrained)
+
+    def _neck(self, fusion: FeatureFusion | None, extra: int = 0) -> Neck:
+        width = self.settings.joint_width
+        return Neck(self.shape, width, self._mixer(), fusion=fusion, extra=extra)
+
+    def _join(self, text_width: int, width: int) -> FeatureFusion:
+        shape = FeatureFusionShape(width, text_width, _HEADS, self.context.train.dropout, self.settings)
+        fusion = build_feature_fusion(str(self.model.fusion), shape)
+        if self.spec.answers != LABELS and not fusion.keeps_places:
+            raise UsageError(f"Model '{self.model.name}' forgets where things are: it answers with labels only.")
+        return fusion
+
+    def _source(self) -> Any:
+        """The text source of the model or its control."""
+        texts = self.spec.training_texts or self._all_class_texts()
+        if self.model.control == "C4":
+            has_attributes = not self.beside and self.spec.classes.attributes
+            if has_attributes:
+                return Attributes(self.spec.classes.names, self.spec.classes.attributes)
+            return BagOfWords(texts)
+        options = self.context.options
+        encoder = load_encoder(
+            find_language(options.language),
+            self.model.policy(options),
+            self.settings,
+            reinitialised=self.model.control == "C2",
+        )
+        if self.model.control == "C3" and self.beside:
+            return RandomVectors(encoder, texts[:64])
+        return encoder
+
+    def _class_texts(self, source: Any) -> ClassTexts:
+        classes = self.spec.classes
+        texts = [(name,) for name in classes.names] if isinstance(source, Attributes) else classes.texts
+        permuted = self.model.control == "C3" and not self.beside
+        return ClassTexts(source, texts, derangement(len(classes)) if permuted else None)
+
+    def _all_class_texts(self) -> tuple[str, ...]:
+        return tuple(text for group in self.spec.classes.texts for text in group)
+
+    def _capacity_matched(self) -> DiscriminativeLearner:
+        """Control C1: C0 with a feed-forward part that brings its trained weights to the fused model's."""
+        wanted = count_trainable(self._answerer(fused=True))
+        none, one, two = (count_trainable(self._answerer(fused=False, extra=extra)) for extra in (0, 1, 2))
+        width = round((wanted - one) / (two - one)) + 1
+        if width < 1 or abs(none - wanted) <= 0.02 * wanted:
+            return self._answerer(fused=False)
+        return self._answerer(fused=False, extra=width)
+
+    def _mixer(self) -> nn.Module:
+        width = self.settings.joint_width
+        if self.spec.answers == LABELS and self.shape.tokens <= _LARGEST_ATTENTION:
+            return AttentionMixer(width, _HEADS, self.context.train.dropout)
+        return ConvolutionMixer(width, self.shape.grid)
+
+    def _linear(self, width: int) -> LinearScorer:
+        return LinearScorer(width, len(self.spec.classes))
+
+    def _head(self, scorer: Any, width: int) -> nn.Module:
+        from baselines.heads.box_head import BoxHead
+        from baselines.heads.label_head import AttentionPool, LabelHead, MeanPool
+        from baselines.heads.map_head import MapHead
+        from baselines.heads.set_box_head import SetBoxHead
+
+        probe = self.model.neck == "probe"
+        if self.spec.answers == LABELS:
+            pool: nn.Module = MeanPool() if probe else AttentionPool(width)
+            return LabelHead(pool, scorer, self.spec.classes)
+        if self.spec.answers == MAPS:
+            refine = not probe and not reads_each_class(
+                self.model.fusion
+            )  # controls have the head of the model that they match
+            return MapHead(scorer, width, self.shape.grid, self.spec.classes, refine=refine)
+        if self.settings.box_head == "centre" or probe:
+            return BoxHead(scorer, width, self.shape.grid, self.spec.classes)
+        if isinstance(scorer, PairReader):
+            raise UsageError(
+                f"Model '{self.model.name}' reads each class at each place: it needs model.box_head=centre."
+            )
+        return SetBoxHead(scorer, width, (self.settings.queries, self.settings.query_layers), self.spec.classes)

@@ -1,0 +1,90 @@
+"""The learner of every captioning model that is trained by gradient: tower, decoder, cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from baselines.language.decoding import Search, search_captions
+from baselines.tuning.parameter_groups import group_parameters
+from baselines.vision.timm_tower import TimmTower
+from harness.protocols import ParameterGroups
+from harness.sample import Batch
+
+_IGNORED = -100
+
+
+class GenerativeLearner(nn.Module):
+    """Teacher forcing in training, greedy or beam search in prediction."""
+
+    def __init__(
+        self,
+        vision: TimmTower | None,
+        decoder: Any,
+        search: Search,
+        pretrained: Sequence[nn.Parameter] = (),
+    ) -> None:
+        super().__init__()
+        self.vision = vision
+        self.vision_frozen = vision is not None and not any(p.requires_grad for p in vision.parameters())
+        self.decoder = decoder
+        self.search = search
+        self._pretrained = tuple(pretrained)
+
+    def loss(self, batch: Batch, generator: Generator) -> Tensor:
+        """Mean cross-entropy over the words of one reference an image, drawn anew at each step."""
+        assert batch.targets is not None
+        logits, labels = self._logits(batch, [_pick(target.references, generator) for target in batch.targets])
+        is_word = labels != _IGNORED
+        return F.cross_entropy(logits[is_word].float(), labels[is_word])
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Mean cross-entropy over the words of each image's first reference `[B]`."""
+        assert batch.targets is not None
+        logits, labels = self._logits(batch, [target.references[0] for target in batch.targets])
+        words = F.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=_IGNORED, reduction="none")
+        return words.sum(dim=1) / (labels != _IGNORED).sum(dim=1)
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> list[str]:
+        """Caption each image; expects eval mode."""
+        device = next(self.decoder.parameters()).device
+        rows = torch.zeros(len(batch), dtype=torch.int64, device=device)
+        return search_captions(self.decoder, batch.visual, rows, self.search)
+
+    def parameter_groups(self) -> ParameterGroups:
+        """Group trainable parameters by origin."""
+        return group_parameters(self, self._pretrained)
+
+    def _logits(self, batch: Batch, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Logits `[B, T, V]` and the words that were wanted `[B, T]`."""
+        inputs, labels = self._pad([self._encode(caption) for caption in captions])
+        device = next(self.decoder.parameters()).device
+        inputs, labels = inputs.to(device), labels.to(device)
+        return self.decoder(batch.visual, inputs), labels
+
+    def _encode(self, caption: str) -> tuple[int, ...]:
+        """Turn a caption into ids; one that is too long is cut and has no end."""
+        ids = (*self.decoder.vocabulary.encode(caption), self.decoder.vocabulary.end)
+        return ids[: self.search.max_tokens]
+
+    def _pad(self, captions: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+        """Make inputs and labels `[B, T]`, T the longest caption of the batch."""
+        longest = max(len(caption) for caption in captions)
+        vocabulary = self.decoder.vocabulary
+        inputs = torch.full((len(captions), longest), vocabulary.end)
+        labels = torch.full((len(captions), longest), _IGNORED)
+        inputs[:, 0] = vocabulary.begin
+        for row, caption in enumerate(captions):
+            ids = torch.tensor(caption)
+            inputs[row, 1 : len(caption)] = ids[:-1]
+            labels[row, : len(caption)] = ids
+        return inputs, labels
+
+
+def _pick(references: Sequence[str], generator: Generator) -> str:
+    return references[int(torch.randint(len(references), (1,), generator=generator))]

@@ -1,0 +1,1 @@
+"""Named models (compositions and their controls), without torch until one is built; imports learners and below."""

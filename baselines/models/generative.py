@@ -1,0 +1,103 @@
+"""A named captioning model: vision backbone x language model x fusion x tuning. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from baselines.language.source import find_language
+from baselines.settings import SETTINGS, read_settings, settings_of
+from baselines.tuning import check_policy
+from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
+from harness.cell import ModelOptions
+from harness.errors import UsageError, nearest
+from harness.protocols import BuildContext, Learner, Prerequisite
+from harness.sample import TaskSpec
+
+FUSED_CONTROLS = ("C1", "C2")
+_FUSION_SETTINGS = {
+    "cross-attention": ("every",),
+    "gated-cross-attention": ("every",),
+    "prefix": ("prefix_length",),
+    "concat": (),
+    "q-former": ("queries", "query_layers"),
+}
+_TUNING_SETTINGS = {"lora": ("rank", "lora_alpha", "lora_targets"), "adapter": ("bottleneck",)}
+
+
+@dataclass(frozen=True)
+class GenerativeModel:
+    """A composition. `decoder` is pretrained, scratch or lstm; `fusion` None with a pretrained one is text only.
+
+    `control` is C1 (no pretrained language, as many trainable weights) or C2 (the language model's
+    weights drawn at random).
+    """
+
+    name: str
+    summary: str
+    decoder: str
+    fusion: str | None = None
+    tune: str = "full"
+    control: str | None = None
+    tasks: tuple[str, ...] = ("coco-caption",)
+    settings: tuple[str, ...] = SETTINGS
+
+    @property
+    def fused(self) -> bool:
+        """Tell whether a pretrained language model and an image meet in it."""
+        return self.decoder == "pretrained" and self.fusion is not None
+
+    @property
+    def sees_images(self) -> bool:
+        """Tell whether it has a vision backbone at all."""
+        return self.decoder != "pretrained" or self.fusion is not None
+
+    def controls_for(self, task: str) -> tuple[str, ...]:
+        """Controls that can be made of it."""
+        return FUSED_CONTROLS if self.fused else ()
+
+    def with_control(self, control: str) -> GenerativeModel:
+        """Make C1 or C2 of a fused model; raises UsageError for any other."""
+        offered = FUSED_CONTROLS if self.fused else ()
+        if control not in offered:
+            raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, offered)}")
+        return replace(self, control=control)
+
+    def policy(self, options: ModelOptions) -> str:
+        """The tuning policy: `--tune`, else the composition's own."""
+        return check_policy(options.tune or self.tune)
+
+    def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
+        """Say what is composed, with the digests of weights and the settings that concern it."""
+        settings = read_settings(options.settings)
+        recipe: dict[str, Any] = {"decoder": self.decoder, "fusion": self.fusion, "control": self.control}
+        if self.sees_images:
+            recipe["vision"] = find_vision(options).to_json()
+            recipe |= settings_of(settings, "vision_stage", "vision_tune")
+        if self.decoder == "pretrained":
+            policy = self.policy(options)
+            recipe["language"] = find_language(options.language).to_json()
+            recipe["tune"] = policy
+            recipe |= settings_of(settings, "language_layers", *_TUNING_SETTINGS.get(policy, ()))
+        recipe |= settings_of(settings, *self._own_settings())
+        return recipe
+
+    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
+        """The default backbone must have been trained on Scenes' attributes."""
+        if not self.sees_images or not is_scenes_cnn(options):
+            return None
+        return scenes_cnn_prerequisite()
+
+    def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
+        """Build the learner; the same context always gives the same weights."""
+        from baselines.learners.build_generative import build_generative
+
+        return build_generative(self, spec, context)
+
+    def _own_settings(self) -> tuple[str, ...]:
+        scratch = ("layers", "width", "ffn", "heads", "min_count")
+        own = {"scratch": scratch, "lstm": ("width", "min_count"), "pretrained": ()}[self.decoder]
+        if self.control == "C1":
+            own = ("layers", "heads", "min_count")
+        return (*own, *_FUSION_SETTINGS.get(self.fusion or "", ()))

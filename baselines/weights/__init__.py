@@ -1,0 +1,1 @@
+"""Where pretrained weights lie and what identifies them; imports the harness alone."""

@@ -1,0 +1,1 @@
+"""The command `bench`: options, commands, messages; imports everything, and nothing imports it."""

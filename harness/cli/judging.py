@@ -1,0 +1,70 @@
+"""Commands of `bench` that judge stored records: no model is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import Out, Results, StoredTask, require_choice, stored_tasks, task_names, tell, words, write
+
+app = typer.Typer()
+
+
+@app.command()
+def check(
+    baseline: Annotated[Path, typer.Argument(help="Folder of the committed baseline.")],
+    results: Results = "results/local",
+    task: Annotated[str | None, typer.Option(help="Only these tasks, a,b. [default: all of the baseline]")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Write the baseline from the records instead.")] = False,
+    false_discovery: Annotated[float, typer.Option(help="False discovery rate among rows called changed.")] = 0.01,
+    drop: Annotated[float, typer.Option(help="Score loss that the interval must exclude for 'unchanged'.")] = 0.05,
+    slower: Annotated[float, typer.Option(help="The same for latency, as a share.")] = 0.30,
+    larger: Annotated[float, typer.Option(help="The same for memory, as a share.")] = 0.20,
+    style: Annotated[str, typer.Option("--format", help="text, md, json or junit.")] = "text",
+    out: Annotated[list[Path] | None, typer.Option(help="Also write to files: .md, .json, .xml (JUnit).")] = None,
+) -> None:
+    """Compare records with a committed baseline: exit 0 fine, 1 regressed, 2 usage, 3 not measured or missing."""
+    from harness.judge.check.change import Limits
+    from harness.judge.check.run_gate import check_results, update_baseline
+    from harness.report.gate_text import STYLES, render_gate, style_of
+
+    require_choice("--format", style, STYLES)
+    styles = {path: style_of(path) for path in out or ()}
+    tasks = None if task in (None, "all") else task_names(task)
+    if update:
+        tell(update_baseline(baseline, results, tasks))
+        return
+    limits = Limits(false_discovery, most_points=drop, most_slower=slower, most_larger=larger)
+    gate = check_results(baseline, results, tasks, limits)
+    for path, of_file in styles.items():
+        write(render_gate(gate, of_file), path)
+    tell(render_gate(gate, style))
+    raise typer.Exit(gate.exit_code)
+
+
+@app.command()
+def verdict(
+    task: StoredTask = None,
+    results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
+    model: Annotated[str | None, typer.Option(help="Fused models to judge, a,b. [default: all]")] = None,
+    claim: Annotated[str | None, typer.Option(help="Claims a to i, a,b. [default: all]")] = None,
+    margin: Annotated[float, typer.Option(help="Smallest difference of interest, in the metric's unit.")] = 0.01,
+    stand_in: Annotated[
+        str | None, typer.Option(help="Un-fused model that serves as C0 of models that offer none.")
+    ] = None,
+    style: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
+    out: Out = None,
+) -> None:
+    """Say for each claim and fused model: supported, not supported or inconclusive, and what is missing."""
+    from harness.judge.verdict.evidence import Options
+    from harness.judge.verdict.judge import judge_tasks
+    from harness.records.store import Store
+    from harness.report.verdict_text import STYLES, render
+
+    require_choice("--format", style, STYLES)
+    folders, models, claims = (words(text) for text in (results, model, claim))
+    options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None)
+    tasks, stores = stored_tasks(task, folders), [Store(folder) for folder in folders]
+    write(render(judge_tasks(tasks, stores, models, claims, options), style), out)

@@ -1,0 +1,304 @@
+"""The command `bench`. Heavy imports wait inside the commands."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.errors_told import ending_of
+from harness.cli.judging import app as judging_app
+from harness.cli.options import (
+    ClassesFile,
+    Debug,
+    Predictions,
+    Results,
+    ShiftData,
+    Split,
+    cache_wish,
+    environment,
+    require_choice,
+    task_names,
+    tell,
+    words,
+)
+from harness.cli.records import app as records_app
+from harness.cli.run import open_trackers_of, reporter_for, run_task
+from harness.cli.tables import app as tables_app
+from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
+
+app = typer.Typer(
+    name="bench",
+    help="Measure what fusing language models with vision models gains and costs, against matched controls.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+data_app = typer.Typer(help="Write embedded data to disk.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(tables_app)
+app.add_typer(judging_app)
+app.add_typer(records_app)
+app.add_typer(data_app, name="data")
+
+_INTERRUPTED = 130
+"""The exit code that typer makes of Ctrl-C."""
+
+
+@app.command()
+def run(
+    task: Annotated[str | None, typer.Option(help="Task to run; a,b or all. [default: coco-caption]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Models: a,b or all; film[C0]; hf:NAME, open_clip:NAME/TAG.")
+    ] = None,
+    exclude: Annotated[str | None, typer.Option(help="Models to leave out of --model, a,b.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder: COCO, VOC, images by class …; or coco, scenes.")] = None,
+    split: Split = None,
+    limit: Annotated[int | None, typer.Option(help="Evaluate on the first N samples only.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds per model. [default: 1]")] = None,
+    controls: Annotated[bool | None, typer.Option("--controls", help="Run the matched controls C0 to C6 too.")] = None,
+    vision: Annotated[str | None, typer.Option(help="Vision backbone: any timm model.")] = None,
+    vision_weights: Annotated[str | None, typer.Option(help="Its checkpoint: a local file.")] = None,
+    vision_args: Annotated[str | None, typer.Option(help="Its timm keywords, mean, std, crop: k=v,k=v.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language model: hub name or folder.")] = None,
+    tune: Annotated[
+        str | None, typer.Option(help="Tuning of the language model: frozen, full, lora, adapter or bitfit.")
+    ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="Trackers: wandb, tensorboard, mlflow; or Scenes: plain, context, reference."),
+    ] = None,
+    templates: Annotated[str | None, typer.Option(help="Prompts: openai-imagenet, simple or a file.")] = None,
+    lexicon: Annotated[str | None, typer.Option(help="Scenes: how classes are worded. [default: transparent]")] = None,
+    classes: ClassesFile = None,
+    metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
+    perturb: Annotated[
+        str | None, typer.Option(help="Robustness: smoke, standard, full; or fog:1-3,jpeg,shift-style.")
+    ] = None,
+    perturb_scale: Annotated[
+        str | None, typer.Option(help="Strengths for 224 px (imagenet) or 32 px (cifar). [default: imagenet]")
+    ] = None,
+    shift: ShiftData = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:i]. [default: auto]")] = None,
+    results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
+    profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
+    on_bad_sample: Annotated[
+        str | None, typer.Option(help="An unreadable image: fail or skip. [default: fail]")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Models trained in parallel. [default: one per core]")] = None,
+    job_timeout: Annotated[
+        float | None, typer.Option(help="End a job silent for so many seconds; 0: never. [default: 3600]")
+    ] = None,
+    no_measure: Annotated[bool | None, typer.Option("--no-measure", help="Leave latency and memory out.")] = None,
+    debug: Debug = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: train.steps=50 …")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
+) -> None:
+    """Train and evaluate models: writes a record for each model, control and seed, and prints the leaderboard."""
+    from harness.plan.config import build_config
+    from harness.run.fork_server import ForkServer
+
+    flags = {
+        "task": task, "model": model, "data": data, "split": split, "limit": limit, "seeds": seeds,
+        "controls": controls, "vision": vision, "vision_weights": vision_weights, "language": language,
+        "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
+        "jobs": jobs, "job_timeout": job_timeout, "track": ",".join(track) if track else None,
+        "templates": templates, "lexicon": lexicon, "classes": classes, "metric_engine": metric_engine,
+        "perturb": perturb, "shift": shift, "exclude": exclude, "no_measure": no_measure,
+        "perturb_scale": perturb_scale,
+    }  # fmt: skip
+    general = build_config(flags, set_ or (), vision_args, config)
+    names, trackers = task_names(general.request.task), open_trackers_of(general)
+    failed = 0
+    with ForkServer() as server:
+        for name in names:
+            built = build_config(flags, set_ or (), vision_args, config, name)
+            try:
+                failed += run_task(built, name, trackers, server, debug)
+            except MissingPath:
+                raise  # a misspelt path is misspelt for every task
+            except (UsageError, DataError, PluginError) as error:
+                if len(names) == 1:
+                    raise
+                tell(f"bench: {name}: {error}", sys.stderr)  # the data may lack what only this task needs
+                if debug and (cause := cause_of(error)):
+                    tell(cause, sys.stderr)
+                failed += 1
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(
+    predictions: Predictions = None,
+    robustness: Annotated[Path | None, typer.Option(help="Or a table: model, perturbation, severity, value.")] = None,
+    reference_model: Annotated[str | None, typer.Option(help="Of --robustness: a model in it, or alexnet.")] = None,
+    task: Annotated[str, typer.Option(help="Task of the predictions.")] = "coco-caption",
+    data: Annotated[str | None, typer.Option(help="Data with the references.")] = None,
+    split: Annotated[str | None, typer.Option(help="Its split. [default: the data's]")] = None,
+    references: Annotated[Path | None, typer.Option(help="Or a file of references alone (COCO JSON).")] = None,
+    iou: Annotated[str | None, typer.Option(help="Detection: bbox or segm. [default: bbox]")] = None,
+    metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
+    track: Annotated[str | None, typer.Option(help="Scenes: plain, context or reference.")] = None,
+    classes: ClassesFile = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: task.KEY=VALUE.")] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
+    out: Annotated[Path | None, typer.Option(help="Also keep per-sample scores: a .parquet file or a folder.")] = None,
+    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Score predictions made elsewhere, with the same metrics and intervals."""
+    import json
+    from dataclasses import replace
+
+    from harness.plan.plugins import load_task
+    from harness.records.score_file import render_scores, score_file, table_path, write_sample_table
+
+    require_choice("--format", style, ("text", "json"))
+    if robustness is not None:
+        if out is not None:
+            raise UsageError("--out keeps per-sample scores, which a table of --robustness has none of. Leave it out.")
+        _score_cells(robustness, reference_model, style)
+        return
+    if predictions is None:
+        raise UsageError("Nothing to score. Give --predictions FILE, or --robustness FILE with a table of cells.")
+    kept = None if out is None else table_path(out, predictions)
+    plugin = load_task(task)
+    given = {"iou": iou, "metric_engine": metric_engine, "track": track, "classes": classes}
+    settings = _task_settings(plugin, given, set_ or ())
+    if references is not None:
+        dataset, samples = plugin.read_references(references)
+        dataset = replace(dataset, options={**dataset.options, **settings})
+    else:
+        dataset = plugin.open_data(_data_context(data, split, settings))
+        chosen = split or dataset.default_split
+        if chosen not in dataset.splits:
+            raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
+        samples = plugin.samples(dataset, chosen)
+    scores = score_file(plugin, predictions, (dataset, samples), resamples, environment().cache)
+    if kept is not None and scores.scored is not None:
+        write_sample_table(kept, scores.scored, plugin.metrics)
+        tell(f"Per-sample scores in {kept}", sys.stderr)
+    tell(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_scores(scores))
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, models, data, perturbations, or pairs of model and task.")],
+    debug: Debug = False,
+    style: Annotated[str, typer.Option("--format", help="text or json; pairs also md.")] = "text",
+) -> None:
+    """List what is installed: tasks, models, data, perturbations, or which model serves which task."""
+    require_choice("bench list", what, ("tasks", "models", "data", "perturbations", "pairs"))
+    require_choice("--format", style, ("text", "md", "json") if what == "pairs" else ("text", "json"))
+    if what == "pairs":
+        from harness.plan.pairs import render_pairs, supported_pairs
+
+        pairs, broken = supported_pairs()
+        tell(render_pairs(pairs, style))
+    else:
+        from harness.plan.installed import catalogue, render_catalogue
+
+        entries, broken = catalogue(what)
+        tell(render_catalogue(entries, style))
+    for error in broken:
+        tell(f"broken: {error}", sys.stderr)
+        if debug:
+            tell(cause_of(error), sys.stderr)
+    if broken:
+        raise typer.Exit(2)
+
+
+@app.command()
+def doctor(results: Results = "results/local", debug: Debug = False) -> None:
+    """Check Java, GPU, data, weights and golden vectors: what works here, and what to do about the rest."""
+    from harness.cli.doctor import examine
+
+    findings = examine(environment(), results)
+    for finding in findings:
+        tell(f"{finding.state:<8} {finding.subject:<15} {finding.detail}")
+        if debug and finding.trace:
+            tell(finding.trace, sys.stderr)
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+@data_app.command()
+def scenes(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    splits: Annotated[str | None, typer.Option(help="Splits, a,b. [default: all]")] = None,
+) -> None:
+    """Write the embedded Scenes world as true COCO files."""
+    from harness.plan.plugins import load_writer
+
+    reporter = reporter_for("")
+    names = None if splits is None else words(splits)
+    load_writer("scenes")(out, names, progress=reporter.progress)
+    reporter.close()
+    tell(f"Wrote Scenes to {out}")
+
+
+def main() -> None:
+    """Run `bench`; what the user or the system can mend is one message and an exit code, never a traceback."""
+    # Threads that spin while they wait made two-thread training 13 times slower beside one busy neighbour.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # No Python that is started from here may import from the working directory: a torch.py beside the data would run.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets its escape, not a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(standalone_mode=False)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        ending = ending_of(error, cache_wish())
+        if ending is None:
+            raise
+        tell(ending.message if ending.message.startswith("Usage:") else f"bench: {ending.message}", sys.stderr)
+        if "--debug" in sys.argv and (cause := cause_of(error)):
+            tell(cause, sys.stderr)
+        sys.exit(ending.exit_code)
+    if code == _INTERRUPTED:
+        tell("\nbench: interrupted. Finished cells are kept; the same command goes on from here.", sys.stderr)
+    sys.exit(code)
+
+
+def _score_cells(path: Path, reference: str | None, style: str) -> None:
+    import json
+
+    from harness.judge.robustness.external_scores import score_cells
+    from harness.report.external_scores_text import render_robustness_scores
+
+    scores = score_cells(path, reference)
+    tell(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_robustness_scores(scores))
+
+
+def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:
+    from harness.protocols import DataContext
+
+    here = environment()
+    progress = reporter_for("").progress
+    return DataContext(data, split, here.bench_data, here.working_directory, here.cache, progress, settings)
+
+
+def _task_settings(task: Any, given: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Gather a task's settings from flags and `--set task.KEY=VALUE`; raises UsageError for one it does not take."""
+    from harness.plan.config import parse_setting
+
+    found = {name: value for name, value in given.items() if value is not None}
+    for setting in settings:
+        section, name, value = parse_setting(setting)
+        if section != "task":
+            raise UsageError(f"--set {setting}: bench score takes settings of the task only, as task.KEY=VALUE.")
+        found[name] = value
+    for name in found:
+        if name not in task.settings:
+            raise UsageError(f"{task.name} takes no setting '{name}'. {nearest(name, task.settings)}")
+    return found

@@ -1,0 +1,132 @@
+"""Commands of `bench` that look into stored records: compare two, score again, show where numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import Results, environment, require_choice, task_names, tell
+from harness.errors import DataError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from harness.records.rescore import DataPlace
+
+app = typer.Typer()
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="Model (NAME, NAME[C2], NAME@SEED), fingerprint, record file or folder.")],
+    b: Annotated[str, typer.Argument(help="The same, to compare with; FOLDER:MODEL names a model of another run.")],
+    task: Annotated[str | None, typer.Option(help="Task, or all. [default: the only one that they have]")] = None,
+    results: Results = "results/local",
+    data: Annotated[str | None, typer.Option(help="Data of the records. [default: where the run found it]")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Compare by this one alone. [default: all, the first ranks]")
+    ] = None,
+    flips: Annotated[int, typer.Option(min=0, help="Samples to show that changed most.")] = 12,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
+    other_data: Annotated[
+        bool, typer.Option("--other-data", help="Compare scores of other data, splits or limits, as if independent.")
+    ] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
+    style: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
+    out: Annotated[Path | None, typer.Option(help="Write to a file: .html (with pictures), .md, .json, .txt.")] = None,
+) -> None:
+    """Compare two models on the same samples: paired differences, p, slices, and the samples that flipped."""
+    from harness.cli.compare_request import CompareRequest, run_comparison
+    from harness.judge.compare.comparison import Wanted
+    from harness.stats.paired_difference import Draws
+
+    require_choice("--format", style, ("text", "md", "json"))
+    wanted = Wanted(metric, Draws(resamples=resamples), flips, other_data)
+    request = CompareRequest(a, b, results, task, style, out, wanted)
+    found, text = run_comparison(request, _data_place(data, set_ or ()))
+    tell(text)
+    if not any(comparison.metrics for comparison in found):
+        raise typer.Exit(3)
+
+
+@app.command()
+def rescore(
+    fingerprints: Annotated[list[str] | None, typer.Argument(help="Records, by the beginning of their names.")] = None,
+    task: Annotated[str | None, typer.Option(help="Tasks whose records are scored, a,b. [default: all]")] = None,
+    results: Results = "results/local",
+    model: Annotated[
+        str | None, typer.Option(help="Model whose records are scored: NAME, NAME[C2], NAME@SEED.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data of the records. [default: where the run found it]")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Replace the metrics of the records that changed.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
+    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Recompute metrics from stored predictions, without a model, and say what changed."""
+    import json
+
+    from harness.judge.select_records import find_records
+    from harness.records.rescore import rescore as rescore_records
+    from harness.records.store import Store
+    from harness.report.rescored_text import render_rescored
+
+    require_choice("--format", style, ("text", "json"))
+    store = Store(results)
+    records = find_records(store, task, model, fingerprints or ())
+    found, lost = rescore_records(records, store, _data_place(data, set_ or ()), write=write)
+    if lost and not found:
+        raise DataError(" ".join(each.reason for each in lost))
+    content = [*(each.to_json() for each in found), *(each.to_json() for each in lost)]
+    text = json.dumps(content, indent=1, allow_nan=False) if style == "json" else ""
+    tell(text or render_rescored(found, lost, written=write))
+    if lost:
+        raise typer.Exit(3)
+
+
+@app.command()
+def mend(
+    results: Results = "results/local",
+    task: Annotated[str | None, typer.Option(help="Tasks whose records are mended, a,b. [default: all]")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Replace the records; without it, only say which.")] = False,
+) -> None:
+    """Bring records of earlier versions up to date: digests of what samples scored, no absolute paths, no secrets."""
+    from harness.records.mending import mend as mend_records
+    from harness.records.mending import render_mended
+    from harness.records.store import Store
+
+    store = Store(results)
+    if not store.tasks():
+        raise StoreError(f"No records in {results}. Give another folder with --results.")
+    names = [None] if task in (None, "all") else task_names(str(task))
+    found = [each for name in names for each in mend_records(store, name, write=write)]
+    tell(render_mended(found, written=write))
+
+
+@app.command()
+def show(
+    fingerprint: Annotated[str, typer.Argument(help="A record: its fingerprint, or 6 digits of it or more.")],
+    task: Annotated[str | None, typer.Option(help="Tasks to look in, a,b. [default: all]")] = None,
+    results: Results = "results/local",
+    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Show where a record's numbers come from: commit, versions, hardware, data, weights, command, settings."""
+    from harness.records.store import Store
+    from harness.report.provenance_text import show as show_record
+
+    require_choice("--format", style, ("text", "json"))
+    tell(show_record(fingerprint, Store(results), task, style))
+
+
+def _data_place(data: str | None, settings: Sequence[str]) -> DataPlace:
+    """Say where the data of stored records may be; `--set` takes settings of the task only."""
+    from harness.plan.config import parse_setting
+    from harness.records.rescore import DataPlace
+
+    found = {}
+    for setting in settings:
+        section, name, value = parse_setting(setting)
+        if section != "task":
+            raise UsageError(f"--set {setting}: only settings of the task fit here, as task.KEY=VALUE.")
+        found[name] = value
+    return DataPlace(environment(), data, found)

@@ -1,0 +1,146 @@
+"""One task of `bench run`: plan it, say what is left out, run it, perturb it, log it, and count what failed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from harness.cli.options import environment, tell
+from harness.cli.tables import print_leaderboards, robustness_text, unfused_models
+from harness.errors import cause_of
+
+if TYPE_CHECKING:
+    from harness.cli.progress import ConsoleReporter
+    from harness.plan.conditions import RobustnessPlan
+    from harness.plan.config import RunConfig
+    from harness.plan.run_plan import Environment, Plan
+    from harness.records.store import Store
+    from harness.report.track.tracker import Tracker
+    from harness.run.fork_server import ForkServer
+    from harness.run.job_server import Workers
+    from harness.run.runner import RunSummary
+
+
+def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer, debug: bool = False) -> int:
+    """Run one task and print its table; returns how many cells failed, or were asked for by name and did not run."""
+    from harness.plan.conditions import plan_robustness
+    from harness.plan.plugins import load_task
+    from harness.plan.run_plan import plan_run
+    from harness.records.store import Store
+    from harness.run.job_server import Workers
+    from harness.run.runner import run_plan
+
+    here, store = environment(), Store(config.request.results)
+    workers = Workers(config.request.jobs, config.request.job_timeout, server)
+    reporter = reporter_for(load_task(name).metrics[0])
+    try:
+        plan = plan_run(config, name, here, reporter.progress)
+        sweep = plan_robustness(config, plan, here, reporter.progress)
+        reporter.say(_data_line(config, plan, here))
+        for line in _left_out(plan, debug):
+            reporter.say(line)
+        for note in plan.data.notes:
+            reporter.say(f"Note: {note}")
+        reporter.plan(len(plan.cells))
+        summary = run_plan(plan, store, here, reporter, workers)
+    finally:
+        reporter.close()
+    failed = _unmeasured(summary, name) + (_run_robustness(config, plan, sweep, workers) if sweep else 0)
+    print_leaderboards([name], config.request.results, "text", None, plan)
+    tell(
+        f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
+        f"records in {config.request.results}"
+    )
+    if trackers:
+        _track(plan, trackers, store)
+    return failed
+
+
+def _left_out(plan: Plan, debug: bool) -> Iterator[str]:
+    """Say which plugins could not be loaded, and with --debug the tracebacks of those that could not be planned."""
+    for error in plan.broken:
+        yield f"Left out: {error}"
+        if debug:
+            yield cause_of(error)
+    if debug:
+        yield from dict.fromkeys(absent.trace for absent in plan.absent if absent.trace)
+
+
+def _unmeasured(summary: RunSummary, task: str) -> int:
+    """Count what failed, and what did not run though it was asked for: by name, or nothing at all ran."""
+    if summary.not_run:
+        print(
+            f"bench: {task}: {_cells(summary.not_run)} of models that were asked for by name did not run; "
+            "the table says why.",
+            file=sys.stderr,
+        )
+    elif summary.skipped and not summary.ok and not summary.failed:
+        print(f"bench: {task}: nothing ran; the table says why.", file=sys.stderr)
+        return summary.skipped
+    return summary.failed + summary.not_run
+
+
+def open_trackers_of(config: RunConfig) -> Sequence[Tracker]:
+    """Open the trackers of `--track`, before anything is trained."""
+    if not config.trackers:
+        return ()
+    from harness.records.store import Store
+    from harness.report.track.choose import open_trackers
+
+    return open_trackers(config.trackers, Store(config.request.results).local, os.environ)
+
+
+def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
+    """Log what a task has left in the store; a tracker that fails is told of, and loses nothing else."""
+    from harness.judge.verdict.judge import installed_fusion
+    from harness.report.page.sources import ReportOptions
+    from harness.report.track.feed import track_task
+
+    reporter = reporter_for(plan.task.metrics[0])
+    options = ReportOptions(tasks=(plan.task.name,), unfused=unfused_models(), fusion=installed_fusion)
+    for summary in track_task(plan, trackers, store, options, reporter.say):
+        tell(f"Tracked: {summary}")
+
+
+def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, workers: Workers) -> int:
+    """Perturb inputs of the trained models of a plan, print their robustness; returns how many conditions failed."""
+    from harness.records.store import Store
+    from harness.run.robustness_runner import run_robustness
+
+    reporter, store = reporter_for(plan.task.metrics[0]), Store(config.request.results)
+    try:
+        reporter.say(f"{len(sweep.conditions)} conditions for each trained model of {plan.task.name}.")
+        summary = run_robustness(plan, sweep, store, environment(), reporter, workers)
+    finally:
+        reporter.close()
+    tell(
+        f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
+    )
+    tell(robustness_text([plan.task.name], config.request.results, None, False, "text"))
+    return summary.failed
+
+
+def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
+    reasons = {
+        config.request.data is not None: f"asked for with --data {config.request.data}",
+        config.request.data is None and bool(environment.bench_data): "from $BENCH_DATA",
+    }
+    fallback = "no --data, no $BENCH_DATA" + (", no ./data/coco" if plan.data.layout == "scenes" else ": ./data/coco")
+    reason = reasons.get(True, fallback)
+    return (
+        f"Data: {plan.data.name} in {plan.data.root} ({reason}), digest {plan.data.digest[:12]}, "
+        f"split {plan.split}. Device: {plan.device}. {_cells(len(plan.cells))}."
+    )
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell" if count == 1 else f"{count} cells"
+
+
+def reporter_for(metric: str) -> ConsoleReporter:
+    """Tell on standard error what is being done; a cell's result by this metric."""
+    from harness.cli.progress import ConsoleReporter
+
+    return ConsoleReporter(metric)

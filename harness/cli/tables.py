@@ -1,0 +1,169 @@
+"""Commands of `bench` that show stored records: leaderboards, robustness, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import (
+    Format,
+    Out,
+    Results,
+    StoredTask,
+    require_choice,
+    stored_tasks,
+    task_names,
+    tell,
+    words,
+    write,
+)
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.judge.leaderboard import Row
+    from harness.judge.robustness.row import RobustnessRow
+    from harness.plan.run_plan import Plan
+
+app = typer.Typer()
+STYLES = ("text", "md", "csv", "json")
+
+
+@app.command()
+def leaderboard(
+    task: StoredTask = None,
+    results: Results = "results/local",
+    every_code: Annotated[bool, typer.Option("--all", help="Show records of older code versions too.")] = False,
+    style: Format = "text",
+    out: Out = None,
+) -> None:
+    """Print the tables of stored records, with intervals and ranks."""
+    require_choice("--format", style, STYLES)
+    print_leaderboards(stored_tasks(task, [results]), results, style, out, every_code=every_code)
+
+
+@app.command()
+def robustness(
+    task: StoredTask = None,
+    results: Results = "results/local",
+    reference: Annotated[str | None, typer.Option(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation and severity.")] = False,
+    curve: Annotated[Path | None, typer.Option(help="Also draw scores by severity: a .svg or .png file.")] = None,
+    save_reference: Annotated[
+        Path | None, typer.Option(help="Also save the errors of --reference: a .json file.")
+    ] = None,
+    style: Format = "text",
+    out: Out = None,
+) -> None:
+    """Print the robustness of models under perturbation: mPC, rPC, mCE, MMI, and which modality they use."""
+    from harness.judge.robustness.reference_table import find_reference, write_reference_table
+    from harness.records.store import Store
+    from harness.report.robustness_curve import write_curve
+
+    require_choice("--format", style, STYLES)
+    if save_reference is not None and reference is None:
+        raise UsageError("--save-reference: which model? Name it with --reference.")
+    tasks = stored_tasks(task, [results])
+    if len(tasks) > 1 and (reference or curve):
+        raise UsageError(f"--reference and --curve are about one task. Choose one with --task: {', '.join(tasks)}.")
+    if save_reference is not None and reference is not None:
+        records = [record for name in tasks for record in Store(results).read_robustness(name)]
+        write_reference_table(save_reference, find_reference(reference, records))
+    if curve is not None:
+        write_curve([row for name in tasks for row in _robustness_rows(name, results, reference)], curve)
+    write(robustness_text(tasks, results, reference, cells, style), out)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="File to write: .html, or the tables alone as .md or .csv.")],
+    results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
+    task: Annotated[str | None, typer.Option(help="Tasks to report, a,b. [default: all]")] = None,
+    reference: Annotated[str | None, typer.Option(help="Model of the records whose errors mCE divides by.")] = None,
+) -> None:
+    """Write everything that results folders hold into one self-contained page, or its tables alone."""
+    from harness.judge.verdict.judge import installed_fusion
+    from harness.records.store import Store
+    from harness.report.page.sources import ReportOptions
+    from harness.report.page.write import write_report
+
+    stores = [Store(url) for url in words(results)]
+    tasks = tuple(task_names(task)) if task not in (None, "all") else None
+    options = ReportOptions(tasks=tasks, unfused=unfused_models(), reference=reference, fusion=installed_fusion)
+    write_report(stores, out, options)
+    size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
+    tell(f"Wrote {out}{size}")
+
+
+def print_leaderboards(
+    tasks: Sequence[str],
+    results: str,
+    style: str,
+    out: Path | None,
+    plan: Plan | None = None,
+    *,
+    every_code: bool = False,
+) -> None:
+    """Print the tables of tasks, of a plan's records alone where there is one; `every_code` shows older code's too."""
+    from harness.report.leaderboard_text import render
+
+    boards = [_tables(task, results, plan, every_code) for task in tasks]
+    if style in ("csv", "json"):  # one document
+        metrics = list(dict.fromkeys(name for _, names in boards for name in names))
+        write(render([rows for tables, _ in boards for rows in tables], metrics, style), out)
+        return
+    shown = [render(tables, names, style) for tables, names in boards if tables]
+    write("\n\n".join(shown) if shown else render([], (), style), out)
+
+
+def _tables(task: str, results: str, plan: Plan | None, every_code: bool) -> tuple[list[list[Row]], Sequence[str]]:
+    from harness.judge.judged_leaderboard import judged_tables
+    from harness.judge.verdict.judge import installed_fusion, score_reader
+    from harness.plan.plugins import load_task
+    from harness.records.store import Store
+
+    metrics, store = load_task(task).metrics, Store(results)
+    records = [record for record in store.read_records(task) if plan is None or plan.shows(record)]
+    read, sweeps = score_reader([store]), store.read_robustness(task)
+    return judged_tables(records, metrics, installed_fusion(task), read, sweeps, every_code=every_code), metrics
+
+
+def _robustness_rows(task: str, results: str, reference: str | None) -> list[RobustnessRow]:
+    from harness.judge.robustness.reference_table import find_reference
+    from harness.judge.robustness.summary import summaries
+    from harness.plan.plugins import load_task
+    from harness.records.store import Store
+
+    load_task(task)
+    store = Store(results)
+    records, runs = store.read_robustness(task), store.read_records(task)
+    table = None if reference is None else find_reference(reference, records)
+    return summaries(records, runs, table, unfused_models())
+
+
+def robustness_text(tasks: Sequence[str], results: str, reference: str | None, cells: bool, style: str) -> str:
+    """Draw the robustness of the tasks' models, or say that none was run under perturbation."""
+    from harness.records.store import Store
+    from harness.report.robustness_text import render_conditions, render_summary
+
+    rows = [row for task in tasks for row in _robustness_rows(task, results, reference)]
+    if not rows and style in ("text", "md"):
+        one = f" --task {tasks[0]}" if len(tasks) == 1 else ""
+        return f"No robustness records in {results} yet: bench run{one} --perturb standard"
+    text = render_conditions(rows, style) if cells else render_summary(rows, style)
+    shown = {fingerprint for row in rows for fingerprint in row.fingerprints}
+    stored = {record.fingerprint for task in tasks for record in Store(results).read_robustness(task)}
+    older = len(stored - shown)
+    if not older or style not in ("text", "md"):
+        return text
+    told = f"{older} older robustness record{'' if older == 1 else 's'} of other code versions: not shown"
+    return f"{text.rstrip()}\n\n{'- ' if style == 'md' else ''}{told}"
+
+
+def unfused_models() -> tuple[str, ...]:
+    """Name the installed models that fuse nothing."""
+    from harness.plan.plugins import load_all
+
+    return tuple(model.name for model in load_all("models")[0] if not model.fused)

@@ -1,0 +1,4 @@
+"""Files become decoded images, fitted pixels and visual tokens, perturbed on the way where asked.
+
+Imports perturb and below.
+"""

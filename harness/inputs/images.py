@@ -1,0 +1,297 @@
+"""Decodes the images of a split once and keeps them as uint8 pixels of the size that a tower wants."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import BadSample
+from harness.inputs.decoding_memory import PixelBudget
+from harness.inputs.sealed_files import find_or_make
+from harness.protocols import Progress
+from harness.sample import Preprocessing, Sample
+from harness.storage.content import Contents
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = npt.NDArray[np.uint8]
+CACHE_LIMIT_BYTES = 8 * 2**30
+"""A split whose pixels would take more than this is decoded batch by batch instead."""
+_CHUNK = 64
+_TOO_LARGE = "has more than 178,956,970 pixels, which Pillow does not decode. Scale it down"
+DECODER = 2
+"""Raised whenever the same file would decode to other pixels: cached pixels carry it."""
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = (
+    None, None, "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE",
+    "ROTATE_90",
+)  # fmt: skip
+"""What makes an image upright, by its EXIF orientation (CIPA DC-008, 0x0112): 1 is upright, from 5 on sides swap."""
+
+
+@dataclass(frozen=True)
+class ImageSplit:
+    """The readable samples of a split with their pixels; `skipped` says which ones were left out, and why.
+
+    An image that several samples ask about is decoded and kept once: `paths` are the images and `rows` says which
+    of them each sample has. `sizes` are width and height in px of the upright images on disk, `digests` their files'
+    contents.
+    """
+
+    samples: tuple[Sample, ...]
+    skipped: dict[str, str]
+    preprocessing: Preprocessing
+    cached: Pixels | None
+    paths: tuple[Path, ...] = ()
+    rows: tuple[int, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
+    digests: tuple[str, ...] = ()
+
+    def read(self, indices: Sequence[int]) -> Pixels:
+        """Read the uint8 pixels of samples, `[B, 3, size, size]`, RGB."""
+        return self.read_rows([self.rows[index] for index in indices])
+
+    def read_rows(self, rows: Sequence[int]) -> Pixels:
+        """Read the uint8 pixels of images, `[B, 3, size, size]`, RGB."""
+        if self.cached is not None:
+            return np.ascontiguousarray(self.cached[list(rows)])
+        return np.stack([read_image(self.paths[row], self.preprocessing) for row in rows])
+
+    def sizes_of(self, indices: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Width and height in px of the samples' images; empty where no image is wanted."""
+        return tuple(self.sizes[self.rows[index]] for index in indices) if self.sizes else ()
+
+
+def open_images(
+    samples: Sequence[Sample], preprocessing: Preprocessing, cache: Path, on_bad: str, progress: Progress
+) -> ImageSplit:
+    """Decode a split, or find it in the cache.
+
+    An unreadable image raises BadSample when `on_bad` is fail, and is left out and named when it is skip.
+    """
+    paths = list(dict.fromkeys(sample.image for sample in samples))
+    contents = Contents(cache, progress)
+    digests = dict(zip(paths, contents.of(paths), strict=True))
+    path = cache / "pixels" / f"{_key(digests.values(), preprocessing)}.npy"
+    noted = find_or_make(path, lambda place: _decode_all(paths, preprocessing, place, progress), contents)
+    broken = broken_of(noted, paths)
+    kept, skipped = keep_readable(samples, broken, on_bad)
+    good = tuple(path for path in paths if path not in broken)
+    row_of = {path: row for row, path in enumerate(good)}
+    return ImageSplit(
+        samples=kept,
+        skipped=skipped,
+        preprocessing=preprocessing,
+        cached=np.load(path, mmap_mode="r") if noted["kept"] else None,
+        paths=good,
+        digests=tuple(digests[path] for path in good),
+        rows=tuple(row_of[sample.image] for sample in kept),
+        sizes=tuple((width, height) for width, height in noted["sizes"]),
+    )
+
+
+def broken_of(noted: Mapping[str, Any], paths: Sequence[Path]) -> dict[Path, str]:
+    """Read from notes which images are broken, and why, each named as it is called now."""
+    return {paths[int(at)]: f"{paths[int(at)]} {reason}" for at, reason in noted["broken"].items()}
+
+
+def keep_readable(
+    samples: Sequence[Sample], broken: Mapping[Path, str], on_bad: str
+) -> tuple[tuple[Sample, ...], dict[str, str]]:
+    """Part the samples whose image can be read from the others, by id and reason; raises BadSample."""
+    skipped = {sample.sample_id: broken[sample.image] for sample in samples if sample.image in broken}
+    if skipped and on_bad == "fail":
+        name, reason = next(iter(skipped.items()))
+        raise BadSample(
+            f"{reason} ({len(skipped)} of {len(samples)} images cannot be read; first: sample {name}). "
+            "Mend the file, or leave such images out with --on-bad-sample skip."
+        )
+    kept = tuple(sample for sample in samples if sample.sample_id not in skipped)
+    if not kept:
+        raise BadSample(f"Not one of {len(samples)} images can be read; first: {next(iter(skipped.values()), 'none')}.")
+    return kept, skipped
+
+
+def read_image(path: Path, preprocessing: Preprocessing) -> Pixels:
+    """Decode and fit one image to uint8 `[3, size, size]` RGB; raises BadSample naming the file."""
+    return _read(path, preprocessing)[0]
+
+
+def _read(path: Path, preprocessing: Preprocessing) -> tuple[Pixels, tuple[int, int]]:
+    """Decode and fit one image; also its own width and height in px."""
+    whole = upright_image(path)
+    with _naming(path):
+        fitted = fit_image(whole, preprocessing)
+    return to_channels_first(fitted), whole.size
+
+
+def to_channels_first(image: Image) -> Pixels:
+    """Turn an RGB image into uint8 `[3, H, W]`."""
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def upright_image(path: Path) -> Image:
+    """Decode a file to an upright 8-bit RGB image; raises BadSample naming the file."""
+    from PIL import Image
+
+    with _naming(path), Image.open(path) as image:
+        return upright_rgb(image)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into a BadSample that names the file."""
+    from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombError
+
+    try:
+        yield
+    except BadSample as error:
+        raise BadSample(f"{path} {error}") from None
+    except FileNotFoundError:
+        raise BadSample(f"{path} is not there") from None
+    except UnidentifiedImageError:
+        raise BadSample(f"{path} is not an image") from None
+    except (MemoryError, RecursionError):
+        raise
+    except DecompressionBombError:
+        raise BadSample(f"{path} {_TOO_LARGE}") from None
+    except Exception as error:  # a decoder may raise anything on broken bytes
+        raise BadSample(f"{path} is a broken image: {error}") from None
+
+
+def upright_rgb(image: Image) -> Image:
+    """Decode to 8-bit RGB, turned as its EXIF orientation says; raises BadSample for values without a known range.
+
+    Alpha is dropped and the colours beneath it are kept, in palettes too. 16-bit grey is scaled by its
+    range (65,535 becomes 255), never clipped. Boxes and label maps refer to the upright image, as in detectron2:
+    pixels that were annotated as stored, with an orientation in their EXIF, must lose that entry first.
+    """
+    image.load()  # a broken file must say so here, not while its EXIF is looked at
+    if image.mode in ("P", "PA") and (image.mode == "PA" or "transparency" in image.info):
+        image = upright(image).convert("RGBA")  # straight to RGB, Pillow warns or keeps a stale transparent colour
+    elif image.mode.startswith("I"):
+        image = _eight_bits(upright(image))
+    elif image.mode == "F":
+        raise BadSample("holds floating-point values; wanted 8 or 16 bits. Convert it.")
+    else:
+        image = upright(image)
+    return image.convert("RGB")
+
+
+def upright(image: Image) -> Image:
+    """Turn or mirror a loaded image, of any mode, as its EXIF orientation says; no pixel changes its value."""
+    from PIL import Image as pillow
+
+    name = _UPRIGHT[_orientation(image)]
+    return image if name is None else image.transpose(pillow.Transpose[name])
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Read width and height in px of the upright image, mostly from the header alone; raises BadSample."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if image.format in ("PNG", "TIFF"):  # only their pixels tell whether they are turned already
+                image.load()
+            width, height = image.size
+            return (height, width) if _orientation(image) >= 5 else (width, height)
+    except FileNotFoundError:
+        raise BadSample(f"{path} is not there") from None
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # a decoder may raise anything on broken bytes
+        raise BadSample(f"{path} is not an image, or a broken one: {error}") from None
+
+
+def fit_image(image: Image, preprocessing: Preprocessing) -> Image:
+    """Resize and crop an RGB image to the square that a tower wants, as torchvision and timm do."""
+    from PIL import Image as pillow
+
+    resampling = pillow.Resampling[preprocessing.interpolation.upper()]
+    size = preprocessing.size
+    if preprocessing.fit == "squash":
+        return image.resize((size, size), resampling)
+    if preprocessing.fit == "pad":
+        square = pillow.new("RGB", (size, size))
+        square.paste(image.resize(preprocessing.extent(*image.size), resampling))
+        return square
+    shorter = int(size / preprocessing.crop_fraction)
+    width, height = image.size
+    scale = shorter / min(width, height)
+    resized = (shorter, int(height * scale)) if width <= height else (int(width * scale), shorter)
+    image = image if image.size == resized else image.resize(resized, resampling)
+    left, top = round((resized[0] - size) / 2), round((resized[1] - size) / 2)
+    return image.crop((left, top, left + size, top + size))
+
+
+def _orientation(image: Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # EXIF that cannot be read says nothing, and the pixels are still good
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _eight_bits(image: Image) -> Image:
+    """Scale 0..65535 to 0..255, rounded; the "I" modes are 16 bits, or 32 of which 16 are meant."""
+    from PIL import Image as pillow
+
+    values = np.asarray(image).astype(np.int32)
+    if values.min() < 0 or values.max() > 65_535:
+        raise BadSample(f"holds 32-bit values {values.min()}..{values.max()}; wanted 0..65535. Convert it.")
+    return pillow.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _key(contents: Iterable[str], preprocessing: Preprocessing) -> str:
+    digest = hashlib.sha256(repr((DECODER, preprocessing.size, preprocessing.crop_fraction)).encode())
+    digest.update(f"{preprocessing.interpolation} {preprocessing.fit} {preprocessing.shortest}".encode())
+    for content in contents:
+        digest.update(f"\n{content}".encode())
+    return digest.hexdigest()[:24]
+
+
+def _decode_all(
+    paths: Sequence[Path], preprocessing: Preprocessing, place: Path, progress: Progress
+) -> Mapping[str, Any]:
+    """Decode every image once and write all pixels, unless they are too many; returns what is broken, and sizes."""
+    pixels: list[Pixels] = []
+    sizes: list[tuple[int, int]] = []
+    broken: dict[int, str] = {}
+    keep = len(paths) * 3 * preprocessing.size**2 <= CACHE_LIMIT_BYTES
+    budget = PixelBudget()
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(paths), _CHUNK):
+            chunk = paths[start : start + _CHUNK]
+            for position, result in enumerate(pool.map(lambda p: _try_read(p, preprocessing, budget), chunk), start):
+                if isinstance(result, str):
+                    broken[position] = result.removeprefix(f"{paths[position]} ")
+                    continue
+                sizes.append(result[1])
+                if keep:
+                    pixels.append(result[0])
+            progress("decoding images", start + len(chunk), len(paths))
+    if keep:
+        shape = (0, 3, preprocessing.size, preprocessing.size)
+        array = np.stack(pixels) if pixels else np.zeros(shape, np.uint8)
+        with place.open("wb") as file:
+            np.save(file, array)
+    return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes, "kept": keep}
+
+
+def _try_read(path: Path, preprocessing: Preprocessing, budget: PixelBudget) -> tuple[Pixels, tuple[int, int]] | str:
+    try:
+        with budget.decoding(path):
+            return _read(path, preprocessing)
+    except BadSample as error:
+        return str(error)

@@ -1,0 +1,1 @@
+"""Stored records selected, compared, ranked, gated and judged; starts no model and draws nothing."""

@@ -1,0 +1,44 @@
+"""The leaderboard with all that is known of it: rows, the ranks that they may have, and what the verdict on each is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from harness.judge.leaderboard import Row, build_rows, ranked
+from harness.judge.verdict.evidence import FusionControls, ReadScores
+from harness.judge.verdict.judge import marks
+from harness.record import RobustnessRecord, RunRecord
+from harness.stats.sample_scores import SampleScores
+
+
+def nothing_stored(task: str, fingerprint: str, condition: str | None) -> SampleScores | None:
+    """Stand for folders without sample scores: ranks are then unpaired, and say so."""
+    return None
+
+
+def judged_tables(
+    records: Sequence[RunRecord],
+    metrics: Sequence[str],
+    fusion: FusionControls,
+    read: ReadScores = nothing_stored,
+    sweeps: Sequence[RobustnessRecord] = (),
+    *,
+    every_code: bool = False,
+) -> list[list[Row]]:
+    """Build the tables of one task's records, ranked by the first of `metrics` that they have.
+
+    `fusion` says which models are marked, `read` finds sample scores, `sweeps` are the robustness records. Records of
+    older code are rows of their own with `every_code`.
+    """
+    unranked = build_rows(records, metrics, every_code=every_code)
+    tables = ranked(unranked, metrics, lambda task, fingerprint: read(task, fingerprint, None))
+    judged = []
+    for rows in tables:
+        found = marks(rows, records, metrics, fusion, read, sweeps)
+        judged.append([replace(row, verdict=_mark(row, found)) for row in rows])
+    return judged
+
+
+def _mark(row: Row, found: Mapping[str, str]) -> str | None:
+    return next((found[name] for name in row.fingerprints if name in found), None)

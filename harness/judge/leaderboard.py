@@ -1,0 +1,277 @@
+"""Records -> rows of a leaderboard: seeds taken together, sorted by the first metric.
+
+Rows of different data, split, number of samples or metric signature are never ranked together: each
+such group is a table of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from harness.judge.record_settings import code_key, code_of_row, setting_key, settings_of_row, telling_names
+from harness.record import Efficiency, Estimate, RunRecord, name_of, samples_of
+from harness.stats.rank_intervals import Contender, RankInterval, rank_intervals
+from harness.stats.sample_scores import SampleScores
+from harness.stats.seed_variance import Spread, combine_seeds, shared_sampling, spread_of_seeds
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a leaderboard: a model on a split, its seeds taken together."""
+
+    task: str
+    data: str
+    data_digest: str
+    split: str
+    signature: str | None
+    model: str
+    control: str | None
+    status: str
+    error: str | None
+    seeds: tuple[int, ...]
+    metrics: Mapping[str, Estimate | None]
+    efficiency: Efficiency
+    device: str
+    fingerprints: tuple[str, ...]
+    ceilings: Mapping[str, Mapping[str, float]]
+    learnable: bool | None
+    seed_estimates: Mapping[str, tuple[Estimate, ...]] = field(default_factory=dict)
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
+    rank: RankInterval | None = None
+    samples: tuple[int, int] | None = None
+    """How many samples of the split it is about, and how many the split has; None where that is not recorded."""
+    setting: str = ""
+    """What tells it from other rows of the model with the same control, such as `steps=50`; "" where it is alone."""
+    older: tuple[str, ...] = ()
+    """Fingerprints of records of this model and control that other code made and that are not shown."""
+    replaced: tuple[str, ...] = ()
+    """Those of the same settings and code that were only measured or resampled otherwise: the newest is shown."""
+    verdict: str | None = None
+    """Of claim a, that fusion helps (`harness.verdict`); None for controls and models without fusion."""
+
+    @property
+    def name(self) -> str:
+        """The model, with its control in brackets, and what tells it from its other settings."""
+        name = name_of(self.model, self.control)
+        return f"{name} {self.setting}" if self.setting else name
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into the documented keys of `bench leaderboard --format json`."""
+        cost = self.efficiency
+        return {
+            "task": self.task,
+            "data": self.data,
+            "data_digest": self.data_digest,
+            "split": self.split,
+            "samples": self.samples[0] if self.samples else None,
+            "samples_total": self.samples[1] if self.samples else None,
+            "model": self.model,
+            "control": self.control,
+            "setting": self.setting,
+            "older_records": list(self.older),
+            "replaced_records": list(self.replaced),
+            "status": self.status,
+            "error": self.error,
+            "seeds": len(self.seeds),
+            "learnable": self.learnable,
+            "ceilings": {name: dict(by_source) for name, by_source in self.ceilings.items()},
+            "rank": asdict(self.rank) if self.rank else None,
+            "verdict": self.verdict,
+            "metrics": {name: e.to_json() if e else None for name, e in self.metrics.items()},
+            "spreads": {name: asdict(spread) for name, spread in self.spreads.items()},
+            "parameters_total": cost.parameters_total,
+            "parameters_trainable": cost.parameters_trainable,
+            "flops": cost.flops,
+            "latency_p50_seconds": cost.latency_p50_seconds,
+            "latency_p95_seconds": cost.latency_p95_seconds,
+            "latency_runs": cost.latency_runs,
+            "throughput_per_second": cost.throughput_per_second,
+            "throughput_batch": cost.throughput_batch,
+            "peak_memory_bytes": cost.peak_memory_bytes,
+            "train_seconds": cost.train_seconds,
+            "device": self.device,
+            "signature": self.signature,
+            "fingerprint": self.fingerprints[-1],
+            "fingerprints": list(self.fingerprints),
+        }
+
+
+def build_rows(records: Sequence[RunRecord], metrics: Sequence[str], *, every_code: bool = False) -> list[list[Row]]:
+    """Group records into tables and sort each by the first metric; newest data group last.
+
+    Each setting of a model is a row. Records of older versions of the code are named on one row of their model,
+    and are rows of their own with `every_code`.
+    """
+    tables: dict[tuple[str, ...], list[RunRecord]] = {}
+    for record in records:
+        tables.setdefault((record.task, record.data, record.data_digest, record.split), []).append(record)
+    built = []
+    for group in tables.values():
+        for (signature, _), part in _by_scoring(group).items():
+            rows = [row for of_model in _by_model(part) for row in _rows_of(of_model, signature, every_code)]
+            built.append(sorted(rows, key=lambda row: _order(row, metrics)))
+    return built
+
+
+def samples_told(rows: Sequence[Row]) -> str:
+    """Say on how many samples the rows stand, and of how many where these are not all: the end of a title.
+
+    Empty where nothing is known.
+    """
+    known = [row.samples for row in rows if row.samples]
+    counts = [count for count, _ in known] or [e.count for row in rows for e in row.metrics.values() if e]
+    if not counts:
+        return ""
+    total = max((of for _, of in known), default=max(counts))
+    share = "" if total == max(counts) else f" of {total:,}"
+    return f", {max(counts):,}{share} samples"
+
+
+def ranked(
+    tables: Sequence[Sequence[Row]], metrics: Sequence[str], read: Callable[[str, str], SampleScores | None]
+) -> list[list[Row]]:
+    """Give each scored row the ranks that it may have, and its intervals what its seeds share of the sampling.
+
+    `read` finds the sample scores of (task, fingerprint).
+    """
+    return [_ranked(rows, metrics, read) for rows in tables]
+
+
+def _ranked(rows: Sequence[Row], metrics: Sequence[str], read: Callable[[str, str], SampleScores | None]) -> list[Row]:
+    scores = [tuple(read(row.task, fingerprint) for fingerprint in row.fingerprints) for row in rows]
+    known = [_with_shared(row, own) for row, own in zip(rows, scores, strict=True)]
+    name = next((name for name in metrics if any(row.metrics.get(name) for row in rows)), None)
+    contenders = {
+        place: Contender(estimate, row.seed_estimates[name], own)
+        for place, (row, own) in enumerate(zip(known, scores, strict=True))
+        if name is not None and (estimate := row.metrics.get(name)) is not None
+    }
+    ranks = dict(zip(contenders, rank_intervals(list(contenders.values()), name or ""), strict=True))
+    return [replace(row, rank=ranks.get(place)) for place, row in enumerate(known)]
+
+
+def _with_shared(row: Row, scores: Sequence[SampleScores | None]) -> Row:
+    """Tell apart what seeds and samples do in the metrics whose contributions are stored for every seed."""
+    found = {name: shared_sampling(scores, name) for name in row.seed_estimates}
+    known = {name: (row.seed_estimates[name], shared) for name, shared in found.items() if shared is not None}
+    return replace(
+        row,
+        metrics={**row.metrics, **{name: combine_seeds(seeds, shared) for name, (seeds, shared) in known.items()}},
+        spreads={**row.spreads, **{name: spread_of_seeds(seeds, shared) for name, (seeds, shared) in known.items()}},
+    )
+
+
+def _by_scoring(records: Sequence[RunRecord]) -> dict[tuple[str | None, int | None], list[RunRecord]]:
+    """Split by metric signature and evaluated samples; rows without a score stand in the newest table."""
+    scored: dict[tuple[str | None, int | None], list[RunRecord]] = {}
+    for record in records:
+        if record.signature is not None:
+            scored.setdefault((record.signature, _limit(record)), []).append(record)
+    unscored = [record for record in records if record.signature is None]
+    newest = list(scored)[-1] if scored else (None, None)
+    if unscored:
+        scored.setdefault(newest, []).extend(unscored)
+    return scored
+
+
+def _limit(record: RunRecord) -> int | None:
+    """On how many samples of its split a record was evaluated at most."""
+    limit: int | None = record.cell.get("evaluate", {}).get("limit")
+    return limit
+
+
+def _by_model(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Records of each (model, control), oldest first, without skips that something else came after."""
+    groups: dict[tuple[str, str | None], list[RunRecord]] = {}
+    for record in sorted(records, key=lambda r: r.created):
+        groups.setdefault((record.model, record.control), []).append(record)
+    return [[r for r in group if r.cell or r is group[-1]] for group in groups.values()]
+
+
+def _rows_of(records: Sequence[RunRecord], signature: str | None, every_code: bool) -> list[Row]:
+    """Rows of one model and control, of its newest code or of all: seeds of one setting taken together."""
+    made = [record for record in records if record.cell] or list(records)
+    current = code_key(made[-1])
+    shown = [r for r in records if every_code or not r.cell or code_key(r) == current]
+    settings: dict[tuple[str, str], dict[int, RunRecord]] = {}
+    for record in shown:
+        settings.setdefault((setting_key(record), code_key(record)), {})[record.seed] = record
+    cells = [list(seeds.values()) for seeds in settings.values()]
+    kept = {record.fingerprint for group in cells for record in group}
+    names = {record.fingerprint for record in shown}
+    older = tuple(r.fingerprint for r in records if r.fingerprint not in names)
+    replaced = tuple(r.fingerprint for r in shown if r.fingerprint not in kept)
+    told = [settings_of_row(g[-1]) | (code_of_row(g[-1]) if every_code else {}) for g in cells]
+    rows = [replace(_row(g, signature), setting=s) for g, s in zip(cells, telling_names(told), strict=True)]
+    return [*rows[:-1], replace(rows[-1], older=older, replaced=replaced)]
+
+
+def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
+    done = [cell for cell in cells if cell.status == "ok"]
+    shown = done or list(cells)
+    last = shown[-1]
+    failed = [cell for cell in cells if cell.status != "ok"]
+    combined = _combined_metrics(done)
+    seeds = {
+        name: tuple(e for cell in done if (e := cell.metrics[name]) is not None)
+        for name, estimate in combined.items()
+        if estimate is not None
+    }
+    return Row(
+        task=last.task,
+        data=last.data,
+        data_digest=last.data_digest,
+        split=last.split,
+        signature=signature,
+        model=last.model,
+        control=last.control,
+        status=failed[0].status if failed else "ok",
+        error=failed[0].error if failed else None,
+        seeds=tuple(sorted(cell.seed for cell in shown)),
+        metrics=combined,
+        efficiency=_combined_efficiency(done),
+        device=last.device,
+        fingerprints=tuple(cell.fingerprint for cell in shown),
+        ceilings=last.ceilings,
+        learnable=_learnable(done),
+        samples=samples_of(last),
+        seed_estimates=seeds,
+        spreads={name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
+    )
+
+
+def _learnable(cells: Sequence[RunRecord]) -> bool | None:
+    """Whether every seed could fit 32 samples; None where that was not asked."""
+    asked = [cell.provenance.get("training", {}).get("learnable") for cell in cells]
+    known = [answer for answer in asked if answer is not None]
+    return all(known) if known else None
+
+
+def _combined_metrics(cells: Sequence[RunRecord]) -> dict[str, Estimate | None]:
+    names = list(dict.fromkeys(name for cell in cells for name in cell.metrics))
+    combined: dict[str, Estimate | None] = {}
+    for name in names:
+        estimates = [cell.metrics.get(name) for cell in cells]
+        present = [e for e in estimates if e is not None]
+        combined[name] = combine_seeds(present) if len(present) == len(estimates) else None
+    return combined
+
+
+def _combined_efficiency(cells: Sequence[RunRecord]) -> Efficiency:
+    """Median over seeds of what was measured; the rest is equal for all of them."""
+    if not cells:
+        return Efficiency()
+    values = asdict(cells[-1].efficiency)
+    for name, value in values.items():
+        measured = sorted(v for v in (getattr(cell.efficiency, name) for cell in cells) if isinstance(v, float))
+        if isinstance(value, float) and measured:
+            values[name] = measured[len(measured) // 2]
+    return Efficiency(**values)
+
+
+def _order(row: Row, metrics: Sequence[str]) -> tuple[int, float, str]:
+    present = (row.metrics.get(name) for name in metrics)  # multi-label data has no top-1: mAP ranks there
+    first = next((estimate for estimate in present if estimate is not None), None)
+    return (0, -first.value, row.model) if first else (1, 0.0, row.model)

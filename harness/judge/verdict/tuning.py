@@ -1,0 +1,157 @@
+"""Claim c: efficient tuning keeps the gain: (efficient - frozen) / (full - frozen) is at least 0.95.
+
+The interval is Fieller's (1954): all ratios r for which efficient - frozen - r (full - frozen) is not told apart from
+0, each by the same interval over seeds and samples. Without full - frozen above 0 there is no gain to keep.
+The tuned models are siblings by name (`NAME-lora`) or by `--tune`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.judge.verdict.comparison import Term, contrast, few_seeds, number
+from harness.judge.verdict.evidence import Evidence, Group
+from harness.judge.verdict.missing_runs import run_command
+from harness.judge.verdict.settings import TUNE, tuning_free, unmatched
+from harness.judge.verdict.verdict import INCONCLUSIVE, LEVEL, NOT_SUPPORTED, SUPPORTED, Number, Verdict
+from harness.stats.crossed_difference import Difference
+
+KEPT = 0.95
+FULL, FROZEN = "full", "frozen"
+_WIDEST = 20.0
+"""Ratios beyond this are not searched."""
+
+
+def judge_all(evidence: Evidence) -> list[Verdict]:
+    """Decide claim c about each efficiently tuned model, or once for a table without one."""
+    families = _families(evidence)
+    verdicts = [
+        _judge(evidence, group, members)
+        for members in families.values()
+        for policy, group in members.items()
+        if policy not in (FULL, FROZEN)
+    ]
+    if verdicts:
+        return verdicts
+    heads = evidence.heads()
+    if not heads:
+        return []
+    like = heads[0]
+    missing = [
+        run_command(next(iter(like.by_seed.values())), evidence.options.results, [f"--tune {policy}"])
+        for policy in ("lora", FULL, FROZEN)
+    ]
+    return [Verdict("c", None, INCONCLUSIVE, "no model was tuned efficiently", missing=tuple(missing))]
+
+
+def _families(evidence: Evidence) -> dict[str, dict[str, Group]]:
+    """Gather fused models by family and tuning policy, the newest of several."""
+    found: dict[str, dict[str, Group]] = {}
+    for group in sorted(evidence.groups, key=lambda group: group.created):
+        policy = group.settings.get(TUNE)
+        if group.control is None and policy is not None and group.model in evidence.fusion.controls:
+            found.setdefault(group.model.removesuffix(f"-{policy}"), {})[policy] = group
+    return found
+
+
+def _judge(evidence: Evidence, group: Group, members: Mapping[str, Group]) -> Verdict:
+    policy = str(group.settings[TUNE])
+    name = group.model if group.model.endswith(policy) else f"{group.model} (--tune {policy})"
+    absent = [other for other in (FULL, FROZEN) if other not in members]
+    free = tuning_free()
+    wrong = [
+        f"the {other} one is not matched: {differences[0]}"
+        for other in (FULL, FROZEN)
+        if other in members and (differences := unmatched(group.settings, members[other].settings, free))
+    ]
+    if absent or wrong:
+        like = next(iter(group.by_seed.values()))
+        base = group.model.removesuffix(f"-{policy}")
+        commands = [run_command(like, evidence.options.results, [f"--tune {o}"], base) for o in absent]
+        missing = (*(f"no {o} tuning of it was run" for o in absent), *wrong, *commands)
+        return Verdict("c", name, INCONCLUSIVE, missing[0], (), missing)
+    return _ratio(evidence, name, (group, members[FULL], members[FROZEN]))
+
+
+def _ratio(evidence: Evidence, name: str, groups: tuple[Group, Group, Group]) -> Verdict:
+    tuned, full, frozen = groups
+    gain = contrast(evidence, evidence.metric, [(1.0, full), (-1.0, frozen)])
+    if isinstance(gain, str):
+        return Verdict("c", name, INCONCLUSIVE, gain, missing=(gain,))
+    numbers = [number("full − frozen", gain)]
+    costs = tuple(_costs(tuned, full))
+    few = few_seeds(min(len(group.by_seed) for group in groups))
+    if few is not None:
+        command = run_command(next(iter(tuned.by_seed.values())), evidence.options.results)
+        return Verdict("c", name, INCONCLUSIVE, few, (*numbers, *costs), (few, command))
+    unlearned = [group.name for group in groups if group.learnable is False]
+    if unlearned:
+        reason = f"not learnable here: {unlearned[0]} cannot fit 32 samples"
+        return Verdict("c", name, INCONCLUSIVE, reason, (*numbers, *costs))
+    if gain.low <= 0:
+        reason = f"undefined: full − frozen {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] is not above 0"
+        needs = () if gain.high <= 0 else (f"more {gain.needs}, or a budget at which full tuning gains",)
+        return Verdict("c", name, INCONCLUSIVE, reason, (*numbers, *costs), needs)
+    ratio = _fieller(evidence, groups, gain)
+    if isinstance(ratio, str):
+        return Verdict("c", name, INCONCLUSIVE, ratio, (*numbers, *costs), (ratio,))
+    numbers = [ratio, *numbers]
+    low, high = ratio.low or 0.0, ratio.high or 0.0
+    reason = f"{ratio.value:.0%} [{low:.0%}, {high:.0%}] of the gain is kept"
+    if low >= KEPT:
+        return Verdict("c", name, SUPPORTED, reason, (*numbers, *costs))
+    if high < KEPT:
+        return Verdict("c", name, NOT_SUPPORTED, reason, (*numbers, *costs))
+    missing = (f"more {gain.needs}: the interval holds {KEPT:.0%}",)
+    return Verdict("c", name, INCONCLUSIVE, reason, (*numbers, *costs), missing)
+
+
+def _fieller(evidence: Evidence, groups: tuple[Group, Group, Group], gain: Difference) -> Number | str:
+    """The retained gain with Fieller's interval, its ends found by bisection."""
+    tuned, full, frozen = groups
+
+    def left(ratio: float) -> Difference | str:
+        terms: list[Term] = [(1.0, tuned), (-ratio, full), (ratio - 1.0, frozen)]
+        return contrast(evidence, evidence.metric, terms)
+
+    kept = left(0.0)
+    if isinstance(kept, str):
+        return kept
+    value = kept.value / gain.value
+    ends = []
+    for far, side in ((-_WIDEST, 1), (_WIDEST, -1)):
+        near, outside = value, value + far
+        for _ in range(40):
+            middle = (near + outside) / 2
+            found = left(middle)
+            if isinstance(found, str):
+                return found
+            excluded = found.low > 0 if side > 0 else found.high < 0
+            near, outside = (near, middle) if excluded else (middle, outside)
+        ends.append(outside)
+    return Number(
+        "retained gain", value, ends[0], ends[1], "Fieller, seeds and samples; one training trial each", LEVEL
+    )
+
+
+def _costs(tuned: Group, full: Group) -> list[Number]:
+    """What efficient tuning saves: trained share, memory and seconds per step beside full tuning's."""
+    numbers = []
+    for label, group in (("tuned", tuned), ("full", full)):
+        records = list(group.by_seed.values())
+        cost = records[0].efficiency
+        if cost.parameters_trainable is not None and cost.parameters_total:
+            share = cost.parameters_trainable / cost.parameters_total
+            numbers.append(Number(f"trained share, {label}", share, kind=LEVEL))
+        memory = [r.efficiency.peak_memory_bytes for r in records if r.efficiency.peak_memory_bytes is not None]
+        if memory:
+            middle = sorted(memory)[len(memory) // 2] / 2**20
+            numbers.append(Number(f"peak memory MiB, {label}", middle, kind=LEVEL))
+        steps = [
+            r.efficiency.train_seconds / r.provenance["training"]["steps"]
+            for r in records
+            if r.efficiency.train_seconds is not None and r.provenance.get("training", {}).get("steps")
+        ]
+        if steps:
+            numbers.append(Number(f"training s/step, {label}", sorted(steps)[len(steps) // 2], kind=LEVEL))
+    return numbers

@@ -1,0 +1,18 @@
+"""Claims f (forgetting) and h (explanations): no stored record decides them yet, and they say so, once a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.judge.verdict.verdict import INCONCLUSIVE, Verdict
+
+_MISSING: Mapping[str, tuple[str, str]] = {
+    "f": ("no record of scores on earlier tasks", "scores before and after tuning on each task (BWT, F, retention)"),
+    "h": ("no record of attributions", "insertion and deletion, pointing game, and their randomised-weights check"),
+}
+
+
+def judge(claim: str) -> Verdict:
+    """Say what is missing for a claim that no record can decide."""
+    reason, missing = _MISSING[claim]
+    return Verdict(claim, None, INCONCLUSIVE, reason, missing=(missing,))

@@ -1,0 +1,81 @@
+"""Claim b: fusion enables zero-shot: above C4 by language, above C3 alone by side information.
+
+By every metric of unseen classes that the records have: H (Xian et al. 2017) and unseen top-1, AP of novel categories,
+hIoU. Supported "by language" where all are above C4 (attributes without language), "by side information" where all are
+above C3 (texts permuted, or vectors without content). Holm over metrics and controls.
+"""
+
+from __future__ import annotations
+
+from harness.judge.verdict.accuracy import climb, narrower, voids
+from harness.judge.verdict.comparison import holm_shown, number, too_few
+from harness.judge.verdict.evidence import Evidence, Group
+from harness.judge.verdict.missing_runs import run_command
+from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
+from harness.stats.crossed_difference import Difference
+
+UNSEEN_METRICS = ("unseen-top-1", "H", "AP-novel", "hIoU")
+_SIDE, _LANGUAGE = "C3", "C4"
+
+
+def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
+    """Decide claim b about each fused model, or once for a table without unseen classes."""
+    metrics = unseen_metrics(heads)
+    if not metrics and heads:
+        reason = "no class of this table is unseen in training"
+        return [Verdict("b", None, INCONCLUSIVE, reason, missing=("a task with unseen classes",))]
+    return [judge(evidence, head, metrics) for head in heads]
+
+
+def unseen_metrics(heads: list[Group]) -> list[str]:
+    """Name the metrics of unseen classes that the models have."""
+    return [name for name in UNSEEN_METRICS if any(r.metrics.get(name) for h in heads for r in h.records)]
+
+
+def judge(evidence: Evidence, head: Group, metrics: list[str]) -> Verdict:
+    """Decide claim b about one fused model."""
+    found: dict[tuple[str, str], Difference] = {}
+    void: dict[str, str] = {}
+    for metric in metrics:
+        ladder = climb(evidence, head, metric, (_SIDE, _LANGUAGE))
+        found |= {(metric, name): d for name, d in ladder.differences.items() if name not in ladder.void}
+        void |= ladder.void
+    shown = {f"{metric}: F − {name}": d for (metric, name), d in found.items()}
+    numbers = tuple(number(name, difference) for name, difference in shown.items())
+    missing = voids(head, void)
+    if too_few(head) or void:
+        missing.append(run_command(next(iter(head.by_seed.values())), evidence.options.results, ["--controls"]))
+    refusal = too_few(head) or ("not learnable here" if head.learnable is False else None)
+    if not refusal and not found:
+        refusal = next(iter(void.values()), "neither C3 nor C4 is offered")
+    if refusal is not None:
+        return Verdict("b", head.model, INCONCLUSIVE, refusal, numbers, tuple(missing))
+    above, below = holm_shown(shown, evidence.options.margin)
+    outcome, reason = _decide(metrics, found, above, below)
+    undecided = {name: d for name, d in shown.items() if name not in above | below}
+    needed = (*missing, *narrower(undecided)) if outcome == INCONCLUSIVE else ()
+    return Verdict("b", head.model, outcome, reason, numbers, needed)
+
+
+def _decide(
+    metrics: list[str], found: dict[tuple[str, str], Difference], above: set[str], below: set[str]
+) -> tuple[str, str]:
+    """Take both controls in turn: every metric must be above; one that is shown not to be refutes."""
+    by_control = {
+        control: {m: f"{m}: F − {control}" for m in metrics if (m, control) in found} for control in (_LANGUAGE, _SIDE)
+    }
+    beaten = {c: len(names) == len(metrics) and set(names.values()) <= above for c, names in by_control.items()}
+    equal = {c: [m for m, name in names.items() if name in below] for c, names in by_control.items()}
+    if beaten[_LANGUAGE] and not equal[_LANGUAGE]:
+        return SUPPORTED, f"by language: {', '.join(metrics)} above C4, attributes without language"
+    if equal[_SIDE]:
+        return NOT_SUPPORTED, f"{', '.join(equal[_SIDE])} no better than with texts without content (C3)"
+    if beaten[_SIDE]:
+        language = "C4 was not compared"
+        if equal[_LANGUAGE]:
+            language = f"attributes without language (C4) do as well by {', '.join(equal[_LANGUAGE])}"
+        elif by_control[_LANGUAGE]:
+            language = "whether above C4 is undecided"
+        return SUPPORTED, f"by side information only: {', '.join(metrics)} above C3; {language}"
+    open_ = [name for names in by_control.values() for name in names.values() if name not in above]
+    return INCONCLUSIVE, f"not told apart: {', '.join(open_)}" if open_ else "some metric could not be compared"

@@ -1,0 +1,1 @@
+"""Detection metrics, by COCO's definition."""

@@ -1,0 +1,170 @@
+"""METEOR's paraphrase table, cut to the rows that can match given references.
+
+METEOR matches a row (phrase, paraphrase) where one side stands in the candidate and the other in the reference,
+either way round. A row with neither side among the references' n-grams can therefore never match, whatever the
+candidate: leaving it out changes no score, and the cut depends on the references alone. The order of the rows that
+remain is kept, as METEOR breaks ties by it.
+
+The table's 10.5 million phrases are looked up by 64-bit hashes, a chunk of the file at a time. Two phrases with one
+hash would keep a row too many, which changes no score either.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.metrics.captions.java import run_java
+from harness.metrics.captions.java_archives import meteor_jar, paraphrase_table
+
+Bytes = npt.NDArray[np.uint8]
+Hashes = npt.NDArray[np.uint64]
+
+_LONGEST = 7  # words of the longest phrase in the table
+_ROW_LINES = 3  # a number (which METEOR does not use), a phrase, its paraphrase
+_CHUNK_BYTES = 1 << 17  # small enough for the arrays of a chunk to stay in the cache
+_PLAIN = re.compile(r"[a-z0-9 ]*")  # captions that METEOR's normaliser leaves as they are
+_JAVA_SPACE = re.compile(r"[ \t\n\r\f]+")
+_NORMALISER_HEAP_MB = 256
+_BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
+_NEWLINE = 10
+
+
+def phrases_of(captions: Iterable[str], java: Path) -> set[bytes]:
+    """Return all runs of 1..7 words of tokenised captions, worded as METEOR sees them."""
+    distinct = set(captions)
+    plain = {caption for caption in distinct if _PLAIN.fullmatch(caption)}
+    normalised = _normalise(sorted(distinct - plain), java)
+    return {phrase.encode() for caption in (*plain, *normalised) for phrase in _phrases(caption)}
+
+
+def find_or_write_filtered_table(folder: Path, phrases: set[bytes]) -> FilteredTable:
+    """Return the table for `phrases` in `folder`; it is written there unless an earlier run has left it."""
+    digest = hashlib.sha256(b"\n".join(sorted(phrases)) + str(paraphrase_table().stat().st_size).encode())
+    stem = f"paraphrases-{digest.hexdigest()[:20]}"
+    for path in folder.glob(f"{stem}-*.gz"):
+        return FilteredTable(path, rows=int(path.stem.removeprefix(f"{stem}-")))
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".paraphrases-", delete=False) as part:
+        unfinished = Path(part.name)
+    try:
+        rows = write_filtered_table(unfinished, phrases)
+        finished = unfinished.replace(folder / f"{stem}-{rows}.gz")  # at once, so that nobody reads half a table
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return FilteredTable(finished, rows)
+
+
+@dataclass(frozen=True)
+class FilteredTable:
+    """A table on disk, in METEOR's format."""
+
+    path: Path
+    rows: int
+
+
+def write_filtered_table(target: Path, phrases: set[bytes]) -> int:
+    """Write the rows that have a side among `phrases`; return how many."""
+    powers = Powers.up_to(2 * _CHUNK_BYTES)
+    wanted = _Wanted(phrases, powers)
+    rows = 0
+    with gzip.open(target, "wb", compresslevel=1) as output:
+        for text in _read_whole_rows(paraphrase_table()):
+            ends, hashes = hash_lines(text, powers)
+            kept = wanted.has(hashes[1::_ROW_LINES]) | wanted.has(hashes[2::_ROW_LINES])
+            lengths = np.diff(ends[_ROW_LINES - 1 :: _ROW_LINES], prepend=-1)
+            output.write(text[np.repeat(kept, lengths)].tobytes())
+            rows += int(kept.sum())
+    return rows
+
+
+def hash_lines(text: Bytes, powers: Powers) -> tuple[npt.NDArray[np.intp], Hashes]:
+    """Where each line of `text` [B] ends (its newline), and a hash of each line; both [L]. B < 2 chunks.
+
+    The hash of bytes b_0..b_k is sum b_i * base^i modulo 2**64, taken from running sums over the whole text.
+    """
+    sums = np.zeros(len(text) + 1, dtype=np.uint64)
+    np.cumsum(text * powers.of_base[: len(text)], out=sums[1:])
+    ends = np.flatnonzero(text == _NEWLINE)
+    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+    return ends, (sums[ends] - sums[starts]) * powers.of_inverse[starts]
+
+
+@dataclass(frozen=True)
+class Powers:
+    """base^i and base^-i modulo 2**64."""
+
+    of_base: Hashes
+    of_inverse: Hashes
+
+    @classmethod
+    def up_to(cls, size: int) -> Powers:
+        """For i < size."""
+        both = np.ones((2, size), dtype=np.uint64)
+        both[:, 1:] = np.array([[_BASE], [pow(_BASE, -1, 1 << 64)]], dtype=np.uint64)
+        return cls(*np.cumprod(both, axis=1, dtype=np.uint64))
+
+
+class _Wanted:
+    """A set of hashes; a bit map of their upper bits answers most look-ups."""
+
+    def __init__(self, phrases: set[bytes], powers: Powers) -> None:
+        text = np.frombuffer(b"".join(phrase + b"\n" for phrase in phrases), dtype=np.uint8)
+        parts = [hash_lines(part, powers)[1] for part in _split_at_newlines(text)]
+        self._sorted = np.unique(np.concatenate([*parts, np.empty(0, dtype=np.uint64)]))
+        self._map = np.zeros(1 << 24, dtype=np.bool_)
+        self._map[self._sorted >> np.uint64(40)] = True
+
+    def has(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
+        """[L] hashes -> [L] whether each is in the set."""
+        found: npt.NDArray[np.bool_] = self._map[hashes >> np.uint64(40)]
+        place = np.flatnonzero(found)
+        position = np.searchsorted(self._sorted, hashes[place])
+        found[place] = self._sorted[np.minimum(position, len(self._sorted) - 1)] == hashes[place]
+        return found
+
+
+def _split_at_newlines(text: Bytes) -> Iterator[Bytes]:
+    """Cut text that ends with a newline into pieces of about a chunk that do too."""
+    start = 0
+    while start < len(text):
+        end = min(start + _CHUNK_BYTES, len(text))
+        end += int(np.argmax(text[end - 1 :] == _NEWLINE))
+        yield text[start:end]
+        start = end
+
+
+def _read_whole_rows(table: Path) -> Iterator[Bytes]:
+    """The table in pieces of about a chunk that hold whole rows."""
+    rest = b""
+    with gzip.open(table, "rb") as source:
+        while chunk := source.read(_CHUNK_BYTES):
+            data = rest + chunk
+            text = np.frombuffer(data, dtype=np.uint8)
+            ends = np.flatnonzero(text == _NEWLINE)
+            whole = int(ends[len(ends) // _ROW_LINES * _ROW_LINES - 1]) + 1 if len(ends) >= _ROW_LINES else 0
+            yield text[:whole]
+            rest = data[whole:]
+
+
+def _phrases(caption: str) -> Iterator[str]:
+    words = [word for word in _JAVA_SPACE.split(caption) if word]
+    for start in range(len(words)):
+        for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
+            yield " ".join(words[start:end])
+
+
+def _normalise(captions: Sequence[str], java: Path) -> list[str]:
+    """Apply METEOR's own normaliser, which parts hyphens, quotes and foreign letters from words."""
+    if not captions:
+        return []
+    arguments = ["-cp", str(meteor_jar()), "edu.cmu.meteor.util.Normalizer", "en", "true"]
+    return [line.lower() for line in run_java(java, _NORMALISER_HEAP_MB, arguments, captions)]

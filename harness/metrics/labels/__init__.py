@@ -1,0 +1,1 @@
+"""Metrics of labels: accuracy, calibration, several labels an image, seen and unseen classes."""

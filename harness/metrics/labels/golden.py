@@ -1,0 +1,87 @@
+"""The passport of label metrics: a fixed case with known scores, checked before scoring, and the signature.
+
+The known scores were computed by scikit-learn 1.9 (top-1, top-5, F1, recall, log loss, average precision) and
+torchmetrics 1.9 (ECE), and those of equal-mass bins and of unseen classes from their definitions, step by step;
+tests/harness/metrics/test_label_passport.py computes them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from harness.metrics.captions.golden import MetricDrift
+
+if TYPE_CHECKING:
+    from harness.stats.resampling import Statistics
+
+VERSION = 2
+"""Of the implementation, zero-shot metrics included: raise it whenever a score may change."""
+_TOLERANCE = 1e-6  # torchmetrics computes in single precision
+
+GOLDEN_PROBABILITIES = (
+    (0.70, 0.10, 0.15, 0.05), (0.24, 0.41, 0.20, 0.15), (0.05, 0.05, 0.85, 0.05), (0.30, 0.35, 0.25, 0.10),
+    (0.10, 0.61, 0.19, 0.10), (0.05, 0.15, 0.25, 0.55), (0.45, 0.05, 0.40, 0.10), (0.20, 0.20, 0.10, 0.50),
+)  # fmt: skip
+GOLDEN_LABELS = (0, 1, 2, 0, 2, 3, 2, 3)
+GOLDEN_SCORES = {
+    "top-1": 0.625,
+    "macro-F1": 0.625,
+    "mean-per-class": 0.7083333333333333,
+    "NLL": 0.8103463646321999,
+    "Brier": 0.44517500000000004,
+    "ECE": 0.3125,
+    "adaptive-ECE": 0.33233333333333337,
+}
+GOLDEN_MULTILABEL_SCORES = {
+    "mAP": 0.7916666666666666,
+    "macro-F1": 0.4583333333333333,
+    "micro-F1": 0.5,
+    "NLL": 0.35624095834617675,
+    "Brier": 0.11129375,
+}
+"""Of the probabilities taken as scores of four labels, label i being there where `GOLDEN_LABELS` says so."""
+GOLDEN_SEEN = (False, True, False, True)
+GOLDEN_ZERO_SHOT_SCORES = {
+    "unseen-top-1": 0.8,
+    "seen": 1.0,
+    "unseen": 0.4166666666666667,
+    "H": 0.5882352941176471,
+    "area": 0.6666666666666666,
+}
+"""With the classes of `GOLDEN_SEEN` as the seen ones."""
+GOLDEN_SIX = (
+    (0.30, 0.25, 0.20, 0.12, 0.08, 0.05), (0.05, 0.10, 0.15, 0.20, 0.28, 0.22), (0.16, 0.17, 0.18, 0.19, 0.14, 0.16),
+)  # fmt: skip
+GOLDEN_SIX_LABELS = (5, 0, 1)
+GOLDEN_TOP_5 = 0.3333333333333333
+"""Of six classes, since of five it would always be 1."""
+
+
+def check_label_metrics() -> str:
+    """Score the golden cases and return the signature; raises MetricDrift at the first score that differs."""
+    import numpy as np
+
+    from harness.metrics.labels.classification import classification_statistics
+    from harness.metrics.labels.multilabel import multilabel_statistics
+    from harness.metrics.labels.zero_shot import zero_shot_statistics
+
+    probabilities, labels = np.array(GOLDEN_PROBABILITIES), np.array(GOLDEN_LABELS)
+    names = [str(index) for index in range(probabilities.shape[1])]
+    one_hot = np.eye(probabilities.shape[1], dtype=np.int8)[labels]
+    six = classification_statistics(np.array(GOLDEN_SIX), np.array(GOLDEN_SIX_LABELS), list("abcdef"))
+    _compare("single-label", classification_statistics(probabilities, labels, names), GOLDEN_SCORES)
+    _compare("single-label", six, {"top-5": GOLDEN_TOP_5})
+    _compare("multi-label", multilabel_statistics(probabilities, one_hot, names), GOLDEN_MULTILABEL_SCORES)
+    _compare("zero-shot", zero_shot_statistics(probabilities, labels, np.array(GOLDEN_SEEN)), GOLDEN_ZERO_SHOT_SCORES)
+    return f"labels:v{VERSION}|ece:15,null=bernoulli|adaptive-ece:15|ap:all-points|ties:miss|macro-f1:union"
+
+
+def _compare(case: str, seen: Mapping[str, Statistics], known: Mapping[str, float]) -> None:
+    for name, expected in known.items():
+        value = float(seen[name].value) if name in seen else None
+        if value is None or not abs(value - expected) <= _TOLERANCE:
+            raise MetricDrift(
+                f"{name} gives {value!r} instead of {expected!r} on the golden {case} case. Scores would not be "
+                "comparable: restore the installed versions with `uv sync`."
+            )

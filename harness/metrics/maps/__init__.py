@@ -1,0 +1,1 @@
+"""Metrics of label maps: mean IoU and panoptic quality."""

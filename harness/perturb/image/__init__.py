@@ -1,0 +1,1 @@
+"""Corruptions and geometry of images, as pure functions of pixels, severity and seed."""

@@ -1,0 +1,1 @@
+"""Edits of texts: characters, words, sentences, whole replacements, and the check that meaning stays."""

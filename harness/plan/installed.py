@@ -1,0 +1,56 @@
+"""What is installed, for `bench list`: read from the plugins without importing anything heavy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from harness.errors import PluginError
+from harness.plan.plugins import INTERNAL_TASKS, load_all, load_all_perturbations, load_summaries
+from harness.plan.taken_whole import needs_training
+from harness.protocols import Model
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of `bench list`."""
+
+    name: str
+    kind: str
+    summary: str
+
+
+def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
+    """List tasks, models, data or perturbations, and the plugins that are broken."""
+    if what == "perturbations":
+        known, faulty = load_all_perturbations()
+        return [
+            Entry(p.name, f"{p.modality}, {p.family}", f"{p.summary} ({_span(p.severities)})") for p in known.values()
+        ], faulty
+    if what == "data":
+        summaries, broken = load_summaries()
+        return [Entry(name, "data", summary) for name, summary in summaries.items()], broken
+    plugins, broken = load_all(what)
+    if what == "tasks":
+        shown = [task for task in plugins if task.name not in INTERNAL_TASKS]
+        return [Entry(task.name, f"ranked by {task.metrics[0]}", task.summary) for task in shown], broken
+    public = [model for model in plugins if not set(model.tasks) <= INTERNAL_TASKS]
+    return [Entry(model.name, _kind(model), model.summary) for model in public], broken
+
+
+def _kind(model: Model) -> str:
+    return ("fused" if model.fused else "un-fused") + ("" if needs_training(model) else ", not trained")
+
+
+def _span(severities: Sequence[int]) -> str:
+    return f"{min(severities)}-{max(severities)}" if len(severities) > 1 else str(severities[0])
+
+
+def render_catalogue(entries: Sequence[Entry], style: str) -> str:
+    """Render as an aligned list or JSON."""
+    if style == "json":
+        return json.dumps([asdict(entry) for entry in entries], indent=1)
+    width = max((len(entry.name) for entry in entries), default=0)
+    kinds = max((len(entry.kind) for entry in entries), default=0)
+    return "\n".join(f"{e.name.ljust(width)}  {e.kind.ljust(kinds)}  {e.summary}" for e in entries)

@@ -1,0 +1,259 @@
+"""Finds tasks and models by entry point and checks that they fit their protocols when they load.
+
+Built-in plugins are found exactly as a third party's are: groups `bench.tasks`, `bench.models`, and
+`bench.model_families` for names with a prefix such as `hf:NAME`, `bench.perturbations`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.errors import BenchError, PluginError, UsageError, nearest
+from harness.perturb.perturbation import Perturbation
+from harness.protocols import Model, Task, serves
+from harness.text.error_text import named_error
+
+Plugin = TypeVar("Plugin", Task, Model)
+Entries = Mapping[str, Sequence[EntryPoint]]
+"""What is installed in a group of entry points, by name."""
+INTERNAL_TASKS = frozenset({"scene-attributes"})
+"""Tasks that only train prerequisites; they are not listed and cannot be run by name."""
+
+
+def load_task(name: str) -> Task:
+    """Load a task by name; raises UsageError for an unknown one, PluginError for a broken one."""
+    return _load(_entries("bench.tasks"), name, Task, "task")  # type: ignore[type-abstract]
+
+
+def load_model(name: str) -> Model:
+    """Load a model by name, or by `FAMILY:NAME`; raises UsageError or PluginError."""
+    family, colon, _ = name.partition(":")
+    if colon:
+        with as_plugin_error(f"The model family '{family}:' failed on '{name}'"):
+            return _load_family(family)(name)
+    return _load(_entries("bench.models"), name, Model, "model")  # type: ignore[type-abstract]
+
+
+def load_all(kind: str) -> tuple[list[Any], list[PluginError]]:
+    """Load every installed plugin of a kind (tasks or models), and what went wrong with the others."""
+    protocol: Any = Task if kind == "tasks" else Model
+    loaded, broken = [], []
+    entries = _entries(f"bench.{kind}")
+    for name in entries:
+        try:
+            loaded.append(_load(entries, name, protocol, kind[:-1]))
+        except PluginError as error:
+            error.plugin = name
+            broken.append(error)
+    return loaded, broken
+
+
+def models_for(task: str) -> tuple[list[Model], list[PluginError]]:
+    """List the installed models that serve a task, in the order in which they are worth running."""
+    models, broken = load_all("models")
+    wanted = load_task(task)
+    return [model for model in models if serves(model, wanted)], broken
+
+
+def model_names() -> list[str]:
+    """Name every installed model, whether it works or not."""
+    return list(_entries("bench.models"))
+
+
+def task_names() -> list[str]:
+    """Name every installed task that can be run."""
+    return [name for name in _entries("bench.tasks") if name not in INTERNAL_TASKS]
+
+
+def load_summaries() -> tuple[dict[str, str], list[PluginError]]:
+    """Load the line that every kind of data says of itself (group `bench.data`), and what went wrong."""
+    summaries, broken = {}, []
+    entries = _entries("bench.data")
+    for name in entries:
+        try:
+            summaries[name] = str(_import(_entry(entries, name), "data"))
+        except PluginError as error:
+            broken.append(error)
+    return summaries, broken
+
+
+def load_writer(name: str) -> Callable[..., None]:
+    """Load the function that writes an embedded data set to disk (group `bench.data_writers`)."""
+    entries = _entries("bench.data_writers")
+    if name not in entries:
+        raise UsageError(f"No embedded data '{name}'. {nearest(name, entries)}")
+    writer: Callable[..., None] = _import(_entry(entries, name), "data writer")
+    return writer
+
+
+def load_perturbations() -> dict[str, Perturbation]:
+    """Load every perturbation that works, by name (group `bench.perturbations`: objects, or tuples of them)."""
+    return load_all_perturbations()[0]
+
+
+def load_all_perturbations() -> tuple[dict[str, Perturbation], list[PluginError]]:
+    """Load every perturbation by name, and what went wrong with those that do not fit or have another's name."""
+    found: dict[str, Perturbation] = {}
+    broken = []
+    entries = _entries("bench.perturbations")
+    for name in entries:
+        try:
+            found |= _perturbations_of(_entry(entries, name), found)
+        except PluginError as error:
+            broken.append(error)
+    return found, broken
+
+
+def _perturbations_of(entry: EntryPoint, known: Iterable[str]) -> dict[str, Perturbation]:
+    """Load the perturbations of one entry point; raises PluginError where one of them does not fit."""
+    found: dict[str, Perturbation] = {}
+    loaded = _import(entry, "perturbation")
+    with as_plugin_error(f"The perturbation plugin '{entry.name}' ({entry.value}) failed while it was looked at"):
+        for perturbation in loaded if isinstance(loaded, tuple) else (loaded,):
+            misfit = _misfit(perturbation, Perturbation)
+            if misfit is None and perturbation.name in {*known, *found}:
+                misfit = f"another one is called '{perturbation.name}' too"
+            if misfit:
+                raise PluginError(
+                    f"The perturbation plugin '{entry.name}' ({entry.value}) does not fit the protocol "
+                    f"harness.perturb.perturbation.Perturbation: {misfit}. Mend {_owner(entry)}."
+                )
+            found[perturbation.name] = perturbation
+    return found
+
+
+def code_digest(plugin: object) -> str:
+    """Digest the source of the package that a plugin comes from: new code, new fingerprints."""
+    return package_digest(package_of(plugin))
+
+
+def package_of(plugin: object) -> str:
+    """Name the top-level package that a plugin comes from."""
+    return type(plugin).__module__.partition(".")[0]
+
+
+@cache
+def package_digest(package: str) -> str:
+    """Digest every Python file of an importable package or module, in the order of their paths."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise PluginError(f"The source of package '{package}' cannot be found; install it again.")
+    origin = Path(spec.origin)
+    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(str(file.relative_to(origin.parent)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _load(entries: Entries, name: str, protocol: type[Plugin], kind: str) -> Plugin:
+    if name not in entries:
+        known = [other for other in entries if other not in INTERNAL_TASKS]
+        raise UsageError(f"Unknown {kind} '{name}'. {nearest(name, known)} See 'bench list {kind}s'.")
+    entry = _entry(entries, name)
+    loaded = _import(entry, kind)
+    with as_plugin_error(f"The {kind} plugin '{name}' ({entry.value}) failed while it was looked at"):
+        return _checked(entry, loaded, protocol, kind)
+
+
+def _load_family(family: str) -> Callable[[str], Model]:
+    entries = _entries("bench.model_families")
+    if family not in entries:
+        raise UsageError(f"Unknown model family '{family}:'. {nearest(family, entries)}")
+    parse: Callable[[str], Model] = _import(_entry(entries, family), "model family")
+    return parse
+
+
+def _import(entry: EntryPoint, kind: str) -> Any:
+    try:
+        return entry.load()
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"The {kind} plugin '{entry.name}' ({entry.value}) cannot be imported: "
+            f"{named_error(error)}. Mend or uninstall {_owner(entry)}."
+        ) from error
+
+
+def _checked(entry: EntryPoint, plugin: Any, protocol: type[Plugin], kind: str) -> Plugin:
+    misfit = _misfit(plugin, protocol)
+    if misfit:
+        raise PluginError(
+            f"The {kind} plugin '{entry.name}' ({entry.value}) does not fit the protocol "
+            f"harness.protocols.{protocol.__name__}: {misfit}. Mend {_owner(entry)}."
+        )
+    if plugin.name != entry.name:
+        raise PluginError(
+            f"The {kind} plugin '{entry.name}' ({entry.value}) calls itself '{plugin.name}'; "
+            f"its name and its entry point must be equal. Mend {_owner(entry)}."
+        )
+    return plugin  # type: ignore[no-any-return]
+
+
+def _misfit(plugin: Any, protocol: type) -> str | None:
+    """Say how a plugin differs from its protocol: a class, a missing member, a wrong kind of member."""
+    if isinstance(plugin, type):
+        return f"it is the class {plugin.__name__}; the entry point must name an object"
+    members = sorted(_members(protocol))
+    lacking = [member for member in members if not hasattr(plugin, member)]
+    if lacking:
+        return f"it has no {', '.join(lacking)}"
+    for member in members:
+        value = getattr(plugin, member)
+        if callable(getattr(protocol, member, None)) and not callable(value):
+            return f"its {member} is not a method"
+        if member in ("tasks", "settings", "metrics") and not isinstance(value, tuple | list):
+            return f"its {member} is {value!r}, not a tuple of names"
+    if not getattr(plugin, "metrics", ("any",)):
+        return "its metrics are empty; the first one ranks"
+    return None
+
+
+def _members(protocol: type) -> Iterable[str]:
+    methods = {name for name in vars(protocol) if not name.startswith("_")}
+    return methods | set(getattr(protocol, "__annotations__", {}))
+
+
+def _owner(entry: EntryPoint) -> str:
+    return f"the package '{entry.dist.name}'" if entry.dist else "its package"
+
+
+def _entries(group: str) -> Entries:
+    """Find what is installed in a group by name, in the order in which it is found; reads every package's metadata."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=group):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def _entry(entries: Entries, name: str) -> EntryPoint:
+    """Take an entry point; raises PluginError where two packages offer it."""
+    first, *others = entries[name]
+    for other in others:
+        if other.value != first.value:
+            raise PluginError(
+                f"Two packages offer '{name}' in {first.group}: {_owner(first)} ({first.value}) and {_owner(other)} "
+                f"({other.value}). Uninstall one of them."
+            )
+    return first
+
+
+@contextmanager
+def as_plugin_error(what: str) -> Iterator[None]:
+    """Turn whatever a plugin's own code raises into a PluginError that begins with these words."""
+    try:
+        yield
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"{what}: {named_error(error)}. Mend it, uninstall it, or leave it out (--exclude)."
+        ) from error

@@ -1,0 +1,379 @@
+"""Plans a run: which cells there are, which models cannot run here, and what must be trained first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
+from harness.errors import CheckpointError, PluginError, UsageError, WeightsUnavailable, cause_of, nearest
+from harness.measure.device import resolve_device, resolve_precision
+from harness.measure.provenance import PACKAGES, package_versions
+from harness.plan.config import RunConfig, require_finite_settings
+from harness.plan.data_places import remember
+from harness.plan.plugins import (
+    as_plugin_error,
+    code_digest,
+    load_all,
+    load_model,
+    load_task,
+    model_names,
+    models_for,
+    task_names,
+)
+from harness.plan.taken_whole import needs_training
+from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, serves
+from harness.record import RunRecord, split_name
+from harness.sample import Dataset
+
+_SCORING_CODE = (
+    "answers.py", "sample.py", "inputs/images.py", "inputs/modes.py", "inputs/visual_tokens.py", "jobs/emap.py",
+    "jobs/jobs.py", "jobs/predict.py", "jobs/train.py", "metrics/**/*.py", "plan/taken_whole.py", "stats/estimates.py",
+    "stats/intervals.py",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the command line knows of the machine: only `cli.py` reads it."""
+
+    working_directory: Path
+    cache: Path
+    bench_data: str | None = None
+    command: str | None = None
+    """The command line as it was typed, for the provenance of records; None where there was none."""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A planned cell that cannot run here, and why; it becomes a *skipped* record.
+
+    `named` says that its model was asked for by name, so that not to run is a failure of the command. `trace` is the
+    traceback of the plugin's exception that kept it from being planned, empty where it was none.
+    """
+
+    model: str
+    control: str | None
+    seed: int
+    reason: str
+    fingerprint: str
+    named: bool = False
+    trace: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task's cells in the order in which they will run."""
+
+    task: Task
+    data: Dataset
+    split: str
+    device: str
+    cells: tuple[Cell, ...]
+    absent: tuple[Absent, ...]
+    prerequisites: Mapping[str, TrainingJob] = field(default_factory=dict)
+    broken: tuple[PluginError, ...] = ()
+    """Models that cannot even be loaded, so that nobody knows whether they serve the task; only of `all`."""
+
+    def shows(self, record: RunRecord) -> bool:
+        """Tell whether a record belongs beside this plan's: on the same split, and of a planned model of this code."""
+        if (record.data_digest, record.split) != (self.data.digest, self.split):
+            return False
+        own = {cell.fingerprint for cell in self.cells} | {absent.fingerprint for absent in self.absent}
+        versions = {(cell.training.model, cell.training.control): cell.training.versions for cell in self.cells}
+        planned = {*versions, *((absent.model, absent.control) for absent in self.absent)}
+        row = (record.model, record.control)
+        if record.fingerprint in own or row not in planned:
+            return True
+        made_with = record.cell.get("training", {}).get("versions")
+        return row in versions and made_with == versions[row]
+
+
+def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
+    """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
+    task = load_task(task_name)
+    named = [split_name(name) for name in config.models]
+    alone = config.names_one_task
+    models = choose_models([name for name, _ in named], task_name, alone=alone, excluded=config.excluded)
+    unloaded = models_for(task_name)[1] if ("all", None) in named else ()
+    broken = [error for error in unloaded if error.plugin not in config.excluded]
+    check_settings(config.options.settings, models)
+    check_task_settings(config.task_settings, task if alone else None)
+    check_own_sections(config.own_sections)
+    context = data_context(config, task, environment, progress)
+    data = task.open_data(context)
+    split = config.request.split or data.default_split
+    if split not in data.splits:
+        raise UsageError(f"{data.name} has no split '{split}'. {nearest(split, data.splits)}")
+    if split == data.selection_split:
+        raise UsageError(
+            f"The split {split} of {data.name} selects checkpoints: its score would be too high. Choose another with "
+            f"--split, or leave it out to take {data.default_split}."
+        )
+    remember(task.name, data.digest, split, context)
+    planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
+    evaluate = replace(config.evaluate, limit=_limit(config, data), embedded_limit=None)
+    cells: list[Cell] = []
+    absent: list[Absent] = []
+    for model in models:
+        for control, seed in product(_controls(model, planner, named), range(config.request.seeds)):
+            planned = planner.attempt(model, control, seed, split)
+            if isinstance(planned, Absent):
+                absent.append(planned)
+            else:
+                cells.append(Cell(planned, split, evaluate, config.measure))
+    cells.sort(key=lambda cell: (cell.training.prerequisite is not None, cell.training.control is not None))
+    return Plan(task, data, split, planner.device, tuple(cells), tuple(absent), planner.prerequisites, tuple(broken))
+
+
+def _limit(config: RunConfig, data: Dataset) -> int | None:
+    """On how many samples to evaluate: a profile takes a part of embedded data alone."""
+    wish = config.evaluate
+    return wish.embedded_limit if wish.limit is None and data.embedded else wish.limit
+
+
+def _controls(model: Model, planner: _Planner, named: Sequence[tuple[str, str | None]]) -> list[str | None]:
+    """List the controls of a model that are asked for, None for itself.
+
+    One that cannot say is planned by itself, and that is told.
+    """
+    try:
+        pairs = with_controls([model], planner.task.name, planner.config.request.controls, named)
+    except PluginError as error:
+        planner.progress(f"{error} It is planned without its controls.", 0, NOTICE)
+        return [None]
+    return [control for _, control in pairs]
+
+
+def choose_models(names: Sequence[str], task: str, *, alone: bool = True, excluded: Sequence[str] = ()) -> list[Model]:
+    """Turn `a,b` or `all` into models, without those `excluded`; raises UsageError for one that serves another task.
+
+    Where the task is not `alone` in the run, models that serve another one are left out instead.
+    """
+    if not names:
+        raise UsageError("--model is empty. Name models with commas between, or take 'all'.")
+    chosen: dict[str, Model] = {}
+    for name in names:
+        models = models_for(task)[0] if name == "all" else [load_model(name)]
+        chosen |= {model.name: model for model in models}
+    wanted = load_task(task)
+    if not alone and any(serves(model, wanted) for model in chosen.values()):
+        chosen = {name: model for name, model in chosen.items() if serves(model, wanted)}
+    for model in chosen.values():
+        if not serves(model, wanted):
+            serving = [other.name for other in models_for(task)[0]]
+            raise UsageError(f"Model '{model.name}' does not serve {task}. {nearest(model.name, serving)}")
+    return _without(chosen, excluded)
+
+
+def _without(chosen: Mapping[str, Model], excluded: Sequence[str]) -> list[Model]:
+    """Leave models out; raises UsageError for one that is not installed, and where none is left."""
+    for name in excluded:
+        if name not in chosen and name not in (known := model_names()):
+            raise UsageError(f"--exclude {name}: there is no such model. {nearest(name, {*chosen, *known})}")
+    left = [model for name, model in chosen.items() if name not in excluded]
+    if not left:
+        raise UsageError(f"--exclude {','.join(excluded)} leaves no model to run. Leave one of them out of it.")
+    return left
+
+
+def with_controls(
+    models: Sequence[Model], task: str, every: bool, named: Sequence[tuple[str, str | None]] = ()
+) -> list[tuple[Model, str | None]]:
+    """Put after each model its controls: `every` one, or those `named` with it, as (model, control).
+
+    A model that is named with controls alone does not run itself. Raises UsageError for a control that it has not, and
+    for one of `all`.
+    """
+    if found := [control for name, control in named if name == "all" and control is not None]:
+        raise UsageError(f"--model all[{found[0]}]: name the model of the control, as film[{found[0]}].")
+    pairs: list[tuple[Model, str | None]] = []
+    for model in models:
+        own = {control for name, control in named if name == model.name}
+        with as_plugin_error(_planned(model)):
+            offered = tuple(model.controls_for(task))
+        for control in (own - {None}).difference(offered):
+            raise UsageError(f"{model.name} has no control '{control}' on {task}. {nearest(str(control), offered)}")
+        if not own or None in own or ("all", None) in named:
+            pairs.append((model, None))
+        pairs += [(model, control) for control in offered if every or control in own]
+    return pairs
+
+
+def check_settings(settings: Mapping[str, Any], chosen: Sequence[Model]) -> None:
+    """Refuse a `--set model.NAME` that no installed model takes; raises UsageError with the nearest name.
+
+    Models of other tasks count too, since a profile holds settings for all of them.
+    """
+    models, _ = load_all("models")
+    known = {name for model in [*models, *chosen] for name in model.settings}
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"Unknown setting model.{name}. {nearest(name, known)}")
+
+
+def options_for(model: Model, options: ModelOptions) -> ModelOptions:
+    """Hand a model only the settings that it takes."""
+    return replace(options, settings={k: v for k, v in options.settings.items() if k in model.settings})
+
+
+def check_task_settings(settings: Mapping[str, Any], alone: Task | None = None) -> None:
+    """Refuse a task setting that no installed task takes, or not the one that is run `alone`; raises UsageError."""
+    tasks, _ = load_all("tasks")
+    known = {name for task in tasks for name in task.settings}
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"Unknown setting task.{name}. {nearest(name, known)}")
+        if alone is not None and name not in alone.settings:
+            taken = ", ".join(alone.settings) or "none"
+            raise UsageError(f"{alone.name} takes no setting '{name}' (it takes: {taken}). Leave it out.")
+
+
+def check_own_sections(tasks: Sequence[str]) -> None:
+    """Refuse a section [for.TASK] of a task that is not installed; raises UsageError with the nearest name."""
+    for name in tasks:
+        if name not in (known := task_names()):
+            raise UsageError(f"Unknown task in [for.{name}]. {nearest(name, known)}")
+
+
+def settings_for(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Hand a task only the settings that it takes."""
+    return {name: value for name, value in settings.items() if name in task.settings}
+
+
+def scoring_code_digest() -> str:
+    """Digest the harness's own files that can move a score."""
+    digest = hashlib.sha256()
+    for pattern in _SCORING_CODE:
+        for path in sorted(Path(__file__).parents[1].glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _Planner:
+    """Makes training jobs for one task on one data set, and collects their prerequisites."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task,
+        data: Dataset,
+        device: str,
+        environment: Environment,
+        progress: Progress,
+    ) -> None:
+        self.config, self.task, self.data, self.device = config, task, data, device
+        self.environment, self.progress = environment, progress
+        self.prerequisites: dict[str, TrainingJob] = {}
+        self._planned_prerequisites: dict[Prerequisite, str] = {}
+        self.shared = package_versions(PACKAGES) | {"scoring": scoring_code_digest()}
+
+    def attempt(self, model: Model, control: str | None, seed: int, split: str) -> TrainingJob | Absent:
+        """Describe one training, or say why it cannot be; a checkpoint that the user chose raises CheckpointError."""
+        try:
+            return self.training_job(model, control, seed)
+        except (WeightsUnavailable, PluginError) as error:
+            lacking = self.absent(model.name, control, seed, split, str(error))
+            return replace(lacking, trace=cause_of(error))
+        except CheckpointError as error:
+            wish = self.config.request
+            if self._is_named(model.name) or wish.vision_weights or wish.language:
+                raise
+            return self.absent(model.name, control, seed, split, str(error))
+
+    def _is_named(self, model: str) -> bool:
+        return model in {split_name(name)[0] for name in self.config.models}
+
+    def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
+        """Describe one training; raises WeightsUnavailable when its weights are not here, or nothing to train on."""
+        options = replace(options_for(model, self.config.options), task=self.task.name)
+        with as_plugin_error(_planned(model)):
+            made = model if control is None else model.with_control(control)
+            if self.data.training_split is None and needs_training(made):
+                raise WeightsUnavailable(
+                    f"{model.name} must be trained, and {self.data.name} has no training split. Give data with one, or "
+                    "take a model that is evaluated as it is, such as hf:NAME, open_clip:NAME/TAG or timm:NAME."
+                )
+            recipe = dict(made.recipe(options))
+            require_finite_settings(recipe, f"{model.name}'s recipe")
+            json.dumps(recipe, allow_nan=False)
+            prerequisite = made.prerequisite(options)
+        return TrainingJob(
+            task=self.task.name,
+            data=self.data,
+            model=model.name,
+            control=control,
+            seed=seed,
+            device=self.device,
+            options=options,
+            train=self._resolved(self.config.train),
+            decode=self.config.decode,
+            on_bad_sample=self.config.request.on_bad_sample,
+            recipe=recipe,
+            versions=self._versions(self.task, model),
+            prerequisite=None if prerequisite is None else self._prerequisite(prerequisite),
+        )
+
+    def absent(self, model: str, control: str | None, seed: int, split: str, reason: str) -> Absent:
+        """Describe a cell that cannot run."""
+        content: dict[str, Any] = {"task": self.task.name, "data": self.data.digest, "split": split}
+        content |= {"model": model, "control": control, "seed": seed, "absent": True}
+        return Absent(model, control, seed, reason, fingerprint_of(content), self._is_named(model))
+
+    def _prerequisite(self, wanted: Prerequisite) -> str:
+        """Name the job of what a model builds on; most models build on the same, whose data is opened once."""
+        if wanted not in self._planned_prerequisites:
+            job = self._prerequisite_job(wanted)
+            self.prerequisites[job.fingerprint] = job
+            self._planned_prerequisites[wanted] = job.fingerprint
+        return self._planned_prerequisites[wanted]
+
+    def _prerequisite_job(self, wanted: Prerequisite) -> TrainingJob:
+        task, trained = load_task(wanted.task), load_model(wanted.model)
+        plain = ModelOptions(task=wanted.task)
+        wish = replace(data_context(self.config, task, self.environment, self.progress), wish=None, split=None)
+        return TrainingJob(
+            task=wanted.task,
+            data=task.open_data(wish),
+            model=wanted.model,
+            control=None,
+            seed=0,
+            device=self.device,
+            options=plain,
+            train=self._resolved(wanted.train),
+            decode=DecodeOptions(),
+            on_bad_sample="fail",
+            recipe=dict(trained.recipe(plain)),
+            versions=self._versions(task, trained),
+        )
+
+    def _resolved(self, train: TrainOptions) -> TrainOptions:
+        """Say in which precision this device trains where the wish leaves it open: it moves the weights."""
+        return replace(train, precision=resolve_precision(train.precision, self.device))
+
+    def _versions(self, task: Task, model: Model) -> dict[str, str]:
+        codes = {"task": f"{task.version}:{code_digest(task)}", "model": code_digest(model)}
+        return self.shared | codes
+
+
+def _planned(model: Model) -> str:
+    """Name a plugin whose code failed while it was planned."""
+    return f"The model plugin '{model.name}' ({type(model).__module__}) failed while it was planned"
+
+
+def data_context(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> DataContext:
+    """Say where a task may look for the data of a run."""
+    return DataContext(
+        wish=config.request.data,
+        split=config.request.split,
+        environment=environment.bench_data,
+        working_directory=environment.working_directory,
+        cache=environment.cache,
+        progress=progress,
+        settings=settings_for(task, config.task_settings),
+    )

@@ -1,0 +1,103 @@
+"""Scores predictions that were made elsewhere, with the same metrics, passport and intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError, UsageError
+from harness.files import replace_atomically
+from harness.metrics.directions import marked
+from harness.metrics.plain_answers import require_finite
+from harness.protocols import HasNotes, Task
+from harness.record import Estimate
+from harness.records.matching import require_matching
+from harness.records.sample_scores import Scored, sample_columns
+from harness.sample import Dataset, FileOutcomes, Note, Sample
+from harness.stats.estimates import estimates
+from harness.stats.sample_scores import sample_scores
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics with their intervals, the signature of the code that made them, and what must be known beside them."""
+
+    metrics: Mapping[str, Estimate | None]
+    signature: str
+    notes: tuple[Note, ...] = ()
+    scored: Scored | None = None
+    """The predictions beside their samples, for `write_sample_table`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into the documented keys of `bench score --format json`."""
+        return {
+            "metrics": {name: e.to_json() if e else None for name, e in self.metrics.items()},
+            "signature": self.signature,
+            "notes": [asdict(note) for note in self.notes],
+        }
+
+
+def score_file(
+    task: Task, predictions: Path, references: tuple[Dataset, Sequence[Sample]], resamples: int, cache: Path
+) -> Scores:
+    """Score a file of predictions against samples; raises BenchError for what does not fit."""
+    data, samples = references
+    outcomes = task.read_predictions(predictions, data)
+    require_finite(outcomes)
+    with task.scorer(data, cache) as scorer:
+        signature = scorer.prepare(samples)
+        require_matching(scorer, samples, outcomes)
+        statistics = scorer.score(samples, outcomes)
+        metrics = estimates(statistics, resamples)
+        answered = scorer.notes(samples, outcomes) if isinstance(scorer, HasNotes) else ()
+    read = outcomes.notes if isinstance(outcomes, FileOutcomes) else ()
+    return Scores(metrics, signature, (*data.notes, *read, *answered), Scored(samples, outcomes, statistics))
+
+
+def table_path(out: Path, predictions: Path) -> Path:
+    """Say which file `--out` means: one that ends in .parquet, or a folder for one that is named as the predictions."""
+    if out.suffix == ".parquet":
+        return out
+    if out.suffix and not out.is_dir():
+        raise UsageError(f"--out {out}: per-sample scores are Parquet. Name a file .parquet, or a folder.")
+    return out / f"{predictions.stem}.parquet"
+
+
+def write_sample_table(path: Path, scored: Scored, metrics: Sequence[str]) -> None:
+    """Write one row a sample, in the order of the split; the columns are those of docs/files.md.
+
+    Raises StoreError where the file cannot be written.
+    """
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    prediction_of = {outcome.sample_id: outcome.prediction for outcome in scored.outcomes}
+    ids = [sample.sample_id for sample in scored.samples]
+    parts = sample_scores(ids, scored.statistics, metrics)
+    table = arrow.table(
+        {
+            "sample_id": ids,
+            "cluster": list(parts.clusters),
+            "prediction": [json.dumps(prediction_of[key]) if key in prediction_of else None for key in ids],
+            **sample_columns(scored.statistics, len(ids)),
+            **{f"contribution: {name}": values for name, values in parts.metrics.items()},
+        }
+    )
+    try:
+        with replace_atomically(path) as temporary:
+            parquet.write_table(table, temporary, compression="zstd")
+    except OSError as error:
+        raise StoreError(f"Cannot write --out {path}: {error.strerror or error}. Give another file.") from None
+
+
+def render_scores(scores: Scores) -> str:
+    """Render as a plain table."""
+    lines = []
+    for name, e in scores.metrics.items():
+        value = f"{e.value:8.4f}  {e.bracket('.4f')}  {e.counted()}" if e else "  absent"
+        lines.append(f"{marked(name):<22}{value}")
+    how = f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"
+    return "\n".join([*lines, "", *(f"Note: {note}" for note in scores.notes), how])

@@ -1,0 +1,371 @@
+"""Writes and reads what cells leave behind, under a local folder or any fsspec URL.
+
+<results>/<task>/records/<fingerprint>.json          the record; written last, so it vouches for the rest
+<results>/<task>/outcomes/<fingerprint>.parquet      one row a sample: id, prediction, per-sample metrics
+<results>/<task>/scores/<fingerprint>.parquet        what each sample contributes to each of the task's metrics
+<results>/<task>/training/<fingerprint>/             checkpoint.safetensors, log.jsonl, training.json
+<results>/<task>/robustness/<fingerprint>.json       how the record's model scores under each condition
+<results>/<task>/robustness/<fingerprint>/<condition>.parquet   its outcomes under that condition
+<results>/<task>/robustness/<fingerprint>/scores/<condition>.parquet   what each sample contributes to the first metric
+<results>/<task>/robustness/examples/<data and split>/   index.json and small images: what models answered to a few
+
+Records carry a digest of their content; one that was changed by hand is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.errors import StoreError
+from harness.files import open_lock, replace_atomically
+from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
+from harness.sample import Outcome
+from harness.stats.sample_scores import SampleScores
+from harness.storage.digest import with_digest, without_digest
+from harness.storage.parquet_files import read_parquet
+from harness.text.error_text import error_text, named_error
+from harness.text.outside_text import visible
+
+_LONGEST_LABEL = 200
+"""Bytes of a file's name, which has 255 at most with its ending and what a temporary name adds."""
+
+Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A results folder: a local path or an fsspec URL such as `s3://bucket/results`.
+
+    `newest` remembers when the last record of each task was made; the folder is read once, before the first is written.
+    """
+
+    url: str
+    newest: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def local(self) -> Path | None:
+        """The folder as a path, or None when it is a URL."""
+        return None if "://" in self.url else Path(self.url)
+
+    def require_writable(self) -> None:
+        """Try to write before any work is done; raises StoreError with the remedy."""
+        self.write_bytes(".writable", b"")
+
+    def read_records(self, task: str | None = None) -> list[RunRecord]:
+        """Read every record of this schema version, oldest first; raises StoreError for a broken one."""
+        paths = self._glob(f"{task or '*'}/records/*.json")
+        records = [self._record(path) for path in paths]
+        current = [record for record in records if record is not None]
+        self._tell_other_versions(len(records) - len(current), "records", task)
+        return sorted(current, key=lambda record: (record.created, record.fingerprint))
+
+    def tasks(self) -> list[str]:
+        """Name the tasks that have records."""
+        return sorted({name.partition("/")[0] for name in self._glob("*/records/*.json")})
+
+    def find_record(self, task: str, fingerprint: str) -> RunRecord | None:
+        """Read one record, None when there is none."""
+        name = f"{task}/records/{fingerprint}.json"
+        return self._record(name) if self.exists(name) else None
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write a record; one that is ok is never replaced."""
+        existing = self.find_record(record.task, record.fingerprint)
+        if existing is not None and existing.status == "ok":
+            raise StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
+        self.replace_record(replace(record, created=self._after_all(record)))
+
+    def _after_all(self, record: RunRecord) -> str:
+        """When a record was made, but after all others of its task: a clock that went back must not make it old."""
+        if record.task not in self.newest:
+            times = map(self._time_of, self._glob(f"{record.task}/records/*.json"))
+            self.newest[record.task] = max(times, default="")
+        newest, created = self.newest[record.task], record.created
+        if created < newest:
+            with suppress(ValueError):  # another tool's spelling of a time: nothing can be added to it
+                created = (datetime.fromisoformat(newest) + timedelta(milliseconds=1)).isoformat(
+                    timespec="milliseconds"
+                )
+        self.newest[record.task] = max(newest, created)
+        return created
+
+    def _time_of(self, name: str) -> str:
+        """When a stored record was made; "" of a broken one, which is named by whoever needs what it holds."""
+        try:
+            created = json.loads(self.read_bytes(name))["created"]
+        except (StoreError, ValueError, TypeError, KeyError, RecursionError):
+            return ""
+        return created if isinstance(created, str) else ""
+
+    def replace_record(self, record: RunRecord) -> None:
+        """Write a record in the place of another of its fingerprint, which it must have kept the numbers of."""
+        self.write_bytes(f"{record.task}/records/{record.fingerprint}.json", with_digest(record.to_json()))
+
+    def read_robustness(self, task: str | None = None) -> list[RobustnessRecord]:
+        """Read every robustness record of this schema version, oldest first; raises StoreError for a broken one."""
+        found = [self._robustness(path) for path in self._glob(f"{task or '*'}/robustness/*.json")]
+        self._tell_other_versions(found.count(None), "robustness records", task)
+        return sorted((r for r in found if r is not None), key=lambda record: (record.created, record.fingerprint))
+
+    def find_robustness(self, task: str, fingerprint: str) -> RobustnessRecord | None:
+        """Read how one record's model scores under each condition, None when it was never perturbed."""
+        name = f"{task}/robustness/{fingerprint}.json"
+        return self._robustness(name) if self.exists(name) else None
+
+    def write_robustness(self, record: RobustnessRecord) -> None:
+        """Write a robustness record in the place of the one that knew fewer conditions."""
+        self.write_bytes(f"{record.task}/robustness/{record.fingerprint}.json", with_digest(record.to_json()))
+
+    def write_outcomes(self, name: str, outcomes: Sequence[Outcome], columns: Mapping[str, Sequence[float]]) -> None:
+        """Write `name`.parquet, one row a sample: `sample_id`, `prediction` (JSON), a column a per-sample metric."""
+        import pyarrow as arrow
+
+        table = arrow.table(
+            {
+                "sample_id": [outcome.sample_id for outcome in outcomes],
+                "prediction": [json.dumps(outcome.prediction) for outcome in outcomes],
+                **{name: list(values) for name, values in columns.items()},
+            }
+        )
+        self._write_table(name, table)
+
+    def read_outcomes(self, name: str) -> list[Outcome]:
+        """Read the predictions stored in `name`.parquet."""
+        with self._readable(name):
+            table = self._read_table(name, ["sample_id", "prediction"])
+            rows = zip(table["sample_id"].to_pylist(), table["prediction"].to_pylist(), strict=True)
+            return [Outcome(_text(sample_id), json.loads(prediction)) for sample_id, prediction in rows]
+
+    def write_sample_scores(self, name: str, scores: SampleScores) -> None:
+        """Write `name`.parquet, one row a sample: `sample_id`, `cluster`, a column a metric."""
+        import pyarrow as arrow
+
+        columns = {"sample_id": list(scores.sample_ids), "cluster": list(scores.clusters)}
+        self._write_table(name, arrow.table({**columns, **scores.metrics}))
+
+    def read_sample_scores(self, name: str) -> SampleScores | None:
+        """Read `name`.parquet; None where it is not there."""
+        import numpy as np
+
+        if not self.exists(f"{name}.parquet"):
+            return None
+        with self._readable(name):
+            table = self._read_table(name)
+            # pyarrow imports pandas, which takes a second, for numpy arrays
+            metrics = {metric: np.array(table[metric].to_pylist(), float) for metric in table.column_names[2:]}
+            ids, clusters = (tuple(map(_text, table[column].to_pylist())) for column in ("sample_id", "cluster"))
+            return SampleScores(ids, clusters, metrics)
+
+    def names(self, pattern: str) -> list[str]:
+        """List the files that a pattern of names fits, such as `*/robustness/examples/*/index.json`."""
+        return self._glob(pattern)
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a file is there."""
+        with self._naming("look for", name):
+            if self.local is not None:
+                return (self.local / name).is_file()
+            system, root = self._filesystem()
+            return bool(system.exists(f"{root}/{name}"))
+
+    def read_bytes(self, name: str) -> bytes:
+        """Read a file; raises StoreError when it cannot be read."""
+        with self._naming("read", name):
+            if self.local is not None:
+                return (self.local / name).read_bytes()
+            system, root = self._filesystem()
+            return bytes(system.cat_file(f"{root}/{name}"))
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all; raises StoreError when it cannot be written."""
+        remedy = "Free space or permissions there, or give another folder with --results; finished cells are kept."
+        with self._naming("write", name, remedy):
+            if self.local is not None:
+                with replace_atomically(self.local / name) as temporary:
+                    temporary.write_bytes(content)
+                return
+            system, root = self._filesystem()
+            system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+            part = f"{root}/{name}.{uuid.uuid4().hex}.part"  # two runs may write one record at once
+            system.pipe_file(part, content)
+            system.mv(part, f"{root}/{name}")
+
+    @contextmanager
+    def local_copy(self, name: str) -> Iterator[Path]:
+        """Give a local path with a file's content; of a URL's file it is a copy that is gone after the block."""
+        if self.local is not None:
+            yield self.local / name
+            return
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            path = Path(folder) / Path(name).name
+            path.write_bytes(self.read_bytes(name))
+            yield path
+
+    def _write_table(self, name: str, table: Any) -> None:
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        sink = arrow.BufferOutputStream()
+        parquet.write_table(table, sink, compression="zstd")
+        self.write_bytes(f"{name}.parquet", sink.getvalue().to_pybytes())
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        """Turn what another kind of content raises into a StoreError that names the file."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise StoreError(
+                f"{self.url}/{name}.parquet holds another content ({named_error(error)}). Delete it and run again."
+            ) from None
+
+    def _read_table(self, name: str, columns: Sequence[str] | None = None) -> Any:
+        import pyarrow as arrow
+
+        content = self.read_bytes(f"{name}.parquet")
+        try:
+            return read_parquet(content, columns)
+        except (arrow.ArrowException, KeyError) as error:
+            raise StoreError(f"{self.url}/{name}.parquet is broken: {error}. Delete it and run again.") from None
+
+    def _record(self, name: str) -> RunRecord | None:
+        return self._parsed(name, RunRecord)
+
+    def _robustness(self, name: str) -> RobustnessRecord | None:
+        return self._parsed(name, RobustnessRecord)
+
+    def _parsed(self, name: str, kind: type[Parsed]) -> Parsed | None:
+        try:
+            content = json.loads(self.read_bytes(name))
+            whole = without_digest(
+                content
+            )  # also of another version: a digit that was changed must not make a record vanish
+            return kind.from_json(whole) if content.get("schema_version") == SCHEMA_VERSION else None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise StoreError(f"{self.url}/{name} is not a record: {error}. Delete it and run again.") from None
+
+    def _tell_other_versions(self, count: int, what: str, task: str | None) -> None:
+        if count:
+            of = f" of {task}" if task else ""
+            _tell_once(
+                f"{self.url}: {count} {what}{of} have another schema version than {SCHEMA_VERSION}: left out. "
+                "The version of this tool that made them shows them."
+            )
+
+    def _glob(self, pattern: str) -> list[str]:
+        with self._naming("list", pattern):
+            if self.local is not None:
+                return sorted(path.relative_to(self.local).as_posix() for path in self.local.glob(pattern))
+            system, root = self._filesystem()
+            return sorted(path[len(root) + 1 :] for path in system.glob(f"{root}/{pattern}"))
+
+    @contextmanager
+    def _naming(self, doing: str, name: str, remedy: str = "") -> Iterator[None]:
+        """Turn what a folder or a URL's server raises into a StoreError that names the file and the remedy.
+
+        Each kind of URL has exceptions of its own: of missing credentials, of a server that does not answer.
+        """
+        place = f"Cannot {doing} {self.url}/{name}"
+        try:
+            yield
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreError(" ".join([f"{place}: {_reason(error)}.", *([remedy] if remedy else [])])) from None
+        except Exception as error:
+            if self.local is not None:
+                raise
+            raise StoreError(
+                f"{place}: {named_error(error)}. Check the address of --results, that its server answers, and that "
+                "your credentials for it are set; finished cells are kept."
+            ) from None
+
+    def _filesystem(self) -> tuple[Any, str]:
+        import fsspec
+
+        protocol, _, place = self.url.partition("://")
+        if not place.strip("/"):
+            raise StoreError(f"--results {self.url} names no place. Give a folder too, as {protocol}://BUCKET/RESULTS.")
+        try:
+            system, root = fsspec.core.url_to_fs(self.url)
+        except Exception as error:
+            raise StoreError(
+                f"Cannot open --results {self.url}: {named_error(error)}. Give a folder, or a URL of a protocol that "
+                "fsspec knows, with its package installed and your credentials set."
+            ) from None
+        return system, root.rstrip("/")
+
+
+@contextmanager
+def only_one(store: Store) -> Iterator[None]:
+    """Keep a second run out of the same local results folder; the lock goes with the process."""
+    if store.local is None:
+        yield
+        return
+    import fcntl
+
+    lock = open_lock(store.local / ".lock")
+    if lock is None:
+        raise StoreError(f"{store.url}/.lock can be neither read nor written. Give permission there, or --results.")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"Another bench run is writing to {store.url}. Wait for it, or give another folder with --results."
+            ) from None
+        yield
+
+
+def outcomes_name(task: str, fingerprint: str, condition: str | None = None) -> str:
+    """Name the table of a cell's predictions, clean or under a condition's label."""
+    if condition is None:
+        return f"{task}/outcomes/{fingerprint}"
+    return f"{task}/robustness/{fingerprint}/{_file_part(condition)}"
+
+
+def scores_name(task: str, fingerprint: str, condition: str | None = None) -> str:
+    """Name the table of what each sample contributes to a cell's metrics, clean or under a condition's label."""
+    if condition is None:
+        return f"{task}/scores/{fingerprint}"
+    return f"{task}/robustness/{fingerprint}/scores/{_file_part(condition)}"
+
+
+def _file_part(condition: str) -> str:
+    """A condition's label as a file's name: what is longer than file systems take is cut, with a digest of all."""
+    whole = condition.encode("utf-8", "surrogateescape")
+    if len(whole) <= _LONGEST_LABEL:
+        return condition
+    return f"{whole[:120].decode('utf-8', 'ignore')}-{hashlib.sha256(whole).hexdigest()[:32]}"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} stands where the id of a sample was wanted")
+    return value
+
+
+def examples_folder(task: str, data_digest: str, split: str) -> str:
+    """Name the folder of the example images of one split of one data set."""
+    return f"{task}/robustness/examples/{hashlib.sha256(f'{data_digest} {split}'.encode()).hexdigest()[:16]}"
+
+
+@cache
+def _tell_once(text: str) -> None:
+    sys.stderr.write(f"{visible(text)}\n")
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else error_text(error)

@@ -1,0 +1,60 @@
+"""A comparison as one HTML page that needs nothing else: tables, and the pictures of samples that flipped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.judge.compare.comparison import Comparison
+from harness.judge.compare.flips import picture
+from harness.report.compare_text import (
+    flip_counts,
+    metric_table,
+    notes_of,
+    ranked_slices,
+    slice_table,
+    subtitle_of,
+    title_of,
+    verdict_of,
+)
+from harness.report.page.page import templates_in
+from harness.report.page.palette import palette_css
+from harness.stats.paired_difference import Difference
+
+_HERE = Path(__file__).parent
+
+
+def render_page(found: Sequence[Comparison]) -> str:
+    """Render; all text from outside is escaped, and the page's policy lets nothing run and nothing be fetched."""
+    from markupsafe import Markup
+
+    style = palette_css() + "".join(
+        path.read_text(encoding="utf-8") for path in (_HERE / "page" / "page.css", _HERE / "compare_page.css")
+    )
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    environment = templates_in(_HERE)
+    environment.globals.update(
+        title_of=title_of, subtitle_of=subtitle_of, verdict_of=verdict_of, notes_of=notes_of, flip_counts=flip_counts,
+        metric_table=metric_table, slice_table=slice_table, ranked_slices=ranked_slices, picture=picture, bar=bar,
+        widest=widest,
+    )  # fmt: skip
+    # Our own files, so they stand unescaped.
+    page: Any = environment.get_template("compare_page.html.jinja")
+    return str(page.render(found=found, style=Markup(style), policy=policy))
+
+
+def widest(differences: Sequence[Difference]) -> float:
+    """The farthest that any interval reaches from 0."""
+    return max((abs(end) for d in differences for end in (*(d.interval or ()), d.difference)), default=0.0)
+
+
+def bar(difference: Difference, span: float) -> tuple[float, float, float]:
+    """Place an interval on a line of 100 with no difference at 50: low, value, high."""
+    scale = 48 / span if span else 0.0
+    ends = difference.interval or (difference.difference, difference.difference)
+    low, value, high = (50 + scale * end for end in (ends[0], difference.difference, ends[1]))
+    return round(low, 1), round(value, 1), round(high, 1)

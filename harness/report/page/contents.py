@@ -1,0 +1,190 @@
+"""Gathers everything that a report shows, as plain values: no HTML, no charts, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.errors import StoreError
+from harness.judge.leaderboard import samples_told
+from harness.judge.robustness.reference_table import find_reference
+from harness.judge.robustness.summary import summaries
+from harness.report.page.calibration_part import Diagram, calibration_table, diagrams
+from harness.report.page.entries import Board, build_boards
+from harness.report.page.examples import ExampleIndex, Examples, build_examples
+from harness.report.page.ladder import Ladder, build_ladders, ladder_table
+from harness.report.page.notes import notes_of
+from harness.report.page.number_table import number_table
+from harness.report.page.provenance import provenance
+from harness.report.page.score_tables import class_table, failure_table, leaderboard_table, slice_table
+from harness.report.page.sources import ReportOptions, Sources
+from harness.report.page.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
+from harness.report.page.sweeps import Sweep, build_robustness
+from harness.report.page.table import Table, unique
+
+
+@dataclass(frozen=True)
+class RobustnessPart:
+    """One sweep: its summary and its heat maps."""
+
+    sweep: Sweep
+    summary: Table
+    numbers: Table | None
+    heat_maps: tuple[HeatMap, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Everything about rows that may be ranked together."""
+
+    board: Board
+    leaderboard: Table
+    slices: Table | None
+    classes: Table | None
+    ladders: tuple[tuple[Ladder, Table], ...]
+    sweeps: tuple[RobustnessPart, ...]
+    calibration: Table | None
+    diagrams: tuple[Diagram, ...]
+    failures: Table | None
+    examples: Examples
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Say on what data the rows were scored."""
+        row = self.board.first
+        return (
+            f"{row.data} ({row.data_digest[:12]}), split {row.split}{samples_told([e.row for e in self.board.entries])}"
+        )
+
+    @property
+    def devices(self) -> list[str]:
+        """Where latency and memory were measured."""
+        return sorted({e.row.device for e in self.board.entries if e.row.efficiency.latency_runs})
+
+    def tables(self) -> list[Table]:
+        """Give every table, in the order of the page."""
+        found = [self.leaderboard, self.slices, *(table for _, table in self.ladders)]
+        for part in self.sweeps:
+            found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
+        found += [self.calibration, self.classes, self.failures]
+        return [table for table in found if table is not None and table.lines]
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """A task: a part for each kind of rows that may be ranked together, and example images of unknown data."""
+
+    task: str
+    parts: tuple[Part, ...]
+    unplaced: tuple[Examples, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report. `outdated` counts robustness records of rows that a newer one has replaced."""
+
+    title: str
+    tasks: tuple[TaskPart, ...]
+    provenance: dict[str, Any]
+    folders: tuple[str, ...]
+    newest: str
+    counts: dict[str, int]
+    outdated: int
+
+
+def build_report(sources: Sources, options: ReportOptions) -> Report:
+    """Turn records into what is shown; raises StoreError when there is nothing to show."""
+    wanted = [r for r in sources.records if options.tasks is None or r.task in options.tasks]
+    if not wanted:
+        raise StoreError("No records of these tasks. Run 'bench run' first, or give another --task or --results.")
+    boards = [
+        (board, build_robustness(board, sources.sweeps))
+        for board in build_boards(replace(sources, records=tuple(wanted)), options)
+    ]
+    gallery = _Gallery(sources.examples, options.image_bytes)
+    tasks = []
+    for name in unique([board.task for board, _ in boards]):
+        mine = [(board, sweeps) for board, sweeps in boards if board.task == name]
+        holders = _holders(mine)
+        parts = tuple(
+            _part(board, sweeps, sources, options, gallery.of(board) if board in holders else Examples())
+            for board, sweeps in mine
+        )
+        tasks.append(TaskPart(name, parts, gallery.unplaced(name)))
+    statuses = [entry.row.status for board, _ in boards for entry in board.entries]
+    return Report(
+        title=options.title,
+        tasks=tuple(tasks),
+        provenance=provenance(boards),
+        folders=sources.folders,
+        newest=max(record.created for record in wanted),
+        counts={status: statuses.count(status) for status in ("ok", "failed", "skipped")},
+        outdated=_outdated(boards, sources, {record.task for record in wanted}),
+    )
+
+
+def _holders(boards: Sequence[tuple[Board, Sequence[Sweep]]]) -> list[Board]:
+    """Choose which board of each data and split shows its examples: one that was perturbed, else the first."""
+    found: dict[tuple[str, str], Board] = {}
+    for board, _ in sorted(boards, key=lambda pair: not pair[1]):
+        found.setdefault((board.first.data_digest, board.first.split), board)
+    return list(found.values())
+
+
+class _Gallery:
+    """Hands out example images, those of a board's data to that board, until the page's budget is spent."""
+
+    def __init__(self, found: Mapping[str, Sequence[ExampleIndex]], budget_bytes: int) -> None:
+        self.found, self.budget = {task: list(indices) for task, indices in found.items()}, budget_bytes
+
+    def of(self, board: Board) -> Examples:
+        """Take the examples of the board's data and split."""
+        scope = (board.first.data_digest, board.first.split)
+        index = next((each for each in self.found.get(board.task, ()) if each.scope == scope), None)
+        return Examples() if index is None else self._take(board.task, index, [e.row.model for e in board.entries])
+
+    def unplaced(self, task: str) -> tuple[Examples, ...]:
+        """Take those of which nothing says what data they are of."""
+        return tuple(self._take(task, each, ()) for each in list(self.found.get(task, ())) if each.scope is None)
+
+    def _take(self, task: str, index: ExampleIndex, order: Sequence[str]) -> Examples:
+        self.found[task].remove(index)
+        examples = build_examples(index, self.budget, order)
+        self.budget -= examples.bytes
+        return examples
+
+
+def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: ReportOptions, examples: Examples) -> Part:
+    numbers = _numbers(board, sources, options)
+    return Part(
+        board=board,
+        leaderboard=leaderboard_table(board),
+        slices=slice_table(board),
+        classes=class_table(board),
+        ladders=tuple((ladder, ladder_table(ladder)) for ladder in build_ladders(board)),
+        sweeps=tuple(RobustnessPart(sweep, summary_table(sweep), numbers, tuple(heat_maps(sweep))) for sweep in sweeps),
+        calibration=calibration_table(board, sweeps),
+        diagrams=tuple(diagrams(board, sweeps, sources.outcomes)),
+        failures=failure_table(board),
+        examples=examples,
+        notes=tuple(notes_of(board)),
+    )
+
+
+def _numbers(board: Board, sources: Sources, options: ReportOptions) -> Table | None:
+    """The numbers of the sweeps of this board's rows."""
+    shown = {name for entry in board.entries for name in entry.row.fingerprints}
+    records = [record for record in sources.sweeps if record.fingerprint in shown]
+    runs = [record for record in sources.records if record.fingerprint in shown]
+    reference = None
+    if options.reference is not None and any(record.model == options.reference for record in records):
+        reference = find_reference(options.reference, records)
+    rows = summaries(records, runs, reference, options.unfused)
+    return number_table(rows, {entry.name: entry.key for entry in board.entries})
+
+
+def _outdated(boards: Sequence[tuple[Board, Sequence[Sweep]]], sources: Sources, tasks: set[str]) -> int:
+    shown = {name for board, _ in boards for entry in board.entries for name in entry.row.fingerprints}
+    return sum(record.task in tasks and record.fingerprint not in shown for record in sources.sweeps)

@@ -1,0 +1,123 @@
+"""The control ladder: what is left of a fused model's score when one of its advantages is taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.judge.verdict.settings import TUNE, settings_of, tuning_free, unmatched
+from harness.record import Estimate
+from harness.report.page.controls import MEANINGS
+from harness.report.page.entries import Board, Entry
+from harness.report.page.pareto import difference
+from harness.report.page.score_tables import grouped
+from harness.report.page.table import Cell, Column, Line, Origin, Table, score_cell, signed
+
+_SEEDS_FOR_A_VERDICT = 5
+_REACH = "1.43 half-widths of the interval of F − Ci: what 95 % confidence and 80 % power ask for"
+_DETECTABLE = (1.959964 + 0.841621) / 1.959964
+"""A true difference of this many half-widths is found in four of five such experiments."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One control of a fused model; `gap` is F - Ci."""
+
+    control: Entry
+    score: Estimate
+    gap: Estimate
+
+    @property
+    def name(self) -> str:
+        """C0 to C6."""
+        return self.control.row.control or ""
+
+    @property
+    def verdict(self) -> str:
+        """Say what the interval allows to say; fewer than five seeds allow no verdict."""
+        seeds = len(self.control.row.seeds)
+        if seeds < _SEEDS_FOR_A_VERDICT:
+            return f"no verdict: {seeds} of {_SEEDS_FOR_A_VERDICT} seeds"
+        if self.gap.interval is None:
+            return f"no verdict: {self.gap.note}"
+        low, high = self.gap.interval
+        return "above 0" if low > 0 else "below 0" if high < 0 else "not told apart"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A fused model beside its controls."""
+
+    model: Entry
+    score: Estimate
+    metric: str
+    rungs: tuple[Rung, ...]
+
+
+def build_ladders(board: Board) -> list[Ladder]:
+    """Compare each model that has controls with each of them, by the metric that ranks."""
+    ladders = []
+    for _, members in grouped([entry for entry in board.entries if entry.scored]):
+        heads = [entry for entry in members if entry.row.control is None]
+        for head in heads:
+            score = head.row.metrics.get(board.main)
+            fitting = _controls_of(head, members, alone=len(heads) == 1)
+            controls = [(e, own) for e in fitting if (own := e.row.metrics.get(board.main))]
+            if score and controls:
+                rungs = tuple(Rung(entry, own, difference(score, own)) for entry, own in controls)
+                ladders.append(Ladder(head, score, board.main, rungs))
+    return ladders
+
+
+def _controls_of(head: Entry, members: Sequence[Entry], *, alone: bool) -> list[Entry]:
+    """A control of each kind: of the same settings as the model, where it or the control has several."""
+    found: dict[str, list[Entry]] = {}
+    for entry in members:
+        if entry.row.control:
+            found.setdefault(entry.row.control, []).append(entry)
+    chosen = []
+    for entries in found.values():
+        matched = [entry for entry in entries if _is_matched(head, entry)]
+        chosen += matched[:1] or (entries if alone and len(entries) == 1 else [])
+    return chosen
+
+
+def _is_matched(head: Entry, control: Entry) -> bool:
+    first, second = (settings_of(entry.records[-1]) for entry in (head, control))
+    return not unmatched(first, second, tuning_free() if second.get(TUNE) is None else ())
+
+
+def ladder_table(ladder: Ladder) -> Table:
+    """One line a control: what it is, its score, F - Ci with its interval and what that tells."""
+    columns = (
+        Column("control", "name"), Column("what it is", "text"), Column(ladder.metric), Column("F − Ci"),
+        Column("smallest detectable"), Column("what F − Ci measures", "text"), Column("verdict", "text"),
+    )  # fmt: skip
+    lines = tuple(_line(ladder, rung) for rung in ladder.rungs)
+    shown = f"{ladder.score.value:.3f} {ladder.score.bracket()}"
+    notes = (
+        f"F is {ladder.model.name}: {ladder.metric} {shown}.",
+        "F − Ci has an interval made of the two scores' own, as if they were independent (MOVER): wider than that of a "
+        "paired test. 'Smallest detectable' is the true difference that four of five such experiments would find.",
+    )
+    return Table("ladder", ladder.model.name, columns, lines, notes)
+
+
+def _line(ladder: Ladder, rung: Rung) -> Line:
+    what, tells = MEANINGS.get(rung.name, ("", ""))
+    both = (ladder.model.key, rung.control.key)
+    note = f"{ladder.model.name} minus its control {rung.name}; interval by MOVER from the two scores' own"
+    gap = Cell(signed(rung.gap.value), rung.gap.value, rung.gap, Origin(f"F − {rung.name}", both, note=note))
+    why = Origin(f"smallest detectable F − {rung.name}", both, note=_REACH)
+    ends = rung.gap.interval
+    reach = None if ends is None else _DETECTABLE * (ends[1] - ends[0]) / 2
+    cells = (
+        Cell(rung.name),
+        Cell(what),
+        score_cell(rung.score, Origin(ladder.metric, (rung.control.key,))),
+        gap,
+        Cell("–" if reach is None else f"{reach:.3f}", reach, None, why),
+        Cell(tells),
+        Cell(rung.verdict),
+    )
+    return Line(cells, group=rung.name, key=rung.control.name)

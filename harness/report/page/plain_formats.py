@@ -1,0 +1,89 @@
+"""The tables of a report as Markdown and as CSV: the same numbers, from the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.report.page.contents import Part, Report
+from harness.report.page.table import Table, texts_of
+from harness.text.outside_text import csv_text, markdown_text
+
+_COLUMNS = (
+    "task", "data", "data_digest", "split", "signature", "table", "row", "column", "value", "low", "high", "count",
+    "text", "fingerprints",
+)  # fmt: skip
+
+
+def render_markdown(report: Report) -> str:
+    """Write every table under its heading; numbers have three decimals, as in the terminal."""
+    blocks = [f"# {markdown_text(report.title)}"]
+    for task in report.tasks:
+        blocks.append(f"## {markdown_text(task.task)}")
+        for part in task.parts:
+            blocks.append(f"### {markdown_text(part.title)}")
+            if part.board.on_scenes:
+                blocks.append("> Scenes is a rendered world: its numbers support claims about mechanisms only.")
+            blocks += ["\n".join(f"- {markdown_text(note)}" for note in part.notes)] if part.notes else []
+            for table in part.tables():
+                blocks += [f"#### {markdown_text(table.title)}", _markdown(table)]
+                blocks += ["\n".join(f"- {markdown_text(note)}" for note in table.notes)] if table.notes else []
+    return "\n\n".join(blocks) + "\n"
+
+
+def _markdown(table: Table) -> str:
+    rows = texts_of(table)
+    sides = ["---" if column.kind in ("name", "text") else "---:" for column in table.columns]
+    lines = ["| " + " | ".join(markdown_text(text) for text in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "|".join(sides) + "|", *lines[1:]])
+
+
+def render_csv(report: Report) -> str:
+    """Write one line a number, all tables in one file; values are whole, seconds and bytes where they are costs."""
+    lines = [line for part in _parts(report) for table in part.tables() for line in _numbers(report, part, table)]
+    return csv_text([_COLUMNS, *lines])
+
+
+def render_csv_files(report: Report) -> dict[str, str]:
+    """Write a file for each table, named by task, place and table; columns as on the page, with low, high, count."""
+    files = {}
+    for place, part in enumerate(_parts(report), start=1):
+        for number, table in enumerate(part.tables(), start=1):
+            files[f"{part.board.task}-{place}-{number:02}-{table.name}.csv"] = csv_text(_wide(table))
+    return files
+
+
+def _parts(report: Report) -> Iterator[Part]:
+    return (part for task in report.tasks for part in task.parts)
+
+
+def _numbers(report: Report, part: Part, table: Table) -> Iterator[list[object]]:
+    first = part.board.first
+    shared = [part.board.task, first.data, first.data_digest, first.split, first.signature, table.name]
+    rows = report.provenance["rows"]
+    for line in table.lines:
+        for column, cell in zip(table.columns[1:], line.cells[1:], strict=True):
+            e = cell.estimate
+            bounds = [e.low, e.high, e.count] if e else [None, None, None]
+            runs = [run for key in (cell.origin.rows if cell.origin else ()) for run in rows[key]["runs"]]
+            if cell.text:
+                name = f"{column.name} ({column.unit})" if column.unit else column.name
+                text = cell.text + (f". {cell.detail}" if cell.detail else "")
+                yield [*shared, line.key, name, cell.number, *bounds, text, " ".join(runs)]
+
+
+def _wide(table: Table) -> list[list[object]]:
+    heading: list[object] = []
+    for column in table.columns:
+        name = f"{column.name} ({column.unit})" if column.unit else column.name
+        heading += [name, f"{name} low", f"{name} high", f"{name} count"] if column.kind == "score" else [name]
+    rows = [heading]
+    for line in table.lines:
+        row: list[object] = []
+        for place, (column, cell) in enumerate(zip(table.columns, line.cells, strict=True)):
+            shown: object = cell.number if cell.number is not None else cell.text
+            row.append(line.key if place == 0 and line.key else shown)
+            if column.kind == "score":
+                e = cell.estimate
+                row += [e.low, e.high, e.count] if e else [None, None, None]
+        rows.append(row)
+    return rows

@@ -1,0 +1,137 @@
+"""What a report is made of: records, robustness records, stored predictions and example images, read from folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import StoreError
+from harness.judge.judged_leaderboard import nothing_stored
+from harness.judge.verdict.evidence import FusionControls, ReadScores
+from harness.judge.verdict.judge import score_reader
+from harness.record import RobustnessRecord, RunRecord
+from harness.records.store import Store
+from harness.report.page.examples import ExampleIndex, Scope
+from harness.storage.parquet_files import read_parquet
+
+Columns = Mapping[str, Sequence[Any]]
+"""A stored table of outcomes: sample_id, prediction (JSON), and what each sample scores."""
+
+
+def _nobody(task: str) -> FusionControls:
+    return FusionControls({}, ())
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is shown and how.
+
+    `metrics` are each task's in their order, the first one ranks; a task that is not named is asked of its plugin.
+    `unfused` are the models that effective robustness is fitted on, `reference` the one that mCE divides by.
+    `image_bytes` is the most that example images may take of the page, before base64 adds a third. `fusion` tells of a
+    task which models get the mark of a verdict: asking the installed plugins would load them.
+    """
+
+    title: str = "Fusemark report"
+    tasks: tuple[str, ...] | None = None
+    metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unfused: tuple[str, ...] = ()
+    reference: str | None = None
+    image_bytes: int = 900_000
+    fusion: Callable[[str], FusionControls] = _nobody
+
+
+def _nothing(name: str) -> Columns | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Records as they were read. `outcomes` reads a stored table by its name in the results folder, None for none.
+
+    `examples` are each task's indices of example images.
+    """
+
+    records: tuple[RunRecord, ...]
+    sweeps: tuple[RobustnessRecord, ...] = ()
+    examples: Mapping[str, Sequence[ExampleIndex]] = field(default_factory=dict)
+    outcomes: Callable[[str], Columns | None] = _nothing
+    sample_scores: ReadScores = nothing_stored
+    folders: tuple[str, ...] = ()
+
+
+def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) -> Sources:
+    """Read what several results folders hold of some tasks, or of all; raises StoreError when there is no record.
+
+    A record that stands in two folders counts once.
+    """
+    wanted: Sequence[str | None] = [None] if tasks is None else list(tasks)
+    records = {r.fingerprint: r for store in stores for task in wanted for r in store.read_records(task)}
+    perturbed = [[r for task in wanted for r in store.read_robustness(task)] for store in stores]
+    sweeps = {record.fingerprint: record for of_store in perturbed for record in of_store}
+    if not records:
+        of = f" of {', '.join(tasks)}" if tasks else ""
+        raise StoreError(
+            f"No records{of} in {', '.join(store.url for store in stores)}. "
+            "Run 'bench run' first, or give another folder with --results."
+        )
+    names = sorted({record.task for record in records.values()})
+    return Sources(
+        records=tuple(sorted(records.values(), key=lambda r: (r.created, r.fingerprint))),
+        sweeps=tuple(sorted(sweeps.values(), key=lambda r: (r.created, r.fingerprint))),
+        examples={name: tuple(_examples(stores, name, perturbed)) for name in names},
+        outcomes=lambda name: _outcomes(stores, name),
+        sample_scores=score_reader(stores),
+        folders=tuple(store.url for store in stores),
+    )
+
+
+def _examples(stores: Sequence[Store], task: str, sweeps: Sequence[Sequence[RobustnessRecord]]) -> list[ExampleIndex]:
+    """Find the indices of a task, one for each split of each data set; of equal ones that of the first folder.
+
+    `sweeps` are those of each store. An index of an older version does not name its data: it is that of the folder's
+    sweeps where these have but one.
+    """
+    found: dict[tuple[str, str], ExampleIndex] = {}
+    for store, records in zip(stores, sweeps, strict=True):
+        scopes = {(record.data_digest, record.split) for record in records if record.task == task}
+        only = next(iter(scopes)) if len(scopes) == 1 else None
+        for pattern in ("index.json", "*/index.json"):
+            for name in store.names(f"{task}/robustness/examples/{pattern}"):
+                content = _index(store, name)
+                scope = _scope(content) or only
+                key = (name, "" if pattern != "index.json" else store.url)
+                found.setdefault(key, ExampleIndex(name.rpartition("/")[0], content, scope, store.read_bytes))
+    return list(found.values())
+
+
+def _scope(content: Mapping[str, Any]) -> Scope | None:
+    digest, split = content.get("data_digest"), content.get("split")
+    return (str(digest), str(split)) if digest is not None and split is not None else None
+
+
+def _index(store: Store, name: str) -> Mapping[str, Any]:
+    try:
+        content = json.loads(store.read_bytes(name))
+    except ValueError as error:
+        raise StoreError(f"{store.url}/{name} is not JSON: {error}. Delete it and run the sweep again.") from None
+    if not isinstance(content, dict) or not isinstance(content.get("samples"), list):
+        raise StoreError(f"{store.url}/{name} has no list 'samples'. Delete it and run the sweep again.")
+    return content
+
+
+def _outcomes(stores: Sequence[Store], name: str) -> Columns | None:
+    """Read a Parquet file of outcomes; None where no folder has it."""
+    store = next((store for store in stores if store.exists(f"{name}.parquet")), None)
+    if store is None:
+        return None
+    import pyarrow as arrow
+
+    try:
+        table = read_parquet(store.read_bytes(f"{name}.parquet"))
+    except arrow.ArrowException as error:
+        raise StoreError(f"{store.url}/{name}.parquet cannot be read: {error}. Delete it and run again.") from None
+    columns: Columns = table.to_pydict()
+    return columns

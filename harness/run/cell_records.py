@@ -1,0 +1,89 @@
+"""What is written of a cell: its record, done, failed or skipped, and the notes of how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from harness.cell import Cell
+from harness.plan.run_plan import Absent, Plan
+from harness.record import Efficiency, Estimate, RunRecord, now
+from harness.sample import Note
+from harness.storage.portable import by_content, scrubbed, without_places
+
+
+def record_of(
+    cell: Cell,
+    *,
+    status: str,
+    error: str | None = None,
+    metrics: Mapping[str, Estimate | None] | None = None,
+    signature: str | None = None,
+    efficiency: Efficiency | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> RunRecord:
+    """Describe what a cell has left, without places of this machine."""
+    job = cell.training
+    measured = efficiency or Efficiency()
+    content = by_content(asdict(cell))
+    content["training"]["data"] |= {"root": job.data.root.name, "cache": None}
+    return RunRecord(
+        fingerprint=cell.fingerprint,
+        task=job.task,
+        data=job.data.name,
+        data_digest=job.data.digest,
+        split=cell.split,
+        model=job.model,
+        control=job.control,
+        seed=job.seed,
+        status=status,
+        error=None if error is None else scrubbed(error),
+        metrics=metrics or {},
+        signature=signature,
+        efficiency=measured,
+        device=measured.notes.get("machine_label", job.device),
+        provenance=without_places(provenance or {}),
+        cell=without_places(content),
+        created=now(),
+    )
+
+
+def absent_record(plan: Plan, absent: Absent) -> RunRecord:
+    """Say of a planned cell why it did not run."""
+    return RunRecord(
+        fingerprint=absent.fingerprint,
+        task=plan.task.name,
+        data=plan.data.name,
+        data_digest=plan.data.digest,
+        split=plan.split,
+        model=absent.model,
+        control=absent.control,
+        seed=absent.seed,
+        status="skipped",
+        error=scrubbed(absent.reason),
+        metrics={},
+        signature=None,
+        efficiency=Efficiency(),
+        device=plan.device,
+        provenance={},
+        cell={},
+        created=now(),
+    )
+
+
+def training_notes(cell: Cell, training: Mapping[str, Any]) -> Sequence[Note]:
+    """Say where memory ran out, so that the training went on in smaller parts: dropout then draws otherwise."""
+    asked, taken = cell.training.train.accumulation, training["accumulation"]
+    if taken <= asked:
+        return ()
+    return (Note(f"memory ran out while training: {taken} micro-batches a step instead of {asked}"),)
+
+
+def skipped_note(skipped: Mapping[str, str], split: str, kept: int) -> list[Note]:
+    """Say how many images could not be read, where the run goes on without them."""
+    if not skipped:
+        return []
+    name, reason = next(iter(skipped.items()))
+    text = f"{len(skipped)} of {len(skipped) + kept} images cannot be read and are left out (first: {name}: {reason})"
+    return [Note(text, split, len(skipped), len(skipped) + kept)]

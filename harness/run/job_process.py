@@ -1,0 +1,57 @@
+"""What a forked process does: takes its one job, runs it, reports, and ends with its runner."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import signal
+import threading
+from importlib import import_module
+from multiprocessing import connection
+
+from harness.errors import BenchError
+from harness.run.messages import Receiver, Sender
+from harness.text.error_text import error_text, named_error, traceback_text
+
+_NOT_WRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG)
+
+
+def run_job(requests: int, reports: int) -> None:
+    """Call `harness.NAME(*arguments, progress)` as asked on one pipe, and send its result or failure on the other."""
+    receiver, sender = Receiver(requests), Sender(reports)
+    content = receiver.wait(None)
+    if content is None:  # the runner has let go of this process: it was never needed
+        return
+    threading.Thread(target=_end_with_runner, args=(receiver,), daemon=True).start()
+
+    def progress(what: str, done: int, total: int) -> None:
+        sender.send(("progress", (what, done, total)))
+
+    try:
+        name, arguments = pickle.loads(content)
+        module, _, function = name.rpartition(".")
+        result = getattr(import_module(f"harness.{module}"), function)(*arguments, progress)
+        sender.send(("result", result))
+    except BenchError as error:
+        sender.send(("failure", (error_text(error), type(error).__name__, None)))
+    except Exception as error:
+        sender.send(("failure", _explained(error)))
+
+
+def _explained(error: Exception) -> tuple[str, str, str | None]:
+    """Message, kind and, for a bug, the traceback; a full disk and too little memory are no bugs."""
+    from harness.jobs.predict import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return f"Out of memory ({error_text(error)}). Take a smaller model, image or batch.", "OutOfMemory", None
+    if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
+        remedy = "Free space or permissions there; BENCH_CACHE and --results say where files go."
+        return f"{error_text(error)}. {remedy}", "OSError", None
+    return named_error(error), type(error).__name__, traceback_text()
+
+
+def _end_with_runner(requests: Receiver) -> None:
+    """Kill this process and all that it has started as soon as the runner is gone, even when that was killed."""
+    connection.wait([requests.fileno()])
+    os.killpg(os.getpgid(0), signal.SIGKILL)

@@ -1,0 +1,400 @@
+"""Runs the cells that have no current record: train, predict, score, measure, write the record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+
+from harness.cell import Cell, Places, TrainingJob
+from harness.errors import BenchError, StoreError
+from harness.inputs.golden_preprocessing import check_resizing
+from harness.plan.plugins import load_model, package_of
+from harness.plan.run_plan import Environment, Plan
+from harness.protocols import HasNotes, Scorer, SupportsTimeout
+from harness.record import Efficiency, Estimate, RunRecord
+from harness.records.matching import require_matching
+from harness.records.sample_scores import Scored, table_digests, write_scores
+from harness.records.store import Store, only_one, outcomes_name
+from harness.records.trainings import SUMMARY, TRAINING_FILES, read_training, training_folder, why_unusable
+from harness.run.cell_records import absent_record, record_of, skipped_note, training_notes
+from harness.run.job_server import KILLED, JobFailure, JobServer, Workers
+from harness.sample import Note, Predicted, Sample, evaluated, limited
+from harness.stats.estimates import estimate, estimate_difference, estimates
+from harness.storage.portable import portable_command, scrubbed
+from harness.text.error_text import error_text, named_error, traceback_text
+
+ALONE = Workers()
+"""A run with a fork server of its own, one job a core and no limit of time."""
+
+_MANY_SAMPLES = 2000
+"""Above so many a run is told how to take fewer."""
+
+
+class Reporter(Protocol):
+    """Whom a run tells what it is doing."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A part of it has come so far."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Something that the user must read."""
+        ...
+
+    def finish(self, record: RunRecord) -> None:
+        """A cell has left its record."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """How many of the planned cells are now in which state, and how many were done before.
+
+    `not_run` are those of the skipped ones whose model was asked for by name.
+    """
+
+    ok: int
+    failed: int
+    skipped: int
+    found: int
+    not_run: int = 0
+
+
+def run_plan(
+    plan: Plan, store: Store, environment: Environment, reporter: Reporter, workers: Workers = ALONE
+) -> RunSummary:
+    """Run what is missing; every planned cell has a record afterwards, or an exception says why not.
+
+    Of 0 workers there is one a core (one in all on an accelerator).
+    """
+    pending = [cell for cell in plan.cells if not _is_done(store, cell)]
+    with ExitStack() as stack:
+        if pending or plan.absent:
+            store.require_writable()
+            stack.enter_context(only_one(store))
+        for absent in plan.absent:
+            record = absent_record(plan, absent)
+            store.write_record(record)  # in the place of what an earlier run said
+            reporter.finish(record)
+        records, meanwhile = [], 0
+        if pending:
+            runner = _Runner(plan, store, environment, reporter, stack, workers)
+            records = _run_cells(pending, runner, workers.jobs)
+            meanwhile = runner.found
+    failed = sum(record.status == "failed" for record in records)
+    found = len(plan.cells) - len(pending)
+    not_run = sum(absent.named for absent in plan.absent)
+    return RunSummary(len(records) - failed + found, failed, len(plan.absent), found + meanwhile, not_run)
+
+
+def _run_cells(pending: Sequence[Cell], runner: _Runner, jobs: int) -> list[RunRecord]:
+    """Train and predict a few cells side by side, then measure each of them with the machine to itself."""
+    runner.prepare()
+    workers = jobs or jobs_at_once(pending[0].training)
+    records = []
+    waiting: list[Future[Any]] = runner.start_prerequisites(pending)
+    for window in _windows(pending, workers):
+        started = [runner.start(cell) for cell in window]
+        wait([*waiting, *started])
+        waiting = []
+        for cell, produced in zip(window, started, strict=True):
+            record = runner.finish(cell, produced)
+            record = runner.keep(cell, record)
+            runner.reporter.finish(record)
+            records.append(record)
+    return records
+
+
+def _windows(pending: Sequence[Cell], size: int) -> Iterator[Sequence[Cell]]:
+    """Cut into parts; cells that wait for no prerequisite come first, beside the prerequisite's training."""
+    free = [cell for cell in pending if cell.training.prerequisite is None]
+    bound = [cell for cell in pending if cell.training.prerequisite is not None]
+    for part in (free, bound):
+        for start in range(0, len(part), size):
+            yield part[start : start + size]
+
+
+def jobs_at_once(job: TrainingJob) -> int:
+    """One job a core, or one in all on an accelerator."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // job.train.threads) if job.device == "cpu" else 1
+
+
+class _Runner:
+    """What cells of a run share: the fork server and the scorer, started when first needed."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        environment: Environment,
+        reporter: Reporter,
+        stack: ExitStack,
+        workers: Workers,
+    ) -> None:
+        self.plan, self.store, self.environment, self.reporter = plan, store, environment, reporter
+        self.pool = ThreadPoolExecutor(64)  # threads only wait for jobs; closing the server ends these first
+        stack.callback(self.pool.shutdown, cancel_futures=True)
+        models = {cell.training.model for cell in plan.cells}
+        packages = {package_of(plan.task), *(package_of(load_model(name)) for name in models)}
+        self.server = stack.enter_context(JobServer(packages, workers))
+        self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
+        set_patience(self.scorer, workers)
+        self.signature: str | None = None
+        self.samples: Sequence[Sample] = ()
+        self.told_share = False
+        self.ceilings: Mapping[str, Mapping[str, float]] = {}
+        self.failed_prerequisites: dict[str, str] = {}
+        self.found = 0
+        self.prerequisite_lock = Lock()
+
+    def prepare(self) -> None:
+        """Check the metrics before anything is trained; the fork server imports meanwhile."""
+        self.reporter.progress("checking preprocessing and metrics on golden vectors", 0, 0)
+        check_resizing()
+        self.samples = self.plan.task.samples(self.plan.data, self.plan.split)
+        self.signature = self.scorer.prepare(self.samples)
+        asked = limited(self.samples, self.plan.cells[0].evaluate.limit)
+        self.reporter.say(_extent(len(asked), len(self.samples), self.plan))
+        self.ceilings = self.plan.task.ceilings(self.plan.data, self.plan.split, asked)
+
+    def start_prerequisites(self, pending: Sequence[Cell]) -> list[Future[Any]]:
+        """Begin to train what the cells build on; a failure is met again by those that need it."""
+        wanted = dict.fromkeys(cell.training.prerequisite for cell in pending)
+        return [self.pool.submit(self._prerequisite, name) for name in wanted if name is not None]
+
+    def start(self, cell: Cell) -> Future[tuple[Places, Predicted]]:
+        """Begin to train and predict a cell."""
+        return self.pool.submit(self._produce, cell)
+
+    def finish(self, cell: Cell, produced: Future[tuple[Places, Predicted]]) -> RunRecord:
+        """Score and measure what `start` produced; whatever went wrong in a job becomes a failed record."""
+        try:
+            places, predicted = produced.result()
+            return self._made_elsewhere(cell) or self._finish(cell, places, predicted)
+        except JobFailure as failure:
+            return self._failed(cell, failure)
+
+    def keep(self, cell: Cell, record: RunRecord) -> RunRecord:
+        """Write a cell's record, unless another run has left its own meanwhile: then that one stands."""
+        other = self._made_elsewhere(cell)
+        if other is None:
+            try:
+                self.store.write_record(record)
+                return record
+            except StoreError:
+                other = self._made_elsewhere(cell)
+                if other is None:
+                    raise
+        self.reporter.say(f"{cell.label}: another run has finished it meanwhile; its record stands.")
+        self.found += 1
+        return other
+
+    def _made_elsewhere(self, cell: Cell) -> RunRecord | None:
+        """Find what another run has made of a cell meanwhile; a folder has a lock that keeps it out, a URL has none."""
+        if self.store.local is not None:
+            return None
+        record = self.store.find_record(cell.training.task, cell.fingerprint)
+        return record if record is not None and record.status == "ok" else None
+
+    def _produce(self, cell: Cell) -> tuple[Places, Predicted]:
+        places = self._train(cell.training, cell.label)
+        predicted = self._with_less_memory(
+            lambda smaller: self._job(
+                cell.label, "jobs.jobs.predict_job", replace(cell, evaluate=_smaller_batch(cell, smaller)), places
+            )
+        )
+        return places, predicted
+
+    def _finish(self, cell: Cell, places: Places, predicted: Predicted) -> RunRecord:
+        kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
+        metrics, notes = self._score(cell, kept, predicted)
+        efficiency: Efficiency = self._job(cell.label, "jobs.jobs.profile_job", cell, places)
+        training = read_training(places.training)
+        self._say_share(training.get("samples") or {})
+        record = record_of(
+            cell,
+            status="ok",
+            metrics=metrics,
+            signature=self.signature,
+            efficiency=replace(efficiency, train_seconds=training["seconds"] or None),
+            provenance={
+                **self._provenance(cell, training, predicted),
+                "samples": {"evaluated": len(kept), "of": len(self.samples)},
+                "notes": [asdict(note) for note in (*training_notes(cell, training), *notes)],
+            },
+        )
+        return replace(record, ceilings=self.ceilings)
+
+    def _say_share(self, share: Mapping[str, int]) -> None:
+        """Say once on which part of the training split models are trained, where it is not all of it."""
+        if share and share["trained"] < share["of"] and not self.told_share:
+            self.told_share = True
+            self.reporter.say(f"Trained on {share['trained']:,} of {share['of']:,} samples (train.limit).")
+
+    def _train(self, job: TrainingJob, label: str) -> Places:
+        """Train a job unless its training is there; its prerequisite first."""
+        prerequisite = None
+        if job.prerequisite is not None:
+            prerequisite = self._prerequisite(job.prerequisite)
+        folder, finished = training_folder(job, self.store, self.environment.cache)
+        places = Places(self.environment.cache, folder, prerequisite)
+        if not finished:
+            self._with_less_memory(
+                lambda smaller: self._job(
+                    label, "jobs.jobs.train_job" if smaller == 1 else "jobs.jobs.train_in_parts_job", job, places
+                )
+            )
+            self._upload(job, folder)
+        return places
+
+    def _prerequisite(self, fingerprint: str) -> Path:
+        """Give the folder of a trained prerequisite; whoever comes first trains it, the others wait."""
+        folder = self.environment.cache / "prerequisites" / fingerprint
+        with self.prerequisite_lock:
+            if fingerprint in self.failed_prerequisites:
+                raise JobFailure(self.failed_prerequisites[fingerprint], "prerequisite")
+            if reason := why_unusable(folder):
+                if (folder / SUMMARY).is_file():
+                    self.reporter.say(f"{reason}: training it again.")
+                self._train_prerequisite(fingerprint, folder)
+        return folder
+
+    def _train_prerequisite(self, fingerprint: str, folder: Path) -> None:
+        job = self.plan.prerequisites[fingerprint]
+        self.reporter.say(f"Training {job.model} on {job.data.name} once; it is cached for later runs.")
+        try:
+            self._job(job.model, "jobs.jobs.train_job", job, Places(self.environment.cache, folder, None))
+        except JobFailure as failure:
+            message = f"Its prerequisite {job.model} failed: {failure.message}"
+            self.failed_prerequisites[fingerprint] = message
+            raise JobFailure(message, failure.kind, failure.trace) from None
+
+    def _upload(self, job: TrainingJob, folder: Path) -> None:
+        if self.store.local is None:
+            for file in TRAINING_FILES:
+                self.store.write_bytes(f"{job.task}/training/{job.fingerprint}/{file}", (folder / file).read_bytes())
+
+    def _job(self, label: str, name: str, *arguments: Any) -> Any:
+        def progress(what: str, done: int, total: int) -> None:
+            self.reporter.progress(f"{label}  {what}", done, total)
+
+        return self.server.run(name, arguments, progress)
+
+    def _with_less_memory(self, attempt: Callable[[int], Any]) -> Any:
+        """Try at full size; when the system killed the job, once more at a quarter, and say so."""
+        try:
+            return attempt(1)
+        except JobFailure as failure:
+            if failure.kind != KILLED or "SIGKILL" not in failure.message:
+                raise
+            self.reporter.say(f"{failure.message} Retrying with a quarter of the batch.")
+            return attempt(4)
+
+    def _score(
+        self, cell: Cell, kept: Sequence[Sample], predicted: Predicted
+    ) -> tuple[dict[str, Estimate | None], Sequence[Note]]:
+        self.reporter.progress(f"{cell.label}  scoring", 0, 0)
+        try:
+            with naming_what_cannot_be_scored():
+                require_matching(self.scorer, kept, predicted.outcomes)
+                statistics = self.scorer.score(kept, predicted.outcomes)
+                metrics = estimates(statistics, cell.evaluate.resamples)
+                metrics |= self._interaction(kept, predicted, cell.evaluate.resamples)
+                notes = self._notes(kept, predicted)
+        except JobFailure:
+            self.store.write_outcomes(outcomes_name(cell.training.task, cell.fingerprint), predicted.outcomes, {})
+            raise
+        for note in notes:
+            self.reporter.say(f"{cell.label}: {note}")
+        scored = Scored(kept, predicted.outcomes, statistics)
+        write_scores(self.store, cell.training.task, cell.fingerprint, scored, self.plan.task.metrics)
+        return metrics, notes
+
+    def _interaction(
+        self, samples: Sequence[Sample], predicted: Predicted, resamples: int
+    ) -> dict[str, Estimate | None]:
+        """What the model scores above its additive projection, on the samples that were projected."""
+        if not predicted.additive:
+            return {}
+        first = self.plan.task.metrics[0]
+        wanted = {outcome.sample_id for outcome in predicted.additive}
+        chosen = [sample for sample in samples if sample.sample_id in wanted]
+        own = [outcome for outcome in predicted.outcomes if outcome.sample_id in wanted]
+        whole, additive = (self.scorer.score(chosen, outcomes).get(first) for outcomes in (own, predicted.additive))
+        if whole is None or additive is None:
+            return {}
+        return {
+            f"EMAP {first}": estimate(additive, resamples),
+            "interaction": estimate_difference(whole, additive, resamples),
+        }
+
+    def _notes(self, samples: Sequence[Sample], predicted: Predicted) -> Sequence[Note]:
+        """What must be known beside a cell's numbers: images that were left out, and what the scorer has to say."""
+        scorers = self.scorer.notes(samples, predicted.outcomes) if isinstance(self.scorer, HasNotes) else ()
+        return (*skipped_note(predicted.skipped, self.plan.split, len(samples)), *scorers)
+
+    def _provenance(self, cell: Cell, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
+        from harness.measure.provenance import provenance
+
+        here = self.environment
+        return {
+            **provenance(),
+            "command": None if here.command is None else portable_command(here.command, here.working_directory),
+            **table_digests(self.store, cell.training.task, cell.fingerprint),
+            "training": {key: value for key, value in training.items() if key != "skipped"},
+            "skipped_samples": {"training": training["skipped"], "evaluation": dict(predicted.skipped)},
+            "preprocessing_sha256": predicted.preprocessing_hash,
+        }
+
+    def _failed(self, cell: Cell, failure: JobFailure) -> RunRecord:
+        if failure.trace:
+            name = f"{cell.training.task}/failures/{cell.fingerprint}.txt"
+            self.store.write_bytes(name, failure.trace.encode(errors="backslashreplace"))
+            self.reporter.say(f"Traceback in {self.store.url}/{name}")
+        if scrubbed(failure.message) != failure.message:  # the record may be shared, but whoever runs needs the place
+            self.reporter.say(f"{cell.label}: {failure.message}")
+        return record_of(cell, status="failed", error=failure.message)
+
+
+def set_patience(scorer: Scorer, workers: Workers) -> None:
+    """Let a scorer wait for its programs as long as a run waits for its jobs."""
+    if isinstance(scorer, SupportsTimeout):
+        scorer.wait_at_most(workers.timeout_s or None)
+
+
+@contextmanager
+def naming_what_cannot_be_scored() -> Iterator[None]:
+    """Turn what goes wrong while a cell is scored into its own failure: the others are none of its business."""
+    try:
+        yield
+    except (JobFailure, StoreError):
+        raise
+    except BenchError as error:
+        raise JobFailure(error_text(error), type(error).__name__) from None
+    except Exception as error:
+        message = f"The predictions cannot be scored: {named_error(error)}"
+        raise JobFailure(message, type(error).__name__, traceback_text()) from None
+
+
+def _extent(asked: int, total: int, plan: Plan) -> str:
+    """Say on how many samples each cell is evaluated, and how to take fewer where that may take long."""
+    if asked < total:
+        return f"Evaluated on the first {asked:,} of {total:,} samples of {plan.split}."
+    hint = " --limit N takes the first N." if total > _MANY_SAMPLES else ""
+    return f"Evaluated on all {total:,} samples of {plan.split}.{hint}"
+
+
+def _is_done(store: Store, cell: Cell) -> bool:
+    record = store.find_record(cell.training.task, cell.fingerprint)
+    return record is not None and record.status == "ok"
+
+
+def _smaller_batch(cell: Cell, factor: int) -> Any:
+    return replace(cell.evaluate, batch_size=max(1, cell.evaluate.batch_size // factor))

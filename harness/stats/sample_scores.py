@@ -1,0 +1,37 @@
+"""What each sample contributes to a cell's metrics (`harness.stats.contributions`), stored beside the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.stats.resampling import FloatArray, Statistics
+
+
+@dataclass(frozen=True)
+class SampleScores:
+    """Contributions `[N]` by metric, in the metric's unit; the mean over samples is the metric.
+
+    Samples of one cluster (such as questions about one image) are not independent; where no samples share one,
+    `clusters` are the sample ids.
+    """
+
+    sample_ids: tuple[str, ...]
+    clusters: tuple[str, ...]
+    metrics: Mapping[str, FloatArray]
+
+
+def sample_scores(
+    sample_ids: Sequence[str], statistics: Mapping[str, Statistics | None], names: Sequence[str]
+) -> SampleScores:
+    """Compute the contributions to those of the named metrics that are about all samples."""
+    from harness.stats.contributions import contributions
+
+    present = {name: s for name in names if (s := statistics.get(name)) is not None}
+    whole = {name: s for name, s in present.items() if len(s.per_sample) == len(sample_ids)}
+    groups = next((s.groups for s in whole.values() if hasattr(s, "groups")), sample_ids)
+    return SampleScores(
+        tuple(sample_ids), tuple(str(group) for group in groups), {n: contributions(s) for n, s in whole.items()}
+    )

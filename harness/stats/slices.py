@@ -1,0 +1,109 @@
+"""Statistics put together and taken apart: the mean over seeds, and a metric on some of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.stats.grouped import GroupedStatistics
+from harness.stats.intervals import draw_resamples
+from harness.stats.proportions import ProportionStatistics
+from harness.stats.resampling import FloatArray, IntArray, MeanStatistics, Statistics
+
+_BLOCK_ELEMENTS = 4_000_000
+_TRIES = 8
+_NEAR = 1e-9
+
+
+@dataclass(frozen=True)
+class SeedMean:
+    """The mean of one metric over several seeds, which all answered the same samples."""
+
+    parts: tuple[Statistics, ...]
+
+    @property
+    def value(self) -> float:
+        """The mean of the seeds' scores."""
+        return float(np.mean([part.value for part in self.parts]))
+
+    @property
+    def per_sample(self) -> FloatArray:
+        """[N] what each sample scores, on average over seeds."""
+        return np.asarray(np.mean([part.per_sample for part in self.parts], axis=0))
+
+    def resample(self, counts: IntArray) -> FloatArray:
+        """[R, N] multiplicities -> [R] means; all seeds meet the same resample."""
+        return np.asarray(np.mean([part.resample(counts) for part in self.parts], axis=0))
+
+
+@dataclass(frozen=True)
+class SliceStatistics:
+    """A metric on n of the samples: the others are drawn not at all, so whatever is shared stays, such as an IDF."""
+
+    whole: Statistics
+    places: IntArray  # [n]
+
+    @property
+    def value(self) -> float:
+        """The metric over the slice."""
+        return float(self.resample(np.ones((1, len(self.places)), dtype=np.int64))[0])
+
+    @property
+    def per_sample(self) -> FloatArray:
+        """[n] the score of each sample alone."""
+        return np.asarray(self.whole.per_sample[self.places])
+
+    def resample(self, counts: IntArray) -> FloatArray:
+        """[R, n] multiplicities -> [R] scores."""
+        total = len(self.whole.per_sample)
+        rows = max(1, _BLOCK_ELEMENTS // total)
+        scores = []
+        for start in range(0, len(counts), rows):
+            part = counts[start : start + rows]
+            spread = np.zeros((len(part), total), dtype=np.int64)
+            spread[:, self.places] = part
+            scores.append(self.whole.resample(spread))
+        return np.concatenate(scores)
+
+
+def slice_of(whole: Statistics, places: IntArray) -> Statistics:
+    """Restrict a metric to some samples; means and proportions stay what they are."""
+    if isinstance(whole, MeanStatistics):
+        return MeanStatistics(whole.per_sample[places], whole.bounds)
+    if isinstance(whole, ProportionStatistics) and whole.trial[places].any():
+        return ProportionStatistics(whole.successful[places], whole.trial[places])
+    return SliceStatistics(whole, places)
+
+
+def counted_rows(statistics: Statistics) -> IntArray | None:
+    """Places of the samples whose scores a metric is the mean of, on every resample; None where it is no such mean.
+
+    Samples that a metric leaves out (NaN), such as those of other classes, are not among them. The answer is found by
+    trying resamples, so it holds for metrics of other packages too.
+    """
+    values = statistics.per_sample
+    rows = np.flatnonzero(~np.isnan(values))
+    if not len(rows):
+        return None
+    tries = [np.ones((1, len(values)), dtype=np.int64), *draw_resamples(len(values), _TRIES, seed=1)]
+    for counts in tries:
+        weights = counts[:, rows]
+        drawn = weights.sum(axis=1)
+        defined = drawn > 0
+        means = (weights @ values[rows])[defined] / drawn[defined]
+        if not np.allclose(statistics.resample(counts)[defined], means, rtol=_NEAR, atol=_NEAR):
+            return None
+    return rows
+
+
+def ungrouped(statistics: Statistics) -> Statistics:
+    """The metric itself, where its samples come in groups."""
+    return statistics.statistics if isinstance(statistics, GroupedStatistics) else statistics
+
+
+def groups_of(statistics: Statistics) -> Sequence[Hashable] | None:
+    """Which samples share an image, None where each has its own."""
+    found: Sequence[Hashable] | None = getattr(statistics, "groups", None)
+    return found

@@ -1,0 +1,203 @@
+"""What files contain, by sha256: each file is read once, and known again by its path, size, times and inode.
+
+What has been read is remembered in one small SQLite file of the cache, which several processes may use at once. It is
+never needed: where it cannot be written files are read again each time, and one that is broken is made anew. As in
+git's index, a file that changed less than two seconds before it was read is not remembered, since it could change
+again without its times telling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how many things are done, and of how many."""
+_Item = TypeVar("_Item")
+ABSENT = "absent"
+"""Stands for the content of a file that is not there."""
+UNREADABLE = "unreadable"
+"""Stands for the content of a file that the system does not let us read."""
+RACY_NS = 2 * 10**9
+"""Times of files may be as coarse as this (FAT: 2 s)."""
+_CHUNK = 64
+_ROWS = 4096
+_LOOKUP = 500
+_LOCK_SECONDS = 10.0
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS contents "
+    "(path BLOB PRIMARY KEY, state BLOB NOT NULL, sha256 BLOB NOT NULL, seal BLOB NOT NULL) WITHOUT ROWID"
+)
+_BROKEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def _silent(text: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Digests of files; `cache` is where they are remembered (None: nowhere), `progress` who is told."""
+
+    cache: Path | None = None
+    progress: Progress = _silent
+
+    def of(self, paths: Sequence[Path]) -> list[str]:
+        """Give the sha256 of each file in hexadecimal digits, ABSENT or UNREADABLE; the order is kept."""
+        with ThreadPoolExecutor(_threads()) as pool:
+            chunks = _chunks(list(dict.fromkeys(paths)), _LOOKUP)
+            states = {path: state for found in pool.map(_states, chunks) for path, state in found}
+            digests = {path: state for path, state in states.items() if isinstance(state, str)}
+            there = {path: state for path, state in states.items() if isinstance(state, bytes)}
+            known = self._known(there)
+            digests |= known
+            digests |= self._read([path for path in there if path not in known], pool)
+        return [digests[path] for path in paths]
+
+    def _read(self, paths: Sequence[Path], pool: ThreadPoolExecutor) -> dict[Path, str]:
+        """Read files in threads and remember what they hold."""
+        digests: dict[Path, str] = {}
+        fresh: dict[Path, tuple[bytes, str]] = {}
+        for read in pool.map(_read_chunk, _chunks(paths, _CHUNK)):
+            for path, digest, state in read:
+                digests[path] = digest
+                if state is not None:
+                    fresh[path] = (state, digest)
+            if len(fresh) >= _ROWS:
+                self._remember(fresh)
+                fresh = {}
+            if len(paths) > _CHUNK:
+                self.progress("reading the contents of files", len(digests), len(paths))
+        self._remember(fresh)
+        return digests
+
+    @property
+    def _store(self) -> Path | None:
+        return None if self.cache is None else self.cache / "contents" / "sha256-1.sqlite"
+
+    def _known(self, states: Mapping[Path, bytes]) -> dict[Path, str]:
+        """Look up the files whose state is the remembered one."""
+        if self._store is None or not self._store.is_file():
+            return {}
+        by_key = {_key(path): path for path in states}
+        found: dict[Path, str] = {}
+        with _mending(self._store), closing(_connect(self._store, "ro")) as database:
+            for keys in _chunks(list(by_key), _LOOKUP):
+                marks = ",".join("?" * len(keys))
+                query = f"SELECT path, state, sha256, seal FROM contents WHERE path IN ({marks})"
+                for key, state, sha256, digest in database.execute(query, keys):
+                    path = by_key[key]
+                    if state == states[path] and digest == _digest(key, state, sha256):
+                        found[path] = sha256.hex()
+        return found
+
+    def _remember(self, fresh: Mapping[Path, tuple[bytes, str]]) -> None:
+        if self._store is None or not fresh:
+            return
+        rows = [(_key(path), state, bytes.fromhex(digest)) for path, (state, digest) in fresh.items()]
+        with_digest = [(*row, _digest(*row)) for row in rows]
+        with _mending(self._store):
+            self._store.parent.mkdir(parents=True, exist_ok=True)
+            with closing(_connect(self._store, "rwc")) as database, database:
+                database.execute(_TABLE)
+                database.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?)", with_digest)
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of one file, read once a process; raises OSError where it cannot be read."""
+    return _file_digest(path.resolve(), _state_of(path.stat()))
+
+
+@lru_cache(maxsize=256)
+def _file_digest(path: Path, state: bytes) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _threads() -> int:
+    return min(32, (os.cpu_count() or 1) + 4)
+
+
+def _chunks(paths: Sequence[_Item], size: int) -> list[Sequence[_Item]]:
+    return [paths[start : start + size] for start in range(0, len(paths), size)]
+
+
+def _state_of(stat: os.stat_result) -> bytes:
+    """Digest what changes with a file; the time of its inode's change cannot be set back, unlike that of its bytes."""
+    changed = stat.st_ctime_ns if os.name == "posix" else 0
+    return _short(f"{stat.st_size} {stat.st_mtime_ns} {changed} {stat.st_ino}".encode())
+
+
+def _states(paths: Sequence[Path]) -> list[tuple[Path, bytes | str]]:
+    return [(path, _state(path)) for path in paths]
+
+
+def _state(path: Path) -> bytes | str:
+    try:
+        return _state_of(path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return ABSENT
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        return UNREADABLE
+
+
+def _read_chunk(paths: Sequence[Path]) -> list[tuple[Path, str, bytes | None]]:
+    return [(path, *_read_one(path)) for path in paths]
+
+
+def _read_one(path: Path) -> tuple[str, bytes | None]:
+    """Digest a file; its state comes with it unless it may change, or has changed, without being seen."""
+    begun = time.time_ns()
+    try:
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            after = os.fstat(file.fileno())
+    except FileNotFoundError:
+        return ABSENT, None
+    except OSError:
+        return UNREADABLE, None
+    changed = stat.st_ctime_ns if os.name == "posix" else stat.st_mtime_ns
+    settled = changed < begun - RACY_NS and _state_of(stat) == _state_of(after)
+    return digest, _state_of(stat) if settled else None
+
+
+def _key(path: Path) -> bytes:
+    return _short(os.fsencode(path.absolute()))
+
+
+def _digest(key: bytes, state: bytes, sha256: bytes) -> bytes:
+    """Guard a row against flipped bits."""
+    return hashlib.blake2b(key + state + sha256, digest_size=8).digest()
+
+
+def _short(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_LOCK_SECONDS)
+
+
+@contextmanager
+def _mending(path: Path) -> Iterator[None]:
+    """Do without what is remembered where it cannot be had; a broken file is removed, so that it is made anew."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF) in _BROKEN:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                return
+    except (OSError, TypeError):  # TypeError: a row of other types than were written
+        return

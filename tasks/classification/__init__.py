@@ -1,0 +1,1 @@
+"""Image classification and zero-shot classification: tasks, readers of labelled data, scorers."""

@@ -1,0 +1,221 @@
+"""Scores label answers, probabilities or labels alone: over the whole split, in each slice, and of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from harness.answers import NO_CLASS, answered_class, is_label
+from harness.errors import DataError
+from harness.metrics.labels.golden import check_label_metrics
+from harness.protocols import Statistics
+from harness.sample import Classes, Note, Outcome, Sample
+from tasks.targets.matching import in_sample_order
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from harness.stats.resampling import Statistics as ResampledStatistics
+
+_LEAST_IN_A_SLICE = 2
+
+
+@dataclass(frozen=True)
+class LabelAnswers:
+    """The answers to N samples: their classes int64 [N], NO_CLASS for none; probabilities [N, C] where all give them.
+
+    `labels` says how many answers are labels alone.
+    """
+
+    classes: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64] | None
+    labels: int = 0
+
+
+@dataclass(frozen=True)
+class LabelScorer:
+    """The scorer of both classification tasks; with `zero_shot` seen and unseen classes are told apart."""
+
+    classes: Classes
+    zero_shot: bool = False
+
+    matches = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def prepare(self, samples: Sequence[Sample]) -> str:
+        """Check the golden vectors; raises DataError for an empty split."""
+        if not samples:
+            raise DataError("The split has no samples: there is nothing to score. Choose another with --split.")
+        return check_label_metrics()
+
+    def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
+        """Score one answer a sample; raises DataError for answers that are missing, too many or no probabilities.
+
+        Where an answer is a label alone, what needs probabilities is absent.
+        """
+        answers = self._answers(samples, in_sample_order(samples, outcomes, "answer"))
+        if self.classes.multilabel:
+            assert answers.probabilities is not None
+            return self._multilabel(samples, answers.probabilities)
+        return self._single(samples, answers)
+
+    def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
+        """Say how many answers are labels alone, and how many name no class since several share the highest."""
+        if self.classes.multilabel:
+            return ()
+        answers = self._answers(samples, in_sample_order(samples, outcomes, "answer"))
+        if answers.probabilities is None:
+            return (_note_of_labels(answers, len(samples)),)
+        return tuple(self._ties(samples, answers.probabilities))
+
+    def _single(self, samples: Sequence[Sample], answers: LabelAnswers) -> dict[str, Statistics | None]:
+        import numpy as np
+
+        from harness.metrics.labels.classification import per_class_statistics
+
+        labels = np.array([sample.target.label for sample in samples], dtype=np.int64)
+        found = self._of_labels(answers, labels)
+        images = [sample.target.image_id for sample in samples]
+        parts = {f"top-1[{name}]": rows for name, rows in _rows_of_slices(samples).items()}
+        per_class = per_class_statistics(answers.classes, labels, self.classes.names)
+        parts |= {name.replace("per-class:", "top-1:"): statistics.trial for name, statistics in per_class.items()}
+        return {**_together(found, images), **_shares(answers.classes == labels, parts, images)}
+
+    def _of_labels(self, answers: LabelAnswers, labels: npt.NDArray[np.int64]) -> dict[str, ResampledStatistics | None]:
+        """The metrics of a single label, in the order of the table; None for those that need what was not given."""
+        import numpy as np
+
+        from harness.metrics.labels.classification import (
+            OF_PROBABILITIES,
+            TOP,
+            classification_statistics,
+            label_statistics,
+        )
+        from harness.metrics.labels.zero_shot import recall_statistics, zero_shot_statistics
+
+        seen, names = np.array(self.classes.seen), self.classes.names
+        found: dict[str, ResampledStatistics | None] = {}
+        if answers.probabilities is not None:
+            if self.zero_shot:
+                found |= zero_shot_statistics(answers.probabilities, labels, seen)
+            return {**found, **classification_statistics(answers.probabilities, labels, names)}
+        if self.zero_shot:
+            recalls = recall_statistics(answers.classes, labels, seen)
+            found = {"unseen-top-1": None, **recalls, "area": None}
+        absent = [name for name in OF_PROBABILITIES if name != f"top-{TOP}" or len(names) > TOP]
+        return {**found, **label_statistics(answers.classes, labels, names), **dict.fromkeys(absent)}
+
+    def _multilabel(
+        self, samples: Sequence[Sample], probabilities: npt.NDArray[np.float64]
+    ) -> dict[str, Statistics | None]:
+        import numpy as np
+
+        from harness.metrics.labels.multilabel import multilabel_statistics
+
+        labels = np.array([sample.target.labels for sample in samples], dtype=np.int8)
+        return dict(multilabel_statistics(probabilities, labels, self.classes.names))
+
+    def _ties(self, samples: Sequence[Sample], probabilities: npt.NDArray[np.float64]) -> list[Note]:
+        import numpy as np
+
+        from harness.metrics.labels.classification import TOP, rank_of_label
+        from harness.metrics.labels.probabilities import top_class
+        from harness.metrics.labels.zero_shot import best_among
+
+        labels = np.array([sample.target.label for sample in samples], dtype=np.int64)
+        own = probabilities[np.arange(len(labels)), labels][:, None]
+        above = (probabilities > own).sum(axis=1)
+        cases = {
+            "have several classes of the highest probability: no answer, so no hit": top_class(probabilities)
+            == NO_CLASS,
+            f"have the right class on a place that others share, beyond the first {TOP}: not in the top {TOP}": (
+                above < TOP
+            )
+            & (rank_of_label(probabilities, labels) >= TOP),
+        }
+        seen = np.array(self.classes.seen)
+        if self.zero_shot and not seen[labels].all():
+            tied = (best_among(probabilities, ~seen) == NO_CLASS) & ~seen[labels]
+            cases["of unseen classes have several unseen classes of the highest probability: no hit among these"] = tied
+        total = len(samples)
+        counts = {text: int(rows.sum()) for text, rows in cases.items()}
+        return [Note(f"{n} of {total} samples {text}", count=n, total=total) for text, n in counts.items() if n]
+
+    def _answers(self, samples: Sequence[Sample], answers: Sequence[object]) -> LabelAnswers:
+        import numpy as np
+
+        from harness.metrics.labels.probabilities import top_class
+
+        for sample, answer in zip(samples, answers, strict=True):
+            self._check(sample, answer)
+        labels = sum(is_label(answer) for answer in answers)
+        if labels:
+            found = np.array([answered_class(answer) for answer in answers], dtype=np.int64)  # type: ignore[arg-type]
+            return LabelAnswers(found, None, labels)
+        try:
+            probabilities = np.array(answers, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"The answers are not numbers ({error}); wanted {len(self.classes)} probabilities a sample."
+            ) from None
+        return LabelAnswers(top_class(probabilities), probabilities)
+
+    def _check(self, sample: Sample, answer: object) -> None:
+        count = len(self.classes)
+        if isinstance(answer, list | tuple) and len(answer) == count:
+            return
+        if is_label(answer) and not self.classes.multilabel and NO_CLASS <= answer < count:  # type: ignore[operator]
+            return
+        alone = "" if self.classes.multilabel else f", or the index of one (0..{count - 1}; {NO_CLASS} for none)"
+        raise DataError(
+            f"Sample {sample.sample_id} has the answer {str(answer)[:80]}; wanted {count} probabilities, "
+            f"one for each class{alone}."
+        )
+
+
+def _note_of_labels(answers: LabelAnswers, total: int) -> Note:
+    count = answers.labels
+    return Note(
+        f"{count} of {total} answers are labels without probabilities: what needs these is absent", None, count, total
+    )
+
+
+def _rows_of_slices(samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.bool_]]:
+    """[N] which samples each slice has; a slice of a single sample says nothing and is left out."""
+    import numpy as np
+
+    names = sorted({name for sample in samples for name in sample.target.slices})
+    rows = {name: np.array([name in sample.target.slices for sample in samples]) for name in names}
+    return {name: chosen for name, chosen in rows.items() if chosen.sum() >= _LEAST_IN_A_SLICE}
+
+
+def _shares(
+    correct: npt.NDArray[np.bool_], parts: Mapping[str, npt.NDArray[np.bool_]], images: Sequence[str]
+) -> dict[str, Statistics | None]:
+    """The share of correct answers in each part."""
+    from harness.stats.proportions import proportion
+
+    found: dict[str, Statistics | None] = {}
+    for name, rows in parts.items():
+        own = [image for image, chosen in zip(images, rows, strict=True) if chosen]
+        found |= _together({name: proportion(correct[rows])}, own)
+    return found
+
+
+def _together(found: Mapping[str, ResampledStatistics | None], images: Sequence[str]) -> dict[str, Statistics | None]:
+    """Let intervals draw samples of one image together, where images have several."""
+    from harness.stats.grouped import GroupedStatistics
+
+    if len(set(images)) == len(images):
+        return dict(found)
+    return {name: s if s is None else GroupedStatistics(s, images) for name, s in found.items()}

@@ -1,0 +1,150 @@
+"""The task `image-classification`: which class is an image of, or which classes are in it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError, nearest
+from harness.protocols import DataContext
+from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+
+if TYPE_CHECKING:
+    from harness.affine import Affine
+    from harness.condition import Part
+    from harness.protocols import Scorer
+
+
+@dataclass(frozen=True)
+class ClassificationTask:
+    """Classification of image folders, CIFAR, COCO's objects (multi-label), or Scenes on one of three tracks."""
+
+    name: str = "image-classification"
+    summary: str = "name the class of an image (image folders, CIFAR, COCO multi-label, Scenes with or without text)"
+    version: int = 1
+    metrics: tuple[str, ...] = (
+        "top-1", "mAP", "top-5", "macro-F1", "mean-per-class", "micro-F1", "NLL", "Brier", "ECE", "ECE-null",
+        "adaptive-ECE", "adaptive-ECE-null",
+    )  # fmt: skip
+    settings: tuple[str, ...] = ("track", "templates", "lexicon", "classes", "labels")
+    learnable_score: float = 0.9
+
+    def open_data(self, context: DataContext) -> Dataset:
+        """Take the folder that is meant, else Scenes; raises DataError."""
+        from tasks.classification.data import open_label_folder, with_label_reading
+        from tasks.datasets.locations import locate_data, refuse_settings
+
+        folder = locate_data(context)
+        if folder is None:
+            return with_label_reading(_open_scenes(context), context)
+        refuse_settings(context, ("track", "lexicon"), f"is for Scenes, and {folder} is not")
+        return with_label_reading(open_label_folder(folder, context, zero_shot=False), context)
+
+    def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
+        """Read a split; the target is a `LabelTarget`, the text a remark or an expression where the track has one."""
+        if data.layout == "scenes":
+            from tasks.scenes_data.labels import scene_label_samples
+
+            return scene_label_samples(data, split, data.options["track"])
+        from tasks.classification.data import folder_samples
+
+        return folder_samples(data, split)
+
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
+        """Hand over the classes with their texts, and the texts beside the training images."""
+        from tasks.classification.data import label_spec
+
+        return label_spec(self.name, data, training)
+
+    def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+        """Known on Scenes, where every cause of a label is."""
+        if data.layout != "scenes":
+            return {}
+        from tasks.scenes_data.labels import scene_label_ceilings
+
+        return scene_label_ceilings(data, split, samples)
+
+    def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
+        """Top-1, or the mean average precision where images have several classes."""
+        from tasks.classification.data import quick_label_score
+
+        return quick_label_score(predictions, targets)
+
+    def moved(self, target: Target, affine: Affine) -> Target:
+        """What an image shows stays the same where it is moved."""
+        return target
+
+    def moved_text(self, text: str, affine: Affine) -> str:
+        """Left and right change places in what is said of a mirrored image."""
+        from tasks.targets.mirrored_words import moved_words
+
+        return moved_words(text, affine)
+
+    def shifts(self, data: Dataset) -> Mapping[str, str]:
+        """Those of Scenes; an expression of the track `reference` needs a split that was drawn for it."""
+        from tasks.scenes_data.open import scene_shifts
+
+        track = data.options.get("track")
+        return {} if track == "reference" else scene_shifts(data, reads_text=track == "context")
+
+    def corruptions(self, data: Dataset) -> Mapping[str, Part]:
+        """Those of CIFAR-10-C, CIFAR-100-C and ImageNet-C."""
+        from tasks.classification.data import corruptions_of
+
+        return corruptions_of(data)
+
+    def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
+        """One of the classes at random (top-1); where images have several classes, a random order of images (mAP)."""
+        from tasks.classification.data import chance_of_ranking, label_classes
+
+        classes = label_classes(data)
+        return chance_of_ranking(samples) if classes.multilabel else 1 / len(classes)
+
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
+        """Probabilities against labels."""
+        from tasks.classification.data import label_classes
+        from tasks.classification.scoring import LabelScorer
+
+        return LabelScorer(label_classes(data))
+
+    def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
+        """Read a CSV or Parquet file of `sample_id` and `label` (or `label_index`), or of a column a class.
+
+        A label is a class name, a class folder (WordNet id) or an index; all are of one kind.
+        """
+        from tasks.classification.data import read_label_predictions
+
+        return read_label_predictions(path, data)
+
+    def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
+        """There is no file format of its own for labels."""
+        raise UsageError(f"{self.name} takes its labels from --data, not from --references.")
+
+
+def _open_scenes(context: DataContext) -> Dataset:
+    from tasks.datasets.locations import refuse_settings
+    from tasks.datasets.prompts import PLAIN, check_templates
+    from tasks.scenes.class_texts import CLASS_LEXICONS
+    from tasks.scenes_data.labels import TRACKS
+    from tasks.scenes_data.open import Variant, open_scenes
+
+    refuse_settings(context, ("classes",), "is for folders: the classes of Scenes are fixed")
+    track = context.settings.get("track", "plain")
+    lexicon = context.settings.get("lexicon", "transparent")
+    if track not in TRACKS:
+        raise UsageError(f"--track {track}: unknown. {nearest(str(track), TRACKS)}")
+    if lexicon not in CLASS_LEXICONS:
+        raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
+    options = {
+        "track": track,
+        "lexicon": lexicon,
+        "templates": check_templates(context.settings.get("templates", PLAIN)),
+    }
+    # The refer split was drawn for expressions: more objects, each of them equally likely to be meant.
+    split = "refer" if track == "reference" else "test"
+    return open_scenes(context, Variant(f"scenes:{track}", options, split))
+
+
+image_classification = ClassificationTask()

@@ -1,0 +1,139 @@
+"""The task `zero-shot-classification`: name classes of which no training image was seen, from what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError, nearest
+from harness.protocols import DataContext
+from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+
+if TYPE_CHECKING:
+    from harness.affine import Affine
+    from harness.condition import Part
+    from harness.protocols import Scorer
+
+
+@dataclass(frozen=True)
+class ZeroShotTask:
+    """Seen and unseen classes together, so that a model can also be wrong by naming what it knows."""
+
+    name: str = "zero-shot-classification"
+    summary: str = (
+        "name classes never seen in training, from their texts (image folders, CIFAR, COCO, Scenes' lexicons)"
+    )
+    version: int = 1
+    metrics: tuple[str, ...] = ("unseen-top-1", "seen", "unseen", "H", "area", "top-1")
+    settings: tuple[str, ...] = ("templates", "lexicon", "classes", "labels", "unseen")
+    learnable_score: float = 0.9
+
+    def open_data(self, context: DataContext) -> Dataset:
+        """Take the folder that is meant, else Scenes; raises DataError."""
+        from tasks.classification.data import open_label_folder, with_label_reading
+        from tasks.datasets.locations import locate_data, refuse_settings
+
+        folder = locate_data(context)
+        if folder is None:
+            return with_label_reading(_open_scenes(context), context)
+        refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
+        return with_label_reading(open_label_folder(folder, context, zero_shot=True), context)
+
+    def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
+        """Read a split; samples of unseen classes are left out of the training and the selection split."""
+        if data.layout == "scenes":
+            from tasks.scenes_data.labels import open_label_samples
+
+            return open_label_samples(data, split)
+        from tasks.classification.data import folder_samples
+
+        return folder_samples(data, split)
+
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
+        """Hand over all classes, unseen ones too, with their texts."""
+        from tasks.classification.data import label_spec
+
+        return label_spec(self.name, data, training)
+
+    def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
+        """Known on Scenes: whether the lexicon tells the factors at all."""
+        if data.layout != "scenes":
+            return {}
+        from tasks.scenes.oracle import zero_shot_ceiling
+
+        ceiling = zero_shot_ceiling(data.options["lexicon"])
+        return {
+            "unseen-top-1": {"vision": float(ceiling.vision), "text": float(ceiling.text), "both": float(ceiling.both)}
+        }
+
+    def validation_score(self, predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:
+        """Top-1 on seen classes: the only ones that may select a checkpoint."""
+        from tasks.classification.data import quick_label_score
+
+        return quick_label_score(predictions, targets)
+
+    def moved(self, target: Target, affine: Affine) -> Target:
+        """What an image shows stays the same where it is moved."""
+        return target
+
+    def moved_text(self, text: str, affine: Affine) -> str:
+        """Left and right change places in what is said of a mirrored image."""
+        from tasks.targets.mirrored_words import moved_words
+
+        return moved_words(text, affine)
+
+    def corruptions(self, data: Dataset) -> Mapping[str, Part]:
+        """Those of CIFAR-10-C, CIFAR-100-C and ImageNet-C."""
+        from tasks.classification.data import corruptions_of
+
+        return corruptions_of(data)
+
+    def chance(self, data: Dataset, samples: Sequence[Sample]) -> float:
+        """One of the unseen classes at random, since the first metric compares them alone.
+
+        On samples of seen classes only it is absent; recall among all classes ranks, so it is one of these.
+        """
+        from tasks.classification.data import label_classes
+
+        seen = label_classes(data).seen
+        ranked = any(not seen[sample.target.label] for sample in samples)
+        return 1 / (seen.count(False) if ranked else len(seen))
+
+    def scorer(self, data: Dataset, cache: Path) -> Scorer:
+        """Probabilities against labels, seen and unseen."""
+        from tasks.classification.data import label_classes
+        from tasks.classification.scoring import LabelScorer
+
+        return LabelScorer(label_classes(data), zero_shot=True)
+
+    def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
+        """Read a CSV or Parquet file of `sample_id` and `label` (or `label_index`), or of a column a class.
+
+        A label is a class name, a class folder (WordNet id) or an index; all are of one kind.
+        """
+        from tasks.classification.data import read_label_predictions
+
+        return read_label_predictions(path, data)
+
+    def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
+        """There is no file format of its own for labels."""
+        raise UsageError(f"{self.name} takes its labels from --data, not from --references.")
+
+
+def _open_scenes(context: DataContext) -> Dataset:
+    from tasks.datasets.locations import refuse_settings
+    from tasks.datasets.prompts import PLAIN, check_templates
+    from tasks.scenes.class_texts import CLASS_LEXICONS
+    from tasks.scenes_data.open import OPEN, OPEN_PARTS, Variant, open_scenes
+
+    refuse_settings(context, ("classes", "unseen"), "is for folders: the classes of Scenes are fixed")
+    lexicon = context.settings.get("lexicon", "transparent")
+    if lexicon not in CLASS_LEXICONS:
+        raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
+    options = {"lexicon": lexicon, "templates": check_templates(context.settings.get("templates", PLAIN))}
+    return open_scenes(context, Variant(f"scenes:{lexicon}", options, OPEN, OPEN_PARTS))
+
+
+zero_shot_classification = ZeroShotTask()

@@ -1,0 +1,1 @@
+"""Detection and referring expressions: the task, readers, the scorer, results files."""

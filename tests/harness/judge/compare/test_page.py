@@ -1,0 +1,95 @@
+"""The page: what comes from outside is escaped, pictures are real pixels, nothing is fetched or run."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from harness.judge.compare.comparison import Comparison
+from harness.judge.compare.flips import Flip, picture
+from harness.judge.compare.slices import SliceDifference
+from harness.judge.select_records import Chosen
+from harness.record import RunRecord
+from harness.records.store import Store
+from harness.report.compare_page import bar, render_page
+from harness.report.compare_text import render
+from harness.stats.paired_difference import Difference, Flips
+
+EVIL = '<script>window.ran=1</script>"><img src=x onerror=run>'
+DIFFERENCE = Difference("top-1", 0.7, 0.5, 0.2, 0.1, 0.3, 0.01, "approximate randomisation", 60, 0.15, 0.05)
+
+
+@pytest.fixture
+def found(record: Callable[..., RunRecord], tmp_path: Path) -> Comparison:
+    """A comparison whose names and answers are attacks."""
+    Image.new("RGB", (400, 300), (200, 30, 40)).save(tmp_path / "red.png")
+    sides = [Chosen(f"{name}{EVIL}", Store(str(tmp_path)), (record(name, 0.5),)) for name in ("one", "two")]
+    flips = [
+        Flip(f"s{n}{EVIL}", 1.0, 0.0, EVIL, "a|b", EVIL, EVIL, path)
+        for n, path in enumerate((tmp_path / "red.png", tmp_path / "gone.png"))
+    ]
+    main = replace(DIFFERENCE, flips=Flips(9, 1, 0.02))
+    rows = (
+        SliceDifference("class", EVIL, DIFFERENCE, 0.02),
+        SliceDifference("class", "none", replace(DIFFERENCE, difference=0.0, sampling_sd=0.0), 1.0),
+    )
+    return Comparison(
+        *sides, "stored predictions", True, ((0, 0),), 60, (main,), {"mAP": EVIL}, rows, tuple(flips), (EVIL,)
+    )
+
+
+def test_everything_from_outside_is_escaped(found: Comparison) -> None:
+    page = render_page([found])
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert page.count("&lt;script&gt;") >= 8
+    assert "default-src 'none'; style-src 'sha256-" in html.unescape(page)
+
+
+def test_pictures_are_small_and_real_and_a_missing_one_is_named(found: Comparison) -> None:
+    page = render_page([found])
+    assert page.count("<img ") == 1
+    assert "the image is not here" in page
+    uri = picture(found.flips[0].image)
+    assert uri is not None
+    image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+    assert image.size == (160, 120)
+    assert all(abs(a - b) < 6 for a, b in zip(image.getpixel((80, 60)), (200, 30, 40), strict=True))  # type: ignore[arg-type]
+
+
+def test_markdown_keeps_its_cells_and_slices_without_a_difference_are_not_shown(found: Comparison) -> None:
+    text = render([found], "md")
+    assert "a\\|b" in text
+    assert "class: none" not in text
+    assert "(1 in which no sample differs are not shown)" in text
+    assert "9 samples only one" in text
+    assert "Not compared: mAP" in text
+
+
+def test_the_bars_of_metrics_and_slices_share_one_scale(found: Comparison) -> None:
+    wide = replace(DIFFERENCE, metric="NLL", difference=0.3, low=0.0, high=0.6)
+    page = render_page([replace(found, metrics=(*found.metrics, wide))])
+    bars = re.findall(r'class="iv" d="M([\d.]+) 5H([\d.]+)"', page)
+    assert bars == [("58.0", "74.0"), ("50.0", "98.0"), ("58.0", "74.0")]  # 48 of 100 are 0.6, in both tables
+    assert "from −0.600 at the left to +0.600" in page
+    assert "NLL ↓" in page
+
+
+def test_bars_stand_around_no_difference() -> None:
+    assert bar(DIFFERENCE, 0.3) == (66.0, 82.0, 98.0)
+    assert bar(replace(DIFFERENCE, low=-0.3, high=0.0, difference=-0.15), 0.3) == (2.0, 26.0, 50.0)
+    assert bar(DIFFERENCE, 0.0) == (50.0, 50.0, 50.0)
+
+
+def test_several_comparisons_share_a_page(found: Comparison) -> None:
+    page = render_page([found, found])
+    assert "2 comparisons" in page
+    assert page.count("<h2") == 2

@@ -1,0 +1,77 @@
+"""Claim i: worst group against its exact null, and the gap against vision alone's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.judge.verdict.bias import judge_all
+from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
+from harness.record import Estimate
+from harness.stats.intervals import wilson
+
+
+def fill(world: Any, shares: dict[str | None, tuple[float, float]], count: int = 500, seeds: int = 5) -> None:
+    for control, by_group in shares.items():
+        rights = [round(share * count) for share in by_group]
+        hits = np.concatenate([np.arange(count) < right for right in rights]).astype(float)
+        slices = {
+            f"top-1[{name}]": Estimate(right / count, *wilson(right, count), count)
+            for name, right in zip("xy", rights, strict=True)
+        }
+        world.add("fused", control, np.tile(hits, (seeds, 1)), slices=slices)
+
+
+def decide(world: Any) -> Verdict:
+    evidence = world.evidence()
+    (found,) = judge_all(evidence, evidence.heads())
+    return found
+
+
+def test_a_wider_gap_is_biased(world: Any) -> None:
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)})
+    found = decide(world)
+    assert found.outcome == SUPPORTED
+    assert found.numbers[0].value == pytest.approx(0.3 - 0.04)
+    # binomial, (k + 1) / (n + 2): no variance of seeds here
+    variance = sum(p * (1 - p) / 500 for p in ((s * 500 + 1) / 502 for s in (0.9, 0.6, 0.8, 0.76)))
+    assert found.numbers[0].low == pytest.approx(0.26 - 1.96 * variance**0.5, abs=1e-3)
+    assert "worst group y 0.600" in found.reason
+
+
+def test_the_same_gap_is_not(world: Any) -> None:
+    fill(world, {None: (0.8, 0.79), "C0": (0.9, 0.6)})
+    found = decide(world)
+    assert found.outcome == NOT_SUPPORTED
+    assert "no wider gap than vision alone" in found.reason
+
+
+def test_a_gap_within_chance_is_inconclusive(world: Any) -> None:
+    fill(world, {None: (0.8, 0.76), "C0": (0.8, 0.78)})
+    found = decide(world)
+    assert found.outcome == INCONCLUSIVE
+    assert any("test samples" in item for item in found.missing)
+
+
+def test_small_groups_are_refused(world: Any) -> None:
+    fill(world, {None: (0.9, 0.5), "C0": (0.8, 0.8)}, count=399)
+    found = decide(world)
+    assert (found.model, found.outcome) == (None, INCONCLUSIVE)
+    assert found.reason == "group x has 399 of 400 samples"
+
+
+def test_no_groups(world: Any, right: np.ndarray) -> None:
+    world.add("fused", None, right)
+    assert decide(world).reason.startswith("no groups")
+
+
+def test_few_seeds(world: Any) -> None:
+    fill(world, {None: (0.9, 0.5), "C0": (0.8, 0.8)}, seeds=2)
+    assert decide(world).reason == "2 of 5 seeds"
+
+
+def test_no_control(world: Any) -> None:
+    fill(world, {None: (0.9, 0.5)})
+    assert decide(world).reason == "C0 was not run"

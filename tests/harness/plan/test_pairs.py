@@ -1,0 +1,44 @@
+"""The table of supported pairs comes from the plugins, and the README shows the present one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.plan.pairs import Pair, render_pairs, supported_pairs
+
+PAIRS = [
+    Pair("film", "a", True, ("C0", "C1", "C2")),
+    Pair("film", "b", True, ("C1", "C2")),
+    Pair("probe", "b", False, ()),
+]
+
+
+def test_models_are_rows_and_tasks_columns() -> None:
+    assert render_pairs(PAIRS, "md").splitlines() == [
+        "| model |  | a | b |",
+        "|---|---|---|---|",
+        "| film | fused | C0–C2 | C1, C2 |",
+        "| probe | un-fused |  | yes |",
+    ]
+    assert render_pairs(PAIRS, "text").splitlines()[1].split() == ["film", "fused", "C0–C2", "C1,", "C2"]
+    assert json.loads(render_pairs(PAIRS, "json"))[2] == {"model": "probe", "task": "b", "fused": False, "controls": []}
+
+
+def test_every_task_has_two_unfused_models_and_four_fused_ones_that_need_no_download() -> None:
+    pairs, broken = supported_pairs()
+    assert not broken
+    for task in {pair.task for pair in pairs}:
+        own = [
+            pair
+            for pair in pairs
+            if pair.task == task and not pair.model.startswith(("hf-", "clip-", "open-", "timm-"))
+        ]
+        assert sum(not pair.fused for pair in own) >= 2, task
+        assert sum(pair.fused for pair in own) >= 4, task
+
+
+def test_the_readme_shows_the_present_table() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    shown = readme.partition("<!-- pairs -->\n")[2].partition("\n<!-- /pairs -->")[0]
+    assert shown == render_pairs(supported_pairs()[0], "md"), "run `bench list pairs --format md` and put it there"

@@ -1,0 +1,114 @@
+"""A plugin that is broken, does not fit or is there twice is named, with its package and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import PluginError, UsageError
+from harness.plan.installed import catalogue
+from harness.plan.plugins import code_digest, load_all, load_model, load_task, models_for, package_digest, task_names
+
+Install = Callable[[str, dict[str, dict[str, str]], str], Path]
+MODEL = """
+class Model:
+    name, summary, tasks, fused = "planted", "a summary", ("coco-caption",), False
+    settings = ()
+    def controls_for(self, task): return ()
+    def with_control(self, control): ...
+    def recipe(self, options): return {}
+    def prerequisite(self, options): return None
+    def build(self, spec, context): ...
+model = Model()
+"""
+
+
+def plant(install: Install, source: str, value: str = "planted_package:model", name: str = "planted") -> None:
+    install("planted_package", {"bench.models": {name: value}}, source)
+
+
+def test_a_third_partys_model_is_found_as_ours_are(install: Install) -> None:
+    plant(install, MODEL)
+    assert load_model("planted").summary == "a summary"
+    assert "planted" in [model.name for model in models_for("coco-caption")[0]]
+    assert ("planted", "un-fused") in [(entry.name, entry.kind) for entry in catalogue("models")[0]]
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "message"),
+    [
+        ("import not_there_at_all", "planted_package:model", "cannot be imported: ModuleNotFoundError"),
+        ("1 / 0", "planted_package:model", "cannot be imported: ZeroDivisionError"),
+        ("def (", "planted_package:model", "cannot be imported: SyntaxError"),
+        ("raise SystemExit(3)", "planted_package:model", "cannot be imported: SystemExit: 3"),
+        (MODEL, "planted_package:nothing", "cannot be imported: AttributeError"),
+        (MODEL, "planted_package:Model", "it is the class Model; the entry point must name an object"),
+        (MODEL.replace("build", "bild"), "planted_package:model", "it has no build"),
+        (MODEL.replace("def recipe(self, options): return {}", "recipe = {}"), "planted_package:model", "not a method"),
+        (MODEL.replace('("coco-caption",)', '"coco-caption"'), "planted_package:model", "its tasks is 'coco-caption'"),
+        (MODEL.replace('"planted"', '"other"'), "planted_package:model", "calls itself 'other'"),
+    ],
+)
+def test_a_plugin_that_does_not_work_is_named(source: str, value: str, message: str, install: Install) -> None:
+    plant(install, source, value)
+    with pytest.raises(PluginError, match=rf"model plugin 'planted' \({value}\).*{message}.*'planted_package'"):
+        load_model("planted")
+    good, broken = load_all("models")
+    assert len(broken) == 1
+    assert len(good) > 5
+
+
+def test_two_packages_with_one_name_are_an_error(install: Install) -> None:
+    plant(install, MODEL)
+    install("second_package", {"bench.models": {"planted": "second_package:model"}}, MODEL)
+    with pytest.raises(PluginError, match=r"Two packages offer 'planted'.*Uninstall one"):
+        load_model("planted")
+
+
+def test_broken_data_is_listed_as_broken(install: Install) -> None:
+    install("planted_data", {"bench.data": {"planted": "planted_data:NOTHING"}}, "")
+    entries, broken = catalogue("data")
+    assert {"coco", "scenes"} <= {entry.name for entry in entries}
+    assert "data plugin 'planted'" in str(broken[0])
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "message"),
+    [
+        (load_task, "coco-captoin", "Unknown task 'coco-captoin'. Did you mean 'coco-caption'.*bench list tasks"),
+        (load_model, "cross-atention", "Unknown model 'cross-atention'. Did you mean 'cross-attention'"),
+        (load_model, "zzzzzz", "Unknown model 'zzzzzz'. Known: .*concat"),
+        (load_model, "nosuchfamily:x", "Unknown model family 'nosuchfamily:'"),
+    ],
+)
+def test_unknown_names_get_the_nearest(load: Callable[[str], object], name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(name)
+
+
+def test_internal_tasks_are_not_offered() -> None:
+    assert "coco-caption" in task_names()
+    assert "scene-attributes" not in task_names()
+
+
+def test_the_code_digest_follows_every_file_of_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install: Install
+) -> None:
+    package = tmp_path / "digested"
+    (package / "deep").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    seen = set()
+    for name, content in (("__init__.py", ""), ("deep/a.py", "1"), ("deep/a.py", "2"), ("deep/b.py", "2")):
+        (package / name).write_text(content)
+        package_digest.cache_clear()
+        seen.add(package_digest("digested"))
+    assert len(seen) == 4
+    plant(install, MODEL)
+    assert code_digest(load_model("planted")) == package_digest("planted_package")
+
+
+def test_a_package_without_source_is_an_error() -> None:
+    with pytest.raises(PluginError, match=r"source of package 'not_installed_anywhere' cannot be found"):
+        package_digest("not_installed_anywhere")

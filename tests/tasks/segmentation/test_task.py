@@ -1,0 +1,425 @@
+"""`coco-segmentation` on Scenes and on real data in every format: sizes, segments, novel classes, bad input."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.answers import IGNORED, encode_label_map, resize_label_map
+from harness.errors import DataError, UsageError
+from harness.metrics.maps.panoptic import (
+    PanopticCategories,
+    PanopticCounts,
+    SegmentMap,
+    match_segments,
+    panoptic_statistics,
+)
+from harness.plan.plugins import _misfit
+from harness.protocols import DataContext, Task
+from harness.records.score_file import score_file
+from harness.sample import Dataset, Outcome, Sample
+from tasks.datasets.split_roles import HELD_OUT
+from tasks.scenes import layout
+from tasks.scenes.factors import KINDS
+from tasks.segmentation.task import coco_segmentation
+from tasks.targets.targets import MapTarget
+
+MakeContext = Callable[..., DataContext]
+PQ_NAMES = ("PQ", "SQ", "RQ", "PQ-things", "PQ-stuff")
+Maps = Mapping[int, tuple[np.ndarray, Mapping[int, tuple[int, int]]]]
+
+
+def scored(data: Dataset, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+    with coco_segmentation.scorer(data, Path()) as scorer:
+        scorer.prepare(samples)
+        found = scorer.score(samples, outcomes)
+    return {name: None if s is None else s.value for name, s in found.items()}
+
+
+def perfect(sample: Sample) -> Outcome:
+    labels = sample.target.label_map()
+    return Outcome(sample.sample_id, encode_label_map(np.where(labels == IGNORED, 0, labels).astype(np.uint16)))
+
+
+def plain_iou(samples: Sequence[Sample], outcomes: Sequence[Outcome], classes: int) -> list[float]:
+    """IoU of each class with a few lines of NumPy, NaN for one that never occurs; predictions at any size."""
+    from harness.answers import decode_label_map
+
+    both, either = np.zeros(classes), np.zeros(classes)
+    for sample, outcome in zip(samples, outcomes, strict=True):
+        truth = sample.target.label_map()
+        found = decode_label_map(outcome.prediction)
+        rows = (np.arange(truth.shape[0]) + 0.5) * found.shape[0] // truth.shape[0]
+        columns = (np.arange(truth.shape[1]) + 0.5) * found.shape[1] // truth.shape[1]
+        found = found[rows.astype(int)][:, columns.astype(int)]
+        asked = truth != IGNORED
+        for label in range(classes):
+            here, said = asked & (truth == label), asked & (found == label)
+            both[label] += (here & said).sum()
+            either[label] += (here | said).sum()
+    return [b / e if e else float("nan") for b, e in zip(both, either, strict=True)]
+
+
+def coarse(samples: Sequence[Sample], side: int, classes: int) -> list[Outcome]:
+    """The truth at a lower resolution with some labels changed: what a model answers."""
+    source = np.random.default_rng(0)
+    outcomes = []
+    for sample in samples:
+        labels = resize_label_map(sample.target.label_map(), side, side)
+        wrong = source.random(labels.shape) < 0.1
+        labels = np.where(wrong | (labels == IGNORED), source.integers(0, classes, labels.shape), labels)
+        outcomes.append(Outcome(sample.sample_id, encode_label_map(labels.astype(np.uint16))))
+    return outcomes
+
+
+def test_it_is_a_task() -> None:
+    assert _misfit(coco_segmentation, Task) is None
+
+
+def test_scenes_have_kinds_grounds_and_skies(few_scenes: Path, open_context: MakeContext) -> None:
+    data = coco_segmentation.open_data(open_context("scenes"))
+    samples = coco_segmentation.samples(data, data.default_split)
+    spec = coco_segmentation.spec(data, coco_segmentation.samples(data, "train"))
+    classes = spec.classes
+    assert (data.default_split, len(samples), spec.answers, len(classes)) == ("open", 24, "maps", 51)
+    assert classes.names[:40] == tuple(kind.name for kind in KINDS) and classes.names[40:42] == ("grass", "sand")
+    assert sum(classes.seen) == 51 - 8 and all(classes.seen[40:])
+    assert {len(row) for row in classes.attributes} == {30} and len(set(classes.attributes)) == 51
+    for sample in samples:
+        labels = sample.target.label_map()
+        assert (labels.shape, labels.dtype) == ((128, 128), np.uint16)
+        part = "novel" if sample.image.parent.name == "novel" else "test"
+        stored = np.asarray(Image.open(layout.map_dir(few_scenes, "semantic", part) / sample.image.name))
+        assert (labels == np.where(stored == 255, IGNORED, stored.astype(int) - 1)).all()
+    for target in spec.training_targets:
+        assert not np.isin(target.label_map(), range(32, 40)).any()
+        assert pickle.loads(pickle.dumps(target)) == target
+
+
+def test_scenes_are_scored_over_kinds_seen_and_unseen(few_scenes: Path, open_context: MakeContext) -> None:
+    data = coco_segmentation.open_data(open_context("scenes"))
+    samples = coco_segmentation.samples(data, "open")
+    best = scored(data, samples, [perfect(sample) for sample in samples])
+    names = ("mIoU", "pixel-accuracy", "mean-accuracy", "mIoU-seen", "mIoU-unseen", "hIoU", "PQ-stuff")
+    assert {name: best[name] for name in names} == dict.fromkeys(names, 1.0)
+    assert 0.7 < best["PQ-things"] <= 1, "objects of one kind that touch are one part, and what is cut in two is two"
+    for side in (32, 128, 200):
+        outcomes = coarse(samples, side, 51)
+        ious, found = plain_iou(samples, outcomes, 51), scored(data, samples, outcomes)
+        assert found["mIoU"] == pytest.approx(np.nanmean(ious), abs=1e-14)
+        novel = slice(32, 40)
+        assert found["mIoU-unseen"] == pytest.approx(np.nanmean(ious[novel]), abs=1e-14)
+        assert found[f"mIoU:{KINDS[5].name}"] == pytest.approx(ious[5], abs=1e-14, nan_ok=True)
+        quick = coco_segmentation.validation_score([o.prediction for o in outcomes], [s.target for s in samples])
+        assert quick == pytest.approx(found["mIoU"], abs=1e-12)
+
+
+def test_without_panoptic_nothing_is_said_of_segments(few_scenes: Path, open_context: MakeContext) -> None:
+    plain = coco_segmentation.open_data(open_context("scenes", panoptic=False))
+    assert plain.digest == coco_segmentation.open_data(open_context("scenes")).digest
+    samples = coco_segmentation.samples(plain, "val")
+    assert not set(PQ_NAMES) & set(scored(plain, samples, [perfect(sample) for sample in samples]))
+    with pytest.raises(UsageError, match=r"task.panoptic = 'yes'; wanted true or false"):
+        coco_segmentation.open_data(open_context("scenes", panoptic="yes"))
+    with pytest.raises(UsageError, match=r"The setting 'novel' \(grass\) is for folders"):
+        coco_segmentation.open_data(open_context("scenes", novel="grass"))
+
+
+def test_panoptic_maps_by_hand(panoptic_folder: Path, open_context: MakeContext) -> None:
+    data = coco_segmentation.open_data(open_context(panoptic_folder))
+    assert (data.options["format"], data.splits, data.default_split) == ("panoptic", ("train", "val", HELD_OUT), "val")
+    samples = coco_segmentation.samples(data, "val")
+    assert [sample.sample_id for sample in samples] == ["8", "2"]
+    target = samples[1].target
+    labels = target.label_map()
+    assert (target.width_px, target.height_px, labels.shape) == (40, 30, (30, 40))
+    classes = coco_segmentation.spec(data, ()).classes
+    assert classes.names == ("cat", "dog", "sky"), "by category id"
+    assert (labels[0, 0], labels[12, 6], labels[3, 31]) == (2, 1, 0)
+    assert (labels[29, 0], labels[22, 22]) == (IGNORED, IGNORED), "unlabelled, and a crowd"
+    best = scored(data, samples, [perfect(sample) for sample in samples])
+    assert {best[name] for name in ("mIoU", *PQ_NAMES)} == {1.0}
+
+
+def test_novel_pixels_are_ignored_in_training_and_count_in_tests(
+    panoptic_folder: Path, voc_folder: Path, open_context: MakeContext
+) -> None:
+    for root, novel, pixels in ((panoptic_folder, "dog", 100), (voc_folder, "dog", 20 * 29)):
+        data = coco_segmentation.open_data(open_context(root, novel=novel))
+        plain = coco_segmentation.open_data(open_context(root))
+        classes = coco_segmentation.spec(data, ()).classes
+        index = classes.names.index(novel)
+        assert [i for i, seen in enumerate(classes.seen) if not seen] == [index]
+        assert data.digest != plain.digest
+        for split in ("train", HELD_OUT):
+            for mine, whole in zip(*(coco_segmentation.samples(d, split) for d in (data, plain)), strict=True):
+                was_novel = whole.target.label_map() == index
+                labels = mine.target.label_map()
+                assert was_novel.sum() == pixels and (labels[was_novel] == IGNORED).all()
+                assert (labels[~was_novel] == whole.target.label_map()[~was_novel]).all()
+        samples = coco_segmentation.samples(data, "val")
+        assert all((sample.target.label_map() == index).any() for sample in samples)
+        best = scored(data, samples, [perfect(sample) for sample in samples])
+        assert (best["mIoU-seen"], best["mIoU-unseen"], best["hIoU"]) == (1, 1, 1)
+    with pytest.raises(UsageError, match=r"task.novel: no class 'wolf'"):
+        coco_segmentation.open_data(open_context(panoptic_folder, novel="wolf"))
+
+
+def test_voc_and_camvid(voc_folder: Path, camvid_folder: Path, open_context: MakeContext, tmp_path: Path) -> None:
+    voc = coco_segmentation.open_data(open_context(voc_folder))
+    (first, _) = coco_segmentation.samples(voc, "val")
+    assert (voc.options["format"], voc.splits) == ("voc", ("train", "val", HELD_OUT))
+    assert (first.target.width_px, first.target.height_px) == (40, 30)
+    labels = first.target.label_map()
+    assert (labels[0, 0], labels[5, 5], labels[5, 30]) == (IGNORED, 12, 0)
+    assert not set(PQ_NAMES) & set(scored(voc, [first], [perfect(first)]))
+
+    camvid = coco_segmentation.open_data(open_context(camvid_folder))
+    assert (camvid.splits, camvid.selection_split, camvid.default_split) == (
+        ("train", "test", HELD_OUT), HELD_OUT, "test",
+    )  # fmt: skip
+    assert [len(coco_segmentation.samples(camvid, split)) for split in camvid.splits] == [24, 3, 16]
+    samples = coco_segmentation.samples(camvid, "test")
+    assert [sample.sample_id for sample in samples] == ["test00", "test01", "test02"]
+    labels = samples[0].target.label_map()
+    assert (labels[0, 0], labels[1, 0], labels[16, 0], labels[21, 0]) == (IGNORED, 0, 3, 8)
+    assert scored(camvid, samples, [perfect(s) for s in samples])["mIoU"] == 1.0
+    classes = tmp_path / "classes.txt"
+    classes.write_text("0 a\n3 b\n8 c\n11 void\n")
+    named = coco_segmentation.open_data(open_context(camvid_folder, classes=str(classes)))
+    assert coco_segmentation.spec(named, ()).classes.names == ("a", "b", "c")
+    assert coco_segmentation.samples(named, "test")[0].target.label_map()[21, 0] == 2
+
+
+def test_stuff_maps_are_taken_where_no_panoptic_ones_are_or_are_wanted(
+    panoptic_folder: Path, open_context: MakeContext
+) -> None:
+    folder = panoptic_folder / "annotations"
+    for split in ("train", "val"):
+        content = json.loads((folder / f"panoptic_{split}.json").read_text())
+        (folder / f"stuff_{split}.json").write_text(json.dumps(content))
+        (folder / f"stuff_{split}_pixelmaps").mkdir()
+        for image in content["images"]:
+            Image.new("L", (40, 30), 9).save(folder / f"stuff_{split}_pixelmaps/{image['id']}.png")
+    assert coco_segmentation.open_data(open_context(panoptic_folder)).options["format"] == "panoptic"
+    data = coco_segmentation.open_data(open_context(panoptic_folder, panoptic=False))
+    assert data.options["format"] == "pixel-maps"
+    samples = coco_segmentation.samples(data, "val")
+    assert (samples[0].target.label_map() == 2).all() and samples[0].target.panoptic is None
+    found = scored(data, samples, [perfect(sample) for sample in samples])
+    assert (found["mIoU"], found["mIoU:sky"], found["mIoU:cat"]) == (1.0, 1.0, None)
+
+
+def write_images(folder: Path, images: Mapping[str, np.ndarray]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, labels in images.items():
+        Image.fromarray(labels.astype(np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def test_a_folder_of_label_images_holds_the_datas_own_values(
+    camvid_folder: Path, open_context: MakeContext, tmp_path: Path
+) -> None:
+    data = coco_segmentation.open_data(open_context(camvid_folder))
+    samples = coco_segmentation.samples(data, "test")
+    stored = {path.stem: np.asarray(Image.open(path)) for path in (camvid_folder / "testannot").iterdir()}
+    folder = write_images(tmp_path / "found", stored)
+    scores = score_file(coco_segmentation, folder, (data, samples), 5, tmp_path)
+    assert scores.metrics["mIoU"].value == 1.0, "void pixels are void in the truth as well"
+    half = np.array(stored["test00"])
+    half[15:20] = 11
+    write_images(folder, {"test00": half})
+    found = scored(data, samples, coco_segmentation.read_predictions(folder, data))
+    # 200 pixels of road are answered with void: these are missed, and no other class's mistake.
+    road = sum(int((labels == 3).sum()) for labels in stored.values())
+    assert found["mIoU:road"] == pytest.approx((road - 200) / road) and found["mIoU:sky"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"test00": None}, r"lacks 1 of the split's samples \(first: test00\)"),
+        ({"other": np.zeros((30, 40))}, r"as sample ids 1 of 4 are unknown \(first: other; the split has test00,"),
+        ({"test01": np.zeros((10, 40))}, r"test01.png has 40 x 10 px; wanted 40 x 30, those of image test01"),
+        ({"test01": np.full((30, 40), 77)}, r"test01.png has the label 77 in 1200 pixels"),
+    ],
+)
+def test_label_images_that_do_not_fit_are_named(
+    change: Mapping[str, Any], message: str, camvid_folder: Path, open_context: MakeContext, tmp_path: Path
+) -> None:
+    data = coco_segmentation.open_data(open_context(camvid_folder))
+    samples = coco_segmentation.samples(data, "test")
+    images = {f"test{i:02}": np.zeros((30, 40)) for i in range(3)} | change
+    folder = write_images(tmp_path / "found", {name: labels for name, labels in images.items() if labels is not None})
+    with pytest.raises(DataError, match=message):
+        scored(data, samples, coco_segmentation.read_predictions(folder, data))
+
+
+def found_segments() -> Maps:
+    """Image 8 as it is; in image 2 the dog is moved and the cat is called a dog."""
+    ids = np.full((30, 40), 5)
+    ids[10:20, 7:17], ids[2:7, 30:38], ids[29] = 6, 7, 0
+    first = np.full((30, 40), 300)
+    first[10:20, 5:15], first[20:28, 20:36], first[29] = 11, 70_000, 0
+    return {8: (first, {300: (9, 0), 11: (7, 0), 70_000: (3, 0)}), 2: (ids, {5: (9, 0), 6: (7, 0), 7: (7, 0)})}
+
+
+def reference_of(truth: Path, found: Path) -> dict[str, float | None]:
+    """The metric itself on the files, without the task."""
+    from harness.metrics.maps.panoptic import segment_ids
+
+    contents = [json.loads(path.read_text()) for path in (truth, found)]
+    categories = PanopticCategories(sorted(contents[0]["categories"], key=lambda category: category["id"]))
+    theirs = {row["image_id"]: row for row in contents[1]["annotations"]}
+    rows = {row["image_id"]: row for row in contents[0]["annotations"]}
+    images = []
+    for image in contents[0]["images"]:
+        maps = []
+        for path, row in ((truth, rows[image["id"]]), (found, theirs[image["id"]])):
+            with Image.open(path.with_suffix("") / row["file_name"]) as png:
+                maps.append(SegmentMap(segment_ids(np.asarray(png.convert("RGB"))), row["segments_info"]))
+        images.append(match_segments(*maps, categories, "image"))
+    found_scores = panoptic_statistics(PanopticCounts.stack(categories, images))
+    return {name: None if s is None else s.value for name, s in found_scores.items()}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_panoptic_results_are_scored_by_their_own_segments(
+    alone: bool, panoptic_folder: Path, panoptic_in: Callable[..., None], open_context: MakeContext, tmp_path: Path
+) -> None:
+    results, truth = tmp_path / "found.json", panoptic_folder / "annotations/panoptic_val.json"
+    panoptic_in(results, found_segments())
+    if alone:
+        data, samples = coco_segmentation.read_references(truth)
+    else:
+        data = coco_segmentation.open_data(open_context(panoptic_folder))
+        samples = coco_segmentation.samples(data, "val")
+    found = scored(data, samples, coco_segmentation.read_predictions(results, data))
+    assert {name: found[name] for name in PQ_NAMES} == reference_of(truth, results)
+    # Dog: 10 x 10 px found whole, then 8 of 12 columns; the cat is missed, and is a dog too many.
+    assert found["PQ-things"] == pytest.approx((0 + (1 + 8 / 12) / 2.5) / 2)
+    assert found["mIoU:cat"] == 0.0
+    # The sky of image 2 covers the true dog's two left columns; where the crowd is, nothing is asked.
+    sky = [30 * 40 - 40 - 100 - 16 * 8, 30 * 40 - 40 - 100 - 16 * 8 - 40]
+    assert found["mIoU:sky"] == pytest.approx((sum(sky) - 20) / (sum(sky) + 20))
+
+
+def test_real_panoptic_maps_score_1_against_themselves(coco_mini: Path, open_context: MakeContext) -> None:
+    data = coco_segmentation.open_data(open_context(coco_mini))
+    samples = coco_segmentation.samples(data, "val")[:12]
+    outcomes = coco_segmentation.read_predictions(coco_mini / "annotations/panoptic_val2017.json", data)
+    ids = {sample.sample_id for sample in samples}
+    found = scored(data, samples, [outcome for outcome in outcomes if outcome.sample_id in ids])
+    assert {found[name] for name in ("mIoU", "pixel-accuracy", "mean-accuracy", *PQ_NAMES)} == {1.0}
+    assert len(coco_segmentation.spec(data, ()).classes) == 133
+    guessed = scored(data, samples, [perfect(sample) for sample in samples])
+    assert guessed["mIoU"] == 1.0 and 0.5 < guessed["PQ"] < 1.0, "a label map does not say which person is which"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["annotations"].pop(), r"1 of 2 samples have no label map \(first: 2\)"),
+        (
+            lambda c: c["annotations"][0].update(image_id=4),
+            r"1 are for samples .*first: 4; .*and 1 of its 2 have no label map",
+        ),
+        (lambda c: c["annotations"][0]["segments_info"][0].update(category_id=4), r"unknown category 4"),
+        (lambda c: c["annotations"][0]["segments_info"].pop(), r"1 segments that the JSON does not describe"),
+        (lambda c: c["annotations"][0].update(file_name="x.png"), r"names 1 of 2 files that are not there"),
+        (lambda c: c["annotations"].clear(), r"has no annotation: there is nothing to score"),
+    ],
+)
+def test_panoptic_results_that_do_not_fit_are_named(
+    change: Callable[[dict[str, Any]], Any],
+    message: str,
+    panoptic_folder: Path,
+    panoptic_in: Callable[..., None],
+    open_context: MakeContext,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "found.json"
+    panoptic_in(path, found_segments())
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    data = coco_segmentation.open_data(open_context(panoptic_folder))
+    samples = coco_segmentation.samples(data, "val")
+    with pytest.raises(DataError, match=message):
+        scored(data, samples, coco_segmentation.read_predictions(path, data))
+
+
+def test_what_cannot_be_predictions_or_references_is_named(
+    panoptic_folder: Path, camvid_folder: Path, open_context: MakeContext, tmp_path: Path
+) -> None:
+    data = coco_segmentation.open_data(open_context(camvid_folder))
+    alone = tmp_path / "alone.json"
+    alone.write_text("{}")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"panoptic results need data with panoptic truth"):
+        coco_segmentation.read_predictions(alone, data)
+    with pytest.raises(DataError, match=r"neither a folder of label images nor a JSON file"):
+        coco_segmentation.read_predictions(tmp_path / "maps.zip", data)
+    with pytest.raises(DataError, match=r"empty has no label image"):
+        coco_segmentation.read_predictions(tmp_path / "empty", data)
+    with pytest.raises(UsageError, match=r"wanted COCO's panoptic JSON"):
+        coco_segmentation.read_references(camvid_folder)
+    panoptic = coco_segmentation.open_data(open_context(panoptic_folder))
+    with pytest.raises(DataError, match=r"No folder .*alone of panoptic maps"):
+        coco_segmentation.read_predictions(alone, panoptic)
+    without = replace(panoptic, options={**panoptic.options, "panoptic": False})
+    samples = coco_segmentation.samples(without, "val")
+    outcomes = coco_segmentation.read_predictions(panoptic_folder / "annotations/panoptic_val.json", without)
+    with pytest.raises(DataError, match=r"Leave task.panoptic=false out"):
+        scored(without, samples, outcomes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("a map", r"A prediction is not a label map"),
+        ({"label_map_png": "AAAA"}, r"A prediction is not a label map"),
+        (encode_label_map(np.full((4, 4), 3, np.uint16)), r"Image 8 .*labels up to 3; wanted a class of 0..2"),
+        (encode_label_map(np.full((4, 4), IGNORED, np.uint16)), r"Image 8 .*labels up to 65535"),
+    ],
+)
+def test_answers_that_are_no_label_maps_are_named(
+    answer: Any, message: str, panoptic_folder: Path, open_context: MakeContext
+) -> None:
+    data = coco_segmentation.open_data(open_context(panoptic_folder))
+    samples = coco_segmentation.samples(data, "val")[:1]
+    with pytest.raises(DataError, match=message):
+        scored(data, samples, [Outcome("8", answer)])
+
+
+def test_nothing_to_score_is_an_error_and_never_0(panoptic_folder: Path, open_context: MakeContext) -> None:
+    data = coco_segmentation.open_data(open_context(panoptic_folder))
+    with pytest.raises(DataError, match=r"The split has no samples"):
+        coco_segmentation.scorer(data, Path()).prepare([])
+    nothing = MapTarget("1", 2, 2, lambda: np.full((2, 2), IGNORED, np.uint16))
+    with pytest.raises(DataError, match=r"Not one pixel of 1 images has a class"):
+        coco_segmentation.validation_score([encode_label_map(np.zeros((2, 2), np.uint16))], [nothing])
+    assert coco_segmentation.ceilings(data, "val", ()) == {}
+
+
+def test_what_is_broken_on_disk_is_named(
+    panoptic_folder: Path, camvid_folder: Path, open_context: MakeContext, paint_in: Callable[..., None], tmp_path: Path
+) -> None:
+    paint_in(panoptic_folder / "images/8.jpg", (30, 40))
+    with pytest.raises(DataError, match=r"8.jpg is 30 x 40 px .*states 40 x 30"):
+        coco_segmentation.open_data(open_context(panoptic_folder))
+    paint_in(camvid_folder / "test/test00.png", (20, 20))
+    data = coco_segmentation.open_data(open_context(camvid_folder))
+    with pytest.raises(DataError, match=r"test00.png has 40 x 30 px and .*test00.png 20 x 20 px"):
+        coco_segmentation.samples(data, "test")[0].target.label_map()
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DataError, match=r"nothing has no label maps .*seen: nothing.*SegmentationClass"):
+        coco_segmentation.open_data(open_context(tmp_path / "nothing"))
