@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.storage.metric_names import current_name, with_current_names
 from harness.storage.stored_types import require_file_names, require_tables, require_types
 
 SCHEMA_VERSION = 1
@@ -131,7 +132,8 @@ class RunRecord:
         require_tables(content["cell"].get("training") or {}, ("data", "train", "options", "versions"), "cell.training")
         require_tables(content["provenance"], ("training", "hardware", "samples", "skipped_samples"), "provenance")
         fields = dict(content)
-        fields["metrics"] = _estimates(content["metrics"])
+        fields["metrics"] = _estimates(content["metrics"], content["signature"])
+        fields["ceilings"] = with_current_names(content.get("ceilings", {}), content["signature"])
         fields["efficiency"] = Efficiency(**content["efficiency"])
         return RunRecord(**fields)
 
@@ -197,9 +199,11 @@ class RobustnessRecord:
         for score in content["scores"]:
             _require_status(score["status"])
         scores = tuple(
-            PerturbedScore(**{**score, "metrics": _estimates(score["metrics"])}) for score in content["scores"]
+            PerturbedScore(**{**score, "metrics": _estimates(score["metrics"], content["signature"])})
+            for score in content["scores"]
         )
-        return RobustnessRecord(**{**content, "scores": scores})
+        metric = current_name(content["metric"], content["signature"])
+        return RobustnessRecord(**{**content, "scores": scores, "metric": metric})
 
 
 def samples_of(record: RunRecord) -> tuple[int, int] | None:
@@ -233,8 +237,9 @@ def _require_status(status: str) -> None:
         raise ValueError(f"status = '{status}': wanted {', '.join(STATUSES)}")
 
 
-def _estimates(content: Mapping[str, Any]) -> dict[str, Estimate | None]:
-    return {name: None if estimate is None else Estimate(**estimate) for name, estimate in content.items()}
+def _estimates(content: Mapping[str, Any], signature: str | None) -> dict[str, Estimate | None]:
+    known = with_current_names(content, signature)
+    return {name: None if estimate is None else Estimate(**estimate) for name, estimate in known.items()}
 
 
 def _plain(metrics: Mapping[str, Estimate | None]) -> dict[str, Any]:

@@ -100,32 +100,46 @@ def load_perturbations() -> dict[str, Perturbation]:
 
 def load_all_perturbations() -> tuple[dict[str, Perturbation], list[PluginError]]:
     """Load every perturbation by name, and what went wrong with those that do not fit or have another's name."""
-    found: dict[str, Perturbation] = {}
+    protocol = "the protocol harness.perturb.perturbation.Perturbation"
+    return load_named("bench.perturbations", "perturbation", protocol, lambda loaded: _misfit(loaded, Perturbation))
+
+
+def load_named(
+    group: str, kind: str, protocol: str, misfit: Callable[[Any], str | None]
+) -> tuple[dict[str, Any], list[PluginError]]:
+    """Load a group whose entry points are objects with a name, or tuples of them; by name, and what went wrong.
+
+    `misfit` says how an object differs from what `protocol` names, None where it fits.
+    """
+    found: dict[str, Any] = {}
     broken = []
-    entries = _entries("bench.perturbations")
+    entries = _entries(group)
     for name in entries:
         try:
-            found |= _perturbations_of(_entry(entries, name), found)
+            entry = _entry(entries, name)
+            loaded = _import(entry, kind)
+            with as_plugin_error(f"The {kind} plugin '{entry.name}' ({entry.value}) failed while it was looked at"):
+                found |= _named(entry, loaded, kind, protocol, misfit, found)
         except PluginError as error:
             broken.append(error)
     return found, broken
 
 
-def _perturbations_of(entry: EntryPoint, known: Iterable[str]) -> dict[str, Perturbation]:
-    """Load the perturbations of one entry point; raises PluginError where one of them does not fit."""
-    found: dict[str, Perturbation] = {}
-    loaded = _import(entry, "perturbation")
-    with as_plugin_error(f"The perturbation plugin '{entry.name}' ({entry.value}) failed while it was looked at"):
-        for perturbation in loaded if isinstance(loaded, tuple) else (loaded,):
-            misfit = _misfit(perturbation, Perturbation)
-            if misfit is None and perturbation.name in {*known, *found}:
-                misfit = f"another one is called '{perturbation.name}' too"
-            if misfit:
-                raise PluginError(
-                    f"The perturbation plugin '{entry.name}' ({entry.value}) does not fit the protocol "
-                    f"harness.perturb.perturbation.Perturbation: {misfit}. Mend {_owner(entry)}."
-                )
-            found[perturbation.name] = perturbation
+def _named(
+    entry: EntryPoint, loaded: Any, kind: str, protocol: str, misfit: Callable[[Any], str | None], known: Iterable[str]
+) -> dict[str, Any]:
+    """The objects of one entry point by name; raises PluginError where one of them does not fit."""
+    found: dict[str, Any] = {}
+    for each in loaded if isinstance(loaded, tuple) else (loaded,):
+        wrong = misfit(each)
+        if wrong is None and each.name in {*known, *found}:
+            wrong = f"another one is called '{each.name}' too"
+        if wrong:
+            raise PluginError(
+                f"The {kind} plugin '{entry.name}' ({entry.value}) does not fit {protocol}: {wrong}. "
+                f"Mend {_owner(entry)}."
+            )
+        found[each.name] = each
     return found
 
 

@@ -12,6 +12,7 @@ from harness.record import PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.store import Store, outcomes_name, scores_name
 from harness.sample import Outcome, Sample
 from harness.stats.sample_scores import SampleScores, sample_scores
+from harness.storage.metric_names import with_current_names
 from harness.storage.portable import scrubbed, without_places
 
 OUTCOMES, SCORES = "outcomes_sha256", "scores_sha256"
@@ -91,7 +92,8 @@ def read_scores(
     if not store.exists(f"{name}.parquet"):
         return None
     _require_vouched(store, f"{name}.parquet", vouched(record, condition).get(SCORES))
-    return store.read_sample_scores(name)
+    found = store.read_sample_scores(name)
+    return None if found is None else replace(found, metrics=with_current_names(found.metrics, record.signature))
 
 
 def _require_vouched(store: Store, name: str, wanted: str | None) -> None:

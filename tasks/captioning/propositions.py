@@ -50,7 +50,11 @@ def proposition_statistics(samples: Sequence[Sample], captions: Mapping[str, str
         facts = sample.target.facts
         found = proposition_scores(captions[sample.sample_id], facts["facts"], facts["forms"])
         rows.append((found.asserted, found.asserted_true, found.reference, found.recalled))
-    counts = np.asarray(rows, dtype=np.float64)
+    return statistics_of_counts(np.asarray(rows, dtype=np.float64))
+
+
+def statistics_of_counts(counts: Counts) -> dict[str, PropositionStatistics]:
+    """Score counts `[N, 4]` of N images by all three."""
     kinds: tuple[Kind, ...] = ("precision", "recall", "F1")
     return {name: PropositionStatistics(counts, kind) for name, kind in zip(NAMES, kinds, strict=True)}
 

@@ -111,7 +111,7 @@ class LabelScorer:
             return {**found, **classification_statistics(answers.probabilities, labels, names)}
         if self.zero_shot:
             recalls = recall_statistics(answers.classes, labels, seen)
-            found = {"unseen-top-1": None, **recalls, "area": None}
+            found = {"unseen-top-1": None, **recalls, "AUSUC": None}
         absent = [name for name in OF_PROBABILITIES if name != f"top-{TOP}" or len(names) > TOP]
         return {**found, **label_statistics(answers.classes, labels, names), **dict.fromkeys(absent)}
 

@@ -25,7 +25,7 @@ class ClassificationTask:
     summary: str = "name the class of an image (image folders, CIFAR, COCO multi-label, Scenes with or without text)"
     version: int = 1
     metrics: tuple[str, ...] = (
-        "top-1", "mAP", "top-5", "macro-F1", "mean-per-class", "micro-F1", "NLL", "Brier", "ECE", "ECE-null",
+        "top-1", "mAP", "top-5", "macro-F1", "balanced-accuracy", "micro-F1", "NLL", "Brier", "ECE", "ECE-null",
         "adaptive-ECE", "adaptive-ECE-null",
     )  # fmt: skip
     settings: tuple[str, ...] = ("track", "templates", "lexicon", "classes", "labels")

@@ -32,8 +32,8 @@ class SegmentationTask:
     summary: str = "tell the class of each pixel (COCO panoptic and stuff, VOC, ADE20K and CamVid folders, Scenes)"
     version: int = 1
     metrics: tuple[str, ...] = (
-        "mIoU", "pixel-accuracy", "mean-accuracy", "mIoU-seen", "mIoU-unseen", "hIoU", "PQ", "SQ", "RQ", "PQ-things",
-        "PQ-stuff",
+        "mIoU", "pixel-accuracy", "mean-accuracy", "mIoU-seen", "mIoU-unseen", "hIoU", "PQ", "SQ", "RQ", "PQ-Th",
+        "PQ-St",
     )  # fmt: skip
     settings: tuple[str, ...] = ("templates", "lexicon", "classes", "novel", "panoptic")
     learnable_score: float = 0.5

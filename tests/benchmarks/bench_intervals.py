@@ -69,7 +69,7 @@ CASES = (
         for images in (5, 10, 30)
         for name, population, metric in (
             ("accuracy", lambda: simulated.labels(POOL, 2.2), "top-1"),
-            ("mean-per-class", lambda: simulated.labels(POOL, 2.2), "mean-per-class"),
+            ("balanced-accuracy", lambda: simulated.labels(POOL, 2.2), "balanced-accuracy"),
             ("macro-F1", lambda: simulated.labels(POOL, 2.2), "macro-F1"),
             ("ECE", lambda: simulated.labels(POOL, 2.2), "ECE"),
             ("mIoU", lambda: simulated.label_maps(POOL), "mIoU"),

@@ -84,7 +84,7 @@ def test_zero_shot_on_scenes(bench: Any) -> None:
     found = rows(bench, "zero-shot-classification", "zero")
     for model in ("class-embedding", "vision-only"):
         metrics = found[model]["metrics"]
-        assert {"unseen-top-1", "seen", "unseen", "H", "area", "top-1"} <= set(metrics)
+        assert {"unseen-top-1", "S", "U", "H", "AUSUC", "top-1"} <= set(metrics)
         assert found[model]["split"] == "open"
         assert 0 < metrics["unseen-top-1"]["count"] < metrics["top-1"]["count"] == min(48, metrics["top-1"]["count"])
         assert found[model]["ceilings"]["unseen-top-1"]["both"] == float(zero_shot_ceiling("definition").both)

@@ -72,10 +72,10 @@ def test_an_image_folder_equals_scikit_learn(bench: Any) -> None:
     arguments = ("--task", "image-classification", "--predictions", path, "--data", "squares")
     found = scored(bench, *arguments)
     assert 0.2 < found["top-1"]["value"] < 0.9
-    assert {name: found[name]["value"] for name in ("top-1", "mean-per-class", "macro-F1", "NLL")} == pytest.approx(
+    assert {name: found[name]["value"] for name in ("top-1", "balanced-accuracy", "macro-F1", "NLL")} == pytest.approx(
         {
             "top-1": accuracy_score(labels, predicted),
-            "mean-per-class": balanced_accuracy_score(labels, predicted),
+            "balanced-accuracy": balanced_accuracy_score(labels, predicted),
             "macro-F1": f1_score(labels, predicted, average="macro"),
             "NLL": log_loss(labels, probabilities),
         }
@@ -129,7 +129,7 @@ def test_zero_shot_on_a_folder(bench: Any) -> None:
     assert found["unseen-top-1"]["count"] == rows.sum() == 8
     recalls = [(predicted[labels == index] == index).mean() for index in range(6)]
     s, u = np.mean(np.array(recalls)[seen]), np.mean(np.array(recalls)[~seen])
-    assert (found["seen"]["value"], found["unseen"]["value"]) == pytest.approx((s, u))
+    assert (found["S"]["value"], found["U"]["value"]) == pytest.approx((s, u))
     assert found["H"]["value"] == pytest.approx(2 * s * u / (s + u))
 
 
@@ -155,7 +155,7 @@ def test_scenes(task: Any, settings: dict[str, str], split: str | None, asked: i
     assert found["top-1"]["count"] == len(samples)
     assert len({sample.target.image_id for sample in samples}) * asked == len(samples)
     if task is image_classification:
-        assert found["mean-per-class"]["value"] == pytest.approx(
+        assert found["balanced-accuracy"]["value"] == pytest.approx(
             np.mean([(predicted[labels == index] == index).mean() for index in np.unique(labels)])
         )
         slices = {name for sample in samples for name in sample.target.slices}

@@ -14,6 +14,7 @@ from harness.files import replace_atomically
 from harness.judge.check.measured import Measured
 from harness.stats.sample_scores import SampleScores
 from harness.storage.digest import DigestError, with_digest, without_digest
+from harness.storage.metric_names import current_name
 from harness.storage.parquet_files import read_parquet
 
 SCHEMA_VERSION = 1
@@ -60,9 +61,10 @@ def read_baseline(folder: Path) -> list[Measured]:
         if version != SCHEMA_VERSION:
             raise BaselineError(f"{path} has schema version {version}, this version reads {SCHEMA_VERSION}. {remedy}")
         content = without_digest(content)
-        metrics = {row["fingerprint"]: row["metric"] for row in content["rows"]}
+        rows = [{**row, "metric": current_name(row["metric"], row["signature"])} for row in content["rows"]]
+        metrics = {row["fingerprint"]: row["metric"] for row in rows}
         scores = _read_scores(folder / _SCORES, content["scores_sha256"], metrics, remedy)
-        return [Measured.from_json(row, scores.get(row["fingerprint"], {})) for row in content["rows"]]
+        return [Measured.from_json(row, scores.get(row["fingerprint"], {})) for row in rows]
     except DigestError as error:
         raise BaselineError(f"{path} is no baseline: {error}. {remedy}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -7,10 +7,13 @@ again. The case has a crowd, an empty image, equal scores, a detection too many 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError, nearest
-from harness.metrics.captions.golden import MetricDrift
+from harness.metrics.metric import Golden, check_golden
+
+if TYPE_CHECKING:
+    from harness.stats.resampling import Statistics
 
 VERSION = 1
 """Of the implementation: raise it whenever a score may change."""
@@ -86,24 +89,28 @@ def golden_case(iou: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return instances, results
 
 
+CASES = tuple(Golden((iou, "hotcoco"), scores, _TOLERANCE, iou) for iou, scores in GOLDEN_SCORES.items())
+
+
+def box_scores(inputs: tuple[str, str]) -> Mapping[str, Statistics | None]:
+    """Score the case by what is compared (boxes or masks) and the engine that does so."""
+    from harness.metrics.boxes.detection import DetectionTruth, evaluate_detections
+
+    iou, engine = inputs
+    instances, results = golden_case(iou)
+    scores = evaluate_detections(DetectionTruth.whole(instances), results, iou, engine)  # type: ignore[arg-type]
+    return scores.statistics(GOLDEN_NOVEL)
+
+
 def check_detection_metrics(engine: str, iou: str) -> str:
     """Score the golden case and return the signature; raises MetricDrift at the first score that differs.
 
     The engine is no part of the signature: hotcoco and pycocotools agree bit for bit.
     """
-    from harness.metrics.boxes.detection import DetectionTruth, evaluate_detections
-
     if iou not in GOLDEN_SCORES:
         raise UsageError(f"Unknown kind of IoU '{iou}'. {nearest(iou, GOLDEN_SCORES)}")
-    instances, results = golden_case(iou)
-    scores = evaluate_detections(DetectionTruth.whole(instances), results, iou, engine)  # type: ignore[arg-type]
-    for name, statistics in scores.statistics(GOLDEN_NOVEL).items():
-        seen, expected = (None if statistics is None else statistics.value), GOLDEN_SCORES[iou][name]
-        if seen is None or not abs(seen - expected) <= _TOLERANCE:
-            raise MetricDrift(
-                f"{name} ({iou}) gives {seen!r} instead of {expected!r} on the golden case with {engine}. Scores would "
-                "not be comparable: restore the installed versions with `uv sync`."
-            )
+    case = Golden((iou, engine), GOLDEN_SCORES[iou], _TOLERANCE, f"{iou} with {engine}")
+    check_golden(box_scores(case.inputs), case)
     return f"detection:v{VERSION}|coco:{iou},101-point,max=1/10/100"
 
 

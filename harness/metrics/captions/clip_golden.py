@@ -6,13 +6,13 @@ they are compared with (clipped at 0), no vector has length 1, and texts are kno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.metrics.captions.golden import MetricDrift
+from harness.metrics.metric import Golden, check_golden
 
 if TYPE_CHECKING:
-    from harness.stats.resampling import FloatArray
+    from harness.stats.resampling import FloatArray, Statistics
 
 VERSION = 1
 """Of the implementation: raise it whenever a score may change."""
@@ -39,21 +39,21 @@ GOLDEN_SCORES = {
 _UNKNOWN = (1.0, 1.0, 1.0)
 
 
-def check_clip_score() -> str:
-    """Score the golden case and return the signature; raises MetricDrift at the first score that differs."""
+CASE = Golden(None, GOLDEN_SCORES, _TOLERANCE, "2.5 * max(cos, 0) with 'A photo depicts ' before each text")
+
+
+def clip_scores(inputs: None = None) -> Mapping[str, Statistics]:
+    """Score the golden embeddings."""
     import numpy as np
 
     from harness.metrics.captions.clip_score import clip_statistics
 
-    images = np.array(GOLDEN_IMAGES)
-    scores = clip_statistics(images, GOLDEN_CANDIDATES, GOLDEN_REFERENCES, golden_encode)
-    for name, expected in GOLDEN_SCORES.items():
-        if not abs(scores[name].value - expected) <= _TOLERANCE:
-            raise MetricDrift(
-                f"{name} gives {scores[name].value!r} instead of {expected!r} on the golden case: wanted "
-                "2.5 * max(cos, 0) with 'A photo depicts ' before each text. Scores would not be comparable: restore "
-                "harness/metrics/captions/clip_score.py."
-            )
+    return clip_statistics(np.array(GOLDEN_IMAGES), GOLDEN_CANDIDATES, GOLDEN_REFERENCES, golden_encode)
+
+
+def check_clip_score() -> str:
+    """Score the golden case and return the signature; raises MetricDrift at the first score that differs."""
+    check_golden(clip_scores(), CASE)
     return f"clipscore:v{VERSION},2.5,prefix"
 
 

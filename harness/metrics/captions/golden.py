@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from harness.errors import BenchError
+from harness.metrics.metric import Golden, check_golden
 
 if TYPE_CHECKING:
     from harness.stats.resampling import Statistics
@@ -31,10 +31,6 @@ class Score(Protocol):
     ) -> Mapping[str, Statistics | None]:
         """Return statistics by metric, None for an absent one."""
         ...
-
-
-class MetricDrift(BenchError):
-    """A metric that does not give its known score for a golden case."""
 
 
 @dataclass(frozen=True)
@@ -120,28 +116,36 @@ GOLDEN_PART_SCORES = {"CIDEr": 3.365509090146854}
 """Of two images of the first case, with the IDF of all four: the mean of what they score among all."""
 
 
+@dataclass(frozen=True)
+class Captions:
+    """Captions of images and their references; `split_references` are those of the split where these are a part."""
+
+    references: Mapping[str, Sequence[str]]
+    candidates: Mapping[str, str]
+    split_references: Mapping[str, Sequence[str]] | None = None
+
+
+def _part(whole: GoldenCase) -> Golden:
+    references = {image: whole.references[image] for image in GOLDEN_PART}
+    candidates = {image: whole.candidates[image] for image in GOLDEN_PART}
+    inputs = Captions(references, candidates, whole.references)
+    return Golden(inputs, GOLDEN_PART_SCORES, _TOLERANCE, f"a part of {whole.name}")
+
+
+CASES = (
+    *(Golden(Captions(case.references, case.candidates), case.scores, _TOLERANCE, case.name) for case in GOLDEN_CASES),
+    _part(GOLDEN_CASES[0]),
+)
+
+
 def check_golden_cases(score: Score) -> None:
     """Score all golden cases, and a part of one; raises MetricDrift at the first score that differs.
 
     Absent metrics pass.
     """
-    for case in GOLDEN_CASES:
-        _compare(score(case.references, case.candidates), case.scores, case.name)
-    whole = GOLDEN_CASES[0]
-    references = {image: whole.references[image] for image in GOLDEN_PART}
-    candidates = {image: whole.candidates[image] for image in GOLDEN_PART}
-    part = score(references, candidates, whole.references)
-    _compare(part, GOLDEN_PART_SCORES, f"a part of {whole.name}")
-
-
-def _compare(seen: Mapping[str, Statistics | None], known: Mapping[str, float], case: str) -> None:
-    for metric, expected in known.items():
-        statistics = seen.get(metric)
-        if statistics is not None and not abs(statistics.value - expected) <= _TOLERANCE:
-            raise MetricDrift(
-                f"{metric} gives {statistics.value!r} instead of {expected!r} on the golden case '{case}'. "
-                "Scores would not be comparable: restore the installed versions with `uv sync`."
-            )
+    for case in CASES:
+        given = case.inputs
+        check_golden(score(given.references, given.candidates, given.split_references), case, absent=True)
 
 
 def caption_signature() -> str:

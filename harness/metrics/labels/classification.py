@@ -38,11 +38,10 @@ def classification_statistics(
     """Score probabilities [N, C] float64 against labels [N] int64 in 0..C-1.
 
     `top-1` and, of more than 5 classes, `top-5`: shares of samples (`Proportion`), 0..1. `macro-F1`: the mean over the
-    classes that occur among the labels or are predicted, 0..1 (scikit-learn's default, and torchmetrics'). `mean-per-
-    class` (recall): the mean over the classes that occur among the labels, 0..1. `NLL`: nats, of probabilities clipped
-    below at 2.2e-16. `Brier`: the squared error summed over classes, 0..2 (Brier 1950). `ECE`, `adaptive-ECE` and
-    their nulls `ECE-null`, `adaptive-ECE-null`, 0..1: see `harness.metrics.labels.calibration`. Lower is better from
-    `NLL` on.
+    classes that occur among the labels or are predicted, 0..1 (scikit-learn's default, and torchmetrics'). `balanced-
+    accuracy`: recall, the mean over the classes that occur among the labels, 0..1. `NLL`: nats, of probabilities
+    clipped below at 2.2e-16. `Brier`: the squared error summed over classes, 0..2 (Brier 1950). `ECE`,
+    `adaptive-ECE` and their nulls `ECE-null`, `adaptive-ECE-null`, 0..1: see `harness.metrics.labels.calibration`.
 
     Raises DataError for no samples, shapes or names that do not fit, labels out of range and rows that are not
     finite, hold negative numbers or do not sum to 1 within 1e-3, naming the first such row, counted from 0.
@@ -132,7 +131,7 @@ def _of_classes(predicted: IntArray, labels: IntArray) -> dict[str, Statistics]:
     return {
         "top-1": proportion(correct),
         "macro-F1": _macro_f1(labels, predicted),
-        "mean-per-class": mean_recall(labels, correct, np.ones_like(correct)),
+        "balanced-accuracy": mean_recall(labels, correct, np.ones_like(correct)),
     }
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from harness.metrics.captions.golden import MetricDrift
+from harness.metrics.answered import Answered
+from harness.metrics.metric import Golden, check_golden
+from harness.sample import Classes
 
 if TYPE_CHECKING:
     from harness.stats.resampling import Statistics
@@ -27,12 +29,15 @@ GOLDEN_LABELS = (0, 1, 2, 0, 2, 3, 2, 3)
 GOLDEN_SCORES = {
     "top-1": 0.625,
     "macro-F1": 0.625,
-    "mean-per-class": 0.7083333333333333,
+    "balanced-accuracy": 0.7083333333333333,
     "NLL": 0.8103463646321999,
     "Brier": 0.44517500000000004,
     "ECE": 0.3125,
     "adaptive-ECE": 0.33233333333333337,
 }
+GOLDEN_NULLS = {"ECE-null": 0.3948675, "adaptive-ECE-null": 0.3831133333333333}
+"""Expected over all 2^8 outcomes of the eight samples, whatever is drawn."""
+_NULL_TOLERANCE = 0.01  # of 1,000 draws
 GOLDEN_MULTILABEL_SCORES = {
     "mAP": 0.7916666666666666,
     "macro-F1": 0.4583333333333333,
@@ -44,10 +49,10 @@ GOLDEN_MULTILABEL_SCORES = {
 GOLDEN_SEEN = (False, True, False, True)
 GOLDEN_ZERO_SHOT_SCORES = {
     "unseen-top-1": 0.8,
-    "seen": 1.0,
-    "unseen": 0.4166666666666667,
+    "S": 1.0,
+    "U": 0.4166666666666667,
     "H": 0.5882352941176471,
-    "area": 0.6666666666666666,
+    "AUSUC": 0.6666666666666666,
 }
 """With the classes of `GOLDEN_SEEN` as the seen ones."""
 GOLDEN_SIX = (
@@ -58,30 +63,48 @@ GOLDEN_TOP_5 = 0.3333333333333333
 """Of six classes, since of five it would always be 1."""
 
 
-def check_label_metrics() -> str:
-    """Score the golden cases and return the signature; raises MetricDrift at the first score that differs."""
+_CLASSES = tuple(str(index) for index in range(len(GOLDEN_PROBABILITIES[0])))
+_SINGLE = Answered.of_labels(GOLDEN_LABELS, GOLDEN_PROBABILITIES, Classes(_CLASSES))
+CASES = (
+    Golden(_SINGLE, GOLDEN_SCORES, _TOLERANCE, "single-label"),
+    Golden(_SINGLE, GOLDEN_NULLS, _NULL_TOLERANCE, "nulls of calibration errors"),
+    Golden(
+        Answered.of_labels(GOLDEN_SIX_LABELS, GOLDEN_SIX, Classes(tuple("abcdef"))),
+        {"top-5": GOLDEN_TOP_5}, _TOLERANCE, "six classes",
+    ),
+    Golden(
+        Answered.of_labels(
+            [[int(index == label) for index in range(len(_CLASSES))] for label in GOLDEN_LABELS],
+            GOLDEN_PROBABILITIES, Classes(_CLASSES, multilabel=True),
+        ),
+        GOLDEN_MULTILABEL_SCORES, _TOLERANCE, "multi-label",
+    ),
+    Golden(
+        Answered.of_labels(GOLDEN_LABELS, GOLDEN_PROBABILITIES, Classes(_CLASSES, seen=GOLDEN_SEEN)),
+        GOLDEN_ZERO_SHOT_SCORES, _TOLERANCE, "zero-shot",
+    ),
+)  # fmt: skip
+
+
+def label_scores(answered: Answered) -> Mapping[str, Statistics]:
+    """Score probabilities by every metric that such data has: one class or several a sample, unseen classes or none."""
     import numpy as np
 
     from harness.metrics.labels.classification import classification_statistics
     from harness.metrics.labels.multilabel import multilabel_statistics
     from harness.metrics.labels.zero_shot import zero_shot_statistics
 
-    probabilities, labels = np.array(GOLDEN_PROBABILITIES), np.array(GOLDEN_LABELS)
-    names = [str(index) for index in range(probabilities.shape[1])]
-    one_hot = np.eye(probabilities.shape[1], dtype=np.int8)[labels]
-    six = classification_statistics(np.array(GOLDEN_SIX), np.array(GOLDEN_SIX_LABELS), list("abcdef"))
-    _compare("single-label", classification_statistics(probabilities, labels, names), GOLDEN_SCORES)
-    _compare("single-label", six, {"top-5": GOLDEN_TOP_5})
-    _compare("multi-label", multilabel_statistics(probabilities, one_hot, names), GOLDEN_MULTILABEL_SCORES)
-    _compare("zero-shot", zero_shot_statistics(probabilities, labels, np.array(GOLDEN_SEEN)), GOLDEN_ZERO_SHOT_SCORES)
+    classes, probabilities = answered.classes, np.array(answered.predictions, dtype=np.float64)
+    if classes.multilabel:
+        return multilabel_statistics(probabilities, answered.label_table, classes.names)
+    found = classification_statistics(probabilities, answered.labels, classes.names)
+    if classes.seen and not all(classes.seen):
+        return zero_shot_statistics(probabilities, answered.labels, np.array(classes.seen)) | found
+    return found
+
+
+def check_label_metrics() -> str:
+    """Score the golden cases and return the signature; raises MetricDrift at the first score that differs."""
+    for case in CASES:
+        check_golden(label_scores(case.inputs), case)
     return f"labels:v{VERSION}|ece:15,null=bernoulli|adaptive-ece:15|ap:all-points|ties:miss|macro-f1:union"
-
-
-def _compare(case: str, seen: Mapping[str, Statistics], known: Mapping[str, float]) -> None:
-    for name, expected in known.items():
-        value = float(seen[name].value) if name in seen else None
-        if value is None or not abs(value - expected) <= _TOLERANCE:
-            raise MetricDrift(
-                f"{name} gives {value!r} instead of {expected!r} on the golden {case} case. Scores would not be "
-                "comparable: restore the installed versions with `uv sync`."
-            )

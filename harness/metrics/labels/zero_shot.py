@@ -2,7 +2,7 @@
 
 S and U: mean recall over the seen and the unseen classes, each sample being free to be given any class; H = 2 S U /
 (S + U) (Xian et al. 2017, arXiv 1707.00600), 0 where both are 0. A model that prefers what it has seen has a low U
-for that alone, so `area` sweeps a bias that is taken off the scores of seen classes, in log space, and takes the
+for that alone, so `AUSUC` sweeps a bias that is taken off the scores of seen classes, in log space, and takes the
 area under the curve of S over U (Chao et al. 2016, arXiv 1605.04253).
 
 The area is exact. A sample goes over from its best seen to its best unseen class where the bias passes its margin
@@ -120,11 +120,11 @@ def zero_shot_statistics(
     With `logarithms` they are log-probabilities, -inf allowed: better, as probabilities that underflow to 0 tie.
 
     `unseen-top-1` (ranks): the share of samples of unseen classes that are right among the unseen classes alone, a
-    `Proportion`. `unseen`, `seen`, `H` and `area` as in the head of this file; all 0..1, higher is better. Where
+    `Proportion`. `U`, `S`, `H` and `AUSUC` as in the head of this file; all 0..1, higher is better. Where
     several classes share the highest score there is no answer (`harness.metrics.labels.classification`); the area
     takes all
     samples of one margin at one step. Classes without a sample are left out of means. Without samples of unseen
-    classes only `seen` is there, without samples of seen classes only `unseen-top-1` and `unseen`.
+    classes only `S` is there, without samples of seen classes only `unseen-top-1` and `U`.
 
     Raises DataError for no samples, shapes that do not fit, labels out of range and rows that are not finite or do not
     sum to 1 within 1e-3, naming the first such row, counted from 0.
@@ -144,21 +144,21 @@ def zero_shot_statistics(
         _side(labels, ~of_seen, best_unseen == labels, margin),
         len(labels),
     )
-    return {"unseen-top-1": ranked, **recalls, "area": area}
+    return {"unseen-top-1": ranked, **recalls, "AUSUC": area}
 
 
 def recall_statistics(predicted: IntArray, labels: IntArray, seen: BoolArray) -> dict[str, Statistics]:
-    """`seen`, `unseen` and `H` of predicted classes [N] int64 (or NO_CLASS) alone, as far as they are defined.
+    """`S`, `U` and `H` of predicted classes [N] int64 (or NO_CLASS) alone, as far as they are defined.
 
-    `unseen-top-1` and `area` ask what would be answered among some of the classes, which a label does not tell. Raises
+    `unseen-top-1` and `AUSUC` ask what would be answered among some of the classes, which a label does not tell. Raises
     DataError for no samples, shapes that do not fit and numbers that are no class.
     """
     check_predicted(predicted, labels, len(seen))
     of_seen, correct = seen[labels], predicted == labels
-    sides = {"seen": of_seen, "unseen": ~of_seen}
+    sides = {"S": of_seen, "U": ~of_seen}
     recalls = {name: mean_recall(labels, correct, side) for name, side in sides.items() if side.any()}
     found: dict[str, Statistics] = {**recalls}
-    return {**found, "H": HarmonicMean(**recalls)} if len(recalls) == len(sides) else found
+    return {**found, "H": HarmonicMean(recalls["S"], recalls["U"])} if len(recalls) == len(sides) else found
 
 
 def best_among(scores: FloatArray, among: BoolArray) -> IntArray:

@@ -74,15 +74,15 @@ class PanopticCounts:
 
 
 def panoptic_statistics(counts: PanopticCounts) -> dict[str, Statistics | None]:
-    """`PQ`, `SQ`, `RQ`, `PQ-things`, `PQ-stuff`, each 0..1 and higher is better; None where nothing is to measure."""
+    """`PQ`, `SQ`, `RQ`, `PQ-Th`, `PQ-St`, each 0..1 and higher is better; None where nothing is to measure."""
     things = counts.categories.things
     every = np.ones_like(things)
     chosen: dict[str, tuple[Quality, npt.NDArray[np.bool_]]] = {
         "PQ": ("PQ", every),
         "SQ": ("SQ", every),
         "RQ": ("RQ", every),
-        "PQ-things": ("PQ", things),
-        "PQ-stuff": ("PQ", ~things),
+        "PQ-Th": ("PQ", things),
+        "PQ-St": ("PQ", ~things),
     }
     scores = {name: PanopticQuality(counts, quality, categories) for name, (quality, categories) in chosen.items()}
     return {name: None if np.isnan(score.value) else score for name, score in scores.items()}

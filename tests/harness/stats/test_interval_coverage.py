@@ -76,13 +76,13 @@ def test_intervals_of_proportions_hold_them_exactly_so_often(p: float) -> None:
 @pytest.mark.parametrize(
     ("population", "metric", "images"),
     [
-        (lambda: simulated.labels(POOL, 2.2), "mean-per-class", 10),
-        (lambda: simulated.labels(POOL, 2.2), "mean-per-class", 30),
+        (lambda: simulated.labels(POOL, 2.2), "balanced-accuracy", 10),
+        (lambda: simulated.labels(POOL, 2.2), "balanced-accuracy", 30),
         (lambda: simulated.labels(POOL, 2.2), "macro-F1", 30),
         (lambda: simulated.label_maps(POOL), "mIoU", 5),
         (lambda: simulated.label_maps(POOL), "mIoU", 30),
     ],
-    ids=["mean-per-class-10", "mean-per-class-30", "macro-F1-30", "mIoU-5", "mIoU-30"],
+    ids=["balanced-accuracy-10", "balanced-accuracy-30", "macro-F1-30", "mIoU-5", "mIoU-30"],
 )
 def test_few_images_widen_intervals_enough(population: Callable[[], simulated.Score], metric: str, images: int) -> None:
     """A bootstrap alone held .88 of mean recalls of 30 images and .835 of mIoU of 6."""

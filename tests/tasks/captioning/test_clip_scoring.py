@@ -14,7 +14,7 @@ from PIL import Image
 
 from harness.errors import BadSample, CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.metrics.captions import clip_score
-from harness.metrics.captions.golden import MetricDrift
+from harness.metrics.metric import MetricDrift
 from harness.protocols import DataContext
 from harness.sample import Sample
 from tasks.captioning.clip_encoder import load_clip

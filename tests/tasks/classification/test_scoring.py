@@ -49,7 +49,7 @@ def test_single_labels_by_hand() -> None:
     scores = values(found)
     assert scores["top-1"] == 3 / 4
     assert "top-5" not in scores, "of three classes the right one always is among five"
-    assert scores["mean-per-class"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+    assert scores["balanced-accuracy"] == pytest.approx((1 + 1 / 2 + 1) / 3)
     assert scores["macro-F1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
     assert scores["NLL"] == pytest.approx(-np.log([0.6, 0.4, 0.8, 0.6]).mean())
     assert scores["Brier"] == pytest.approx((0.26 + 0.62 + 0.06 + 0.24) / 4)
@@ -66,7 +66,7 @@ def test_single_labels_equal_scikit_learns() -> None:
     scores = values(LabelScorer(Classes(NAMES)).score(samples, answered(samples, probabilities.tolist())))
     predicted = probabilities.argmax(axis=1)
     assert scores["top-1"] == pytest.approx((predicted == labels).mean())
-    assert scores["mean-per-class"] == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert scores["balanced-accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
     assert scores["macro-F1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
     assert scores["NLL"] == pytest.approx(log_loss(labels, probabilities))
 
@@ -88,8 +88,8 @@ def test_seen_and_unseen_by_hand() -> None:
     found = LabelScorer(classes, zero_shot=True).score(SAMPLES, answered(SAMPLES, answers))
     scores = values(found)
     assert scores["unseen-top-1"] == 1, "the only unseen class is right among the unseen"
-    assert (scores["seen"], scores["unseen"], scores["H"]) == (pytest.approx((1 + 1 / 2) / 2), 0, 0)
-    assert (scores["top-1"], 0 < scores["area"] < 1) == (2 / 4, True)
+    assert (scores["S"], scores["U"], scores["H"]) == (pytest.approx((1 + 1 / 2) / 2), 0, 0)
+    assert (scores["top-1"], 0 < scores["AUSUC"] < 1) == (2 / 4, True)
     assert next(iter(scores)) == zero_shot_classification.metrics[0]
     first = found["unseen-top-1"]
     assert isinstance(first, Proportion)
@@ -99,7 +99,7 @@ def test_seen_and_unseen_by_hand() -> None:
 def test_without_unseen_samples_the_first_metric_is_absent() -> None:
     classes = Classes(NAMES, seen=(True, True, True))
     scores = values(LabelScorer(classes, zero_shot=True).score(SAMPLES, answered(SAMPLES, ANSWERS)))
-    assert "unseen-top-1" not in scores and scores["seen"] == pytest.approx(5 / 6)
+    assert "unseen-top-1" not in scores and scores["S"] == pytest.approx(5 / 6)
 
 
 def test_slices_by_hand() -> None:
@@ -161,8 +161,8 @@ def test_labels_alone_have_no_probability_metrics() -> None:
     scorer = LabelScorer(Classes(names))
     found = scorer.score(samples, outcomes)
     assert {name for name, one in found.items() if one is None} == set(OF_PROBABILITIES)
-    assert {n: found[n].value for n in ("top-1", "macro-F1", "mean-per-class")} == dict.fromkeys(  # type: ignore[union-attr]
-        ("top-1", "macro-F1", "mean-per-class"), 0
+    assert {n: found[n].value for n in ("top-1", "macro-F1", "balanced-accuracy")} == dict.fromkeys(  # type: ignore[union-attr]
+        ("top-1", "macro-F1", "balanced-accuracy"), 0
     )
     assert all(e is not None for name, e in estimates(found, 20).items() if name not in OF_PROBABILITIES)
     (note,) = scorer.notes(samples, outcomes)
@@ -188,9 +188,9 @@ def test_labels_alone_in_zero_shot() -> None:
     """What would be answered among unseen classes alone is not known from an answer among all."""
     classes = Classes(NAMES, seen=(True, True, False))
     found = LabelScorer(classes, zero_shot=True).score(SAMPLES, answered(SAMPLES, [0, 0, 1, 1]))
-    assert found["unseen-top-1"] is None and found["area"] is None
+    assert found["unseen-top-1"] is None and found["AUSUC"] is None
     scores = {name: one.value for name, one in found.items() if one is not None}
-    assert (scores["seen"], scores["unseen"], scores["H"], scores["top-1"]) == (pytest.approx(3 / 4), 0, 0, 0.5)
+    assert (scores["S"], scores["U"], scores["H"], scores["top-1"]) == (pytest.approx(3 / 4), 0, 0, 0.5)
 
 
 def test_ties_are_counted_in_notes() -> None:

@@ -106,7 +106,7 @@ def test_accuracy_on_squares_by_hand(tmp_path: Path, open_context: MakeContext) 
         found = {name: s.value for name, s in scorer.score(samples, outcomes).items() if s is not None}
     unseen = (1 / 4 + 3 / 4) / 2
     assert found["unseen-top-1"] == 7 / 8
-    assert (found["seen"], found["unseen"], found["H"]) == (1, unseen, pytest.approx(2 * unseen / (1 + unseen)))
+    assert (found["S"], found["U"], found["H"]) == (1, unseen, pytest.approx(2 * unseen / (1 + unseen)))
     assert found["top-1"] == 20 / 24
     assert [found[f"top-1:{name}"] for name in ("red", "dark_grey", "blue")] == [1 / 4, 3 / 4, 1]
     assert set(task.metrics) <= set(found)

@@ -33,7 +33,7 @@ from tasks.segmentation.task import coco_segmentation
 from tasks.targets.targets import MapTarget
 
 MakeContext = Callable[..., DataContext]
-PQ_NAMES = ("PQ", "SQ", "RQ", "PQ-things", "PQ-stuff")
+PQ_NAMES = ("PQ", "SQ", "RQ", "PQ-Th", "PQ-St")
 Maps = Mapping[int, tuple[np.ndarray, Mapping[int, tuple[int, int]]]]
 
 
@@ -108,9 +108,9 @@ def test_scenes_are_scored_over_kinds_seen_and_unseen(few_scenes: Path, open_con
     data = coco_segmentation.open_data(open_context("scenes"))
     samples = coco_segmentation.samples(data, "open")
     best = scored(data, samples, [perfect(sample) for sample in samples])
-    names = ("mIoU", "pixel-accuracy", "mean-accuracy", "mIoU-seen", "mIoU-unseen", "hIoU", "PQ-stuff")
+    names = ("mIoU", "pixel-accuracy", "mean-accuracy", "mIoU-seen", "mIoU-unseen", "hIoU", "PQ-St")
     assert {name: best[name] for name in names} == dict.fromkeys(names, 1.0)
-    assert 0.7 < best["PQ-things"] <= 1, "objects of one kind that touch are one part, and what is cut in two is two"
+    assert 0.7 < best["PQ-Th"] <= 1, "objects of one kind that touch are one part, and what is cut in two is two"
     for side in (32, 128, 200):
         outcomes = coarse(samples, side, 51)
         ious, found = plain_iou(samples, outcomes, 51), scored(data, samples, outcomes)
@@ -305,7 +305,7 @@ def test_panoptic_results_are_scored_by_their_own_segments(
     found = scored(data, samples, coco_segmentation.read_predictions(results, data))
     assert {name: found[name] for name in PQ_NAMES} == reference_of(truth, results)
     # Dog: 10 x 10 px found whole, then 8 of 12 columns; the cat is missed, and is a dog too many.
-    assert found["PQ-things"] == pytest.approx((0 + (1 + 8 / 12) / 2.5) / 2)
+    assert found["PQ-Th"] == pytest.approx((0 + (1 + 8 / 12) / 2.5) / 2)
     assert found["mIoU:cat"] == 0.0
     # The sky of image 2 covers the true dog's two left columns; where the crowd is, nothing is asked.
     sky = [30 * 40 - 40 - 100 - 16 * 8, 30 * 40 - 40 - 100 - 16 * 8 - 40]

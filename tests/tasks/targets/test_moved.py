@@ -258,7 +258,7 @@ def test_perfect_answers_stay_perfect_for_boxes_and_maps(
         scorer.prepare(moved)
         scores = scorer.score(moved, answers)
     assert scores["mIoU"] is not None and scores["mIoU"].value == 1.0
-    assert scores["PQ-stuff"] is not None and scores["PQ-stuff"].value == 1.0
+    assert scores["PQ-St"] is not None and scores["PQ-St"].value == 1.0
 
 
 def test_flipping_real_objects_twice_gives_them_back(coco_mini: Path, open_context: MakeContext) -> None:

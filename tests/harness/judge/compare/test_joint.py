@@ -113,7 +113,7 @@ def as_outcomes(samples: Sequence[Sample], answers: Sequence[Any]) -> list[Outco
 
 
 CASES = {
-    "labels": (label_task, label_case, {"top-1", "macro-F1", "mean-per-class", "NLL", "ECE"}),
+    "labels": (label_task, label_case, {"top-1", "macro-F1", "balanced-accuracy", "NLL", "ECE"}),
     "maps": (map_task, map_case, {"mIoU", "pixel-accuracy", "mean-accuracy", "mIoU:one"}),
     "boxes": (box_task, box_case, {"AP", "AP50", "AP75", "AR-1", "AR-100", "AP:two"}),
     "captions": (caption_task, caption_case, {"BLEU-1", "BLEU-4", "ROUGE-L"}),

@@ -11,7 +11,7 @@ from harness.errors import DataError
 from harness.metrics.captions import clip_golden as clip_passport
 from harness.metrics.captions import clip_score
 from harness.metrics.captions.clip_score import clip_statistics
-from harness.metrics.captions.golden import MetricDrift
+from harness.metrics.metric import MetricDrift
 
 
 def encode_words(texts: list[str]) -> np.ndarray:

@@ -12,8 +12,9 @@ from harness.errors import BenchError
 from harness.metrics.captions import cider, ptb, spice
 from harness.metrics.captions import java_archives as jars
 from harness.metrics.captions import scorer as captions
-from harness.metrics.captions.golden import GOLDEN_CASES, MetricDrift
+from harness.metrics.captions.golden import GOLDEN_CASES
 from harness.metrics.captions.scorer import CaptionScorer
+from harness.metrics.metric import MetricDrift
 from harness.stats.resampling import MeanStatistics
 
 FAST = [name for name in captions.NAMES if name != "METEOR"]

@@ -24,7 +24,7 @@ from harness.stats.proportions import Proportion
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 NAMES = [
-    *("top-1", "top-5", "macro-F1", "mean-per-class", "NLL", "Brier"),
+    *("top-1", "top-5", "macro-F1", "balanced-accuracy", "NLL", "Brier"),
     *("ECE", "adaptive-ECE", "ECE-null", "adaptive-ECE-null"),
 ]
 HAND = np.array([[0.6, 0.3, 0.1], [0.5, 0.2, 0.3], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1]]), np.array([0, 0, 0, 1])
@@ -65,7 +65,7 @@ def slow(probabilities: FloatArray, labels: IntArray) -> dict[str, float]:
         "top-1": sum(hits.values()) / n,
         "top-5": sum(sum(p >= row[label] for p in row) <= 5 for row, label in rows) / n,
         "macro-F1": sum(2 * hits[c] / (right[c] + answered[c]) for c in right | answered) / len(right | answered),
-        "mean-per-class": sum(hits[c] / right[c] for c in right) / len(right),
+        "balanced-accuracy": sum(hits[c] / right[c] for c in right) / len(right),
         "NLL": sum(-math.log(max(row[label], 2**-52)) for row, label in rows) / n,
         "Brier": sum(sum((p - (c == label)) ** 2 for c, p in enumerate(row)) for row, label in rows) / n,
     }
@@ -75,7 +75,7 @@ def test_by_hand() -> None:
     statistics = classification_statistics(*HAND, ["a", "b", "c"])
     # Right: rows 0, 1, 3. Class a: recall 2/3, precision 2/2, F1 0.8. Class b: recall 1/1, precision 1/2, F1 2/3.
     assert statistics["top-1"].value == 0.75
-    assert statistics["mean-per-class"].value == pytest.approx((2 / 3 + 1) / 2)
+    assert statistics["balanced-accuracy"].value == pytest.approx((2 / 3 + 1) / 2)
     assert statistics["macro-F1"].value == pytest.approx((0.8 + 2 / 3) / 2)
     assert statistics["NLL"].value == pytest.approx(-math.log(0.6 * 0.5 * 0.2 * 0.8) / 4)
     # 0.16 + 0.09 + 0.01; 0.25 + 0.04 + 0.09; 0.64 + 0.49 + 0.01; 0.01 + 0.04 + 0.01
@@ -188,7 +188,7 @@ def test_equals_sklearn(seed: int) -> None:
         "top-1": metrics.accuracy_score(labels, predicted),
         "top-5": metrics.top_k_accuracy_score(labels, probabilities, k=5, labels=every),
         "macro-F1": metrics.f1_score(labels, predicted, average="macro"),
-        "mean-per-class": metrics.recall_score(labels, predicted, labels=occurring, average="macro"),
+        "balanced-accuracy": metrics.recall_score(labels, predicted, labels=occurring, average="macro"),
         "NLL": metrics.log_loss(labels, probabilities, labels=every),
         "Brier": metrics.brier_score_loss(labels, probabilities, labels=every, scale_by_half=False),
     }
@@ -212,7 +212,7 @@ def test_equals_torchmetrics() -> None:
         "top-1": classification.multiclass_accuracy(given, truth, 8, average="micro"),
         "top-5": classification.multiclass_accuracy(given, truth, 8, average="micro", top_k=5),
         "macro-F1": classification.multiclass_f1_score(given, truth, 8, average="macro"),
-        "mean-per-class": classification.multiclass_accuracy(given, truth, 8, average="macro"),
+        "balanced-accuracy": classification.multiclass_accuracy(given, truth, 8, average="macro"),
         "ECE": classification.multiclass_calibration_error(given, truth, 8, n_bins=15),
     }.items():
         assert statistics[name].value == pytest.approx(float(value), abs=1e-6), name
@@ -251,7 +251,7 @@ def test_proportions_are_known_and_have_a_wilson_interval() -> None:
 
 def test_a_bootstrap_interval_surrounds_a_mean_over_classes() -> None:
     statistics = classification_statistics(*random_case(0, 300, classes=6, occurring=6), names(6))
-    for name in ("macro-F1", "mean-per-class", "NLL", "Brier"):
+    for name in ("macro-F1", "balanced-accuracy", "NLL", "Brier"):
         low, high = bootstrap_interval(statistics[name], resamples=200)
         assert low < statistics[name].value < high
 

@@ -18,8 +18,8 @@ from sklearn.metrics import (
 )
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from harness.metrics.captions.golden import MetricDrift
 from harness.metrics.labels import golden as label_passport
+from harness.metrics.metric import MetricDrift
 
 PROBABILITIES = np.array(label_passport.GOLDEN_PROBABILITIES)
 LABELS = np.array(label_passport.GOLDEN_LABELS)
@@ -33,7 +33,7 @@ def test_the_golden_scores_are_those_of_other_implementations() -> None:
             {
                 "top-1": accuracy_score(LABELS, predicted),
                 "macro-F1": f1_score(LABELS, predicted, average="macro"),
-                "mean-per-class": recall_score(LABELS, predicted, average="macro"),
+                "balanced-accuracy": recall_score(LABELS, predicted, average="macro"),
                 "NLL": log_loss(LABELS, PROBABILITIES),
                 "Brier": ((PROBABILITIES - one_hot) ** 2).sum(axis=1).mean(),
                 "ECE": error.item(),
@@ -81,10 +81,10 @@ def test_the_golden_zero_shot_scores_are_those_of_the_definitions() -> None:
     among_unseen = np.where(seen, -1.0, PROBABILITIES)[of_unseen].argmax(axis=1)
     expected = {
         "unseen-top-1": (among_unseen == LABELS[of_unseen]).mean(),
-        "seen": s,
-        "unseen": u,
+        "S": s,
+        "U": u,
         "H": 2 * s * u / (s + u),
-        "area": area,
+        "AUSUC": area,
     }
     assert pytest.approx(expected, abs=1e-9) == label_passport.GOLDEN_ZERO_SHOT_SCORES
 
@@ -117,5 +117,5 @@ def test_labels_that_are_one_off_are_found(
 def test_the_signature_comes_only_after_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     assert label_passport.check_label_metrics().startswith("labels:v2|")
     monkeypatch.setitem(label_passport.GOLDEN_SCORES, "NLL", 0.8)
-    with pytest.raises(MetricDrift, match=r"NLL gives 0.81.* instead of 0.8 on the golden single-label case"):
+    with pytest.raises(MetricDrift, match=r"NLL gives 0.81.* instead of 0.8 on the golden case 'single-label'"):
         label_passport.check_label_metrics()

@@ -86,11 +86,11 @@ def slow(probabilities: FloatArray, labels: IntArray, seen: BoolArray) -> dict[s
         among_new = answers(rows, new)
         mine = [i for i, label in enumerate(truth) if label in new]
         result["unseen-top-1"] = sum(among_new[i] == truth[i] for i in mine) / len(mine)
-        result["unseen"] = side(joint, new)
+        result["U"] = side(joint, new)
     if has_old:
-        result["seen"] = side(joint, old)
+        result["S"] = side(joint, old)
     if has_old and has_new:
-        s, u = result["seen"], result["unseen"]
+        s, u = result["S"], result["U"]
         result["H"] = 2 * s * u / (s + u) if s + u else 0.0
         among_old = answers(rows, old)
         log = [[math.log(p) if p else -math.inf for p in row] for row in rows]
@@ -101,7 +101,7 @@ def slow(probabilities: FloatArray, labels: IntArray, seen: BoolArray) -> dict[s
             after = (side(given, old), side(given, new))
             area += (after[1] - before[1]) * (before[0] + after[0]) / 2
             before = after
-        result["area"] = area
+        result["AUSUC"] = area
     return result
 
 
@@ -120,28 +120,28 @@ def swept_area(probabilities: FloatArray, labels: IntArray, seen: BoolArray) -> 
 
 def test_by_hand() -> None:
     statistics = zero_shot_statistics(*HAND)
-    assert list(statistics) == ["unseen-top-1", "seen", "unseen", "H", "area"]
+    assert list(statistics) == ["unseen-top-1", "S", "U", "H", "AUSUC"]
     assert statistics["unseen-top-1"].value == pytest.approx(2 / 3)
-    assert statistics["seen"].value == pytest.approx((1 / 2 + 0) / 2)
-    assert statistics["unseen"].value == pytest.approx((1 + 0) / 2)
+    assert statistics["S"].value == pytest.approx((1 / 2 + 0) / 2)
+    assert statistics["U"].value == pytest.approx((1 + 0) / 2)
     assert statistics["H"].value == pytest.approx(2 * 0.25 * 0.5 / 0.75)
     # Right seen samples weigh 1/4 each, at margins log 3 and log 0.4; right unseen ones 1/4 for the one of class 3
     # (log 4/3) and 1/2 for that of class 2 (log 1/2). Pairs won: log 3 > both.
-    assert statistics["area"].value == pytest.approx(1 / 4 * (1 / 4 + 1 / 2))
+    assert statistics["AUSUC"].value == pytest.approx(1 / 4 * (1 / 4 + 1 / 2))
 
 
 def test_what_samples_score_by_themselves() -> None:
     statistics = zero_shot_statistics(*HAND)
     np.testing.assert_array_equal(statistics["unseen-top-1"].per_sample, [np.nan, np.nan, np.nan, 1, 1, 0])
-    np.testing.assert_array_equal(statistics["seen"].per_sample, [1, 0, 0, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(statistics["S"].per_sample, [1, 0, 0, np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(statistics["H"].per_sample, [1, 0, 0, 0, 1, 0])
-    np.testing.assert_allclose(statistics["area"].per_sample, [3 / 4, 0, 0, 1 / 4, 1 / 4, 0])
+    np.testing.assert_allclose(statistics["AUSUC"].per_sample, [3 / 4, 0, 0, 1 / 4, 1 / 4, 0])
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_area_equals_a_sweep_of_real_biases(seed: int) -> None:
     case = random_case(seed, 120, 6)
-    statistics = zero_shot_statistics(*case)["area"]
+    statistics = zero_shot_statistics(*case)["AUSUC"]
     assert 0.1 < statistics.value == pytest.approx(swept_area(*case), abs=1e-12)
     _, labels, seen = case
     for side in (seen, ~seen):
@@ -155,7 +155,7 @@ def test_a_constant_bias_moves_h_but_not_the_area() -> None:
     biased /= biased.sum(axis=1, keepdims=True)
     plain, other = zero_shot_statistics(probabilities, labels, seen), zero_shot_statistics(biased, labels, seen)
     assert other["H"].value < plain["H"].value - 0.1
-    assert other["area"].value == pytest.approx(plain["area"].value, abs=1e-9)
+    assert other["AUSUC"].value == pytest.approx(plain["AUSUC"].value, abs=1e-9)
     assert other["unseen-top-1"].value == plain["unseen-top-1"].value
 
 
@@ -200,7 +200,7 @@ def test_recalls_need_no_probabilities(case: Case) -> None:
     probabilities, labels, seen = case
     whole = zero_shot_statistics(probabilities, labels, seen)
     found = recall_statistics(top_class(probabilities), labels, seen)
-    assert set(found) == set(whole) - {"unseen-top-1", "area"}
+    assert set(found) == set(whole) - {"unseen-top-1", "AUSUC"}
     assert {name: one.value for name, one in found.items()} == {name: whole[name].value for name in found}
 
 
@@ -218,7 +218,7 @@ def test_recall_equals_sklearn() -> None:
 
     probabilities, labels, seen = random_case(3, 200, 6)
     statistics = zero_shot_statistics(probabilities, labels, seen)
-    for name, side in (("seen", seen), ("unseen", ~seen)):
+    for name, side in (("S", seen), ("U", ~seen)):
         expected = recall_score(labels, probabilities.argmax(axis=1), labels=np.flatnonzero(side), average="macro")
         assert statistics[name].value == pytest.approx(expected, abs=1e-12)
 
@@ -233,20 +233,20 @@ def test_logarithms_give_the_same() -> None:
 
 def test_only_what_is_defined_is_returned() -> None:
     probabilities, labels, seen = HAND
-    assert list(zero_shot_statistics(probabilities[:3], labels[:3], seen)) == ["seen"]
-    assert list(zero_shot_statistics(probabilities[3:], labels[3:], seen)) == ["unseen-top-1", "unseen"]
+    assert list(zero_shot_statistics(probabilities[:3], labels[:3], seen)) == ["S"]
+    assert list(zero_shot_statistics(probabilities[3:], labels[3:], seen)) == ["unseen-top-1", "U"]
     statistics = zero_shot_statistics(probabilities, labels, seen)
     only_seen = np.array([[1, 1, 4, 0, 0, 0]])
-    assert statistics["seen"].resample(only_seen) == pytest.approx([(1 / 2 + 0) / 2])
-    for name in ("unseen-top-1", "unseen", "H", "area"):
+    assert statistics["S"].resample(only_seen) == pytest.approx([(1 / 2 + 0) / 2])
+    for name in ("unseen-top-1", "U", "H", "AUSUC"):
         assert np.isnan(statistics[name].resample(only_seen)).all()
 
 
 def test_nothing_right_is_nought() -> None:
     statistics = zero_shot_statistics(np.eye(2), np.array([1, 0]), np.array([True, False]))
     assert statistics["H"].value == 0
-    assert statistics["area"].value == 0
-    assert statistics["area"].resample(np.array([[2, 0]])) == pytest.approx([math.nan], nan_ok=True)
+    assert statistics["AUSUC"].value == 0
+    assert statistics["AUSUC"].resample(np.array([[2, 0]])) == pytest.approx([math.nan], nan_ok=True)
 
 
 def test_unseen_top_1_is_a_proportion_of_unseen_samples() -> None:
@@ -279,6 +279,6 @@ def test_refuses(rows: list[list[float]], labels: list[int], seen: list[bool], l
 def test_a_thousand_resamples_are_quick() -> None:
     statistics = zero_shot_statistics(*random_case(0, 1600, 40))
     start = time.process_time()
-    low, high = bootstrap_interval(statistics["area"], resamples=1000)
+    low, high = bootstrap_interval(statistics["AUSUC"], resamples=1000)
     assert time.process_time() - start < 3.0
-    assert low < statistics["area"].value < high
+    assert low < statistics["AUSUC"].value < high

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, jaccard_score, recall_score
 
-from harness.metrics.captions.golden import MetricDrift
 from harness.metrics.maps import golden as passport
+from harness.metrics.metric import MetricDrift
 
 
 def test_the_golden_scores_of_maps_are_those_of_scikit_learn() -> None:
@@ -55,7 +55,7 @@ def test_the_golden_scores_of_segments_are_those_of_hotcoco(tmp_path: Path) -> N
     evaluator.evaluate()
     results = evaluator.results()
     expected = {name: results["All"][name.lower()] for name in ("PQ", "SQ", "RQ")}
-    expected |= {"PQ-things": results["Things"]["pq"], "PQ-stuff": results["Stuff"]["pq"]}
+    expected |= {"PQ-Th": results["Things"]["pq"], "PQ-St": results["Stuff"]["pq"]}
     assert {name: passport.GOLDEN_SCORES[name] for name in expected} == pytest.approx(expected, abs=1e-14)
 
 

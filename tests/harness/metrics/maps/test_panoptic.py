@@ -82,7 +82,7 @@ def reference(pairs: list[Pair], categories: list[dict[str, Any]]) -> dict[str, 
             rq += tp / (tp + 0.5 * fp + 0.5 * fn)
         if counted:
             result |= {f"PQ{name}": pq / counted, f"SQ{name}": sq / counted, f"RQ{name}": rq / counted}
-    return {name: result[name] for name in ("PQ", "SQ", "RQ", "PQ-things", "PQ-stuff") if name in result}
+    return {name: result[name] for name in ("PQ", "SQ", "RQ", "PQ-Th", "PQ-St") if name in result}
 
 
 def wild_map(source: np.random.Generator, base: SegmentMap | None = None) -> SegmentMap:
@@ -161,7 +161,7 @@ def hotcoco_itself(pairs: list[Pair], categories: list[dict[str, Any]], folder: 
     evaluator.evaluate()
     results = evaluator.results()
     quality = {name: results["All"][name.lower()] for name in ("PQ", "SQ", "RQ")}
-    return quality | {"PQ-things": results["Things"]["pq"], "PQ-stuff": results["Stuff"]["pq"]}
+    return quality | {"PQ-Th": results["Things"]["pq"], "PQ-St": results["Stuff"]["pq"]}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -226,8 +226,8 @@ def test_by_hand() -> None:
         "PQ": 0.75 / 3,
         "SQ": 0.75 / 3,
         "RQ": 1 / 3,
-        "PQ-things": 0.75 / 2,
-        "PQ-stuff": 0.0,
+        "PQ-Th": 0.75 / 2,
+        "PQ-St": 0.0,
     }
     each = per_class_pq(counted([(truth, predicted)]))
     assert {name: score and score.value for name, score in each.items()} == {
@@ -251,7 +251,7 @@ def test_nothing_to_measure_is_absent_and_not_zero() -> None:
     scores = panoptic_statistics(counted([(one("aa..", a=7), one("...."))]))
     assert scores["PQ"] is not None
     assert scores["PQ"].value == 0
-    assert scores["PQ-stuff"] is None
+    assert scores["PQ-St"] is None
     with pytest.raises(DataError, match="no panoptic maps"):
         PanopticCounts.stack(PanopticCategories(CATEGORIES), [])
 
