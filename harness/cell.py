@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from harness.option_fields import AtLeastOne, Fraction, NoneOrMore, NotNegative, Positive, Precision, Range, Threads
 from harness.sample import Dataset
 from harness.storage.portable import by_content
 
@@ -32,33 +33,45 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The training budget and recipe, counted in optimiser steps so that scores do not depend on speed.
+    """The training budget and recipe, counted in optimiser steps so that scores do not depend on speed."""
 
-    `beta` and `gamma` pull language and vision weights to their pretrained values (L2-SP, Li et al.
-    2018, arXiv 1802.01483); `precision` is auto, fp32 or bf16; `patience` counts validations without
-    a gain, 0 never stops early. On a CPU `threads` is part of the recipe, because the order of a sum
-    depends on it; jobs side by side use the cores better than threads inside a small model.
-    """
-
-    steps: int = 200
-    batch_size: int = 64
-    accumulation: int = 1
-    learning_rate: float = 1e-3
-    language_learning_rate: float = 3e-4
-    vision_learning_rate: float = 1e-4
-    weight_decay: float = 0.01
-    warmup_fraction: float = 0.1
-    clip_norm: float = 1.0
-    dropout: float = 0.1
-    beta: float = 0.0
-    gamma: float = 0.0
-    precision: str = "auto"
-    validations: int = 4
-    validation_limit: int = 200
-    patience: int = 0
-    limit: int | None = None
-    threads: int = 1
-    gate_steps: int = 0
+    steps: NoneOrMore = 200
+    """Optimiser steps."""
+    batch_size: AtLeastOne = 64
+    """Samples per batch."""
+    accumulation: AtLeastOne = 1
+    """Batches whose gradients are summed for one step."""
+    learning_rate: Positive = 1e-3
+    """Highest learning rate of what is trained from scratch."""
+    language_learning_rate: NotNegative = 3e-4
+    """That of pretrained language weights."""
+    vision_learning_rate: NotNegative = 1e-4
+    """That of pretrained vision weights."""
+    weight_decay: NotNegative = 0.01
+    """Weight decay of AdamW."""
+    warmup_fraction: Fraction = 0.1
+    """Share of the steps in which the learning rate rises."""
+    clip_norm: Positive = 1.0
+    """Gradient norm above which gradients are scaled down."""
+    dropout: Fraction = 0.1
+    """Dropout probability."""
+    beta: NotNegative = 0.0
+    """Pull of language weights to their pretrained values (L2-SP, Li et al. 2018, arXiv 1802.01483)."""
+    gamma: NotNegative = 0.0
+    """The same pull of vision weights."""
+    precision: Precision = "auto"
+    """Number format of training."""
+    validations: NoneOrMore = 4
+    """How often the validation split is scored, to keep the best checkpoint."""
+    validation_limit: AtLeastOne = 200
+    """Validation samples at most."""
+    patience: NoneOrMore = 0
+    """Validations without a gain after which training stops; 0: never."""
+    limit: AtLeastOne | None = None
+    """Training samples at most."""
+    threads: Threads = 1
+    """CPU threads of a job: part of the recipe, because the order of a sum depends on it."""
+    gate_steps: NoneOrMore = 0
     """Steps on 32 samples after which a model that cannot fit them is marked not learnable here; 0: no gate."""
 
 
@@ -66,57 +79,65 @@ class TrainOptions:
 class DecodeOptions:
     """How text is generated; it moves scores, also those that select the checkpoint."""
 
-    max_tokens: int = 30
-    beams: int = 1
+    max_tokens: AtLeastOne = 30
+    """Tokens of an answer at most."""
+    beams: AtLeastOne = 1
+    """Beams of beam search; 1: greedy."""
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
     """On how many samples and in which batches to predict, and how intervals are drawn.
 
-    `limit` takes the first samples of any data, `embedded_limit` of embedded data where `limit` is None; a planned cell
-    has the one that counts as its `limit`.
-
-    `emap` is the number of samples on which a model of image and text is projected to its additive part, 0 for none.
+    A planned cell has the limit that counts as its `limit`.
     """
 
-    batch_size: int = 64
-    limit: int | None = None
-    embedded_limit: int | None = None
-    resamples: int = 1000
-    emap: int = 200
+    batch_size: AtLeastOne = 64
+    """Samples per batch."""
+    limit: AtLeastOne | None = None
+    """Evaluate on the first samples only."""
+    embedded_limit: AtLeastOne | None = None
+    """The same for embedded data where `limit` is not given."""
+    resamples: Annotated[int, Range(gt=0, le=1_000_000)] = 1000
+    """Bootstrap resamples behind the intervals."""
+    emap: NoneOrMore = 200
+    """Samples on which a model of image and text is projected to its additive part; 0: none."""
 
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """How often latency is timed, at which batch throughput is, and on how many CPU threads.
+    """How often latency is timed, at which batch throughput is, and on how many CPU threads."""
 
-    Without `timed` neither time nor memory is measured; parameters and FLOPs are counted all the same.
-    """
-
-    warmups: int = 10
-    runs: int = 130
-    throughput_batch: int = 32
-    throughput_runs: int = 3
-    threads: int = 1
+    warmups: NoneOrMore = 10
+    """Untimed runs before latency is timed."""
+    runs: AtLeastOne = 130
+    """Timed runs of one sample."""
+    throughput_batch: AtLeastOne = 32
+    """Samples per batch where throughput is timed."""
+    throughput_runs: AtLeastOne = 3
+    """Timed batches."""
+    threads: Threads = 1
+    """CPU threads."""
     timed: bool = True
+    """Measure time and memory; parameters and FLOPs are counted all the same."""
 
 
 @dataclass(frozen=True)
 class PerturbOptions:
-    """How trained models are perturbed.
+    """How trained models are perturbed."""
 
-    `limit` is the number of samples at most (None: as many as were evaluated), `attack_limit` that of attacked ones.
-    Images are made smaller until their shorter side is `shortest_px`, since the published strengths are in pixels of
-    images of 224 px, or with `scale` "cifar" of 32 px; 0 leaves them as they are. `threads` are those of each process.
-    """
-
-    limit: int | None = None
-    attack_limit: int = 100
-    shortest_px: int = 224
-    scale: str = "imagenet"
-    seed: int = 0
-    threads: int = 1
+    limit: AtLeastOne | None = None
+    """Samples at most; without it as many as were evaluated."""
+    attack_limit: AtLeastOne = 100
+    """Samples that are attacked at most."""
+    shortest_px: NoneOrMore = 224
+    """Shorter side that images are made smaller to, as strengths are published in pixels of that size; 0: as is."""
+    scale: Literal["imagenet", "cifar"] = "imagenet"
+    """Strengths for images of 224 px or of 32 px."""
+    seed: NoneOrMore = 0
+    """Seed of the perturbations."""
+    threads: Threads = 1
+    """CPU threads of each process."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class DataContext:
     """Where data may be looked for: the user's wish, `$BENCH_DATA`, the cache; and whom to tell.
 
     `split` is the one to be evaluated, None for the data set's default one. `settings` are the task's own
-    options (`--track`, `--set task.KEY=VALUE` and the like), only those that it names in `Task.settings`.
+    options (`--scenes-track`, `--set task.KEY=VALUE` and the like), only those that it names in `Task.settings`.
     `evaluate_only` says that nothing will be trained on it: then nothing need be set aside for training. `trained_on`
     is the data set of the models where they are trained on another: what they have seen is what that one says.
     """

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from harness.cell import ModelOptions
 from harness.errors import BenchError, PluginError, cause_of
-from harness.plan.config import RunRequest
 from harness.plan.installed import catalogue
 from harness.plan.plugins import as_plugin_error, load_model, load_task, task_names
 from harness.plan.run_plan import Environment
+from harness.plan.run_request import RunRequest
 from harness.protocols import DataContext, Model, Task, serves
 from harness.sample import Dataset
 

@@ -7,23 +7,34 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Out, Results, StoredTask, require_choice, stored_tasks, task_names, tell, words, write
+from harness.cli.flags import InPanels, in_measuring, in_output, in_what
+from harness.cli.options import (
+    Out,
+    Results,
+    StoredTask,
+    require_choice,
+    stored_tasks,
+    task_names,
+    tell,
+    words,
+    write,
+)
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=InPanels)
 def check(
     baseline: Annotated[Path, typer.Argument(help="Folder of the committed baseline.")],
     results: Results = "results/local",
-    task: Annotated[str | None, typer.Option(help="Only these tasks, a,b. [default: all of the baseline]")] = None,
-    update: Annotated[bool, typer.Option("--update", help="Write the baseline from the records instead.")] = False,
-    false_discovery: Annotated[float, typer.Option(help="False discovery rate among rows called changed.")] = 0.01,
-    drop: Annotated[float, typer.Option(help="Score loss that the interval must exclude for 'unchanged'.")] = 0.05,
-    slower: Annotated[float, typer.Option(help="The same for latency, as a share.")] = 0.30,
-    larger: Annotated[float, typer.Option(help="The same for memory, as a share.")] = 0.20,
-    style: Annotated[str, typer.Option("--format", help="text, md, json or junit.")] = "text",
-    out: Annotated[list[Path] | None, typer.Option(help="Also write to files: .md, .json, .xml (JUnit).")] = None,
+    task: Annotated[str | None, in_what(help="Only these tasks, a,b. [default: all of the baseline]")] = None,
+    update: Annotated[bool, in_output("--update", help="Write the baseline from the records instead.")] = False,
+    false_discovery: Annotated[float, in_measuring(help="False discovery rate among rows called changed.")] = 0.01,
+    drop: Annotated[float, in_measuring(help="Score loss that the interval must exclude for 'unchanged'.")] = 0.05,
+    slower: Annotated[float, in_measuring(help="The same for latency, as a share.")] = 0.30,
+    larger: Annotated[float, in_measuring(help="The same for memory, as a share.")] = 0.20,
+    style: Annotated[str, in_output("--format", help="text, md, json or junit.")] = "text",
+    out: Annotated[list[Path] | None, in_output(help="Also write to files: .md, .json, .xml (JUnit).")] = None,
 ) -> None:
     """Compare records with a committed baseline: exit 0 fine, 1 regressed, 2 usage, 3 not measured or missing."""
     from harness.judge.check.change import Limits
@@ -44,17 +55,17 @@ def check(
     raise typer.Exit(gate.exit_code)
 
 
-@app.command()
+@app.command(cls=InPanels)
 def verdict(
     task: StoredTask = None,
-    results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
-    model: Annotated[str | None, typer.Option(help="Fused models to judge, a,b. [default: all]")] = None,
-    claim: Annotated[str | None, typer.Option(help="Claims a to i, a,b. [default: all]")] = None,
-    margin: Annotated[float, typer.Option(help="Smallest difference of interest, in the metric's unit.")] = 0.01,
+    results: Annotated[str, in_what(help="Where records are: folders or URLs, a,b.")] = "results/local",
+    model: Annotated[str | None, in_what(help="Fused models to judge, a,b. [default: all]")] = None,
+    claim: Annotated[str | None, in_what(help="Claims a to i, a,b. [default: all]")] = None,
+    margin: Annotated[float, in_measuring(help="Smallest difference of interest, in the metric's unit.")] = 0.01,
     stand_in: Annotated[
-        str | None, typer.Option(help="Un-fused model that serves as C0 of models that offer none.")
+        str | None, in_measuring(help="Un-fused model that serves as C0 of models that offer none.")
     ] = None,
-    style: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
+    style: Annotated[str, in_output("--format", help="text, md or json.")] = "text",
     out: Out = None,
 ) -> None:
     """Say for each claim and fused model: supported, not supported or inconclusive, and what is missing."""

@@ -12,14 +12,22 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli.errors_told import ending_of
+from harness.cli.flags import (
+    InPanels,
+    given,
+    in_data,
+    in_measuring,
+    in_models,
+    in_output,
+    in_training,
+    in_what,
+    takes_options_of,
+)
 from harness.cli.judging import app as judging_app
 from harness.cli.options import (
-    ClassesFile,
     Debug,
     Predictions,
     Results,
-    ShiftData,
-    Split,
     cache_wish,
     environment,
     require_choice,
@@ -31,6 +39,7 @@ from harness.cli.records import app as records_app
 from harness.cli.run import open_trackers_of, reporter_for, run_task
 from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
+from harness.plan.run_request import RunRequest
 
 app = typer.Typer(
     name="bench",
@@ -51,74 +60,31 @@ _INTERRUPTED = 130
 """The exit code that typer makes of Ctrl-C."""
 
 
-@app.command()
+@app.command(cls=InPanels)
+@takes_options_of(RunRequest)
 def run(
-    task: Annotated[str | None, typer.Option(help="Task to run; a,b or all. [default: coco-caption]")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Models: a,b or all; film[C0]; hf:NAME, open_clip:NAME/TAG.")
+    *,
+    vision_args: Annotated[
+        str | None, in_models(help="Keywords of --vision: timm's, mean, std, crop: k=v,k=v.")
     ] = None,
-    exclude: Annotated[str | None, typer.Option(help="Models to leave out of --model, a,b.")] = None,
-    data: Annotated[str | None, typer.Option(help="Folder: COCO, VOC, images by class …; or coco, scenes.")] = None,
-    split: Split = None,
-    limit: Annotated[int | None, typer.Option(help="Evaluate on the first N samples only.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Training seeds per model. [default: 1]")] = None,
-    controls: Annotated[bool | None, typer.Option("--controls", help="Run the matched controls C0 to C6 too.")] = None,
-    vision: Annotated[str | None, typer.Option(help="Vision backbone: any timm model.")] = None,
-    vision_weights: Annotated[str | None, typer.Option(help="Its checkpoint: a local file.")] = None,
-    vision_args: Annotated[str | None, typer.Option(help="Its timm keywords, mean, std, crop: k=v,k=v.")] = None,
-    language: Annotated[str | None, typer.Option(help="Language model: hub name or folder.")] = None,
-    tune: Annotated[
-        str | None, typer.Option(help="Tuning of the language model: frozen, full, lora, adapter or bitfit.")
-    ] = None,
-    track: Annotated[
-        list[str] | None,
-        typer.Option(help="Trackers: wandb, tensorboard, mlflow; or Scenes: plain, context, reference."),
-    ] = None,
-    templates: Annotated[str | None, typer.Option(help="Prompts: openai-imagenet, simple or a file.")] = None,
-    lexicon: Annotated[str | None, typer.Option(help="Scenes: how classes are worded. [default: transparent]")] = None,
-    classes: ClassesFile = None,
-    metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
-    perturb: Annotated[
-        str | None, typer.Option(help="Robustness: smoke, standard, full; or fog:1-3,jpeg,shift-style.")
-    ] = None,
-    perturb_scale: Annotated[
-        str | None, typer.Option(help="Strengths for 224 px (imagenet) or 32 px (cifar). [default: imagenet]")
-    ] = None,
-    shift: ShiftData = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:i]. [default: auto]")] = None,
-    results: Annotated[str | None, typer.Option(help="Folder or fsspec URL. [default: results/local]")] = None,
-    profile: Annotated[str | None, typer.Option(help="smoke, standard or full. [default: standard]")] = None,
-    on_bad_sample: Annotated[
-        str | None, typer.Option(help="An unreadable image: fail or skip. [default: fail]")
-    ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Models trained in parallel. [default: one per core]")] = None,
-    job_timeout: Annotated[
-        float | None, typer.Option(help="End a job silent for so many seconds; 0: never. [default: 3600]")
-    ] = None,
-    no_measure: Annotated[bool | None, typer.Option("--no-measure", help="Leave latency and memory out.")] = None,
+    set_: Annotated[list[str] | None, in_training("--set", help="Any other setting: train.steps=50 …")] = None,
+    config: Annotated[Path | None, in_what(help="TOML file with any of these options.")] = None,
     debug: Debug = False,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: train.steps=50 …")] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
+    **flags: Any,
 ) -> None:
     """Train and evaluate models: writes a record for each model, control and seed, and prints the leaderboard."""
     from harness.plan.config import build_config
     from harness.run.fork_server import ForkServer
 
-    flags = {
-        "task": task, "model": model, "data": data, "split": split, "limit": limit, "seeds": seeds,
-        "controls": controls, "vision": vision, "vision_weights": vision_weights, "language": language,
-        "tune": tune, "device": device, "results": results, "profile": profile, "on_bad_sample": on_bad_sample,
-        "jobs": jobs, "job_timeout": job_timeout, "track": ",".join(track) if track else None,
-        "templates": templates, "lexicon": lexicon, "classes": classes, "metric_engine": metric_engine,
-        "perturb": perturb, "shift": shift, "exclude": exclude, "no_measure": no_measure,
-        "perturb_scale": perturb_scale,
-    }  # fmt: skip
-    general = build_config(flags, set_ or (), vision_args, config)
+    options = given(flags)
+    general = build_config(options, set_ or (), vision_args, config)
+    for notice in general.notices:
+        tell(f"bench: {notice}", sys.stderr)
     names, trackers = task_names(general.request.task), open_trackers_of(general)
     failed = 0
     with ForkServer() as server:
         for name in names:
-            built = build_config(flags, set_ or (), vision_args, config, name)
+            built = build_config(options, set_ or (), vision_args, config, name)
             try:
                 failed += run_task(built, name, trackers, server, debug)
             except MissingPath:
@@ -134,28 +100,33 @@ def run(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=InPanels)
+@takes_options_of(RunRequest, only=("data", "split", "scenes_track", "classes", "metric_engine", "track"))
 def score(
+    *,
     predictions: Predictions = None,
-    robustness: Annotated[Path | None, typer.Option(help="Or a table: model, perturbation, severity, value.")] = None,
-    reference_model: Annotated[str | None, typer.Option(help="Of --robustness: a model in it, or alexnet.")] = None,
-    task: Annotated[str, typer.Option(help="Task of the predictions.")] = "coco-caption",
-    data: Annotated[str | None, typer.Option(help="Data with the references.")] = None,
-    split: Annotated[str | None, typer.Option(help="Its split. [default: the data's]")] = None,
-    references: Annotated[Path | None, typer.Option(help="Or a file of references alone (COCO JSON).")] = None,
-    iou: Annotated[str | None, typer.Option(help="Detection: bbox or segm. [default: bbox]")] = None,
-    metric_engine: Annotated[str | None, typer.Option(help="hotcoco or pycocotools. [default: hotcoco]")] = None,
-    track: Annotated[str | None, typer.Option(help="Scenes: plain, context or reference.")] = None,
-    classes: ClassesFile = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: task.KEY=VALUE.")] = None,
-    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
-    out: Annotated[Path | None, typer.Option(help="Also keep per-sample scores: a .parquet file or a folder.")] = None,
-    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    robustness: Annotated[
+        Path | None,
+        in_what(help="Or a table: model, perturbation, severity, value."),
+    ] = None,
+    reference_model: Annotated[str | None, in_what(help="Of --robustness: a model in it, or alexnet.")] = None,
+    task: Annotated[str, in_what(help="Task of the predictions.")] = "coco-caption",
+    references: Annotated[Path | None, in_data(help="Or a file of references alone (COCO JSON).")] = None,
+    iou: Annotated[str | None, in_measuring(help="Detection: bbox or segm. [default: bbox]")] = None,
+    set_: Annotated[list[str] | None, in_measuring("--set", help="Any other setting: task.KEY=VALUE.")] = None,
+    resamples: Annotated[int, in_measuring(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
+    out: Annotated[
+        Path | None,
+        in_output(help="Also keep per-sample scores: a .parquet file or a folder."),
+    ] = None,
+    style: Annotated[str, in_output("--format", help="text or json.")] = "text",
+    **flags: Any,
 ) -> None:
     """Score predictions made elsewhere, with the same metrics and intervals."""
     import json
     from dataclasses import replace
 
+    from harness.plan.config import settings_of
     from harness.plan.plugins import load_task
     from harness.records.score_file import render_scores, score_file, table_path, write_sample_table
 
@@ -169,14 +140,14 @@ def score(
         raise UsageError("Nothing to score. Give --predictions FILE, or --robustness FILE with a table of cells.")
     kept = None if out is None else table_path(out, predictions)
     plugin = load_task(task)
-    given = {"iou": iou, "metric_engine": metric_engine, "track": track, "classes": classes}
-    settings = _task_settings(plugin, given, set_ or ())
+    request = _of_one_task(RunRequest(**given(flags)))
+    settings = _task_settings(plugin, {"iou": iou, **settings_of("task", request)}, set_ or ())
     if references is not None:
         dataset, samples = plugin.read_references(references)
         dataset = replace(dataset, options={**dataset.options, **settings})
     else:
-        dataset = plugin.open_data(_data_context(data, split, settings))
-        chosen = split or dataset.default_split
+        dataset = plugin.open_data(_data_context(request.data, request.split, settings))
+        chosen = request.split or dataset.default_split
         if chosen not in dataset.splits:
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
         samples = plugin.samples(dataset, chosen)
@@ -189,12 +160,20 @@ def score(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, models, data, perturbations, or pairs of model and task.")],
+    what: Annotated[
+        str, typer.Argument(help="tasks, models, data, perturbations, options of a run, or pairs of model and task.")
+    ],
     debug: Debug = False,
-    style: Annotated[str, typer.Option("--format", help="text or json; pairs also md.")] = "text",
+    style: Annotated[str, typer.Option("--format", help="text or json; pairs also md; options md.")] = "text",
 ) -> None:
-    """List what is installed: tasks, models, data, perturbations, or which model serves which task."""
-    require_choice("bench list", what, ("tasks", "models", "data", "perturbations", "pairs"))
+    """List what is installed: tasks, models, data, perturbations, or which model serves which task; or all options."""
+    require_choice("bench list", what, ("tasks", "models", "data", "perturbations", "options", "pairs"))
+    if what == "options":
+        from harness.report.options_text import render_options
+
+        require_choice("--format", style, ("text", "md"))
+        tell(render_options())
+        return
     require_choice("--format", style, ("text", "md", "json") if what == "pairs" else ("text", "json"))
     if what == "pairs":
         from harness.plan.pairs import render_pairs, supported_pairs
@@ -286,6 +265,18 @@ def _data_context(data: str | None, split: str | None, settings: Mapping[str, An
     here = environment()
     progress = reporter_for("").progress
     return DataContext(data, split, here.bench_data, here.working_directory, here.cache, progress, settings)
+
+
+def _of_one_task(request: RunRequest) -> RunRequest:
+    """Put the older `--track` where it is now said, with a notice; raises UsageError for a tracker."""
+    from harness.plan.track_names import renamed
+
+    changed, notices = renamed(request)
+    for notice in notices:
+        tell(f"bench: {notice}", sys.stderr)
+    if changed.log:
+        raise UsageError(f"--track {changed.log}: bench score logs to no tracker. Leave it out.")
+    return changed
 
 
 def _task_settings(task: Any, given: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:

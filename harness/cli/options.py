@@ -11,33 +11,21 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from harness.cli.flags import in_output, in_what
 from harness.errors import StoreError, UsageError, nearest
 from harness.text.outside_text import visible
 
 if TYPE_CHECKING:
     from harness.plan.run_plan import Environment
 
-StoredTask = Annotated[str | None, typer.Option("--task", help="Tasks to show, a,b. [default: all with records]")]
-Results = Annotated[str, typer.Option(help="Where records are: a folder or an fsspec URL.")]
-Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
+StoredTask = Annotated[str | None, in_what("--task", help="Tasks to show, a,b. [default: all with records]")]
+Results = Annotated[str, in_what(help="Where records are: a folder or an fsspec URL.")]
+Format = Annotated[str, in_output("--format", help="text, md, csv or json.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the tracebacks of plugins that fail.")]
-Out = Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")]
-ClassesFile = Annotated[
-    str | None,
-    typer.Option(
-        help="File of class names, one a line: NAME, INDEX NAME, or FOLDER NAME (n01440764 tench), or JSON of these."
-    ),
-]
-Split = Annotated[
-    str | None,
-    typer.Option(help="Split to evaluate on; all: a folder of classes as it is, untrained. [default: the data's]"),
-]
-ShiftData = Annotated[
-    str | None, typer.Option(help="A second data set to evaluate on, too: a folder, or CIFAR-10-C, ImageNet-C.")
-]
+Out = Annotated[Path | None, in_output(help="Write to this file instead of standard output.")]
 Predictions = Annotated[
     Path | None,
-    typer.Option(
+    in_what(
         help="Predictions in the task's standard format. Labels: CSV or Parquet of sample_id and label (all names, all "
         "class folders such as WordNet ids, or all indices from 0; --set task.labels=name or index where both fit) or "
         "label_index, or a column of probabilities for each class."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.flags import InPanels, in_data, in_measuring, in_output, in_what
 from harness.cli.options import Results, environment, require_choice, task_names, tell
 from harness.errors import DataError, StoreError, UsageError
 
@@ -17,24 +18,24 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=InPanels)
 def compare(
     a: Annotated[str, typer.Argument(help="Model (NAME, NAME[C2], NAME@SEED), fingerprint, record file or folder.")],
     b: Annotated[str, typer.Argument(help="The same, to compare with; FOLDER:MODEL names a model of another run.")],
-    task: Annotated[str | None, typer.Option(help="Task, or all. [default: the only one that they have]")] = None,
+    task: Annotated[str | None, in_what(help="Task, or all. [default: the only one that they have]")] = None,
     results: Results = "results/local",
-    data: Annotated[str | None, typer.Option(help="Data of the records. [default: where the run found it]")] = None,
+    data: Annotated[str | None, in_data(help="Data of the records. [default: where the run found it]")] = None,
     metric: Annotated[
-        str | None, typer.Option(help="Compare by this one alone. [default: all, the first ranks]")
+        str | None, in_measuring(help="Compare by this one alone. [default: all, the first ranks]")
     ] = None,
-    flips: Annotated[int, typer.Option(min=0, help="Samples to show that changed most.")] = 12,
-    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
+    flips: Annotated[int, in_output(min=0, help="Samples to show that changed most.")] = 12,
+    resamples: Annotated[int, in_measuring(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
     other_data: Annotated[
-        bool, typer.Option("--other-data", help="Compare scores of other data, splits or limits, as if independent.")
+        bool, in_data("--other-data", help="Compare scores of other data, splits or limits, as if independent.")
     ] = False,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
-    style: Annotated[str, typer.Option("--format", help="text, md or json.")] = "text",
-    out: Annotated[Path | None, typer.Option(help="Write to a file: .html (with pictures), .md, .json, .txt.")] = None,
+    set_: Annotated[list[str] | None, in_data("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
+    style: Annotated[str, in_output("--format", help="text, md or json.")] = "text",
+    out: Annotated[Path | None, in_output(help="Write to a file: .html (with pictures), .md, .json, .txt.")] = None,
 ) -> None:
     """Compare two models on the same samples: paired differences, p, slices, and the samples that flipped."""
     from harness.cli.compare_request import CompareRequest, run_comparison
@@ -50,18 +51,16 @@ def compare(
         raise typer.Exit(3)
 
 
-@app.command()
+@app.command(cls=InPanels)
 def rescore(
     fingerprints: Annotated[list[str] | None, typer.Argument(help="Records, by the beginning of their names.")] = None,
-    task: Annotated[str | None, typer.Option(help="Tasks whose records are scored, a,b. [default: all]")] = None,
+    task: Annotated[str | None, in_what(help="Tasks whose records are scored, a,b. [default: all]")] = None,
     results: Results = "results/local",
-    model: Annotated[
-        str | None, typer.Option(help="Model whose records are scored: NAME, NAME[C2], NAME@SEED.")
-    ] = None,
-    data: Annotated[str | None, typer.Option(help="Data of the records. [default: where the run found it]")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Replace the metrics of the records that changed.")] = False,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
-    style: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    model: Annotated[str | None, in_what(help="Model whose records are scored: NAME, NAME[C2], NAME@SEED.")] = None,
+    data: Annotated[str | None, in_data(help="Data of the records. [default: where the run found it]")] = None,
+    write: Annotated[bool, in_output("--write", help="Replace the metrics of the records that changed.")] = False,
+    set_: Annotated[list[str] | None, in_data("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
+    style: Annotated[str, in_output("--format", help="text or json.")] = "text",
 ) -> None:
     """Recompute metrics from stored predictions, without a model, and say what changed."""
     import json

@@ -83,7 +83,7 @@ def _unmeasured(summary: RunSummary, task: str) -> int:
 
 
 def open_trackers_of(config: RunConfig) -> Sequence[Tracker]:
-    """Open the trackers of `--track`, before anything is trained."""
+    """Open the trackers of `--log`, before anything is trained."""
     if not config.trackers:
         return ()
     from harness.records.store import Store

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.flags import InPanels, in_output, in_what
 from harness.cli.options import (
     Format,
     Out,
@@ -44,16 +45,14 @@ def leaderboard(
     print_leaderboards(stored_tasks(task, [results]), results, style, out, every_code=every_code)
 
 
-@app.command()
+@app.command(cls=InPanels)
 def robustness(
     task: StoredTask = None,
     results: Results = "results/local",
-    reference: Annotated[str | None, typer.Option(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
-    cells: Annotated[bool, typer.Option("--cells", help="Show every perturbation and severity.")] = False,
-    curve: Annotated[Path | None, typer.Option(help="Also draw scores by severity: a .svg or .png file.")] = None,
-    save_reference: Annotated[
-        Path | None, typer.Option(help="Also save the errors of --reference: a .json file.")
-    ] = None,
+    reference: Annotated[str | None, in_what(help="Model for mCE@ref, a table of one (file), or alexnet.")] = None,
+    cells: Annotated[bool, in_output("--cells", help="Show every perturbation and severity.")] = False,
+    curve: Annotated[Path | None, in_output(help="Also draw scores by severity: a .svg or .png file.")] = None,
+    save_reference: Annotated[Path | None, in_output(help="Also save the errors of --reference: a .json file.")] = None,
     style: Format = "text",
     out: Out = None,
 ) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.option_fields import Precision
 
 _DRIVER_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd", "/dev/nvmap")
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -82,7 +83,7 @@ def device_description(device: str) -> str:
     return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
 
 
-def resolve_precision(wish: str, device: str) -> str:
+def resolve_precision(wish: Precision, device: str) -> Precision:
     """Turn auto into bf16 where the device computes it faster, else fp32: by its kind, not by a stopwatch.
 
     A timing would make the scores depend on how busy the machine happened to be.

@@ -10,7 +10,6 @@ from harness.condition import Condition
 from harness.perturb.perturbation import Perturbation
 
 IMAGENET, CIFAR_SCALE = "imagenet", "cifar"
-SCALES = (IMAGENET, CIFAR_SCALE)
 CANVAS_PX = {IMAGENET: 224, CIFAR_SCALE: 32}
 """The shorter side that images have, or are made smaller to, when they are perturbed."""
 _SMALL_PX = 64

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.cell import DecodeOptions, EvaluateOptions, MeasureOptions, ModelOptions, PerturbOptions, TrainOptions
 from harness.errors import UsageError, nearest
-from harness.perturb.scales import CANVAS_PX, CIFAR_SCALE, IMAGENET, SCALES
-from harness.plan.track_names import split_track
+from harness.option_fields import Declared, declared
+from harness.perturb.scales import CANVAS_PX, CIFAR_SCALE, IMAGENET
+from harness.plan.run_request import RunRequest
+from harness.plan.track_names import renamed, tracker_names
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SECTIONS: dict[str, type] = {
     "train": TrainOptions,
@@ -23,42 +29,6 @@ SECTIONS: dict[str, type] = {
 }
 FREE_SECTIONS = ("model", "vision_args", "task")
 """Sections whose keys belong to models and tasks, which refuse those that they do not know."""
-TASK_FLAGS = ("track", "templates", "lexicon", "classes", "metric_engine")
-"""Settings of tasks that have a flag of their own."""
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """The plain choices of a run, as flags or top-level TOML keys give them."""
-
-    task: str = "coco-caption"
-    model: str = "all"
-    data: str | None = None
-    split: str | None = None
-    limit: int | None = None
-    seeds: int = 1
-    controls: bool = False
-    vision: str | None = None
-    vision_weights: str | None = None
-    language: str | None = None
-    tune: str | None = None
-    track: str | None = None
-    templates: str | None = None
-    lexicon: str | None = None
-    classes: str | None = None
-    metric_engine: str | None = None
-    perturb: str | None = None
-    shift: str | None = None
-    device: str = "auto"
-    results: str = "results/local"
-    profile: str = "standard"
-    on_bad_sample: str = "fail"
-    jobs: int = 0
-    job_timeout: float = 3600.0
-    """Seconds without a report after which a job is ended; 0 for never."""
-    exclude: str | None = None
-    no_measure: bool = False
-    perturb_scale: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +46,9 @@ class RunConfig:
     own_sections: tuple[str, ...] = ()
     """The tasks that have a `[for.TASK.SECTION]` in the profile or the file."""
     trackers: tuple[str, ...] = ()
-    """Where the run is logged, too: those of `--track` that are no track of a task."""
+    """Where the run is logged, too."""
+    notices: tuple[str, ...] = ()
+    """What the user is to be told of names that will go."""
 
     @property
     def names_one_task(self) -> bool:
@@ -108,9 +80,7 @@ def build_config(
     """
     top, sections = _parts(read_toml(file)) if file else ({}, {})
     given = {key: value for key, value in flags.items() if value is not None}
-    request = _checked(RunRequest, {**top, **given}, str(file or "the command line"))
-    track, trackers = split_track([] if request.track is None else [request.track])
-    request = replace(request, track=track)
+    request, notices = renamed(_checked(RunRequest, {**top, **given}, str(file or "the command line")))
     sources = (read_toml(profile_path(request.profile)), sections)
     layers = [layer for source in sources for layer in _general_then_own(source, task)]
     merged: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, *FREE_SECTIONS)}
@@ -119,15 +89,8 @@ def build_config(
             if not isinstance(content, dict):
                 raise UsageError(f"'{section}' = {content!r} stands where a section was wanted: [{section}].")
             _section(merged, section).update(content)
-    if request.limit is not None:
-        merged["evaluate"]["limit"] = request.limit
-    if request.perturb_scale is not None:
-        merged["perturb"]["scale"] = request.perturb_scale
-    if request.no_measure:
-        merged["measure"]["timed"] = False
-    for name in TASK_FLAGS:
-        if getattr(request, name) is not None:
-            merged["task"][name] = getattr(request, name)
+    for section, content in merged.items():
+        content.update(settings_of(section, request))
     if vision_args:
         merged["vision_args"].update(_pairs(vision_args))
     for setting in settings:
@@ -141,10 +104,26 @@ def build_config(
         request=request,
         options=_options(request, merged),
         task_settings=merged["task"],
-        trackers=trackers,
+        trackers=tracker_names(request.log),
+        notices=notices,
         own_sections=tuple(name for source in sources for name in source.get("for", {})),
         **parts,
     )
+
+
+def settings_of(section: str, request: RunRequest) -> dict[str, Any]:
+    """Gather the settings of a section that a request's options are shorter names of.
+
+    >>> settings_of("task", RunRequest(lexicon="opaque", limit=5))
+    {'lexicon': 'opaque'}
+    """
+    found = {}
+    for item in declared(RunRequest):
+        home, _, key = item.option.sets.partition(".") if item.option else ("", "", "")
+        value = getattr(request, item.name)
+        if home == section and item.option and value is not None and value is not False:
+            found[key] = value if item.option.to is None else item.option.to
+    return found
 
 
 def parse_setting(text: str) -> tuple[str, str, Any]:
@@ -297,68 +276,42 @@ def _section(merged: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
 
 def _checked(kind: type, values: Mapping[str, Any], place: str) -> Any:
     """Build a dataclass from outside values with pydantic; raises UsageError naming the key."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
+    known = {item.name: item for item in declared(kind)}
     for key, value in values.items():
-        if key not in _names(kind):
-            raise UsageError(f"Unknown key '{key}' in {place}. {nearest(key, _names(kind))}")
-        if isinstance(value, bool) and not isinstance(_default(kind, key), bool):
+        if key not in known:
+            raise UsageError(f"Unknown key '{key}' in {place}. {nearest(key, known)}")
+        if isinstance(value, bool) and known[key].kind is not bool:
             raise UsageError(f"{place}: {key} = {str(value).lower()}; wanted a value, not true or false.")
     try:
-        return _in_range(TypeAdapter(kind).validate_python(dict(values)), place)
+        return _adapter(kind).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{place}: {key} = {_short(repr(first['input']))}: {first['msg'].lower()}.") from None
+        raise UsageError(f"{place}: {_what_is_wrong(first, known[str(first['loc'][0])])}") from None
 
 
-_CHOICES = {
-    "precision": ("auto", "fp32", "bf16"),
-    "scale": SCALES,
-    "on_bad_sample": ("fail", "skip"),
-}
-_POSITIVE = (
-    "seeds", "limit", "embedded_limit", "batch_size", "accumulation", "max_tokens", "beams", "resamples", "runs",
-    "threads", "throughput_batch", "throughput_runs", "learning_rate", "clip_norm", "validation_limit", "attack_limit",
-)  # fmt: skip
-_NOT_NEGATIVE = (
-    "jobs",
-    "job_timeout",
-    "steps",
-    "warmups",
-    "weight_decay",
-    "beta",
-    "gamma",
-    "patience",
-    "validations",
-    "emap",
-    "gate_steps",
-    "shortest_px",
-    "seed",
-)
-_MOST = {"seeds": 1000, "jobs": 1000, "threads": 1024, "resamples": 1_000_000}
-"""Above these a run would plan for hours, or never end; any other whole number ends at a thousand million."""
-_FRACTIONS = ("dropout", "warmup_fraction")
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
-def _in_range(built: Any, place: str) -> Any:
-    for item in fields(built):
-        value = getattr(built, item.name)
-        if value is None:
-            continue
-        if item.name in _CHOICES and value not in _CHOICES[item.name]:
-            raise UsageError(f"{place}: {item.name} = '{value}'. {nearest(value, _CHOICES[item.name])}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"{place}: {item.name} = {value}; wanted a finite number.")
-        if item.name in _POSITIVE and not value > 0:
-            raise UsageError(f"{place}: {item.name} = {value}; wanted more than 0.")
-        if item.name in _NOT_NEGATIVE and not value >= 0:
-            raise UsageError(f"{place}: {item.name} = {value}; wanted 0 or more.")
-        if isinstance(value, int) and value > (most := _MOST.get(item.name, 10**9)):
-            raise UsageError(f"{place}: {item.name} = {value}; wanted at most {most:,}.")
-        if item.name in _FRACTIONS and not 0 <= value < 1:
-            raise UsageError(f"{place}: {item.name} = {value}; wanted 0 or more and less than 1.")
-    return built
+def _what_is_wrong(error: Mapping[str, Any], field: Declared) -> str:
+    """Say what was seen in a field and what was wanted, by the range or the choices that it declares."""
+    value, wrong = error["input"], error["type"]
+    number = float(value) if field.kind is float and isinstance(value, int) else value
+    if wrong == "literal_error":
+        return f"{field.name} = '{_short(str(value))}'. {nearest(str(value), field.choices)}"
+    if wrong == "finite_number":
+        return f"{field.name} = {number}; wanted a finite number."
+    if wrong == "less_than_equal":
+        return f"{field.name} = {number}; wanted at most {error['ctx']['le']:,}."
+    if wrong in ("greater_than", "greater_than_equal", "less_than"):
+        return f"{field.name} = {number}; wanted {field.range}."
+    key = ".".join(str(part) for part in error["loc"])
+    return f"{key} = {_short(repr(value))}: {error['msg'].lower()}."
 
 
 def _pairs(text: str) -> dict[str, Any]:
@@ -379,10 +332,6 @@ def _split_outside_brackets(text: str) -> Iterable[str]:
             yield text[start:position]
             start = position + 1
     yield text[start:]
-
-
-def _default(kind: type, key: str) -> Any:
-    return next(item.default for item in fields(kind) if item.name == key)
 
 
 def _names(kind: type) -> list[str]:

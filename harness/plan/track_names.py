@@ -1,43 +1,78 @@
-"""Tells the trackers of `--track` from the track of a task, which is the older meaning of the word."""
+"""Names of trackers, and the older `--track`, which meant both a tracker and the track of a task."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from dataclasses import replace
 
-from harness.errors import UsageError
+from harness.errors import UsageError, nearest
+from harness.plan.run_request import RunRequest
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 _MISSPELT = 0.75
 """How like a tracker's name a word must be, by difflib's ratio, to be taken for a slip of the hand."""
 
 
-def split_track(values: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
-    """Split what `--track` was given into the task's own track and the trackers, each named once.
+def tracker_names(given: str | None) -> tuple[str, ...]:
+    """Split the value of `--log` into trackers, each named once; raises UsageError for others and for none.
+
+    >>> tracker_names("wandb, mlflow,wandb")
+    ('wandb', 'mlflow')
+    """
+    if given is None:
+        return ()
+    words = _words(given)
+    if not words:
+        raise UsageError(f"--log is empty. Give trackers: {', '.join(TRACKERS)}.")
+    for word in words:
+        if word not in TRACKERS:
+            raise UsageError(f"--log {word}: unknown tracker. {nearest(word, TRACKERS)}")
+    return tuple(words)
+
+
+def renamed(request: RunRequest) -> tuple[RunRequest, tuple[str, ...]]:
+    """Put what `--track` was given where it is now said, with a notice of the new names.
 
     What is no tracker belongs to the task, which knows its tracks and refuses others. Raises UsageError for two tracks,
-    for none at all and for a word that is nearly a tracker's name.
+    for none at all, for a word that is nearly a tracker's name, and for what the new options say otherwise.
 
-    >>> split_track(["context,wandb", "mlflow"])
-    ('context', ('wandb', 'mlflow'))
-    >>> split_track(["tensorboard"])
-    (None, ('tensorboard',))
+    >>> changed, notices = renamed(RunRequest(track="context,wandb"))
+    >>> changed.scenes_track, changed.log
+    ('context', 'wandb')
+    >>> notices[0]
+    '--track context,wandb is now --scenes-track context --log wandb; the old name will go.'
     """
-    given = list(values)
-    words = list(dict.fromkeys(word.strip() for value in given for word in value.split(",") if word.strip()))
-    if given and not words:
-        raise UsageError(f"--track is empty. Give a track of the task, or trackers: {', '.join(TRACKERS)}.")
-    trackers = tuple(word for word in words if word in TRACKERS)
-    tracks = [word for word in words if word not in TRACKERS]
-    for word in tracks:
+    if request.track is None:
+        return request, ()
+    words = _words(request.track)
+    if not words:
+        raise UsageError(f"--track is empty. Give --log {', '.join(TRACKERS)}, or --scenes-track of the task.")
+    trackers = ",".join(word for word in words if word in TRACKERS) or None
+    track = _track([word for word in words if word not in TRACKERS])
+    for flag, new, old in (("--log", request.log, trackers), ("--scenes-track", request.scenes_track, track)):
+        if new is not None and old is not None:
+            raise UsageError(f"--track {old} and {flag} {new} say the same thing twice. Leave --track out.")
+    said = [f"--scenes-track {track}" if track else "", f"--log {trackers}" if trackers else ""]
+    notice = f"--track {','.join(words)} is now {' '.join(filter(None, said))}; the old name will go."
+    changed = replace(request, track=None, log=request.log or trackers, scenes_track=request.scenes_track or track)
+    return changed, (notice,)
+
+
+def _words(text: str) -> list[str]:
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def _track(words: list[str]) -> str | None:
+    """Take the one track among words that are no trackers."""
+    for word in words:
         meant = difflib.get_close_matches(word.lower(), TRACKERS, n=1, cutoff=_MISSPELT)
         if meant:
             raise UsageError(
                 f"--track {word}: unknown. Did you mean '{meant[0]}'? A task's own track of that name is set with "
-                f"--set task.track={word}."
+                f"--scenes-track {word}."
             )
-    if len(tracks) > 1:
+    if len(words) > 1:
         raise UsageError(
-            f"--track names two tracks, {tracks[0]} and {tracks[1]}. A run has one; trackers are {', '.join(TRACKERS)}."
+            f"--track names two tracks, {words[0]} and {words[1]}. A run has one; trackers are {', '.join(TRACKERS)}."
         )
-    return (tracks[0] if tracks else None), trackers
+    return words[0] if words else None

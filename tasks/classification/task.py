@@ -134,7 +134,7 @@ def _open_scenes(context: DataContext) -> Dataset:
     track = context.settings.get("track", "plain")
     lexicon = context.settings.get("lexicon", "transparent")
     if track not in TRACKS:
-        raise UsageError(f"--track {track}: unknown. {nearest(str(track), TRACKS)}")
+        raise UsageError(f"--scenes-track {track}: unknown. {nearest(str(track), TRACKS)}")
     if lexicon not in CLASS_LEXICONS:
         raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
     options = {

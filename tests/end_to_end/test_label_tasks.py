@@ -52,8 +52,8 @@ def rows(bench: Any, task: str, results: str) -> dict[str, Any]:
 
 def test_track_context_shows_slices_ceilings_and_the_interaction(bench: Any) -> None:
     done = run(
-        bench, "image-classification", "probe,film", "--data", "scenes", "--track", "context", "--results", "context",
-        "--set", "train.gate_steps=2", "--limit", "40",
+        bench, "image-classification", "probe,film", "--data", "scenes", "--scenes-track", "context",
+        "--results", "context", "--set", "train.gate_steps=2", "--limit", "40",
     )  # fmt: skip
     found = rows(bench, "image-classification", "context")
     scenes = json.loads(layout.annotation_file(cache_root(bench.folder / "cache"), "scenes", "test").read_text())

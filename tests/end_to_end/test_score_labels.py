@@ -149,7 +149,7 @@ def test_scenes(task: Any, settings: dict[str, str], split: str | None, asked: i
     arguments = ["--task", task.name, "--predictions", path, "--data", "scenes"]
     arguments += [] if split is None else ["--split", split]
     for name, value in settings.items():
-        arguments += ["--track", value] if name == "track" else ["--set", f"task.{name}={value}"]
+        arguments += ["--scenes-track", value] if name == "track" else ["--set", f"task.{name}={value}"]
     found = scored(bench, *arguments)
     assert found["top-1"]["value"] == pytest.approx(accuracy_score(labels, predicted))
     assert found["top-1"]["count"] == len(samples)
@@ -189,10 +189,10 @@ def test_predictions_that_do_not_fit_are_named(rows: str, message: str, bench: A
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "squares", "--track", "context"], "The setting 'track' (context) is for Scenes"),
+        (["--data", "squares", "--scenes-track", "context"], "The setting 'track' (context) is for Scenes"),
         (["--data", "squares", "--iou", "segm"], "image-classification takes no setting 'iou'"),
         (["--data", "squares", "--set", "train.steps=3"], "bench score takes settings of the task only"),
-        (["--data", "scenes", "--track", "contxt"], "--track contxt: unknown. Did you mean 'context'"),
+        (["--data", "scenes", "--scenes-track", "contxt"], "--scenes-track contxt: unknown. Did you mean 'context'"),
         (["--data", "scenes", "--split", "tset"], "Scenes has no split 'tset'. Did you mean 'test'"),
         (["--data", "scenes", "--classes", "c.txt"], "is for folders: the classes of Scenes are fixed"),
         (["--references", "p.csv"], "takes its labels from --data, not from --references"),

@@ -1,4 +1,4 @@
-"""`bench run --track tensorboard`: what is in the store is in the event files, once."""
+"""`bench run --log tensorboard`: what is in the store is in the event files, once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SQUARES = (
     "--task", "image-classification", "--model", "probe", "--data", "squares", "--results", "results",
     "--profile", "smoke", "--device", "cpu", "--vision", "mobilenetv3_small_050", "--vision-weights",
     "backbone.safetensors", "--vision-args", "size=32", "--set", "measure.runs=2", "--set", "measure.warmups=1",
-    "--set", "evaluate.resamples=40", "--set", "train.gate_steps=0", "--track", "tensorboard",
+    "--set", "evaluate.resamples=40", "--set", "train.gate_steps=0", "--log", "tensorboard",
 )  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 @pytest.mark.slow
 def test_a_run_is_tracked_once(bench: Any, captions: Path, quick: tuple[str, ...]) -> None:
-    command = ("run", *quick, "--data", captions, "--results", "results", "--track", "tensorboard")
+    command = ("run", *quick, "--data", captions, "--results", "results", "--log", "tensorboard")
     first = bench(*command)
     assert first.returncode == 0, first.stderr
     assert "tensorboard: 2 runs logged (0 found logged)" in first.stdout
@@ -51,16 +51,20 @@ def test_a_run_is_tracked_once(bench: Any, captions: Path, quick: tuple[str, ...
 
 
 def test_a_misspelt_tracker_ends_the_run_before_it_begins(bench: Any, captions: Path, quick: tuple[str, ...]) -> None:
-    done = bench("run", *quick, "--data", captions, "--results", "results", "--track", "tensorbord")
+    done = bench("run", *quick, "--data", captions, "--results", "results", "--log", "tensorbord")
     assert done.returncode == 2
     assert "Did you mean 'tensorboard'?" in done.stderr
     assert not (bench.folder / "results").exists()
 
 
-def test_a_task_and_a_tracker_share_the_option(bench: Any, captions: Path, quick: tuple[str, ...]) -> None:
+def test_the_older_option_takes_both_and_tells_of_the_new_ones(
+    bench: Any, captions: Path, quick: tuple[str, ...]
+) -> None:
     done = bench("run", *quick, "--data", captions, "--results", "results", "--track", "context,tensorboard")
     assert done.returncode == 2
-    assert "track" in done.stderr and "tensorboard" not in done.stderr  # the task takes no track, and is told of one
+    notice, error = done.stderr.splitlines()  # the task takes no track, and is told of one
+    assert notice.startswith("bench: --track context,tensorboard is now --scenes-track context --log tensorboard")
+    assert "track" in error and "tensorboard" not in error
     two = bench("run", *quick, "--data", captions, "--track", "plain", "--track", "context")
     assert two.returncode == 2 and "names two tracks, plain and context" in two.stderr
 

@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import BenchError
 from harness.judge.verdict.evidence import LEAST_SEEDS
 from harness.judge.verdict.settings import settings_of
-from harness.plan.config import TASK_FLAGS, RunConfig, build_config
+from harness.plan.config import RunConfig, build_config
 from harness.record import RunRecord
 
 _PROFILES = ("standard", "smoke", "full", "reference")
@@ -27,10 +27,10 @@ def run_command(like: RunRecord, results: str | None, extra: Sequence[str] = (),
     words = ["bench run", "--task", like.task, "--model", model or like.model, "--seeds", str(LEAST_SEEDS), *extra]
     if data.get("layout") not in (None, "scenes"):
         words += ["--data", f"…/{data.get('root')}"]
-    for name in TASK_FLAGS:
+    for name, flag in (("track", "--scenes-track"), ("lexicon", "--lexicon")):
         value = data.get("options", {}).get(name)
-        if value is not None and name in ("track", "lexicon"):
-            words += [f"--{name}", str(value)]
+        if value is not None:
+            words += [flag, str(value)]
     for name in _FLAGS:
         if options.get(name) is not None and f"--{name.replace('_', '-')}" not in given:
             words += [f"--{name.replace('_', '-')}", str(options[name])]

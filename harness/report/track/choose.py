@@ -31,7 +31,7 @@ def open_trackers(
     """
     for name in names:
         if name not in TRACKERS:
-            raise UsageError(f"--track {name}: unknown tracker. {nearest(name, TRACKERS)}")
+            raise UsageError(f"--log {name}: unknown tracker. {nearest(name, TRACKERS)}")
         _require_installed(name)
     if names:
         for variable, value in _QUIET.items():
@@ -43,8 +43,8 @@ def _require_installed(name: str) -> None:
     missing = [module for module in _NEEDS[name] if importlib.util.find_spec(module) is None]
     if missing:
         raise UsageError(
-            f"--track {name} needs {', '.join(missing)}, which is not installed. Get it with 'uv sync --extra {name}' "
-            f"or pip install 'fusemark[{name}]', or leave --track {name} out."
+            f"--log {name} needs {', '.join(missing)}, which is not installed. Get it with 'uv sync --extra {name}' "
+            f"or pip install 'fusemark[{name}]', or leave --log {name} out."
         )
 
 
@@ -79,7 +79,7 @@ def _open_wandb(results: Path | None, environment: MutableMapping[str, str]) -> 
 
 def _local(name: str, results: Path | None, else_: str = "") -> Path:
     if results is None:
-        raise UsageError(f"--track {name} writes to a local folder, and --results is a URL. Give a folder{else_}.")
+        raise UsageError(f"--log {name} writes to a local folder, and --results is a URL. Give a folder{else_}.")
     return results
 
 

@@ -54,7 +54,7 @@ class Tracker(Protocol):
 
     @property
     def name(self) -> str:
-        """What `--track` calls it."""
+        """What `--log` calls it."""
         ...
 
     @property

@@ -83,7 +83,7 @@ def require_login() -> None:
         wandb.login()
     except (wandb.Error, wandb.errors.UsageError) as error:
         raise UsageError(
-            f"--track wandb: {error} Log in with 'wandb login', set WANDB_API_KEY, or log to disk with "
+            f"--log wandb: {error} Log in with 'wandb login', set WANDB_API_KEY, or log to disk with "
             "WANDB_MODE=offline."
         ) from None
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.plan.config import RunRequest, build_config, parse_setting, parse_value, profile_path
+from harness.plan.config import build_config, parse_setting, parse_value, profile_path
+from harness.plan.run_request import RunRequest
 
 
 @pytest.fixture
@@ -40,16 +41,16 @@ def test_the_last_of_profile_file_flags_and_set_wins(toml: Any) -> None:
 def test_a_file_holds_every_option(toml: Any) -> None:
     wanted = {
         "task": "t", "data": "d", "split": "val", "limit": 3, "seeds": 2, "controls": True, "vision": "resnet18",
-        "track": "plain", "templates": "simple", "lexicon": "opaque", "classes": "c.txt", "metric_engine": "hotcoco",
-        "vision_weights": "w.safetensors", "language": "l", "tune": "lora", "device": "cpu", "results": "r",
-        "profile": "smoke", "on_bad_sample": "skip", "jobs": 2, "job_timeout": 90.5, "perturb": "smoke", "shift": "s",
-        "exclude": "x", "no_measure": True, "perturb_scale": "cifar",
+        "scenes_track": "plain", "templates": "simple", "lexicon": "opaque", "classes": "c.txt", "log": "wandb",
+        "metric_engine": "hotcoco", "vision_weights": "w.safetensors", "language": "l", "tune": "lora", "device": "cpu",
+        "results": "r", "profile": "smoke", "on_bad_sample": "skip", "jobs": 2, "job_timeout": 90.5, "perturb": "smoke",
+        "shift": "s", "exclude": "x", "no_measure": True, "perturb_scale": "cifar",
     }  # fmt: skip
     lines = "".join(f"{key} = {str(v).lower() if isinstance(v, bool) else repr(v)}\n" for key, v in wanted.items())
     sections = '[model]\nname = "a, b,a"\ndepth = 4\n[vision_args]\nmean = [0.1, 0.2, 0.3]\n[measure]\nruns = 4\n'
     config = build_config({}, file=toml(lines + sections))
-    assert asdict(config.request) == wanted | {"model": "a, b,a"}
-    assert set(wanted) | {"model"} == {item.name for item in fields(RunRequest)}
+    assert asdict(config.request) == wanted | {"model": "a, b,a", "track": None}
+    assert set(wanted) | {"model", "track"} == {item.name for item in fields(RunRequest)}
     assert config.models == ("a", "b")
     assert config.options.settings["depth"] == 4
     assert config.options.vision_args == {"mean": [0.1, 0.2, 0.3]}
@@ -159,7 +160,7 @@ def test_a_section_for_one_task_counts_there_only_and_more_than_the_general_one(
     assert (config["b"].options.settings["depth"], "depth" in config["a"].options.settings) == (3, False)
     assert set(config["c"].own_sections) >= {"a", "b"}
     assert build_config({}, ["train.steps=9"], file=file, task="a").train.steps == 9
-    assert build_config({"track": "y"}, file=file, task="a").task_settings["track"] == "y"
+    assert build_config({"scenes_track": "y"}, file=file, task="a").task_settings["track"] == "y"
 
 
 def test_the_file_is_laid_over_the_profile_also_for_one_task(toml: Any, tmp_path: Path) -> None:
@@ -174,11 +175,11 @@ def test_the_file_is_laid_over_the_profile_also_for_one_task(toml: Any, tmp_path
 
 
 def test_settings_of_tasks_come_from_flags_file_and_set(toml: Any) -> None:
-    file = toml('track = "x"\n[task]\ntrack = "y"\nunseen = ["a", "b"]\nname = "t"\n')
+    file = toml('scenes_track = "x"\n[task]\ntrack = "y"\nunseen = ["a", "b"]\nname = "t"\n')
     config = build_config({}, file=file)
     assert config.request.task == "t"
     assert config.task_settings == {"track": "x", "unseen": ["a", "b"]}, "a flag's key is more than the section"
-    changed = build_config({"track": "z", "metric_engine": "e"}, ["task.unseen=c"], file=file).task_settings
+    changed = build_config({"scenes_track": "z", "metric_engine": "e"}, ["task.unseen=c"], file=file).task_settings
     assert changed == {"track": "z", "unseen": "c", "metric_engine": "e"}
     assert build_config({}).task_settings == {}
 

@@ -114,8 +114,8 @@ def test_which_split_is_asked_for_decides_what_is_made(open_context: MakeContext
 @pytest.mark.parametrize(
     ("settings", "split", "message"),
     [
-        ({"track": "contxt"}, None, "--track contxt: unknown. Did you mean 'context'"),
-        ({"track": 3}, None, "--track 3: unknown. Known: context, plain, reference"),
+        ({"track": "contxt"}, None, "--scenes-track contxt: unknown. Did you mean 'context'"),
+        ({"track": 3}, None, "--scenes-track 3: unknown. Known: context, plain, reference"),
         ({"lexicon": "opaq"}, None, "--lexicon opaq: unknown. Did you mean 'opaque'"),
         ({"templates": "no.txt"}, None, "--templates no.txt: neither a file that can be read"),
         ({"classes": "c.txt"}, None, r"'classes' \(c.txt\) is for folders: the classes of Scenes are fixed"),

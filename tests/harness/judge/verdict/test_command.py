@@ -52,7 +52,7 @@ def test_sets_what_the_profile_has_not(world: Any, right: np.ndarray) -> None:
 
 def test_tracks_and_folders(world: Any, right: np.ndarray) -> None:
     record = like(world, right, data={"options": {"track": "context"}})
-    assert "--track context" in run_command(record, None)
+    assert "--scenes-track context" in run_command(record, None)
     record = like(world, right, data={"layout": "folders", "root": "flowers"})
     assert "--data …/flowers" in run_command(record, None)
     assert run_command(record, None, ["--tune lora"]).count("--tune") == 1

@@ -1,0 +1,117 @@
+"""What a field of options declares: the range of its values, and the words and the panel of its flag.
+
+A field is `name: Annotated[int, Range(gt=0), Option("What it is.", "Panel")] = 1`; pydantic holds values to the range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which numbers a field takes; of real ones only finite.
+
+    Above the largest whole number a run would plan for hours, or never end.
+    """
+
+    gt: int | None = None
+    ge: int | None = None
+    lt: int | None = None
+    le: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Lay the bounds on the schema of a number, as pydantic asks of what stands in `Annotated`."""
+        bounds = {item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) is not None}
+        return {**handler(source), **bounds, **({"allow_inf_nan": False} if source is float else {})}
+
+    def __str__(self) -> str:
+        """Say the range in words, but for the largest number.
+
+        >>> str(Range(ge=0, lt=1)), str(Range(gt=0, le=1000))
+        ('0 or more and less than 1', 'more than 0')
+        """
+        words = {"{} or more": self.ge, "more than {}": self.gt, "less than {}": self.lt}
+        return " and ".join(text.format(bound) for text, bound in words.items() if bound is not None)
+
+
+MOST = 1_000_000_000
+AtLeastOne: TypeAlias = Annotated[int, Range(gt=0, le=MOST)]
+NoneOrMore: TypeAlias = Annotated[int, Range(ge=0, le=MOST)]
+Threads: TypeAlias = Annotated[int, Range(gt=0, le=1024)]
+Positive: TypeAlias = Annotated[float, Range(gt=0)]
+NotNegative: TypeAlias = Annotated[float, Range(ge=0)]
+Fraction: TypeAlias = Annotated[float, Range(ge=0, lt=1)]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What the help says of an option, in which panel, and for which setting it stands.
+
+    `sets` is the `section.key` that it is a shorter name of, set to `to` where that is given and else to its value.
+    `left_out` says in words what is taken without it, where its default does not say so. `many` may be given more than
+    once, which is the same as commas between.
+    """
+
+    help: str
+    panel: str
+    sets: str = ""
+    to: Any = None
+    left_out: str = ""
+    many: bool = False
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A field of options as it was declared; `kind` is the type of a value as it is written."""
+
+    name: str
+    kind: type
+    default: Any
+    range: Range | None
+    choices: tuple[str, ...]
+    option: Option | None
+
+    @property
+    def flag(self) -> str:
+        """Name the flag of an option of `bench run`."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def shown_default(self) -> str:
+        """Say what is taken where the option is not given; nothing where that is nothing."""
+        words = self.option.left_out if self.option else ""
+        plain = "" if self.default in (None, False) else f"{self.default:g}" if self.kind is float else self.default
+        return words or str(plain)
+
+
+@cache
+def declared(kind: type) -> tuple[Declared, ...]:
+    """Read what the fields of a dataclass of options declare, in their order.
+
+    >>> declared(Range)[0].name, declared(Range)[0].kind
+    ('gt', <class 'int'>)
+    """
+    hints, found = get_type_hints(kind, include_extras=True), []
+    for item in fields(kind):
+        parts = list(_parts(hints[item.name]))
+        written = next((part for part in parts if part in (bool, int, float)), str)
+        limits = next((part for part in parts if isinstance(part, Range)), None)
+        choices = tuple(part for part in parts if isinstance(part, str))
+        option = next((part for part in parts if isinstance(part, Option)), None)
+        found.append(Declared(item.name, written, item.default, limits, choices, option))
+    return tuple(found)
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """Go through what a type is made of: plain types, ranges, options, and the values of a Literal."""
+    inner = get_args(hint)
+    if not inner:
+        yield hint
+    for part in inner:
+        yield from _parts(part)
