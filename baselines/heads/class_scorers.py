@@ -69,5 +69,5 @@ class PairReader(nn.Module):
         mask = torch.ones(1, 1, dtype=torch.bool, device=vectors.device)
         text = TextTokens(vectors[None, :, None], mask, vectors[None, :, None])
         places = self.narrow(features if features.ndim == 3 else features[:, None])
-        verdicts: Tensor = self.verdict(self.norm(self.join(places[:, None], text))).squeeze(-1).transpose(1, 2)
+        verdicts: Tensor = self.verdict(self.norm(self.fusion(places[:, None], text))).squeeze(-1).transpose(1, 2)
         return verdicts if features.ndim == 3 else verdicts[:, 0]

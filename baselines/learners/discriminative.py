@@ -41,7 +41,7 @@ class DiscriminativeLearner(nn.Module):
     def forward(self, batch: Batch) -> Any:
         """Return what the head makes of a batch, before it becomes an answer."""
         visual = self.blind(len(batch)) if self.blind is not None else batch.visual
-        return self.head(self.trunk(visual, self._text(batch)))
+        return self.head(self.neck(visual, self._text(batch)))
 
     def loss(self, batch: Batch, generator: Generator) -> Tensor:
         """The head's own loss."""

@@ -86,7 +86,7 @@ class Neck(nn.Module):
         features = self.projection(self.input(visual))
         if self.fusion is not None:
             assert text is not None
-            features = self.join(features, text)
+            features = self.fusion(features, text)
         features = self.mixer(features)
         if self.extra is not None:
             features = features + self.extra(features)

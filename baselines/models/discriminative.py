@@ -70,7 +70,7 @@ class DiscriminativeModel:
         """Say what is composed, with the digests of weights and the settings that concern it."""
         settings = read_settings(options.settings)
         recipe: dict[str, Any] = {
-            "trunk": self.neck, "join": self.fusion, "by_text": self.by_text, "control": self.control,
+            "neck": self.neck, "fusion": self.fusion, "by_text": self.by_text, "control": self.control,
             "vision": find_vision(options).to_json(), "vision_tune": self.vision_tune or settings.vision_tune,
         }  # fmt: skip
         names = ["vision_stage", "grid", "box_head", *_FUSION_SETTINGS.get(self.fusion or "", ())]
