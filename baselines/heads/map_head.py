@@ -82,7 +82,7 @@ class MapHead(nn.Module):
 
     def _labels(self, target: Any) -> np.ndarray:
         """Read a target at the logits' resolution; each image, however it was moved, is read from disk once."""
-        key = (target.image_id, getattr(target, "movements", ()))
+        key = (target.image_id, getattr(target, "affines", ()))
         if key not in self._wanted:
             self._wanted[key] = resize_label_map(target.label_map(), self.size[1], self.size[0])
         return self._wanted[key].astype(np.int64)
