@@ -196,3 +196,19 @@ def describe_target(sample: Sample, spec: TaskSpec) -> str:
     if spec.answers == BOXES:
         return ", ".join(names[index] for index in getattr(target, "labels", ()))
     return sample.choices[target.choice] if spec.answers == CHOICES else ""
+
+
+_FORMS: Mapping[str, tuple[type, ...]] = {
+    CAPTIONS: (str,), LABELS: (list, tuple, int), CHOICES: (list, tuple), BOXES: (list, tuple), MAPS: (Mapping,),
+}  # fmt: skip
+
+
+def is_of_kind(kind: str, prediction: object) -> bool:
+    """Tell whether a prediction looks as models give this kind of answer, rather than being missing or a file's name.
+
+    >>> is_of_kind(LABELS, [0.5, 0.5]), is_of_kind(LABELS, None), is_of_kind(MAPS, {"label_image": "a.png"})
+    (True, False, False)
+    """
+    if kind == MAPS and isinstance(prediction, Mapping):
+        return "label_map_png" in prediction
+    return isinstance(prediction, _FORMS.get(kind, ()))

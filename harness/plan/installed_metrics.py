@@ -47,9 +47,9 @@ def marked(name: str) -> str:
 
 
 def metrics_of(answers: str | None) -> list[Metric]:
-    """The metrics that the harness itself computes on every task of a kind of answers."""
+    """The metrics that the harness itself computes on every task of a kind of answers, or of its form."""
     known = _installed(tuple(sys.path)).values()
-    return [metric for metric in known if answers is not None and metric.answers == answers]
+    return [metric for metric in known if answers and metric.answers in (answers, answers.partition(":")[0])]
 
 
 @cache

@@ -12,10 +12,10 @@ from typing import Any, Self
 from harness.errors import BenchError, DataError, StoreError
 from harness.plan.data_places import recall
 from harness.plan.run_plan import Environment
-from harness.protocols import DataContext, Progress, Scorer, Task
+from harness.protocols import DataContext, Progress, Task
 from harness.record import Estimate, RunRecord, now
-from harness.records.matching import require_matching
 from harness.records.sample_scores import SCORES, Scored, read_answers, table_digests, vouched, vouching, write_scores
+from harness.records.scoring import Scoring
 from harness.records.store import Store, outcomes_name
 from harness.sample import Dataset, Outcome, Sample, evaluated
 
@@ -50,7 +50,7 @@ class Rescorer(AbstractContextManager["Rescorer"]):
         self.data = _open_data(self.task, record, place)
         self.split = record.split
         self.samples = self.task.samples(self.data, self.split)
-        self.scorer: Scorer = self.task.scorer(self.data, place.environment.cache)
+        self.scorer = Scoring(self.task, self.data, place.environment.cache)
         self.cache = place.environment.cache
         self.signature = ""
 
@@ -68,7 +68,6 @@ class Rescorer(AbstractContextManager["Rescorer"]):
         """Score stored answers; raises StoreError where they are gone, DataError where they do not fit."""
         outcomes = read_predictions(store, record)
         samples = self.samples_of(record)
-        require_matching(self.scorer, samples, outcomes)
         return Scored(samples, outcomes, self.scorer.score(samples, outcomes))
 
     def samples_of(self, record: RunRecord) -> list[Sample]:

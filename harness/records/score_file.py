@@ -12,10 +12,10 @@ from harness.errors import StoreError, UsageError
 from harness.files import replace_atomically
 from harness.metrics.directions import marked
 from harness.metrics.plain_answers import require_finite
-from harness.protocols import HasNotes, Task
+from harness.protocols import Task
 from harness.record import Estimate
-from harness.records.matching import require_matching
 from harness.records.sample_scores import Scored, sample_columns
+from harness.records.scoring import Scoring
 from harness.sample import Dataset, FileOutcomes, Note, Sample
 from harness.stats.estimates import estimates
 from harness.stats.sample_scores import sample_scores
@@ -47,12 +47,11 @@ def score_file(
     data, samples = references
     outcomes = task.read_predictions(predictions, data)
     require_finite(outcomes)
-    with task.scorer(data, cache) as scorer:
+    with Scoring(task, data, cache) as scorer:
         signature = scorer.prepare(samples)
-        require_matching(scorer, samples, outcomes)
         statistics = scorer.score(samples, outcomes)
         metrics = estimates(statistics, resamples)
-        answered = scorer.notes(samples, outcomes) if isinstance(scorer, HasNotes) else ()
+        answered = scorer.notes(samples, outcomes)
     read = outcomes.notes if isinstance(outcomes, FileOutcomes) else ()
     return Scores(metrics, signature, (*data.notes, *read, *answered), Scored(samples, outcomes, statistics))
 

@@ -22,14 +22,15 @@ from harness.perturb.perturbation import IMAGE, GeometricPerturbation, Perturbat
 from harness.plan.conditions import RobustnessPlan
 from harness.plan.plugins import load_model, package_of
 from harness.plan.run_plan import Environment, Plan
-from harness.protocols import HasChanceLevel, MovesTargets, Scorer, SupportsQuickScore
+from harness.protocols import HasChanceLevel, MovesTargets
 from harness.record import PerturbedScore, RobustnessRecord, now
 from harness.records.sample_scores import TABLES, Scored, label_of, portable_score, table_digests, vouched, write_scores
+from harness.records.scoring import Scoring
 from harness.records.store import Store, examples_folder, only_one
 from harness.records.trainings import CHECKPOINT, prerequisite_folder, training_folder, why_unusable
 from harness.run.examples import Gallery, write_examples
 from harness.run.job_server import CLOSED, JobFailure, JobServer, Workers
-from harness.run.runner import ALONE, Reporter, jobs_at_once, naming_what_cannot_be_scored, set_patience
+from harness.run.runner import ALONE, Reporter, jobs_at_once, naming_what_cannot_be_scored
 from harness.run.spool import own_folder
 from harness.sample import Outcome, Sample, limited
 from harness.stats.estimates import estimates
@@ -38,7 +39,6 @@ from harness.storage.portable import scrubbed, without_places
 _CONDITIONS_A_BLOCK = 12
 _MAIN = ""
 """The key of the split that the models' records are about (`Condition.split_key`)."""
-_CALIBRATION = ("ECE", "ECE-null", "NLL", "Brier")
 """Metrics that are kept beside the first one."""
 _CODE = (
     "jobs/robustness_job.py", "inputs/perturbed_inputs.py", "inputs/decoded_images.py", "affine.py",
@@ -242,8 +242,8 @@ class _RobustnessRun:
 
     def _score_all(self, started: Mapping[Future[list[RobustnessBlock]], RobustnessBlock], workers: Workers) -> None:
         """Score blocks as they come; those of shifts wait until the references of the main split are done with."""
-        with self.plan.task.scorer(self.plan.data, self.environment.cache) as scorer:
-            set_patience(scorer, workers)
+        with Scoring(self.plan.task, self.plan.data, self.environment.cache) as scorer:
+            scorer.wait_at_most(workers.timeout_s or None)
             signature = self._prepare(scorer, _MAIN)
             waiting: dict[str, list[RobustnessBlock]] = {}
             for future in as_completed(started):
@@ -259,8 +259,8 @@ class _RobustnessRun:
                 for block in blocks:
                     self._score_block(block, scorer, signature)
         for shift in waiting.keys() - own.keys():
-            with self.plan.task.scorer(self.targets[shift].data, self.environment.cache) as scorer:
-                set_patience(scorer, workers)
+            with Scoring(self.plan.task, self.targets[shift].data, self.environment.cache) as scorer:
+                scorer.wait_at_most(workers.timeout_s or None)
                 self._prepare(scorer, shift)
                 for block in waiting[shift]:
                     self._score_block(block, scorer, signature)
@@ -285,12 +285,12 @@ class _RobustnessRun:
     def _is_own(self, shift: str) -> bool:
         return self.targets[shift].data.digest == self.plan.data.digest
 
-    def _prepare(self, scorer: Scorer, name: str) -> str:
+    def _prepare(self, scorer: Scoring, name: str) -> str:
         target = self.targets[name]
         self.samples[name] = self.plan.task.samples(target.data, target.split)
         return scorer.prepare(self.samples[name])
 
-    def _score_block(self, block: RobustnessBlock, scorer: Scorer, signature: str) -> None:
+    def _score_block(self, block: RobustnessBlock, scorer: Scoring, signature: str) -> None:
         """Score what a block left in the spool, one file at a time, and write each model's record."""
         for subject in block.subjects:
             scores = []
@@ -300,7 +300,7 @@ class _RobustnessRun:
                 path.unlink()
             self._record(subject.cell, scores, signature)
 
-    def _score(self, cell: Cell, condition: Condition, answers: Answers, scorer: Scorer) -> PerturbedScore:
+    def _score(self, cell: Cell, condition: Condition, answers: Answers, scorer: Scoring) -> PerturbedScore:
         score = self._empty_score(cell, condition, answers)
         self._keep_traceback(cell, condition, answers.error, answers.trace)
         if answers.status != OK:
@@ -348,17 +348,12 @@ class _RobustnessRun:
             return parts[0].family, parts[0].modality
         return ("joint", "+".join(part.modality for part in parts)) if parts else ("clean", "none")
 
-    def _scored(self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scorer) -> Scored:
-        """Score by the task's first metric, and classifiers by their calibration too."""
+    def _scored(self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scoring) -> Scored:
+        """Score by the task's first metric and by what else is kept under each condition."""
         answered = {outcome.sample_id for outcome in outcomes}
         samples = limited(self.samples[condition.split_key], self.options.limit)
         kept = self._moved([sample for sample in samples if sample.sample_id in answered], condition)
-        if isinstance(scorer, SupportsQuickScore):
-            return Scored(kept, outcomes, {self.plan.task.metrics[0]: scorer.score_first(kept, outcomes)})
-        found = scorer.score(kept, outcomes)
-        first = next((name for name in self.plan.task.metrics if found.get(name) is not None), None)
-        shown = {name: s for name, s in found.items() if name == first or name in _CALIBRATION}
-        return Scored(kept, outcomes, shown)
+        return Scored(kept, outcomes, scorer.score_condition(kept, outcomes))
 
     def _moved(self, samples: Sequence[Sample], condition: Condition) -> Sequence[Sample]:
         """Let targets follow their images, where a condition moves these."""

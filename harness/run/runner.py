@@ -16,10 +16,9 @@ from harness.errors import BenchError, StoreError
 from harness.inputs.golden_preprocessing import check_resizing
 from harness.plan.plugins import load_model, package_of
 from harness.plan.run_plan import Environment, Plan
-from harness.protocols import HasNotes, Scorer, SupportsTimeout
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.records.matching import require_matching
 from harness.records.sample_scores import Scored, table_digests, write_scores
+from harness.records.scoring import Scoring
 from harness.records.store import Store, only_one, outcomes_name
 from harness.records.trainings import SUMMARY, TRAINING_FILES, read_training, training_folder, why_unusable
 from harness.run.cell_records import absent_record, record_of, skipped_note, training_notes
@@ -144,8 +143,8 @@ class _Runner:
         models = {cell.training.model for cell in plan.cells}
         packages = {package_of(plan.task), *(package_of(load_model(name)) for name in models)}
         self.server = stack.enter_context(JobServer(packages, workers))
-        self.scorer: Scorer = stack.enter_context(plan.task.scorer(plan.data, environment.cache))
-        set_patience(self.scorer, workers)
+        self.scorer = stack.enter_context(Scoring(plan.task, plan.data, environment.cache))
+        self.scorer.wait_at_most(workers.timeout_s or None)
         self.signature: str | None = None
         self.samples: Sequence[Sample] = ()
         self.told_share = False
@@ -303,7 +302,6 @@ class _Runner:
         self.reporter.progress(f"{cell.label}  scoring", 0, 0)
         try:
             with naming_what_cannot_be_scored():
-                require_matching(self.scorer, kept, predicted.outcomes)
                 statistics = self.scorer.score(kept, predicted.outcomes)
                 metrics = estimates(statistics, cell.evaluate.resamples)
                 metrics |= self._interaction(kept, predicted, cell.evaluate.resamples)
@@ -337,7 +335,7 @@ class _Runner:
 
     def _notes(self, samples: Sequence[Sample], predicted: Predicted) -> Sequence[Note]:
         """What must be known beside a cell's numbers: images that were left out, and what the scorer has to say."""
-        scorers = self.scorer.notes(samples, predicted.outcomes) if isinstance(self.scorer, HasNotes) else ()
+        scorers = self.scorer.notes(samples, predicted.outcomes)
         return (*skipped_note(predicted.skipped, self.plan.split, len(samples)), *scorers)
 
     def _provenance(self, cell: Cell, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
@@ -361,12 +359,6 @@ class _Runner:
         if scrubbed(failure.message) != failure.message:  # the record may be shared, but whoever runs needs the place
             self.reporter.say(f"{cell.label}: {failure.message}")
         return record_of(cell, status="failed", error=failure.message)
-
-
-def set_patience(scorer: Scorer, workers: Workers) -> None:
-    """Let a scorer wait for its programs as long as a run waits for its jobs."""
-    if isinstance(scorer, SupportsTimeout):
-        scorer.wait_at_most(workers.timeout_s or None)
 
 
 @contextmanager

@@ -77,6 +77,13 @@ def slice_of(whole: Statistics, places: IntArray) -> Statistics:
     return SliceStatistics(whole, places)
 
 
+def part_of(statistics: Statistics, places: IntArray) -> Statistics:
+    """A metric on some samples, which keep their groups."""
+    groups = groups_of(statistics)
+    cut = slice_of(ungrouped(statistics), places)
+    return cut if groups is None else GroupedStatistics(cut, [str(groups[place]) for place in places])
+
+
 def counted_rows(statistics: Statistics) -> IntArray | None:
     """Places of the samples whose scores a metric is the mean of, on every resample; None where it is no such mean.
 

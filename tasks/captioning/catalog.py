@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.metrics.metric import Golden, Metric
 
 if TYPE_CHECKING:
-    from tasks.captioning.propositions import PropositionStatistics
+    from harness.stats.sums import SumStatistics
 
 _COUNTS = ((4, 2, 5, 2), (1, 1, 3, 1), (0, 0, 2, 0))
 """Of three images: asserted, asserted and true, in the references, of these asserted."""
@@ -22,7 +22,7 @@ _TITLES = {
 _SOURCE = "exact tuples in the place of SPICE's parsed ones (Anderson et al. 2016, arXiv 1607.08822)"
 
 
-def _scores(counts: Sequence[Sequence[int]]) -> Mapping[str, PropositionStatistics]:
+def _scores(counts: Sequence[Sequence[int]]) -> Mapping[str, SumStatistics]:
     import numpy as np
 
     from tasks.captioning.propositions import statistics_of_counts

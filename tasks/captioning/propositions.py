@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.sample import Sample
+from harness.stats.sums import SumStatistics
 from tasks.scenes import proposition_scores
 
 NAMES = ("proposition-precision", "proposition-recall", "proposition-F1")
@@ -18,32 +19,7 @@ Counts = npt.NDArray[np.float64]
 Kind = Literal["precision", "recall", "F1"]
 
 
-@dataclass(frozen=True)
-class PropositionStatistics:
-    """Per-image counts `[N, 4]`: asserted, asserted and true, in the references, of these asserted.
-
-    The corpus score is a ratio of sums, so that an image with many claims weighs more than one with few.
-    """
-
-    counts: Counts
-    kind: Kind
-
-    @property
-    def value(self) -> float:
-        """The score over all images, 0..1."""
-        return float(_score(self.counts.sum(axis=0), self.kind))
-
-    @property
-    def per_sample(self) -> Counts:
-        """The score of each image by itself `[N]`."""
-        return _score(self.counts, self.kind)
-
-    def resample(self, counts: npt.NDArray[np.int64]) -> Counts:
-        """Recompute for multiplicities `[R, N]`; returns `[R]`."""
-        return _score(counts @ self.counts, self.kind)
-
-
-def proposition_statistics(samples: Sequence[Sample], captions: Mapping[str, str]) -> dict[str, PropositionStatistics]:
+def proposition_statistics(samples: Sequence[Sample], captions: Mapping[str, str]) -> dict[str, SumStatistics]:
     """Parse each caption and compare its claims with the facts of its image."""
     rows = []
     for sample in samples:
@@ -53,10 +29,10 @@ def proposition_statistics(samples: Sequence[Sample], captions: Mapping[str, str
     return statistics_of_counts(np.asarray(rows, dtype=np.float64))
 
 
-def statistics_of_counts(counts: Counts) -> dict[str, PropositionStatistics]:
+def statistics_of_counts(counts: Counts) -> dict[str, SumStatistics]:
     """Score counts `[N, 4]` of N images by all three."""
     kinds: tuple[Kind, ...] = ("precision", "recall", "F1")
-    return {name: PropositionStatistics(counts, kind) for name, kind in zip(NAMES, kinds, strict=True)}
+    return {name: SumStatistics(counts, partial(_score, kind=kind)) for name, kind in zip(NAMES, kinds, strict=True)}
 
 
 def mirrored_facts(target_facts: Mapping[str, Any]) -> dict[str, Any]:

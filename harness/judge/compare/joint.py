@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from harness.protocols import SupportsTwins, Task
 from harness.records.rescore import Rescorer
+from harness.records.scoring import Scoring
 from harness.sample import Outcome, Sample
 from harness.stats.resampling import Statistics
 
@@ -26,7 +27,7 @@ def joint_statistics(
 ) -> Mapping[str, Statistics | None]:
     """Score the answers of two models to the same samples together: metrics of 2N samples, twins side by side."""
     pairs = {sample.sample_id: twins_of(rescorer.task, sample) for sample in rescorer.samples}
-    with rescorer.task.scorer(rescorer.data, rescorer.cache) as scorer:
+    with Scoring(rescorer.task, rescorer.data, rescorer.cache) as scorer:
         scorer.prepare([twin for pair in pairs.values() for twin in pair])
         chosen = [twin for sample in samples for twin in pairs[sample.sample_id]]
         outcomes = [
@@ -34,7 +35,7 @@ def joint_statistics(
             for place, answers in enumerate((first, second))
             for outcome in answers
         ]
-        return dict(scorer.score(chosen, outcomes))
+        return scorer.score(chosen, outcomes)
 
 
 def twins_of(task: Task, sample: Sample) -> tuple[Sample, Sample]:

@@ -14,10 +14,10 @@ from harness.records.sample_scores import read_scores
 from harness.records.store import Store
 from harness.stats.grouped import GroupedStatistics
 from harness.stats.paired_difference import Difference, Draws, paired
-from harness.stats.resampling import IntArray, MeanStatistics, Statistics
+from harness.stats.resampling import MeanStatistics, Statistics
 from harness.stats.sample_scores import SampleScores
 from harness.stats.significance import benjamini_hochberg
-from harness.stats.slices import groups_of, slice_of, ungrouped
+from harness.stats.slices import part_of
 
 LEAST_IN_A_SLICE = 10
 CLASS, SLICE, PERTURBATION = "class", "slice", "perturbation"
@@ -92,8 +92,8 @@ def task_slices(
             if len(places) < LEAST_IN_A_SLICE:
                 continue
             twins = np.stack([2 * places, 2 * places + 1], axis=1).ravel()
-            cut_joints = [None if joint is None else _cut(joint, twins) for joint in joints]
-            cut_a, cut_b = ([_cut(part, places) for part in side] for side in (a, b))
+            cut_joints = [None if joint is None else part_of(joint, twins) for joint in joints]
+            cut_a, cut_b = ([part_of(part, places) for part in side] for side in (a, b))
             difference = paired(metric, cut_a, cut_b, cut_joints, _fewer(draws))
             if difference is not None:
                 rows.append(SliceDifference(kind, name, difference))
@@ -166,13 +166,6 @@ def _kind_of(name: str, metric: str) -> str | None:
     if bracket and ":" not in base:
         return SLICE if base == metric else None
     return CLASS if ":" in name else None
-
-
-def _cut(statistics: Statistics, places: IntArray) -> Statistics:
-    """A metric on some samples, which keep their groups."""
-    groups = groups_of(statistics)
-    cut = slice_of(ungrouped(statistics), places)
-    return cut if groups is None else GroupedStatistics(cut, [str(groups[place]) for place in places])
 
 
 def _grouped(statistics: Statistics, scores: SampleScores | None) -> Statistics:

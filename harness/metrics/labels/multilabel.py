@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,34 +19,13 @@ from harness.metrics.labels.average_precision import MeanAveragePrecision, preci
 from harness.metrics.labels.class_means import MeanF1
 from harness.metrics.labels.probabilities import check_class_names
 from harness.stats.proportions import BoolArray
-from harness.stats.resampling import FloatArray, IntArray, MeanStatistics, Statistics, weighted_sums
+from harness.stats.resampling import FloatArray, MeanStatistics, Statistics
+from harness.stats.sums import SumStatistics, ratio_of_sums
 
 THRESHOLD = 0.5
 _CLIP = 1e-7
 _LAST = -1.0  # below all scores: what is unknown comes after everything that is ranked
 Labels = npt.NDArray[np.int8]
-
-
-@dataclass(frozen=True)
-class MicroF1:
-    """2 TP / (2 TP + FP + FN), counted over all labels of all samples."""
-
-    parts: FloatArray  # [N, 2] each sample's 2 TP and 2 TP + FP + FN
-
-    @property
-    def value(self) -> float:
-        """F1, 0..1."""
-        twice_hits, either = self.parts.sum(axis=0)
-        return float(twice_hits / either)
-
-    @property
-    def per_sample(self) -> FloatArray:
-        """[N] F1 of each sample alone; NaN where nothing is right and nothing predicted."""
-        return _ratio(self.parts)
-
-    def resample(self, counts: IntArray) -> FloatArray:
-        """[R, N] multiplicities -> [R] F1; NaN for a resample in which nothing is right and nothing predicted."""
-        return _ratio(weighted_sums(counts, self.parts))
 
 
 def multilabel_statistics(scores: FloatArray, labels: Labels, class_names: Sequence[str]) -> dict[str, Statistics]:
@@ -66,7 +44,7 @@ def multilabel_statistics(scores: FloatArray, labels: Labels, class_names: Seque
     _check(scores, labels, class_names)
     known, positive = labels != UNKNOWN, labels == 1
     predicted = (scores > THRESHOLD) & known
-    micro = MicroF1(_f1_parts(positive, predicted))
+    micro = SumStatistics(_f1_parts(positive, predicted), ratio_of_sums)
     clipped = np.clip(scores, _CLIP, 1 - _CLIP)
     cross_entropy = -np.log(np.where(positive, clipped, 1 - clipped))
     return {
@@ -130,45 +108,17 @@ def _refuse(wrong: BoolArray, numbers: FloatArray | Labels, class_names: Sequenc
         raise DataError(f"Row {row} has the {what} {numbers[row, index]} for {class_names[index]!r}. Give {wanted}.")
 
 
-@dataclass(frozen=True)
-class MeanOfKnown:
-    """The mean over all known labels of a number each: samples may have different numbers of them."""
-
-    parts: FloatArray  # [N, 2] each sample's sum over its known labels, and how many these are
-    bounds: tuple[float, float]
-
-    @property
-    def value(self) -> float:
-        """The mean."""
-        total, count = self.parts.sum(axis=0)
-        return float(total / count)
-
-    @property
-    def per_sample(self) -> FloatArray:
-        """[N] the mean of each sample alone; NaN for one without a known label."""
-        return _ratio(self.parts)
-
-    def resample(self, counts: IntArray) -> FloatArray:
-        """[R, N] multiplicities -> [R] means; NaN for a resample without a known label."""
-        return _ratio(weighted_sums(counts, self.parts))
-
-
 def _mean_over_known(errors: FloatArray, known: BoolArray, bounds: tuple[float, float]) -> Statistics:
     """[N, C] errors and which of them count -> their mean; a plain mean over samples where all do."""
     if known.all():
         return MeanStatistics(errors.mean(axis=1), bounds)
-    return MeanOfKnown(np.stack([np.where(known, errors, 0.0).sum(axis=1), known.sum(axis=1)], axis=1), bounds)
+    parts = np.stack([np.where(known, errors, 0.0).sum(axis=1), known.sum(axis=1)], axis=1)
+    return SumStatistics(parts, ratio_of_sums, bounds)
 
 
 def _f1_parts(positive: BoolArray, predicted: BoolArray) -> FloatArray:
     hits = (positive & predicted).sum(axis=1)
     return np.stack([2.0 * hits, positive.sum(axis=1) + predicted.sum(axis=1)], axis=1)
-
-
-def _ratio(parts: FloatArray) -> FloatArray:
-    """[M, 2] -> [M] the first over the second; NaN where the second is 0."""
-    above, below = parts.T
-    return np.asarray(np.divide(above, below, out=np.full(len(parts), np.nan), where=below > 0))
 
 
 def _rows(mask: BoolArray) -> scipy.sparse.csr_array:

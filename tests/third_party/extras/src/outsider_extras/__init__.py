@@ -1,0 +1,1 @@
+"""A metric and a perturbation of somebody outside."""
