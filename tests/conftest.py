@@ -82,6 +82,12 @@ def taken_whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpacked_wheel("taken_whole", tmp_path_factory.mktemp("taken_whole"))
 
 
+@pytest.fixture(scope="session")
+def extras(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outside package of a metric and a perturbation, in the same way."""
+    return unpacked_wheel("extras", tmp_path_factory.mktemp("extras"))
+
+
 def unpacked_wheel(package: str, folder: Path) -> Path:
     """Build a package of tests/third_party as a wheel and unpack it as an installer does."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]

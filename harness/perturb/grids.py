@@ -39,19 +39,24 @@ def parse_grid(text: str, known: Mapping[str, Perturbation], shifts: Sequence[st
 
 
 def _named_grid(name: str, known: Mapping[str, Perturbation], shifts: Sequence[str]) -> list[Condition]:
-    """The conditions of a grid; shifts that the data does not have are left out of it."""
+    """The conditions of a grid; shifts that the data does not have are left out of it.
+
+    `full` takes every installed perturbation at all of its severities, those of other packages included.
+    """
     if name == "smoke":
         return [c for item in _SMOKE if _possible(item, known, shifts) for c in _conditions(item, known, shifts)]
     conditions = [Condition((Part(corruption, s),)) for corruption in STANDARD_CORRUPTIONS for s in range(1, 6)]
     text = [p for p in known.values() if p.family in _TEXT_FAMILIES]
-    chosen = _MILD_TO_STRONG if name == "standard" else range(1, 6)
-    conditions += [Condition((Part(p.name, s),)) for p in text for s in p.severities if s in chosen]
+    conditions += [
+        Condition((Part(p.name, s),)) for p in text for s in p.severities if name == "full" or s in _MILD_TO_STRONG
+    ]
     conditions += [
         Condition((Part(p.name, s),)) for p in known.values() if p.family == "modality" for s in p.severities
     ]
     conditions += [Condition(shift=shift) for shift in shifts]
     if name == "full":
-        rest = [p for p in known.values() if p.family in ("extra", "geometry", "attack")]
+        covered = {part.name for condition in conditions for part in condition.parts}
+        rest = [p for p in known.values() if p.name not in covered]
         conditions += [Condition((Part(p.name, s),)) for p in rest for s in p.severities]
         joint = product(("gaussian-noise", "motion-blur", "fog", "jpeg"), ("typo-keyboard", "word-synonym"), (1, 3, 5))
         conditions += [Condition((Part(image, s), Part(words, s))) for image, words, s in joint]

@@ -109,12 +109,13 @@ def load_named(
 ) -> tuple[dict[str, Any], list[PluginError]]:
     """Load a group whose entry points are objects with a name, or tuples of them; by name, and what went wrong.
 
-    `misfit` says how an object differs from what `protocol` names, None where it fits.
+    `misfit` says how an object differs from what `protocol` names, None where it fits. The tool's own come first, so
+    that another package cannot take a name of theirs away.
     """
     found: dict[str, Any] = {}
     broken = []
     entries = _entries(group)
-    for name in entries:
+    for name in sorted(entries, key=lambda name: not _is_own(entries[name][0])):
         try:
             entry = _entry(entries, name)
             loaded = _import(entry, kind)
@@ -234,6 +235,10 @@ def _misfit(plugin: Any, protocol: type) -> str | None:
 def _members(protocol: type) -> Iterable[str]:
     methods = {name for name in vars(protocol) if not name.startswith("_")}
     return methods | set(getattr(protocol, "__annotations__", {}))
+
+
+def _is_own(entry: EntryPoint) -> bool:
+    return entry.dist is not None and entry.dist.name == "fusemark"
 
 
 def _owner(entry: EntryPoint) -> str:

@@ -52,9 +52,10 @@ class ConditionScore:
 class RobustnessRow:
     """All numbers of one model; each is a figure, which has either a value or the reason why it has none.
 
-    `mce` is None without a reference. `effective` is by shift, and by "mPC"; `drops` by perturbation, of its mean over
-    severities; `worst` the condition with the lowest score, modality controls and attacks apart; `worst_groups` one a
-    seed. `planned` counts conditions beside clean, of which `failed` and `skipped` have no score.
+    `others` are means over what no published number covers, by label. `mce` is None without a reference. `effective` is
+    by shift, and by "mPC"; `drops` by perturbation, of its mean over severities; `worst` the condition with the lowest
+    score, modality controls and attacks apart; `worst_groups` one a seed. `planned` counts conditions beside clean, of
+    which `failed` and `skipped` have no score.
     """
 
     scope: Comparable
@@ -64,6 +65,7 @@ class RobustnessRow:
     fingerprints: tuple[str, ...]
     clean: Figure
     corruption: UnderCorruption
+    others: Mapping[str, Figure]
     mce: MeanCorruptionError | None
     mmi_image: Impact
     mmi_text: Impact

@@ -17,6 +17,7 @@ from harness.judge.robustness.drops import Drop, drop
 from harness.judge.robustness.effective_robustness import effective_robustness, fit_baseline
 from harness.judge.robustness.modality_use import modality_use
 from harness.judge.robustness.multimodal_impact import IMAGE_GROUPS, TEXT_GROUPS, multimodal_impact
+from harness.judge.robustness.other_means import other_cells
 from harness.judge.robustness.reference import ReferenceTable
 from harness.judge.robustness.row import Comparable, ConditionScore, RobustnessRow
 from harness.judge.robustness.seeds import (
@@ -80,6 +81,7 @@ class _Scope:
         self.models, self.runs, self.reference = models, runs, reference
         self.tables = [seeds_table(seeds) for seeds in models]
         self.cells = standard_cells_in(self.tables)
+        self.others = other_cells([record for seeds in models for record in seeds])
         baseline = [
             (name_of(seeds[0].model, seeds[0].control), table)
             for seeds, table in zip(models, self.tables, strict=True)
@@ -113,6 +115,7 @@ class _Scope:
             fingerprints=tuple(record.fingerprint for record in seeds),
             clean=table.clean,
             corruption=under_corruption(table, self.cells),
+            others={label: table.mean(cells) for label, cells in self.others.items()},
             mce=self._mean_corruption_error(first, table),
             mmi_image=multimodal_impact(table, IMAGE_GROUPS, first.chance, skipped),
             mmi_text=multimodal_impact(table, TEXT_GROUPS, first.chance, skipped),

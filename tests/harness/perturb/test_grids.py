@@ -61,6 +61,18 @@ def test_the_standard_grid_has_the_75_cells_texts_and_shifts() -> None:
     assert any(c.name == "rotate" for c in parse_grid("full", KNOWN, SHIFTS))
 
 
+def test_full_takes_every_installed_perturbation_at_all_severities() -> None:
+    own = (
+        Planted("posterize", "print", severities=(1, 2)), Planted("slang", "word", "text", (2, 7)),
+        Planted("louder", "sound"), Planted("mist", "weather"),
+    )  # fmt: skip
+    known = {**KNOWN, **{p.name: p for p in own}}
+    full = {c.label for c in parse_grid("full", known, SHIFTS) if len(c.parts) == 1}
+    assert full == {f"{p.name}-{s}" for p in known.values() for s in p.severities}
+    standard = {c.name for c in parse_grid("standard", known, SHIFTS)}
+    assert standard.isdisjoint({"posterize", "slang", "louder", "mist", "rotate"}), "no severity of 1, 3, 5, no family"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
