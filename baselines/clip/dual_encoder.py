@@ -1,7 +1,7 @@
 """A dual encoder: vision backbone and language model, each with a projection, trained contrastively.
 
 It computes what open_clip's CustomTextCLIP computes (a timm tower, mean-pooled, and a text tower of transformers, each
-with a linear projection and a common temperature; `to_open_clip` gives that model), but from tokens that may come from
+with a linear projection and a common temperature), but from tokens that may come from
 the cache of a frozen tower. The loss is symmetric InfoNCE (CLIP, Radford et al. 2021, arXiv 2103.00020; a frozen tower
 is LiT, Zhai et al. 2022, arXiv 2111.07991) in which all images and texts of one class are positives of each other
 (UniCL, Yang et al. 2022, arXiv 2204.03610).

@@ -140,22 +140,6 @@ class Bootstrapped(NamedTuple):
     undefined: int
 
 
-def bootstrap_interval(
-    statistics: Resampled,
-    resamples: int = 1000,
-    seed: int = 0,
-    *,
-    groups: Sequence[Hashable] | None = None,
-    confidence: float = 0.95,
-) -> tuple[float, float]:
-    """Percentile interval of a corpus metric (`bootstrap`); NaN where no resample has a value.
-
-    Not for proportions: where all samples agree it has no width. Use `wilson` there.
-    """
-    found = bootstrap(statistics, resamples, seed, groups=groups, confidence=confidence)
-    return found.low, found.high
-
-
 def bootstrap(
     statistics: Resampled,
     resamples: int = 1000,

@@ -6,7 +6,6 @@ another one at the same place is not. User names in paths, passwords and tokens 
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -97,8 +96,3 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list | tuple):
         return [_mapped(item, change) for item in value]
     return value
-
-
-def is_portable(value: Any) -> bool:
-    """Tell whether nothing would be hidden or shortened in JSON-able data."""
-    return bool(json.dumps(without_places(value)) == json.dumps(value))

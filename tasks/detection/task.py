@@ -154,11 +154,11 @@ def detection_categories(data: Dataset) -> tuple[Any, ...]:
     from tasks.formats.coco_entries import Category
 
     if data.layout == "references":
-        return tuple(Category(number, name, "", {}) for number, name in data.options["categories"])
+        return tuple(Category(number, name, {}) for number, name in data.options["categories"])
     if data.layout == "scenes":
         from tasks.scenes.factors import KINDS
 
-        return tuple(Category(kind.category_id, kind.name, "", {}) for kind in KINDS)
+        return tuple(Category(kind.category_id, kind.name, {}) for kind in KINDS)
     kept = data.options["kept"]
     return tuple(category for category in folder_of(data).categories if kept is None or category.name in kept)
 

@@ -36,7 +36,6 @@ class Category:
 
     category_id: int
     name: str
-    supercategory: str
     extra: Mapping[str, Any]
 
 
@@ -112,14 +111,8 @@ def read_categories(content: Any, path: Path) -> tuple[Category, ...]:
         (row["name"] for row in rows),
         f"{path}: categories[{{}}] repeats the name '{{}}'. Give every category a name of its own.",
     )
-    own = ("id", "name", "supercategory")
     categories = [
-        Category(
-            row["id"],
-            row["name"],
-            str(row.get("supercategory") or ""),
-            {key: value for key, value in row.items() if key not in own},
-        )
+        Category(row["id"], row["name"], {key: value for key, value in row.items() if key not in ("id", "name")})
         for row in rows
     ]
     return tuple(sorted(categories, key=lambda category: category.category_id))

@@ -133,37 +133,6 @@ def image_labels(instances: Instances) -> npt.NDArray[np.int8]:
     return labels
 
 
-def to_coco_dict(instances: Instances) -> dict[str, Any]:
-    """Give the content of a COCO file, for pycocotools and hotcoco; boxes are the stated ones, not clipped.
-
-    A box without a mask has no key `segmentation`, so scoring it by masks fails instead of inventing one.
-    """
-    annotations = []
-    for image, objects in zip(instances.images, instances.objects, strict=True):
-        for i, mask in enumerate(objects.segmentations):
-            row: dict[str, Any] = {
-                "id": int(objects.annotation_ids[i]),
-                "image_id": image.image_id,
-                "category_id": instances.categories[objects.category_index[i]].category_id,
-                "bbox": objects.stated_boxes[i].tolist(),
-                "area": float(objects.areas[i]),
-                "iscrowd": int(objects.iscrowd[i]),
-            }
-            annotations.append(row if mask is None else row | {"segmentation": mask})
-    return {
-        "info": {},
-        "images": [
-            {"id": image.image_id, "file_name": image.path.name, "width": image.width, "height": image.height}
-            for image in instances.images
-        ],
-        "annotations": annotations,
-        "categories": [
-            {"id": c.category_id, "name": c.name, "supercategory": c.supercategory, **c.extra}
-            for c in instances.categories
-        ],
-    }
-
-
 def digest_of_instances(instances: Instances, contents: Contents = NOWHERE) -> str:
     """Digest annotation files by their bytes, and the names and bytes of the images."""
     images = ((image.path.name, image.path) for image in instances.images)

@@ -1,4 +1,4 @@
-"""COCO's results formats: detections as a JSON list, and panoptic segmentations as JSON with a folder of PNG maps."""
+"""COCO's results format of detections: a JSON list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy.typing as npt
 from harness.errors import DataError
 from tasks.formats.boxes import Boxes, box_array, require_no_row
 from tasks.formats.coco_entries import Category, ImageEntry, is_integer, require_keys
-from tasks.formats.coco_panoptic import PanopticEntry, join_maps, read_annotations, read_segment_rows
 from tasks.formats.json_files import kind_of, read_json
 from tasks.formats.segmentations import Segmentation, check_segmentations
 
@@ -85,35 +84,6 @@ def read_detections(
         )
         for image, group in zip(images, groups, strict=True)
     )
-
-
-def to_results(detections: Sequence[Detections]) -> list[dict[str, Any]]:
-    """Give COCO's results list, for pycocotools and hotcoco; boxes or masks, never both in one entry.
-
-    Where both are there, pycocotools takes the box's area for the mask's, which moves AP by size.
-    """
-    results: list[dict[str, Any]] = []
-    for image in detections:
-        for i, (category_id, score) in enumerate(zip(image.category_ids, image.scores, strict=True)):
-            row = {"image_id": image.image_id, "category_id": int(category_id), "score": float(score)}
-            shape = {"bbox": image.boxes[i].tolist()} if image.boxes is not None else {}
-            results.append(row | shape | ({"segmentation": image.masks[i]} if image.masks is not None else {}))
-    return results
-
-
-def read_panoptic_results(
-    path: Path, maps: Path, images: Sequence[ImageEntry], categories: Sequence[Category]
-) -> tuple[PanopticEntry, ...]:
-    """Read panoptic results, JSON with `annotations` and a folder of PNG maps, for exactly these images, in order.
-
-    Segments need `id` and `category_id` only. Raises DataError as `read_panoptic` does.
-    """
-    if not maps.is_dir():
-        raise DataError(f"No folder {maps} of panoptic maps. Give the folder of the PNG files that {path} names.")
-    rows = read_annotations(read_json(path), path)
-    known = frozenset(category.category_id for category in categories)
-    segments = read_segment_rows(rows, known, path)
-    return join_maps(images, segments, maps, path)
 
 
 def _image_index(path: Path, rows: Sequence[Any], images: Sequence[ImageEntry]) -> npt.NDArray[np.int64]:

@@ -91,7 +91,7 @@ def read_voc_instances(folder: Path, split: str, classes: ClassFile | None = Non
     files = require_files([_annotation(folder, "Main", name) for name in names], image_list, folder)
     scheme = _scheme(classes)
     categories = tuple(
-        Category(value, name, "", {})
+        Category(value, name, {})
         for name, value in zip(scheme.class_names, scheme.values, strict=True)
         if name != BACKGROUND
     )

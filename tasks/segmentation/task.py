@@ -185,7 +185,7 @@ def _meaning(data: Dataset) -> tuple[LabelScheme, tuple[Category, ...] | None]:
         from tasks.scenes.coco_rows import panoptic_categories
 
         rows = panoptic_categories()
-        categories = tuple(Category(row["id"], row["name"], "", {"isthing": row["isthing"]}) for row in rows)
+        categories = tuple(Category(row["id"], row["name"], {"isthing": row["isthing"]}) for row in rows)
     return scheme_of_categories(categories), categories
 
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from harness.stats.contributions import contributions
 from harness.stats.estimates import estimate
-from harness.stats.intervals import bootstrap_interval
+from harness.stats.intervals import bootstrap
 from harness.stats.proportions import proportion
 from harness.stats.rank_intervals import Contender, rank_intervals
 from harness.stats.sample_scores import SampleScores
@@ -298,7 +298,7 @@ def speed(pool: ProcessPoolExecutor, experiments: int) -> list[str]:
     def timed(name: str, statistics: simulated.Statistics | None) -> Iterator[str]:
         assert statistics is not None
         wall, used = time.perf_counter(), time.process_time()
-        low, high = bootstrap_interval(statistics, 10_000)
+        low, high = bootstrap(statistics, 10_000)[:2]
         wall, used = time.perf_counter() - wall, time.process_time() - used
         print(f"{name:48}{wall:7.2f} s wall{used:7.2f} s processor   {statistics.value:.4f} [{low:.4f}, {high:.4f}]")
         if wall > LONGEST_SECONDS:

@@ -45,16 +45,6 @@ class WorstGroup:
     interpretable: bool
 
 
-def group_scores(right: Mapping[str, bool], groups: Mapping[str, str]) -> dict[str, GroupScore]:
-    """Count by group from sample_id -> right or wrong and sample_id -> group; raises DataError for a sample in none."""
-    found: dict[str, list[bool]] = {}
-    for sample_id, correct in right.items():
-        if sample_id not in groups:
-            raise DataError(f"Sample {sample_id} is in no group; wanted a group for each of {len(right)} samples.")
-        found.setdefault(groups[sample_id], []).append(bool(correct))
-    return {name: GroupScore(sum(hits), len(hits)) for name, hits in found.items()}
-
-
 def slice_scores(metrics: Mapping[str, Estimate | None], metric: str) -> dict[str, GroupScore]:
     """Take the slices `METRIC[NAME]` of a record as groups, where the metric is a share of right answers.
 

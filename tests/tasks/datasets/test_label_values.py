@@ -184,5 +184,5 @@ def entry_of(areas: Sequence[int | None]) -> PanopticEntry:
     ],
 )
 def test_unlabelled_pixels_of_panoptic_data_are_told(areas: Sequence[int | None], told: Sequence[str]) -> None:
-    panoptic = Panoptic((entry_of(areas),), (Category(1, "cat", "", {"isthing": 1}),), ())
+    panoptic = Panoptic((entry_of(areas),), (Category(1, "cat", {"isthing": 1}),), ())
     assert [str(note) for note in segment_notes({"val": panoptic})] == told

@@ -17,8 +17,10 @@ from pycocotools.coco import COCO
 
 from harness.errors import DataError
 from tasks.formats.coco_entries import require_image_sizes, require_same_categories
-from tasks.formats.coco_instances import Instances, digest_of_instances, image_labels, read_instances, to_coco_dict
+from tasks.formats.coco_instances import Instances, digest_of_instances, image_labels, read_instances
 from tasks.formats.coco_layout import find_instance_files
+
+from .coco_content import to_coco_dict
 
 Folder = Any
 
@@ -31,9 +33,9 @@ def test_a_small_file_is_read_as_it_stands(instances: Folder) -> None:
     found = read(instances)
     assert [image.image_id for image in found.images] == [30, 10, 20]
     assert [image.path.name for image in found.images] == ["30.png", "10.png", "20.png"]
-    assert [(c.category_id, c.name, c.supercategory, c.extra) for c in found.categories] == [
-        (2, "cat", "animal", {}),
-        (5, "dog", "animal", {"tier": "base"}),
+    assert [(c.category_id, c.name, c.extra) for c in found.categories] == [
+        (2, "cat", {"supercategory": "animal"}),
+        (5, "dog", {"supercategory": "animal", "tier": "base"}),
     ]
     crowd, two, none = found.objects
     assert (len(crowd), len(two), len(none)) == (1, 2, 0)

@@ -1,4 +1,4 @@
-"""COCO results of detection and panoptic segmentation: grouped by image without losing their order."""
+"""COCO results of detection: grouped by image without losing their order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from pycocotools import mask as rle
 
 from harness.errors import DataError
 from tasks.formats.coco_instances import Instances, read_instances
-from tasks.formats.coco_layout import find_panoptic_files
-from tasks.formats.coco_panoptic import read_panoptic, segment_map
-from tasks.formats.coco_results import Kind, read_detections, read_panoptic_results, to_results
+from tasks.formats.coco_results import Kind, read_detections
 
 Folder = Any
 MASK = {"size": [10, 20], "counts": rle.encode(np.eye(10, 20, dtype=np.uint8, order="F"))["counts"].decode()}
@@ -49,15 +47,6 @@ def test_detections_are_grouped_and_keep_their_order(truth: Instances, tmp_path:
     assert first.boxes.tolist() == [[-9, 2, 300, 0]], "what a detector says is not clipped"
     assert third.boxes.shape == (0, 4)
     assert first.masks is None
-
-
-@pytest.mark.parametrize("kind", ["bbox", "segm"])
-def test_results_go_back_to_coco_with_boxes_or_masks_only(kind: Kind, truth: Instances, tmp_path: Path) -> None:
-    other = {"bbox": "segmentation", "segm": "bbox"}[kind]
-    wanted = [{key: value for key, value in row.items() if key != other} for row in rows()]
-    found = to_results(read(truth, tmp_path / "results.json", rows(), kind))
-    assert found == [wanted[1], wanted[0], wanted[2]]
-    json.dumps(found)
 
 
 def change(position: int, **values: Any) -> Callable[[Any], None]:
@@ -99,63 +88,3 @@ def test_what_is_wrong_is_named(
 def test_an_object_is_no_results_list(truth: Instances, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds an object, no list of detections; wanted"):
         read(truth, tmp_path / "results.json", {"annotations": []}, "bbox")
-
-
-def panoptic_rows(panoptic: Folder) -> list[dict[str, Any]]:
-    """Results as people submit them: ids and categories only."""
-    return [
-        row | {"segments_info": [{key: info[key] for key in ("id", "category_id")} for info in row["segments_info"]]}
-        for row in panoptic.content["annotations"]
-    ]
-
-
-def test_panoptic_results_are_read_for_the_images_of_the_truth(panoptic: Folder, truth_of: Any) -> None:
-    path = panoptic.root / "results.json"
-    path.write_text(json.dumps({"annotations": panoptic_rows(panoptic)}))
-    images, categories = truth_of(panoptic)
-    found = read_panoptic_results(path, panoptic.file.maps, images, categories)
-    assert [entry.image_id for entry in found] == [30, 10]
-    assert [segment.iscrowd for segment in found[0].segments] == [False, False]
-    assert np.unique(segment_map(found[0])).tolist() == [0, 1, 70_000]
-
-
-@pytest.fixture
-def truth_of() -> Any:
-    def read(panoptic: Folder) -> Any:
-        content = read_panoptic(panoptic.file)
-        return list(content.entries), content.categories
-
-    return read
-
-
-@pytest.mark.parametrize(
-    ("edit", "message"),
-    [
-        (lambda rows: rows.pop(), r"has no annotation of 1 \(first: 30\)"),
-        (lambda rows: rows.append(rows[0]), r"annotations\[2\] is a second one for image 10"),
-        (lambda rows: rows[0].update(image_id=11), r"annotates 1 images that it does not list \(first: 11\)"),
-        (lambda rows: rows[0].update(file_name="no.png"), r"names 1 of 2 files that are not there"),
-        (lambda rows: rows[0]["segments_info"][0].update(category_id=4), r"of image 10 has the unknown category 4"),
-    ],
-)
-def test_panoptic_results_that_do_not_fit_are_named(
-    edit: Callable[[Any], Any], message: str, panoptic: Folder, truth_of: Any
-) -> None:
-    path = panoptic.root / "results.json"
-    content = panoptic_rows(panoptic)
-    edit(content)
-    path.write_text(json.dumps({"annotations": content}))
-    images, categories = truth_of(panoptic)
-    with pytest.raises(DataError, match=rf"{path}.*{message}"):
-        read_panoptic_results(path, panoptic.file.maps, images, categories)
-    with pytest.raises(DataError, match=r"No folder .*no of panoptic maps"):
-        read_panoptic_results(path, panoptic.root / "no", images, categories)
-
-
-def test_the_truth_is_a_panoptic_result(mini: Path) -> None:
-    file = find_panoptic_files(mini)["val"]
-    truth = read_panoptic(file)
-    images = list(truth.entries)
-    assert file.maps is not None
-    found = read_panoptic_results(file.annotations, file.maps, images, truth.categories)
-    assert found == truth.entries

@@ -12,7 +12,7 @@ from torchvision.datasets import VOCDetection, VOCSegmentation
 
 from harness.errors import DataError, UsageError
 from tasks.formats.class_names import ClassFile, read_class_file
-from tasks.formats.coco_instances import digest_of_instances, image_labels, to_coco_dict
+from tasks.formats.coco_instances import digest_of_instances, image_labels
 from tasks.formats.image_folder import is_image_folder
 from tasks.formats.label_maps import class_map
 from tasks.formats.voc import (
@@ -84,7 +84,7 @@ def test_boxes_by_hand(voc: Path) -> None:
     assert [found.categories[i].name for i in first.category_index] == ["dog", "cat"]
     assert second.boxes[0].tolist() == [3.5, 0, 2, 10]
     assert len(none) == 0
-    assert to_coco_dict(found)["annotations"][0]["bbox"] == [2, 1, 4, 3]
+    assert first.stated_boxes[0].tolist() == [2, 1, 4, 3]
     assert [note.count for note in found.notes] == [None, 2], "areas are those of boxes; two objects are difficult"
 
 

@@ -24,12 +24,12 @@ from tasks.formats.coco_entries import Category
 from tasks.formats.coco_instances import digest_of_instances, read_instances
 from tasks.formats.coco_layout import SplitFile
 from tasks.formats.coco_panoptic import read_panoptic
-from tasks.formats.coco_results import read_panoptic_results
 from tasks.formats.file_names import find_files
 from tasks.formats.json_files import read_json
 from tasks.formats.label_folders import read_label_folders
 from tasks.formats.predicted_maps import naming_notes, read_predicted_maps
 from tasks.formats.voc import annotated_voc_splits, read_voc_instances, read_voc_labels
+from tasks.segmentation.results import read_map_results
 from tasks.targets.matching import in_sample_order
 
 Change = tuple[list[int], str, Any]
@@ -155,7 +155,8 @@ def test_panoptic(changes: list[Change], root: Path) -> None:
     if found is not None:
         assert all(entry.png.is_file() and root in entry.png.parents for entry in found.entries)
     plain = read_instances(write(root / "instances.json", INSTANCES), root / "images")
-    right_or_refused(lambda: read_panoptic_results(path, root / "maps", plain.images, plain.categories))
+    results = write(root / "maps.json", content)
+    right_or_refused(lambda: read_map_results(results, plain.categories))
 
 
 @FILES
@@ -173,7 +174,7 @@ def test_captions_and_references(changes: list[Change], root: Path) -> None:
 @FILES
 @given(changes=CHANGES)
 def test_results(changes: list[Change], root: Path) -> None:
-    categories = [Category(1, "cat", "", {}), Category(2, "sky", "", {})]
+    categories = [Category(1, "cat", {}), Category(2, "sky", {})]
     for content, kind in ((BOXES, "bbox"), (MASKS, "segm")):
         path = write(root / "results.json", changed(content, changes))
         for named in (False, True):

@@ -11,9 +11,9 @@ from tasks.segmentation.segments import PanopticClasses
 
 CLASSES = PanopticClasses(
     (
-        Category(4, "cat", "", {"isthing": 1}),
-        Category(6, "sky", "", {"isthing": 0}),
-        Category(9, "dog", "", {"isthing": 1}),
+        Category(4, "cat", {"isthing": 1}),
+        Category(6, "sky", {"isthing": 0}),
+        Category(9, "dog", {"isthing": 1}),
     )
 )
 

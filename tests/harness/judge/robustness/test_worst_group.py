@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.errors import DataError
-from harness.judge.robustness.worst_group import GroupScore, group_scores, minimum_under_null, slice_scores, worst_group
+from harness.judge.robustness.worst_group import GroupScore, minimum_under_null, slice_scores, worst_group
 from harness.record import Estimate
 
 
@@ -50,11 +50,7 @@ def test_all_right_and_all_wrong() -> None:
         assert found.accuracy.low != found.accuracy.high, "Wilson's interval has a width"
 
 
-def test_groups_from_samples() -> None:
-    found = group_scores({"1": True, "2": False, "3": True}, {"1": "a", "2": "a", "3": "b", "4": "b"})
-    assert found == {"a": GroupScore(1, 2), "b": GroupScore(1, 1)}
-    with pytest.raises(DataError, match="Sample 9 is in no group"):
-        group_scores({"9": True}, {"1": "a"})
+def test_one_group_and_an_empty_one_are_refused() -> None:
     with pytest.raises(DataError, match="at least two"):
         worst_group({"a": GroupScore(1, 2)})
     with pytest.raises(DataError, match="Group b has no samples"):

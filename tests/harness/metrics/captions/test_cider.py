@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from harness.metrics.captions.cider import cider_statistics
-from harness.metrics.captions.cider_resampling import resampled_idf_cider
 from harness.metrics.captions.ngrams import pack_captions
 from harness.stats.resampling import MeanStatistics
 
@@ -69,22 +68,3 @@ def test_resample_keeps_the_idf(wild_corpus: Callable[[int, int], Corpus]) -> No
     counts = np.array([[1] * 10, [5, 5] + [0] * 8])
     expected = [statistics.value, statistics.per_sample[:2].mean()]
     assert statistics.resample(counts) == pytest.approx(expected, abs=1e-12)
-
-
-def test_resample_with_recomputed_idf_equals_the_repeated_corpus(wild_corpus: Callable[[int, int], Corpus]) -> None:
-    candidates, references = wild_corpus(5, 30)
-    packed = pack_captions(candidates, references)
-    statistics = resampled_idf_cider(packed, packed.matches())
-    counts = np.random.default_rng(0).multinomial(30, [1 / 30] * 30, size=40)
-    scores = statistics.resample(counts)
-    for row in (0, 39):
-        drawn = np.repeat(np.arange(30), counts[row])
-        expected, _ = peer([candidates[i] for i in drawn], [references[i] for i in drawn])
-        assert scores[row] == pytest.approx(expected, abs=1e-10)
-    assert statistics.resample(np.ones((1, 30), dtype=np.int64))[0] == pytest.approx(statistics.value, abs=1e-12)
-
-
-def test_idf_of_a_part_is_not_resampled() -> None:
-    packed = pack_captions(["a"], [["a"]], [["b"]])
-    with pytest.raises(ValueError, match="every image"):
-        resampled_idf_cider(packed, packed.matches())

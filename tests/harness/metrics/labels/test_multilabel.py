@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.answers import UNKNOWN
 from harness.errors import DataError
-from harness.metrics.labels.multilabel import multilabel_statistics, per_class_average_precision
+from harness.metrics.labels.multilabel import multilabel_statistics
 
 FloatArray = npt.NDArray[np.float64]
 LabelArray = npt.NDArray[np.int8]
@@ -94,8 +94,6 @@ def test_what_samples_score_by_themselves() -> None:
     np.testing.assert_allclose(statistics["mAP"].per_sample, [1, 1, np.nan, 1])
     # Sample 1 is given b as well; sample 2 is given a wrongly; sample 3 is given nothing.
     np.testing.assert_allclose(statistics["micro-F1"].per_sample, [1, 2 / 3, 0, 0])
-    own = per_class_average_precision(scores, labels.astype(np.int8), ["a", "b"])
-    np.testing.assert_allclose(own["per-class:a"].per_sample, [1, 2 / 3, np.nan, 3 / 4])
 
 
 @pytest.mark.parametrize("seed, decimals", [(0, 9), (1, 9), (2, 1), (3, 1), (4, 0)])
@@ -124,24 +122,6 @@ def test_equals_sklearn(seed: int, decimals: int) -> None:
     some = labels.any(axis=1)
     ranked = metrics.label_ranking_average_precision_score(labels[some], scores[some])
     assert np.nanmean(statistics["mAP"].per_sample) == pytest.approx(ranked)
-
-
-@pytest.mark.parametrize("seed, decimals", [(0, 9), (1, 1)])
-def test_resampled_average_precision_equals_weighted_sklearn(seed: int, decimals: int) -> None:
-    from sklearn.metrics import average_precision_score
-
-    scores, labels = random_case(seed, 80, 4, decimals)
-    counts = np.random.default_rng(0).multinomial(80, [1 / 80] * 80, size=5)
-    single = per_class_average_precision(scores, labels, names(4))
-    assert list(single) == ["per-class:class 0", "per-class:class 1", "per-class:class 2"]
-    expected = [
-        [average_precision_score(labels[:, c], scores[:, c], sample_weight=row) for c in range(3)] for row in counts
-    ]
-    np.testing.assert_allclose(np.transpose([one.resample(counts) for one in single.values()]), expected, atol=1e-12)
-    together = multilabel_statistics(scores, labels, names(4))["mAP"]
-    np.testing.assert_allclose(together.resample(counts), np.mean(expected, axis=1), atol=1e-12)
-    for one in single.values():
-        assert np.nanmean(one.per_sample) == pytest.approx(one.value, abs=1e-12)
 
 
 def test_equals_torchmetrics() -> None:
@@ -224,8 +204,6 @@ def test_an_unknown_label_by_hand() -> None:
     assert statistics["mAP"].value == statistics["macro-F1"].value == statistics["micro-F1"].value == 1
     assert statistics["Brier"].value == pytest.approx(0.04)
     assert np.isnan(statistics["Brier"].per_sample[2])
-    own = per_class_average_precision(scores, np.array([[1], [0], [UNKNOWN]], dtype=np.int8), ["cat"])
-    np.testing.assert_array_equal(own["per-class:cat"].per_sample, [1, np.nan, np.nan])
 
 
 def test_a_resample_without_positives_has_no_precision() -> None:
@@ -249,9 +227,8 @@ def test_a_resample_without_positives_has_no_precision() -> None:
     ],
 )
 def test_refuses(scores: list[list[float]], labels: list[list[int]], classes: list[str], message: str) -> None:
-    for function in (multilabel_statistics, per_class_average_precision):
-        with pytest.raises(DataError, match=message):
-            function(np.array(scores, dtype=np.float64), np.array(labels, dtype=np.int8), classes)
+    with pytest.raises(DataError, match=message):
+        multilabel_statistics(np.array(scores, dtype=np.float64), np.array(labels, dtype=np.int8), classes)
 
 
 def test_a_thousand_resamples_are_quick() -> None:

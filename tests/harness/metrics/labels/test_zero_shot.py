@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.errors import DataError
 from harness.metrics.labels.probabilities import top_class
 from harness.metrics.labels.zero_shot import recall_statistics, zero_shot_statistics
-from harness.stats.intervals import bootstrap_interval
+from harness.stats.intervals import bootstrap
 from harness.stats.proportions import Proportion
 
 FloatArray = npt.NDArray[np.float64]
@@ -279,6 +279,6 @@ def test_refuses(rows: list[list[float]], labels: list[int], seen: list[bool], l
 def test_a_thousand_resamples_are_quick() -> None:
     statistics = zero_shot_statistics(*random_case(0, 1600, 40))
     start = time.process_time()
-    low, high = bootstrap_interval(statistics["AUSUC"], resamples=1000)
+    low, high = bootstrap(statistics["AUSUC"], resamples=1000)[:2]
     assert time.process_time() - start < 3.0
     assert low < statistics["AUSUC"].value < high

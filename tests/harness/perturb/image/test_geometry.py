@@ -19,7 +19,6 @@ from harness.perturb.image.geometry import (
     OUTSIDE,
     apply_affine,
     label_origins,
-    move_points,
     move_points_px,
     take_labels,
     warp_labels,
@@ -47,7 +46,7 @@ def picture(width: int, height: int, seed: int = 0) -> Pixels:
 
 def in_px(affine: Affine, width: int, height: int) -> npt.NDArray[np.float64]:
     """[2, 3] the map of places in px, worked out by moving three points."""
-    corners = move_points(np.array([[0.0, 0], [1, 0], [0, 1]]), affine) * [width, height]
+    corners = move_points_px(np.array([[0.0, 0], [1, 0], [0, 1]]), affine, 1, 1) * [width, height]
     origin, right, down = corners
     return np.column_stack([(right - origin) / width, (down - origin) / height, origin])
 
@@ -176,7 +175,7 @@ def test_a_polygon_its_mask_and_its_picture_move_together(
     picture = np.where(mask[..., None] == 1, np.uint8(255), np.uint8(0)).repeat(3, axis=2)
     moved_mask = warp_labels(mask, affine, 0) == 1
     moved_picture = apply_affine(picture, affine)[..., 0] > OUTSIDE
-    moved_polygon = filled(move_points(unit, affine) * [width, height], width, height) == 1
+    moved_polygon = filled(move_points_px(unit, affine, 1, 1) * [width, height], width, height) == 1
     seen = warp_labels(np.ones_like(mask), affine, 0) == 1
     assert iou(moved_mask, moved_picture) > 0.95
     assert iou(moved_mask, moved_polygon & seen) > 0.95
@@ -231,7 +230,7 @@ def test_flipping_twice_is_identity() -> None:
     pixels = picture(31, 9)
     assert (apply_affine(apply_affine(pixels, FLIP), FLIP) == pixels).all()
     points = np.random.default_rng(0).random((5, 2))
-    np.testing.assert_allclose(move_points(move_points(points, FLIP), FLIP), points, atol=1e-15)
+    np.testing.assert_allclose(move_points_px(move_points_px(points, FLIP, 1, 1), FLIP, 1, 1), points, atol=1e-15)
 
 
 def test_the_input_is_not_written_to_and_may_be_read_only() -> None:

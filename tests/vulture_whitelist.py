@@ -1,0 +1,40 @@
+"""What vulture cannot see in use: read by vulture itself, never run. Each entry says what reaches it."""
+
+# mypy: ignore-errors
+# ruff: noqa: B018, F821
+
+# Set on objects of other libraries, or called by them.
+_.num_embeddings, _.padding_idx  # torch.nn.Embedding
+_.areaRng, _.areaRngLbl  # COCOeval.params of pycocotools and hotcoco
+_.writeable  # numpy's flags
+_.StartDoctypeDeclHandler  # expat
+_.find_class  # pickle.Unpickler
+_.__signature__, _.format_options  # inspect, typer
+
+# Commands, which typer calls by their decorator.
+_.list_, _.doctor
+
+# Fields that leave as JSON, by `asdict`: records, training logs, provenance, `bench robustness --format json`.
+_.schema_version
+_.best_step, _.final_loss
+_.p90, _.p99
+_.corrected, _.interaction, _.worst_groups, _.interpretable
+_.physical_cores, _.usable_cores, _.start_rss_bytes, _.workload_p50_seconds
+
+# Options that are read through what they declare (`settings_of`).
+_.metric_engine, _.perturb_scale, _.no_measure
+
+# For plugins to write answers by; the harness itself reads them as JSON.
+_.CaptionAnswer, _.ChoiceAnswer, _.BoxAnswer, _.MapAnswer
+
+# Protocols' methods, and a module's own attribute access.
+_.__call__, _.__getattr__
+
+# tasks/scenes/ stays as it is to the byte: its files are the digest of the data set.
+_.CAPTIONS_PER_IMAGE, _.POSES, _.BADGES, _.RELATIONS, _.PLANS
+
+# Jobs, called by name in a process of their own.
+_.train_job, _.train_in_parts_job, _.predict_job, _.profile_job, _.robustness_job
+
+# The contract of a metric.
+_.each_condition, _.is_share, _.check_metrics, _.metrics_of, _.asked_name
