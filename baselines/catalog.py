@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from baselines.models.attributes import AttributeModel
 from baselines.models.both import SharedModel
-from baselines.models.discriminative import LABEL_TASKS, DiscriminativeModel
+from baselines.models.discriminative import LABEL_KINDS, DiscriminativeModel
 from baselines.models.generative import GenerativeModel
 from baselines.models.retrieval import RetrievalModel
 
@@ -21,7 +21,7 @@ class_embedding = DiscriminativeModel(
 film = DiscriminativeModel("film", "text scales and shifts visual channels (FiLM 2018)", fusion="film")
 gated = DiscriminativeModel("gated", "gate between image and text at each channel (GMU 2017)", fusion="gated")
 bilinear = DiscriminativeModel(
-    "bilinear", "low-rank products of image and text (MLB 2017)", fusion="bilinear", tasks=LABEL_TASKS
+    "bilinear", "low-rank products of image and text (MLB 2017)", fusion="bilinear", answers=LABEL_KINDS
 )
 text_only = GenerativeModel("text-only", "pretrained language model without the image (control C5)", "pretrained")
 cnn_lstm = GenerativeModel("cnn-lstm", "CNN + LSTM from scratch (Show and Tell, Vinyals 2015)", "lstm")
@@ -56,7 +56,7 @@ gated_cross_attention = SharedModel(
 q_former = SharedModel(
     GenerativeModel("q-former", "learned queries read the image (BLIP-2 2023)", "pretrained", "q-former"),
     DiscriminativeModel(
-        "q-former", "queries that know the text (InstructBLIP 2023)", fusion="q-former", by_text=True, tasks=LABEL_TASKS
+        "q-former", "queries that know the text (InstructBLIP 2023)", fusion="q-former", by_text=True, answers=LABEL_KINDS
     ),
 )
 cross_attention_frozen = GenerativeModel(

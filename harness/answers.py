@@ -1,9 +1,16 @@
 """The kinds of answer that tasks want, and what targets and predictions of each kind look like.
 
-`TaskSpec.answers` names the kind. Tasks and models do not import each other: a task's own target classes offer the
-members below, and predictions are plain JSON types.
+A task says in `Task.answers` which kind it wants, a model in `Model.answers` which kinds it can give: by that the two
+are matched (`harness.protocols.serves`), never by name. A kind is the *form* of an answer (the table below), alone or
+with what more is asked of a model after a colon: `labels` are classes that were all trained, `labels:unseen` also ones
+without any training image; a task of referring expressions, whose one box depends on the text beside the image, would
+want `boxes:expression`, which a detector of classes does not offer. Anybody may name a new kind: models serve it that
+name it too. `form_of` gives the form, which stands in `TaskSpec.answers`.
 
-| kind     | target offers                             | prediction                                             |
+Tasks and models do not import each other: a task's own target classes offer the members below, and predictions are
+plain JSON types.
+
+| form     | target offers                             | prediction                                             |
 |----------|-------------------------------------------|--------------------------------------------------------|
 | captions | `references`                              | str                                                    |
 | labels   | `label`, or `labels` where multilabel     | list of C probabilities (of each class, if multilabel), |
@@ -42,12 +49,25 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 CAPTIONS, LABELS, BOXES, MAPS, CHOICES = "captions", "labels", "boxes", "maps", "choices"
+UNSEEN_LABELS = "labels:unseen"
+"""Labels some of whose classes have no training image: a model must know them by what they are called."""
+ATTRIBUTES = "attributes"
+"""Probabilities of attributes: what a vision backbone is pretrained with, never a task that is scored."""
 NO_CLASS = -1
 """The class of an answer that names none, or several at once."""
 UNKNOWN = -1
 """In `labels`: whether this class is there is not known (VOC's difficult objects); answers to it are not scored."""
 IGNORED = 65535
 """The label of pixels that no model is asked about, in targets' label maps (uint16)."""
+
+
+def form_of(kind: str) -> str:
+    """Give the form of a kind of answer: what a target and a prediction look like.
+
+    >>> form_of("labels:unseen"), form_of("boxes")
+    ('labels', 'boxes')
+    """
+    return kind.partition(":")[0]
 
 
 class CaptionAnswer(Protocol):

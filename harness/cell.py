@@ -19,7 +19,7 @@ class ModelOptions:
     """What a run asks of every model: the task, and the parts to compose, by name. None takes the default.
 
     `vision_args` are timm keywords plus mean, std, crop and size; `settings` are the model's own
-    options of `--set model.KEY=VALUE`.
+    options of `--set model.KEY=VALUE`. `answers` is the kind of answer that the task wants.
     """
 
     vision: str | None = None
@@ -29,6 +29,7 @@ class ModelOptions:
     tune: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     task: str = ""
+    answers: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,5 +208,12 @@ def _job_content(job: TrainingJob) -> dict[str, Any]:
     for name in ("root", "cache", "notes", "embedded"):
         del content["data"][name]
     content["data"]["options"] = by_content(content["data"]["options"])
-    content["options"] = by_content(content["options"])
+    content["options"] = options_content(job.options)
+    return content
+
+
+def options_content(options: ModelOptions) -> dict[str, Any]:
+    """What is stored of options: files by what they hold, and no kind of answer, which the task says."""
+    content: dict[str, Any] = by_content(asdict(options))
+    del content["answers"]
     return content

@@ -100,6 +100,8 @@ class Task(Protocol):
     """Names in the order of the table; the first one ranks, and higher is better."""
     settings: tuple[str, ...]
     """Names that it takes in `--set task.NAME=VALUE` or as flags; others are not handed to it."""
+    answers: str
+    """The kind of answer that it wants (`harness.answers`): models that give this kind serve it."""
     learnable_score: float
     """Of `validation_score`, on 32 training samples, times what a model of the same inputs can reach on them.
 
@@ -388,13 +390,14 @@ class Model(Protocol):
 
     name: str
     summary: str
-    tasks: tuple[str, ...]
+    answers: tuple[str, ...]
+    """The kinds of answer that it gives (`harness.answers`): it serves every task that wants one of them."""
     fused: bool
     settings: tuple[str, ...]
     """Names that it takes in `--set model.NAME=VALUE`; others are not handed to it."""
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
-        """Name the controls that the tool can make of this model on a task, of C0 to C6."""
+    def controls_for(self, answers: str) -> tuple[str, ...]:
+        """Name the controls that the tool can make of this model for a kind of answer, of C0 to C6."""
         ...
 
     def with_control(self, control: str) -> Model:
@@ -418,13 +421,24 @@ class Model(Protocol):
         ...
 
 
-def serves(model: Model, task: Task) -> bool:
-    """Tell whether a model serves a task: it names it, or the kind of answer that the task says it wants.
+@runtime_checkable
+class NamesTasks(Protocol):
+    """A model that serves the tasks that it names in `tasks`, whatever they want; `controls_for` gets their name.
 
-    Such a task has an attribute `answers` (a kind of `harness.answers`), such a model one of several: so models serve
-    tasks that they have never heard of.
+    So models did before tasks said which kind of answer they want, and one that names tasks needs no `answers`.
     """
-    return task.name in model.tasks or getattr(task, "answers", None) in getattr(model, "answers", ())
+
+    tasks: tuple[str, ...]
+
+
+def serves(model: Model, task: Task) -> bool:
+    """Tell whether a model serves a task: it gives the kind of answer that the task wants, or names the task."""
+    return task.answers in getattr(model, "answers", ()) or (isinstance(model, NamesTasks) and task.name in model.tasks)
+
+
+def controls_on(model: Model, task: Task) -> tuple[str, ...]:
+    """Name the controls of a model on a task that it serves."""
+    return tuple(model.controls_for(task.answers if task.answers in getattr(model, "answers", ()) else task.name))
 
 
 _FORMER_NAMES = {

@@ -28,10 +28,10 @@ class DualEncoderModel:
     summary: str
     fused: bool = True
     control: str | None = None
-    tasks: tuple[str, ...] = CLASSIFICATION
+    answers: tuple[str, ...] = CLASSIFICATION
     settings: tuple[str, ...] = (*_OWN, *(name for names in _TUNING.values() for name in names))
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer C2 and C3."""
         return CONTROLS
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from baselines.clip.source import OpenClipSource, parse_source
 from baselines.settings import Settings, read_settings, settings_of
+from harness.answers import LABELS, UNSEEN_LABELS
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
 from harness.protocols import BuildContext, Learner, Prerequisite
 from harness.sample import TaskSpec
 
-CLASSIFICATION = ("image-classification", "zero-shot-classification")
+CLASSIFICATION = (LABELS, UNSEEN_LABELS)
+"""Kinds of answer of what names classes by their texts."""
 DEFAULT_CLIP = "ViT-B-32/laion2b_s34b_b79k"
 CONTROLS = ("C2", "C3")
 """The text tower's weights drawn at random; each class worded by the texts of another."""
@@ -34,7 +36,7 @@ class ClipModel:
     fused: bool = True
     controlled: bool = True
     control: str | None = None
-    tasks: tuple[str, ...] = CLASSIFICATION
+    answers: tuple[str, ...] = CLASSIFICATION
 
     @property
     def evaluates_only(self) -> bool:
@@ -46,7 +48,7 @@ class ClipModel:
         """Names that it takes in `--set model.NAME=VALUE`."""
         return ("clip", *self.own)
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer C2 and C3 of what is trained or fitted and reads class texts."""
         return CONTROLS if self.controlled else ()
 

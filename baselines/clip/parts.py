@@ -17,6 +17,7 @@ from baselines.clip.text_tower import TextTower
 from baselines.clip.tower import ClipTower
 from baselines.language.class_texts import derangement
 from baselines.settings import Settings
+from harness.answers import LABELS
 from harness.errors import UsageError
 from harness.protocols import BuildContext
 from harness.sample import Classes, TaskSpec
@@ -118,7 +119,7 @@ def _open_text(source: OpenClipSource, loaded: Any, seed: int | None) -> TextTow
 def check_class_texts(spec: TaskSpec) -> Sequence[Sequence[str]]:
     """Return the prompts of each class; raises UsageError for a task without any."""
     texts = spec.classes.texts
-    if spec.answers != "labels" or not texts or not all(texts):
+    if spec.answers != LABELS or not texts or not all(texts):
         raise UsageError(f"The task {spec.task} gives no texts for its classes, and CLIP names classes by their texts.")
     return texts
 

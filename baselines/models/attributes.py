@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from baselines.vision.source import scenes_cnn_from_scratch
+from harness.answers import ATTRIBUTES
 from harness.cell import ModelOptions
 from harness.errors import UsageError
 from harness.protocols import BuildContext, Learner, Prerequisite
@@ -19,11 +20,11 @@ class AttributeModel:
 
     name: str
     summary: str
-    tasks: tuple[str, ...] = ("scene-attributes",)
+    answers: tuple[str, ...] = (ATTRIBUTES,)
     fused: bool = False
     settings: tuple[str, ...] = ()
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
         return ()
 

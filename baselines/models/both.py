@@ -15,7 +15,7 @@ from harness.sample import TaskSpec
 
 @dataclass(frozen=True)
 class SharedModel:
-    """Two compositions around the same operator; the task says which is meant."""
+    """Two compositions around the same operator; the kind of answer says which is meant."""
 
     writer: GenerativeModel
     answerer: DiscriminativeModel
@@ -32,18 +32,18 @@ class SharedModel:
         return f"{self.writer.summary}; {self.answerer.summary}"
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks of both."""
-        return (*self.writer.tasks, *self.answerer.tasks)
+    def answers(self) -> tuple[str, ...]:
+        """The kinds of answer of both."""
+        return (*self.writer.answers, *self.answerer.answers)
 
     @property
     def settings(self) -> tuple[str, ...]:
         """The settings of both."""
         return self.writer.settings
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
-        """The controls of the composition that serves the task."""
-        return self._for(task).controls_for(task)
+    def controls_for(self, answers: str) -> tuple[str, ...]:
+        """The controls of the composition that gives this kind of answer."""
+        return self._for(answers).controls_for(answers)
 
     def with_control(self, control: str) -> SharedModel:
         """Make a control of both compositions, where both offer it."""
@@ -51,16 +51,16 @@ class SharedModel:
         return replace(self, writer=writer, answerer=self.answerer.with_control(control))
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
-        """Say what is composed for the task of the options."""
-        return self._for(options.task).recipe(options)
+        """Say what is composed for the kind of answer of the options."""
+        return self._for(options.answers).recipe(options)
 
     def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
         """Name what must be trained first."""
-        return self._for(options.task).prerequisite(options)
+        return self._for(options.answers).prerequisite(options)
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Build for a task."""
-        return self._for(spec.task).build(spec, context)
+        return self._for(spec.answers).build(spec, context)
 
-    def _for(self, task: str) -> GenerativeModel | DiscriminativeModel:
-        return self.answerer if task in self.answerer.tasks else self.writer
+    def _for(self, answers: str) -> GenerativeModel | DiscriminativeModel:
+        return self.answerer if answers in self.answerer.answers else self.writer

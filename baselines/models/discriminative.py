@@ -10,13 +10,13 @@ from baselines.language.source import find_language
 from baselines.settings import SETTINGS, read_settings, settings_of
 from baselines.tuning import check_policy
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
+from harness.answers import BOXES, LABELS, MAPS, UNSEEN_LABELS, form_of
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
 from harness.protocols import BuildContext, Learner, Prerequisite
 from harness.sample import TaskSpec
 
-LABEL_TASKS = ("image-classification", "zero-shot-classification")
-DENSE_TASKS = ("coco-detection", "coco-segmentation")
+LABEL_KINDS = (LABELS, UNSEEN_LABELS)
 CONTROLS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6")
 _WITHOUT_LANGUAGE = ("C0", "C1", "C4")
 _FUSION_SETTINGS = {"q-former": ("queries", "query_layers")}
@@ -41,7 +41,7 @@ class DiscriminativeModel:
     vision_tune: str | None = None
     tune: str = "frozen"
     control: str | None = None
-    tasks: tuple[str, ...] = (*LABEL_TASKS, *DENSE_TASKS)
+    answers: tuple[str, ...] = (*LABEL_KINDS, BOXES, MAPS)
     settings: tuple[str, ...] = SETTINGS
 
     @property
@@ -49,11 +49,11 @@ class DiscriminativeModel:
         """Tell whether an image and a pretrained language model meet in it."""
         return self.fusion is not None or self.by_text
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """The whole ladder; boxes of two models cannot be added, so there is no C6 for them."""
         if not self.fused:
             return ()
-        return CONTROLS[:-1] if task == "coco-detection" else CONTROLS
+        return CONTROLS[:-1] if form_of(answers) == BOXES else CONTROLS
 
     def with_control(self, control: str) -> DiscriminativeModel:
         """Make a control of a fused model; raises UsageError for any other."""

@@ -10,6 +10,7 @@ from baselines.language.source import find_language
 from baselines.settings import SETTINGS, read_settings, settings_of
 from baselines.tuning import check_policy
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
+from harness.answers import CAPTIONS
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
 from harness.protocols import BuildContext, Learner, Prerequisite
@@ -40,7 +41,7 @@ class GenerativeModel:
     fusion: str | None = None
     tune: str = "full"
     control: str | None = None
-    tasks: tuple[str, ...] = ("coco-caption",)
+    answers: tuple[str, ...] = (CAPTIONS,)
     settings: tuple[str, ...] = SETTINGS
 
     @property
@@ -53,7 +54,7 @@ class GenerativeModel:
         """Tell whether it has a vision backbone at all."""
         return self.decoder != "pretrained" or self.fusion is not None
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Controls that can be made of it."""
         return FUSED_CONTROLS if self.fused else ()
 

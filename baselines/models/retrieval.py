@@ -8,6 +8,7 @@ from typing import Any
 
 from baselines.settings import read_settings, settings_of
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
+from harness.answers import CAPTIONS
 from harness.cell import ModelOptions
 from harness.errors import UsageError
 from harness.protocols import BuildContext, Learner, Prerequisite
@@ -21,11 +22,11 @@ class RetrievalModel:
     name: str
     summary: str
     neighbours: int = 1
-    tasks: tuple[str, ...] = ("coco-caption",)
+    answers: tuple[str, ...] = (CAPTIONS,)
     fused: bool = False
     settings: tuple[str, ...] = ("vision_stage", "neighbours")
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
         return ()
 

@@ -15,13 +15,12 @@ CONFIG_NAME = "config.json"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of network: its task, the kind of its answers, and the transformers class that reads it.
+    """A kind of network: the kind of its answers, and the transformers class that reads it.
 
     `fused` says whether language takes part. `example` is a repository of this kind.
     """
 
     name: str
-    task: str
     answers: str
     auto_class: str
     fused: bool
@@ -29,36 +28,36 @@ class Kind:
 
 
 CAPTIONER = Kind(
-    "captioner", "coco-caption", CAPTIONS, "AutoModelForImageTextToText", True,
+    "captioner", CAPTIONS, "AutoModelForImageTextToText", True,
     "Salesforce/blip-image-captioning-base",
 )  # fmt: skip
 CLASSIFIER = Kind(
-    "classifier", "image-classification", LABELS, "AutoModelForImageClassification", False,
+    "classifier", LABELS, "AutoModelForImageClassification", False,
     "google/vit-base-patch16-224",
 )  # fmt: skip
-DETECTOR = Kind("detector", "coco-detection", BOXES, "AutoModelForObjectDetection", False, "facebook/detr-resnet-50")
+DETECTOR = Kind("detector", BOXES, "AutoModelForObjectDetection", False, "facebook/detr-resnet-50")
 OWL_DETECTOR = Kind(
-    "text-guided detector", "coco-detection", BOXES, "AutoModelForZeroShotObjectDetection", True,
+    "text-guided detector", BOXES, "AutoModelForZeroShotObjectDetection", True,
     "google/owlvit-base-patch32",
 )  # fmt: skip
 GROUNDING_DETECTOR = Kind(
-    "grounding detector", "coco-detection", BOXES, "AutoModelForZeroShotObjectDetection", True,
+    "grounding detector", BOXES, "AutoModelForZeroShotObjectDetection", True,
     "IDEA-Research/grounding-dino-tiny",
 )  # fmt: skip
 SEGMENTER = Kind(
-    "segmenter", "coco-segmentation", MAPS, "AutoModelForSemanticSegmentation", False,
+    "segmenter", MAPS, "AutoModelForSemanticSegmentation", False,
     "nvidia/segformer-b0-finetuned-ade-512-512",
 )  # fmt: skip
 UNIVERSAL_SEGMENTER = Kind(
-    "universal segmenter", "coco-segmentation", MAPS, "AutoModelForUniversalSegmentation", False,
+    "universal segmenter", MAPS, "AutoModelForUniversalSegmentation", False,
     "facebook/mask2former-swin-tiny-coco-panoptic",
 )  # fmt: skip
 TASK_SEGMENTER = Kind(
-    "task-conditioned segmenter", "coco-segmentation", MAPS, "AutoModelForUniversalSegmentation", True,
+    "task-conditioned segmenter", MAPS, "AutoModelForUniversalSegmentation", True,
     "shi-labs/oneformer_coco_swin_large",
 )  # fmt: skip
 TEXT_SEGMENTER = Kind(
-    "text-guided segmenter", "coco-segmentation", MAPS, "CLIPSegForImageSegmentation", True,
+    "text-guided segmenter", MAPS, "CLIPSegForImageSegmentation", True,
     "CIDAS/clipseg-rd64-refined",
 )  # fmt: skip
 
@@ -74,12 +73,12 @@ _BY_CLASS = (
     (re.compile(r"\w+For(ConditionalGeneration|CausalLM|VisionText2Text)|VisionEncoderDecoderModel"), CAPTIONER),
 )
 KINDS = tuple(dict.fromkeys(kind for _, kind in reversed(_BY_CLASS)))
-TASKS = tuple(dict.fromkeys(kind.task for kind in KINDS))
-"""Every task that some kind serves."""
+ANSWERS = tuple(dict.fromkeys(kind.answers for kind in KINDS))
+"""Every kind of answer that some network gives."""
 
 
 def read_kind(folder: Path, model: str) -> Kind:
-    """Read what kind of network lies in a folder; raises CheckpointError, or UsageError for one that none serves."""
+    """Read what kind of network lies in a folder; raises CheckpointError, or UsageError for one that is not taken."""
     path = folder / CONFIG_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -106,18 +105,18 @@ def kind_of(architectures: list[str]) -> Kind | None:
 
 
 def served() -> str:
-    """Say which networks are served, with an example for each task, as the end of an error message."""
-    first = {kind.task: kind for kind in reversed(KINDS)}
-    examples = ", ".join(f"{first[task].name}s (hf:{first[task].example})" for task in TASKS)
+    """Say which networks are served, with an example for each kind of answer, as the end of an error message."""
+    first = {kind.answers: kind for kind in reversed(KINDS)}
+    examples = ", ".join(f"{first[answers].name}s (hf:{first[answers].example})" for answers in ANSWERS)
     return f"Served are {examples} and their kin; CLIP is taken through open_clip."
 
 
-def check_task(kind: Kind, task: str, model: str) -> None:
-    """Refuse a task that a kind does not serve; raises UsageError naming models that do."""
-    if task in ("", kind.task):
+def check_answers(kind: Kind, wanted: str, model: str) -> None:
+    """Refuse a kind of answer that a network does not give; raises UsageError naming models that do."""
+    if wanted in ("", kind.answers):
         return
-    others = " or ".join(f"hf:{other.example} (a {other.name})" for other in KINDS if other.task == task)
+    others = " or ".join(f"hf:{other.example} (a {other.name})" for other in KINDS if other.answers == wanted)
     raise UsageError(
-        f"Model '{model}' is a {kind.name} and serves {kind.task}, not {task}. "
-        + (f"For {task} take such as {others}." if others else f"No model of transformers is taken for {task}.")
+        f"Model '{model}' is a {kind.name} and answers with {kind.answers}, not with {wanted}. "
+        + (f"For {wanted} take such as {others}." if others else f"No model of transformers answers with {wanted}.")
     )

@@ -19,11 +19,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from baselines.clip.model import CLASSIFICATION
 from baselines.clip.source import OpenClipSource, parse_source
 from baselines.pretrained.architectures import CAPTIONER
-from baselines.pretrained.open_clip_model import CAPTIONING, OpenClipModel, open_clip_model
+from baselines.pretrained.open_clip_model import CHOOSING, OpenClipModel, open_clip_model
 from baselines.pretrained.transformers_model import TransformersModel, named_folder, named_repository
+from harness.answers import CAPTIONS
 from harness.errors import UsageError
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
@@ -89,7 +89,7 @@ OPEN_CLIP_COCA = OpenClipModel(
     "open-clip-coca",
     "CoCa ViT-B-32 on LAION-2B, fine-tuned on COCO captions (Yu et al. 2022, arXiv 2205.01917)",
     OpenClipSource("coca_ViT-B-32", "mscoco_finetuned_laion2b_s13b_b90k", downloads=False),
-    (CAPTIONING, *CLASSIFICATION),
+    (CAPTIONS, *CHOOSING),
 )
 OPEN_CLIP_VIT_B_32 = OpenClipModel(
     "open-clip-vit-b-32",

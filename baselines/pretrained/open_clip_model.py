@@ -20,7 +20,8 @@ from harness.errors import UsageError
 from harness.protocols import BuildContext, Learner, Model, Prerequisite
 from harness.sample import TaskSpec
 
-CAPTIONING = "coco-caption"
+CHOOSING = (*CLASSIFICATION, CHOICES)
+"""What every architecture answers with."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,12 @@ class OpenClipModel:
     name: str
     summary: str
     source: OpenClipSource
-    tasks: tuple[str, ...] = CLASSIFICATION
+    answers: tuple[str, ...] = CHOOSING
     fused: bool = True
     settings: tuple[str, ...] = PRETRAINED_SETTINGS
     evaluates_only: bool = True
-    answers: tuple[str, ...] = (CHOICES,)
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
         return ()
 
@@ -54,7 +54,7 @@ class OpenClipModel:
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name architecture and digest of the weights; raises WeightsUnavailable or CheckpointError."""
         read_pretrained_settings(options.settings)
-        if options.task == CAPTIONING and not self.source.captions():
+        if options.answers == CAPTIONS and not self.source.captions():
             raise UsageError(
                 f"'{self.name}' is not a CoCa (it has no multimodal_cfg): no other of open_clip writes text."
             )
@@ -79,6 +79,5 @@ class OpenClipModel:
 
 
 def open_clip_model(name: str, summary: str, source: OpenClipSource) -> OpenClipModel:
-    """Make the model of a checkpoint; its architecture decides which tasks it serves."""
-    tasks = (CAPTIONING, *CLASSIFICATION) if source.captions() else CLASSIFICATION
-    return OpenClipModel(name, summary, source, tasks)
+    """Make the model of a checkpoint; its architecture decides what it answers with."""
+    return OpenClipModel(name, summary, source, (CAPTIONS, *CHOOSING) if source.captions() else CHOOSING)

@@ -50,12 +50,12 @@ class TimmModel:
     folder: Path | None = None
     architecture: str | None = None
     downloads: bool = True
-    tasks: tuple[str, ...] = (CLASSIFIER.task,)
+    answers: tuple[str, ...] = (CLASSIFIER.answers,)
     fused: bool = False
     settings: tuple[str, ...] = ()
     evaluates_only: bool = True
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
         return ()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.pretrained.architectures import CAPTIONER, CONFIG_NAME, TASKS, Kind, check_task, read_kind
+from baselines.pretrained.architectures import ANSWERS, CAPTIONER, CONFIG_NAME, Kind, check_answers, read_kind
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.weights.hub import (
     Checkpoint,
@@ -44,9 +44,9 @@ class TransformersModel:
     evaluates_only: bool = True
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """The task that its kind serves, or all that any kind does where it is not known yet."""
-        return (self.kind.task,) if self.kind else TASKS
+    def answers(self) -> tuple[str, ...]:
+        """What its kind answers with, or all that any kind does where it is not known yet."""
+        return (self.kind.answers,) if self.kind else ANSWERS
 
     @property
     def fused(self) -> bool:
@@ -58,7 +58,7 @@ class TransformersModel:
         """A prompt and a size for captioners; nothing for others."""
         return PRETRAINED_SETTINGS if self.kind in (None, CAPTIONER) else ()
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
         return ()
 
@@ -74,7 +74,7 @@ class TransformersModel:
         """Name checkpoint, digest and settings; raises WeightsUnavailable, CheckpointError or UsageError."""
         found = self._find()
         kind = self._kind(found)
-        check_task(kind, options.task, self.name)
+        check_answers(kind, options.answers, self.name)
         named = {
             "library": "transformers",
             "checkpoint": self.repository or "local folder",
@@ -95,7 +95,7 @@ class TransformersModel:
         if lacking:
             raise CheckpointError(f"{self.name}: {folder} {lacking}")
         kind = self._kind(Checkpoint(folder, found.digest))
-        check_task(kind, spec.task, self.name)
+        check_answers(kind, spec.answers, self.name)
         if kind == CAPTIONER:
             from baselines.pretrained.transformers_captioner import load_captioner
 

@@ -112,7 +112,7 @@ def _weights_of(model: Model, tasks: Sequence[Task]) -> Finding:
         with as_plugin_error(f"The model plugin '{model.name}' failed while it was planned"):
             for task in tasks:
                 if serves(model, task):
-                    model.recipe(ModelOptions(task=task.name))
+                    model.recipe(ModelOptions(task=task.name, answers=task.answers))
     except PluginError as error:
         return Finding("weights", "broken", str(error), cause_of(error))
     except BenchError as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness.errors import PluginError
-from harness.plan.plugins import INTERNAL_TASKS, load_all, load_all_perturbations, load_summaries
+from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all, load_all_perturbations, load_summaries
 from harness.plan.taken_whole import needs_training
 from harness.protocols import Model
 
@@ -35,7 +35,7 @@ def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
     if what == "tasks":
         shown = [task for task in plugins if task.name not in INTERNAL_TASKS]
         return [Entry(task.name, f"ranked by {task.metrics[0]}", task.summary) for task in shown], broken
-    public = [model for model in plugins if not set(model.tasks) <= INTERNAL_TASKS]
+    public = [model for model in plugins if not is_internal(model)]
     return [Entry(model.name, _kind(model), model.summary) for model in public], broken
 
 

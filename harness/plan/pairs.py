@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness.errors import PluginError
-from harness.plan.plugins import INTERNAL_TASKS, as_plugin_error, load_all
-from harness.protocols import Model, Task, serves
+from harness.plan.plugins import INTERNAL_TASKS, as_plugin_error, is_internal, load_all
+from harness.protocols import Model, Task, controls_on, serves
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def supported_pairs() -> tuple[list[Pair], list[PluginError]]:
 
 def _pairs_of(model: Model, tasks: Sequence[Task]) -> list[Pair]:
     return [
-        Pair(model.name, task.name, model.fused, tuple(model.controls_for(task.name)))
+        Pair(model.name, task.name, model.fused, controls_on(model, task))
         for task in tasks
-        if serves(model, task) and not set(model.tasks) <= INTERNAL_TASKS
+        if serves(model, task) and not is_internal(model)
     ]
 
 

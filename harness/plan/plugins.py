@@ -15,9 +15,10 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.answers import ATTRIBUTES
 from harness.errors import BenchError, PluginError, UsageError, nearest
 from harness.perturb.perturbation import Perturbation
-from harness.protocols import Model, Task, serves
+from harness.protocols import Model, NamesTasks, Task, serves
 from harness.text.error_text import named_error
 
 Plugin = TypeVar("Plugin", Task, Model)
@@ -25,6 +26,10 @@ Entries = Mapping[str, Sequence[EntryPoint]]
 """What is installed in a group of entry points, by name."""
 INTERNAL_TASKS = frozenset({"scene-attributes"})
 """Tasks that only train prerequisites; they are not listed and cannot be run by name."""
+_WANTED_ANSWERS = (
+    'a model says which kinds of answer it gives, such as answers = ("captions",); see harness.answers',
+    'a task says which kind of answer it wants, such as answers = "captions"; see harness.answers',
+)
 
 
 def load_task(name: str) -> Task:
@@ -53,6 +58,11 @@ def load_all(kind: str) -> tuple[list[Any], list[PluginError]]:
             error.plugin = name
             broken.append(error)
     return loaded, broken
+
+
+def is_internal(model: Model) -> bool:
+    """Tell whether a model is nothing but a prerequisite of others: it is not listed and serves no task of its own."""
+    return tuple(getattr(model, "answers", ())) == (ATTRIBUTES,)
 
 
 def models_for(task: str) -> tuple[list[Model], list[PluginError]]:
@@ -217,15 +227,20 @@ def _misfit(plugin: Any, protocol: type) -> str | None:
     """Say how a plugin differs from its protocol: a class, a missing member, a wrong kind of member."""
     if isinstance(plugin, type):
         return f"it is the class {plugin.__name__}; the entry point must name an object"
-    members = sorted(_members(protocol))
-    lacking = [member for member in members if not hasattr(plugin, member)]
-    if lacking:
+    members = {*_members(protocol), *(("tasks",) if protocol is Model and isinstance(plugin, NamesTasks) else ())}
+    lacking = [member for member in sorted(members) if not hasattr(plugin, member)]
+    if lacking == ["answers"] and "tasks" not in members:
+        return f"it has no answers: {_WANTED_ANSWERS[protocol is Task]}"
+    if lacking not in ([], ["answers"]):
         return f"it has no {', '.join(lacking)}"
-    for member in members:
+    for member in sorted(members.difference(lacking)):
         value = getattr(plugin, member)
         if callable(getattr(protocol, member, None)) and not callable(value):
             return f"its {member} is not a method"
-        if member in ("tasks", "settings", "metrics") and not isinstance(value, tuple | list):
+        if member == "answers" and protocol is Task:
+            if not isinstance(value, str):
+                return f"its answers are {value!r}; {_WANTED_ANSWERS[True]}"
+        elif member in ("answers", "tasks", "settings", "metrics") and not isinstance(value, tuple | list):
             return f"its {member} is {value!r}, not a tuple of names"
     if not getattr(plugin, "metrics", ("any",)):
         return "its metrics are empty; the first one ranks"

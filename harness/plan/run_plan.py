@@ -27,7 +27,7 @@ from harness.plan.plugins import (
     task_names,
 )
 from harness.plan.taken_whole import needs_training
-from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, serves
+from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, controls_on, serves
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
 
@@ -192,11 +192,12 @@ def with_controls(
     """
     if found := [control for name, control in named if name == "all" and control is not None]:
         raise UsageError(f"--model all[{found[0]}]: name the model of the control, as film[{found[0]}].")
+    wanted = load_task(task)
     pairs: list[tuple[Model, str | None]] = []
     for model in models:
         own = {control for name, control in named if name == model.name}
         with as_plugin_error(_planned(model)):
-            offered = tuple(model.controls_for(task))
+            offered = controls_on(model, wanted)
         for control in (own - {None}).difference(offered):
             raise UsageError(f"{model.name} has no control '{control}' on {task}. {nearest(str(control), offered)}")
         if not own or None in own or ("all", None) in named:
@@ -291,7 +292,7 @@ class _Planner:
 
     def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
         """Describe one training; raises WeightsUnavailable when its weights are not here, or nothing to train on."""
-        options = replace(options_for(model, self.config.options), task=self.task.name)
+        options = replace(options_for(model, self.config.options), task=self.task.name, answers=self.task.answers)
         with as_plugin_error(_planned(model)):
             made = model if control is None else model.with_control(control)
             if self.data.training_split is None and needs_training(made):
@@ -335,7 +336,7 @@ class _Planner:
 
     def _prerequisite_job(self, wanted: Prerequisite) -> TrainingJob:
         task, trained = load_task(wanted.task), load_model(wanted.model)
-        plain = ModelOptions(task=wanted.task)
+        plain = ModelOptions(task=wanted.task, answers=task.answers)
         wish = replace(data_context(self.config, task, self.environment, self.progress), wish=None, split=None)
         return TrainingJob(
             task=wanted.task,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.cell import Cell
+from harness.cell import Cell, options_content
 from harness.plan.run_plan import Absent, Plan
 from harness.record import Efficiency, Estimate, RunRecord, now
 from harness.sample import Note
@@ -28,6 +28,7 @@ def record_of(
     measured = efficiency or Efficiency()
     content = by_content(asdict(cell))
     content["training"]["data"] |= {"root": job.data.root.name, "cache": None}
+    content["training"]["options"] = options_content(job.options)
     return RunRecord(
         fingerprint=cell.fingerprint,
         task=job.task,

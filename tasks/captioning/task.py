@@ -47,6 +47,7 @@ class CaptionTask:
     metrics: tuple[str, ...] = ("CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "SPICE")
     settings: tuple[str, ...] = ("clip_score",)
     learnable_score: float = 2.0  # answering with one of an image's own references scores 2.6 on 32 of Scenes
+    answers: str = CAPTIONS
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take `--data`, else `$BENCH_DATA`, else `./data/coco`, else Scenes; raises DataError.

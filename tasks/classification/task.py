@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.answers import LABELS
 from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
@@ -30,6 +31,7 @@ class ClassificationTask:
     )  # fmt: skip
     settings: tuple[str, ...] = ("track", "templates", "lexicon", "classes", "labels")
     learnable_score: float = 0.9
+    answers: str = LABELS
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""

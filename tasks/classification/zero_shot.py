@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.answers import UNSEEN_LABELS
 from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
@@ -29,6 +30,7 @@ class ZeroShotTask:
     metrics: tuple[str, ...] = ("unseen-top-1", "S", "U", "H", "AUSUC", "top-1")
     settings: tuple[str, ...] = ("templates", "lexicon", "classes", "labels", "unseen")
     learnable_score: float = 0.9
+    answers: str = UNSEEN_LABELS
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""

@@ -41,6 +41,7 @@ class DetectionTask:
     )  # fmt: skip
     settings: tuple[str, ...] = ("templates", "lexicon", "metric_engine", "novel", "classes", "iou")
     learnable_score: float = 0.5
+    answers: str = BOXES
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.answers import ATTRIBUTES
 from harness.errors import UsageError
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
@@ -29,6 +30,7 @@ class SceneAttributes:
     metrics: tuple[str, ...] = ("mAP",)
     settings: tuple[str, ...] = ()
     learnable_score: float = 0.0
+    answers: str = ATTRIBUTES
 
     def open_data(self, context: DataContext) -> Dataset:
         """Always Scenes; a part of its training images selects the checkpoint, so that val stays unseen."""
@@ -53,7 +55,7 @@ class SceneAttributes:
 
     def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the number of attributes through the targets."""
-        return TaskSpec(self.name, tuple(sample.target for sample in training), "attributes")
+        return TaskSpec(self.name, tuple(sample.target for sample in training), ATTRIBUTES)
 
     def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
         """None: nothing is scored here."""

@@ -37,6 +37,7 @@ class SegmentationTask:
     )  # fmt: skip
     settings: tuple[str, ...] = ("templates", "lexicon", "classes", "novel", "panoptic")
     learnable_score: float = 0.5
+    answers: str = MAPS
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""

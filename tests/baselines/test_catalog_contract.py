@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from baselines import catalog
+from harness.answers import BOXES, CAPTIONS
 from harness.errors import UsageError
 from harness.protocols import Learner, Model, SupportsFit
 
 from .conftest import random_batch, rows_of, train_steps, trained_state
 
 MODELS = [value for value in vars(catalog).values() if hasattr(value, "recipe") and not isinstance(value, type)]
-CAPTIONING = [model for model in MODELS if "coco-caption" in model.tasks]
+CAPTIONING = [model for model in MODELS if "captions" in model.answers]
 TRAINED = [model for model in CAPTIONING if not model.name.startswith("retrieval")]
 FUSED = [model for model in CAPTIONING if model.fused]
 
@@ -43,9 +44,9 @@ def test_names_are_the_promised_ones() -> None:
 @pytest.mark.parametrize("model", MODELS, ids=named)
 def test_fits_the_protocol(model: Any) -> None:
     assert isinstance(model, Model)
-    controls = {"coco-caption": ("C1", "C2"), "coco-detection": ANSWERING[:-1]}
-    for task in model.tasks:
-        assert model.controls_for(task) == (controls.get(task, ANSWERING) if model.fused else ())
+    controls = {CAPTIONS: ("C1", "C2"), BOXES: ANSWERING[:-1]}
+    for kind in model.answers:
+        assert model.controls_for(kind) == (controls.get(kind, ANSWERING) if model.fused else ())
     with pytest.raises(UsageError, match="C9"):
         model.with_control("C9")
 

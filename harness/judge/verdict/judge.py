@@ -12,6 +12,7 @@ from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tunin
 from harness.judge.verdict.evidence import Evidence, FusionControls, Group, Options, ReadScores, gather
 from harness.judge.verdict.verdict import CLAIMS, Judged, Verdict
 from harness.plan.plugins import load_task, models_for, task_names
+from harness.protocols import controls_on
 from harness.record import RobustnessRecord, RunRecord
 from harness.records.sample_scores import read_scores, uncovered
 from harness.records.store import Store
@@ -106,8 +107,10 @@ def installed_fusion(task: str) -> FusionControls:
 
     Nothing is known of a task that is not installed, whose records may still be shown.
     """
-    models = models_for(task)[0] if task in task_names() else []
-    controls = {model.name: tuple(model.controls_for(task)) for model in models if model.fused}
+    if task not in task_names():
+        return FusionControls({}, ())
+    wanted, models = load_task(task), models_for(task)[0]
+    controls = {model.name: controls_on(model, wanted) for model in models if model.fused}
     return FusionControls(controls, tuple(model.name for model in models if not model.fused))
 
 

@@ -149,9 +149,9 @@ def test_several_classes_an_image_are_for_the_linear_probe_only(model: Any, buil
 @pytest.mark.parametrize("model", LEARNED, ids=named)
 def test_controls_change_the_language_alone(model: Any, build: Any) -> None:
     if model is catalog.clip_linear_probe:
-        assert not model.fused and model.controls_for("image-classification") == ()
+        assert not model.fused and model.controls_for("labels") == ()
         return
-    for control in model.controls_for("image-classification"):
+    for control in model.controls_for("labels"):
         own = make(build, model)
         other = make(build, model.with_control(control))
         assert other.vision.key == own.vision.key

@@ -16,16 +16,17 @@ from huggingface_hub import constants
 
 from baselines.clip import catalog
 from baselines.clip.hub_table import find_entry, hub_table
-from baselines.clip.model import ClipModel
+from baselines.clip.model import CLASSIFICATION, ClipModel
 from baselines.clip.source import OpenClipSource, parse_source
 from baselines.pretrained.catalog import OPEN_CLIP_VIT_B_32, parse_model_name
+from baselines.pretrained.open_clip_model import CHOOSING
+from harness.answers import CAPTIONS, LABELS
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import Model
 
 Folders = Callable[[str], Path]
 MODELS = [value for value in vars(catalog).values() if hasattr(value, "recipe") and not isinstance(value, type)]
-TASKS = ("image-classification", "zero-shot-classification")
 COMMIT = "0123456789abcdef"
 
 
@@ -98,12 +99,12 @@ def test_malformed_names(text: str, remedy: str) -> None:
         parse_source(text)
 
 
-def test_the_architecture_decides_the_tasks(folders: Folders) -> None:
-    assert parse_model_name("open_clip:coca_ViT-B-32/laion2b_s13b_b90k").tasks == ("coco-caption", *TASKS)
-    assert parse_model_name("open_clip:ViT-B-32/openai").tasks == TASKS
-    assert parse_model_name("open_clip:ViT-B-32/./w.pt").tasks == TASKS
-    assert parse_model_name(f"open_clip:local-dir:{folders('clip')}").tasks == TASKS
-    assert parse_model_name(f"open_clip:local-dir:{folders('coca')}").tasks == ("coco-caption", *TASKS)
+def test_the_architecture_decides_what_it_answers(folders: Folders) -> None:
+    assert parse_model_name("open_clip:coca_ViT-B-32/laion2b_s13b_b90k").answers == (CAPTIONS, *CHOOSING)
+    assert parse_model_name("open_clip:ViT-B-32/openai").answers == CHOOSING
+    assert parse_model_name("open_clip:ViT-B-32/./w.pt").answers == CHOOSING
+    assert parse_model_name(f"open_clip:local-dir:{folders('clip')}").answers == CHOOSING
+    assert parse_model_name(f"open_clip:local-dir:{folders('coca')}").answers == (CAPTIONS, *CHOOSING)
 
 
 def test_a_cached_repository_is_named_by_its_commit(hub_cache: Path) -> None:
@@ -155,9 +156,9 @@ def test_the_catalogue() -> None:
     }  # fmt: skip
     for model in MODELS:
         assert isinstance(model, Model)
-        assert model.tasks == TASKS
+        assert model.answers == CLASSIFICATION
         assert model.name.replace("-", "_") in vars(catalog)
-        assert model.controls_for(TASKS[0]) in ((), ("C2", "C3"))
+        assert model.controls_for(LABELS) in ((), ("C2", "C3"))
         with pytest.raises(UsageError, match="C9"):
             model.with_control("C9")
 

@@ -122,10 +122,10 @@ def test_recipes_need_no_torch() -> None:
         "from harness.cell import ModelOptions\n"
         "models = [m for m in vars(catalog).values() if hasattr(m, 'recipe') and not isinstance(m, type)]\n"
         "for model in models:\n"
-        "    for task in model.tasks:\n"
-        "        options = ModelOptions(task=task)\n"
+        "    for kind in model.answers:\n"
+        "        options = ModelOptions(answers=kind)\n"
         "        model.recipe(options), model.prerequisite(options)\n"
-        "        [model.with_control(control).recipe(options) for control in model.controls_for(task)]\n"
+        "        [model.with_control(control).recipe(options) for control in model.controls_for(kind)]\n"
         "print(len(models), sorted({'torch', 'transformers', 'timm', 'numpy'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

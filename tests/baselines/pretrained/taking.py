@@ -26,11 +26,11 @@ def classes(*names: str, multilabel: bool = False) -> Classes:
     return Classes(names, tuple((f"a photo of a {name}",) for name in names), multilabel=multilabel)
 
 
-def build(folder: Path, known: Classes, task: str = "") -> Any:
-    """Build the model of a folder for the task that its kind serves, or for another."""
+def build(folder: Path, known: Classes, answer: str = "") -> Any:
+    """Build the model of a folder for what its kind answers with, or for another answer."""
     model: Any = parse_model_name(f"hf:{folder}")
-    spec = TaskSpec(task or model.tasks[0], (), classes=known)
-    context = BuildContext(ModelOptions(task=spec.task), TrainOptions(), DecodeOptions(), 0, Path("unused"))
+    spec = TaskSpec("a-task", (), answer or model.answers[0], known)
+    context = BuildContext(ModelOptions(answers=spec.answers), TrainOptions(), DecodeOptions(), 0, Path("unused"))
     return model.build(spec, context)
 
 

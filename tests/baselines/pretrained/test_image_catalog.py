@@ -14,6 +14,7 @@ from huggingface_hub import constants
 
 from baselines.pretrained import image_catalog
 from baselines.pretrained.architectures import (
+    ANSWERS,
     CAPTIONER,
     CLASSIFIER,
     DETECTOR,
@@ -22,7 +23,6 @@ from baselines.pretrained.architectures import (
     OWL_DETECTOR,
     SEGMENTER,
     TASK_SEGMENTER,
-    TASKS,
     TEXT_SEGMENTER,
     UNIVERSAL_SEGMENTER,
     Kind,
@@ -50,12 +50,12 @@ def test_every_named_model_is_one_and_says_how_to_get_its_weights(
     }  # fmt: skip
     for model in NAMED:
         assert isinstance(model, Model)
-        assert len(model.tasks) == 1
+        assert len(model.answers) == 1
         assert model.settings == ()
-        assert model.controls_for(model.tasks[0]) == ()
+        assert model.controls_for(model.answers[0]) == ()
         message = rf"^weights not available: .*hf download {model.repository}.*--model (hf|timm):{model.repository}`"
         with pytest.raises(WeightsUnavailable, match=message):
-            model.recipe(ModelOptions(task=model.tasks[0]))
+            model.recipe(ModelOptions(answers=model.answers[0]))
 
 
 @pytest.mark.parametrize(
@@ -102,49 +102,49 @@ def test_kinds_by_class(name: str, kind: Kind | None) -> None:
 def test_every_kind_has_a_loader_and_an_example() -> None:
     assert {kind.name for kind in KINDS} - {CAPTIONER.name} == set(LOADERS)
     assert all(kind.example.count("/") == 1 for kind in KINDS)
-    assert set(TASKS) == {"coco-caption", "image-classification", "coco-detection", "coco-segmentation"}
+    assert set(ANSWERS) == {"captions", "labels", "boxes", "maps"}
 
 
 @pytest.mark.parametrize(
-    ("name", "task", "fused"),
+    ("name", "kind", "fused"),
     [
-        ("vit", "image-classification", False),
-        ("detr", "coco-detection", False),
-        ("owlv2", "coco-detection", True),
-        ("grounding_dino", "coco-detection", True),
-        ("segformer", "coco-segmentation", False),
-        ("oneformer", "coco-segmentation", True),
-        ("clipseg", "coco-segmentation", True),
-        ("blip", "coco-caption", True),
+        ("vit", "labels", False),
+        ("detr", "boxes", False),
+        ("owlv2", "boxes", True),
+        ("grounding_dino", "boxes", True),
+        ("segformer", "maps", False),
+        ("oneformer", "maps", True),
+        ("clipseg", "maps", True),
+        ("blip", "captions", True),
     ],
 )
-def test_a_folder_serves_the_task_of_its_architecture(name: str, task: str, fused: bool, checkpoint: Folders) -> None:
+def test_a_folder_answers_as_its_architecture_does(name: str, kind: str, fused: bool, checkpoint: Folders) -> None:
     model = parse_model_name(f"hf:{checkpoint(name)}")
     assert isinstance(model, Model)
-    assert (model.tasks, model.fused) == ((task,), fused)
-    recipe = dict(model.recipe(ModelOptions(task=task)))
+    assert (model.answers, model.fused) == ((kind,), fused)
+    recipe = dict(model.recipe(ModelOptions(answers=kind)))
     assert json.loads(json.dumps(recipe)) == recipe
     assert str(recipe["weights"]).startswith("sha256:")
 
 
-def test_another_task_is_refused_with_models_that_serve_it(checkpoint: Folders) -> None:
+def test_another_answer_is_refused_with_models_that_give_it(checkpoint: Folders) -> None:
     model = parse_model_name(f"hf:{checkpoint('vit')}")
-    message = r"is a classifier and serves image-classification, not coco-detection.*hf:facebook/detr-resnet-50"
+    message = r"is a classifier and answers with labels, not with boxes.*hf:facebook/detr-resnet-50"
     with pytest.raises(UsageError, match=message):
-        model.recipe(ModelOptions(task="coco-detection"))
+        model.recipe(ModelOptions(answers="boxes"))
     with pytest.raises(UsageError, match=message):
-        build(checkpoint("vit"), classes(*OBJECTS), "coco-detection")
-    with pytest.raises(UsageError, match="No model of transformers is taken for zero-shot-classification"):
-        model.recipe(ModelOptions(task="zero-shot-classification"))
+        build(checkpoint("vit"), classes(*OBJECTS), "boxes")
+    with pytest.raises(UsageError, match="No model of transformers answers with labels:unseen"):
+        model.recipe(ModelOptions(answers="labels:unseen"))
 
 
 def test_a_repository_that_is_not_here_may_be_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     model = parse_model_name("hf:facebook/detr-resnet-101")
-    assert model.tasks == TASKS
+    assert model.answers == ANSWERS
     with pytest.raises(WeightsUnavailable, match="HF_HUB_OFFLINE is set"):
-        model.recipe(ModelOptions(task="coco-detection"))
+        model.recipe(ModelOptions(answers="boxes"))
 
 
 def test_a_repository_on_the_hub_is_asked_what_it_is_before_it_is_downloaded(
@@ -166,10 +166,10 @@ def test_a_repository_on_the_hub_is_asked_what_it_is_before_it_is_downloaded(
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: Information())
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     model = parse_model_name("hf:somebody/detector")
-    recipe = model.recipe(ModelOptions(task="coco-detection"))
+    recipe = model.recipe(ModelOptions(answers="boxes"))
     assert (recipe["kind"], recipe["weights"], asked) == ("detector", "commit:abc", [["config.json"]])
-    with pytest.raises(UsageError, match="is a detector and serves coco-detection, not coco-caption"):
-        model.recipe(ModelOptions(task="coco-caption"))
+    with pytest.raises(UsageError, match="is a detector and answers with boxes, not with captions"):
+        model.recipe(ModelOptions(answers="captions"))
 
 
 def test_a_cached_repository_is_known_by_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_a_cached_repository_is_known_by_its_configuration(tmp_path: Path, monke
     (home / "refs" / "main").write_text("abc")
     (home / "snapshots" / "abc").mkdir(parents=True)
     (home / "snapshots" / "abc" / "config.json").write_text('{"architectures": ["YolosForObjectDetection"]}')
-    assert parse_model_name("hf:somebody/thing").tasks == ("coco-detection",)
+    assert parse_model_name("hf:somebody/thing").answers == ("boxes",)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_weights_as_a_pickle_are_refused(checkpoint: Folders, tmp_path: Path) ->
     shutil.copytree(checkpoint("detr"), folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match=r"pickle only.*save_pretrained"):
-        parse_model_name(f"hf:{folder}").recipe(ModelOptions(task="coco-detection"))
+        parse_model_name(f"hf:{folder}").recipe(ModelOptions(answers="boxes"))
     with pytest.raises(CheckpointError, match=r"pickle only"):
         build(folder, classes(*OBJECTS))
 
@@ -222,7 +222,7 @@ from harness.errors import WeightsUnavailable
 for name, model in list(vars(image_catalog).items()):
     if name.startswith(("HF_", "TIMM_")):
         try:
-            model.recipe(ModelOptions(task=model.tasks[0]))
+            model.recipe(ModelOptions(answers=model.answers[0]))
         except WeightsUnavailable:
             pass
 heavy = {"torch", "transformers", "numpy", "timm", "open_clip"} & set(sys.modules)

@@ -63,7 +63,7 @@ def test_a_model_is_called_as_it_was_named(name: str) -> None:
     model = parse_model_name(name)
     assert isinstance(model, Model)
     assert model.name == name
-    assert "coco-caption" in model.tasks
+    assert "captions" in model.answers
     assert model.prerequisite(ModelOptions()) is None
     with pytest.raises(UsageError, match="no control 'C1'"):
         model.with_control("C1")
@@ -172,9 +172,9 @@ def test_missing_and_unsafe_folders_are_told_apart(tmp_path: Path, coca_folder: 
 def test_a_folder_of_another_open_clip_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {}}}))
     model = parse_model_name(f"open_clip:local-dir:{tmp_path}")
-    assert "coco-caption" not in model.tasks
+    assert "captions" not in model.answers
     with pytest.raises(UsageError, match="not a CoCa"):
-        model.recipe(ModelOptions(task="coco-caption"))
+        model.recipe(ModelOptions(answers="captions"))
 
 
 def test_settings_are_checked(checkpoint: Callable[[str], Path]) -> None:

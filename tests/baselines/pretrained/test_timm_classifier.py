@@ -152,7 +152,7 @@ def test_names_of_the_hub(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     model = parse_timm_name(name)
     assert isinstance(model, Model)
-    assert (model.name, model.repository, model.tasks) == (name, repository, ("image-classification",))
+    assert (model.name, model.repository, model.answers) == (name, repository, ("labels",))
     with pytest.raises(WeightsUnavailable, match=f"{repository} is not in the cache"):
         model.recipe(ModelOptions())
     never = TimmModel("timm-x", "a summary", repository, downloads=False)
@@ -181,7 +181,7 @@ def test_an_architecture_alone_says_what_is_missing(file: Path) -> None:
         model.recipe(ModelOptions(vision="resnet18", vision_weights=str(file)))
     with pytest.raises(UsageError, match="no control 'C1'"):
         model.with_control("C1")
-    assert model.controls_for("image-classification") == ()
+    assert model.controls_for("labels") == ()
     assert model.prerequisite(ModelOptions()) is None
 
 

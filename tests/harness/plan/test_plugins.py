@@ -10,13 +10,14 @@ import pytest
 from harness.errors import PluginError, UsageError
 from harness.plan.installed import catalogue
 from harness.plan.plugins import code_digest, load_all, load_model, load_task, models_for, package_digest, task_names
+from harness.protocols import controls_on, serves
 
 Install = Callable[[str, dict[str, dict[str, str]], str], Path]
 MODEL = """
 class Model:
-    name, summary, tasks, fused = "planted", "a summary", ("coco-caption",), False
+    name, summary, answers, fused = "planted", "a summary", ("captions",), False
     settings = ()
-    def controls_for(self, task): return ()
+    def controls_for(self, answers): return ()
     def with_control(self, control): ...
     def recipe(self, options): return {}
     def prerequisite(self, options): return None
@@ -36,6 +37,56 @@ def test_a_third_partys_model_is_found_as_ours_are(install: Install) -> None:
     assert ("planted", "un-fused") in [(entry.name, entry.kind) for entry in catalogue("models")[0]]
 
 
+def test_a_model_that_names_its_tasks_serves_these_and_no_other(install: Install) -> None:
+    """As third parties' models did before tasks said which kind of answer they want; controls are asked by name."""
+    old = MODEL.replace("answers, fused", "tasks, fused").replace('("captions",)', '("coco-detection", "no-task")')
+    plant(install, old.replace("return ()", "return ('C2',) if answers == 'coco-detection' else ()"))
+    model = load_model("planted")
+    served = [name for name in task_names() if serves(model, load_task(name))]
+    assert served == ["coco-detection"]
+    assert controls_on(model, load_task("coco-detection")) == ("C2",)
+
+
+TASK = """
+class Task:
+    name, summary, version, metrics, settings, learnable_score = "planted", "a summary", 1, ("score",), (), 0.0
+    answers = "labels:ordered"
+    def open_data(self, context): ...
+    def samples(self, data, split): ...
+    def spec(self, data, training): ...
+    def ceilings(self, data, split, samples): ...
+    def validation_score(self, predictions, targets): ...
+    def scorer(self, data, cache): ...
+    def read_predictions(self, path, data): ...
+    def read_references(self, path): ...
+task = Task()
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('    answers = "labels:ordered"\n', "", "it has no answers: a task says which kind of answer it wants"),
+        ('"labels:ordered"', '("labels",)', r"its answers are \('labels',\); a task says"),
+    ],
+)
+def test_a_task_must_say_what_it_wants(old: str, new: str, message: str, install: Install) -> None:
+    install("planted_package", {"bench.tasks": {"planted": "planted_package:task"}}, TASK.replace(old, new))
+    with pytest.raises(PluginError, match=message):
+        load_task("planted")
+
+
+def test_kinds_of_answer_are_told_apart(install: Install) -> None:
+    """A kind that says more than its form is another kind: what answers with labels does not serve it unasked."""
+    install("planted_package", {"bench.tasks": {"planted": "planted_package:task"}}, TASK)
+    assert models_for("planted")[0] == []
+    assert len({load_task(name).answers for name in task_names()}) == len(task_names())
+    served = {name: {model.name for model in models_for(name)[0]} for name in task_names() if name != "planted"}
+    assert {"hf-vit", "timm-resnet50"} <= served["image-classification"] - served["zero-shot-classification"]
+    assert "retrieval" in served["coco-caption"] - served["image-classification"]
+    assert "hf-detr" in served["coco-detection"] - served["coco-segmentation"]
+
+
 @pytest.mark.parametrize(
     ("source", "value", "message"),
     [
@@ -47,7 +98,13 @@ def test_a_third_partys_model_is_found_as_ours_are(install: Install) -> None:
         (MODEL, "planted_package:Model", "it is the class Model; the entry point must name an object"),
         (MODEL.replace("build", "bild"), "planted_package:model", "it has no build"),
         (MODEL.replace("def recipe(self, options): return {}", "recipe = {}"), "planted_package:model", "not a method"),
-        (MODEL.replace('("coco-caption",)', '"coco-caption"'), "planted_package:model", "its tasks is 'coco-caption'"),
+        (MODEL.replace('("captions",)', '"captions"'), "planted_package:model", "its answers is 'captions'"),
+        (MODEL.replace("answers,", "answer,"), "planted_package:model", "it has no answers: a model says which kinds"),
+        (
+            MODEL.replace("answers,", "tasks,").replace('("captions",)', '"captions"'),
+            "planted_package:model",
+            "its tasks is 'captions', not a tuple",
+        ),
         (MODEL.replace('"planted"', '"other"'), "planted_package:model", "calls itself 'other'"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.answers import CAPTIONS
 from harness.cell import ModelOptions
 from harness.errors import UsageError
 from harness.protocols import BuildContext, Learner, Model
@@ -18,11 +19,11 @@ class NearestColour:
 
     name: str = "nearest-colour"
     summary: str = "the first caption of the training image whose mean colour is nearest"
-    tasks: tuple[str, ...] = ("coco-caption", "word-caption")
+    answers: tuple[str, ...] = (CAPTIONS,)
     fused: bool = True
     settings: tuple[str, ...] = ("colour_fault",)
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
         return ()
 

@@ -14,7 +14,7 @@ from harness.sample import TaskSpec
 
 @dataclass(frozen=True)
 class MostCommonCaption:
-    """The baseline that every captioner must beat."""
+    """The baseline that every captioner must beat; it names its tasks, as models did before there were `answers`."""
 
     name: str = "most-common-caption"
     summary: str = "the caption that is most common in training, for every image"

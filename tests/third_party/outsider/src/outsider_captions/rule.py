@@ -19,13 +19,12 @@ class ColourWord:
 
     name: str = "colour-word"
     summary: str = "prefers the text that names the strongest colour of the image"
-    tasks: tuple[str, ...] = ()
     answers: tuple[str, ...] = (CHOICES,)
     fused: bool = True
     settings: tuple[str, ...] = ()
     evaluates_only: bool = True
 
-    def controls_for(self, task: str) -> tuple[str, ...]:
+    def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
         return ()
 
