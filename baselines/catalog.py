@@ -56,7 +56,11 @@ gated_cross_attention = SharedModel(
 q_former = SharedModel(
     GenerativeModel("q-former", "learned queries read the image (BLIP-2 2023)", "pretrained", "q-former"),
     DiscriminativeModel(
-        "q-former", "queries that know the text (InstructBLIP 2023)", fusion="q-former", by_text=True, answers=LABEL_KINDS
+        "q-former",
+        "queries that know the text (InstructBLIP 2023)",
+        fusion="q-former",
+        by_text=True,
+        answers=LABEL_KINDS,
     ),
 )
 cross_attention_frozen = GenerativeModel(
