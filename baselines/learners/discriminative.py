@@ -1,4 +1,4 @@
-"""The learner of every trained model that answers with labels, boxes or label maps: tower, trunk, head."""
+"""The learner of every trained model that answers with labels, boxes or label maps: tower, neck, head."""
 
 from __future__ import annotations
 

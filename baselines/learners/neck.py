@@ -1,7 +1,7 @@
 """From visual tokens to features: what every model of labels, boxes and label maps has below its head.
 
 Tokens are normalised, told their place and brought to the joint width; a join reads texts; a mixer lets places see
-each other. Un-fused models and controls have the same trunk without the join, so that they differ in nothing else.
+each other. Un-fused models and controls have the same neck without the fusion, so that they differ in nothing else.
 """
 
 from __future__ import annotations

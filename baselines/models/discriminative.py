@@ -26,7 +26,7 @@ _FUSION_SETTINGS = {"q-former": ("queries", "query_layers")}
 class DiscriminativeModel:
     """A composition; which head it gets follows from the kind of answer that the task wants.
 
-    `trunk` is joint (tokens meet texts at a common width) or probe (a linear layer on the backbone's features).
+    `neck` is joint (tokens meet texts at a common width) or probe (a linear layer on the backbone's features).
     `join` names a fusion operator; `by_text` says that classes are scored by their texts. A model with neither is
     un-fused. `control` is one of C0 (no language), C1 (C0, as many trained weights), C2 (language model
     re-initialised), C3 (texts permuted, or vectors without content), C4 (attributes or bag of words), C5 (no image),

@@ -42,12 +42,13 @@ RECIPES = """
 import json, sys, traceback
 from harness.cell import ModelOptions
 from harness.errors import WeightsUnavailable
-from harness.pairs import supported_pairs
-from harness.plugins import load_model
+from harness.plan.pairs import supported_pairs
+from harness.plan.plugins import load_model, load_task
 found = {}
 for pair in supported_pairs()[0]:
     try:
-        recipe = load_model(pair.model).recipe(ModelOptions(task=pair.task))
+        options = ModelOptions(task=pair.task, answers=load_task(pair.task).answers)
+        recipe = load_model(pair.model).recipe(options)
         found[f"{pair.model} {pair.task}"] = {"recipe": json.loads(json.dumps(dict(recipe), allow_nan=False))}
     except WeightsUnavailable as error:
         found[f"{pair.model} {pair.task}"] = {"skipped": str(error)}
@@ -126,7 +127,7 @@ def made(
     samples = tuple(task.samples(data, data.training_split))[:COUNT]
     spec = task.spec(data, samples)
     settings = {name: value for name, value in SMALL.items() if name in model.settings}
-    options = ModelOptions(language=str(language), settings=settings, task=task.name)
+    options = ModelOptions(language=str(language), settings=settings, task=task.name, answers=task.answers)
     needs = model.prerequisite(options) is not None
     context = BuildContext(options, TRAIN, DecodeOptions(max_tokens=12), 3, cache, prerequisite if needs else None)
     learner: Any = model.build(spec, context)

@@ -84,7 +84,9 @@ def spec_of(kind: str, *, beside: bool = False, multilabel: bool = False) -> Tas
 def build(prerequisite: Path, languages: dict[str, Path]) -> Callable[..., Any]:
     def build(model: Any, spec: TaskSpec, *, control: str | None = None, seed: int = 0, tune: str = "frozen") -> Any:
         settings = {"joint_width": 16, "queries": 3, "query_layers": 1, "join_layers": 1}
-        options = ModelOptions(language=str(languages["bert"]), settings=settings, task=spec.task, tune=tune)
+        options = ModelOptions(
+            language=str(languages["bert"]), settings=settings, task=spec.task, answers=spec.answers, tune=tune
+        )
         context = BuildContext(options, TrainOptions(dropout=0.0), DecodeOptions(), seed, Path("unused"), prerequisite)
         return (model if control is None else model.with_control(control)).build(spec, context)
 

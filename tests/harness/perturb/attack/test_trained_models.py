@@ -88,7 +88,7 @@ def make(cache: Path, language: Path, prerequisite: Path) -> Callable[..., Made]
         samples = tuple(task.samples(data, data.training_split))[:COUNT]
         spec = task.spec(data, samples)
         chosen = {name: value for name, value in SMALL.items() if name in model.settings}
-        options = ModelOptions(language=str(language), settings=chosen, task=task.name)
+        options = ModelOptions(language=str(language), settings=chosen, task=task.name, answers=task.answers)
         train = TrainOptions(dropout=0.0)
         learner: Any = model.build(spec, BuildContext(options, train, DecodeOptions(), 0, cache, prerequisite))
         images = open_images(samples, learner.vision.preprocessing, cache, "fail", lambda *_: None)
