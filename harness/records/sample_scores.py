@@ -100,7 +100,7 @@ def _require_vouched(store: Store, name: str, wanted: str | None) -> None:
     """Raise StoreError unless a file is the one that its record vouches for; `wanted` None vouches for none."""
     if wanted is not None and hashlib.sha256(store.read_bytes(name)).hexdigest() != wanted:
         raise StoreError(
-            f"{store.url}/{name} has another sha256 than its record says: it was changed, or belongs to another run. "
+            f"{store.place(name)} has another sha256 than its record says: it was changed, or belongs to another run. "
             "`bench rescore --write` makes scores again from stored predictions; else run the cell again."
         )
 

@@ -9,33 +9,33 @@
 <results>/<task>/robustness/<fingerprint>/scores/<condition>.parquet   what each sample contributes to the first metric
 <results>/<task>/robustness/examples/<data and split>/   index.json and small images: what models answered to a few
 
-Records carry a digest of their content; one that was changed by hand is refused.
+Records carry a digest of their content; one that was changed by hand is refused. `harness.records.packed` says which
+of these files may lie in a few packed ones instead.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
-import tempfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import StoreError
-from harness.files import open_lock, replace_atomically
+from harness.files import open_lock
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
+from harness.records.packed import PackedFolder
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
 from harness.storage.digest import with_digest, without_digest
+from harness.storage.folder import Folder
 from harness.storage.parquet_files import read_parquet
-from harness.text.error_text import error_text, named_error
+from harness.text.error_text import named_error
 from harness.text.outside_text import visible
 
 _LONGEST_LABEL = 200
@@ -48,7 +48,7 @@ Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 class Store:
     """A results folder: a local path or an fsspec URL such as `s3://bucket/results`.
 
-    `newest` remembers when the last record of each task was made; the folder is read once, before the first is written.
+    Its files may be packed. `newest` remembers when the last record of each task was made; the folder is read once, before the first is written.
     """
 
     url: str
@@ -57,7 +57,7 @@ class Store:
     @property
     def local(self) -> Path | None:
         """The folder as a path, or None when it is a URL."""
-        return None if "://" in self.url else Path(self.url)
+        return Folder(self.url).local
 
     def require_writable(self) -> None:
         """Try to write before any work is done; raises StoreError with the remedy."""
@@ -65,7 +65,7 @@ class Store:
 
     def read_records(self, task: str | None = None) -> list[RunRecord]:
         """Read every record of this schema version, oldest first; raises StoreError for a broken one."""
-        paths = self._glob(f"{task or '*'}/records/*.json")
+        paths = self.names(f"{task or '*'}/records/*.json")
         records = [self._record(path) for path in paths]
         current = [record for record in records if record is not None]
         self._tell_other_versions(len(records) - len(current), "records", task)
@@ -73,7 +73,7 @@ class Store:
 
     def tasks(self) -> list[str]:
         """Name the tasks that have records."""
-        return sorted({name.partition("/")[0] for name in self._glob("*/records/*.json")})
+        return sorted({name.partition("/")[0] for name in self.names("*/records/*.json")})
 
     def find_record(self, task: str, fingerprint: str) -> RunRecord | None:
         """Read one record, None when there is none."""
@@ -90,7 +90,7 @@ class Store:
     def _after_all(self, record: RunRecord) -> str:
         """When a record was made, but after all others of its task: a clock that went back must not make it old."""
         if record.task not in self.newest:
-            times = map(self._time_of, self._glob(f"{record.task}/records/*.json"))
+            times = map(self._time_of, self.names(f"{record.task}/records/*.json"))
             self.newest[record.task] = max(times, default="")
         newest, created = self.newest[record.task], record.created
         if created < newest:
@@ -115,7 +115,7 @@ class Store:
 
     def read_robustness(self, task: str | None = None) -> list[RobustnessRecord]:
         """Read every robustness record of this schema version, oldest first; raises StoreError for a broken one."""
-        found = [self._robustness(path) for path in self._glob(f"{task or '*'}/robustness/*.json")]
+        found = [self._robustness(path) for path in self.names(f"{task or '*'}/robustness/*.json")]
         self._tell_other_versions(found.count(None), "robustness records", task)
         return sorted((r for r in found if r is not None), key=lambda record: (record.created, record.fingerprint))
 
@@ -170,48 +170,31 @@ class Store:
 
     def names(self, pattern: str) -> list[str]:
         """List the files that a pattern of names fits, such as `*/robustness/examples/*/index.json`."""
-        return self._glob(pattern)
+        return self._files.names(pattern)
 
     def exists(self, name: str) -> bool:
         """Tell whether a file is there."""
-        with self._naming("look for", name):
-            if self.local is not None:
-                return (self.local / name).is_file()
-            system, root = self._filesystem()
-            return bool(system.exists(f"{root}/{name}"))
+        return self._files.exists(name)
 
     def read_bytes(self, name: str) -> bytes:
         """Read a file; raises StoreError when it cannot be read."""
-        with self._naming("read", name):
-            if self.local is not None:
-                return (self.local / name).read_bytes()
-            system, root = self._filesystem()
-            return bytes(system.cat_file(f"{root}/{name}"))
+        return self._files.read_bytes(name)
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all; raises StoreError when it cannot be written."""
-        remedy = "Free space or permissions there, or give another folder with --results; finished cells are kept."
-        with self._naming("write", name, remedy):
-            if self.local is not None:
-                with replace_atomically(self.local / name) as temporary:
-                    temporary.write_bytes(content)
-                return
-            system, root = self._filesystem()
-            system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
-            part = f"{root}/{name}.{uuid.uuid4().hex}.part"  # two runs may write one record at once
-            system.pipe_file(part, content)
-            system.mv(part, f"{root}/{name}")
+        self._files.folder.write_bytes(name, content)
 
-    @contextmanager
-    def local_copy(self, name: str) -> Iterator[Path]:
-        """Give a local path with a file's content; of a URL's file it is a copy that is gone after the block."""
-        if self.local is not None:
-            yield self.local / name
-            return
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            path = Path(folder) / Path(name).name
-            path.write_bytes(self.read_bytes(name))
-            yield path
+    def local_copy(self, name: str) -> AbstractContextManager[Path]:
+        """Give a local path with a file's content; where it is a copy, it is gone after the block."""
+        return self._files.local_copy(name)
+
+    def place(self, name: str) -> str:
+        """Say where a file lies, for messages: as it is, or in which packed file."""
+        return self._files.place(name)
+
+    @cached_property
+    def _files(self) -> PackedFolder:
+        return PackedFolder(Folder(self.url))
 
     def _write_table(self, name: str, table: Any) -> None:
         import pyarrow as arrow
@@ -227,9 +210,7 @@ class Store:
         try:
             yield
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise StoreError(
-                f"{self.url}/{name}.parquet holds another content ({named_error(error)}). Delete it and run again."
-            ) from None
+            raise self._broken(f"{name}.parquet", f"holds another content ({named_error(error)})") from None
 
     def _read_table(self, name: str, columns: Sequence[str] | None = None) -> Any:
         import pyarrow as arrow
@@ -238,7 +219,7 @@ class Store:
         try:
             return read_parquet(content, columns)
         except (arrow.ArrowException, KeyError) as error:
-            raise StoreError(f"{self.url}/{name}.parquet is broken: {error}. Delete it and run again.") from None
+            raise self._broken(f"{name}.parquet", f"is broken: {error}") from None
 
     def _record(self, name: str) -> RunRecord | None:
         return self._parsed(name, RunRecord)
@@ -249,12 +230,16 @@ class Store:
     def _parsed(self, name: str, kind: type[Parsed]) -> Parsed | None:
         try:
             content = json.loads(self.read_bytes(name))
-            whole = without_digest(
-                content
-            )  # also of another version: a digit that was changed must not make a record vanish
+            # also of another version: a digit that was changed must not make a record vanish
+            whole = without_digest(content)
             return kind.from_json(whole) if content.get("schema_version") == SCHEMA_VERSION else None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise StoreError(f"{self.url}/{name} is not a record: {error}. Delete it and run again.") from None
+            raise self._broken(name, f"is not a record: {error}") from None
+
+    def _broken(self, name: str, what: str) -> StoreError:
+        place = self.place(name)
+        unpacked = "" if place == f"{self.url}/{name}" else f" after `bench unpack {self.url}`"
+        return StoreError(f"{place} {what}. Delete it{unpacked} and run again.")
 
     def _tell_other_versions(self, count: int, what: str, task: str | None) -> None:
         if count:
@@ -263,49 +248,6 @@ class Store:
                 f"{self.url}: {count} {what}{of} have another schema version than {SCHEMA_VERSION}: left out. "
                 "The version of this tool that made them shows them."
             )
-
-    def _glob(self, pattern: str) -> list[str]:
-        with self._naming("list", pattern):
-            if self.local is not None:
-                return sorted(path.relative_to(self.local).as_posix() for path in self.local.glob(pattern))
-            system, root = self._filesystem()
-            return sorted(path[len(root) + 1 :] for path in system.glob(f"{root}/{pattern}"))
-
-    @contextmanager
-    def _naming(self, doing: str, name: str, remedy: str = "") -> Iterator[None]:
-        """Turn what a folder or a URL's server raises into a StoreError that names the file and the remedy.
-
-        Each kind of URL has exceptions of its own: of missing credentials, of a server that does not answer.
-        """
-        place = f"Cannot {doing} {self.url}/{name}"
-        try:
-            yield
-        except StoreError:
-            raise
-        except OSError as error:
-            raise StoreError(" ".join([f"{place}: {_reason(error)}.", *([remedy] if remedy else [])])) from None
-        except Exception as error:
-            if self.local is not None:
-                raise
-            raise StoreError(
-                f"{place}: {named_error(error)}. Check the address of --results, that its server answers, and that "
-                "your credentials for it are set; finished cells are kept."
-            ) from None
-
-    def _filesystem(self) -> tuple[Any, str]:
-        import fsspec
-
-        protocol, _, place = self.url.partition("://")
-        if not place.strip("/"):
-            raise StoreError(f"--results {self.url} names no place. Give a folder too, as {protocol}://BUCKET/RESULTS.")
-        try:
-            system, root = fsspec.core.url_to_fs(self.url)
-        except Exception as error:
-            raise StoreError(
-                f"Cannot open --results {self.url}: {named_error(error)}. Give a folder, or a URL of a protocol that "
-                "fsspec knows, with its package installed and your credentials set."
-            ) from None
-        return system, root.rstrip("/")
 
 
 @contextmanager
@@ -365,7 +307,3 @@ def examples_folder(task: str, data_digest: str, split: str) -> str:
 @cache
 def _tell_once(text: str) -> None:
     sys.stderr.write(f"{visible(text)}\n")
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else error_text(error)

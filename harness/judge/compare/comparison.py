@@ -312,7 +312,7 @@ def _read_scores(chosen: Chosen, record: RunRecord) -> SampleScores | None:
     name = scores_name(record.task, record.fingerprint)
     scores = read_scores(chosen.store, record)
     if scores is not None:
-        require_finite(scores, f"{chosen.store.url}/{name}.parquet")
+        require_finite(scores, chosen.store.place(f"{name}.parquet"))
     return scores
 
 

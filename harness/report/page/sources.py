@@ -116,9 +116,9 @@ def _index(store: Store, name: str) -> Mapping[str, Any]:
     try:
         content = json.loads(store.read_bytes(name))
     except ValueError as error:
-        raise StoreError(f"{store.url}/{name} is not JSON: {error}. Delete it and run the sweep again.") from None
+        raise StoreError(f"{store.place(name)} is not JSON: {error}. Delete it and run the sweep again.") from None
     if not isinstance(content, dict) or not isinstance(content.get("samples"), list):
-        raise StoreError(f"{store.url}/{name} has no list 'samples'. Delete it and run the sweep again.")
+        raise StoreError(f"{store.place(name)} has no list 'samples'. Delete it and run the sweep again.")
     return content
 
 
@@ -132,6 +132,8 @@ def _outcomes(stores: Sequence[Store], name: str) -> Columns | None:
     try:
         table = read_parquet(store.read_bytes(f"{name}.parquet"))
     except arrow.ArrowException as error:
-        raise StoreError(f"{store.url}/{name}.parquet cannot be read: {error}. Delete it and run again.") from None
+        raise StoreError(
+            f"{store.place(f'{name}.parquet')} cannot be read: {error}. Delete it and run again."
+        ) from None
     columns: Columns = table.to_pydict()
     return columns

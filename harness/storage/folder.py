@@ -1,0 +1,128 @@
+"""Reads and writes files below a local folder or any fsspec URL, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+from harness.files import replace_atomically
+from harness.text.error_text import error_text, named_error
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of files, which are named by their path below it: a local path, or a URL such as `s3://bucket/results`.
+
+    Whatever a folder or a URL's server raises becomes a StoreError that names the file and the remedy.
+    """
+
+    url: str
+
+    @property
+    def local(self) -> Path | None:
+        """The folder as a path, or None when it is a URL."""
+        return None if "://" in self.url else Path(self.url)
+
+    def names(self, pattern: str) -> list[str]:
+        """List the files that a pattern of names fits, such as `*/records/*.json`."""
+        with self._naming("list", pattern):
+            if self.local is not None:
+                return sorted(path.relative_to(self.local).as_posix() for path in self.local.glob(pattern))
+            system, root = self._filesystem()
+            return sorted(path[len(root) + 1 :] for path in system.glob(f"{root}/{pattern}"))
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a file is there."""
+        with self._naming("look for", name):
+            if self.local is not None:
+                return (self.local / name).is_file()
+            system, root = self._filesystem()
+            return bool(system.exists(f"{root}/{name}"))
+
+    def state(self, name: str) -> Hashable:
+        """What changes when a local file is written; of a URL's file only whether it is there. None where it is not."""
+        if self.local is None:
+            return True if self.exists(name) else None
+        try:
+            found = (self.local / name).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def read_bytes(self, name: str) -> bytes:
+        """Read a file; raises StoreError when it cannot be read."""
+        with self._naming("read", name):
+            if self.local is not None:
+                return (self.local / name).read_bytes()
+            system, root = self._filesystem()
+            return bytes(system.cat_file(f"{root}/{name}"))
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all; raises StoreError when it cannot be written."""
+        remedy = "Free space or permissions there, or give another folder with --results; finished cells are kept."
+        with self._naming("write", name, remedy):
+            if self.local is not None:
+                with replace_atomically(self.local / name) as temporary:
+                    temporary.write_bytes(content)
+                return
+            system, root = self._filesystem()
+            system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+            part = f"{root}/{name}.{uuid.uuid4().hex}.part"  # two runs may write one record at once
+            system.pipe_file(part, content)
+            system.mv(part, f"{root}/{name}")
+
+    @contextmanager
+    def _naming(self, doing: str, name: str, remedy: str = "") -> Iterator[None]:
+        """Turn what goes wrong into a StoreError that names the file and the remedy.
+
+        Each kind of URL has exceptions of its own: of missing credentials, of a server that does not answer.
+        """
+        place = f"Cannot {doing} {self.url}/{name}"
+        try:
+            yield
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreError(" ".join([f"{place}: {_reason(error)}.", *([remedy] if remedy else [])])) from None
+        except Exception as error:
+            if self.local is not None:
+                raise
+            raise StoreError(
+                f"{place}: {named_error(error)}. Check the address of --results, that its server answers, and that "
+                "your credentials for it are set; finished cells are kept."
+            ) from None
+
+    def _filesystem(self) -> tuple[Any, str]:
+        import fsspec
+
+        protocol, _, place = self.url.partition("://")
+        if not place.strip("/"):
+            raise StoreError(f"--results {self.url} names no place. Give a folder too, as {protocol}://BUCKET/RESULTS.")
+        try:
+            system, root = fsspec.core.url_to_fs(self.url)
+        except Exception as error:
+            raise StoreError(
+                f"Cannot open --results {self.url}: {named_error(error)}. Give a folder, or a URL of a protocol that "
+                "fsspec knows, with its package installed and your credentials set."
+            ) from None
+        return system, root.rstrip("/")
+
+
+@contextmanager
+def as_local_file(name: str, content: bytes) -> Iterator[Path]:
+    """Give a local file of that name with that content; it is gone after the block."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(content)
+        yield path
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else error_text(error)
