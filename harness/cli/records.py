@@ -1,4 +1,4 @@
-"""Commands of `bench` that look into stored records: compare two, score again, show where numbers come from."""
+"""Commands of `bench` on stored records: compare two, score again, pack, show where numbers come from."""
 
 from __future__ import annotations
 
@@ -100,6 +100,22 @@ def mend(
     names = [None] if task in (None, "all") else task_names(str(task))
     found = [each for name in names for each in mend_records(store, name, write=write)]
     tell(render_mended(found, written=write))
+
+
+@app.command()
+def pack(folder: Annotated[str, typer.Argument(help="Results folder, as `bench run --results` made it.")]) -> None:
+    """Put a folder's many small files into a few, which all commands read as they are; good to commit or to send."""
+    from harness.records.packing import pack as pack_folder
+
+    tell(pack_folder(folder).told())
+
+
+@app.command()
+def unpack(folder: Annotated[str, typer.Argument(help="Results folder that was packed.")]) -> None:
+    """Put every file of a packed folder back where it lay, byte for byte."""
+    from harness.records.packing import unpack as unpack_folder
+
+    tell(unpack_folder(folder).told())
 
 
 @app.command()

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from harness.errors import StoreError
-from harness.storage.folder import Folder, as_local_file
+from harness.records.folder import Folder, as_local_file
 from harness.storage.stored_types import require_file_names
 
 ARCHIVED = ("outcomes", "scores", "robustness")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StoreError
+from harness.records.folder import Folder
 from harness.records.packed import LINED, PackedFolder, is_pack, pack_of, write_pack
 from harness.records.store import Store, only_one
 from harness.storage.digest import without_digest
-from harness.storage.folder import Folder
 
 
 @dataclass(frozen=True)

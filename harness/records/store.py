@@ -29,11 +29,11 @@ from typing import Any, TypeVar
 from harness.errors import StoreError
 from harness.files import open_lock
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
+from harness.records.folder import Folder
 from harness.records.packed import PackedFolder
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
 from harness.storage.digest import with_digest, without_digest
-from harness.storage.folder import Folder
 from harness.storage.parquet_files import read_parquet
 from harness.text.error_text import named_error
 from harness.text.outside_text import visible
@@ -48,7 +48,8 @@ Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 class Store:
     """A results folder: a local path or an fsspec URL such as `s3://bucket/results`.
 
-    Its files may be packed. `newest` remembers when the last record of each task was made; the folder is read once, before the first is written.
+    Its files may be packed. `newest` remembers when the last record of each task was made; the folder is read once,
+    before the first is written.
     """
 
     url: str

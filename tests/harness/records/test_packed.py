@@ -246,7 +246,7 @@ def test_a_record_under_another_name_is_not_packed(folder: Path) -> None:
 
 def test_only_a_local_folder_is_packed(tmp_path: Path) -> None:
     for act in (pack, unpack):
-        with pytest.raises(StoreError, match="is no local folder. Copy it here"):
+        with pytest.raises(StoreError, match=r"is no local folder\. Copy it here"):
             act("memory://somewhere/results")
         with pytest.raises(StoreError, match="There is no folder"):
             act(str(tmp_path / "nowhere"))
