@@ -96,6 +96,26 @@ def report(
     tell(f"Wrote {out}{size}")
 
 
+@app.command()
+def overview(
+    root: Annotated[Path, typer.Argument(help="Folder that holds results folders.")] = Path("results"),
+    out: Out = None,
+) -> None:
+    """Write a page of Markdown about several results folders: a table a task, with its command and commit."""
+    from harness.report.overview import overview as write_overview
+
+    command = " ".join(["bench overview", str(root), *(["--out", str(out)] if out else [])])
+    write(write_overview(root, command, leaderboard_markdown), out)
+
+
+def leaderboard_markdown(task: str, results: str) -> str:
+    """Draw the leaderboard of a task in a results folder as Markdown."""
+    from harness.report.leaderboard_text import render
+
+    tables, metrics = _tables(task, results, None, False)
+    return render(tables, metrics, "md")
+
+
 def print_leaderboards(
     tasks: Sequence[str],
     results: str,

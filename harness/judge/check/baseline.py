@@ -18,7 +18,7 @@ from harness.storage.metric_names import current_name
 from harness.storage.parquet_files import read_parquet
 
 SCHEMA_VERSION = 1
-_ROWS, _SCORES = "baseline.json", "scores.parquet"
+BASELINE, _SCORES = "baseline.json", "scores.parquet"
 _COLUMNS = ("fingerprint", "condition", "sample_id", "cluster", "value")
 
 
@@ -43,7 +43,7 @@ def write_baseline(folder: Path, measured: Sequence[Measured], provenance: Mappi
             "scores_sha256": hashlib.sha256((folder / _SCORES).read_bytes()).hexdigest(),
             "rows": [m.to_json() for m in done],
         }
-        with replace_atomically(folder / _ROWS) as temporary:
+        with replace_atomically(folder / BASELINE) as temporary:
             temporary.write_bytes(with_digest(content) + b"\n")
     except OSError as error:
         raise BaselineError(f"Cannot write {folder}: {error.strerror}. Give another folder.") from None
@@ -52,7 +52,7 @@ def write_baseline(folder: Path, measured: Sequence[Measured], provenance: Mappi
 def read_baseline(folder: Path) -> list[Measured]:
     """Read a baseline; raises BaselineError with what was seen and what to do."""
     remedy = f"Write it again with 'bench check {folder} --update' from results that are right."
-    path = folder / _ROWS
+    path = folder / BASELINE
     if not path.is_file():
         raise BaselineError(f"{path} is not there. Make it with 'bench check {folder} --update'.")
     try:
@@ -71,9 +71,15 @@ def read_baseline(folder: Path) -> list[Measured]:
         raise BaselineError(f"{path} is no baseline ({type(error).__name__}: {error}). {remedy}") from None
 
 
+def baseline_commit(folder: Path) -> str | None:
+    """Name the commit by whose code a baseline was measured; None where it does not say."""
+    commit = json.loads((folder / BASELINE).read_bytes()).get("provenance", {}).get("git")
+    return commit if isinstance(commit, str) else None
+
+
 def baseline_size(folder: Path) -> int:
     """Bytes on disk of a written baseline."""
-    return sum((folder / name).stat().st_size for name in (_ROWS, _SCORES))
+    return sum((folder / name).stat().st_size for name in (BASELINE, _SCORES))
 
 
 def _require_numbers(measured: Sequence[Measured]) -> None:
