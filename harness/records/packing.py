@@ -27,7 +27,8 @@ class Repacked:
     def told(self) -> str:
         """Say it in a line or two."""
         (files, size), (now_files, now_size) = self.before, self.after
-        text = f"{self.folder}: {files} files ({size / 1e6:.1f} MB) became {now_files} ({now_size / 1e6:.1f} MB)."
+        text = f"{self.folder}: {files} file{'' if files == 1 else 's'} ({size / 1e6:.1f} MB) became {now_files}"
+        text += f" ({now_size / 1e6:.1f} MB)."
         if not self.left:
             return text
         return f"{text}\nLeft as they are: {', '.join(self.left)}."

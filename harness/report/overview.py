@@ -20,9 +20,13 @@ DrawTable = Callable[[str, str], str]
 
 _INTRODUCTION = """# Results
 
-What each folder holds, made from its records by `{command}`; a test makes it anew. What was found is in
-[findings.md](findings.md). `bench leaderboard`, `verdict`, `compare`, `robustness`, `report` and `rescore` read the
-folders as they are, packed (`bench pack`); `bench unpack` gives a file for each record."""
+What each folder holds, made from its records by
+
+    {command}
+
+What was found stands in [findings.md](findings.md). `bench leaderboard`, `verdict`, `compare`, `robustness`, `report`
+and `rescore` read these folders as they are with `--results`: packed by `bench pack`, one record a line. `bench unpack`
+gives each record a file of its own."""
 
 
 def overview(root: Path, command: str, draw: DrawTable) -> str:

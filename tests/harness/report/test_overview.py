@@ -45,7 +45,7 @@ def test_a_page_has_a_part_for_each_folder_packed_or_not(record: Make, tmp_path:
     (tmp_path / "file.md").write_text("")
     pack(str(tmp_path / "two"))
     page = overview(tmp_path, "bench overview", lambda task, folder: f"TABLE of {task} in {Path(folder).name}")
-    assert "from its records by `bench overview`" in page
+    assert "from its records by\n\n    bench overview\n" in page
     assert page.partition("## one/")[2] == (
         "\n\n### a-task\n\n- 1 record by `bench run one`, of a commit that was not recorded\n\nTABLE of a-task in one"
         "\n\n## two/"
