@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class Folder:
 
     url: str
 
-    @property
+    @cached_property
     def local(self) -> Path | None:
         """The folder as a path, or None when it is a URL."""
         return None if "://" in self.url else Path(self.url)
