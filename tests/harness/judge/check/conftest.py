@@ -19,6 +19,10 @@ from harness.records.store import Store, scores_name
 from harness.stats.sample_scores import SampleScores
 
 TASK, METRIC = "image-classification", "top-1"
+RIGHT = [1, 0] * 100
+
+
+WORSE = [0, 0] * 40 + [1, 0] * 60
 QUIET = tuple(2.0 * (1 + 0.002 * n) for n in (-3, 1, 0, 2, -1, 3, -2, 0, 1, -1))
 
 
@@ -154,3 +158,15 @@ def check(tmp_path: Path) -> Callable[..., Checked]:
 
 def _cell(seed: int, steps: int, code: str) -> dict[str, Any]:
     return {"training": {"seed": seed, "steps": steps, "versions": {"model": code}}}
+
+
+@pytest.fixture
+def baseline(run_in, check):
+    """Write a baseline of models a and b: `baseline(values, **fields)`."""
+
+    def write(values=RIGHT, **fields):
+        for model in "ab":
+            run_in("before").add(model, values, **fields)
+        return check("base", "before", "--update")
+
+    return write

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as arrow
 import pytest
-from pyarrow import parquet
 
 from harness.records.store import Store, scores_name
-from harness.storage.digest import with_digest
 
-RIGHT = [1, 0] * 100
-WORSE = [0, 0] * 40 + [1, 0] * 60
-
-
-@pytest.fixture
-def baseline(run_in, check):
-    """Write a baseline of models a and b: `baseline(values, **fields)`."""
-
-    def write(values=RIGHT, **fields):
-        for model in "ab":
-            run_in("before").add(model, values, **fields)
-        return check("base", "before", "--update")
-
-    return write
+from .conftest import RIGHT, WORSE
 
 
 def test_a_baseline_of_itself_is_fine(baseline, check):
@@ -301,79 +284,6 @@ def test_nothing_but_inconclusive_rows_is_not_measured(baseline, run_in, check):
     assert checked.code == 3
 
 
-def test_no_baseline_and_no_records(baseline, check, tmp_path):
-    absent = check("base", "before")
-    assert absent.code == 3
-    assert "base/baseline.json is not there. Make it with 'bench check" in absent.text
-    empty = check("base", "before", "--update")
-    assert empty.code == 3
-    assert "There is no scored record" in empty.text
-    baseline()
-    assert check("base", "nowhere").code == 3
-
-
-def edit(path, change):
-    content = json.loads(path.read_bytes())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
-def resealed(path, change):
-    content = json.loads(path.read_bytes())
-    change(content)
-    path.write_bytes(with_digest({key: value for key, value in content.items() if key != "digest"}))
-
-
-@pytest.mark.parametrize(
-    ("name", "break_it", "message"),
-    [
-        ("baseline.json", lambda p: edit(p, lambda c: c.update(schema_version=9)), "has schema version 9"),
-        ("baseline.json", lambda p: edit(p, lambda c: c["rows"][0].update(memory_bytes=1)), "it was changed by hand"),
-        ("baseline.json", lambda p: edit(p, lambda c: c.pop("digest")), "it has no digest"),
-        ("baseline.json", lambda p: resealed(p, lambda c: c["rows"][0].update(more=1)), "is no baseline (TypeError"),
-        ("baseline.json", lambda p: resealed(p, lambda c: c["rows"][0].pop("subject")), "is no baseline (KeyError"),
-        ("baseline.json", lambda p: p.write_text("[]"), "is no baseline (AttributeError"),
-        ("baseline.json", lambda p: p.write_bytes(b"\xff{"), "is no baseline (UnicodeDecodeError"),
-        ("baseline.json", lambda p: p.write_text("{"), "is no baseline (JSONDecodeError"),
-        ("scores.parquet", lambda p: p.unlink(), "scores.parquet is not there"),
-        ("scores.parquet", lambda p: p.write_bytes(p.read_bytes() + b" "), "is not the file that the baseline was"),
-    ],
-)  # fmt: skip
-def test_a_broken_baseline_is_refused(name, break_it, message, baseline, check, tmp_path):
-    baseline()
-    break_it(tmp_path / "base" / name)
-    checked = check("base", "before")
-    assert checked.code == 3
-    assert message in checked.text
-    assert "--update" in checked.text
-
-
-def test_scores_changed_by_hand_are_refused(baseline, check, tmp_path):
-    baseline()
-    path = tmp_path / "base" / "scores.parquet"
-    table = parquet.read_table(path)
-    parquet.write_table(table.set_column(4, "value", arrow.array([1.0] * len(table))), path)
-    assert "is not the file that the baseline was written with" in check("base", "before").text
-
-
-def test_a_broken_file_with_a_digest_that_fits_is_no_traceback(baseline, check, tmp_path):
-    baseline()
-    (tmp_path / "base" / "scores.parquet").write_bytes(b"nothing")
-    digest = hashlib.sha256(b"nothing").hexdigest()
-    resealed(tmp_path / "base" / "baseline.json", lambda content: content.update(scores_sha256=digest))
-    checked = check("base", "before")
-    assert checked.code == 3
-    assert "is no baseline (Arrow" in checked.text
-
-
-def test_a_record_changed_by_hand_is_refused(baseline, check, tmp_path):
-    baseline()
-    edit(tmp_path / "before/image-classification/records/a-0.json", lambda c: c.update(device="faster"))
-    checked = check("base", "before")
-    assert checked.code == 3
-    assert "it was changed by hand" in checked.text
-
-
 def test_tasks_are_chosen_and_unknown_ones_named(baseline, check):
     baseline()
     assert check("base", "before", "--task", "image-classification").code == 0
@@ -396,13 +306,6 @@ def test_an_update_of_one_task_keeps_the_others(run_in, check):
     absent = check("base", "before", "--update", "--task", "coco-caption")
     assert absent.code == 3
     assert "has no scored record of coco-caption" in absent.text
-
-
-def test_a_baseline_that_cannot_be_written(baseline, check, tmp_path):
-    (tmp_path / "base").write_text("a file")
-    written = baseline()
-    assert written.code == 3
-    assert f"Cannot write {tmp_path / 'base'}" in written.text
 
 
 @pytest.mark.parametrize(
