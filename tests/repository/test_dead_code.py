@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vulture import Vulture
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "tasks", "baselines")
 WHITELIST = Path(__file__).with_name("vulture_whitelist.py")
 REFERENCE = re.compile(r'"[a-z_][\w.]*:(\w+)"')
@@ -43,5 +43,5 @@ def test_nothing_is_dead_and_the_whitelist_holds_nothing_else() -> None:
     dead = [
         f"{item.filename}:{item.first_lineno} {item.typ} {item.name}" for item in unused if item.name not in reached
     ]
-    assert not dead, "delete it, or say in tests/vulture_whitelist.py what reaches it:\n" + "\n".join(dead)
+    assert not dead, "delete it, or say in tests/repository/vulture_whitelist.py what reaches it:\n" + "\n".join(dead)
     assert listed <= {item.name for item in unused}, "vulture sees it in use, or it is gone: it is no exception"
