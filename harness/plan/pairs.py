@@ -1,4 +1,4 @@
-"""Which model serves which task, read from the plugins: for `bench list pairs` and the table in the README."""
+"""Which model serves which task, read from the plugins: for `bench list pairs` and the table in docs/models.md."""
 
 from __future__ import annotations
 

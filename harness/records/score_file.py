@@ -66,7 +66,7 @@ def table_path(out: Path, predictions: Path) -> Path:
 
 
 def write_sample_table(path: Path, scored: Scored, metrics: Sequence[str]) -> None:
-    """Write one row a sample, in the order of the split; the columns are those of docs/files.md.
+    """Write one row a sample, in the order of the split; the columns are those of docs/records.md.
 
     Raises StoreError where the file cannot be written.
     """

@@ -220,14 +220,14 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 from harness.cell import PerturbOptions, Places
-from harness.config import build_config
+from harness.plan.config import build_config
 from harness.perturb.grids import parse_grid
-from harness.plan import Environment, plan_run
-from harness.plugins import load_perturbations
-from harness.trainings import training_folder
-from harness.store import Store
-from harness.sweep import sweep_job
-from harness.sweep_block import Subject, SweepBlock
+from harness.plan.run_plan import Environment, plan_run
+from harness.plan.plugins import load_perturbations
+from harness.records.trainings import training_folder
+from harness.records.store import Store
+from harness.jobs.robustness_job import robustness_job
+from harness.jobs.robustness_block import Subject, RobustnessBlock
 
 quiet = lambda *_: None
 flags = {"task": "image-classification", "model": "probe,class-embedding", "profile": "smoke", "device": "cpu",
@@ -239,7 +239,8 @@ plan = plan_run(config, "image-classification", Environment(Path.cwd(), cache), 
 folders = [training_folder(cell.training, Store("trained"), cache)[0] for cell in plan.cells]
 subjects = tuple(Subject(c, Places(cache, folder, None)) for c, folder in zip(plan.cells, folders, strict=True))
 conditions = parse_grid(sys.argv[2], load_perturbations(), ())
-sweep_job(SweepBlock(subjects, conditions, plan.data, plan.split, PerturbOptions(limit=24), Path(sys.argv[3])), quiet)
+block = RobustnessBlock(subjects, conditions, plan.data, plan.split, PerturbOptions(limit=24), Path(sys.argv[3]))
+robustness_job(block, quiet)
 print(len(conditions), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -1,4 +1,4 @@
-"""The table of supported pairs comes from the plugins, and the README shows the present one."""
+"""The table of supported pairs comes from the plugins, and docs/models.md shows the present one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_every_task_has_two_unfused_models_and_four_fused_ones_that_need_no_down
         assert sum(pair.fused for pair in own) >= 4, task
 
 
-def test_the_readme_shows_the_present_table() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    shown = readme.partition("<!-- pairs -->\n")[2].partition("\n<!-- /pairs -->")[0]
+def test_the_page_shows_the_present_table() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
+    shown = page.partition("<!-- pairs -->\n")[2].partition("\n<!-- /pairs -->")[0]
     assert shown == render_pairs(supported_pairs()[0], "md"), "run `bench list pairs --format md` and put it there"

@@ -21,7 +21,7 @@ from harness.run.job_server import JobFailure, JobServer, Workers
 
 PLANTED = r"""
 import os, signal, sys, time
-import harness.messages
+import harness.run.messages
 from harness.errors import TrainingDiverged
 
 def planted(what, progress):
@@ -320,7 +320,7 @@ time.sleep(60)
 """
 STARTER = """
 import time
-from harness.fork_server import ForkServer
+from harness.run.fork_server import ForkServer
 server = ForkServer()
 server.start(["slow_import"])
 time.sleep(60)

@@ -12,7 +12,7 @@ from harness.run.spool import own_folder
 WAITING = """
 import sys, time
 from pathlib import Path
-from harness.spool import own_folder
+from harness.run.spool import own_folder
 with own_folder(Path(sys.argv[1])) as folder:
     (folder / "kept").touch()
     print(folder, flush=True)

@@ -339,7 +339,7 @@ def test_captions_and_their_facts_are_mirrored(few_scenes: Path, open_context: M
         plain = {sample.sample_id: sample.target.references[number] for sample in samples}
         turned = {sample.sample_id: sample.target.references[number] for sample in mirrored}
         one, other = proposition_statistics(samples, plain), proposition_statistics(mirrored, turned)
-        np.testing.assert_array_equal(one["proposition-F1"].counts, other["proposition-F1"].counts)
+        np.testing.assert_array_equal(one["proposition-F1"].parts, other["proposition-F1"].parts)
         assert other["proposition-precision"].value == 1.0
 
 

@@ -50,7 +50,7 @@ def jobs(text):
 
 
 def test_the_workflows_are_what_github_reads_and_use_options_that_exist():
-    page = (REPOSITORY / "harness/judge/check/README.md").read_text()
+    page = (REPOSITORY / "docs/ci-gate.md").read_text()
     own = (REPOSITORY / ".github/workflows/bench-check.yml").read_text()
     for text in (own, page.split("```yaml\n")[1].split("```")[0]):
         steps = jobs(text)
