@@ -179,19 +179,21 @@ def _is_folder(text: str) -> bool:
 
 
 def _from_file(path: Path) -> Chosen:
+    store = Store(str(_results_of(path)))
+    name = path.relative_to(store.url).as_posix()
+    if not store.exists(name):  # packed or not
+        raise StoreError(f"Cannot read {path}: it is not there. {_FORMS}")
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(store.read_bytes(name))
         if content.get("schema_version") != SCHEMA_VERSION:
             raise StoreError(
                 f"{path} has schema version {content.get('schema_version')}; this version reads {SCHEMA_VERSION}. "
                 "Run the cell again."
             )
         record = RunRecord.from_json(without_digest(content))
-    except OSError as error:
-        raise StoreError(f"Cannot read {path}: {error.strerror}. {_FORMS}") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(f"{path} is not a record: {error} Give a file of RESULTS/TASK/records/.") from None
-    return Chosen(f"{_label(record)}@{record.seed}", Store(str(_results_of(path))), (_with_scores(record),))
+    return Chosen(f"{_label(record)}@{record.seed}", store, (_with_scores(record),))
 
 
 def _results_of(path: Path) -> Path:

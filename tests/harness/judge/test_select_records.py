@@ -13,6 +13,7 @@ import pytest
 from harness.errors import BenchError, StoreError, UsageError
 from harness.judge.select_records import Wish, find_records, parse_wish, select_pairs
 from harness.record import RunRecord
+from harness.records.packing import pack
 from harness.records.store import Store
 
 Make = Callable[..., RunRecord]
@@ -66,6 +67,8 @@ def test_a_model_is_its_newest_seeds_on_the_samples_of_the_other(store: Store) -
 def test_fingerprints_files_and_folders(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     file = f"{store.url}/a-task/records/{'bbbbbb'.ljust(16, '0')}.json"
     assert chosen(store, "bbbbbb")[0] == chosen(store, file)[0] == ["bbbbbb0"]
+    pack(store.url)
+    assert not Path(file).exists() and chosen(store, file)[0] == ["bbbbbb0"]
     assert chosen(store, f"{store.url}:film")[0] == ["aaaaaa1", "aaaaaa2"]
     monkeypatch.chdir(Path(store.url).parent)
     assert chosen(store, "results:film@0")[0] == ["aaaaaa1"]
