@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.cli.options import tell
+from harness.cli.shown import show_document
 from harness.errors import StoreError, UsageError
 from harness.files import replace_atomically
 from harness.judge.compare.comparison import Comparison, Wanted, compare
@@ -29,12 +31,12 @@ class CompareRequest:
     wanted: Wanted = field(default_factory=Wanted)
 
 
-def run_comparison(request: CompareRequest, place: DataPlace) -> tuple[list[Comparison], str]:
-    """Compare, write `out` where it is asked for, and return what was found with the text to print.
+def run_comparison(request: CompareRequest, place: DataPlace, *, wide: bool = False) -> list[Comparison]:
+    """Compare, show what was found or write it to `out`, and return it.
 
     Raises BenchError for what cannot be resolved, compared or written.
     """
-    from harness.report.compare_text import render
+    from harness.report.comparison_tables import comparison_document, render
 
     style = request.style if request.out is None else _style_of(request.out)
     store = Store(request.results)
@@ -44,21 +46,26 @@ def run_comparison(request: CompareRequest, place: DataPlace) -> tuple[list[Comp
     else:
         pairs = select_pairs(request.a, request.b, store, request.task)
     found = [compare(a, b, place, request.wanted) for a, b in pairs]
+    if request.out is None and style == "json":
+        tell(render(found, style))
+        return found
     if request.out is None:
-        without = "".join(f"\n\n{task}: not compared: {why}" for task, why in lacking.items())
-        return found, render(found, style) + (without if style != "json" else "")
+        without = [f"{task}: not compared: {why}" for task, why in lacking.items()]
+        show_document([*comparison_document(found), *without], style, wide=wide)
+        return found
     if style == "html":
         from harness.report.compare_page import render_page
 
         content = render_page(found)
     else:
-        content = visible(render(found, style)) + "\n"
+        content = visible(render(found, style, None)) + "\n"
     try:
         with replace_atomically(request.out) as temporary:
             temporary.write_text(content, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"Cannot write --out {request.out}: {error.strerror}. Give another file.") from None
-    return found, f"Wrote {request.out} ({request.out.stat().st_size / 1e3:.0f} kB)"
+    tell(f"Wrote {request.out} ({request.out.stat().st_size / 1e3:.0f} kB)")
+    return found
 
 
 def _style_of(out: Path) -> str:

@@ -15,6 +15,7 @@ from harness.plan.plugins import as_plugin_error, load_model, load_task, task_na
 from harness.plan.run_plan import Environment
 from harness.plan.run_request import RunRequest
 from harness.protocols import DataContext, Model, Task, serves
+from harness.report.tables.table import ALWAYS, Table, TableCell, TableRow, text_column
 from harness.sample import Dataset
 
 
@@ -27,6 +28,16 @@ class Finding:
     detail: str
     trace: str = ""
     """The traceback of a plugin's exception, where that is what is broken."""
+
+
+def finding_table(findings: Sequence[Finding]) -> Table:
+    """A row for each finding."""
+    columns = (
+        text_column("state", importance=ALWAYS), text_column("of", importance=ALWAYS),
+        text_column("found", importance=ALWAYS, least=40),
+    )  # fmt: skip
+    rows = (TableRow(tuple(map(TableCell, (f.state, f.subject, f.detail)))) for f in findings)
+    return Table("doctor", "What works here", columns, tuple(rows))
 
 
 def examine(environment: Environment, results: str) -> list[Finding]:

@@ -19,6 +19,7 @@ from harness.cli.options import (
     words,
     write,
 )
+from harness.cli.shown import Wide, show_document
 
 app = typer.Typer()
 
@@ -35,11 +36,12 @@ def check(
     larger: Annotated[float, in_measuring(help="The same for memory, as a share.")] = 0.20,
     style: Annotated[str, in_output("--format", help="text, md, json or junit.")] = "text",
     out: Annotated[list[Path] | None, in_output(help="Also write to files: .md, .json, .xml (JUnit).")] = None,
+    wide: Wide = False,
 ) -> None:
     """Compare records with a committed baseline: exit 0 fine, 1 regressed, 2 usage, 3 not measured or missing."""
     from harness.judge.check.change import Limits
     from harness.judge.check.run_gate import check_results, update_baseline
-    from harness.report.gate_text import STYLES, render_gate, style_of
+    from harness.report.gate_tables import STYLES, gate_document, render_gate, style_of
 
     require_choice("--format", style, STYLES)
     styles = {path: style_of(path) for path in out or ()}
@@ -51,7 +53,10 @@ def check(
     gate = check_results(baseline, results, tasks, limits)
     for path, of_file in styles.items():
         write(render_gate(gate, of_file), path)
-    tell(render_gate(gate, style))
+    if style == "text":
+        show_document(gate_document(gate), wide=wide)
+    else:
+        tell(render_gate(gate, style))
     raise typer.Exit(gate.exit_code)
 
 
@@ -67,15 +72,21 @@ def verdict(
     ] = None,
     style: Annotated[str, in_output("--format", help="text, md or json.")] = "text",
     out: Out = None,
+    wide: Wide = False,
 ) -> None:
     """Say for each claim and fused model: supported, not supported or inconclusive, and what is missing."""
     from harness.judge.verdict.evidence import Options
     from harness.judge.verdict.judge import judge_tasks
     from harness.records.store import Store
-    from harness.report.verdict_text import STYLES, render
+    from harness.report.tables.values import json_text
+    from harness.report.verdict_tables import STYLES, verdict_document
 
     require_choice("--format", style, STYLES)
     folders, models, claims = (words(text) for text in (results, model, claim))
     options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None)
     tasks, stores = stored_tasks(task, folders), [Store(folder) for folder in folders]
-    write(render(judge_tasks(tasks, stores, models, claims, options), style), out)
+    judged = judge_tasks(tasks, stores, models, claims, options)
+    if style == "json":
+        write(json_text([verdict for table in judged for verdict in table.to_json()]), out)
+    else:
+        show_document(verdict_document(judged), style, out, wide=wide)

@@ -37,6 +37,7 @@ from harness.cli.options import (
 )
 from harness.cli.records import app as records_app
 from harness.cli.run import open_trackers_of, reporter_for, run_task
+from harness.cli.shown import Wide, show_document
 from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
 from harness.plan.run_request import RunRequest
@@ -128,7 +129,8 @@ def score(
 
     from harness.plan.config import settings_of
     from harness.plan.plugins import load_task
-    from harness.records.score_file import render_scores, score_file, table_path, write_sample_table
+    from harness.records.score_file import score_file, table_path, write_sample_table
+    from harness.report.scored_tables import score_document
 
     require_choice("--format", style, ("text", "json"))
     if robustness is not None:
@@ -155,7 +157,10 @@ def score(
     if kept is not None and scores.scored is not None:
         write_sample_table(kept, scores.scored, plugin.metrics)
         tell(f"Per-sample scores in {kept}", sys.stderr)
-    tell(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_scores(scores))
+    if style == "json":
+        tell(json.dumps(scores.to_json(), allow_nan=False))
+    else:
+        show_document(score_document(scores))
 
 
 @app.command(name="list")
@@ -164,9 +169,17 @@ def list_(
         str, typer.Argument(help="tasks, models, data, perturbations, options of a run, or pairs of model and task.")
     ],
     debug: Debug = False,
-    style: Annotated[str, typer.Option("--format", help="text or json; pairs also md; options md.")] = "text",
+    style: Annotated[str, typer.Option("--format", help="text, md or json; options md.")] = "text",
+    wide: Wide = False,
 ) -> None:
     """List what is installed: tasks, models, data, perturbations, or which model serves which task; or all options."""
+    from dataclasses import asdict
+
+    from harness.plan.installed import catalogue
+    from harness.plan.pairs import supported_pairs
+    from harness.report.installed_tables import catalogue_table, pair_table
+    from harness.report.tables.values import json_text
+
     require_choice("bench list", what, ("tasks", "models", "data", "perturbations", "options", "pairs"))
     if what == "options":
         from harness.report.options_text import render_options
@@ -174,17 +187,14 @@ def list_(
         require_choice("--format", style, ("text", "md"))
         tell(render_options())
         return
-    require_choice("--format", style, ("text", "md", "json") if what == "pairs" else ("text", "json"))
-    if what == "pairs":
-        from harness.plan.pairs import render_pairs, supported_pairs
 
-        pairs, broken = supported_pairs()
-        tell(render_pairs(pairs, style))
+    require_choice("--format", style, ("text", "md", "json"))
+    pairs, broken = supported_pairs() if what == "pairs" else ([], [])
+    entries, broken = ([], broken) if what == "pairs" else catalogue(what)
+    if style == "json":
+        tell(json_text([asdict(each) for each in (pairs or entries)]))
     else:
-        from harness.plan.installed import catalogue, render_catalogue
-
-        entries, broken = catalogue(what)
-        tell(render_catalogue(entries, style))
+        show_document([pair_table(pairs) if what == "pairs" else catalogue_table(entries)], style, wide=wide)
     for error in broken:
         tell(f"broken: {error}", sys.stderr)
         if debug:
@@ -194,13 +204,13 @@ def list_(
 
 
 @app.command()
-def doctor(results: Results = "results/local", debug: Debug = False) -> None:
+def doctor(results: Results = "results/local", debug: Debug = False, wide: Wide = False) -> None:
     """Check Java, GPU, data, weights and golden vectors: what works here, and what to do about the rest."""
-    from harness.cli.doctor import examine
+    from harness.cli.doctor import examine, finding_table
 
     findings = examine(environment(), results)
+    show_document([finding_table(findings)], wide=wide)
     for finding in findings:
-        tell(f"{finding.state:<8} {finding.subject:<15} {finding.detail}")
         if debug and finding.trace:
             tell(finding.trace, sys.stderr)
     if any(finding.state == "broken" for finding in findings):
@@ -253,10 +263,13 @@ def _score_cells(path: Path, reference: str | None, style: str) -> None:
     import json
 
     from harness.judge.robustness.external_scores import score_cells
-    from harness.report.external_scores_text import render_robustness_scores
+    from harness.report.scored_tables import external_document
 
     scores = score_cells(path, reference)
-    tell(json.dumps(scores.to_json(), allow_nan=False) if style == "json" else render_robustness_scores(scores))
+    if style == "json":
+        tell(json.dumps(scores.to_json(), allow_nan=False))
+    else:
+        show_document(external_document(scores))
 
 
 def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:

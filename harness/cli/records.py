@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.flags import InPanels, in_data, in_measuring, in_output, in_what
 from harness.cli.options import Results, environment, require_choice, task_names, tell
+from harness.cli.shown import Wide, show_document
 from harness.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def compare(
     set_: Annotated[list[str] | None, in_data("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
     style: Annotated[str, in_output("--format", help="text, md or json.")] = "text",
     out: Annotated[Path | None, in_output(help="Write to a file: .html (with pictures), .md, .json, .txt.")] = None,
+    wide: Wide = False,
 ) -> None:
     """Compare two models on the same samples: paired differences, p, slices, and the samples that flipped."""
     from harness.cli.compare_request import CompareRequest, run_comparison
@@ -45,8 +47,7 @@ def compare(
     require_choice("--format", style, ("text", "md", "json"))
     wanted = Wanted(metric, Draws(resamples=resamples), flips, other_data)
     request = CompareRequest(a, b, results, task, style, out, wanted)
-    found, text = run_comparison(request, _data_place(data, set_ or ()))
-    tell(text)
+    found = run_comparison(request, _data_place(data, set_ or ()), wide=wide)
     if not any(comparison.metrics for comparison in found):
         raise typer.Exit(3)
 
@@ -61,14 +62,14 @@ def rescore(
     write: Annotated[bool, in_output("--write", help="Replace the metrics of the records that changed.")] = False,
     set_: Annotated[list[str] | None, in_data("--set", help="Settings of the data: task.KEY=VALUE.")] = None,
     style: Annotated[str, in_output("--format", help="text or json.")] = "text",
+    wide: Wide = False,
 ) -> None:
     """Recompute metrics from stored predictions, without a model, and say what changed."""
-    import json
-
     from harness.judge.select_records import find_records
     from harness.records.rescore import rescore as rescore_records
     from harness.records.store import Store
-    from harness.report.rescored_text import render_rescored
+    from harness.report.scored_tables import rescored_document
+    from harness.report.tables.values import json_text
 
     require_choice("--format", style, ("text", "json"))
     store = Store(results)
@@ -76,9 +77,10 @@ def rescore(
     found, lost = rescore_records(records, store, _data_place(data, set_ or ()), write=write)
     if lost and not found:
         raise DataError(" ".join(each.reason for each in lost))
-    content = [*(each.to_json() for each in found), *(each.to_json() for each in lost)]
-    text = json.dumps(content, indent=1, allow_nan=False) if style == "json" else ""
-    tell(text or render_rescored(found, lost, written=write))
+    if style == "json":
+        tell(json_text([*(each.to_json() for each in found), *(each.to_json() for each in lost)]))
+    else:
+        show_document(rescored_document(found, lost, written=write), wide=wide)
     if lost:
         raise typer.Exit(3)
 

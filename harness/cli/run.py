@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.cli.options import environment, tell
-from harness.cli.tables import print_leaderboards, robustness_text, unfused_models
+from harness.cli.tables import print_leaderboards, print_robustness, unfused_models
 from harness.errors import cause_of
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, worker
     tell(
         f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
     )
-    tell(robustness_text([plan.task.name], config.request.results, None, False, "text"))
+    print_robustness([plan.task.name], config.request.results)
     return summary.failed
 
 

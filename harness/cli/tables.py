@@ -21,6 +21,7 @@ from harness.cli.options import (
     words,
     write,
 )
+from harness.cli.shown import Wide, show_document
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ def leaderboard(
     every_code: Annotated[bool, typer.Option("--all", help="Show records of older code versions too.")] = False,
     style: Format = "text",
     out: Out = None,
+    wide: Wide = False,
 ) -> None:
     """Print the tables of stored records, with intervals and ranks."""
     require_choice("--format", style, STYLES)
-    print_leaderboards(stored_tasks(task, [results]), results, style, out, every_code=every_code)
+    print_leaderboards(stored_tasks(task, [results]), results, style, out, every_code=every_code, wide=wide)
 
 
 @app.command(cls=InPanels)
@@ -55,6 +57,7 @@ def robustness(
     save_reference: Annotated[Path | None, in_output(help="Also save the errors of --reference: a .json file.")] = None,
     style: Format = "text",
     out: Out = None,
+    wide: Wide = False,
 ) -> None:
     """Print the robustness of models under perturbation: mPC, rPC, mCE, MMI, and which modality they use."""
     from harness.judge.robustness.reference_table import find_reference, write_reference_table
@@ -72,7 +75,7 @@ def robustness(
         write_reference_table(save_reference, find_reference(reference, records))
     if curve is not None:
         write_curve([row for name in tasks for row in _robustness_rows(name, results, reference)], curve)
-    write(robustness_text(tasks, results, reference, cells, style), out)
+    print_robustness(tasks, results, reference, cells=cells, style=style, out=out, wide=wide)
 
 
 @app.command()
@@ -124,17 +127,18 @@ def print_leaderboards(
     plan: Plan | None = None,
     *,
     every_code: bool = False,
+    wide: bool = False,
 ) -> None:
     """Print the tables of tasks, of a plan's records alone where there is one; `every_code` shows older code's too."""
-    from harness.report.leaderboard_text import render
+    from harness.report.leaderboard_tables import leaderboard_document, render
 
     boards = [_tables(task, results, plan, every_code) for task in tasks]
     if style in ("csv", "json"):  # one document
         metrics = list(dict.fromkeys(name for _, names in boards for name in names))
         write(render([rows for tables, _ in boards for rows in tables], metrics, style), out)
         return
-    shown = [render(tables, names, style) for tables, names in boards if tables]
-    write("\n\n".join(shown) if shown else render([], (), style), out)
+    shown = [block for tables, names in boards if tables for block in leaderboard_document(tables, names)]
+    show_document(shown or leaderboard_document([], ()), style, out, wide=wide)
 
 
 def _tables(task: str, results: str, plan: Plan | None, every_code: bool) -> tuple[list[list[Row]], Sequence[str]]:
@@ -162,23 +166,35 @@ def _robustness_rows(task: str, results: str, reference: str | None) -> list[Rob
     return summaries(records, runs, table, unfused_models())
 
 
-def robustness_text(tasks: Sequence[str], results: str, reference: str | None, cells: bool, style: str) -> str:
-    """Draw the robustness of the tasks' models, or say that none was run under perturbation."""
+def print_robustness(
+    tasks: Sequence[str],
+    results: str,
+    reference: str | None = None,
+    *,
+    cells: bool = False,
+    style: str = "text",
+    out: Path | None = None,
+    wide: bool = False,
+) -> None:
+    """Print the robustness of the tasks' models, or say that none was run under perturbation."""
     from harness.records.store import Store
-    from harness.report.robustness_text import render_conditions, render_summary
+    from harness.report.robustness_tables import render_conditions, render_summary, robustness_document
+    from harness.report.tables.document import Notes
 
     rows = [row for task in tasks for row in _robustness_rows(task, results, reference)]
-    if not rows and style in ("text", "md"):
+    if style in ("csv", "json"):
+        write(render_conditions(rows, style) if cells else render_summary(rows, style), out)
+        return
+    if not rows:
         one = f" --task {tasks[0]}" if len(tasks) == 1 else ""
-        return f"No robustness records in {results} yet: bench run{one} --perturb standard"
-    text = render_conditions(rows, style) if cells else render_summary(rows, style)
+        show_document([f"No robustness records in {results} yet: bench run{one} --perturb standard"], style, out)
+        return
     shown = {fingerprint for row in rows for fingerprint in row.fingerprints}
     stored = {record.fingerprint for task in tasks for record in Store(results).read_robustness(task)}
     older = len(stored - shown)
-    if not older or style not in ("text", "md"):
-        return text
     told = f"{older} older robustness record{'' if older == 1 else 's'} of other code versions: not shown"
-    return f"{text.rstrip()}\n\n{'- ' if style == 'md' else ''}{told}"
+    blocks = robustness_document(rows, cells=cells)
+    show_document([*blocks, Notes((told,) if older else ())], style, out, wide=wide)
 
 
 def unfused_models() -> tuple[str, ...]:

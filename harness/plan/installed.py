@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from harness.errors import PluginError
 from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all, load_all_perturbations, load_summaries
@@ -45,12 +44,3 @@ def _kind(model: Model) -> str:
 
 def _span(severities: Sequence[int]) -> str:
     return f"{min(severities)}-{max(severities)}" if len(severities) > 1 else str(severities[0])
-
-
-def render_catalogue(entries: Sequence[Entry], style: str) -> str:
-    """Render as an aligned list or JSON."""
-    if style == "json":
-        return json.dumps([asdict(entry) for entry in entries], indent=1)
-    width = max((len(entry.name) for entry in entries), default=0)
-    kinds = max((len(entry.kind) for entry in entries), default=0)
-    return "\n".join(f"{e.name.ljust(width)}  {e.kind.ljust(kinds)}  {e.summary}" for e in entries)

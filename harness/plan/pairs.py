@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from harness.errors import PluginError
 from harness.plan.plugins import INTERNAL_TASKS, as_plugin_error, is_internal, load_all
@@ -43,27 +42,3 @@ def _pairs_of(model: Model, tasks: Sequence[Task]) -> list[Pair]:
         for task in tasks
         if serves(model, task) and not is_internal(model)
     ]
-
-
-def render_pairs(pairs: Sequence[Pair], style: str) -> str:
-    """Render as text, md (rows models, columns tasks) or JSON; a cell says yes, or which controls there are."""
-    if style == "json":
-        return json.dumps([asdict(pair) for pair in pairs], indent=1)
-    tasks = list(dict.fromkeys(pair.task for pair in pairs))
-    cells = {(pair.model, pair.task): _cell(pair) for pair in pairs}
-    kinds = {pair.model: "fused" if pair.fused else "un-fused" for pair in pairs}
-    table = [["model", "", *tasks]]
-    table += [[model, kind, *(cells.get((model, task), "") for task in tasks)] for model, kind in kinds.items()]
-    if style == "md":
-        lines = [f"| {' | '.join(row)} |" for row in table]
-        return "\n".join([lines[0], "|" + "---|" * len(table[0]), *lines[1:]])
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table)
-
-
-def _cell(pair: Pair) -> str:
-    if not pair.controls:
-        return "yes"
-    first, last = pair.controls[0], pair.controls[-1]
-    whole = len(pair.controls) > 2
-    return f"{first}–{last}" if whole else ", ".join(pair.controls)

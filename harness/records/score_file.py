@@ -10,7 +10,6 @@ from typing import Any
 
 from harness.errors import StoreError, UsageError
 from harness.files import replace_atomically
-from harness.metrics.directions import marked
 from harness.metrics.plain_answers import require_finite
 from harness.protocols import Task
 from harness.record import Estimate
@@ -90,13 +89,3 @@ def write_sample_table(path: Path, scored: Scored, metrics: Sequence[str]) -> No
             parquet.write_table(table, temporary, compression="zstd")
     except OSError as error:
         raise StoreError(f"Cannot write --out {path}: {error.strerror or error}. Give another file.") from None
-
-
-def render_scores(scores: Scores) -> str:
-    """Render as a plain table."""
-    lines = []
-    for name, e in scores.metrics.items():
-        value = f"{e.value:8.4f}  {e.bracket('.4f')}  {e.counted()}" if e else "  absent"
-        lines.append(f"{marked(name):<22}{value}")
-    how = f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"
-    return "\n".join([*lines, "", *(f"Note: {note}" for note in scores.notes), how])

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.judge.compare.comparison import Comparison
 from harness.judge.compare.flips import picture
-from harness.report.compare_text import (
+from harness.report.comparison_tables import (
     flip_counts,
     metric_table,
     notes_of,
@@ -20,8 +20,8 @@ from harness.report.compare_text import (
     title_of,
     verdict_of,
 )
-from harness.report.page.page import templates_in
 from harness.report.page.palette import palette_css
+from harness.report.tables.html import gap_scale, templates_in
 from harness.stats.paired_difference import Difference
 
 _HERE = Path(__file__).parent
@@ -39,8 +39,8 @@ def render_page(found: Sequence[Comparison]) -> str:
     environment = templates_in(_HERE)
     environment.globals.update(
         title_of=title_of, subtitle_of=subtitle_of, verdict_of=verdict_of, notes_of=notes_of, flip_counts=flip_counts,
-        metric_table=metric_table, slice_table=slice_table, ranked_slices=ranked_slices, picture=picture, bar=bar,
-        widest=widest,
+        metric_table=metric_table, slice_table=slice_table, ranked_slices=ranked_slices, picture=picture, 
+        gap_scale=gap_scale, widest=widest,
     )  # fmt: skip
     # Our own files, so they stand unescaped.
     page: Any = environment.get_template("compare_page.html.jinja")
@@ -50,11 +50,3 @@ def render_page(found: Sequence[Comparison]) -> str:
 def widest(differences: Sequence[Difference]) -> float:
     """The farthest that any interval reaches from 0."""
     return max((abs(end) for d in differences for end in (*(d.interval or ()), d.difference)), default=0.0)
-
-
-def bar(difference: Difference, span: float) -> tuple[float, float, float]:
-    """Place an interval on a line of 100 with no difference at 50: low, value, high."""
-    scale = 48 / span if span else 0.0
-    ends = difference.interval or (difference.difference, difference.difference)
-    low, value, high = (50 + scale * end for end in (ends[0], difference.difference, ends[1]))
-    return round(low, 1), round(value, 1), round(high, 1)

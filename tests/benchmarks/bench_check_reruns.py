@@ -24,7 +24,7 @@ from pathlib import Path
 from harness.judge.check.change import LATENCY, MEMORY, REGRESSED, Judged, Limits
 from harness.judge.check.gate import Gate
 from harness.judge.check.run_gate import check_results, update_baseline
-from harness.report.gate_text import headline
+from harness.report.gate_tables import headline
 
 _OUTCOMES = ("regressed", "missing", "improved", "inconclusive", "unchanged")
 

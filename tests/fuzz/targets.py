@@ -22,8 +22,8 @@ from harness.protocols import DataContext
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.sample_scores import read_answers, read_scores, table_digests
 from harness.records.store import Store, outcomes_name, scores_name
-from harness.report.leaderboard_text import render
-from harness.report.robustness_text import render_summary
+from harness.report.leaderboard_tables import render
+from harness.report.robustness_tables import render_summary
 from harness.sample import Outcome, Preprocessing, Sample
 from harness.stats.sample_scores import SampleScores
 from tasks.captioning.task import coco_caption

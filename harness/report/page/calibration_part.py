@@ -12,7 +12,17 @@ from harness.report.page.entries import Board, Entry
 from harness.report.page.sources import Columns
 from harness.report.page.sweep_means import mean_estimate
 from harness.report.page.sweeps import CLEAN, PARTS, Sweep
-from harness.report.page.table import Cell, Column, Line, Origin, Table, score_cell, unique
+from harness.report.tables.table import (
+    ENDS,
+    Origin,
+    Table,
+    TableCell,
+    TableColumn,
+    TableRow,
+    name_column,
+    score_cell,
+    unique,
+)
 
 _ERROR, _NULL, _CORRECT = "ECE", "ECE-null", "top-1"
 _BINS = 15
@@ -48,16 +58,14 @@ def calibration_table(board: Board, sweeps: Sequence[Sweep]) -> Table | None:
         (s for s in sweeps if any(_ERROR in a.metrics for of in s.answers.values() for a in of.values())), None
     )
     parts = unique([kind.part for kind in sweep.kinds]) if sweep else []
-    columns = [Column("model", "name"), Column(_ERROR, "cost", low=True), Column(_NULL, "cost")]
-    columns += [
-        Column(f"{PARTS[part][0] if part in PARTS else part}: mean {_ERROR}", "cost", low=True) for part in parts
-    ]
+    columns = [name_column("model"), _column(_ERROR, -1), _column(_NULL)]
+    columns += [_column(f"{PARTS[part][0] if part in PARTS else part}: mean {_ERROR}", -1) for part in parts]
     lines = []
     for entry in scored:
-        cells = [Cell(entry.name)]
+        cells = [TableCell(entry.name)]
         cells += [score_cell(entry.row.metrics.get(name), Origin(name, (entry.key,))) for name in (_ERROR, _NULL)]
         cells += [_mean_error(sweep, entry, part) for part in parts] if sweep else []
-        lines.append(Line(tuple(cells), group=entry.name, key=entry.name))
+        lines.append(TableRow(tuple(cells), group=entry.name, key=entry.name))
     notes = (
         "ECE has 15 equal bins and is above 0 even for a perfectly calibrated model: the null says how much here. "
         "Compare the two, not ECE with 0.",
@@ -65,14 +73,18 @@ def calibration_table(board: Board, sweeps: Sequence[Sweep]) -> Table | None:
     return Table("calibration", "Calibration error", tuple(columns), tuple(lines), notes)
 
 
-def _mean_error(sweep: Sweep, entry: Entry, part: str) -> Cell:
+def _column(name: str, direction: int = 0) -> TableColumn:
+    return TableColumn(name, kind="cost", direction=direction, interval=True, ends=ENDS)
+
+
+def _mean_error(sweep: Sweep, entry: Entry, part: str) -> TableCell:
     labels = [label for kind in sweep.kinds if kind.part == part for label in kind.labels]
     answers = [sweep.answers.get(entry.key, {}).get(label) for label in labels]
     found: list[Estimate] = [e for a in answers if a is not None and (e := a.metrics.get(_ERROR)) is not None]
     origin = Origin(f"mean {_ERROR} under {part} conditions", (entry.key,), tuple(labels))
     if len(found) < len(labels) or not found:
         bad = [answer.status for answer in answers if answer is not None and answer.status != "ok"]
-        return Cell(bad[0] if bad else "–", origin=origin)
+        return TableCell(word=bad[0] if bad else "–", origin=origin)
     return score_cell(mean_estimate(found), origin)
 
 

@@ -12,7 +12,8 @@ from harness.report.page.ladder import Ladder
 from harness.report.page.pareto import Front, Point, front
 from harness.report.page.svg import Mark, chart_svg, values
 from harness.report.page.sweeps import CLEAN, Kind, Sweep
-from harness.report.page.table import interval_text, signed
+from harness.report.tables.html import packed
+from harness.report.tables.table import GAP, interval_text, signed
 
 if TYPE_CHECKING:
     import altair
@@ -136,7 +137,7 @@ def ladder_chart(ladder: Ladder) -> str:
         quantity = f"F − {rung.name}"
         told = f"{quantity}: {signed(rung.gap.value)} {interval_text(rung.gap, difference=True)}"
         both = f"{ladder.model.key} {rung.control.key}"
-        link = {"data-r": both, "data-q": quantity, "data-e": packed(rung.gap, signs=True)}
+        link = {"data-r": both, "data-q": quantity, "data-e": packed(rung.gap, GAP)}
         marks += [Mark("gaps", part, told, link) for part in ("bar", "dot")]
         rows.append(
             {"c": quantity, "low": rung.gap.drawn[0], "high": rung.gap.drawn[1], "v": rung.gap.value,
@@ -188,13 +189,6 @@ def reliability_chart(diagram: Diagram, conditions: str) -> str:
         altair.Chart(values(rows)).mark_point(size=50, filled=True).encode(x=x, y=y, description="d:N"),
     )
     return chart_svg(_sized(layers, 150, 150), marks, f"Reliability diagram of {diagram.entry.name}")
-
-
-def packed(estimate: Estimate, *, signs: bool = False) -> str:
-    """Write a number with its interval and count for the page's script; without one, nothing and the reason."""
-    show: Any = signed if signs else "{:.3f}".format
-    ends = ["", estimate.note or ""] if estimate.interval is None else [show(end) for end in estimate.interval]
-    return "|".join([show(estimate.value), *ends, str(estimate.count)])
 
 
 def _bin_told(each: Bin) -> str:

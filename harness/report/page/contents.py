@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import StoreError
-from harness.judge.leaderboard import samples_told
 from harness.judge.robustness.reference_table import find_reference
 from harness.judge.robustness.summary import summaries
+from harness.report.leaderboard_tables import data_title
 from harness.report.page.calibration_part import Diagram, calibration_table, diagrams
 from harness.report.page.entries import Board, build_boards
 from harness.report.page.examples import ExampleIndex, Examples, build_examples
@@ -17,11 +17,11 @@ from harness.report.page.ladder import Ladder, build_ladders, ladder_table
 from harness.report.page.notes import notes_of
 from harness.report.page.number_table import number_table
 from harness.report.page.provenance import provenance
-from harness.report.page.score_tables import class_table, failure_table, leaderboard_table, slice_table
+from harness.report.page.score_tables import board_slices, board_table, class_table, failure_table
 from harness.report.page.sources import ReportOptions, Sources
 from harness.report.page.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
 from harness.report.page.sweeps import Sweep, build_robustness
-from harness.report.page.table import Table, unique
+from harness.report.tables.table import Table, unique
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,7 @@ class Part:
     @property
     def title(self) -> str:
         """Say on what data the rows were scored."""
-        row = self.board.first
-        return (
-            f"{row.data} ({row.data_digest[:12]}), split {row.split}{samples_told([e.row for e in self.board.entries])}"
-        )
+        return data_title([entry.row for entry in self.board.entries])
 
     @property
     def devices(self) -> list[str]:
@@ -69,7 +66,7 @@ class Part:
         for part in self.sweeps:
             found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
         found += [self.calibration, self.classes, self.failures]
-        return [table for table in found if table is not None and table.lines]
+        return [table for table in found if table is not None and table.rows]
 
 
 @dataclass(frozen=True)
@@ -160,8 +157,8 @@ def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: Repo
     numbers = _numbers(board, sources, options)
     return Part(
         board=board,
-        leaderboard=leaderboard_table(board),
-        slices=slice_table(board),
+        leaderboard=board_table(board),
+        slices=board_slices(board),
         classes=class_table(board),
         ladders=tuple((ladder, ladder_table(ladder)) for ladder in build_ladders(board)),
         sweeps=tuple(RobustnessPart(sweep, summary_table(sweep), numbers, tuple(heat_maps(sweep))) for sweep in sweeps),

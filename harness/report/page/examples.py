@@ -11,7 +11,7 @@ from typing import Any
 from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS
 from harness.errors import DataError, StoreError
 from harness.report.page.drawings import Drawing, parse_drawing
-from harness.report.page.table import unique
+from harness.report.tables.table import unique
 
 _KINDS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 _TITLES = {

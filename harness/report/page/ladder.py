@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.judge.verdict.settings import TUNE, settings_of, tuning_free, unmatched
 from harness.record import Estimate
@@ -11,7 +11,18 @@ from harness.report.page.controls import MEANINGS
 from harness.report.page.entries import Board, Entry
 from harness.report.page.pareto import difference
 from harness.report.page.score_tables import grouped
-from harness.report.page.table import Cell, Column, Line, Origin, Table, score_cell, signed
+from harness.report.tables.table import (
+    ENDS,
+    GAP,
+    Origin,
+    Table,
+    TableCell,
+    TableColumn,
+    TableRow,
+    name_column,
+    score_cell,
+    text_column,
+)
 
 _SEEDS_FOR_A_VERDICT = 5
 _REACH = "1.43 half-widths of the interval of F − Ci: what 95 % confidence and 80 % power ask for"
@@ -90,8 +101,9 @@ def _is_matched(head: Entry, control: Entry) -> bool:
 def ladder_table(ladder: Ladder) -> Table:
     """One line a control: what it is, its score, F - Ci with its interval and what that tells."""
     columns = (
-        Column("control", "name"), Column("what it is", "text"), Column(ladder.metric), Column("F − Ci"),
-        Column("smallest detectable"), Column("what F − Ci measures", "text"), Column("verdict", "text"),
+        name_column("control"), text_column("what it is"), TableColumn(ladder.metric, interval=True, ends=ENDS),
+        replace(GAP, name="F − Ci", ends=ENDS), TableColumn("smallest detectable"),
+        text_column("what F − Ci measures"), text_column("verdict"),
     )  # fmt: skip
     lines = tuple(_line(ladder, rung) for rung in ladder.rungs)
     shown = f"{ladder.score.value:.3f} {ladder.score.bracket()}"
@@ -103,21 +115,21 @@ def ladder_table(ladder: Ladder) -> Table:
     return Table("ladder", ladder.model.name, columns, lines, notes)
 
 
-def _line(ladder: Ladder, rung: Rung) -> Line:
+def _line(ladder: Ladder, rung: Rung) -> TableRow:
     what, tells = MEANINGS.get(rung.name, ("", ""))
     both = (ladder.model.key, rung.control.key)
     note = f"{ladder.model.name} minus its control {rung.name}; interval by MOVER from the two scores' own"
-    gap = Cell(signed(rung.gap.value), rung.gap.value, rung.gap, Origin(f"F − {rung.name}", both, note=note))
+    gap = TableCell(rung.gap.value, rung.gap, origin=Origin(f"F − {rung.name}", both, note=note))
     why = Origin(f"smallest detectable F − {rung.name}", both, note=_REACH)
     ends = rung.gap.interval
     reach = None if ends is None else _DETECTABLE * (ends[1] - ends[0]) / 2
     cells = (
-        Cell(rung.name),
-        Cell(what),
+        TableCell(rung.name),
+        TableCell(what),
         score_cell(rung.score, Origin(ladder.metric, (rung.control.key,))),
         gap,
-        Cell("–" if reach is None else f"{reach:.3f}", reach, None, why),
-        Cell(tells),
-        Cell(rung.verdict),
+        TableCell(reach, word="–" if reach is None else None, origin=why),
+        TableCell(tells),
+        TableCell(rung.verdict),
     )
-    return Line(cells, group=rung.name, key=rung.control.name)
+    return TableRow(cells, group=rung.name, key=rung.control.name)

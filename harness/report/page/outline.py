@@ -40,7 +40,7 @@ class PartOutline:
 def outline_part(part: Part, task: int, place: int, *, has_charts: bool) -> PartOutline:
     """Number the sections of a part that have content; `task` and `place` count from 1."""
     titles = {
-        "leaderboard": f"Leaderboard, ranked by {marked(part.board.main)}" if part.leaderboard.lines else None,
+        "leaderboard": f"Leaderboard, ranked by {marked(part.board.main)}" if part.leaderboard.rows else None,
         "costs": "Score against cost" if has_charts else None,
         "slices": "Scores on slices" if part.slices else None,
         "controls": "Comparison with matched controls" if part.ladders else None,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.judge.cost_columns import COSTS
 from harness.report.page.charts import (
     CostChart,
     Named,
@@ -18,7 +17,6 @@ from harness.report.page.charts import (
     curve_chart,
     curve_scale,
     ladder_chart,
-    packed,
     reliability_chart,
 )
 from harness.report.page.contents import Part, Report, RobustnessPart, TaskPart
@@ -28,7 +26,9 @@ from harness.report.page.pareto import Point
 from harness.report.page.provenance import Shared
 from harness.report.page.sweep_tables import Heat, HeatMap
 from harness.report.page.sweeps import Kind
-from harness.report.page.table import MINUS, Cell, Table, interval_text
+from harness.report.tables.costs import LATENCY, MEMORY
+from harness.report.tables.html import packed, score_scale, templates_in
+from harness.report.tables.table import MINUS, Table
 from harness.text.outside_text import visible
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _STRONG = 5
 """Rows whose curves are drawn strong at first."""
-_COSTS = {
-    "p50 latency": ("p50 latency, ms ↓", "Score against latency"),
-    "peak memory": ("peak memory, MiB ↓", "Score against memory"),
-}
+_COSTS = (
+    (LATENCY, "p50 latency, ms ↓", "Score against latency"),
+    (MEMORY, "peak memory, MiB ↓", "Score against memory"),
+)
 """Columns that a score is drawn against, with the name of the axis and the title of the chart."""
 
 
@@ -119,25 +119,6 @@ def _visible(content: Any) -> Any:
     return [_visible(each) for each in content] if isinstance(content, list | tuple) else content
 
 
-def templates_in(folder: Path) -> Environment:
-    """Open a folder of templates: what they write is escaped and visible, and a name that is not there is an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=seen,
-    )
-
-
-def seen(value: Any) -> Any:
-    """Make an expression's text visible before a template writes it; what is markup already stays."""
-    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
-
-
 def _hash(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
 
@@ -161,10 +142,8 @@ def _environment(sets: Shared) -> Environment:
     )
     environment.filters.update(
         conditions=lambda labels: f"@{sets.place(list(labels))}",
-        bounds=lambda cell: interval_text(cell.estimate, difference=cell.text[:1] in ("+", MINUS)),
-        packed=lambda cell: packed(cell.estimate, signs=cell.text[:1] in ("+", MINUS)),
-        packed_heat=lambda heat: packed(heat.estimate), bar=_bar, heat_steps=heat_steps, percent=_percent,
-        px=_pixels,
+        packed_heat=lambda heat: packed(heat.estimate),
+        score_scale=score_scale, heat_steps=heat_steps, percent=_percent, px=_pixels,
     )  # fmt: skip
     return environment
 
@@ -173,15 +152,13 @@ def cost_charts(part: Part) -> list[tuple[CostChart, Any]]:
     """Draw the score against latency and against memory, for rows that have both numbers."""
     drawn = []
     numbers = numbering(part.leaderboard)
-    for column in (cost for cost in COSTS if cost.name in _COSTS):
-        axis, title = _COSTS[column.name]
+    for column, axis, title in _COSTS:
         points = []
         for entry in part.board.entries:
-            score, cost = entry.row.metrics.get(part.board.main), column.read(entry.row.efficiency)
+            score, cost = entry.row.metrics.get(part.board.main), getattr(entry.row.efficiency, column.name)
             if score is not None and cost is not None:
-                told = f"{column.name} {column.text(entry.row.efficiency)}"
                 point = Point(entry.key, score, cost * column.factor)
-                points.append(Named(point, numbers[entry.key], entry.name, told))
+                points.append(Named(point, numbers[entry.key], entry.name, f"{column.title} {column.show(cost)}"))
         if len(points) > 1:
             chart = cost_chart(sorted(points, key=lambda p: -p.number), part.board.main, axis, title)
             drawn.append((chart, _safe(chart.svg)))
@@ -190,7 +167,7 @@ def cost_charts(part: Part) -> list[tuple[CostChart, Any]]:
 
 def numbering(leaderboard: Table) -> dict[str, int]:
     """Number the rows of a leaderboard from the top, as the page shows them: by id of the row."""
-    rows = [line.cells[0].origin.rows[0] for line in leaderboard.lines if line.cells[0].origin]
+    rows = [row.cells[0].origin.rows[0] for row in leaderboard.rows if row.cells[0].origin]
     return {key: number for number, key in enumerate(rows, start=1)}
 
 
@@ -231,16 +208,3 @@ def _pixels(value: float) -> str:
 
 def _percent(share: float | None) -> str:
     return "undef." if share is None else f"{share:.0%}".replace("-", MINUS)
-
-
-def _bar(cell: Cell, table: Table) -> tuple[float, float, float] | None:
-    """Place an interval on a line of 100 that all of a leaderboard share: low, value, high."""
-    place = table.first_score()
-    found = [line.cells[place].estimate for line in table.lines] if place is not None else []
-    known = [estimate for estimate in found if estimate is not None]
-    if cell.estimate is None or not known:
-        return None
-    low, high = min([0.0, *(e.drawn[0] for e in known)]), max(e.drawn[1] for e in known)
-    span = (high - low) or 1.0
-    e = cell.estimate
-    return tuple(round(100 * (value - low) / span, 1) for value in (e.drawn[0], e.value, e.drawn[1]))  # type: ignore[return-value]

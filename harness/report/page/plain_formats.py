@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.report.page.contents import Part, Report
-from harness.report.page.table import Table, texts_of
+from harness.report.tables.document import markdown_table
+from harness.report.tables.table import Table
+from harness.report.tables.values import table_csv
 from harness.text.outside_text import csv_text, markdown_text
 
 _COLUMNS = (
@@ -25,16 +27,8 @@ def render_markdown(report: Report) -> str:
                 blocks.append("> Scenes is a rendered world: its numbers support claims about mechanisms only.")
             blocks += ["\n".join(f"- {markdown_text(note)}" for note in part.notes)] if part.notes else []
             for table in part.tables():
-                blocks += [f"#### {markdown_text(table.title)}", _markdown(table)]
-                blocks += ["\n".join(f"- {markdown_text(note)}" for note in table.notes)] if table.notes else []
+                blocks += [f"#### {markdown_text(table.title)}", markdown_table(table)]
     return "\n\n".join(blocks) + "\n"
-
-
-def _markdown(table: Table) -> str:
-    rows = texts_of(table)
-    sides = ["---" if column.kind in ("name", "text") else "---:" for column in table.columns]
-    lines = ["| " + " | ".join(markdown_text(text) for text in row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join(sides) + "|", *lines[1:]])
 
 
 def render_csv(report: Report) -> str:
@@ -48,7 +42,7 @@ def render_csv_files(report: Report) -> dict[str, str]:
     files = {}
     for place, part in enumerate(_parts(report), start=1):
         for number, table in enumerate(part.tables(), start=1):
-            files[f"{part.board.task}-{place}-{number:02}-{table.name}.csv"] = csv_text(_wide(table))
+            files[f"{part.board.task}-{place}-{number:02}-{table.name}.csv"] = table_csv([table]) + "\n"
     return files
 
 
@@ -60,30 +54,13 @@ def _numbers(report: Report, part: Part, table: Table) -> Iterator[list[object]]
     first = part.board.first
     shared = [part.board.task, first.data, first.data_digest, first.split, first.signature, table.name]
     rows = report.provenance["rows"]
-    for line in table.lines:
-        for column, cell in zip(table.columns[1:], line.cells[1:], strict=True):
+    for row in table.rows:
+        for place in table.drawn[1:]:
+            column, cell = table.columns[place], row.cells[place]
             e = cell.estimate
             bounds = [e.low, e.high, e.count] if e else [None, None, None]
             runs = [run for key in (cell.origin.rows if cell.origin else ()) for run in rows[key]["runs"]]
-            if cell.text:
-                name = f"{column.name} ({column.unit})" if column.unit else column.name
-                text = cell.text + (f". {cell.detail}" if cell.detail else "")
-                yield [*shared, line.key, name, cell.number, *bounds, text, " ".join(runs)]
-
-
-def _wide(table: Table) -> list[list[object]]:
-    heading: list[object] = []
-    for column in table.columns:
-        name = f"{column.name} ({column.unit})" if column.unit else column.name
-        heading += [name, f"{name} low", f"{name} high", f"{name} count"] if column.kind == "score" else [name]
-    rows = [heading]
-    for line in table.lines:
-        row: list[object] = []
-        for place, (column, cell) in enumerate(zip(table.columns, line.cells, strict=True)):
-            shown: object = cell.number if cell.number is not None else cell.text
-            row.append(line.key if place == 0 and line.key else shown)
-            if column.kind == "score":
-                e = cell.estimate
-                row += [e.low, e.high, e.count] if e else [None, None, None]
-        rows.append(row)
-    return rows
+            if text := column.text(cell):
+                name = f"{column.title or column.name} ({column.unit})" if column.unit else column.title or column.name
+                told = text + (f". {cell.detail}" if cell.detail else "")
+                yield [*shared, row.key, name, cell.number, *bounds, told, " ".join(runs)]

@@ -9,10 +9,21 @@ from harness.record import Estimate
 from harness.report.page.entries import Entry
 from harness.report.page.sweep_means import is_complete_grid, mean_estimate, retained
 from harness.report.page.sweeps import CLEAN, PARTS, Kind, Sweep
-from harness.report.page.table import Cell, Column, Line, Origin, Table, score_cell, unique
+from harness.report.tables.table import (
+    ENDS,
+    Origin,
+    Table,
+    TableCell,
+    TableColumn,
+    TableRow,
+    name_column,
+    score_cell,
+    unique,
+)
 
 LOWER_EFFORT = "lower-effort attack"
 """How the notes of an attack that failed one of its gates begin."""
+_SHARES = (("/ clean", ""), ("above chance", "above chance"))
 _WIDEST = "mean over conditions of the same samples; its interval is that of conditions that err alike, the widest"
 
 
@@ -61,9 +72,10 @@ def summary_table(sweep: Sweep) -> Table:
     skipped = [p for p in parts if all(_why_missing(sweep, entry, labels[p]) == "skipped" for entry in sweep.entries)]
     parts = [part for part in parts if part not in skipped]
     titles = {part: _heading(part, len(labels[part]), complete) for part in parts}
-    columns = [Column("model", "name"), Column(f"clean {sweep.metric}")]
+    columns = [name_column("model"), _column(f"clean {sweep.metric}")]
     for part in parts:
-        columns += [Column(titles[part]), Column(f"{_short(part, complete)} / clean"), Column("above chance")]
+        columns += [_column(titles[part])]
+        columns += [_column(f"{_short(part, complete)} {share}", title) for share, title in _SHARES]
     lines = tuple(_summary_line(sweep, entry, {part: labels[part] for part in parts}) for entry in sweep.entries)
     notes = [
         "'/ clean' is the share of the clean score that is left, 'above chance' the same after chance "
@@ -73,6 +85,10 @@ def summary_table(sweep: Sweep) -> Table:
     if complete and "image" in parts:
         notes.append("mPC is the mean over 15 corruptions × 5 severities, mPC / clean is rPC.")
     return Table("robustness", "Mean scores under perturbation", tuple(columns), lines, tuple(notes))
+
+
+def _column(name: str, title: str = "") -> TableColumn:
+    return TableColumn(name, title, interval=True, ends=ENDS)
 
 
 def _heading(part: str, cells: int, complete: bool) -> str:
@@ -89,26 +105,27 @@ def _title(part: str) -> str:
     return PARTS[part][0] if part in PARTS else part.capitalize()
 
 
-def _summary_line(sweep: Sweep, entry: Entry, labels: dict[str, list[str]]) -> Line:
+def _summary_line(sweep: Sweep, entry: Entry, labels: dict[str, list[str]]) -> TableRow:
     clean = sweep.clean(entry)
-    cells = [Cell(entry.name), score_cell(clean, Origin(f"clean {sweep.metric}", (entry.key,), (CLEAN,)), "–")]
+    cells = [TableCell(entry.name), score_cell(clean, Origin(f"clean {sweep.metric}", (entry.key,), (CLEAN,)), "–")]
     for part, wanted in labels.items():
         found = sweep.estimates(entry, wanted)
         origin = Origin(f"{_title(part)}: mean {sweep.metric}", (entry.key,), tuple(wanted), _WIDEST)
         if found is None:
-            cells += [Cell(_why_missing(sweep, entry, wanted), origin=origin), Cell("–"), Cell("–")]
+            missing = TableCell(word=_why_missing(sweep, entry, wanted), origin=origin)
+            cells += [missing, TableCell(word="–"), TableCell(word="–")]
             continue
         mean = mean_estimate(found)
-        cells += [Cell(f"{mean.value:.3f}", mean.value, mean, origin)]
+        cells += [TableCell(mean.value, mean, origin=origin)]
         for chance, of in ((0.0, "mean / clean"), (sweep.chance, "(mean - chance) / (clean - chance)")):
             why = Origin(f"{_title(part)}: {of}", (entry.key,), (CLEAN, *wanted))
             cells.append(_share(mean, clean, chance, why))
-    return Line(tuple(cells), group=entry.name, key=entry.name)
+    return TableRow(tuple(cells), group=entry.name, key=entry.name)
 
 
-def _share(mean: Estimate, clean: Estimate | None, chance: float, origin: Origin) -> Cell:
+def _share(mean: Estimate, clean: Estimate | None, chance: float, origin: Origin) -> TableCell:
     share = retained(mean.value, clean.value, chance) if clean else None
-    return Cell("undefined", origin=origin) if share is None else Cell(f"{share:.3f}", share, None, origin)
+    return TableCell(share, word="undefined" if share is None else None, origin=origin)
 
 
 def _why_missing(sweep: Sweep, entry: Entry, labels: Sequence[str]) -> str:
@@ -138,9 +155,9 @@ def heat_maps(sweep: Sweep) -> list[HeatMap]:
 
 def heat_table(heat_map: HeatMap, metric: str) -> Table:
     """Give a heat map's absolute values as a table, for Markdown and CSV."""
-    columns = (Column("model", "name"), *(Column(kind.name) for kind in heat_map.kinds))
+    columns = (name_column("model"), *(_column(kind.name) for kind in heat_map.kinds))
     lines = tuple(
-        Line((Cell(entry.name), *(score_cell(h.estimate, h.origin, h.status) for h in heats)), key=entry.name)
+        TableRow((TableCell(entry.name), *(score_cell(h.estimate, h.origin, h.status) for h in heats)), key=entry.name)
         for entry, heats in heat_map.rows
     )
     return Table("heat", f"{heat_map.title}: {metric}", columns, lines)

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.record import Estimate, PerturbedScore, RobustnessRecord
 from harness.report.page.entries import Board, Entry
-from harness.report.page.table import unique
+from harness.report.tables.table import unique
 from harness.stats.seed_variance import combine_seeds
 
 CLEAN = "clean"

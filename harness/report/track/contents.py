@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from harness.judge.leaderboard import Row
 from harness.record import RunRecord
+from harness.report.leaderboard_tables import FUSION_HELPS, leaderboard_table
+from harness.report.tables.table import unique
 from harness.report.track.tracker import TrackedRun, Value
 
 Curves = Mapping[int, Mapping[str, float]]
@@ -18,6 +19,7 @@ _COSTS = (
     "latency_p50_seconds", "latency_p95_seconds", "throughput_per_second", "peak_memory_bytes", "parameters_total",
     "parameters_trainable", "flops", "train_seconds",
 )  # fmt: skip
+_FIRST = ("model", "control", "setting", "status", "rank", "verdict", "seeds")
 
 
 def cell_run(record: RunRecord, warnings: Sequence[str]) -> TrackedRun:
@@ -64,20 +66,13 @@ def final_values(record: RunRecord) -> dict[str, float]:
     return values | {f"cost/{name}": float(value) for name, value in costs.items() if value is not None}
 
 
-def leaderboard_table(tables: Iterable[Sequence[Row]], metrics: Sequence[str]) -> tuple[list[str], list[list[Value]]]:
-    """Make one table of a task's rows: ranks, marks, the task's metrics with their bounds, and costs.
-
-    Single classes are left out.
-    """
-    rows = [row for table in tables for row in table]
-    seen = {name for row in rows for name in row.metrics if ":" not in name}
-    names = [name for name in metrics if name in seen] + sorted(seen - set(metrics))
-    scores = [f"{name}{end}" for name in names for end in ("", " low", " high")]
-    header = [
-        "model", "control", "setting", "status", "rank", "fusion helps", "seeds", *scores,
-        *_COSTS, "device", "data", "split", "signature",
-    ]  # fmt: skip
-    return header, [_row(row, names) for row in rows]
+def tracked_table(tables: Iterable[Sequence[Row]], metrics: Sequence[str]) -> tuple[list[str], list[list[Value]]]:
+    """Make one table of a task's rows: ranks, marks, scores with bounds, and costs; single classes are left out."""
+    whole = [leaderboard_table(rows, metrics) for rows in tables]
+    every = unique(name for table in whole for name in table.names())
+    names = unique([*_FIRST, *(name for name in every if ":" not in name)])
+    header = [FUSION_HELPS if name == "verdict" else name for name in names]
+    return header, [[record.get(name) for name in names] for table in whole for record in table.records()]
 
 
 def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -96,19 +91,6 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[name] = value
     return found
-
-
-def _row(row: Row, names: Sequence[str]) -> list[Value]:
-    scores: list[Value] = []
-    for name in names:
-        estimate = row.metrics.get(name)
-        scores += [estimate.value, estimate.low, estimate.high] if estimate else [None, None, None]
-    costs = asdict(row.efficiency)
-    rank = str(row.rank) if row.rank else None
-    return [
-        row.model, row.control, row.setting or None, row.status, rank, row.verdict, len(row.seeds), *scores,
-        *(costs[name] for name in _COSTS), row.device, row.data, row.split, row.signature,
-    ]  # fmt: skip
 
 
 def _is_number(value: object) -> bool:

@@ -24,7 +24,7 @@ from harness.record import RobustnessRecord, RunRecord
 from harness.records.store import Store
 from harness.report.page.sources import ReportOptions
 from harness.report.page.write import write_report
-from harness.report.track.contents import Curves, cell_run, final_values, leaderboard_table, read_curves
+from harness.report.track.contents import Curves, cell_run, final_values, read_curves, tracked_table
 from harness.report.track.tracker import RunLog, TrackedRun, Tracker
 
 
@@ -143,7 +143,7 @@ def _leaderboard_pieces(plan: Plan, store: Store, options: ReportOptions, folder
 
     def fill(log: RunLog) -> None:
         tables = judged_tables(shown, metrics, installed_fusion(task), score_reader([store]), sweeps)
-        log.table("leaderboard", *leaderboard_table(tables, metrics))
+        log.table("leaderboard", *tracked_table(tables, metrics))
         if not page.exists():  # the same one for every tracker
             write_report([store], page, options)
         log.file(page)

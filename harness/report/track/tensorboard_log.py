@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.report.table_text import markdown
+from harness.report.tables.document import markdown_table
+from harness.report.tables.table import Table, TableCell, TableColumn, TableRow
 from harness.report.track.tracker import TrackedRun, Value
 
 
@@ -57,7 +58,9 @@ class EventLog:
 
     def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
         """Add the table as Markdown, which the text tab draws."""
-        self.text(name, markdown([header, *([_word(value) for value in row] for row in rows)]))
+        columns = tuple(TableColumn(each, kind="cost") for each in header)
+        lines = tuple(TableRow(tuple(TableCell(value, word=_word(value)) for value in row)) for row in rows)
+        self.text(name, markdown_table(Table(name, name, columns, lines)))
 
     def file(self, path: Path) -> None:
         """Lay a copy beside the event file: TensorBoard shows no files."""

@@ -14,7 +14,7 @@ import pytest
 
 from harness.judge.leaderboard import Row, build_rows
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.report.leaderboard_text import render
+from harness.report.leaderboard_tables import render
 from harness.stats.seed_variance import combine_seeds
 
 METRICS = ("main", "gone")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from harness.plan.pairs import Pair, render_pairs, supported_pairs
+from harness.plan.pairs import Pair, supported_pairs
+from harness.report.installed_tables import pair_table
+from harness.report.tables.document import document_text
 
 PAIRS = [
     Pair("film", "a", True, ("C0", "C1", "C2")),
@@ -15,14 +16,13 @@ PAIRS = [
 
 
 def test_models_are_rows_and_tasks_columns() -> None:
-    assert render_pairs(PAIRS, "md").splitlines() == [
+    assert document_text([pair_table(PAIRS)], "md").splitlines() == [
         "| model |  | a | b |",
         "|---|---|---|---|",
         "| film | fused | C0–C2 | C1, C2 |",
         "| probe | un-fused |  | yes |",
     ]
-    assert render_pairs(PAIRS, "text").splitlines()[1].split() == ["film", "fused", "C0–C2", "C1,", "C2"]
-    assert json.loads(render_pairs(PAIRS, "json"))[2] == {"model": "probe", "task": "b", "fused": False, "controls": []}
+    assert document_text([pair_table(PAIRS)], "text").splitlines()[2].split() == ["film", "fused", "C0–C2", "C1,", "C2"]
 
 
 def test_every_task_has_two_unfused_models_and_four_fused_ones_that_need_no_download() -> None:
@@ -41,4 +41,5 @@ def test_every_task_has_two_unfused_models_and_four_fused_ones_that_need_no_down
 def test_the_page_shows_the_present_table() -> None:
     page = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
     shown = page.partition("<!-- pairs -->\n")[2].partition("\n<!-- /pairs -->")[0]
-    assert shown == render_pairs(supported_pairs()[0], "md"), "run `bench list pairs --format md` and put it there"
+    present = document_text([pair_table(supported_pairs()[0])], "md")
+    assert shown == present, "run `bench list pairs --format md` and put it there"

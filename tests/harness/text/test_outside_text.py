@@ -28,15 +28,15 @@ from harness.judge.select_records import Chosen
 from harness.judge.verdict.verdict import Judged, Number, Scope, Verdict
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.store import Store
-from harness.report.compare_text import render as render_comparison
-from harness.report.gate_text import render_gate
-from harness.report.leaderboard_text import render as render_leaderboard
+from harness.report.comparison_tables import render as render_comparison
+from harness.report.gate_tables import render_gate
+from harness.report.leaderboard_tables import render as render_leaderboard
 from harness.report.page.contents import build_report
 from harness.report.page.plain_formats import render_csv, render_csv_files, render_markdown
 from harness.report.page.sources import ReportOptions, Sources
-from harness.report.robustness_text import STYLES as ROBUSTNESS
-from harness.report.robustness_text import conditions_csv, render_conditions, render_summary
-from harness.report.verdict_text import render as render_verdict
+from harness.report.robustness_tables import STYLES as ROBUSTNESS
+from harness.report.robustness_tables import render_conditions, render_summary
+from harness.report.verdict_tables import render as render_verdict
 from harness.stats.sample_scores import SampleScores
 from harness.text.outside_text import csv_cell, markdown_text, one_line, visible
 
@@ -147,7 +147,7 @@ def documents(name: str) -> dict[str, str]:
     found |= {f"compare.{style}": render_comparison([told], style) for style in ("text", "md", "json")}
     found |= {f"robustness.{style}": render_summary(robust, style) for style in ROBUSTNESS}
     found |= {f"conditions.{style}": render_conditions(robust, style) for style in ROBUSTNESS} | {
-        "long.csv": conditions_csv(robust)
+        "long.csv": render_conditions(robust, "csv")
     }
     found |= {f"verdict.{style}": render_verdict([judged], style) for style in ("text", "md", "json")}
     found |= {f"check.{style}": render_gate(gate, style) for style in ("text", "md", "json", "junit")}

@@ -10,7 +10,7 @@ import pytest
 from harness.judge.check.change import Limits
 from harness.judge.check.gate import run_gate
 from harness.judge.check.measured import Latency
-from harness.report.gate_text import render_gate
+from harness.report.gate_tables import render_gate
 
 NASTY = "a<b>&|\"c'\x07"
 ROW_KEYS = {

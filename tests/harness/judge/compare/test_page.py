@@ -17,10 +17,11 @@ from harness.judge.compare.comparison import Comparison
 from harness.judge.compare.flips import Flip, picture
 from harness.judge.compare.slices import SliceDifference
 from harness.judge.select_records import Chosen
-from harness.record import RunRecord
+from harness.record import Estimate, RunRecord
 from harness.records.store import Store
-from harness.report.compare_page import bar, render_page
-from harness.report.compare_text import render
+from harness.report.compare_page import render_page
+from harness.report.comparison_tables import render
+from harness.report.tables.html import gap_scale
 from harness.stats.paired_difference import Difference, Flips
 
 EVIL = '<script>window.ran=1</script>"><img src=x onerror=run>'
@@ -84,9 +85,9 @@ def test_the_bars_of_metrics_and_slices_share_one_scale(found: Comparison) -> No
 
 
 def test_bars_stand_around_no_difference() -> None:
-    assert bar(DIFFERENCE, 0.3) == (66.0, 82.0, 98.0)
-    assert bar(replace(DIFFERENCE, low=-0.3, high=0.0, difference=-0.15), 0.3) == (2.0, 26.0, 50.0)
-    assert bar(DIFFERENCE, 0.0) == (50.0, 50.0, 50.0)
+    assert gap_scale(0.3).places(Estimate(0.2, 0.1, 0.3, 60)) == (66.0, 82.0, 98.0)
+    assert gap_scale(0.3).places(Estimate(-0.15, -0.3, 0.0, 60)) == (2.0, 26.0, 50.0)
+    assert gap_scale(0.0).places(Estimate(0.0, None, None, 60)) == (50.0, 50.0, 50.0)
 
 
 def test_several_comparisons_share_a_page(found: Comparison) -> None:

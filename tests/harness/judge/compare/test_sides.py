@@ -16,7 +16,7 @@ from harness.plan.run_plan import Environment
 from harness.record import Estimate, RunRecord
 from harness.records.rescore import DataPlace
 from harness.records.store import Store
-from harness.report.compare_text import render, title_of
+from harness.report.comparison_tables import render, title_of
 
 Make = Callable[..., RunRecord]
 

@@ -27,7 +27,7 @@ from harness.plan.run_plan import Environment
 from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.rescore import DataPlace
 from harness.records.store import Store, scores_name
-from harness.report.compare_text import render
+from harness.report.comparison_tables import render
 from harness.stats.paired_difference import Draws
 from harness.stats.proportions import ProportionStatistics, proportion
 from harness.stats.resampling import MeanStatistics

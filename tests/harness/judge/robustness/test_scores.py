@@ -14,10 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BenchError, DataError, UsageError
-from harness.judge.robustness.external_scores import score_cells
+from harness.judge.robustness.external_scores import RobustnessScores, score_cells
 from harness.judge.robustness.published import ALEXNET
 from harness.perturb.grids import STANDARD_CORRUPTIONS
-from harness.report.external_scores_text import render_robustness_scores
+from harness.report.scored_tables import external_document
+from harness.report.tables.document import document_text
+
+
+def shown(scores: RobustnessScores) -> str:
+    return document_text(external_document(scores), "text", None)
+
 
 # The row Standard_R50 (torchvision's ResNet-50 on 5,000 images of ImageNet-C) of RobustBench,
 # model_info/imagenet/corruptions/unaggregated_results_2d.csv, in its order and with its column "average".
@@ -116,14 +122,14 @@ def test_other_perturbations_alone_are_averaged_and_named(tmp_path: Path) -> Non
     assert (found["averaged"], found["standard"]) == (["typo-keyboard", "formal"], False)
     assert found["models"]["a"]["mPC"] == pytest.approx(0.5)
     assert found["models"]["a"]["mCE"] is None
-    text = render_robustness_scores(scores)
+    text = shown(scores)
     assert "mPC (2 perturbations, not the standard 15 x 5)" in text and "alexnet has no typo-keyboard" in text
 
 
 def test_text_is_in_percent(wide: Path, tmp_path: Path) -> None:
-    text = render_robustness_scores(score_cells(wide, "alexnet"))
+    text = shown(score_cells(wide, "alexnet"))
     assert "39.2 %" in text and "76.6 %" in text and "no clean score" in text
-    plain = render_robustness_scores(score_cells(write(tmp_path / "cells.csv", long({"a": 0.5}))))
+    plain = shown(score_cells(write(tmp_path / "cells.csv", long({"a": 0.5}))))
     assert "no --reference-model" in plain and "\nCE" not in plain
 
 
@@ -238,4 +244,4 @@ def test_wild_files_never_end_in_a_traceback(content: str, tmp_path_factory: pyt
     path = tmp_path_factory.getbasetemp() / "wild.csv"
     path.write_text("model,perturbation,severity,value\n" + content)
     with contextlib.suppress(BenchError):
-        render_robustness_scores(score_cells(path, None))
+        shown(score_cells(path, None))

@@ -18,7 +18,7 @@ from harness.judge.robustness.reference_table import reference_from
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.robustness.summary import summaries
 from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
-from harness.report.robustness_text import conditions_csv, render_conditions, render_summary
+from harness.report.robustness_tables import render_conditions, render_summary
 
 Make = Callable[..., RobustnessRecord]
 MakeRun = Callable[..., RunRecord]
@@ -203,7 +203,7 @@ def test_csv_parses_back(mixed: list[RobustnessRow]) -> None:
 
 
 def test_the_long_list_has_every_condition(mixed: list[RobustnessRow]) -> None:
-    lines = list(csv.DictReader(io.StringIO(conditions_csv(mixed))))
+    lines = list(csv.DictReader(io.StringIO(render_conditions(mixed, "csv"))))
     assert len(lines) == 1 + 75 + 6 + 1 + 75 + 1
     by_cell = {(line["model"], line["perturbation"], line["severity"]): line for line in lines}
     clean, snow = by_cell["good", "clean", "0"], by_cell["odd|<b>", "snow", "2"]
@@ -227,7 +227,7 @@ def test_each_severity_is_a_line(record: Make) -> None:
     assert [(c["perturbation"], c["severity"], c["value"]) for c in first["conditions"]] == [
         ("fog", 1, 0.7), ("fog", 3, 0.5), ("jpeg", 2, 0.4),
     ]  # fmt: skip
-    assert render_conditions(rows, "csv") == conditions_csv(rows)
+    assert render_conditions(rows, "csv") == render_conditions(rows, "csv")
 
 
 def test_markdown_keeps_its_columns(mixed: list[RobustnessRow]) -> None:

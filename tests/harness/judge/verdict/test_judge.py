@@ -17,7 +17,7 @@ from harness.judge.verdict.evidence import FusionControls, Options
 from harness.judge.verdict.judge import check_claims, installed_fusion, judge, judge_stores, marks, score_reader
 from harness.judge.verdict.verdict import CLAIMS, Judged, Verdict
 from harness.records.store import Store, scores_name
-from harness.report.verdict_text import merged, render
+from harness.report.verdict_tables import merged, render
 
 GAINS = dict.fromkeys(("C0", "C1", "C2", "C3", "C4"), 0.05)
 

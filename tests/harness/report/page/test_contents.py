@@ -20,7 +20,6 @@ from harness.report.page.entries import build_boards
 from harness.report.page.pareto import Point, difference, front
 from harness.report.page.sources import ReportOptions, Sources, read_sources
 from harness.report.page.sweep_means import is_complete_grid, mean_estimate, retained
-from harness.report.page.table import texts_of
 from harness.stats.intervals import wilson
 
 from .made_up import STANDARD_CORRUPTIONS, made_record, made_records, made_sweep, write_made_up
@@ -35,7 +34,7 @@ def part_of(records: list[RunRecord], sweeps: list[RobustnessRecord] | None = No
 
 
 def names(part: Part) -> list[str]:
-    return [line.key for line in part.leaderboard.lines]
+    return [line.key for line in part.leaderboard.rows]
 
 
 def test_controls_stand_below_their_model_whatever_they_score() -> None:
@@ -43,7 +42,7 @@ def test_controls_stand_below_their_model_whatever_they_score() -> None:
     records += [made_record("low", 0.9, control="C2"), made_record("low", 0.1, control="C0")]
     part = part_of(records)
     assert names(part) == ["high", "middle", "low", "low [C0]", "low [C2]"]
-    assert [line.level for line in part.leaderboard.lines] == ["model"] * 3 + ["control"] * 2
+    assert [line.level for line in part.leaderboard.rows] == ["model"] * 3 + ["control"] * 2
 
 
 def test_failed_and_skipped_cells_are_no_rows_but_are_named_with_their_reasons() -> None:
@@ -51,7 +50,7 @@ def test_failed_and_skipped_cells_are_no_rows_but_are_named_with_their_reasons()
     part = part_of([made_record("a", 0.5), failed, made_record("far-away", None)])
     assert names(part) == ["a"]
     assert part.failures is not None
-    assert texts_of(part.failures)[1:] == [
+    assert part.failures.texts()[1:] == [
         ["broken", "failed", "it broke."],
         ["far-away", "skipped", "weights not available: made-up."],
     ]
@@ -61,13 +60,13 @@ def test_failed_and_skipped_cells_are_no_rows_but_are_named_with_their_reasons()
 def test_rows_that_share_a_reason_share_a_line() -> None:
     part = part_of([made_record("a", 0.5), made_record("x", None), made_record("y", None)])
     assert part.failures is not None
-    assert [line.key for line in part.failures.lines] == ["x, y"]
+    assert [line.key for line in part.failures.rows] == ["x, y"]
 
 
 def test_data_that_differs_is_never_one_table() -> None:
     other = replace(made_record("a", 0.9), data_digest="d2" * 32, fingerprint="other")
     report = build_report(Sources((made_record("a", 0.5), other)), OPTIONS)
-    assert [len(part.leaderboard.lines) for part in report.tasks[0].parts] == [1, 1]
+    assert [len(part.leaderboard.rows) for part in report.tasks[0].parts] == [1, 1]
 
 
 def test_the_difference_of_two_proportions_is_newcombes() -> None:
@@ -86,7 +85,7 @@ def test_the_ladder_subtracts_and_gives_no_verdict_below_five_seeds() -> None:
     reach = math.hypot(0.03, 0.03)
     assert ladder.rungs[3].gap.low == pytest.approx(0.2 - reach)
     assert {rung.verdict for rung in ladder.rungs} == {"no verdict: 1 of 5 seeds"}
-    assert texts_of(table)[4][3] == f"+0.200 [+{0.2 - reach:.3f}, +{0.2 + reach:.3f}]"
+    assert table.texts()[4][3] == f"+0.200 [+{0.2 - reach:.3f}, +{0.2 + reach:.3f}]"
 
 
 def test_five_seeds_allow_a_verdict() -> None:
@@ -150,7 +149,7 @@ def test_mpc_is_the_mean_of_all_75_cells() -> None:
     cells = [s for s in sweep.scores if s.perturbation in STANDARD_CORRUPTIONS]
     values = [e.value for s in cells if (e := s.metrics["top-1"])]
     summary = part_of([record], [sweep]).sweeps[0].summary
-    heading, row = texts_of(summary)
+    heading, row = summary.texts()
     shown = dict(zip(heading, row, strict=True))
     assert len(values) == 75
     assert shown["mPC"].startswith(f"{sum(values) / 75:.3f} [")
@@ -168,7 +167,7 @@ def test_a_failed_cell_leaves_no_mean() -> None:
     record = made_record("a", 0.5)
     sweep = changed(made_sweep(record), "fog", 3, status="failed", error="it broke", metrics={})
     (shown,) = part_of([record], [sweep]).sweeps
-    row = texts_of(shown.summary)[1]
+    row = shown.summary.texts()[1]
     assert "1 of 75 failed" in row
     image = shown.heat_maps[0]
     heats = dict(zip([kind.name for kind in image.kinds], image.rows[0][1], strict=True))
@@ -182,7 +181,7 @@ def test_a_part_of_the_grid_is_not_called_mpc() -> None:
     record = made_record("a", 0.5)
     whole = made_sweep(record)
     some = replace(whole, scores=tuple(s for s in whole.scores if s.perturbation in ("clean", "fog", "jpeg")))
-    heading = texts_of(part_of([record], [some]).sweeps[0].summary)[0]
+    heading = part_of([record], [some]).sweeps[0].summary.texts()[0]
     assert heading[2:4] == ["image corruptions, 10 conditions", "image / clean"]
 
 
@@ -190,7 +189,7 @@ def test_what_does_not_apply_is_skipped_and_not_robust() -> None:
     records = [made_record("reads", 0.5), made_record("blind", 0.4)]
     sweeps = [made_sweep(records[0]), made_sweep(records[1], reads_text=False)]
     (shown,) = part_of(records, sweeps).sweeps
-    rows = {line.key: texts_of(shown.summary)[place + 1] for place, line in enumerate(shown.summary.lines)}
+    rows = {line.key: shown.summary.texts()[place + 1] for place, line in enumerate(shown.summary.rows)}
     assert "skipped" in rows["blind"]
     assert "skipped" not in rows["reads"]
     text = next(each for each in shown.heat_maps if each.name == "text")
@@ -292,7 +291,7 @@ def test_every_number_names_runs_that_are_known() -> None:
     report = build_report(Sources(tuple(records), tuple(made_sweep(r) for r in records[:3])), OPTIONS)
     known = report.provenance
     part = report.tasks[0].parts[0]
-    origins = [c.origin for table in part.tables() for line in table.lines for c in line.cells if c.estimate]
+    origins = [c.origin for table in part.tables() for line in table.rows for c in line.cells if c.estimate]
     assert len(origins) > 100
     for origin in origins:
         assert origin is not None

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import StoreError, UsageError
 from harness.judge.leaderboard import build_rows
 from harness.records.store import Store
-from harness.report.leaderboard_text import render
+from harness.report.leaderboard_tables import render
 from harness.report.page.contents import build_report
 from harness.report.page.page import render_page
 from harness.report.page.plain_formats import render_csv, render_csv_files, render_markdown

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.judge.leaderboard import build_rows
 from harness.record import RunRecord
-from harness.report.track.contents import cell_run, final_values, flat, leaderboard_table, read_curves
+from harness.report.track.contents import cell_run, final_values, flat, read_curves, tracked_table
 
 
 def test_curves_hold_every_number_at_its_step_and_warnings_apart() -> None:
@@ -54,7 +54,7 @@ def test_a_run_is_named_by_its_cell_and_knows_what_it_was_made_with(results: Any
 
 def test_the_table_has_a_row_a_model_and_none_for_what_is_absent(record: Callable[..., RunRecord]) -> None:
     records = [record("good", 0.9), record("poor", 0.2), record("zz", status="failed", error="it broke")]
-    header, rows = leaderboard_table(build_rows(records, ("main", "gone")), ("main", "gone"))
+    header, rows = tracked_table(build_rows(records, ("main", "gone")), ("main", "gone"))
     table = [dict(zip(header, row, strict=True)) for row in rows]
     assert [row["model"] for row in table] == ["good", "poor", "zz"]
     assert (table[0]["main"], table[0]["main low"], table[0]["main high"]) == (0.9, 0.9 - 0.1, 0.9 + 0.1)

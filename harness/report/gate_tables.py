@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from harness.errors import UsageError
-from harness.judge.check.change import (  # fmt: skip
+from harness.judge.check.change import (
     IMPROVED,
     INCONCLUSIVE,
     LATENCY,
@@ -18,23 +17,43 @@ from harness.judge.check.change import (  # fmt: skip
     UNCHANGED,
     Change,
     Judged,
-)
+)  # fmt: skip
 from harness.judge.check.gate import FINE, WORSE, Gate
-from harness.report.table_text import aligned, markdown
+from harness.report.tables.document import Block, Notes, document_text, markdown_table
+from harness.report.tables.layout import PIPE_WIDTH
+from harness.report.tables.table import ALWAYS, Table, TableCell, TableColumn, TableRow, name_column, text_column
+from harness.report.tables.values import json_text
 from harness.text.outside_text import markdown_text, one_line
 
 STYLES = ("text", "md", "json", "junit")
 _WORDS = (REGRESSED, MISSING, IMPROVED, INCONCLUSIVE, UNCHANGED)
-_HEADING = ["outcome", "task", "model", "measure", "before", "now", "change", "95 % interval", "p adjusted", "note"]
+_COLUMNS = (
+    text_column("outcome", importance=ALWAYS),
+    text_column("task", importance=80),
+    name_column("model"),
+    text_column("measure", importance=ALWAYS, least=12),
+    TableColumn("before", importance=70),
+    TableColumn("now", importance=70),
+    TableColumn("change", importance=ALWAYS),
+    TableColumn("interval", "95 % interval", importance=90),
+    TableColumn("p adjusted", importance=60),
+    text_column("note", importance=75, least=20),
+)
 
 
-def render_gate(gate: Gate, style: str) -> str:
+def render_gate(gate: Gate, style: str, width: int | None = PIPE_WIDTH) -> str:
     """Render in one of STYLES."""
     if style == "json":
-        return json.dumps(gate.to_json(), indent=1, allow_nan=False)
+        return json_text(gate.to_json())
     if style == "junit":
         return _junit(gate)
-    return _markdown(gate) if style == "md" else _text(gate)
+    return _markdown(gate) if style == "md" else document_text(gate_document(gate), "text", width)
+
+
+def gate_document(gate: Gate) -> list[Block]:
+    """What changed, what is new, and last the verdict."""
+    changed = [row for row in gate.rows if row.outcome != UNCHANGED]
+    return [*([gate_table(changed)] if changed else []), Notes((*_notes(gate), headline(gate)))]
 
 
 def style_of(path: Path) -> str:
@@ -52,10 +71,26 @@ def headline(gate: Gate) -> str:
     return f"bench check: {verdict} ({counts or 'no rows'})"
 
 
-def _text(gate: Gate) -> str:
-    shown = [row for row in gate.rows if row.outcome != UNCHANGED]
-    table = aligned([_HEADING, *map(_cells, shown)]) + "\n\n" if shown else ""
-    return f"{table}{_notes(gate)}{headline(gate)}"
+def gate_table(rows: Sequence[Judged]) -> Table:
+    """A row for each number that was compared; what changed is a score's points, a cost's share."""
+    return Table("check", "Changes", _COLUMNS, tuple(map(_row, rows)))
+
+
+def _row(row: Judged) -> TableRow:
+    change = row.change
+    share = change.kind in (LATENCY, MEMORY)
+    moved = change.loss if change.loss is None or share else -change.loss
+    texts = (row.outcome, change.task, change.label, change.measure)
+    p = row.adjusted_p
+    cells = (
+        *map(TableCell, texts),
+        *(TableCell(value, word=_value(value, share)) for value in (change.before, change.now)),
+        TableCell(moved, word=_signed(change.loss, share)),
+        TableCell(_interval(change, share)),
+        TableCell(p, word="" if p is None else f"{p:.2g}"),
+        TableCell(change.note),
+    )
+    return TableRow(cells, key=change.label)
 
 
 def _markdown(gate: Gate) -> str:
@@ -63,16 +98,16 @@ def _markdown(gate: Gate) -> str:
     same = [row for row in gate.rows if row.outcome == UNCHANGED]
     parts = [f"### {headline(gate)}"]
     if changed:
-        parts.append(markdown([_HEADING, *map(_cells, changed)]))
+        parts.append(markdown_table(gate_table(changed)))
     if same:
-        table = markdown([_HEADING, *map(_cells, same)])
+        table = markdown_table(gate_table(same))
         parts.append(f"<details><summary>{len(same)} unchanged</summary>\n\n{table}\n\n</details>")
-    if _notes(gate):
-        parts.append("\n".join(markdown_text(line) for line in _notes(gate).splitlines()))
+    if notes := _notes(gate):
+        parts.append("\n".join(map(markdown_text, notes)))
     return "\n\n".join(parts)
 
 
-def _notes(gate: Gate) -> str:
+def _notes(gate: Gate) -> list[str]:
     lines = []
     if gate.new:
         lines.append(f"not in the baseline: {'; '.join(gate.new)}")
@@ -80,24 +115,7 @@ def _notes(gate: Gate) -> str:
         lines.append(f"with other settings than the baseline's: {'; '.join(gate.other_settings)}")
     if gate.count(IMPROVED) or gate.new or gate.other_settings:
         lines.append("'bench check BASELINE --update' writes a new baseline")
-    return "".join(f"{one_line(line)}\n" for line in lines)
-
-
-def _cells(row: Judged) -> list[str]:
-    change = row.change
-    share = change.kind in (LATENCY, MEMORY)
-    return [
-        row.outcome,
-        change.task,
-        change.label,
-        change.measure,
-        _value(change.before, share),
-        _value(change.now, share),
-        _signed(change.loss, share),
-        _interval(change, share),
-        "" if row.adjusted_p is None else f"{row.adjusted_p:.2g}",
-        change.note,
-    ]
+    return lines
 
 
 def _interval(change: Change, share: bool) -> str:
@@ -140,6 +158,6 @@ def _junit(gate: Gate) -> str:
 
 
 def _sentence(row: Judged) -> str:
-    _, _, _, _, before, now, change, interval, p, note = _cells(row)
+    before, now, change, interval, p, note = gate_table([row]).texts()[1][4:]
     numbers: Sequence[str] = [f"{before} -> {now}", change, interval, f"p adjusted {p}"] if change else []
     return ", ".join(part for part in [*numbers, note] if part)

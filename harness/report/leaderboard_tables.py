@@ -1,0 +1,266 @@
+"""Rows of a leaderboard -> its table, that of the slices, and the notes that both need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.judge.leaderboard import Row, samples_told
+from harness.metrics.directions import is_better_low, marked
+from harness.report.tables.costs import COSTS, cost_cell
+from harness.report.tables.document import Block, Heading, document_text
+from harness.report.tables.layout import PIPE_WIDTH
+from harness.report.tables.table import (
+    ALWAYS,
+    ENDS,
+    EXTRA,
+    VALUE_ONLY,
+    Origin,
+    Table,
+    TableCell,
+    TableColumn,
+    TableRow,
+    name_column,
+    score_cell,
+    text_column,
+    unique,
+)
+from harness.report.tables.values import json_text, table_csv
+
+FUSION_HELPS = "fusion helps"
+_METRICS = (ALWAYS, 75, 66, 64, 62)
+"""How important the task's metrics are, in their order; of the others, each a little less than the one before."""
+_NEAR_CEILING = 0.02
+"""Of the first metric: rows so near to what is possible are not told apart."""
+_SOURCES = ("vision", "text", "both")
+_NOTHING = "No records. Run 'bench run' first, or give another folder with --results."
+
+
+def render(tables: Sequence[Sequence[Row]], metrics: Sequence[str], style: str, width: int | None = PIPE_WIDTH) -> str:
+    """Render as text, md, csv or json."""
+    if style == "json":
+        return json_text([row.to_json() for rows in tables for row in rows])
+    if style == "csv":
+        return table_csv([leaderboard_table(rows, metrics) for rows in tables])
+    return document_text(leaderboard_document(tables, metrics), style, width)
+
+
+def leaderboard_document(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> list[Block]:
+    """Give each set of comparable rows a heading, its slices, its leaderboard and its notes."""
+    blocks: list[Block] = []
+    for rows in tables:
+        sliced = slice_table(rows)
+        blocks += [Heading(title_of(rows)), *([sliced] if sliced else []), leaderboard_table(rows, metrics)]
+    return blocks or [_NOTHING]
+
+
+def title_of(rows: Sequence[Row]) -> str:
+    """Say of what task, data, split and how many samples the rows are."""
+    return f"{rows[0].task} on {data_title(rows)}"
+
+
+def data_title(rows: Sequence[Row]) -> str:
+    """Say of what data, split and how many samples the rows are."""
+    first = rows[0]
+    return f"{first.data} ({first.data_digest[:12]}), split {first.split}{samples_told(rows)}"
+
+
+def is_slice(name: str) -> bool:
+    """Tell `top-1[night]`, a metric on a part of the samples."""
+    return name.endswith("]") and ":" not in name.partition("[")[0]
+
+
+def is_of_class(name: str) -> bool:
+    """Tell `top-1:heart`, one class's share of a metric."""
+    return ":" in name and not is_slice(name)
+
+
+def metric_names(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """The metric that ranks, the others in the task's order, those that only this data adds; absent ones stay in sight.
+
+    Slices have a table of their own, and the scores of single classes are left to JSON and CSV.
+    """
+    seen = {name for row in rows for name in row.metrics if not is_slice(name) and not is_of_class(name)}
+    names = [name for name in metrics if name in seen] + sorted(seen - set(metrics))
+    ranking = [name for name in names if name in metrics and any(row.metrics.get(name) for row in rows)]
+    return unique([*ranking[:1], *names])
+
+
+def metric_column(name: str, importance: int, *, title: str = "", interval: bool = False) -> TableColumn:
+    """Make the column of a metric's scores."""
+    direction = -1 if is_better_low(name) else 1
+    return TableColumn(
+        name, title, direction=direction, importance=importance, interval=interval, ends=("low", "high", "note")
+    )
+
+
+def leaderboard_table(rows: Sequence[Row], metrics: Sequence[str], keys: Sequence[str] = ()) -> Table:
+    """One line a row: ranks, verdicts, seeds, scores and costs, and all that files need; ceilings last.
+
+    `keys` are ids of the rows on a page, where its numbers say where they come from.
+    """
+    names = metric_names(rows, metrics)
+    ids = keys or [""] * len(rows)
+    plain = [_plain(row) for row in rows]
+    parts = [*_judged(rows), *_scores(rows, names, ids), *_costs(rows, ids)]
+    own = {column.name for column, _ in parts}
+    others = [name for name in unique(key for values in plain for key in values) if name not in own]
+    hidden = [(_hidden(name), [TableCell(values.get(name)) for values in plain]) for name in others]
+    parts = [*parts, *hidden, *_values_only(rows, names, ids)]
+    lines = [
+        TableRow(tuple(cells[place] for _, cells in parts), "control" if row.control else "model", row.model, row.name)
+        for place, row in enumerate(rows)
+    ]
+    columns = tuple(column for column, _ in parts)
+    lines += ceiling_rows(rows, columns)
+    return Table("leaderboard", "Leaderboard", columns, tuple(lines), tuple(leaderboard_notes(rows, metrics)))
+
+
+Part = tuple[TableColumn, list[TableCell]]
+
+
+def _judged(rows: Sequence[Row]) -> list[Part]:
+    parts: list[Part] = [(name_column("model"), [TableCell(row.model, word=row.name) for row in rows])]
+    if any(row.rank for row in rows):
+        ranks = [
+            TableCell(str(row.rank), order=row.rank.best) if row.rank else TableCell(word="–") for row in rows
+        ]  # fmt: skip
+        parts.append((text_column("rank", importance=90), ranks))
+    if any(row.verdict for row in rows):
+        verdicts = [TableCell(row.verdict) for row in rows]
+        parts.append((text_column(FUSION_HELPS, importance=85, name="verdict"), verdicts))
+    seeds = [TableCell(len(row.seeds), word=None if row.metrics else row.status) for row in rows]
+    return [*parts, (TableColumn("seeds", style="{:.0f}", kind="cost", importance=80), seeds)]
+
+
+def _scores(rows: Sequence[Row], names: Sequence[str], keys: Sequence[str]) -> list[Part]:
+    parts = []
+    some = [name for name in names if any(row.metrics.get(name) for row in rows)]
+    for place, name in enumerate(names):
+        importance = _METRICS[some.index(name)] if name in some[: len(_METRICS)] else max(EXTRA + 1, 45 - place)
+        cells = [_score(row, name, key) for row, key in zip(rows, keys, strict=True)]
+        parts.append((metric_column(name, importance, interval=place == 0), cells))
+    return parts
+
+
+def _score(row: Row, name: str, key: str) -> TableCell:
+    return score_cell(row.metrics.get(name), Origin(name, (key,)) if key else None, "absent" if row.metrics else "–")
+
+
+def _costs(rows: Sequence[Row], keys: Sequence[str]) -> list[Part]:
+    return [
+        (cost, [cost_cell(cost, row.efficiency, key) for row, key in zip(rows, keys, strict=True)])
+        for cost in COSTS
+        if any(getattr(row.efficiency, cost.name) is not None for row in rows)
+    ]
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """What JSON holds of a row and does not nest."""
+    content = row.to_json() | {"rank": str(row.rank) if row.rank else None}
+    return {key: value for key, value in content.items() if not isinstance(value, dict | list)}
+
+
+def _hidden(name: str) -> TableColumn:
+    return TableColumn(name, importance=VALUE_ONLY)
+
+
+def _values_only(rows: Sequence[Row], drawn: Sequence[str], keys: Sequence[str]) -> list[Part]:
+    """Slices and classes, what seeds and samples contribute to intervals, and ceilings: for files alone."""
+    parts: list[Part] = []
+    for name in unique([*drawn, *(name for row in rows for name in row.metrics)]):
+        if name not in drawn:
+            column = metric_column(name, VALUE_ONLY)
+            parts.append((column, [_score(row, name, key) for row, key in zip(rows, keys, strict=True)]))
+        spreads = [row.spreads.get(name) for row in rows]
+        if any(spreads):
+            parts.append((_hidden(f"{name} seeds sd"), [TableCell(s.seeds_sd if s else None) for s in spreads]))
+            parts.append((_hidden(f"{name} sampling se"), [TableCell(s.sampling_se if s else None) for s in spreads]))
+        for source in unique(source for row in rows for source in row.ceilings.get(name, {})):
+            ceilings = [TableCell(row.ceilings.get(name, {}).get(source)) for row in rows]
+            parts.append((_hidden(f"{name} ceiling: {source}"), ceilings))
+    return parts
+
+
+def slice_table(rows: Sequence[Row], keys: Sequence[str] = ()) -> Table | None:
+    """The first metric in each slice, ceilings below; it stands before the mean, which can hide them."""
+    names = unique(name for row in rows for name in row.metrics if is_slice(name))
+    if not names:
+        return None
+    metric = marked(names[0].partition("[")[0])
+    columns = (name_column(f"{metric} by slice"), *(_slice_column(name, bool(keys)) for name in names))
+    lines = [
+        TableRow((TableCell(row.name), *(_score(row, name, key) for name in names)), group=row.name, key=row.name)
+        for row, key in zip(rows, keys or [""] * len(rows), strict=True)
+        if row.metrics
+    ]
+    return Table("slices", f"{metric} on slices of the samples", columns, (*lines, *ceiling_rows(rows, columns)))
+
+
+def _slice_column(name: str, interval: bool) -> TableColumn:
+    return TableColumn(name, name.partition("[")[2][:-1], interval=interval, ends=ENDS)
+
+
+def ceiling_rows(rows: Sequence[Row], columns: Sequence[TableColumn]) -> list[TableRow]:
+    """What the best guesser reaches from the image, the text and both, below the columns where it is known."""
+    ceilings = rows[0].ceilings
+    found = []
+    for source in _SOURCES:
+        values = [ceilings.get(column.name, {}).get(source) for column in columns[1:]]
+        if any(value is not None for value in values):
+            cells = (TableCell(f"ceiling: {source}"), *(TableCell(value) for value in values))
+            found.append(TableRow(cells, level="ceiling", key=f"ceiling: {source}"))
+    return found
+
+
+def leaderboard_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """What keeps rows from being ranked, how ranks were made, what is not shown, where costs are from, what failed."""
+    devices = sorted({_device(row) for row in rows})
+    how = "95 % intervals over images: by bootstrap, Wilson's for proportions"
+    return [
+        *verdict_notes(rows, metrics),
+        *rank_notes(rows),
+        *folded_notes(rows),
+        *(f"[{how}] {device}" for device in devices),
+        *(f"{row.name}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error),
+    ]
+
+
+def verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """What keeps rows from being ranked: a ceiling that is too near, or a model that cannot learn here."""
+    notes = [
+        f"{r.name}: not learnable here (it cannot fit 32 samples): no verdict" for r in rows if r.learnable is False
+    ]
+    name = metrics[0] if metrics else ""
+    ceiling = rows[0].ceilings.get(name, {}).get("both")
+    near = [row for row in rows if ceiling and (e := row.metrics.get(name)) and e.value >= ceiling - _NEAR_CEILING]
+    if len(near) > 1:
+        notes.append(f"within 2 points of the ceiling, so not ranked: {', '.join(row.name for row in near)}")
+    return notes
+
+
+def folded_notes(rows: Sequence[Row]) -> list[str]:
+    """How many records are not shown, and why."""
+    older, replaced = sum(len(row.older) for row in rows), sum(len(row.replaced) for row in rows)
+    notes = [f"{older} older record{'' if older == 1 else 's'} of other code versions: --all shows them"] * bool(older)
+    again = f"{replaced} record{'' if replaced == 1 else 's'} of rows that were measured or resampled again: not shown"
+    return [*notes, *([again] if replaced else [])]
+
+
+def rank_notes(rows: Sequence[Row]) -> list[str]:
+    """How ranks were made, and against what a model's fusion was judged; nothing for fewer than two ranked rows."""
+    ranks = [row.rank for row in rows if row.rank]
+    if len(ranks) < 2:
+        return []
+    how = "paired over samples" if all(r.paired for r in ranks) else "unpaired: sample scores of a row are missing"
+    notes = [f"rank: all that it may be with 95 % confidence, for all rows at once ({how})"]
+    if any(row.verdict for row in rows):
+        notes.append(f"{FUSION_HELPS}: against all matched controls, over 5 seeds or more; 'bench verdict' says why")
+    return notes
+
+
+def _device(row: Row) -> str:
+    if row.efficiency.latency_runs:
+        return f"measured on {row.device}"
+    left_out = row.efficiency.notes.get("not_measured")
+    return f"not measured: {left_out}" if left_out else "nothing measured"
