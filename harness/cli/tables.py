@@ -113,7 +113,7 @@ def overview(
 
 def leaderboard_markdown(task: str, results: str) -> str:
     """Draw the leaderboard of a task in a results folder as Markdown."""
-    from harness.report.leaderboard_text import render
+    from harness.report.leaderboard_tables import render
 
     tables, metrics = _tables(task, results, None, False)
     return render(tables, metrics, "md")
