@@ -17,7 +17,16 @@ from typing import Any, TypeVar
 
 from harness.answers import ATTRIBUTES
 from harness.errors import BenchError, PluginError, UsageError, nearest
-from harness.perturb.perturbation import Perturbation
+from harness.perturb.attack.request import Attack
+from harness.perturb.perturbation import (
+    IMAGE,
+    TEXT,
+    Exchange,
+    GeometricPerturbation,
+    ImagePerturbation,
+    Perturbation,
+    TextPerturbation,
+)
 from harness.protocols import Model, NamesTasks, Task, serves
 from harness.text.error_text import named_error
 
@@ -111,7 +120,7 @@ def load_perturbations() -> dict[str, Perturbation]:
 def load_all_perturbations() -> tuple[dict[str, Perturbation], list[PluginError]]:
     """Load every perturbation by name, and what went wrong with those that do not fit or have another's name."""
     protocol = "the protocol harness.perturb.perturbation.Perturbation"
-    return load_named("bench.perturbations", "perturbation", protocol, lambda loaded: _misfit(loaded, Perturbation))
+    return load_named("bench.perturbations", "perturbation", protocol, _misfit_of_perturbation)
 
 
 def load_named(
@@ -245,6 +254,21 @@ def _misfit(plugin: Any, protocol: type) -> str | None:
     if not getattr(plugin, "metrics", ("any",)):
         return "its metrics are empty; the first one ranks"
     return None
+
+
+def _misfit_of_perturbation(perturbation: Any) -> str | None:
+    """Say how a perturbation differs from the protocol, and from every kind that there is of its modality."""
+    if misfit := _misfit(perturbation, Perturbation):
+        return misfit
+    kinds = {IMAGE: (ImagePerturbation, GeometricPerturbation), TEXT: (TextPerturbation,)}
+    if isinstance(perturbation, (*kinds.get(perturbation.modality, ()), Exchange, Attack)):
+        return None
+    former = " (`movement` is called `affine` now)" if hasattr(perturbation, "movement") else ""
+    wanted = {IMAGE: f"`apply` or `affine`{former}", TEXT: "`apply` and `keeps_meaning`"}
+    return (
+        f"of modality '{perturbation.modality}' is wanted one with {wanted.get(perturbation.modality, '`predict`')}, "
+        "or with `exchanged`"
+    )
 
 
 def _members(protocol: type) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.condition import Condition, Part
+from harness.errors import PluginError
 from harness.inputs.perturbed_inputs import ImageSource, Rewriter, Words, part_for, words_for
 from harness.perturb.randomness import generator_for, permutation
 from harness.perturb.text.replaced_texts import EXCHANGES
@@ -125,3 +127,26 @@ def test_corruptions_on_a_device_are_those_of_the_cpu_whatever_the_batch(name: s
         assert together[row].shape == pictures.images[row].shape and together[row].dtype == np.uint8
         assert np.abs(together[row].astype(int) - on_cpu.read(row)).max() <= 1
     assert any(not np.array_equal(together[row], pictures.images[row]) for row in range(4))
+
+
+@pytest.mark.parametrize(
+    ("modality", "members", "wanted"),
+    [
+        ("image", "movement = None", "`apply` or `affine` \\(`movement` is called `affine` now\\)"),
+        ("text", "def apply(self, text, severity, rng): return text", "`apply` and `keeps_meaning`"),
+        ("sound", "pass", "modality 'sound'"),
+    ],
+)
+def test_a_perturbation_of_no_kind_says_what_is_wanted(install: Any, modality: str, members: str, wanted: str) -> None:
+    """Else the first image that it is asked about ends the job of every model."""
+    source = f"""
+class Odd:
+    name, summary, family, modality, severities, version = "odd", "odd", "odd", "{modality}", (1,), 1
+    {members}
+odd = Odd()
+"""
+    install("odd_perturbations", {"bench.perturbations": {"odd": "odd_perturbations:odd"}}, source)
+    known, broken = load_all_perturbations()
+    assert "odd" not in known and "fog" in known
+    with pytest.raises(PluginError, match=wanted):
+        raise broken[0]
