@@ -18,6 +18,11 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from .warm_bench import WarmProcess, WarmServer
+
+# Two processes of tests share two cores: threads of torch would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same examples in every run: a change must not fail for what it has not changed. Search anew with
 # HYPOTHESIS_PROFILE=default.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -100,19 +105,40 @@ def unpacked_wheel(package: str, folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Bench:
-    """Runs `bench` as a user does; `environment` is laid over the process's own."""
+    """Runs `bench` as a user does; `environment` is laid over the process's own.
+
+    A process is forked from one that has done the imports, where its environment allows that; `fresh` starts Python.
+    """
 
     folder: Path
+    warm: WarmServer
     environment: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
+        try:
+            out, error = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(self._command(arguments), process.wait(), out, error)
+
+    def fresh(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run it in a Python that starts and imports for it."""
         return subprocess.run(
             self._command(arguments), cwd=self.folder, env=self._environment(environment), text=True,
             capture_output=True, timeout=300, check=False,
         )  # fmt: skip
 
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        """Start it in a process group of its own, as a shell does; Ctrl-C works, though it be ignored here.
+    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str] | WarmProcess:
+        """Start it in a process group of its own, as a shell does; Ctrl-C works, though it be ignored here."""
+        whole = self._environment(environment)
+        if self.warm.serves(whole):
+            return self.warm.start((tuple(map(str, arguments)), str(self.folder), whole))
+        return self.start_fresh(*arguments, **environment)
+
+    def start_fresh(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start it in the same way, in a Python that starts and imports for it.
 
         What a script starts in the background ignores SIGINT, and so do its children.
         """
@@ -131,12 +157,20 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench_in(outsider: Path) -> Callable[[Path], Bench]:
+def warm() -> Iterator[WarmServer]:
+    """The process that tests' commands are forked from."""
+    server = WarmServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def bench_in(outsider: Path, warm: WarmServer) -> Callable[[Path], Bench]:
     """Make a runner of the command in a folder, with a cache there and the outside package installed."""
 
     def make(folder: Path) -> Bench:
         folder.mkdir(exist_ok=True)
-        return Bench(folder, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(outsider)})
+        return Bench(folder, warm, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(outsider)})
 
     return make
 

@@ -28,12 +28,12 @@ def test_nothing_in_the_working_directory_is_imported(
     for name in PLANTED:
         (tmp_path / "here" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "here" / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__ + '\\n')\n")
-    run = bench("run", *quick, "--data", captions, "--results", tmp_path / "results")
+    run = bench.fresh("run", *quick, "--data", captions, "--results", tmp_path / "results")
     assert run.returncode == 0, run.stderr
     (tmp_path / "here" / "tasks.py").unlink()
     (tmp_path / "here" / "tasks").mkdir()
     (tmp_path / "here" / "tasks" / "__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    run = bench("run", *quick, "--data", captions, "--results", tmp_path / "more")
+    run = bench.fresh("run", *quick, "--data", captions, "--results", tmp_path / "more")
     assert run.returncode == 0, run.stderr
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
 
@@ -60,7 +60,7 @@ def test_ctrl_c_ends_every_process_and_blames_no_memory(
     bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, processes: Any
 ) -> None:
     hanging = ("--set", "model.outsider_fault=hang")
-    run = bench.start("run", *quick, *hanging, "--data", captions, "--results", tmp_path / "results")
+    run = bench.start_fresh("run", *quick, *hanging, "--data", captions, "--results", tmp_path / "results")
     try:
         assert any("training" in line for line in iter(run.stderr.readline, ""))
         time.sleep(1)
@@ -82,7 +82,7 @@ def test_the_fork_server_killed_under_a_run_does_not_end_it(
     bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, processes: Any
 ) -> None:
     """It is the largest process, and so the first that a system without memory kills."""
-    run = bench.start("run", *quick, "--seeds", 3, "--jobs", 1, "--data", captions, "--results", tmp_path / "results")
+    run = bench.start_fresh("run", *quick, "--seeds", 3, "--jobs", 1, "--data", captions, "--results", tmp_path / "results")
     try:
         assert any("seed 0:" in line for line in iter(run.stderr.readline, ""))
         everyone = family(run.pid)

@@ -35,8 +35,8 @@ def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
 def area_weights(labels: list[int]) -> list[float]:
     """Weigh each size so that the sum of weight x score is the mean over log2 n; sizes ascending, two or more.
 
-    >>> area_weights([100, 200, 800])
-    [0.16666666666666666, 0.5, 0.3333333333333333]
+    >>> [round(weight, 3) for weight in area_weights([100, 200, 800])]
+    [0.167, 0.5, 0.333]
     """
     places = np.log2(labels)
     gaps = np.diff(places) / (places[-1] - places[0])
