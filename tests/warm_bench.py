@@ -1,8 +1,8 @@
 """The command in a fresh process that has its imports behind it: forked from one that has read all packages once.
 
 A `bench run` spends some ten seconds of processor time on imports, its own and its fork server's, where the tiny run
-of a test takes one. Such a process differs from a real one in that alone: it has its own arguments, environment, folder,
-streams, session and end. Tests of starting and of what is imported use `Bench.fresh`.
+of a test takes one. Such a process differs from a real one in that alone: it has its own arguments, environment,
+folder, streams, session and end. Tests of starting and of what is imported use `Bench.fresh`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module, invalidate_caches
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -219,8 +220,8 @@ def _become(request: Request, output: int, error: int) -> NoReturn:
         for descriptor, stream in ((output, 1), (error, 2)):
             os.dup2(descriptor, stream)
             os.close(descriptor)
-        sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # the old ones knew files
-        sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+        sys.stdout = sys.__stdout__ = _text(1)  # the old ones stood at some place of a file
+        sys.stderr = sys.__stderr__ = _text(2)
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
@@ -246,6 +247,11 @@ def _become(request: Request, output: int, error: int) -> NoReturn:
         code = 130 if isinstance(sys.exception(), KeyboardInterrupt) else 1
     finally:
         _end(code)
+
+
+def _text(descriptor: int) -> TextIOWrapper:
+    stream = os.fdopen(descriptor, "wb", closefd=False)
+    return TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", line_buffering=descriptor == 2)
 
 
 def _end(code: object) -> NoReturn:

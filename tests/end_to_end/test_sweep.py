@@ -216,46 +216,14 @@ def test_robustness_and_report_are_printed_from_what_was_stored(trained: Trained
     assert "data:image/jpeg;base64," in content and "class-embedding" in content and "http-equiv" in content
 
 
-MEMORY = """
-import resource, sys
-from pathlib import Path
-from harness.cell import PerturbOptions, Places
-from harness.plan.config import build_config
-from harness.perturb.grids import parse_grid
-from harness.plan.run_plan import Environment, plan_run
-from harness.plan.plugins import load_perturbations
-from harness.records.trainings import training_folder
-from harness.records.store import Store
-from harness.jobs.robustness_job import robustness_job
-from harness.jobs.robustness_block import Subject, RobustnessBlock
-
-quiet = lambda *_: None
-flags = {"task": "image-classification", "model": "probe,class-embedding", "profile": "smoke", "device": "cpu",
-         "data": "scenes", "vision": sys.argv[1], "vision_weights": "backbone.safetensors"}
-settings = ["measure.runs=2", "measure.warmups=1", "evaluate.resamples=40"]
-config = build_config(flags, settings, "size=32")
-cache = Path("cache").resolve()
-plan = plan_run(config, "image-classification", Environment(Path.cwd(), cache), quiet)
-folders = [training_folder(cell.training, Store("trained"), cache)[0] for cell in plan.cells]
-subjects = tuple(Subject(c, Places(cache, folder, None)) for c, folder in zip(plan.cells, folders, strict=True))
-conditions = parse_grid(sys.argv[2], load_perturbations(), ())
-block = RobustnessBlock(subjects, conditions, plan.data, plan.split, PerturbOptions(limit=24), Path(sys.argv[3]))
-robustness_job(block, quiet)
-print(len(conditions), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
-
-
-def test_memory_does_not_grow_with_the_number_of_conditions(trained: Trained, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_conditions(trained: Trained) -> None:
     few = "fog:1,typo-keyboard:1,frost:1,word-synonym:1"
     many = "fog,snow,contrast,pixelate,frost,typo-keyboard,char-insert,char-swap,word-synonym,word-insert,word-swap"
-    peaks = {}
-    for grid in (few, many):
-        done = subprocess.run(
-            [sys.executable, "-c", MEMORY, BACKBONE, grid, str(tmp_path / str(len(peaks)))],
-            cwd=trained.bench.folder, env=os.environ | trained.bench.environment, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        count, peak = map(int, done.stdout.split())
-        peaks[count] = peak
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("memory_of_conditions.py")), BACKBONE, few, many],
+        cwd=trained.bench.folder, env=os.environ | trained.bench.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    peaks = dict(json.loads(done.stdout))
     assert list(peaks) == [5, 56]
     assert peaks[56] < 1.08 * peaks[5], peaks

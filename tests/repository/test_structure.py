@@ -1,4 +1,4 @@
-"""The shape of the three packages: no file needs itself in a circle, each package says what it holds, files are short."""
+"""The shape of the three packages: no file needs itself in a circle, and each package says what it holds."""
 
 from __future__ import annotations
 

@@ -16,8 +16,10 @@ from harness.plan.pairs import supported_pairs
 from harness.plan.plugins import load_all, load_model, load_task, task_names
 from harness.plan.run_plan import Environment, Plan, plan_run
 from harness.plan.taken_whole import needs_training
-from harness.protocols import Progress
+from harness.protocols import DataContext, Progress
 from harness.sample import Dataset
+from tasks.scenes import cache_root
+from tasks.scenes.generate import write_splits
 
 TASK = "image-classification"
 TEST_ONLY = Dataset("d", Path("d"), "0" * 64, "x", ("test",), None, None, "test")
@@ -81,10 +83,8 @@ def test_pretrained_models_taken_whole_say_so() -> None:
     assert needs_training(SimpleNamespace())
 
 
-@pytest.mark.slow
 def test_every_task_has_a_spec_without_training_samples(tmp_path: Path) -> None:
-    from harness.protocols import DataContext
-
+    write_splits(cache_root(tmp_path), ["train", "val", "test", "novel"], processes=1, limit=8)
     context = DataContext("scenes", None, None, tmp_path, tmp_path, lambda *_: None)
     for name in task_names():
         task = load_task(name)
