@@ -191,8 +191,12 @@ class Learner(Protocol):
     computed once a data set and shared with every learner whose tower has the same key.
     """
 
-    vision: VisionTower | None
     vision_frozen: bool
+
+    @property
+    def vision(self) -> VisionTower | None:
+        """What turns pixels into tokens."""
+        ...
 
     def loss(self, batch: Batch, generator: Generator) -> Tensor:
         """Return the scalar training loss; all randomness beside dropout comes from `generator`."""

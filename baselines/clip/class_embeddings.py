@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import open_clip
@@ -18,6 +18,15 @@ from baselines.weights.digests import text_digest
 from harness.inputs.sealed_files import find_or_make
 from harness.inputs.visual_tokens import computing_kind
 from harness.storage.content import Contents
+
+
+class StandsForClasses(Protocol):
+    """A module that returns class embeddings `[C, d]`, and can stand for other texts of the classes."""
+
+    def reword(self, texts: Sequence[Sequence[str]]) -> None:
+        """Stand for these texts from now on."""
+        ...
+
 
 Reread = Callable[[Sequence[Sequence[str]]], Tensor]
 """Embeds the prompts of each class; returns `[C, d]` of unit length."""
@@ -96,7 +105,7 @@ class TrainedClasses(nn.Module):
 
     def reword(self, texts: Sequence[Sequence[str]]) -> None:
         """Stand for these texts from now on."""
-        self.inner.reword(texts)
+        cast("StandsForClasses", self.inner).reword(texts)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> TrainedClasses:

@@ -122,7 +122,8 @@ class DualEncoder(nn.Module):
         self.classes.reword(class_texts)
 
     def _logits(self, batch: Batch) -> Tensor:
-        return self.logit_scale.exp() * self.embed(batch) @ self.classes().T
+        logits: Tensor = self.logit_scale.exp() * self.embed(batch) @ self.classes().T
+        return logits
 
     def embed(self, batch: Batch) -> Tensor:
         """Image embeddings `[B, d]` of unit length."""

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from baselines.clip.class_embeddings import StandsForClasses
 from baselines.clip.tower import ClipTower
 from baselines.heads.label_head import label_losses, presence_loss
 from baselines.tuning.parameter_groups import group_parameters
@@ -64,7 +65,7 @@ class CosineHead(nn.Module):
 
     def reword(self, texts: Sequence[Sequence[str]]) -> None:
         """Read these texts for the classes from now on."""
-        self.classes.reword(texts)
+        cast("StandsForClasses", self.classes).reword(texts)
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return logits `[B, C]`."""
@@ -107,7 +108,7 @@ class ClipLearner(nn.Module):
     def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
         """Read these texts for the classes from now on."""
         if self.reads:
-            self.head.reword(class_texts)
+            cast("StandsForClasses", self.head).reword(class_texts)
 
     def parameter_groups(self) -> ParameterGroups:
         """Group trainable parameters by origin."""

@@ -5,6 +5,8 @@ BLIP-2 (Li et al. 2023, arXiv 2301.12597), from scratch and without its first st
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -89,6 +91,6 @@ class QFormerFeatureFusion(nn.Module):
         words = self.text(text.tokens)
         queries = self.queries.expand(len(visual), -1, -1)
         for reader, block in zip(self.readers, self.blocks, strict=True):
-            queries = queries + reader(queries, reader.memory(words), text.mask)
+            queries = queries + reader(queries, cast("CrossAttention", reader).memory(words), text.mask)
             queries = block(queries, visual)
         return queries

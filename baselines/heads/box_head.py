@@ -62,7 +62,8 @@ class BoxHead(nn.Module):
         focal = sigmoid_focal_loss(logits[..., classes], wanted[..., classes], reduction="none").sum(dim=-1)
         at_object = wanted.any(dim=-1)
         overlap = generalised_iou(self._corners(distances)[at_object], corners[at_object])
-        return ((focal * asked).sum() + (1 - overlap).sum()) / positives
+        loss: Tensor = ((focal * asked).sum() + (1 - overlap).sum()) / positives
+        return loss
 
     def losses(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
         """The loss of each image taken alone, over all classes `[B]`."""

@@ -28,7 +28,8 @@ class AttentionPool(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Turn `[..., N, d]` into `[..., d]`."""
         weights = self.weigh(features).softmax(dim=-2)
-        return (weights * features).sum(dim=-2)
+        pooled: Tensor = (weights * features).sum(dim=-2)
+        return pooled
 
 
 class MeanPool(nn.Module):

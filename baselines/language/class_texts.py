@@ -56,7 +56,8 @@ class ClassTexts(nn.Module):
         read = F.normalize(self.source(self._texts).pooled, dim=-1)
         summed = read.new_zeros(len(self), self.width).index_add(0, self.get_buffer("owners"), read)
         mean: Tensor = F.normalize(summed, dim=-1)[self.get_buffer("order")]
-        return mean * self.width**0.5
+        scaled: Tensor = mean * self.width**0.5
+        return scaled
 
 
 def _usable(remembered: Tensor) -> bool:

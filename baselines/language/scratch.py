@@ -46,6 +46,6 @@ def build_scratch_language(vocabulary: WordVocabulary, size: ScratchSize, dropou
         attn_pdrop=0.0,  # attention without dropout takes the fused path
         bos_token_id=vocabulary.begin,
         eos_token_id=vocabulary.end,
-        attn_implementation="sdpa",
+        attn_implementation="sdpa",  # type: ignore[call-arg]  # an argument of every configuration
     )
     return describe_language("from scratch", GPT2LMHeadModel(config), vocabulary, ())

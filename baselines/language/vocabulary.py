@@ -25,8 +25,11 @@ class Vocabulary(Protocol):
     size: int
     begin: int
     end: int
-    never: tuple[int, ...]
-    """Ids that a decoder must not answer with."""
+
+    @property
+    def never(self) -> tuple[int, ...]:
+        """Ids that a decoder must not answer with."""
+        ...
 
     def encode(self, caption: str) -> tuple[int, ...]:
         """Turn a caption into ids, without begin and end."""

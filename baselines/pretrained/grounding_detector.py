@@ -78,7 +78,7 @@ class GroundingDetector(FrozenLearner):
         pairs = (probabilities @ shares.T).flatten(1)
         scores, places = pairs.topk(min(MOST_BOXES, pairs.shape[1]), dim=1)
         boxes, phrases = places // len(belongs), places % len(belongs)
-        corners = center_to_corners_format(outputs.pred_boxes)
+        corners: Tensor = torch.as_tensor(center_to_corners_format(outputs.pred_boxes))
         corners = corners.gather(1, boxes[..., None].expand(-1, -1, 4))
         return corners, scores, torch.tensor(text.class_of_phrase, device=device)[phrases]
 

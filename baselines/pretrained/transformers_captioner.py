@@ -74,7 +74,7 @@ class EachImageCaptioner(FrozenCaptioner):
 
 def load_captioner(
     folder: Path, digest: str, settings: PretrainedSettings, decode: DecodeOptions, auto_class: str
-) -> FrozenCaptioner:
+) -> EachImageCaptioner | FixedSizeCaptioner:
     """Load a checkpoint folder; raises CheckpointError when transformers cannot make a captioner of it."""
     model, processor = load_network(folder, auto_class), load_processor(folder)
     prompt = prompt_for(processor, model.config.model_type, settings.prompt)

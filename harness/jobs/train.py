@@ -159,7 +159,7 @@ class _Run:
             with autocast(self.device, self.precision):
                 loss = self.learner.loss(self.data.training.batch(part, with_targets=True), self.generator)
             share = len(part) / len(indices)
-            (loss * share).backward()  # type: ignore[no-untyped-call]
+            (loss * share).backward()
             total += float(loss.detach()) * share
         self._require_finite("loss", total, step)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]

@@ -28,7 +28,7 @@ from tasks.classification.unseen_classes import unseen_classes
 from tasks.datasets.locations import refuse_settings
 from tasks.datasets.prompts import spoken
 from tasks.datasets.shared_images import KnownImage, coco_image, shared_images
-from tasks.datasets.split_roles import ALL, Roles, folder_dataset, mixed, part_of, roles_of, stored_split
+from tasks.datasets.split_roles import Roles, folder_dataset, mixed, part_of, roles_of, stored_split
 
 
 def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> Dataset:
@@ -179,7 +179,8 @@ def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes:
     from tasks.formats.label_column import LabelForms
     from tasks.formats.predictions import read_label_answers
 
-    classes, folders = label_classes(data), ()
+    classes = label_classes(data)
+    folders: Sequence[str] = ()
     if data.layout != "scenes":
         assert data.cache is not None
         folders = read_labels_of(data.root, data.options, data.cache).folders
@@ -203,7 +204,7 @@ def _scene_classes(data: Dataset, templates: Sequence[str]) -> Classes:
 
 def _is_taken_whole(root: Path, context: DataContext) -> bool:
     """Tell whether a folder of class folders is to be evaluated on as it is, instead of being divided."""
-    from tasks.formats.image_folder import is_flat
+    from tasks.formats.image_folder import ALL, is_flat
 
     return (context.split == ALL or context.evaluate_only) and is_flat(root)
 

@@ -12,7 +12,7 @@ from harness.condition import Part
 from harness.errors import DataError
 from harness.sample import Note, Sample
 from harness.storage.content import Contents
-from tasks.datasets.split_roles import ALL
+from tasks.formats.image_folder import ALL
 from tasks.targets.targets import LabelTarget
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ def moved_words(text: str, affine: Affine) -> str:
 
     A rule of thumb tells sides from other meanings: "has left the room" and "right behind it" stay.
 
-    >>> moved_words("the leftmost cat, right next to a wall", Movement((-1, 0, 1, 0, 1, 0), mirrored=True))
+    >>> moved_words("the leftmost cat, right next to a wall", Affine((-1, 0, 1, 0, 1, 0), mirrored=True))
     'the rightmost cat, right next to a wall'
     """
     if not affine.mirrored:

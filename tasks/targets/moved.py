@@ -116,12 +116,12 @@ class _Mover:
         mask = None if self.target.objects is None else self.target.objects.segmentations[number]
         upright = self.affine.matrix[1] == self.affine.matrix[3] == 0
         if upright and self._is_inside(box):
-            return _Moved(self._clipped(box), stated, 1.0, self._moved_mask(mask))
+            return _Moved(self._clipped(box), stated, 1.0, mask and self._moved_mask(mask))
         if mask is not None and (whole := mask_area(mask, *self.size)) > 0:
             return self._move_by_mask(mask, whole * self.growth)
         seen = self._clipped(box)
         share = float(seen[2:].prod() / box[2:].prod())
-        return _Moved(seen, seen, share, self._moved_mask(mask)) if share > 0 else None
+        return _Moved(seen, seen, share, mask and self._moved_mask(mask)) if share > 0 else None
 
     def _move_by_mask(self, mask: Segmentation, whole: float) -> _Moved | None:
         """Take the box and the share from the moved mask, which would cover `whole` px if none of it were cut off."""
@@ -138,13 +138,11 @@ class _Mover:
         box = np.asarray(coco.toBbox(moved), dtype=np.float64)
         return _Moved(box, box, min(1.0, seen / whole), moved) if seen else None
 
-    def _moved_mask(self, mask: Segmentation | None) -> Segmentation | None:
+    def _moved_mask(self, mask: Segmentation) -> Segmentation:
         """Move polygons by their points, which may leave the image, and run lengths pixel by pixel."""
         import numpy as np
         from hotcoco import mask as coco
 
-        if mask is None:
-            return None
         if isinstance(mask, list):
             points = [np.reshape(np.asarray(polygon, dtype=np.float64), (-1, 2)) for polygon in mask]
             return [self._points(polygon).ravel().tolist() for polygon in points]
