@@ -1,6 +1,6 @@
 """Many small files of a results folder in a few: what is committed, archived or sent.
 
-<results>/<task>/records.jsonl       a record a line, for records/<fingerprint>.json
+<results>/<task>/records.jsonl       a record a line, for records/<fingerprint>.json; the last vouches for the others
 <results>/<task>/robustness.jsonl    a robustness record a line, for robustness/<fingerprint>.json
 <results>/<task>/outcomes.tar.xz     outcomes/ as it lay there, byte for byte; `tar xf` in the task's folder unpacks it
 <results>/<task>/scores.tar.xz       scores/
@@ -12,16 +12,18 @@ has precedence: what is written into a packed folder lies there as it would anyw
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import lzma
 import tarfile
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from harness.errors import StoreError
 from harness.records.folder import Folder, as_local_file
+from harness.storage.digest import without_digest
 from harness.storage.stored_types import require_file_names
 
 ARCHIVED = ("outcomes", "scores", "robustness")
@@ -104,7 +106,7 @@ class PackedFolder:
 
 
 def read_pack(pack: str, content: bytes, url: str) -> dict[str, bytes]:
-    """Take a packed file apart; raises StoreError naming it, and the line, where it is broken."""
+    """Take a packed file apart; raises StoreError naming it, and the line, where it is broken or was changed."""
     return _read_lines(pack, content, url) if pack.endswith(_LINES) else _read_archive(pack, content, url)
 
 
@@ -114,22 +116,38 @@ def write_pack(pack: str, members: Mapping[str, bytes]) -> bytes:
 
 
 def _read_lines(pack: str, content: bytes, url: str) -> dict[str, bytes]:
-    folder = pack.removesuffix(_LINES)
+    *lines, last = content.splitlines() or [b""]
+    if last != _last_line(lines):
+        raise StoreError(
+            f"{url}/{pack} was changed since it was packed{_changed_line(lines)}. Fetch it again; to change or leave "
+            "out a record, `bench unpack` the folder first."
+        )
     members: dict[str, bytes] = {}
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if not line.strip():
-            continue
+    for number, line in enumerate(lines, 1):
         try:
-            name = f"{folder}/{_fingerprint(line)}.json"
+            name = f"{pack.removesuffix(_LINES)}/{_fingerprint(line)}.json"
             if name in members:
                 raise ValueError("a record of its fingerprint stands above it")
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise StoreError(
-                f"{url}/{pack}, line {number}, is not a record: {error}. Fetch the file again, or delete that line "
-                "and run its cell again."
-            ) from None
+            raise StoreError(f"{url}/{pack}, line {number}, is not a record: {error}. Fetch it again.") from None
         members[name] = line
     return members
+
+
+def _last_line(lines: Sequence[bytes]) -> bytes:
+    """Vouch for all lines above: none of them can be changed, and none can vanish, without being seen."""
+    digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
+    return json.dumps({"digest": digest, "records": len(lines)}, separators=(",", ":")).encode()
+
+
+def _changed_line(lines: Sequence[bytes]) -> str:
+    """Name the first line that is no record with a digest of its own; nothing where all are."""
+    for number, line in enumerate(lines, 1):
+        try:
+            without_digest(json.loads(line))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            return f" (line {number}: {error})"
+    return ""
 
 
 def _fingerprint(record: bytes) -> str:
@@ -145,8 +163,8 @@ def _write_lines(pack: str, members: Mapping[str, bytes]) -> bytes:
     for name, content in sorted(members.items()):
         if PurePosixPath(name).stem != _fingerprint(content):
             raise StoreError(f"{name} holds the record of another fingerprint, {_fingerprint(content)}. Rename it.")
-        lines.append(json.dumps(json.loads(content), sort_keys=True, separators=(",", ":"), allow_nan=False))
-    return "".join(f"{line}\n" for line in lines).encode()
+        lines.append(json.dumps(json.loads(content), sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
+    return b"".join(line + b"\n" for line in (*lines, _last_line(lines)))
 
 
 def _read_archive(pack: str, content: bytes, url: str) -> dict[str, bytes]:

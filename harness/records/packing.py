@@ -43,7 +43,12 @@ def pack(url: str) -> Repacked:
     with only_one(Store(url)):
         before = _extent(root)
         folder = PackedFolder(Folder(url))
-        loose = [name for name in _files(root) if pack_of(name)]
+        files = _files(root)
+        loose = [name for name in files if pack_of(name)]
+        if not loose and not any(map(is_pack, files)):
+            raise StoreError(
+                f"{url} holds nothing to pack, no TASK/records. Give a folder that `bench run --results` made."
+            )
         contents = {name: _checked(root, name) for name in loose}
         for name in sorted({str(pack_of(name)) for name in loose}):
             added = {file: content for file, content in contents.items() if pack_of(file) == name}
@@ -59,6 +64,8 @@ def unpack(url: str) -> Repacked:
         before = _extent(root)
         folder = PackedFolder(Folder(url))
         packs = [name for name in _files(root) if is_pack(name)]
+        if not packs:
+            raise StoreError(f"{url} holds nothing that is packed. Give a folder that `bench pack` packed.")
         for name in packs:
             for file, content in folder.members(name).items():
                 if not folder.folder.exists(file):

@@ -20,6 +20,7 @@ from harness.judge.robustness.summary import summaries
 from harness.plan.config import build_config, parse_setting
 from harness.protocols import DataContext
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
+from harness.records.packing import pack
 from harness.records.sample_scores import read_answers, read_scores, table_digests
 from harness.records.store import Store, outcomes_name, scores_name
 from harness.report.leaderboard_tables import render
@@ -173,6 +174,11 @@ def make_store(folder: Path) -> None:
         )  # fmt: skip
 
 
+def make_packed(folder: Path) -> None:
+    make_store(folder)
+    pack(str(folder / "r"))
+
+
 def read_store(folder: Path) -> Any:
     """What leaderboards and robustness tables show of it, with the answers and scores behind them."""
     store = Store(str(folder / "r"))
@@ -241,6 +247,7 @@ TARGETS = (
     Target("setting", make_config, "set.txt", read_setting),
     Target("scores-table", make_scores_table, "s.csv", lambda f: read_scores_file(f / "s.csv")),
     Target("store", make_store, "r/**/*", read_store, unchanged=True),
+    Target("packed-store", make_packed, "r/*/*.*", read_store, unchanged=True),
     Target("foreign-records", make_store, "r/*/records/*.json", read_store, reseal=True),
     Target("foreign-sweeps", make_store, "r/*/robustness/*.json", read_store, reseal=True),
     Target("baseline", make_baseline, "b/*", lambda f: repr(read_baseline(f / "b")), unchanged=True),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import lzma
+import re
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -106,7 +108,10 @@ def test_the_packed_files_can_be_read_without_this_tool(folder: Path, tmp_path: 
     before = files(folder)
     pack(str(folder))
     lines = (folder / "a-task" / "records.jsonl").read_text().splitlines()
-    assert [json.loads(line)["fingerprint"] for line in lines] == ["a-0-0.75", "b-0-0.5"]
+    *records, last = map(json.loads, lines)
+    assert [record["fingerprint"] for record in records] == ["a-0-0.75", "b-0-0.5"] and last["records"] == 2
+    digest = hashlib.sha256("".join(f"{line}\n" for line in lines[:-1]).encode()).hexdigest()
+    assert last == {"digest": digest, "records": 2}
     with tarfile.open(folder / "a-task" / "scores.tar.xz") as archive:
         archive.extractall(tmp_path / "elsewhere", filter="data")
     assert files(tmp_path / "elsewhere") == {
@@ -121,31 +126,67 @@ def changed_line(folder: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_a_line_that_was_changed_by_hand_is_refused(folder: Path) -> None:
-    pack(str(folder))
-    changed_line(folder, '"value":0.75', '"value":0.95')
-    with pytest.raises(StoreError, match=r"records.jsonl: records/a-0-0.75.json is not a record: it was changed by ha"):
-        Store(str(folder)).read_records()
-    with pytest.raises(StoreError, match="changed by hand"):
-        Store(str(folder)).find_record("a-task", "a-0-0.75")
-    assert Store(str(folder)).find_record("a-task", "b-0-0.5") is not None
-
-
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('{"ceilings', "<<<<<<< ours\n{", r"line 1, is not a record: .*Fetch the file again, or delete that line"),
-        ('"fingerprint":"b-0-0.5"', '"fingerprint":"a-0-0.75"', "line 2, is not a record: a record of its fingerprint"),
-        ('"fingerprint":"b-0-0.5"', '"fingerprint":"../b"', "line 2, is not a record: fingerprint = '../b'"),
-        ('"fingerprint":"b-0-0.5"', '"fingerprint":5', "line 2, is not a record: its fingerprint is no text"),
-        ('"fingerprint":"b-0-0.5",', "", "line 2, is not a record: 'fingerprint'"),
+        ('"value":0.75', '"value":0.95', " (line 1: it was changed by hand: its content does not have the digest"),
+        ('"value":0.5}', '"value":0.6}', " (line 2: it was changed by hand: its content does not have the digest"),
+        ('{"ceilings', "<<<<<<< ours\n{", " (line 1: "),
+        ('"fingerprint":"b-0-0.5"', '"fingerprint":"a-0-0.75"', " (line 2: it was changed by hand"),
+        ('"records":2', '"records":1', ". Fetch it again"),
+        ('{"digest":', '\n{"digest":', " (line 3: "),
     ],
 )
-def test_a_broken_line_is_named(folder: Path, old: str, new: str, told: str) -> None:
+def test_a_line_that_was_changed_by_hand_is_refused(folder: Path, old: str, new: str, told: str) -> None:
     pack(str(folder))
     changed_line(folder, old, new)
-    with pytest.raises(StoreError, match=told):
+    store = Store(str(folder))
+    for read in (
+        store.read_records,
+        store.tasks,
+        lambda: store.find_record("a-task", "b-0-0.5"),
+        lambda: unpack(store.url),
+    ):
+        with pytest.raises(
+            StoreError, match=re.escape(f"records.jsonl was changed since it was packed{told}")
+        ) as raised:
+            read()
+        assert "to change or leave out a record, `bench unpack` the folder first" in str(raised.value)
+
+
+@pytest.mark.parametrize("kept", [slice(1, None), slice(0, 1), slice(0, 2), slice(0, 0), slice(2, None)])
+def test_no_record_vanishes_with_its_line(folder: Path, kept: slice) -> None:
+    pack(str(folder))
+    path = folder / "a-task" / "records.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[kept]))
+    with pytest.raises(StoreError, match=r"records.jsonl was changed since it was packed\. Fetch it again"):
         Store(str(folder)).read_records()
+
+
+def test_ends_of_lines_may_be_those_of_another_system(folder: Path) -> None:
+    pack(str(folder))
+    path = folder / "a-task" / "records.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(Store(str(folder)).read_records()) == 2
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ([{"fingerprint": "../b"}], "line 1, is not a record: fingerprint = '../b'"),
+        ([{"fingerprint": 5}], "line 1, is not a record: its fingerprint is no text"),
+        ([{"fingerprint": "a"}, {"fingerprint": "a"}], "line 2, is not a record: a record of its fingerprint stands"),
+        ([{}], "line 1, is not a record: 'fingerprint'"),
+        ([[]], "line 1, is not a record: list indices"),
+    ],
+)
+def test_what_a_foreign_tool_packed_is_no_record(tmp_path: Path, members: list[object], told: str) -> None:
+    lines = "".join(f"{json.dumps(each)}\n" for each in members)
+    last = {"digest": hashlib.sha256(lines.encode()).hexdigest(), "records": len(members)}
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "records.jsonl").write_text(f"{lines}{json.dumps(last, separators=(',', ':'))}\n")
+    with pytest.raises(StoreError, match=re.escape(told)):
+        Store(str(tmp_path)).read_records()
 
 
 def replaced(folder: Path, member: str, content: bytes) -> None:
@@ -250,6 +291,8 @@ def test_only_a_local_folder_is_packed(tmp_path: Path) -> None:
             act("memory://somewhere/results")
         with pytest.raises(StoreError, match="There is no folder"):
             act(str(tmp_path / "nowhere"))
+        with pytest.raises(StoreError, match="holds nothing"):
+            act(str(tmp_path))
 
 
 def test_a_copy_of_a_packed_file_is_local_for_a_while(folder: Path) -> None:
