@@ -14,10 +14,10 @@ meaning is not asked for: a sentence encoder reads a misspelt word worse than pe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from harness.perturb.perturbation import TEXT
+from harness.perturb.text.rewriting import Rewriting
 from harness.perturb.text.word_spans import Span, find_words, plain_letters, share
 
 if TYPE_CHECKING:
@@ -44,46 +44,36 @@ Damage = Callable[[list[str], int, "np.random.Generator"], None]
 """Changes the letter at a place of a text that is a list of characters."""
 
 
-@dataclass(frozen=True)
-class CharacterPerturbation:
-    """Damages letters of some words; `can_damage` says whether it has an effect on a place of a text."""
+Effective = Callable[[str, int, Span], bool]
+"""Whether damage has an effect on a place of a text, in a word."""
 
-    name: str
-    summary: str
-    damage: Damage
-    can_damage: Callable[[str, int, Span], bool]
-    fewest_letters: int = 1
-    family: str = "character"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
-    keeps_meaning: bool = False
 
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Damage 10 % of the words times the severity."""
-        words = find_words(text)
-        places = self._places(text, words)
-        if not places:
-            return text
-        characters = list(text)
-        count = min(len(places), share(WORD_PERCENT[severity - 1], len(words)))
-        for word in sorted(rng.permutation(len(places))[:count].tolist()):
-            own = places[word]
-            for place in _apart(rng.permutation(own).tolist())[: share(LETTER_PERCENT, len(own))]:
-                self.damage(characters, place, rng)
-        return "".join(characters)
+def damage_words(
+    text: str, severity: int, rng: np.random.Generator, *, damage: Damage, has_effect: Effective, fewest_letters: int
+) -> str:
+    """Damage 10 % of the words times the severity."""
+    words = find_words(text)
+    places = _places(text, words, has_effect, fewest_letters)
+    if not places:
+        return text
+    characters = list(text)
+    count = min(len(places), share(WORD_PERCENT[severity - 1], len(words)))
+    for word in sorted(rng.permutation(len(places))[:count].tolist()):
+        own = places[word]
+        for place in _apart(rng.permutation(own).tolist())[: share(LETTER_PERCENT, len(own))]:
+            damage(characters, place, rng)
+    return "".join(characters)
 
-    def _places(self, text: str, words: Sequence[Span]) -> list[list[int]]:
-        """Places that can be damaged, by word; of short words only where there is no long one."""
-        of_words = [plain_letters(text, word) for word in words]
-        places = [
-            [place for place in letters if self.can_damage(text, place, word)]
-            if len(letters) >= self.fewest_letters
-            else []
-            for word, letters in zip(words, of_words, strict=True)
-        ]
-        long = [own for own, letters in zip(places, of_words, strict=True) if own and len(letters) >= _SHORTEST]
-        return long or [own for own in places if own]
+
+def _places(text: str, words: Sequence[Span], has_effect: Effective, fewest_letters: int) -> list[list[int]]:
+    """Places that can be damaged, by word; of short words only where there is no long one."""
+    of_words = [plain_letters(text, word) for word in words]
+    places = [
+        [place for place in letters if has_effect(text, place, word)] if len(letters) >= fewest_letters else []
+        for word, letters in zip(words, of_words, strict=True)
+    ]
+    long = [own for own, letters in zip(places, of_words, strict=True) if own and len(letters) >= _SHORTEST]
+    return long or [own for own in places if own]
 
 
 def _apart(places: Sequence[int]) -> list[int]:
@@ -162,13 +152,17 @@ def _differs_from_next(text: str, place: int, word: Span) -> bool:
     return plain and text[place].lower() != text[following].lower()
 
 
+def _characters(name: str, summary: str, damage: Damage, has_effect: Effective, fewest_letters: int = 1) -> Rewriting:
+    rewrite = partial(damage_words, damage=damage, has_effect=has_effect, fewest_letters=fewest_letters)
+    return Rewriting(name, summary, "character", rewrite, (1, 2, 3, 4, 5), keeps_meaning=False)
+
+
 CHARACTERS: Final = (
-    CharacterPerturbation("typo-keyboard", "letters mistyped as their neighbours on a keyboard", _type_wrong,
-                          _is_on_keyboard),
-    CharacterPerturbation("typo-ocr", "letters misread as ones that look alike", _read_wrong, _is_misread),
-    CharacterPerturbation("char-insert", "random characters inserted into words", _insert, _always),
-    CharacterPerturbation("char-delete", "letters left out of words", _delete, _always, fewest_letters=2),
-    CharacterPerturbation("char-replace", "letters replaced by random characters", _replace, _always),
-    CharacterPerturbation("char-swap", "neighbouring letters swapped", _swap, _differs_from_next, fewest_letters=2),
-)  # fmt: skip
+    _characters("typo-keyboard", "letters mistyped as their neighbours on a keyboard", _type_wrong, _is_on_keyboard),
+    _characters("typo-ocr", "letters misread as ones that look alike", _read_wrong, _is_misread),
+    _characters("char-insert", "random characters inserted into words", _insert, _always),
+    _characters("char-delete", "letters left out of words", _delete, _always, 2),
+    _characters("char-replace", "letters replaced by random characters", _replace, _always),
+    _characters("char-swap", "neighbouring letters swapped", _swap, _differs_from_next, 2),
+)
 """The six of the character family, severities 1 to 5."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from harness.perturb.perturbation import TEXT
+from harness.perturb.text.rewriting import Rewriting
 from harness.perturb.text.translation import BackTranslation
-from harness.perturb.text.voices import Active, Passive
+from harness.perturb.text.voices import ACTIVE, PASSIVE
 from harness.perturb.text.word_spans import capitalised, cased_like, find_words, uncapitalised
 
 if TYPE_CHECKING:
@@ -63,52 +62,32 @@ _OPENERS: Final = ("So ", "Well, ", "Okay, so ", "Hey, ", "Look, ", "Oh, ")
 _ENDERS: Final = (", you know", ", haha", ", right", " lol", "")
 
 
-@dataclass(frozen=True)
-class Formal:
-    """Spells contractions out and takes the formal words of pairs; a whole sentence also gets its full stop."""
+def make_formal(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Spell contractions out and take the formal words of pairs; a whole sentence also gets its full stop.
 
-    name: str = "formal"
-    summary: str = "contractions spelt out, formal words"
-    family: str = "sentence"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1,)
-    version: int = 1
-    keeps_meaning: bool = True
-
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Return the formal wording, or the text as it is; nothing is random."""
-        new = _exchange(text, _formal_words(), () if not _MANY_OF_ONE.search(text) else ("lots of", "a lot of"))
-        for casual, formal in _REQUESTS.items():
-            new = re.sub(rf"^\s*{casual}\b", formal, new, flags=re.IGNORECASE)
-        if new == text:
-            return text
-        return capitalised(new) + ("." if new[-1:].isalnum() and len(find_words(new)) > 3 else "")
+    The text stays as it is where nothing changes; nothing is random."""
+    new = _exchange(text, _formal_words(), () if not _MANY_OF_ONE.search(text) else ("lots of", "a lot of"))
+    for casual, formal in _REQUESTS.items():
+        new = re.sub(rf"^\s*{casual}\b", formal, new, flags=re.IGNORECASE)
+    if new == text:
+        return text
+    return capitalised(new) + ("." if new[-1:].isalnum() and len(find_words(new)) > 3 else "")
 
 
-@dataclass(frozen=True)
-class Casual:
-    """Contracts, takes the casual words of pairs, and chats: an opener or a tag, and no full stop."""
+def make_casual(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Contract, take the casual words of pairs, and chat: an opener or a tag, and no full stop.
 
-    name: str = "casual"
-    summary: str = "contractions, casual words, chatty fillers"
-    family: str = "sentence"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1,)
-    version: int = 1
-    keeps_meaning: bool = True
-
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Return a casual wording; a text without words stays as it is."""
-        if not find_words(text):
-            return text
-        body = _exchange(text, _casual_words())
-        said = body.rstrip()
-        mark = said[-1:] if said.endswith(("?", "!")) else ""
-        said = said.rstrip(".") if not mark else said[:-1]
-        opener = _OPENERS[int(rng.integers(len(_OPENERS)))]
-        ender = "" if mark else _ENDERS[int(rng.integers(len(_ENDERS)))]
-        start = opener if text[:1].isupper() else opener.lower()
-        return f"{start}{uncapitalised(said)}{ender}{mark}{body[len(body.rstrip()) :]}"
+    A text without words stays as it is."""
+    if not find_words(text):
+        return text
+    body = _exchange(text, _casual_words())
+    said = body.rstrip()
+    mark = said[-1:] if said.endswith(("?", "!")) else ""
+    said = said.rstrip(".") if not mark else said[:-1]
+    opener = _OPENERS[int(rng.integers(len(_OPENERS)))]
+    ender = "" if mark else _ENDERS[int(rng.integers(len(_ENDERS)))]
+    start = opener if text[:1].isupper() else opener.lower()
+    return f"{start}{uncapitalised(said)}{ender}{mark}{body[len(body.rstrip()) :]}"
 
 
 def _exchange(text: str, table: tuple[re.Pattern[str], dict[str, str]], but: Sequence[str] = ()) -> str:
@@ -142,5 +121,7 @@ def _table(words: dict[str, str]) -> tuple[re.Pattern[str], dict[str, str]]:
     return re.compile(rf"(?<![\w'’-])(?:{phrases})(?![\w'’-]|{tag})", re.IGNORECASE), words
 
 
-SENTENCES: Final = (Formal(), Casual(), Passive(), Active(), BackTranslation())
+FORMAL: Final = Rewriting("formal", "contractions spelt out, formal words", "sentence", make_formal)
+CASUAL: Final = Rewriting("casual", "contractions, casual words, chatty fillers", "sentence", make_casual)
+SENTENCES: Final = (FORMAL, CASUAL, PASSIVE, ACTIVE, BackTranslation())
 """The five of the sentence family; `back-translation` is absent without weights."""

@@ -8,7 +8,6 @@ word alone has no synonym that is safe.
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 from harness.perturb.text.thesaurus import load_thesaurus
@@ -55,14 +54,11 @@ passes / arms / field / fields / ground / heart / star
 """
 
 
-def synonyms_of(word: str, cache: Path | None = None) -> tuple[str, ...]:
-    """Return other words for one, lower case, the best first; empty where none is known.
-
-    `cache` is a folder where the thesaurus may be kept from one process to the next.
-    """
+def synonyms_of(word: str) -> tuple[str, ...]:
+    """Return other words for one, lower case, the best first; empty where none is known."""
     lower = word.lower()
     listed = _listed().get(lower)
-    return listed if listed is not None else load_thesaurus(cache).get(lower, ())
+    return listed if listed is not None else load_thesaurus().get(lower, ())
 
 
 @lru_cache(maxsize=1)

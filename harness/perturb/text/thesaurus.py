@@ -4,13 +4,12 @@ METEOR's table (pivoted through translations, Denkowski & Lavie 2014) holds pair
 is none ("morning", "future"); WordNet holds true synonyms of rare senses. A pair that both have, in both directions
 of the table and in the same form of the word, is seldom wrong. Both files come with the pycocoevalcap package and are
 read from there: nothing of them is kept in this repository. One pass over the table takes about two seconds; a
-process does it once, or reads what an earlier one has left in a cache folder.
+process does it once.
 """
 
 from __future__ import annotations
 
 import gzip
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -20,7 +19,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from harness.metrics.captions.java_archives import meteor_jar, package_version, paraphrase_table
+from harness.metrics.captions.java_archives import meteor_jar, paraphrase_table
 
 LEAST_PROBABILITY: Final = 0.01
 """Of a paraphrase, in each direction; the table itself was cut there."""
@@ -39,13 +38,9 @@ Synsets = Mapping[str, frozenset[str]]
 Thesaurus = Mapping[str, tuple[str, ...]]
 
 
-def load_thesaurus(cache: Path | None = None) -> Thesaurus:
-    """Return the synonyms of lower-case English words, the most probable first; kept in `cache` where one is given."""
-    return _made() if cache is None else _kept(cache)
-
-
 @lru_cache(maxsize=1)
-def _made() -> Thesaurus:
+def load_thesaurus() -> Thesaurus:
+    """Return the synonyms of lower-case English words, the most probable first; made once a process."""
     synsets = _read_synsets()
     rows = {(word, other): probability for probability, word, other in _single_words(paraphrase_table())}
     pairs = [
@@ -59,18 +54,6 @@ def _made() -> Thesaurus:
     for word, _, other in sorted(pairs):
         found.setdefault(word, []).append(other)
     return {word: tuple(others) for word, others in found.items()}
-
-
-@lru_cache(maxsize=1)
-def _kept(cache: Path) -> Thesaurus:
-    path = cache / f"thesaurus-1-{package_version()}.txt"
-    if not path.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=cache, prefix=".thesaurus-", delete=False, encoding="utf-8") as part:
-            part.writelines(f"{word} {' '.join(others)}\n" for word, others in _made().items())
-        Path(part.name).replace(path)  # at once, so that nobody reads half a file
-    rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-    return {word: tuple(others) for word, *others in rows}
 
 
 def same_meaning(word: str, other: str, synsets: Synsets) -> bool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from harness.perturb.perturbation import TEXT
 from harness.perturb.text.phrases import DOUBTFUL, PLACES, is_generic, is_plain, is_plural, split_object
+from harness.perturb.text.rewriting import Rewriting
 from harness.perturb.text.verbs import NEVER_BY, Verb, agent_words, verb_forms
 from harness.perturb.text.word_spans import capitalised, uncapitalised
 
@@ -22,38 +21,14 @@ if TYPE_CHECKING:
 _CLAUSE_AFTER: Final = re.compile(r"(they say(?: that)?|the keeper says(?: that)?|we hear that) (.+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Passive:
-    """Turns an active sentence round, where it has one transitive verb that the rules know."""
-
-    name: str = "passive"
-    summary: str = "active sentences in the passive, where rules allow it"
-    family: str = "sentence"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1,)
-    version: int = 1
-    keeps_meaning: bool = True
-
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Return the passive, or the text as it is; nothing is random."""
-        return _in_sentence(text, to_passive)
+def make_passive(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Return the passive, or the text as it is; nothing is random."""
+    return _in_sentence(text, to_passive)
 
 
-@dataclass(frozen=True)
-class Active:
-    """Turns a passive sentence round, where it says by whom or what."""
-
-    name: str = "active"
-    summary: str = "passive sentences in the active, where rules allow it"
-    family: str = "sentence"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1,)
-    version: int = 1
-    keeps_meaning: bool = True
-
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Return the active, or the text as it is; nothing is random."""
-        return _in_sentence(text, to_active)
+def make_active(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Return the active, or the text as it is; nothing is random."""
+    return _in_sentence(text, to_active)
 
 
 def to_passive(sentence: str) -> str | None:
@@ -163,3 +138,7 @@ def _in_sentence(text: str, turn: Callable[[str], str | None]) -> str:
     whole = f"{reported[1]} {uncapitalised(turned)}" if reported else turned
     whole = whole if sentence[:1].isupper() else uncapitalised(whole)
     return text.replace(sentence, whole, 1)
+
+
+PASSIVE: Final = Rewriting("passive", "active sentences in the passive, where rules allow it", "sentence", make_passive)
+ACTIVE: Final = Rewriting("active", "passive sentences in the active, where rules allow it", "sentence", make_active)

@@ -11,11 +11,10 @@ are all the same where they are swapped, and one of whose words none has a known
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from harness.perturb.perturbation import TEXT
+from harness.perturb.text.rewriting import Rewriting
 from harness.perturb.text.synonyms import synonyms_of
 from harness.perturb.text.word_spans import (
     Span,
@@ -40,155 +39,93 @@ _CHOICES: Final = 3
 """A word is replaced by one of its so many best synonyms: later ones are of rarer senses."""
 
 
-@dataclass(frozen=True)
-class WordSynonym:
-    """Replaces words by synonyms; `cache` is a folder where the thesaurus may be kept."""
+def replace_by_synonyms(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Replace 10 % of the words times the severity, if so many have synonyms; a and an follow."""
+    words = find_words(text)
+    known = [synonyms_of(text[start:end])[:_CHOICES] for start, end in words]
+    possible = [number for number, synonyms in enumerate(known) if synonyms]
+    if not possible:
+        return text
+    chosen = rng.permutation(possible)[: share(WORD_PERCENT[severity - 1], len(words))].tolist()
+    new = {number: known[number][int(rng.integers(len(known[number])))] for number in sorted(chosen)}
 
-    name: str = "word-synonym"
-    summary: str = "words replaced by synonyms"
-    family: str = "word"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
-    keeps_meaning: bool = True
-    cache: Path | None = None
+    def word_at(number: int, word: str) -> str:
+        if number in new:
+            return cased_like(new[number], word)
+        if word.lower() in ("a", "an") and number + 1 in new:
+            return cased_like(article_before(new[number + 1]), word[:1])
+        return word
 
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Replace 10 % of the words times the severity, if so many have synonyms; a and an follow."""
-        words = find_words(text)
-        known = [synonyms_of(text[start:end], self.cache)[:_CHOICES] for start, end in words]
-        possible = [number for number, synonyms in enumerate(known) if synonyms]
-        if not possible:
-            return text
-        chosen = rng.permutation(possible)[: share(WORD_PERCENT[severity - 1], len(words))].tolist()
-        new = {number: known[number][int(rng.integers(len(known[number])))] for number in sorted(chosen)}
-
-        def word_at(number: int, word: str) -> str:
-            if number in new:
-                return cased_like(new[number], word)
-            if word.lower() in ("a", "an") and number + 1 in new:
-                return cased_like(article_before(new[number + 1]), word[:1])
-            return word
-
-        return rewrite_words(text, words, word_at)
+    return rewrite_words(text, words, word_at)
 
 
-@dataclass(frozen=True)
-class WordInsert:
-    """Inserts synonyms of the text's own words at random places; `cache` as of `WordSynonym`."""
+def insert_synonyms(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Insert 10 % more words times the severity, each before a random word."""
+    words = find_words(text)
+    if not words:
+        return text
+    known = [synonyms_of(text[start:end])[:_CHOICES] for start, end in words]
+    pools = [synonyms for synonyms in known if synonyms] or [_FILLERS]
+    inserted: dict[int, list[str]] = {}
+    for _ in range(share(WORD_PERCENT[severity - 1], len(words))):
+        pool = pools[int(rng.integers(len(pools)))]
+        inserted.setdefault(int(rng.integers(len(words))), []).append(pool[int(rng.integers(len(pool)))])
 
-    name: str = "word-insert"
-    summary: str = "synonyms of the text's words inserted anywhere"
-    family: str = "word"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
-    keeps_meaning: bool = True
-    cache: Path | None = None
+    def word_at(number: int, word: str) -> str:
+        new = inserted.get(number, [])
+        if number == 0 and new and word[:1].isupper():
+            return " ".join([capitalised(new[0]), *new[1:], uncapitalised(word)])
+        return " ".join([*new, word])
 
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Insert 10 % more words times the severity, each before a random word."""
-        words = find_words(text)
-        if not words:
-            return text
-        known = [synonyms_of(text[start:end], self.cache)[:_CHOICES] for start, end in words]
-        pools = [synonyms for synonyms in known if synonyms] or [_FILLERS]
-        inserted: dict[int, list[str]] = {}
-        for _ in range(share(WORD_PERCENT[severity - 1], len(words))):
-            pool = pools[int(rng.integers(len(pools)))]
-            inserted.setdefault(int(rng.integers(len(words))), []).append(pool[int(rng.integers(len(pool)))])
-
-        def word_at(number: int, word: str) -> str:
-            new = inserted.get(number, [])
-            if number == 0 and new and word[:1].isupper():
-                return " ".join([capitalised(new[0]), *new[1:], uncapitalised(word)])
-            return " ".join([*new, word])
-
-        return rewrite_words(text, words, word_at)
+    return rewrite_words(text, words, word_at)
 
 
-@dataclass(frozen=True)
-class WordDelete:
-    """Leaves words out."""
-
-    name: str = "word-delete"
-    summary: str = "words left out"
-    family: str = "word"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
-    keeps_meaning: bool = True
-
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Delete 10 % of the words times the severity, but not the last one that is left."""
-        words = find_words(text)
-        if len(words) < 2:
-            return text
-        count = min(share(WORD_PERCENT[severity - 1], len(words)), len(words) - 1)
-        chosen = sorted(rng.permutation(len(words))[:count].tolist(), reverse=True)
-        shorter = text
-        for number in chosen:
-            start, end = _with_space(text, words[number])
-            shorter = shorter[:start] + shorter[end:]
-        return capitalised(shorter) if 0 in chosen and text[:1].isupper() else shorter
+def leave_words_out(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Delete 10 % of the words times the severity, but not the last one that is left."""
+    words = find_words(text)
+    if len(words) < 2:
+        return text
+    count = min(share(WORD_PERCENT[severity - 1], len(words)), len(words) - 1)
+    chosen = sorted(rng.permutation(len(words))[:count].tolist(), reverse=True)
+    shorter = text
+    for number in chosen:
+        start, end = _with_space(text, words[number])
+        shorter = shorter[:start] + shorter[end:]
+    return capitalised(shorter) if 0 in chosen and text[:1].isupper() else shorter
 
 
-@dataclass(frozen=True)
-class WordSwap:
-    """Exchanges the places of two words, several times."""
+def swap_words(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Swap as many pairs as 10 % of the words times the severity; no word moves twice."""
+    spans = find_words(text)
+    words = [text[start:end] for start, end in spans]
+    order = list(range(len(words)))
+    free = rng.permutation(len(words)).tolist()
+    for _ in range(share(WORD_PERCENT[severity - 1], len(words))):
+        pair = _differing_pair(free, words)
+        if pair is None:
+            break
+        one, other = pair
+        order[one], order[other] = other, one
+        free = [number for number in free if number not in pair]
+    moved = 0 if not order or order[0] == 0 or not words[0][:1].isupper() else order.index(0)
 
-    name: str = "word-swap"
-    summary: str = "pairs of words that change places"
-    family: str = "word"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
-    keeps_meaning: bool = True
+    def word_at(number: int, _: str) -> str:
+        word = words[order[number]]
+        if moved and number in (0, moved):  # the capital of a sentence stays in front
+            return capitalised(word) if number == 0 else uncapitalised(word)
+        return word
 
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Swap as many pairs as 10 % of the words times the severity; no word moves twice."""
-        spans = find_words(text)
-        words = [text[start:end] for start, end in spans]
-        order = list(range(len(words)))
-        free = rng.permutation(len(words)).tolist()
-        for _ in range(share(WORD_PERCENT[severity - 1], len(words))):
-            pair = _differing_pair(free, words)
-            if pair is None:
-                break
-            one, other = pair
-            order[one], order[other] = other, one
-            free = [number for number in free if number not in pair]
-        moved = 0 if not order or order[0] == 0 or not words[0][:1].isupper() else order.index(0)
-
-        def word_at(number: int, _: str) -> str:
-            word = words[order[number]]
-            if moved and number in (0, moved):  # the capital of a sentence stays in front
-                return capitalised(word) if number == 0 else uncapitalised(word)
-            return word
-
-        return rewrite_words(text, spans, word_at)
+    return rewrite_words(text, spans, word_at)
 
 
-@dataclass(frozen=True)
-class Punctuation:
-    """Inserts punctuation marks between words (AEDA)."""
-
-    name: str = "punctuation"
-    summary: str = "random punctuation marks before words"
-    family: str = "word"
-    modality: str = TEXT
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    version: int = 1
-    keeps_meaning: bool = True
-
-    def apply(self, text: str, severity: int, rng: np.random.Generator) -> str:
-        """Insert a mark of . , ! ? ; : before 10 % of the words times the severity."""
-        words = find_words(text)
-        if not words:
-            return text
-        chosen = rng.permutation(len(words))[: share(WORD_PERCENT[severity - 1], len(words))].tolist()
-        marks = {number: _MARKS[int(rng.integers(len(_MARKS)))] for number in sorted(chosen)}
-        return rewrite_words(text, words, lambda number, word: f"{marks[number]} {word}" if number in marks else word)
+def insert_punctuation(text: str, severity: int, rng: np.random.Generator) -> str:
+    """Insert a mark of . , ! ? ; : before 10 % of the words times the severity (AEDA)."""
+    words = find_words(text)
+    if not words:
+        return text
+    chosen = rng.permutation(len(words))[: share(WORD_PERCENT[severity - 1], len(words))].tolist()
+    marks = {number: _MARKS[int(rng.integers(len(_MARKS)))] for number in sorted(chosen)}
+    return rewrite_words(text, words, lambda number, word: f"{marks[number]} {word}" if number in marks else word)
 
 
 def _with_space(text: str, span: Span) -> Span:
@@ -208,5 +145,11 @@ def _differing_pair(places: list[int], words: list[str]) -> tuple[int, int] | No
     return None
 
 
-WORDS: Final = (WordSynonym(), WordInsert(), WordDelete(), WordSwap(), Punctuation())
+_word = partial(Rewriting, family="word", severities=(1, 2, 3, 4, 5))
+WORD_SYNONYM: Final = _word("word-synonym", "words replaced by synonyms", rewrite=replace_by_synonyms)
+WORD_INSERT: Final = _word("word-insert", "synonyms of the text's words inserted anywhere", rewrite=insert_synonyms)
+WORD_DELETE: Final = _word("word-delete", "words left out", rewrite=leave_words_out)
+WORD_SWAP: Final = _word("word-swap", "pairs of words that change places", rewrite=swap_words)
+PUNCTUATION: Final = _word("punctuation", "random punctuation marks before words", rewrite=insert_punctuation)
+WORDS: Final = (WORD_SYNONYM, WORD_INSERT, WORD_DELETE, WORD_SWAP, PUNCTUATION)
 """The five of the word family, severities 1 to 5."""

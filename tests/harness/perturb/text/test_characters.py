@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.perturb.perturbation import TextPerturbation
-from harness.perturb.text.characters import CHARACTERS, CharacterPerturbation, keyboard_neighbours
+from harness.perturb.text.characters import CHARACTERS, keyboard_neighbours
+from harness.perturb.text.rewriting import Rewriting
 from harness.perturb.text.word_spans import find_words
 
 BY_NAME = {perturbation.name: perturbation for perturbation in CHARACTERS}
@@ -43,7 +44,7 @@ def test_names_and_protocol() -> None:
 
 @pytest.mark.parametrize("perturbation", CHARACTERS, ids=lambda p: p.name)
 @pytest.mark.parametrize("text", CAPTIONS)
-def test_the_stated_rate(perturbation: CharacterPerturbation, text: str) -> None:
+def test_the_stated_rate(perturbation: Rewriting, text: str) -> None:
     """10 s % of the words, each with 30 % of its letters: counted word by word, as word counts never change."""
     before = [text[start:end] for start, end in find_words(text)]
     for severity in perturbation.severities:
@@ -59,7 +60,7 @@ def test_the_stated_rate(perturbation: CharacterPerturbation, text: str) -> None
 
 
 @pytest.mark.parametrize("perturbation", CHARACTERS, ids=lambda p: p.name)
-def test_the_same_generator_gives_the_same_text(perturbation: CharacterPerturbation) -> None:
+def test_the_same_generator_gives_the_same_text(perturbation: Rewriting) -> None:
     texts = [perturbation.apply(CAPTIONS[0], 3, draw(seed)) for seed in range(20)]
     assert texts == [perturbation.apply(CAPTIONS[0], 3, draw(seed)) for seed in range(20)]
     assert len(set(texts)) > 10
@@ -125,7 +126,7 @@ def test_short_words_only_where_there_is_nothing_else() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(), st.sampled_from(CHARACTERS), st.integers(1, 5), st.integers(0, 2**32))
-def test_wild_texts(text: str, perturbation: CharacterPerturbation, severity: int, seed: int) -> None:
+def test_wild_texts(text: str, perturbation: Rewriting, severity: int, seed: int) -> None:
     state = (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[union-attr]
     new = perturbation.apply(text, severity, draw(seed))
     assert isinstance(new, str)

@@ -11,7 +11,8 @@ import pytest
 from harness.errors import CheckpointError, WeightsUnavailable
 from harness.perturb.text import meaning_check as meaning
 from harness.perturb.text.meaning_check import ATTEMPTS, FAITHFUL, SentenceEncoder, faithful, load_encoder, rewrite
-from harness.perturb.text.words import Punctuation, WordDelete
+from harness.perturb.text.rewriting import Rewriting
+from harness.perturb.text.words import PUNCTUATION, WORD_DELETE
 
 TEXTS = ["a red star", "A large blue circle is on the grass.", "", "snow", "two dogs 👍🏽", "a red star", "x " * 300]
 
@@ -106,10 +107,8 @@ def test_what_does_not_keep_the_meaning_is_not_checked() -> None:
         rewrite(["ab"], Scripted({}), 1, rngs(1), None)
 
 
-@pytest.mark.parametrize("perturbation", [WordDelete(), Punctuation()], ids=lambda p: p.name)
-def test_each_text_depends_on_its_own_generator_only(
-    perturbation: WordDelete | Punctuation, encoder: SentenceEncoder
-) -> None:
+@pytest.mark.parametrize("perturbation", [WORD_DELETE, PUNCTUATION], ids=lambda p: p.name)
+def test_each_text_depends_on_its_own_generator_only(perturbation: Rewriting, encoder: SentenceEncoder) -> None:
     texts = ["A large red star is on the grass.", "Two dogs run in the snow.", "The small one.", ""] * 2
     whole = rewrite(texts, perturbation, 5, rngs(8), encoder)
     parts = [rewrite([text], perturbation, 5, [rng], encoder) for text, rng in zip(texts, rngs(8), strict=True)]

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from harness.perturb.perturbation import IMAGE, TEXT, Exchange, TextPerturbation
 from harness.perturb.text.meaning_check import encoder_folder
 from harness.perturb.text.replaced_texts import (
+    EMPTY_TEXT,
     EXCHANGES,
+    RANDOM_TEXT,
+    SHUFFLED_TEXT,
     TEXT_CONTROLS,
-    EmptyText,
-    RandomText,
-    ShuffledText,
     count_tokens,
 )
 from harness.perturb.text.word_spans import find_words
@@ -38,15 +38,15 @@ def test_names_and_protocols() -> None:
 
 
 def test_empty() -> None:
-    assert EmptyText().apply("A red star.", 1, draw(0)) == "" == EmptyText().apply("", 1, draw(0))
+    assert EMPTY_TEXT.apply("A red star.", 1, draw(0)) == "" == EMPTY_TEXT.apply("", 1, draw(0))
 
 
 def test_shuffled_by_hand() -> None:
-    assert {ShuffledText().apply("red star,\nsnow!", 1, draw(seed)) for seed in range(60)} == {
+    assert {SHUFFLED_TEXT.apply("red star,\nsnow!", 1, draw(seed)) for seed in range(60)} == {
         "star red,\nsnow!", "snow star,\nred!", "red snow,\nstar!", "star snow,\nred!", "snow red,\nstar!",
     }  # fmt: skip
-    assert ShuffledText().apply("the the", 1, draw(0)) == "the the"
-    assert ShuffledText().apply("star", 1, draw(0)) == "star"
+    assert SHUFFLED_TEXT.apply("the the", 1, draw(0)) == "the the"
+    assert SHUFFLED_TEXT.apply("star", 1, draw(0)) == "star"
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_random_words_are_as_many_tokens(text: str) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(encoder_folder())
     for seed in range(10):
-        new = RandomText().apply(text, 1, draw(seed))
+        new = RANDOM_TEXT.apply(text, 1, draw(seed))
         assert len(tokenizer.tokenize(new)) == len(tokenizer.tokenize(text)) == count_tokens(text)
         assert not {word.lower() for word in words(text)} & set(words(new))
-        assert new == RandomText().apply(text, 1, draw(seed)) != RandomText().apply(text, 1, draw(seed + 99))
+        assert new == RANDOM_TEXT.apply(text, 1, draw(seed)) != RANDOM_TEXT.apply(text, 1, draw(seed + 99))
 
 
 def test_long_texts_are_counted_whole() -> None:
@@ -71,10 +71,10 @@ def test_long_texts_are_counted_whole() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(), st.integers(0, 2**32))
 def test_wild_texts(text: str, seed: int) -> None:
-    shuffled = ShuffledText().apply(text, 1, draw(seed))
+    shuffled = SHUFFLED_TEXT.apply(text, 1, draw(seed))
     assert Counter(shuffled) == Counter(text) and Counter(words(shuffled)) == Counter(words(text))
     assert (shuffled == text) == (len(set(words(text))) < 2)
-    new = RandomText().apply(text, 1, draw(seed))
+    new = RANDOM_TEXT.apply(text, 1, draw(seed))
     assert count_tokens(new) == count_tokens(text)
     if not text:
         assert new == ""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.perturb.perturbation import TextPerturbation
-from harness.perturb.text.sentences import SENTENCES, Casual, Formal
+from harness.perturb.text.sentences import CASUAL, FORMAL, SENTENCES
 
 
 def draw(seed: int) -> np.random.Generator:
@@ -40,24 +40,24 @@ def test_names_and_protocol() -> None:
     ],
 )
 def test_formal(text: str, formal: str) -> None:
-    assert Formal().apply(text, 1, draw(0)) == formal
+    assert FORMAL.apply(text, 1, draw(0)) == formal
 
 
 def test_casual_by_hand() -> None:
-    said = {Casual().apply("There is a large photograph of two men.", 1, draw(seed)) for seed in range(200)}
+    said = {CASUAL.apply("There is a large photograph of two men.", 1, draw(seed)) for seed in range(200)}
     assert len(said) == 6 * 5
     assert "Well, there's a big photo of two guys, you know" in said
-    asked = {Casual().apply("Where is the small one?", 1, draw(seed)) for seed in range(100)}
+    asked = {CASUAL.apply("Where is the small one?", 1, draw(seed)) for seed in range(100)}
     assert len(asked) == 6 and "Hey, where's the little one?" in asked
-    assert Casual().apply("TV star\n", 1, draw(1)).endswith("\n")
-    assert Casual().apply("  ?!\n", 1, draw(1)) == "  ?!\n"
+    assert CASUAL.apply("TV star\n", 1, draw(1)).endswith("\n")
+    assert CASUAL.apply("  ?!\n", 1, draw(1)) == "  ?!\n"
 
 
 def test_contractions_are_read_both_ways() -> None:
     for text in ("There is a star", "They are not red", "It does not fly"):
-        contracted = Casual().apply(text, 1, draw(0))
+        contracted = CASUAL.apply(text, 1, draw(0))
         assert "'" in contracted
-        assert text.lower() in Formal().apply(contracted, 1, draw(0)).lower()
+        assert text.lower() in FORMAL.apply(contracted, 1, draw(0)).lower()
 
 
 @settings(max_examples=150, deadline=None)

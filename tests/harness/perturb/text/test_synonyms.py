@@ -8,7 +8,7 @@ from harness.perturb.text.synonyms import synonyms_of
 
 @pytest.fixture(autouse=True)
 def small_thesaurus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synonyms, "load_thesaurus", lambda cache: {"errors": ("mistakes",), "chair": ("president",)})
+    monkeypatch.setattr(synonyms, "load_thesaurus", lambda: {"errors": ("mistakes",), "chair": ("president",)})
 
 
 def test_the_list_goes_first_and_the_thesaurus_after_it() -> None:

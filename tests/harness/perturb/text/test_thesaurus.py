@@ -33,11 +33,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tupl
     monkeypatch.setattr(thesaurus, "paraphrase_table", lambda: table)
     monkeypatch.setattr(thesaurus, "meteor_jar", lambda: jar)
     monkeypatch.setattr(thesaurus, "_CHUNK_BYTES", 64)
-    thesaurus._made.cache_clear()
-    thesaurus._kept.cache_clear()
+    load_thesaurus.cache_clear()
     yield rows
-    thesaurus._made.cache_clear()
-    thesaurus._kept.cache_clear()
+    load_thesaurus.cache_clear()
 
 
 EXPECTED = {
@@ -48,17 +46,6 @@ EXPECTED = {
 
 def test_both_witnesses_and_both_directions(small: list[tuple[float, str, str]]) -> None:
     assert load_thesaurus() == EXPECTED
-
-
-def test_a_cache_folder_keeps_it(
-    small: list[tuple[float, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert load_thesaurus(tmp_path / "cache") == EXPECTED
-    thesaurus._made.cache_clear()
-    thesaurus._kept.cache_clear()
-    monkeypatch.setattr(thesaurus, "paraphrase_table", None)
-    assert load_thesaurus(tmp_path / "cache") == EXPECTED
-    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.perturb.text.voices import Active, Passive
+from harness.perturb.text.rewriting import Rewriting
+from harness.perturb.text.voices import ACTIVE, PASSIVE
 
 NOTHING_RANDOM = np.random.default_rng(0)
 
@@ -46,23 +47,23 @@ LEFT = [
 
 @pytest.mark.parametrize(("active", "passive"), TURNED)
 def test_passive(active: str, passive: str) -> None:
-    assert Passive().apply(active, 1, NOTHING_RANDOM) == passive
+    assert PASSIVE.apply(active, 1, NOTHING_RANDOM) == passive
 
 
 @pytest.mark.parametrize(("passive", "active"), TURNED_BACK)
 def test_active(passive: str, active: str) -> None:
-    assert Active().apply(passive, 1, NOTHING_RANDOM) == active
+    assert ACTIVE.apply(passive, 1, NOTHING_RANDOM) == active
 
 
 @pytest.mark.parametrize("text", LEFT)
 def test_doubtful_sentences_stay(text: str) -> None:
-    assert Passive().apply(text, 1, NOTHING_RANDOM) == text
-    assert Active().apply(text, 1, NOTHING_RANDOM) == text
+    assert PASSIVE.apply(text, 1, NOTHING_RANDOM) == text
+    assert ACTIVE.apply(text, 1, NOTHING_RANDOM) == text
 
 
 def test_there_and_back() -> None:
     for text in ("A man is riding a horse.", "Two dogs pull a sled.", "A cat watched the birds."):
-        assert Active().apply(Passive().apply(text, 1, NOTHING_RANDOM), 1, NOTHING_RANDOM) == text
+        assert ACTIVE.apply(PASSIVE.apply(text, 1, NOTHING_RANDOM), 1, NOTHING_RANDOM) == text
 
 
 WORDS = (
@@ -73,8 +74,8 @@ SENTENCE = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.one_of(st.text(), SENTENCE, SENTENCE.map(lambda text: f"{text}.\n")), st.sampled_from([Passive(), Active()]))
-def test_wild_texts(text: str, perturbation: Passive | Active) -> None:
+@given(st.one_of(st.text(), SENTENCE, SENTENCE.map(lambda text: f"{text}.\n")), st.sampled_from([PASSIVE, ACTIVE]))
+def test_wild_texts(text: str, perturbation: Rewriting) -> None:
     new = perturbation.apply(text, 1, NOTHING_RANDOM)
     assert isinstance(new, str)
     assert new.endswith("\n") == text.endswith("\n")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.perturb.perturbation import TextPerturbation
 from harness.perturb.text import synonyms
 from harness.perturb.text.word_spans import find_words
-from harness.perturb.text.words import WORDS, Punctuation, WordDelete, WordInsert, WordSwap, WordSynonym
+from harness.perturb.text.words import PUNCTUATION, WORD_DELETE, WORD_INSERT, WORD_SWAP, WORD_SYNONYM, WORDS
 
 TEXT = "A large red star is to the left of the small blue circle on the grass."
 
@@ -59,16 +59,16 @@ def test_the_stated_rate(severity: int, seed: int) -> None:
 
 
 def test_synonyms_by_hand() -> None:
-    new = {WordSynonym().apply("An orange", 1, draw(seed)) for seed in range(20)}
+    new = {WORD_SYNONYM.apply("An orange", 1, draw(seed)) for seed in range(20)}
     assert new == {"A tangerine"}
-    assert {WordSynonym().apply("A Large", 1, draw(seed)) for seed in range(20)} == {"A Big"}
-    assert {WordSynonym().apply("a RED.", 1, draw(seed)) for seed in range(20)} == {"a CRIMSON.", "a SCARLET."}
-    assert WordSynonym().apply("dombust", 5, draw(0)) == "dombust"
+    assert {WORD_SYNONYM.apply("A Large", 1, draw(seed)) for seed in range(20)} == {"A Big"}
+    assert {WORD_SYNONYM.apply("a RED.", 1, draw(seed)) for seed in range(20)} == {"a CRIMSON.", "a SCARLET."}
+    assert WORD_SYNONYM.apply("dombust", 5, draw(0)) == "dombust"
 
 
 def test_inserted_words_are_synonyms_or_fillers() -> None:
-    assert {WordInsert().apply("red", 1, draw(seed)) for seed in range(20)} == {"crimson red", "scarlet red"}
-    assert WordInsert().apply("Dombust", 1, draw(0)).split()[0] in (
+    assert {WORD_INSERT.apply("red", 1, draw(seed)) for seed in range(20)} == {"crimson red", "scarlet red"}
+    assert WORD_INSERT.apply("Dombust", 1, draw(0)).split()[0] in (
         "Also",
         "Indeed",
         "Just",
@@ -79,19 +79,19 @@ def test_inserted_words_are_synonyms_or_fillers() -> None:
 
 
 def test_deletion_by_hand() -> None:
-    assert {WordDelete().apply("Red star.", 1, draw(seed)) for seed in range(20)} == {"Star.", "Red."}
-    assert WordDelete().apply("star.", 5, draw(0)) == "star."
-    assert len(words(WordDelete().apply("one two", 5, draw(0)))) == 1
+    assert {WORD_DELETE.apply("Red star.", 1, draw(seed)) for seed in range(20)} == {"Star.", "Red."}
+    assert WORD_DELETE.apply("star.", 5, draw(0)) == "star."
+    assert len(words(WORD_DELETE.apply("one two", 5, draw(0)))) == 1
 
 
 def test_swaps_by_hand() -> None:
-    assert WordSwap().apply("Red star, two\nmoons", 1, draw(5)).count("\n") == 1
-    assert {WordSwap().apply("Red star.", 1, draw(seed)) for seed in range(9)} == {"Star red."}
-    assert WordSwap().apply("the The THE", 5, draw(0)) == "the The THE"
+    assert WORD_SWAP.apply("Red star, two\nmoons", 1, draw(5)).count("\n") == 1
+    assert {WORD_SWAP.apply("Red star.", 1, draw(seed)) for seed in range(9)} == {"Star red."}
+    assert WORD_SWAP.apply("the The THE", 5, draw(0)) == "the The THE"
 
 
 def test_punctuation_by_hand() -> None:
-    assert {Punctuation().apply("star", 1, draw(seed)) for seed in range(80)} == {f"{mark} star" for mark in ".,!?;:"}
+    assert {PUNCTUATION.apply("star", 1, draw(seed)) for seed in range(80)} == {f"{mark} star" for mark in ".,!?;:"}
 
 
 @pytest.mark.parametrize("perturbation", WORDS, ids=lambda p: p.name)
