@@ -20,7 +20,7 @@ TEXT = "A large red star is to the left of the small blue circle on the grass."
 @pytest.fixture(autouse=True)
 def no_thesaurus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The list by hand is enough here, and the table of paraphrases takes seconds."""
-    monkeypatch.setattr(synonyms, "load_thesaurus", lambda cache: {})
+    monkeypatch.setattr(synonyms, "load_thesaurus", lambda: {})
     yield
 
 
