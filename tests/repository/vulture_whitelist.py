@@ -37,4 +37,3 @@ _.CAPTIONS_PER_IMAGE, _.POSES, _.BADGES, _.RELATIONS, _.PLANS
 _.train_job, _.train_in_parts_job, _.predict_job, _.profile_job, _.robustness_job
 
 # The contract of a metric.
-_.each_condition, _.is_share, _.check_metrics, _.metrics_of, _.asked_name
