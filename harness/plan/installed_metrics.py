@@ -24,7 +24,7 @@ def load_metrics() -> tuple[dict[str, Metric], list[PluginError]]:
 def metric_named(name: str) -> Metric:
     """What is known of a metric, of one class's share of it, of it on a slice, for a reference, or of a projection.
 
-    A name that nobody has registered is a metric without title, range and direction.
+    A name that nobody has registered is a metric without title and direction, and is taken for a share, 0..1.
 
     >>> [metric_named(name).arrow for name in ("top-1", "top-1[night]", "AP:cat", "EMAP top-1", "ECE", "ECE-null")]
     ['↑', '↑', '↑', '↑', '↓', '']
@@ -34,7 +34,7 @@ def metric_named(name: str) -> Metric:
         return replace(whole, name=name, title=f"{whole.title}, of the additive projection")
     base = base_name(name)
     known = _installed(tuple(sys.path)).get(base)
-    return known or Metric(base, base, None, "", lambda inputs: {}, (), lowest=None, highest=None)
+    return known or Metric(base, base, None, "", lambda inputs: {}, ())
 
 
 def marked(name: str) -> str:

@@ -35,5 +35,3 @@ _.CAPTIONS_PER_IMAGE, _.POSES, _.BADGES, _.RELATIONS, _.PLANS
 
 # Jobs, called by name in a process of their own.
 _.train_job, _.train_in_parts_job, _.predict_job, _.profile_job, _.robustness_job
-
-# The contract of a metric.

@@ -39,6 +39,7 @@ from harness.stats.resampling import FloatArray, MeanStatistics, Statistics
 from harness.stats.sample_scores import SampleScores
 from harness.stats.seed_variance import combine_seeds
 from harness.stats.slices import SeedMean, counted_rows
+from harness.storage.metric_names import asked_name
 
 PREDICTIONS, SCORES, ESTIMATES = "stored predictions", "stored scores of samples", "stored estimates"
 _ADDITIVE = ("interaction", "EMAP ")
@@ -369,18 +370,22 @@ def _defined(found: SeedStatistics, names: Sequence[str]) -> tuple[list[str], di
 def _main_metric(metrics: Sequence[str], present: Sequence[str], wanted: Wanted) -> str:
     names = whole_names(present)
     if wanted.metric is not None:
-        if wanted.metric not in names:
-            raise UsageError(f"--metric {wanted.metric}: these models have none. {nearest(wanted.metric, names)}")
-        return wanted.metric
+        return _asked(wanted.metric, names)
     return next((name for name in metrics if name in names), names[0])
+
+
+def _asked(metric: str, names: Sequence[str]) -> str:
+    """The metric that a user means, by its former name too; raises UsageError for one that the models have not."""
+    name = asked_name(metric, names)
+    if name not in names:
+        raise UsageError(f"--metric {metric}: these models have none. {nearest(metric, names)}")
+    return name
 
 
 def _ordered(names: Sequence[str], metrics: Sequence[str], wanted: Wanted) -> list[str]:
     """Metrics in the task's order, then those that only this data adds; or the one that is asked for."""
     if wanted.metric is not None:
-        if wanted.metric not in names:
-            raise UsageError(f"--metric {wanted.metric}: these models have none. {nearest(wanted.metric, names)}")
-        return [wanted.metric]
+        return [_asked(wanted.metric, names)]
     own = [name for name in names if not name.startswith(_ADDITIVE)]
     return [name for name in metrics if name in own] + [name for name in own if name not in metrics]
 

@@ -12,8 +12,6 @@ from harness.stats.propagation import Figure, absent, figure_of, mean_of
 SEVERITIES = (1, 2, 3, 4, 5)
 CLEAN = "clean"
 FAILED, SKIPPED = "failed", "skipped"
-UNBOUNDED = ("CIDEr",)
-"""Metrics that are no fraction of anything: 1 - score is no error and score / (1 - score) no odds."""
 
 Cell = tuple[str, int]
 """A perturbation by name and its severity."""

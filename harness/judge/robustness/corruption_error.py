@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.judge.robustness.cells import SEVERITIES, STANDARD_CELLS, UNBOUNDED, Cell, ModelTable
+from harness.judge.robustness.cells import SEVERITIES, STANDARD_CELLS, Cell, ModelTable
 from harness.judge.robustness.reference import ReferenceTable
 from harness.perturb.grids import STANDARD_CORRUPTIONS
+from harness.plan.installed_metrics import metric_named
 from harness.stats.propagation import Figure, absent, difference, mean_of, missing, propagate, ratio
 
 LEAST_DENOMINATOR = 0.01
@@ -90,8 +91,8 @@ def mean_corruption_error(
 
 def not_an_error(metric: str | None, table: ModelTable) -> str | None:
     """Say why 1 - score is not an error here; None where it is one."""
-    if metric in UNBOUNDED:
-        return f"mCE is for errors 1 - score, and {metric} is not bounded by 1"
+    if metric is not None and not metric_named(metric).is_share:
+        return f"mCE is for errors 1 - score, and {metric} is not bounded by 0 and 1"
     values = [f.value for f in (table.clean, *table.cells.values()) if f.value is not None]
     outside = next((value for value in values if not 0 <= value <= 1), None)
     return None if outside is None else f"mCE is for errors 1 - score, and a score is {outside:.4g}, not within 0..1"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.condition import SHIFT
-from harness.judge.robustness.cells import FAILED, SKIPPED, UNBOUNDED, ModelTable, standard_cells_in
+from harness.judge.robustness.cells import FAILED, SKIPPED, ModelTable, standard_cells_in
 from harness.judge.robustness.corruption_error import (
     MeanCorruptionError,
     mean_corruption_error,
@@ -33,6 +33,7 @@ from harness.judge.robustness.seeds import (
     skipped_perturbations,
 )
 from harness.judge.robustness.worst_group import WorstGroup, slice_scores, worst_group
+from harness.plan.installed_metrics import metric_named
 from harness.record import RobustnessRecord, RunRecord, name_of
 from harness.stats.propagation import Figure, absent
 
@@ -145,7 +146,7 @@ class _Scope:
 
 
 def _unfit(metric: str) -> str | None:
-    return f"{metric} is not bounded by 1: it has no logit" if metric in UNBOUNDED else None
+    return None if metric_named(metric).is_share else f"{metric} is not bounded by 0 and 1: it has no logit"
 
 
 def _drops(table: ModelTable, chance: float) -> dict[str, Drop]:

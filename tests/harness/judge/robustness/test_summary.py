@@ -127,7 +127,7 @@ def test_mpc_is_over_what_all_were_meant_to_run(record: Make) -> None:
 def test_mce_refuses_what_it_is_not_for(record: Make, standard: Standard) -> None:
     captions = record("c", 0.9, standard(0.5), metric="CIDEr")
     (row,) = summaries([captions], [], ALEXNET)
-    assert row.mce is not None and "CIDEr is not bounded by 1" in str(row.mce.mce.reason)
+    assert row.mce is not None and "CIDEr is not bounded by 0 and 1" in str(row.mce.mce.reason)
     assert "no logit" in str(row.effective["mPC"].figure.reason)
     (row,) = summaries([record("m", 0.8, standard(0.5))], [], ALEXNET)
     assert row.mce is not None and "alexnet was made with task" in str(row.mce.mce.reason)
