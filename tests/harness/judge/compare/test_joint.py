@@ -30,7 +30,7 @@ FAST = ("CIDEr", "BLEU-1", "BLEU-4", "ROUGE-L")
 def label_task() -> Any:
     from tasks.classification.scoring import LabelScorer
 
-    return SimpleNamespace(scorer=lambda data, cache: LabelScorer(Classes(NAMES)))
+    return SimpleNamespace(metrics=(), scorer=lambda data, cache: LabelScorer(Classes(NAMES)))
 
 
 def map_task() -> Any:
@@ -38,13 +38,15 @@ def map_task() -> Any:
     from tasks.segmentation.scoring import SegmentationScorer
 
     scheme = LabelScheme(NAMES, (0, 1, 2), frozenset())
-    return SimpleNamespace(scorer=lambda data, cache: SegmentationScorer(Classes(NAMES), scheme))
+    return SimpleNamespace(metrics=(), scorer=lambda data, cache: SegmentationScorer(Classes(NAMES), scheme))
 
 
 def box_task() -> Any:
     from tasks.detection.scoring import DetectionScorer
 
-    return SimpleNamespace(scorer=lambda data, cache: DetectionScorer(Classes(NAMES)), twins=coco_detection.twins)
+    return SimpleNamespace(
+        metrics=(), scorer=lambda data, cache: DetectionScorer(Classes(NAMES)), twins=coco_detection.twins
+    )
 
 
 def caption_task(metrics: Sequence[str] = FAST) -> Any:
@@ -53,7 +55,7 @@ def caption_task(metrics: Sequence[str] = FAST) -> Any:
         scorer._captions = CaptionScorer(metrics, cache_folder=cache)
         return scorer
 
-    return SimpleNamespace(scorer=make)
+    return SimpleNamespace(metrics=(), scorer=make)
 
 
 def label_case(source: np.random.Generator) -> tuple[list[Sample], list[Any], list[Any]]:
