@@ -1,12 +1,16 @@
-"""The named models: each attribute is an entry point of the group `bench.models`. Cheap to import."""
+"""The named models: each attribute is an entry point of the group `bench.models`. Cheap to import.
+
+A fusion operator (`bench.fusion`) needs no line here: `fuse:NAME` is its model.
+"""
 
 from __future__ import annotations
 
 from baselines.models.attributes import AttributeModel
-from baselines.models.both import SharedModel
-from baselines.models.discriminative import LABEL_KINDS, DiscriminativeModel
+from baselines.models.discriminative import DiscriminativeModel
+from baselines.models.fusion import FusionFamily, FusionModel
 from baselines.models.generative import GenerativeModel
 from baselines.models.retrieval import RetrievalModel
+from harness.answers import LABELS, UNSEEN_LABELS
 
 retrieval = RetrievalModel("retrieval", "caption of the nearest training image")
 retrieval_consensus = RetrievalModel(
@@ -18,11 +22,15 @@ fine_tuned = DiscriminativeModel("fine-tuned", "backbone fine-tuned with the sam
 class_embedding = DiscriminativeModel(
     "class-embedding", "classes scored by their projected texts (DeViSE 2013, ViLD 2022, LSeg 2022)", by_text=True
 )
-film = DiscriminativeModel("film", "text scales and shifts visual channels (FiLM 2018)", fusion="film")
-gated = DiscriminativeModel("gated", "gate between image and text at each channel (GMU 2017)", fusion="gated")
-bilinear = DiscriminativeModel(
-    "bilinear", "low-rank products of image and text (MLB 2017)", fusion="bilinear", answers=LABEL_KINDS
-)
+film = FusionModel("film", "film")
+gated = FusionModel("gated", "gated")
+bilinear = FusionModel("bilinear", "bilinear", only=(LABELS, UNSEEN_LABELS))
+cross_attention = FusionModel("cross-attention", "cross-attention")
+prefix = FusionModel("prefix", "prefix")
+concat = FusionModel("concat", "concat")
+gated_cross_attention = FusionModel("gated-cross-attention", "gated-cross-attention")
+q_former = FusionModel("q-former", "q-former")
+fuse = FusionFamily()
 text_only = GenerativeModel("text-only", "pretrained language model without the image (control C5)", "pretrained")
 cnn_lstm = GenerativeModel("cnn-lstm", "CNN + LSTM from scratch (Show and Tell, Vinyals 2015)", "lstm")
 cnn_transformer = GenerativeModel(
@@ -30,38 +38,6 @@ cnn_transformer = GenerativeModel(
     "CNN + transformer decoder from scratch (un-fused control C0)",
     "scratch",
     "cross-attention",
-)
-cross_attention = SharedModel(
-    GenerativeModel("cross-attention", "pretrained language model + cross-attention", "pretrained", "cross-attention"),
-    DiscriminativeModel(
-        "cross-attention", "every place reads the text (ViLBERT 2019)", fusion="cross-attention", by_text=True
-    ),
-)
-prefix = GenerativeModel("prefix", "image mapped to a prefix of embeddings (ClipCap 2021)", "pretrained", "prefix")
-concat = SharedModel(
-    GenerativeModel("concat", "every visual token before the caption (LLaVA 2023)", "pretrained", "concat"),
-    DiscriminativeModel("concat", "text beside each token", fusion="concat"),
-)
-gated_cross_attention = SharedModel(
-    GenerativeModel(
-        "gated-cross-attention",
-        "cross-attention behind gates that start at 0 (Flamingo 2022)",
-        "pretrained",
-        "gated-cross-attention",
-    ),
-    DiscriminativeModel(
-        "gated-cross-attention", "every place reads the text", fusion="gated-cross-attention", by_text=True
-    ),
-)
-q_former = SharedModel(
-    GenerativeModel("q-former", "learned queries read the image (BLIP-2 2023)", "pretrained", "q-former"),
-    DiscriminativeModel(
-        "q-former",
-        "queries that know the text (InstructBLIP 2023)",
-        fusion="q-former",
-        by_text=True,
-        answers=LABEL_KINDS,
-    ),
 )
 cross_attention_frozen = GenerativeModel(
     "cross-attention-frozen",

@@ -1,16 +1,17 @@
-"""The models' own options, `--set model.KEY=VALUE`: one frozen dataclass for all of them.
+"""The models' own options, `--set model.KEY=VALUE`: one frozen dataclass for all of them, and what parts bring.
 
 A run hands the same settings to each of its models; a model takes those that concern it, and its
-recipe holds no others. A key that no model knows is an error.
+recipe holds no others. A key that neither a model nor an installed part (`harness.plan.parts`) knows is an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from harness.errors import UsageError, nearest
+from harness.plan.parts import part_defaults
 
 
 @dataclass(frozen=True)
@@ -39,26 +40,12 @@ class Settings:
     """Blocks of a fusion operator there."""
     grid: int = 0
     """Cells a side that the backbone's map must have there; 0 takes 7 for labels, 16 for boxes and label maps."""
+    head: str = ""
+    """The head that answers, where several can (`bench list heads`)."""
     box_head: str = "centre"
-    """centre (dense, learns in a minute) or set (DETR's queries, for GPUs)."""
+    """The head for boxes: centre (dense, learns in a minute), set (DETR's queries, for GPUs) or another that is there."""
     min_count: int = 1
     """A word that the training captions have less often is unknown to decoders trained from scratch."""
-    every: int = 1
-    """Fusion layers stand before every n-th block of the language model."""
-    prefix_length: int = 10
-    """Embeddings that the prefix fusion makes of an image."""
-    queries: int = 16
-    """Learned queries of the Q-Former."""
-    query_layers: int = 2
-    """Blocks of the Q-Former."""
-    rank: int = 8
-    """Rank of LoRA."""
-    lora_alpha: int = 16
-    """Scale of LoRA, relative to its rank."""
-    lora_targets: str = ""
-    """Names of the layers that LoRA changes, joined by `+`; empty takes peft's choice for the architecture."""
-    bottleneck: int = 64
-    """Width of an adapter."""
     neighbours: int = 0
     """Training images whose captions retrieval chooses among; 0 takes the model's own number."""
     clip: str = ""
@@ -73,24 +60,33 @@ class Settings:
     wise_alpha: float = 0.5
     """Share of the fine-tuned weights in WiSE-FT, above 0 and up to 1; the rest are the zero-shot ones."""
 
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """What was given for the own settings of fusion operators, heads and tuning policies, by name."""
 
-SETTINGS = tuple(field.name for field in fields(Settings))
-"""Names that compositions take in `--set model.NAME=VALUE`."""
+    def of_part(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """The own settings of a part: what was given, else its defaults; raises UsageError for another type."""
+        return {name: _converted(name, self.parts.get(name, value), type(value)) for name, value in defaults.items()}
+
+
+_DEFAULTS = {each.name: each.default for each in fields(Settings) if each.name != "parts"}
+
+
+def setting_names() -> tuple[str, ...]:
+    """Name what compositions take in `--set model.NAME=VALUE`: their own settings and those of all installed parts."""
+    return (*_DEFAULTS, *(name for name in part_defaults() if name not in _DEFAULTS))
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:
     """Check and convert settings; raises UsageError for an unknown key or a value of another type."""
-    types = {field.name: type(field.default) for field in fields(Settings)}
-    values = {}
-    for key, value in given.items():
-        if key not in types:
-            raise UsageError(f"Unknown setting model.{key}. {nearest(key, types)}")
-        values[key] = _converted(key, value, types[key])
-    settings = Settings(**values)
+    of_parts = part_defaults() if given else {}
+    for key in given:
+        if key not in _DEFAULTS and key not in of_parts:
+            raise UsageError(f"Unknown setting model.{key}. {nearest(key, {*_DEFAULTS, *of_parts})}")
+    own = {key: _converted(key, value, type(_DEFAULTS[key])) for key, value in given.items() if key in _DEFAULTS}
+    parts = {key: _converted(key, value, type(of_parts[key])) for key, value in given.items() if key in of_parts}
+    settings = Settings(**own, parts=parts)
     if settings.vision_tune not in ("frozen", "full"):
         raise UsageError(f"model.vision_tune={settings.vision_tune}: wanted frozen or full.")
-    if settings.box_head not in ("centre", "set"):
-        raise UsageError(f"model.box_head={settings.box_head}: wanted centre or set.")
     return settings
 
 
@@ -104,7 +100,8 @@ def _converted(key: str, value: Any, wanted: type) -> Any:
         converted = wanted(value)
     except (TypeError, ValueError):
         converted = None
-    if converted is None or isinstance(value, bool) or (wanted is int and str(converted) != str(value)):
-        kind = {int: "a whole number", float: "a number"}.get(wanted, "text")
+    alike = isinstance(value, bool) == (wanted is bool)
+    if converted is None or not alike or (wanted is int and str(converted) != str(value)):
+        kind = {int: "a whole number", float: "a number", bool: "true or false"}.get(wanted, "text")
         raise UsageError(f"model.{key}={value!r}: wanted {kind}.")
     return converted

@@ -435,6 +435,15 @@ class NamesTasks(Protocol):
     tasks: tuple[str, ...]
 
 
+@runtime_checkable
+class ListsModels(Protocol):
+    """A model family (`bench.model_families`) some of whose models are listed and run in `all`, not by name alone."""
+
+    def names(self) -> Sequence[str]:
+        """Name these models, with the family's prefix."""
+        ...
+
+
 def serves(model: Model, task: Task) -> bool:
     """Tell whether a model serves a task: it gives the kind of answer that the task wants, or names the task."""
     return task.answers in getattr(model, "answers", ()) or (isinstance(model, NamesTasks) and task.name in model.tasks)

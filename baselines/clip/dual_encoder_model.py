@@ -9,7 +9,7 @@ from typing import Any
 from baselines.clip.model import CLASSIFICATION, CONTROLS
 from baselines.language.source import find_language
 from baselines.settings import read_settings, settings_of
-from baselines.tuning import check_policy
+from baselines.tuning.policy import find_policy, installed_policies
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
@@ -17,7 +17,6 @@ from harness.protocols import BuildContext, Learner, Prerequisite
 from harness.sample import TaskSpec
 
 _OWN = ("vision_stage", "vision_tune", "text_layers", "joint_width")
-_TUNING = {"lora": ("rank", "lora_alpha", "lora_targets"), "adapter": ("bottleneck",)}
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,11 @@ class DualEncoderModel:
     fused: bool = True
     control: str | None = None
     answers: tuple[str, ...] = CLASSIFICATION
-    settings: tuple[str, ...] = (*_OWN, *(name for names in _TUNING.values() for name in names))
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Its own, and those of all installed tuning policies."""
+        return (*_OWN, *(name for policy in installed_policies() for name in policy.settings))
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer C2 and C3."""
@@ -47,14 +50,15 @@ class DualEncoderModel:
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Say what is composed, with the digests of weights."""
-        settings, policy = read_settings(options.settings), check_policy(options.tune or "frozen")
+        settings, policy = read_settings(options.settings), find_policy(options.tune or "frozen")
         return {
             "method": "dual-encoder",
             "control": self.control,
             "vision": find_vision(options).to_json(),
             "language": find_language(options.language).to_json(),
-            "tune": policy,
-            **settings_of(settings, *_OWN, *_TUNING.get(policy, ())),
+            "tune": policy.name,
+            **settings_of(settings, *_OWN),
+            **settings.of_part(policy.settings),
         }
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
@@ -73,7 +77,7 @@ class DualEncoderModel:
         with seeded(context.seed):
             language = load_encoder(
                 find_language(context.options.language),
-                check_policy(context.options.tune or "frozen"),
+                find_policy(context.options.tune or "frozen").name,
                 settings,
                 reinitialised=self.control == "C2",
             )

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from baselines.fusion.feature_fusion import FeatureFusionShape
+from baselines.fusion.operator import FusionOperator
 from baselines.language.text_tokens import TextTokens
 
 
 class BilinearFeatureFusion(nn.Module):
     """v + P (tanh(U v) * tanh(V t))."""
-
-    reads_pooled = True
-    keeps_places = True
 
     def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
@@ -31,3 +29,11 @@ class BilinearFeatureFusion(nn.Module):
         pooled = text.pooled.unsqueeze(-2) if text.pooled.ndim == 2 else text.pooled
         product = torch.tanh(self.visual(visual)) * torch.tanh(self.text(self.norm(pooled)))
         return visual + self.dropout(self.projection(product))  # type: ignore[no-any-return]
+
+
+bilinear = FusionOperator(
+    "bilinear",
+    "low-rank products of image and text (MLB 2017)",
+    features="baselines.fusion.bilinear:BilinearFeatureFusion",
+    reads_pooled=True,
+)

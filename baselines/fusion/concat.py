@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
 from baselines.fusion.feature_fusion import FeatureFusionShape
+from baselines.fusion.operator import FusionOperator
 from baselines.fusion.prefix_scale import PrefixScale
 from baselines.fusion.visual_input import VisualInput
 from baselines.language.text_tokens import TextTokens
@@ -37,9 +38,6 @@ class ConcatFeatureFusion(nn.Module):
     is joined with every class, each of them is then multiplied once.
     """
 
-    reads_pooled = True
-    keeps_places = True
-
     def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(shape.text_width)
@@ -51,3 +49,12 @@ class ConcatFeatureFusion(nn.Module):
         """Put the text beside each token."""
         pooled = self.norm(text.pooled.unsqueeze(-2) if text.pooled.ndim == 2 else text.pooled)
         return self.output(self.visual(visual) + self.text(pooled))  # type: ignore[no-any-return]
+
+
+concat = FusionOperator(
+    "concat",
+    "every visual token before the caption (LLaVA 2023); text beside each token",
+    features="baselines.fusion.concat:ConcatFeatureFusion",
+    decoder="baselines.fusion.concat:ConcatDecoderFusion",
+    reads_pooled=True,
+)

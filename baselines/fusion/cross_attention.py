@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
 from baselines.fusion.feature_fusion import FeatureFusionShape
+from baselines.fusion.operator import FusionOperator
 from baselines.fusion.visual_input import VisualInput
 from baselines.language.text_tokens import TextTokens
 
@@ -58,7 +59,7 @@ class CrossAttentionDecoderFusion(DecoderFusion):
         self.layers = nn.ModuleDict(
             {
                 str(block): CrossAttention(shape.language_width, shape.visual_width, shape.heads, shape.dropout)
-                for block in range(0, shape.blocks, shape.settings.every)
+                for block in range(0, shape.blocks, shape.settings["every"])
             }
         )
 
@@ -111,13 +112,11 @@ class TextReader(nn.Module):
 class CrossAttentionFeatureFusion(nn.Module):
     """`model.join_layers` blocks in which every place of the image reads the text."""
 
-    reads_pooled = False
-    keeps_places = True
     gated = False
 
     def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(TextReader(shape, gated=self.gated) for _ in range(shape.settings.join_layers))
+        self.blocks = nn.ModuleList(TextReader(shape, gated=self.gated) for _ in range(shape.layers))
 
     def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
         """Read."""
@@ -135,3 +134,12 @@ def feed_forward(width: int, dropout: float, expansion: int = 2) -> nn.Sequentia
         nn.Linear(expansion * width, width),
         nn.Dropout(dropout),
     )
+
+
+cross_attention = FusionOperator(
+    "cross-attention",
+    "pretrained language model + cross-attention; every place reads the text (ViLBERT 2019)",
+    features="baselines.fusion.cross_attention:CrossAttentionFeatureFusion",
+    decoder="baselines.fusion.cross_attention:CrossAttentionDecoderFusion",
+    decoder_settings={"every": 1},
+)

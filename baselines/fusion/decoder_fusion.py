@@ -6,11 +6,11 @@ or a memory that its layers read before some blocks, or both. It never touches t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor, nn
-
-from baselines.settings import Settings
 
 Memory = tuple[tuple[Tensor, Tensor] | None, ...]
 """For each block of the language model the keys and values `[B, heads, N, d]` that its fusion layer reads."""
@@ -18,7 +18,7 @@ Memory = tuple[tuple[Tensor, Tensor] | None, ...]
 
 @dataclass(frozen=True)
 class DecoderFusionShape:
-    """The sizes an operator is built for."""
+    """The sizes that an operator is built for, and its own `settings` by name."""
 
     visual_width: int
     visual_tokens: int
@@ -26,7 +26,7 @@ class DecoderFusionShape:
     blocks: int
     heads: int
     dropout: float
-    settings: Settings
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.fusion.feature_fusion import FeatureFusionShape
+from baselines.fusion.operator import FusionOperator
 from baselines.language.text_tokens import TextTokens
 
 
@@ -33,13 +34,10 @@ class FilmBlock(nn.Module):
 class FilmFeatureFusion(nn.Module):
     """`model.join_layers` blocks, each with its own scales and shifts."""
 
-    reads_pooled = True
-    keeps_places = True
-
     def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(shape.text_width)
-        self.blocks = nn.ModuleList(FilmBlock(shape) for _ in range(shape.settings.join_layers))
+        self.blocks = nn.ModuleList(FilmBlock(shape) for _ in range(shape.layers))
 
     def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
         """Modulate."""
@@ -47,3 +45,11 @@ class FilmFeatureFusion(nn.Module):
         for block in self.blocks:
             visual = block(visual, pooled)
         return visual
+
+
+film = FusionOperator(
+    "film",
+    "text scales and shifts visual channels (FiLM 2018)",
+    features="baselines.fusion.film:FilmFeatureFusion",
+    reads_pooled=True,
+)

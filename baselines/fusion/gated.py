@@ -9,14 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from baselines.fusion.feature_fusion import FeatureFusionShape
+from baselines.fusion.operator import FusionOperator
 from baselines.language.text_tokens import TextTokens
 
 
 class GatedFeatureFusion(nn.Module):
     """z * tanh(W v) + (1 - z) * tanh(U t), z = sigmoid(G [v; t])."""
-
-    reads_pooled = True
-    keeps_places = True
 
     def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
@@ -34,3 +32,11 @@ class GatedFeatureFusion(nn.Module):
         gate = torch.sigmoid(self.visual_gate(visual) + self.text_gate(pooled))  # = G [v; t]
         mixed: Tensor = gate * torch.tanh(self.visual(visual)) + (1 - gate) * torch.tanh(self.text(pooled))
         return self.dropout(mixed)  # type: ignore[no-any-return]
+
+
+gated = FusionOperator(
+    "gated",
+    "gate between image and text at each channel (GMU 2017)",
+    features="baselines.fusion.gated:GatedFeatureFusion",
+    reads_pooled=True,
+)

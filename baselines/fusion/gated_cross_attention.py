@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from baselines.fusion.cross_attention import CrossAttention, CrossAttentionFeatureFusion, feed_forward
 from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
+from baselines.fusion.operator import FusionOperator
 from baselines.fusion.visual_input import VisualInput
 
 _EXPANSION = 2
@@ -44,7 +45,7 @@ class GatedCrossAttentionDecoderFusion(DecoderFusion):
         self.input = VisualInput(shape.visual_width, shape.visual_tokens)
         self.blocks = shape.blocks
         self.layers = nn.ModuleDict(
-            {str(block): GatedLayer(shape) for block in range(0, shape.blocks, shape.settings.every)}
+            {str(block): GatedLayer(shape) for block in range(0, shape.blocks, shape.settings["every"])}
         )
 
     def forward(self, visual: Tensor) -> Fused:
@@ -75,3 +76,12 @@ class GatedCrossAttentionFeatureFusion(CrossAttentionFeatureFusion):
     """Cross-attention to the text behind gates: at first the model sees the image alone."""
 
     gated = True
+
+
+gated_cross_attention = FusionOperator(
+    "gated-cross-attention",
+    "cross-attention behind gates that start at 0 (Flamingo 2022); every place reads the text",
+    features="baselines.fusion.gated_cross_attention:GatedCrossAttentionFeatureFusion",
+    decoder="baselines.fusion.gated_cross_attention:GatedCrossAttentionDecoderFusion",
+    decoder_settings={"every": 1},
+)

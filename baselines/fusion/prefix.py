@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
+from baselines.fusion.operator import FusionOperator
 from baselines.fusion.prefix_scale import PrefixScale
 
 
@@ -16,7 +17,7 @@ class PrefixDecoderFusion(DecoderFusion):
 
     def __init__(self, shape: DecoderFusionShape) -> None:
         super().__init__()
-        self.prefix_length = shape.settings.prefix_length
+        self.prefix_length = shape.settings["prefix_length"]
         inner = self.prefix_length * shape.language_width // 2  # ClipCap's hidden width
         self.mapping = nn.Sequential(
             nn.LayerNorm(shape.visual_width),
@@ -31,3 +32,11 @@ class PrefixDecoderFusion(DecoderFusion):
         """Return the prefix `[B, k, language_width]`."""
         mapped = self.mapping(visual.mean(dim=1))
         return Fused(prefix=self.scale(mapped.unflatten(-1, (self.prefix_length, -1))))
+
+
+prefix = FusionOperator(
+    "prefix",
+    "image mapped to a prefix of embeddings (ClipCap 2021)",
+    decoder="baselines.fusion.prefix:PrefixDecoderFusion",
+    decoder_settings={"prefix_length": 10},
+)

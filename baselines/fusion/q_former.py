@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from baselines.fusion.cross_attention import CrossAttention, feed_forward
 from baselines.fusion.decoder_fusion import DecoderFusion, DecoderFusionShape, Fused
 from baselines.fusion.feature_fusion import FeatureFusionShape
+from baselines.fusion.operator import FusionOperator
 from baselines.fusion.prefix_scale import PrefixScale
 from baselines.fusion.visual_input import VisualInput
 from baselines.language.text_tokens import TextTokens
@@ -44,13 +45,13 @@ class QFormerDecoderFusion(DecoderFusion):
 
     def __init__(self, shape: DecoderFusionShape) -> None:
         super().__init__()
-        self.prefix_length = shape.settings.queries
+        self.prefix_length = shape.settings["queries"]
         self.input = VisualInput(shape.visual_width, shape.visual_tokens)
         self.queries = nn.Parameter(torch.empty(self.prefix_length, shape.language_width))
         nn.init.normal_(self.queries, std=0.5)
         self.blocks = nn.ModuleList(
             QueryBlock(shape.language_width, shape.visual_width, shape.heads, shape.dropout)
-            for _ in range(shape.settings.query_layers)
+            for _ in range(shape.settings["query_layers"])
         )
         self.projection = nn.Linear(shape.language_width, shape.language_width)
         self.scale = PrefixScale(shape.language_width)
@@ -70,21 +71,16 @@ class QFormerFeatureFusion(nn.Module):
     Dai et al. 2023 (arXiv 2305.06500). The queries stand for the image from there on, so nothing is left of places.
     """
 
-    reads_pooled = False
-    keeps_places = False
-
     def __init__(self, shape: FeatureFusionShape) -> None:
         super().__init__()
-        settings = shape.settings
-        self.queries = nn.Parameter(torch.empty(settings.queries, shape.width))
+        layers = range(shape.settings["query_layers"])
+        self.queries = nn.Parameter(torch.empty(shape.settings["queries"], shape.width))
         nn.init.normal_(self.queries, std=0.5)
         self.text = nn.Sequential(nn.LayerNorm(shape.text_width), nn.Linear(shape.text_width, shape.width))
         self.readers = nn.ModuleList(
-            CrossAttention(shape.width, shape.width, shape.heads, shape.dropout) for _ in range(settings.query_layers)
+            CrossAttention(shape.width, shape.width, shape.heads, shape.dropout) for _ in layers
         )
-        self.blocks = nn.ModuleList(
-            QueryBlock(shape.width, shape.width, shape.heads, shape.dropout) for _ in range(settings.query_layers)
-        )
+        self.blocks = nn.ModuleList(QueryBlock(shape.width, shape.width, shape.heads, shape.dropout) for _ in layers)
 
     def forward(self, visual: Tensor, text: TextTokens) -> Tensor:
         """Return the queries `[B, Q, width]`."""
@@ -94,3 +90,13 @@ class QFormerFeatureFusion(nn.Module):
             queries = queries + reader(queries, cast("CrossAttention", reader).memory(words), text.mask)
             queries = block(queries, visual)
         return queries
+
+
+q_former = FusionOperator(
+    "q-former",
+    "learned queries read the image (BLIP-2 2023); queries that know the text (InstructBLIP 2023)",
+    features="baselines.fusion.q_former:QFormerFeatureFusion",
+    decoder="baselines.fusion.q_former:QFormerDecoderFusion",
+    keeps_places=False,
+    settings={"queries": 16, "query_layers": 2},
+)

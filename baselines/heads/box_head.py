@@ -17,6 +17,7 @@ from torchvision.ops import batched_nms, sigmoid_focal_loss
 
 from baselines.heads.boxes import corners_to_answer, generalised_iou, target_corners
 from baselines.heads.class_scorers import ClassScorer
+from baselines.heads.head import Head, HeadShape
 from harness.sample import Classes
 
 _RADIUS_CELLS = 1.5
@@ -128,3 +129,19 @@ class BoxHead(nn.Module):
 def _inside(points: Tensor, boxes: Tensor) -> Tensor:
     """Tell which points `[N, 2]` lie in which boxes `[K, 4]`: bool `[N, K]`."""
     return ((points[:, None] >= boxes[None, :, :2]) & (points[:, None] <= boxes[None, :, 2:])).all(dim=-1)
+
+
+def build(shape: HeadShape) -> BoxHead:
+    """Build the dense detector."""
+    return BoxHead(shape.scorer, shape.width, shape.grid, shape.classes)
+
+
+centre = Head(
+    "centre",
+    "at each place the classes and sides of its object, learns in a minute (FCOS 2019)",
+    ("boxes",),
+    "baselines.heads.box_head:build",
+    grid=16,
+    dense=True,
+    adds=False,
+)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.heads.class_scorers import ClassScorer
+from baselines.heads.head import Head, HeadShape
 from harness.answers import UNKNOWN
 from harness.sample import Classes
 
@@ -46,6 +47,8 @@ class LabelHead(nn.Module):
     Only `seen` classes compete in training: no image of the others is there, so to lower them would be to learn
     that they do not exist.
     """
+
+    loss_is_mean_over_samples = True
 
     def __init__(self, pool: nn.Module, scorer: ClassScorer, classes: Classes) -> None:
         super().__init__()
@@ -108,3 +111,17 @@ def _presence(targets: Sequence[Any], like: Tensor) -> Tensor:
 def without_unseen(logits: Tensor, seen: Tensor) -> Tensor:
     """Take classes without training samples out of a softmax over the last dimension."""
     return logits if bool(seen.all()) else logits.masked_fill(~seen, -torch.inf)
+
+
+def build(shape: HeadShape) -> LabelHead:
+    """Pool by attention; the mean of the backbone's own features."""
+    pool: nn.Module = MeanPool() if shape.bare else AttentionPool(shape.width)
+    return LabelHead(pool, shape.scorer, shape.classes)
+
+
+labels = Head(
+    "labels",
+    "a probability for each class, pooled over places",
+    ("labels", "labels:unseen"),
+    "baselines.heads.label_head:build",
+)

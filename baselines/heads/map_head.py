@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.heads.class_scorers import ClassScorer
+from baselines.heads.head import Head, HeadShape
 from baselines.heads.label_head import without_unseen
 from harness.answers import IGNORED, encode_label_map, resize_label_map
 from harness.sample import Classes
@@ -86,3 +87,19 @@ class MapHead(nn.Module):
         if key not in self._wanted:
             self._wanted[key] = resize_label_map(target.label_map(), self.size[1], self.size[0])
         return self._wanted[key].astype(np.int64)
+
+
+def build(shape: HeadShape) -> MapHead:
+    """Refine the features of pixels, unless they are the backbone's own or each class is read at each place."""
+    refine = not shape.bare and not shape.pairs
+    return MapHead(shape.scorer, shape.width, shape.grid, shape.classes, refine=refine)
+
+
+maps = Head(
+    "maps",
+    "the class of each pixel (FCN 2015)",
+    ("maps",),
+    "baselines.heads.map_head:build",
+    grid=16,
+    dense=True,
+)

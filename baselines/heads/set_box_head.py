@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from baselines.fusion.q_former import QueryBlock
 from baselines.heads.boxes import corners_to_answer, generalised_iou, target_corners
 from baselines.heads.class_scorers import ClassScorer
+from baselines.heads.head import Head, HeadShape
 from baselines.heads.label_head import without_unseen
 from harness.sample import Classes
 
@@ -107,3 +108,23 @@ def _cornered(boxes: Tensor) -> Tensor:
 
 def _centred(corners: Tensor) -> Tensor:
     return torch.cat([(corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]], dim=-1)
+
+
+def build(shape: HeadShape) -> SetBoxHead:
+    """Build the set detector."""
+    size = (shape.settings["queries"], shape.settings["query_layers"])
+    return SetBoxHead(shape.scorer, shape.width, size, shape.classes)
+
+
+set_of_boxes = Head(
+    "set",
+    "learned queries, each an object or none, for GPUs (DETR 2020)",
+    ("boxes",),
+    "baselines.heads.set_box_head:build",
+    grid=16,
+    dense=True,
+    bare=False,
+    pairs=False,
+    adds=False,
+    settings={"queries": 16, "query_layers": 2},
+)

@@ -16,7 +16,7 @@ from baselines.language.pretrained import LanguageWish, configure, load_transfor
 from baselines.language.source import LanguageSource
 from baselines.language.text_tokens import TextTokens, stack_tokens
 from baselines.settings import Settings
-from baselines.tuning import find_policy
+from baselines.tuning.policy import apply_policy
 from baselines.tuning.transformer import Transformer
 from harness.errors import CheckpointError, UsageError
 
@@ -95,5 +95,5 @@ def load_encoder(source: LanguageSource, policy: str, settings: Settings, *, rei
         raise UsageError(f"--language {source.name}: its tokenizer has no token to pad with. Take another.")
     if len(tokenizer) > transformer.model.get_input_embeddings().weight.shape[0]:
         raise CheckpointError(f"--language {source.name}: its tokenizer has more pieces than it has embeddings.")
-    find_policy(policy)(transformer, settings)
+    apply_policy(policy, transformer, settings)
     return LanguageEncoder(transformer, tokenizer)

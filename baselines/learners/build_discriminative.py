@@ -7,9 +7,10 @@ from typing import Any
 from torch import nn
 
 from baselines.composition import DiscriminativeComposition
-from baselines.fusion import build_feature_fusion, reads_each_class
 from baselines.fusion.feature_fusion import FeatureFusion, FeatureFusionShape
+from baselines.fusion.operator import find_operator
 from baselines.heads.class_scorers import LinearScorer, PairReader, TextScorer
+from baselines.heads.head import HeadModule, HeadShape, choose_head
 from baselines.language.class_texts import ClassTexts, derangement
 from baselines.language.encoder import LanguageEncoder, load_encoder
 from baselines.language.source import find_language
@@ -21,13 +22,12 @@ from baselines.settings import Settings, read_settings
 from baselines.tuning.parameter_groups import count_trainable
 from baselines.vision.source import find_vision
 from baselines.vision.timm_tower import TimmTower, build_tower
-from harness.answers import BOXES, LABELS, MAPS
 from harness.errors import UsageError
+from harness.plan.parts import load_code
 from harness.protocols import BuildContext, Learner
 from harness.sample import TaskSpec
 
 _HEADS = 4
-_GRIDS = {LABELS: 7, BOXES: 16, MAPS: 16}
 _NARROWER = 4
 """Where each place is paired with each class, features are so many times narrower."""
 _LARGEST_ATTENTION = 100
@@ -36,8 +36,6 @@ _LARGEST_ATTENTION = 100
 
 def build_discriminative(model: DiscriminativeComposition, spec: TaskSpec, context: BuildContext) -> Learner:
     """Build a composition, or one of its controls; raises UsageError for an answer that it has no head for."""
-    if spec.answers not in _GRIDS:
-        raise UsageError(f"Model '{model.name}' answers with labels, boxes or label maps, not with {spec.answers}.")
     with seeded(context.seed):
         return _Assembly(model, spec, context).build()
 
@@ -48,6 +46,9 @@ class _Assembly:
     def __init__(self, model: DiscriminativeComposition, spec: TaskSpec, context: BuildContext) -> None:
         self.model, self.spec, self.context = model, spec, context
         self.settings: Settings = read_settings(context.options.settings)
+        self.bare = model.neck == "probe"
+        self.head = choose_head(context.options.answers or spec.answers, self.settings, bare=self.bare)
+        self.operator = None if model.fusion is None else find_operator(model.fusion)
         self.tower = self._tower()
         self.shape = VisualShape(self.tower.width, self.tower.tokens, self.tower.grid)
         self.beside = bool(spec.training_texts)
@@ -68,8 +69,8 @@ class _Assembly:
             find_vision(self.context.options),
             stage=self.settings.vision_stage,
             prerequisite=self.context.prerequisite,
-            grid=self.settings.grid or _GRIDS[self.spec.answers],
-            whole=self.spec.answers != LABELS,
+            grid=self.settings.grid or self.head.grid,
+            whole=self.head.dense,
         )
         if (self.model.vision_tune or self.settings.vision_tune) == "frozen":
             tower.freeze()
@@ -77,7 +78,7 @@ class _Assembly:
 
     def _answerer(self, *, fused: bool, blind: bool = False, extra: int = 0) -> DiscriminativeLearner:
         sight = Blind(self.shape) if blind else self.tower
-        if self.model.neck == "probe":
+        if self.bare:
             bare = BareNeck(self.shape)
             return DiscriminativeLearner(sight, bare, self._head(self._linear(bare.width), bare.width), None, ())
         if not (fused and self.model.fused):
@@ -90,30 +91,34 @@ class _Assembly:
         source = self._source()
         pretrained = source.pretrained if isinstance(source, LanguageEncoder) else ()
         width = self.settings.joint_width
-        if self.beside and self.model.fusion is not None:
-            neck = self._neck(self._join(source.width, width))
+        if self.beside and self.operator is not None:
+            neck = self._neck(self._fusion(source.width, width))
             return DiscriminativeLearner(sight, neck, self._head(self._linear(width), width), source, pretrained)
         classes = self._class_texts(source)
-        if self.model.fusion is None:
+        if self.operator is None:
             head = self._head(TextScorer(classes, width), width)
             return DiscriminativeLearner(sight, self._neck(None), head, None, pretrained)
-        fusion = self._join(classes.width, width)
-        if not reads_each_class(self.model.fusion):
+        fusion = self._fusion(classes.width, width)
+        if not self.operator.reads_pooled:
             head = self._head(TextScorer(classes, width), width)
             return DiscriminativeLearner(sight, self._neck(fusion), head, classes, pretrained)
-        narrow = width if self.spec.answers == LABELS else max(_HEADS, width // _NARROWER)
-        pairs = PairReader(classes, self._join(classes.width, narrow), width, narrow)
+        narrow = max(_HEADS, width // _NARROWER) if self.head.dense else width
+        pairs = PairReader(classes, self._fusion(classes.width, narrow), width, narrow)
         return DiscriminativeLearner(sight, self._neck(None), self._head(pairs, width), None, pretrained)
 
     def _neck(self, fusion: FeatureFusion | None, extra: int = 0) -> Neck:
         width = self.settings.joint_width
         return Neck(self.shape, width, self._mixer(), fusion=fusion, extra=extra)
 
-    def _join(self, text_width: int, width: int) -> FeatureFusion:
-        shape = FeatureFusionShape(width, text_width, _HEADS, self.context.train.dropout, self.settings)
-        fusion = build_feature_fusion(str(self.model.fusion), shape)
-        if self.spec.answers != LABELS and not fusion.keeps_places:
+    def _fusion(self, text_width: int, width: int) -> FeatureFusion:
+        operator, dropout = self.operator, self.context.train.dropout
+        if operator is None or operator.features is None:
+            raise UsageError(f"Model '{self.model.name}' has no operator that joins features with texts.")
+        if self.head.dense and not operator.keeps_places:
             raise UsageError(f"Model '{self.model.name}' forgets where things are: it answers with labels only.")
+        own = self.settings.of_part(operator.settings)
+        shape = FeatureFusionShape(width, text_width, _HEADS, dropout, self.settings.join_layers, own)
+        fusion: FeatureFusion = load_code(operator.features)(shape)
         return fusion
 
     def _source(self) -> Any:
@@ -155,32 +160,21 @@ class _Assembly:
 
     def _mixer(self) -> nn.Module:
         width = self.settings.joint_width
-        if self.spec.answers == LABELS and self.shape.tokens <= _LARGEST_ATTENTION:
+        if not self.head.dense and self.shape.tokens <= _LARGEST_ATTENTION:
             return AttentionMixer(width, _HEADS, self.context.train.dropout)
         return ConvolutionMixer(width, self.shape.grid)
 
     def _linear(self, width: int) -> LinearScorer:
         return LinearScorer(width, len(self.spec.classes))
 
-    def _head(self, scorer: Any, width: int) -> nn.Module:
-        from baselines.heads.box_head import BoxHead
-        from baselines.heads.label_head import AttentionPool, LabelHead, MeanPool
-        from baselines.heads.map_head import MapHead
-        from baselines.heads.set_box_head import SetBoxHead
-
-        probe = self.model.neck == "probe"
-        if self.spec.answers == LABELS:
-            pool: nn.Module = MeanPool() if probe else AttentionPool(width)
-            return LabelHead(pool, scorer, self.spec.classes)
-        if self.spec.answers == MAPS:
-            refine = not probe and not reads_each_class(
-                self.model.fusion
-            )  # controls have the head of the model that they match
-            return MapHead(scorer, width, self.shape.grid, self.spec.classes, refine=refine)
-        if self.settings.box_head == "centre" or probe:
-            return BoxHead(scorer, width, self.shape.grid, self.spec.classes)
-        if isinstance(scorer, PairReader):
+    def _head(self, scorer: Any, width: int) -> HeadModule:
+        head, pairs = self.head, self.operator is not None and self.operator.reads_pooled
+        if isinstance(scorer, PairReader) and not head.pairs:
             raise UsageError(
-                f"Model '{self.model.name}' reads each class at each place: it needs model.box_head=centre."
+                f"Model '{self.model.name}' reads each class at each place, which the head {head.name} cannot take: "
+                "choose another with --set model.head=NAME (see 'bench list heads')."
             )
-        return SetBoxHead(scorer, width, (self.settings.queries, self.settings.query_layers), self.spec.classes)
+        own = self.settings.of_part(head.settings)
+        shape = HeadShape(scorer, width, self.shape.grid, self.spec.classes, self.bare, pairs, own)
+        built: HeadModule = load_code(head.build)(shape)
+        return built

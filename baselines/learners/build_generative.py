@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from baselines.composition import GenerativeComposition
-from baselines.fusion import build_decoder_fusion
 from baselines.fusion.decoder_fusion import DecoderFusionShape
+from baselines.fusion.operator import find_operator
 from baselines.heads.language_decoder import LanguageDecoder
 from baselines.heads.lstm_decoder import LstmDecoder
 from baselines.language.decoding import Search
@@ -19,9 +19,11 @@ from baselines.learners.generative import GenerativeLearner
 from baselines.learners.matched_capacity import match_size
 from baselines.seeding import seeded
 from baselines.settings import Settings, read_settings
-from baselines.tuning import find_policy
 from baselines.tuning.parameter_groups import count_trainable
+from baselines.tuning.policy import apply_policy
 from baselines.vision.timm_tower import open_tower
+from harness.errors import UsageError
+from harness.plan.parts import load_code
 from harness.protocols import BuildContext
 from harness.sample import TaskSpec
 
@@ -55,7 +57,7 @@ class _Assembly:
     def _with_pretrained(self) -> GenerativeLearner:
         wish = LanguageWish(self.settings.language_layers, self._dropout, self.model.control == "C2")
         language = load_language(find_language(self.context.options.language), self.captions, wish)
-        find_policy(self.model.policy(self.context.options))(language, self.settings)
+        apply_policy(self.model.policy(self.context.options), language, self.settings)
         return self._captioner(self._decoder(language, self.model.fusion), language)
 
     def _from_scratch(self, words: WordVocabulary, size: ScratchSize) -> GenerativeLearner:
@@ -76,6 +78,9 @@ class _Assembly:
     def _decoder(self, language: Language, fusion: str | None) -> LanguageDecoder:
         if fusion is None or self.tower is None:
             return LanguageDecoder(language, None)
+        operator = find_operator(fusion)
+        if operator.decoder is None:
+            raise UsageError(f"The fusion operator '{fusion}' feeds no language model that writes: it has no decoder.")
         shape = DecoderFusionShape(
             visual_width=self.tower.width,
             visual_tokens=self.tower.tokens,
@@ -83,9 +88,9 @@ class _Assembly:
             blocks=len(language.blocks),
             heads=language.heads,
             dropout=self._dropout,
-            settings=self.settings,
+            settings=self.settings.of_part({**operator.settings, **operator.decoder_settings}),
         )
-        return LanguageDecoder(language, build_decoder_fusion(fusion, shape))
+        return LanguageDecoder(language, load_code(operator.decoder)(shape))
 
     def _captioner(self, decoder: nn.Module, language: Language | None = None) -> GenerativeLearner:
         decode = self.context.decode

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from baselines.heads.label_head import LabelHead
 from baselines.language.class_texts import ClassTexts
 from baselines.language.encoder import LanguageEncoder
 from baselines.language.stand_ins import Attributes
@@ -51,8 +50,8 @@ class DiscriminativeLearner(nn.Module):
 
     @property
     def loss_is_mean_over_samples(self) -> bool:
-        """True for labels; boxes are averaged over the objects of a batch, maps over its pixels that count."""
-        return isinstance(self.head, LabelHead)
+        """As the head says: boxes are averaged over the objects of a batch, maps over its pixels that count."""
+        return bool(getattr(self.head, "loss_is_mean_over_samples", False))
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[Any]:

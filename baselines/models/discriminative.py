@@ -1,4 +1,4 @@
-"""A named model of labels, boxes and label maps: vision backbone x language model x join x head. No torch here."""
+"""A named model of labels, boxes and label maps: vision backbone x language model x fusion x head. No torch here."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from baselines.fusion.operator import find_operator
+from baselines.heads.head import Head, check_head_names, choose_head, heads_for, installed_heads
 from baselines.language.source import find_language
-from baselines.settings import SETTINGS, read_settings, settings_of
-from baselines.tuning import check_policy
+from baselines.settings import Settings, read_settings, setting_names, settings_of
+from baselines.tuning.policy import find_policy
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
-from harness.answers import BOXES, LABELS, MAPS, UNSEEN_LABELS, form_of
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
 from harness.protocols import BuildContext, Learner, Prerequisite
 from harness.sample import TaskSpec
 
-LABEL_KINDS = (LABELS, UNSEEN_LABELS)
 CONTROLS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6")
 _WITHOUT_LANGUAGE = ("C0", "C1", "C4")
-_FUSION_SETTINGS = {"q-former": ("queries", "query_layers")}
 
 
 @dataclass(frozen=True)
 class DiscriminativeModel:
-    """A composition; which head it gets follows from the kind of answer that the task wants.
+    """A composition; it serves every kind of answer that an installed head gives (`bench.heads`) and its fusion allows.
 
     `neck` is joint (tokens meet texts at a common width) or probe (a linear layer on the backbone's features).
-    `join` names a fusion operator; `by_text` says that classes are scored by their texts. A model with neither is
+    `fusion` names an operator of `bench.fusion`; `by_text` says that classes are scored by their texts. A model with neither is
     un-fused. `control` is one of C0 (no language), C1 (C0, as many trained weights), C2 (language model
     re-initialised), C3 (texts permuted, or vectors without content), C4 (attributes or bag of words), C5 (no image),
-    C6 (C0 and C5 added).
+    C6 (C0 and C5 added). `only` names the kinds of answer that it is kept to, empty for all.
     """
 
     name: str
@@ -41,8 +40,19 @@ class DiscriminativeModel:
     vision_tune: str | None = None
     tune: str = "frozen"
     control: str | None = None
-    answers: tuple[str, ...] = (*LABEL_KINDS, BOXES, MAPS)
-    settings: tuple[str, ...] = SETTINGS
+    only: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the heads answer with that can take its features."""
+        places = self.fusion is None or find_operator(self.fusion).keeps_places
+        kinds = dict.fromkeys(kind for head in installed_heads() if places or not head.dense for kind in head.answers)
+        return tuple(kind for kind in kinds if not self.only or kind in self.only)
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Those of compositions and of all installed parts."""
+        return setting_names()
 
     @property
     def fused(self) -> bool:
@@ -50,10 +60,10 @@ class DiscriminativeModel:
         return self.fusion is not None or self.by_text
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
-        """The whole ladder; boxes of two models cannot be added, so there is no C6 for them."""
+        """The whole ladder; where what two models make cannot be added, as boxes, there is no C6."""
         if not self.fused:
             return ()
-        return CONTROLS[:-1] if form_of(answers) == BOXES else CONTROLS
+        return CONTROLS if all(head.adds for head in heads_for(answers)) else CONTROLS[:-1]
 
     def with_control(self, control: str) -> DiscriminativeModel:
         """Make a control of a fused model; raises UsageError for any other."""
@@ -64,21 +74,40 @@ class DiscriminativeModel:
 
     def policy(self, options: ModelOptions) -> str:
         """The tuning policy of the language model: `--tune`, else the composition's own."""
-        return check_policy(options.tune or self.tune)
+        return find_policy(options.tune or self.tune).name
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Say what is composed, with the digests of weights and the settings that concern it."""
         settings = read_settings(options.settings)
+        check_head_names(settings)
         recipe: dict[str, Any] = {
             "neck": self.neck, "fusion": self.fusion, "by_text": self.by_text, "control": self.control,
             "vision": find_vision(options).to_json(), "vision_tune": self.vision_tune or settings.vision_tune,
         }  # fmt: skip
-        names = ["vision_stage", "grid", "box_head", *_FUSION_SETTINGS.get(self.fusion or "", ())]
+        names = ["vision_stage", "grid", "box_head"]
         names += ["joint_width", "join_layers"] if self.neck == "joint" else []
         if self.fused and self.control not in _WITHOUT_LANGUAGE:
             recipe |= {"language": find_language(options.language).to_json(), "tune": self.policy(options)}
             names.append("text_layers")
-        return recipe | settings_of(settings, *names)
+        if self.fusion is not None:
+            recipe |= settings.of_part(find_operator(self.fusion).settings)
+        return recipe | settings_of(settings, *names) | self._head_recipe(options, settings)
+
+    def parts(self, options: ModelOptions) -> tuple[str, ...]:
+        """Name the code of each part that is found by entry point (`package.module:Name`): fusion, head and tuning."""
+        fused = () if self.fusion is None else (str(find_operator(self.fusion).features),)
+        tuned = (find_policy(self.policy(options)).apply,) if self.fused else ()
+        return (*fused, self._head(options, read_settings(options.settings)).build, *tuned)
+
+    def _head(self, options: ModelOptions, settings: Settings) -> Head:
+        return choose_head(options.answers, settings, bare=self.neck == "probe")
+
+    def _head_recipe(self, options: ModelOptions, settings: Settings) -> dict[str, Any]:
+        """What was chosen of heads beside `box_head`, and the own settings of the head that answers."""
+        if not options.answers:
+            return {}
+        named = settings_of(settings, "head") if settings.head else {}
+        return named | settings.of_part(self._head(options, settings).settings)
 
     def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
         """The default backbone must have been trained on Scenes' attributes."""

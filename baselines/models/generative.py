@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from baselines.fusion.operator import find_operator
 from baselines.language.source import find_language
-from baselines.settings import SETTINGS, read_settings, settings_of
-from baselines.tuning import check_policy
+from baselines.settings import read_settings, setting_names, settings_of
+from baselines.tuning.policy import find_policy
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
 from harness.answers import CAPTIONS
 from harness.cell import ModelOptions
@@ -17,21 +18,13 @@ from harness.protocols import BuildContext, Learner, Prerequisite
 from harness.sample import TaskSpec
 
 FUSED_CONTROLS = ("C1", "C2")
-_FUSION_SETTINGS = {
-    "cross-attention": ("every",),
-    "gated-cross-attention": ("every",),
-    "prefix": ("prefix_length",),
-    "concat": (),
-    "q-former": ("queries", "query_layers"),
-}
-_TUNING_SETTINGS = {"lora": ("rank", "lora_alpha", "lora_targets"), "adapter": ("bottleneck",)}
 
 
 @dataclass(frozen=True)
 class GenerativeModel:
     """A composition. `decoder` is pretrained, scratch or lstm; `fusion` None with a pretrained one is text only.
 
-    `control` is C1 (no pretrained language, as many trainable weights) or C2 (the language model's
+    `fusion` names an operator of `bench.fusion`, `tune` a policy of `bench.tuning`; `control` is C1 (no pretrained language, as many trainable weights) or C2 (the language model's
     weights drawn at random).
     """
 
@@ -42,7 +35,11 @@ class GenerativeModel:
     tune: str = "full"
     control: str | None = None
     answers: tuple[str, ...] = (CAPTIONS,)
-    settings: tuple[str, ...] = SETTINGS
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Those of compositions and of all installed parts."""
+        return setting_names()
 
     @property
     def fused(self) -> bool:
@@ -67,7 +64,7 @@ class GenerativeModel:
 
     def policy(self, options: ModelOptions) -> str:
         """The tuning policy: `--tune`, else the composition's own."""
-        return check_policy(options.tune or self.tune)
+        return find_policy(options.tune or self.tune).name
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Say what is composed, with the digests of weights and the settings that concern it."""
@@ -77,12 +74,24 @@ class GenerativeModel:
             recipe["vision"] = find_vision(options).to_json()
             recipe |= settings_of(settings, "vision_stage", "vision_tune")
         if self.decoder == "pretrained":
-            policy = self.policy(options)
+            policy = find_policy(self.policy(options))
             recipe["language"] = find_language(options.language).to_json()
-            recipe["tune"] = policy
-            recipe |= settings_of(settings, "language_layers", *_TUNING_SETTINGS.get(policy, ()))
+            recipe |= {
+                "tune": policy.name,
+                **settings_of(settings, "language_layers"),
+                **settings.of_part(policy.settings),
+            }
         recipe |= settings_of(settings, *self._own_settings())
+        if self.fusion is not None:
+            operator = find_operator(self.fusion)
+            recipe |= settings.of_part({**operator.settings, **operator.decoder_settings})
         return recipe
+
+    def parts(self, options: ModelOptions) -> tuple[str, ...]:
+        """Name the code of each part that is found by entry point (`package.module:Name`): fusion and tuning."""
+        tuned = (find_policy(self.policy(options)).apply,) if self.decoder == "pretrained" else ()
+        fused = () if self.fusion is None else (str(find_operator(self.fusion).decoder),)
+        return (*fused, *tuned)
 
     def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
         """The default backbone must have been trained on Scenes' attributes."""
@@ -101,4 +110,4 @@ class GenerativeModel:
         own = {"scratch": scratch, "lstm": ("width", "min_count"), "pretrained": ()}[self.decoder]
         if self.control == "C1":
             own = ("layers", "heads", "min_count")
-        return (*own, *_FUSION_SETTINGS.get(self.fusion or "", ()))
+        return own

@@ -6,12 +6,13 @@ Houlsby et al. 2019 (arXiv 1902.00751), at one place a block as Pfeiffer et al. 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from baselines.settings import Settings
-from baselines.tuning import frozen
+from baselines.tuning.frozen import freeze
+from baselines.tuning.policy import TuningPolicy
 from baselines.tuning.transformer import Transformer
 
 
@@ -35,11 +36,19 @@ class Adapter(nn.Module):
         return (self(output[0]), *output[1:]) if isinstance(output, tuple) else self(output)
 
 
-def tune(language: Transformer, settings: Settings) -> None:
+def tune(language: Transformer, settings: Mapping[str, Any]) -> None:
     """Freeze the language model and let an adapter follow each of its blocks."""
-    frozen.tune(language, settings)
-    adapters = nn.ModuleList(Adapter(language.width, settings.bottleneck) for _ in language.blocks)
+    freeze(language)
+    adapters = nn.ModuleList(Adapter(language.width, settings["bottleneck"]) for _ in language.blocks)
     language.model.add_module("adapters", adapters)
     for block, adapter in zip(language.blocks, adapters, strict=True):
         assert isinstance(adapter, Adapter)
         block.register_forward_hook(adapter.after)
+
+
+adapter = TuningPolicy(
+    "adapter",
+    "a small bottleneck after each block (Houlsby 2019)",
+    "baselines.tuning.adapter:tune",
+    settings={"bottleneck": 64},
+)

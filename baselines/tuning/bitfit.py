@@ -5,12 +5,15 @@ peft's `bias="all"` is not this: it adds LoRA matrices too.
 
 from __future__ import annotations
 
-from baselines.settings import Settings
+from collections.abc import Mapping
+from typing import Any
+
+from baselines.tuning.policy import TuningPolicy
 from baselines.tuning.transformer import Transformer
 from harness.errors import UsageError
 
 
-def tune(language: Transformer, settings: Settings) -> None:
+def tune(language: Transformer, settings: Mapping[str, Any]) -> None:
     """Train biases, freeze the rest; raises UsageError for a language model without biases."""
     pretrained = {id(parameter) for parameter in language.pretrained}
     biases = 0
@@ -23,3 +26,10 @@ def tune(language: Transformer, settings: Settings) -> None:
         raise UsageError(
             f"--tune bitfit: {language.name} has no biases (most LLaMA-like models have none). Take --tune lora."
         )
+
+
+bitfit = TuningPolicy(
+    "bitfit",
+    "only the pretrained biases move (BitFit 2022)",
+    "baselines.tuning.bitfit:tune",
+)

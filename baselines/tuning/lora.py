@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
-from baselines.settings import Settings
-from baselines.tuning import frozen
+from baselines.tuning.frozen import freeze
+from baselines.tuning.policy import TuningPolicy
 from baselines.tuning.transformer import Transformer
 from harness.errors import UsageError
 
 
-def tune(language: Transformer, settings: Settings) -> None:
+def tune(language: Transformer, settings: Mapping[str, Any]) -> None:
     """Freeze the language model and inject LoRA of `model.rank`; raises UsageError where no layer is named so."""
     from peft import LoraConfig, inject_adapter_in_model
 
     trained = {name for name, p in language.model.named_parameters() if p.requires_grad} - _pretrained(language)
-    frozen.tune(language, settings)
+    freeze(language)
     targets = _targets(language, settings)
-    configuration = LoraConfig(r=settings.rank, lora_alpha=settings.lora_alpha, target_modules=targets)
+    configuration = LoraConfig(r=settings["rank"], lora_alpha=settings["lora_alpha"], target_modules=targets)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft corrects fan_in_fan_out for GPT-2's Conv1D, and says so
         try:
@@ -33,11 +35,11 @@ def tune(language: Transformer, settings: Settings) -> None:
             parameter.requires_grad_(True)
 
 
-def _targets(language: Transformer, settings: Settings) -> list[str]:
+def _targets(language: Transformer, settings: Mapping[str, Any]) -> list[str]:
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 
-    if settings.lora_targets:
-        return settings.lora_targets.split("+")
+    if settings["lora_targets"]:
+        return settings["lora_targets"].split("+")
     architecture = language.model.config.model_type
     if architecture not in KNOWN:
         raise UsageError(
@@ -54,3 +56,11 @@ def _pretrained(language: Transformer) -> set[str]:
 
 def _is_linear(module: object) -> bool:
     return type(module).__name__ in ("Linear", "Conv1D")
+
+
+lora = TuningPolicy(
+    "lora",
+    "low-rank updates of the query and value projections (LoRA 2021)",
+    "baselines.tuning.lora:tune",
+    settings={"rank": 8, "lora_alpha": 16, "lora_targets": ""},
+)

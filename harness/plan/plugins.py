@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ from harness.perturb.perturbation import (
     Perturbation,
     TextPerturbation,
 )
-from harness.protocols import Model, NamesTasks, Task, serves
+from harness.protocols import ListsModels, Model, NamesTasks, Task, serves
 from harness.text.error_text import named_error
 
 Plugin = TypeVar("Plugin", Task, Model)
@@ -43,7 +44,7 @@ _WANTED_ANSWERS = (
 
 def load_task(name: str) -> Task:
     """Load a task by name; raises UsageError for an unknown one, PluginError for a broken one."""
-    return _load(_entries("bench.tasks"), name, Task, "task")  # type: ignore[type-abstract]
+    return _load(entries_of("bench.tasks"), name, Task, "task")  # type: ignore[type-abstract]
 
 
 def load_model(name: str) -> Model:
@@ -52,21 +53,37 @@ def load_model(name: str) -> Model:
     if colon:
         with as_plugin_error(f"The model family '{family}:' failed on '{name}'"):
             return _load_family(family)(name)
-    return _load(_entries("bench.models"), name, Model, "model")  # type: ignore[type-abstract]
+    return _load(entries_of("bench.models"), name, Model, "model")  # type: ignore[type-abstract]
 
 
 def load_all(kind: str) -> tuple[list[Any], list[PluginError]]:
     """Load every installed plugin of a kind (tasks or models), and what went wrong with the others."""
     protocol: Any = Task if kind == "tasks" else Model
     loaded, broken = [], []
-    entries = _entries(f"bench.{kind}")
+    entries = entries_of(f"bench.{kind}")
     for name in entries:
         try:
             loaded.append(_load(entries, name, protocol, kind[:-1]))
         except PluginError as error:
             error.plugin = name
             broken.append(error)
+    for name in _family_members() if kind == "models" else ():
+        try:
+            loaded.append(load_model(name))
+        except PluginError as error:
+            error.plugin = name
+            broken.append(error)
     return loaded, broken
+
+
+def _family_members() -> list[str]:
+    """Name the models that families list; a family that cannot be imported lists none, and says so where it is named."""
+    found: list[str] = []
+    for family in entries_of("bench.model_families"):
+        with suppress(PluginError):
+            parse = _load_family(family)
+            found += parse.names() if isinstance(parse, ListsModels) else ()
+    return found
 
 
 def is_internal(model: Model) -> bool:
@@ -83,21 +100,21 @@ def models_for(task: str) -> tuple[list[Model], list[PluginError]]:
 
 def model_names() -> list[str]:
     """Name every installed model, whether it works or not."""
-    return list(_entries("bench.models"))
+    return [*entries_of("bench.models"), *_family_members()]
 
 
 def task_names() -> list[str]:
     """Name every installed task that can be run."""
-    return [name for name in _entries("bench.tasks") if name not in INTERNAL_TASKS]
+    return [name for name in entries_of("bench.tasks") if name not in INTERNAL_TASKS]
 
 
 def load_summaries() -> tuple[dict[str, str], list[PluginError]]:
     """Load the line that every kind of data says of itself (group `bench.data`), and what went wrong."""
     summaries, broken = {}, []
-    entries = _entries("bench.data")
+    entries = entries_of("bench.data")
     for name in entries:
         try:
-            summaries[name] = str(_import(_entry(entries, name), "data"))
+            summaries[name] = str(import_entry(entry_of(entries, name), "data"))
         except PluginError as error:
             broken.append(error)
     return summaries, broken
@@ -105,10 +122,10 @@ def load_summaries() -> tuple[dict[str, str], list[PluginError]]:
 
 def load_writer(name: str) -> Callable[..., None]:
     """Load the function that writes an embedded data set to disk (group `bench.data_writers`)."""
-    entries = _entries("bench.data_writers")
+    entries = entries_of("bench.data_writers")
     if name not in entries:
         raise UsageError(f"No embedded data '{name}'. {nearest(name, entries)}")
-    writer: Callable[..., None] = _import(_entry(entries, name), "data writer")
+    writer: Callable[..., None] = import_entry(entry_of(entries, name), "data writer")
     return writer
 
 
@@ -133,11 +150,11 @@ def load_named(
     """
     found: dict[str, Any] = {}
     broken = []
-    entries = _entries(group)
+    entries = entries_of(group)
     for name in sorted(entries, key=lambda name: not _is_own(entries[name][0])):
         try:
-            entry = _entry(entries, name)
-            loaded = _import(entry, kind)
+            entry = entry_of(entries, name)
+            loaded = import_entry(entry, kind)
             with as_plugin_error(f"The {kind} plugin '{entry.name}' ({entry.value}) failed while it was looked at"):
                 found |= _named(entry, loaded, kind, protocol, misfit, found)
         except PluginError as error:
@@ -157,7 +174,7 @@ def _named(
         if wrong:
             raise PluginError(
                 f"The {kind} plugin '{entry.name}' ({entry.value}) does not fit {protocol}: {wrong}. "
-                f"Mend {_owner(entry)}."
+                f"Mend {owner_of(entry)}."
             )
         found[each.name] = each
     return found
@@ -191,21 +208,22 @@ def _load(entries: Entries, name: str, protocol: type[Plugin], kind: str) -> Plu
     if name not in entries:
         known = [other for other in entries if other not in INTERNAL_TASKS]
         raise UsageError(f"Unknown {kind} '{name}'. {nearest(name, known)} See 'bench list {kind}s'.")
-    entry = _entry(entries, name)
-    loaded = _import(entry, kind)
+    entry = entry_of(entries, name)
+    loaded = import_entry(entry, kind)
     with as_plugin_error(f"The {kind} plugin '{name}' ({entry.value}) failed while it was looked at"):
         return _checked(entry, loaded, protocol, kind)
 
 
 def _load_family(family: str) -> Callable[[str], Model]:
-    entries = _entries("bench.model_families")
+    entries = entries_of("bench.model_families")
     if family not in entries:
         raise UsageError(f"Unknown model family '{family}:'. {nearest(family, entries)}")
-    parse: Callable[[str], Model] = _import(_entry(entries, family), "model family")
+    parse: Callable[[str], Model] = import_entry(entry_of(entries, family), "model family")
     return parse
 
 
-def _import(entry: EntryPoint, kind: str) -> Any:
+def import_entry(entry: EntryPoint, kind: str) -> Any:
+    """Import what an entry point names; raises PluginError that says what went wrong and whose it is."""
     try:
         return entry.load()
     except BenchError:
@@ -213,7 +231,7 @@ def _import(entry: EntryPoint, kind: str) -> Any:
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"The {kind} plugin '{entry.name}' ({entry.value}) cannot be imported: "
-            f"{named_error(error)}. Mend or uninstall {_owner(entry)}."
+            f"{named_error(error)}. Mend or uninstall {owner_of(entry)}."
         ) from error
 
 
@@ -222,12 +240,12 @@ def _checked(entry: EntryPoint, plugin: Any, protocol: type[Plugin], kind: str) 
     if misfit:
         raise PluginError(
             f"The {kind} plugin '{entry.name}' ({entry.value}) does not fit the protocol "
-            f"harness.protocols.{protocol.__name__}: {misfit}. Mend {_owner(entry)}."
+            f"harness.protocols.{protocol.__name__}: {misfit}. Mend {owner_of(entry)}."
         )
     if plugin.name != entry.name:
         raise PluginError(
             f"The {kind} plugin '{entry.name}' ({entry.value}) calls itself '{plugin.name}'; "
-            f"its name and its entry point must be equal. Mend {_owner(entry)}."
+            f"its name and its entry point must be equal. Mend {owner_of(entry)}."
         )
     return plugin  # type: ignore[no-any-return]
 
@@ -280,26 +298,39 @@ def _is_own(entry: EntryPoint) -> bool:
     return entry.dist is not None and entry.dist.name == "fusemark"
 
 
-def _owner(entry: EntryPoint) -> str:
+def owner_of(entry: EntryPoint) -> str:
+    """Name the package that offers an entry point, for messages."""
     return f"the package '{entry.dist.name}'" if entry.dist else "its package"
 
 
-def _entries(group: str) -> Entries:
-    """Find what is installed in a group by name, in the order in which it is found; reads every package's metadata."""
+def entries_of(group: str) -> Entries:
+    """Find what is installed in a group by name, in the order in which it is found."""
+    return _installed(group, tuple((place, _changed(place)) for place in sys.path))
+
+
+@lru_cache(maxsize=64)
+def _installed(group: str, places: tuple[tuple[str, int], ...]) -> Entries:
+    """Read every package's metadata, anew whenever something was put into or taken from the `places` of packages."""
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=group):
         found.setdefault(entry.name, []).append(entry)
     return found
 
 
-def _entry(entries: Entries, name: str) -> EntryPoint:
+def _changed(place: str) -> int:
+    """When a folder of packages was last changed, in ns; 0 where there is none."""
+    path = Path(place)
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def entry_of(entries: Entries, name: str) -> EntryPoint:
     """Take an entry point; raises PluginError where two packages offer it."""
     first, *others = entries[name]
     for other in others:
         if other.value != first.value:
             raise PluginError(
-                f"Two packages offer '{name}' in {first.group}: {_owner(first)} ({first.value}) and {_owner(other)} "
-                f"({other.value}). Uninstall one of them."
+                f"Two packages offer '{name}' in {first.group}: {owner_of(first)} ({first.value}) and "
+                f"{owner_of(other)} ({other.value}). Uninstall one of them."
             )
     return first
 

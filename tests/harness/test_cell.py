@@ -12,7 +12,7 @@ import pytest
 
 from harness.cell import Cell, fingerprint_of
 
-FREE_OF_SCORE = {"data.embedded", "data.root", "options.answers", "data.cache", "data.notes"}
+FREE_OF_SCORE = {"data.embedded", "data.root", "data.cache", "options.answers", "data.notes"}
 """What may differ between two machines that must agree."""
 
 
