@@ -19,20 +19,14 @@ from baselines.learners import attributes as attribute_classifier
 from baselines.learners import build_generative as assembly
 from baselines.learners import generative as captioner
 from baselines.learners import retrieval
-from baselines.tuning import adapter, bitfit, frozen, full, lora
 
 __all__ = [
     "accelerate",
-    "adapter",
     "assembly",
     "attribute_classifier",
-    "bitfit",
     "captioner",
-    "frozen",
-    "full",
     "generation",
     "language_decoder",
-    "lora",
     "lstm_decoder",
     "modeling_auto",
     "modeling_bert",

@@ -43,7 +43,7 @@ class Settings:
     head: str = ""
     """The head that answers, where several can (`bench list heads`)."""
     box_head: str = "centre"
-    """The head for boxes: centre (dense, learns in a minute), set (DETR's queries, for GPUs) or another that is there."""
+    """The head for boxes: centre (dense, learns in a minute), set (DETR's queries, for GPUs) or another one."""
     min_count: int = 1
     """A word that the training captions have less often is unknown to decoders trained from scratch."""
     neighbours: int = 0

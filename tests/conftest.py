@@ -93,6 +93,12 @@ def extras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpacked_wheel("extras", tmp_path_factory.mktemp("extras"))
 
 
+@pytest.fixture(scope="session")
+def own_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outside package of parts of models, in the same way."""
+    return unpacked_wheel("own_parts", tmp_path_factory.mktemp("own_parts"))
+
+
 def unpacked_wheel(package: str, folder: Path) -> Path:
     """Build a package of tests/third_party as a wheel and unpack it as an installer does."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]

@@ -141,5 +141,6 @@ cross_attention = FusionOperator(
     "pretrained language model + cross-attention; every place reads the text (ViLBERT 2019)",
     features="baselines.fusion.cross_attention:CrossAttentionFeatureFusion",
     decoder="baselines.fusion.cross_attention:CrossAttentionDecoderFusion",
-    decoder_settings={"every": 1},
+    settings={"every": 1},
+    decoder_only=("every",),
 )

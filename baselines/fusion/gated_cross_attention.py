@@ -83,5 +83,6 @@ gated_cross_attention = FusionOperator(
     "cross-attention behind gates that start at 0 (Flamingo 2022); every place reads the text",
     features="baselines.fusion.gated_cross_attention:GatedCrossAttentionFeatureFusion",
     decoder="baselines.fusion.gated_cross_attention:GatedCrossAttentionDecoderFusion",
-    decoder_settings={"every": 1},
+    settings={"every": 1},
+    decoder_only=("every",),
 )

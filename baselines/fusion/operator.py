@@ -21,7 +21,7 @@ class FusionOperator:
     `reads_pooled`: its features take one vector a text, so that it can read each class by itself. `keeps_places`: token
     n of what it returns is still about place n of the image; without this it serves no head that answers about places.
     `settings` are its own options with their defaults (`--set model.NAME=VALUE`), handed over as `shape.settings`;
-    `decoder_settings` those that only its decoder side has.
+    those in `decoder_only` its decoder side alone has.
     """
 
     name: str
@@ -31,7 +31,12 @@ class FusionOperator:
     reads_pooled: bool = False
     keeps_places: bool = True
     settings: Mapping[str, int | float | str] = field(default_factory=dict)
-    decoder_settings: Mapping[str, int | float | str] = field(default_factory=dict)
+    decoder_only: tuple[str, ...] = ()
+
+    @property
+    def feature_settings(self) -> dict[str, int | float | str]:
+        """What its side of features has of the settings."""
+        return {name: default for name, default in self.settings.items() if name not in self.decoder_only}
 
 
 def operator_names() -> list[str]:

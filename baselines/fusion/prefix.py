@@ -38,5 +38,5 @@ prefix = FusionOperator(
     "prefix",
     "image mapped to a prefix of embeddings (ClipCap 2021)",
     decoder="baselines.fusion.prefix:PrefixDecoderFusion",
-    decoder_settings={"prefix_length": 10},
+    settings={"prefix_length": 10},
 )

@@ -116,7 +116,7 @@ class _Assembly:
             raise UsageError(f"Model '{self.model.name}' has no operator that joins features with texts.")
         if self.head.dense and not operator.keeps_places:
             raise UsageError(f"Model '{self.model.name}' forgets where things are: it answers with labels only.")
-        own = self.settings.of_part(operator.settings)
+        own = self.settings.of_part(operator.feature_settings)
         shape = FeatureFusionShape(width, text_width, _HEADS, dropout, self.settings.join_layers, own)
         fusion: FeatureFusion = load_code(operator.features)(shape)
         return fusion

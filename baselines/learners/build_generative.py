@@ -88,7 +88,7 @@ class _Assembly:
             blocks=len(language.blocks),
             heads=language.heads,
             dropout=self._dropout,
-            settings=self.settings.of_part({**operator.settings, **operator.decoder_settings}),
+            settings=self.settings.of_part(operator.settings),
         )
         return LanguageDecoder(language, load_code(operator.decoder)(shape))
 

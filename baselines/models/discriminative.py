@@ -26,10 +26,11 @@ class DiscriminativeModel:
     """A composition; it serves every kind of answer that an installed head gives (`bench.heads`) and its fusion allows.
 
     `neck` is joint (tokens meet texts at a common width) or probe (a linear layer on the backbone's features).
-    `fusion` names an operator of `bench.fusion`; `by_text` says that classes are scored by their texts. A model with neither is
-    un-fused. `control` is one of C0 (no language), C1 (C0, as many trained weights), C2 (language model
+    `fusion` names an operator of `bench.fusion`, `tune` a policy of `bench.tuning`; `by_text` says that classes are
+    scored by their texts. A model with neither fusion nor this is un-fused. `only` names the kinds of answer that it is
+    kept to, empty for all. `control` is one of C0 (no language), C1 (C0, as many trained weights), C2 (language model
     re-initialised), C3 (texts permuted, or vectors without content), C4 (attributes or bag of words), C5 (no image),
-    C6 (C0 and C5 added). `only` names the kinds of answer that it is kept to, empty for all.
+    C6 (C0 and C5 added).
     """
 
     name: str
@@ -90,7 +91,7 @@ class DiscriminativeModel:
             recipe |= {"language": find_language(options.language).to_json(), "tune": self.policy(options)}
             names.append("text_layers")
         if self.fusion is not None:
-            recipe |= settings.of_part(find_operator(self.fusion).settings)
+            recipe |= settings.of_part(find_operator(self.fusion).feature_settings)
         return recipe | settings_of(settings, *names) | self._head_recipe(options, settings)
 
     def parts(self, options: ModelOptions) -> tuple[str, ...]:

@@ -22,10 +22,10 @@ FUSED_CONTROLS = ("C1", "C2")
 
 @dataclass(frozen=True)
 class GenerativeModel:
-    """A composition. `decoder` is pretrained, scratch or lstm; `fusion` None with a pretrained one is text only.
+    """A composition. `decoder` is pretrained, scratch or lstm; without a `fusion` a pretrained one is text only.
 
-    `fusion` names an operator of `bench.fusion`, `tune` a policy of `bench.tuning`; `control` is C1 (no pretrained language, as many trainable weights) or C2 (the language model's
-    weights drawn at random).
+    `fusion` names an operator of `bench.fusion`, `tune` a policy of `bench.tuning`. `control` is C1 (no pretrained
+    language, as many trainable weights) or C2 (the language model's weights drawn at random).
     """
 
     name: str
@@ -83,8 +83,7 @@ class GenerativeModel:
             }
         recipe |= settings_of(settings, *self._own_settings())
         if self.fusion is not None:
-            operator = find_operator(self.fusion)
-            recipe |= settings.of_part({**operator.settings, **operator.decoder_settings})
+            recipe |= settings.of_part(find_operator(self.fusion).settings)
         return recipe
 
     def parts(self, options: ModelOptions) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.cell import ModelOptions
 from harness.errors import BenchError, PluginError, cause_of
 from harness.plan.installed import catalogue
+from harness.plan.parts import GROUPS
 from harness.plan.plugins import as_plugin_error, load_model, load_task, task_names
 from harness.plan.run_plan import Environment
 from harness.plan.run_request import RunRequest
@@ -84,7 +85,7 @@ def _device() -> list[Finding]:
 def _plugins() -> list[Finding]:
     """As many as `bench list` shows."""
     findings = []
-    for kind in ("tasks", "models", "data", "perturbations"):
+    for kind in ("tasks", "models", "data", "perturbations", *GROUPS):
         shown, broken = catalogue(kind)
         findings.append(Finding(kind, "ok", f"{len(shown)} installed"))
         findings += [Finding(kind, "broken", str(error), cause_of(error)) for error in broken]

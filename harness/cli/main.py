@@ -40,6 +40,7 @@ from harness.cli.run import open_trackers_of, reporter_for, run_task
 from harness.cli.shown import Wide, show_document
 from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
+from harness.plan.parts import GROUPS
 from harness.plan.run_request import RunRequest
 
 app = typer.Typer(
@@ -166,13 +167,14 @@ def score(
 @app.command(name="list")
 def list_(
     what: Annotated[
-        str, typer.Argument(help="tasks, models, data, perturbations, options of a run, or pairs of model and task.")
+        str,
+        typer.Argument(help="tasks, models, data, perturbations, fusion, heads, tuning, options of a run, or pairs."),
     ],
     debug: Debug = False,
     style: Annotated[str, typer.Option("--format", help="text, md or json; options md.")] = "text",
     wide: Wide = False,
 ) -> None:
-    """List what is installed: tasks, models, data, perturbations, or which model serves which task; or all options."""
+    """List what is installed: tasks, models, data, perturbations, parts of models; all options; what serves what."""
     from dataclasses import asdict
 
     from harness.plan.installed import catalogue
@@ -180,7 +182,7 @@ def list_(
     from harness.report.installed_tables import catalogue_table, pair_table
     from harness.report.tables.values import json_text
 
-    require_choice("bench list", what, ("tasks", "models", "data", "perturbations", "options", "pairs"))
+    require_choice("bench list", what, ("tasks", "models", "data", "perturbations", *GROUPS, "options", "pairs"))
     if what == "options":
         from harness.report.options_text import render_options
 

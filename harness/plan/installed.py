@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import PluginError
+from harness.plan.parts import GROUPS, Part, load_parts
 from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all, load_all_perturbations, load_summaries
 from harness.plan.taken_whole import needs_training
 from harness.protocols import Model
@@ -21,12 +22,15 @@ class Entry:
 
 
 def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
-    """List tasks, models, data or perturbations, and the plugins that are broken."""
+    """List tasks, models, data, perturbations or parts of models, and the plugins that are broken."""
     if what == "perturbations":
         known, faulty = load_all_perturbations()
         return [
             Entry(p.name, f"{p.modality}, {p.family}", f"{p.summary} ({_span(p.severities)})") for p in known.values()
         ], faulty
+    if what in GROUPS:
+        parts, broken = load_parts(what)
+        return [Entry(part.name, _own_settings(part), part.summary) for part in parts], broken
     if what == "data":
         summaries, broken = load_summaries()
         return [Entry(name, "data", summary) for name, summary in summaries.items()], broken
@@ -40,6 +44,10 @@ def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
 
 def _kind(model: Model) -> str:
     return ("fused" if model.fused else "un-fused") + ("" if needs_training(model) else ", not trained")
+
+
+def _own_settings(part: Part) -> str:
+    return " ".join(f"{name}={default}" for name, default in part.settings.items()) or "no settings"
 
 
 def _span(severities: Sequence[int]) -> str:

@@ -1,8 +1,8 @@
 """Parts of models that packages offer by entry point: fusion operators, heads and tuning policies.
 
-A part is declared by one statement beside its code, such as `film = FusionOperator("film", ...)`. Where all that it says
-are literals, it is read from the source without running the file: to list what is installed and to say what a model is
-made of, nobody waits for torch. Any other declaration is imported, and means the same.
+A part is declared by one statement beside its code, such as `film = FusionOperator("film", ...)`. Where all that this
+says are literals, it is read from the source without running the file: to list what is installed and to say what a
+model is made of, nobody waits for torch. Any other declaration is imported, and means the same.
 """
 
 from __future__ import annotations

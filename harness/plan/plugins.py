@@ -77,7 +77,7 @@ def load_all(kind: str) -> tuple[list[Any], list[PluginError]]:
 
 
 def _family_members() -> list[str]:
-    """Name the models that families list; a family that cannot be imported lists none, and says so where it is named."""
+    """Name the models that families list; one that cannot be imported lists none, and says so where it is named."""
     found: list[str] = []
     for family in entries_of("bench.model_families"):
         with suppress(PluginError):

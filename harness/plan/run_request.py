@@ -57,7 +57,8 @@ class RunRequest:
     vision_weights: Annotated[str | None, Option("Its checkpoint: a local file.", MODELS)] = None
     language: Annotated[str | None, Option("Language model: hub name or folder.", MODELS)] = None
     tune: Annotated[
-        str | None, Option("Tuning of the language model: frozen, full, lora, adapter or bitfit.", MODELS)
+        str | None,
+        Option("Tuning of the language model: frozen, full, lora or another of `bench list tuning`.", MODELS),
     ] = None
 
     device: Annotated[str, Option("auto, cpu or cuda[:i].", TRAINING)] = "auto"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.plan.parts import load_parts
 from harness.record import RunRecord
 
-_TUNING = ("rank", "lora_alpha", "lora_targets", "bottleneck")
-"""Settings of a tuning policy: a model that is tuned otherwise has others."""
 LIMIT, TUNE, MODEL_CODE = "train.limit", "model.tune", "versions.model"
 _NOT_COMPARED = ("train.threads",)
 
@@ -49,5 +48,5 @@ def unmatched(first: Mapping[str, Any], second: Mapping[str, Any], free: tuple[s
 
 
 def tuning_free() -> tuple[str, ...]:
-    """Settings that may differ between a model and the same model tuned otherwise."""
-    return (TUNE, *(f"model.{name}" for name in _TUNING))
+    """Settings that may differ between a model and the same model tuned otherwise: the policy and its own settings."""
+    return (TUNE, *(f"model.{name}" for policy in load_parts("tuning")[0] for name in policy.settings))

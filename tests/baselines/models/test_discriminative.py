@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from baselines import catalog
-from baselines.models.both import SharedModel
 from baselines.models.discriminative import CONTROLS, DiscriminativeModel
+from baselines.models.fusion import FusionModel
 from harness.answers import BOXES, IGNORED, LABELS, MAPS, decode_label_map
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.errors import UsageError
@@ -63,7 +63,7 @@ MAKERS: dict[str, Callable[[int], Any]] = {LABELS: label_target, BOXES: box_targ
 MODELS = [
     model
     for model in vars(catalog).values()
-    if isinstance(model, DiscriminativeModel | SharedModel) and model.name != "fine-tuned"
+    if isinstance(model, DiscriminativeModel | FusionModel) and LABELS in model.answers and model.name != "fine-tuned"
 ]
 PAIRS = [
     pytest.param(model, kind, id=f"{model.name}-{kind}") for model in MODELS for kind in TASKS if kind in model.answers

@@ -1,0 +1,1 @@
+"""Parts of models as somebody outside would write them."""
