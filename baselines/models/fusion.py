@@ -94,7 +94,7 @@ class FusionModel:
                     by_text=not operator.reads_pooled,
                     control=self.control,
                     only=self.only,
-                )  # fmt: skip
+                )
             )
         return tuple(sides)
 

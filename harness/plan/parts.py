@@ -86,8 +86,7 @@ def part_defaults() -> dict[str, Any]:
 
 def load_code(place: str) -> Any:
     """Import what a part names as `package.module:Name`; raises PluginError where it is not there."""
-    module, _, attribute = place.partition(":")
-    return import_entry(EntryPoint(attribute, place, "code"), "model part")
+    return import_entry(EntryPoint(place.rpartition(":")[2], place, "code"), "model part")
 
 
 def _read(entry: EntryPoint) -> Any:

@@ -116,7 +116,7 @@ def test_a_head_is_chosen_by_name_and_serves_every_discriminative_model(make: Ca
         assert learner.loss_is_mean_over_samples
     assert type(make(catalog.film, spec).head).__name__ == "LabelHead", "where none is named"
     assert type(make(catalog.film, spec_of(BOXES), head="smoothed-labels").head).__name__ == "BoxHead"
-    with pytest.raises(UsageError, match="model.head=smothed-labels: there is no such head. Did you mean"):
+    with pytest.raises(UsageError, match=r"model\.head=smothed-labels: there is no such head\. Did you mean"):
         catalog.film.recipe(ModelOptions(answers=LABELS, settings={"head": "smothed-labels"}))
 
 

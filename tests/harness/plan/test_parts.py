@@ -112,7 +112,7 @@ def test_an_operator_with_neither_side_or_of_another_group_is_refused(install: I
 def test_unknown_parts_get_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"Unknown fusion operator 'flim'. Did you mean 'film'.*bench list fusion"):
         load_model("fuse:flim")
-    with pytest.raises(UsageError, match="Unknown tuning policy 'loar'. Did you mean 'lora'"):
+    with pytest.raises(UsageError, match=r"Unknown tuning policy 'loar'. Did you mean 'lora'"):
         find_policy("loar")
 
 
