@@ -18,6 +18,9 @@ from harness.text.outside_text import one_line
 DrawTable = Callable[[str, str], str]
 """Draws the leaderboard of a task (first) in a results folder (second) as Markdown."""
 
+_LOCAL = "local"
+"""Where `bench run` writes unless it is told otherwise: runs of this machine, which are not shared."""
+
 _INTRODUCTION = """# Results
 
 What each folder holds, made from its records by
@@ -30,8 +33,8 @@ gives each record a file of its own."""
 
 
 def overview(root: Path, command: str, draw: DrawTable) -> str:
-    """Write the page about the results folders in a folder; raises StoreError where there is none."""
-    folders = [path.name for path in sorted(root.iterdir()) if path.is_dir()] if root.is_dir() else []
+    """Write the page about the results folders in a folder but `local`; raises StoreError where there is none."""
+    folders = [path.name for path in sorted(root.iterdir()) if path.name != _LOCAL] if root.is_dir() else []
     parts = [part for name in folders if (part := folder_part(root / name, draw))]
     if not parts:
         raise StoreError(f"{root} has no results folder in it. Give the folder that holds them.")
