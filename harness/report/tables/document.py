@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
 
-from harness.report.tables.layout import PIPE_WIDTH, Layout, folded, laid_out
+from harness.report.tables.layout import PIPE_WIDTH, Layout, folded, folded_heading, laid_out, places_of
 from harness.report.tables.table import Table, with_footnotes
 from harness.text.outside_text import markdown_text, one_line
 
@@ -30,17 +30,21 @@ class Notes:
 
 Block: TypeAlias = Heading | Notes | Table | str
 """A `str` is a sentence of its own."""
+_LEAST = 20
+"""Notes are not folded into less."""
 
 
 def document_text(blocks: Sequence[Block], style: str, width: int | None = PIPE_WIDTH) -> str:
     """Write blocks as text or as Markdown (`style` md); tables of text fit into `width`, None: as wide as they are."""
+    shown = with_content(blocks)
     if style == "md":
-        return "\n\n".join(_markdown(block) for block in blocks if not _is_empty(block))
-    return "\n\n".join("\n".join(_lines(block, width)) for block in blocks if not _is_empty(block))
+        return "\n\n".join(_markdown(block) for block in shown)
+    return "\n\n".join("\n".join(_lines(block, width)) for block in shown)
 
 
-def _is_empty(block: Block) -> bool:
-    return not (block.lines if isinstance(block, Notes) else block)
+def with_content(blocks: Sequence[Block]) -> list[Block]:
+    """Leave out sentences and notes that are empty."""
+    return [block for block in blocks if (block.lines if isinstance(block, Notes) else block)]
 
 
 def _markdown(block: Block) -> str:
@@ -86,19 +90,33 @@ def _lines(block: Block, width: int | None) -> Iterator[str]:
 def note_lines(notes: Notes, width: int | None) -> Iterator[str]:
     """Write notes, folded to a width where they may be."""
     for line in map(one_line, notes.lines):
-        yield from [line] if width is None or not notes.fold else folded(line, width, indent="  ")
+        yield from [line] if width is None or not notes.fold else folded(line, max(width, _LEAST), indent="  ")
 
 
 def aligned_lines(layout: Layout) -> Iterator[str]:
     """Draw without any box: words to the left, numbers to the right, a rule below the heading."""
-    left = [column.is_text for column in layout.table.columns]
-    for number, row in enumerate(layout.texts):
-        cells = [folded(text, width) for text, width in zip(row, layout.widths, strict=True)]
-        for line in zip_longest(*cells, fillvalue=""):
-            padded = (
-                text.ljust(width) if is_left else text.rjust(width)
-                for text, width, is_left in zip(line, layout.widths, left, strict=True)
-            )  # fmt: skip
-            yield "  ".join(padded).rstrip()
-        if number == 0:
-            yield "-" * (sum(layout.widths) + 2 * (len(layout.widths) - 1))
+    yield from heading_lines(layout)
+    for row in layout.texts[1:]:
+        yield from row_lines(layout, row)
+
+
+def heading_lines(layout: Layout) -> Iterator[str]:
+    """Draw the heading, words that are on fewer lines at the bottom, and the rule."""
+    folds = [folded_heading(text, width) for text, width in zip(layout.texts[0], layout.widths, strict=True)]
+    lines = max(map(len, folds))
+    yield from _side_by_side(layout, [[""] * (lines - len(fold)) + fold for fold in folds])
+    yield "-" * layout.width
+
+
+def row_lines(layout: Layout, row: Sequence[str]) -> Iterator[str]:
+    """Draw one row, on several lines where its texts are folded."""
+    return _side_by_side(layout, [folded(text, width) for text, width in zip(row, layout.widths, strict=True)])
+
+
+def _side_by_side(layout: Layout, folds: Sequence[Sequence[str]]) -> Iterator[str]:
+    for texts in zip_longest(*folds, fillvalue=""):
+        padded = []
+        for text, width, column in zip(texts, layout.widths, layout.table.columns, strict=True):
+            room = " " * (width - places_of(text))
+            padded.append(text + room if column.is_text else room + text)
+        yield "  ".join(padded).rstrip()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +15,9 @@ from harness.text.outside_text import one_line
 PIPE_WIDTH = 100
 """Columns of text that goes into a pipe or a file."""
 _BETWEEN = 2
+_HYPHEN = re.compile(r"(?<=[^\W\d]{2})-(?=[^\W\d]{2})")
+_GLUE = "\x00"
+"""Stands where a heading may be broken behind a hyphen, and holds an arrow to its word; no text has one."""
 _LONGEST_WORD = 32
 """Longer words are folded, too."""
 
@@ -25,6 +30,11 @@ class Layout:
     texts: tuple[tuple[str, ...], ...]
     widths: tuple[int, ...]
     dropped: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How wide all of it is."""
+        return _total(self.widths)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -47,7 +57,7 @@ def laid_out(table: Table, width: int | None) -> Layout:
     dropped = tuple(column.title or column.name for p, column in enumerate(whole.columns) if p not in places)
     kept = with_footnotes(table.only([table.drawn[place] for place in places]))  # numbered anew from 1
     texts = _texts(kept)
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    widths = [max(map(places_of, column)) for column in zip(*texts, strict=True)]
     if width is not None:
         widths = _shrunk(widths, [_least(kept, texts, place) for place in range(len(places))], width)
     return Layout(kept, texts, tuple(widths), dropped)
@@ -66,16 +76,11 @@ def _texts(table: Table) -> tuple[tuple[str, ...], ...]:
 def _least(table: Table, texts: Sequence[Sequence[str]], place: int) -> int:
     """How narrow a column can be: its heading on several lines, its words too where they may be folded."""
     heading, *cells = (row[place] for row in texts)
-    least, allowed = max(map(len, cells), default=0), table.columns[place].least
+    least, allowed = max(map(places_of, cells), default=0), table.columns[place].least
     if allowed:
-        word = max((len(word) for cell in cells for word in cell.split(" ")), default=0)
+        word = max((places_of(word) for cell in cells for word in cell.split(" ")), default=0)
         least = min(least, max(allowed, min(word, _LONGEST_WORD)))
-    return max(least, *map(len, _heading_words(heading)))
-
-
-def _heading_words(heading: str) -> list[str]:
-    """Words that a heading can be folded at; its arrow stays with the last of them."""
-    return heading.replace(" ↓", "\N{NO-BREAK SPACE}↓").split(" ")
+    return max(least, *map(places_of, _breakable(heading).split(" ")))
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -93,8 +98,37 @@ def _shrunk(widths: Sequence[int], least: Sequence[int], width: int) -> list[int
     return found
 
 
+def places_of(text: str) -> int:
+    """How many columns of a terminal a text takes: two for each wide letter, none for what stands upon another.
+
+    >>> places_of("cat"), places_of("猫"), places_of("e\N{COMBINING ACUTE ACCENT}")
+    (3, 2, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "FW") for c in text)
+
+
 def folded(text: str, width: int, *, indent: str = "") -> list[str]:
-    """Fold a text at its blanks, a word that is too long where it must be; an arrow stays with its word."""
-    kept = text.replace(" ↓", "\N{NO-BREAK SPACE}↓")
-    lines = textwrap.wrap(kept, width, subsequent_indent=indent, break_on_hyphens=False)
-    return [line.replace("\N{NO-BREAK SPACE}↓", " ↓") for line in lines] or [""]
+    """Fold a text at its blanks, a word that is too long where it must be."""
+    most = max(1, width if places_of(text) == len(text) else width // 2)
+    return textwrap.wrap(text, most, subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+
+def folded_heading(text: str, width: int) -> list[str]:
+    """Fold a heading at its blanks and behind its hyphens; an arrow stays with its word.
+
+    >>> folded_heading("zero-shot-classification ↓", 17)
+    ['zero-shot-', 'classification ↓']
+    """
+    if places_of(text) <= width:
+        return [text]
+    return [_whole(line) for line in folded(_breakable(text), width)]
+
+
+def _breakable(heading: str) -> str:
+    return _HYPHEN.sub(f"-{_GLUE} ", heading).replace(" ↓", f"{_GLUE}↓")
+
+
+def _whole(line: str) -> str:
+    return line.replace(f"-{_GLUE} ", "-").removesuffix(_GLUE).replace(f"{_GLUE}↓", " ↓")

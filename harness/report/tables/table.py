@@ -16,6 +16,7 @@ ALWAYS, USUAL, EXTRA, VALUE_ONLY = 100, 50, 20, -1
 """How important a column is: never dropped; shown on a page at once; on demand; never drawn, but in frames and CSV."""
 ENDS = ("low", "high", "count")
 DOWN, MINUS, ABSENT = "↓", "\N{MINUS SIGN}", "–"
+_NOTHING = (None, "", ABSENT, "absent")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class TableCell:
     @property
     def has_content(self) -> bool:
         """Tell whether there is more than a sign that nothing is there."""
-        return self.number is not None or bool(self.detail) or (self.word or self.value) not in (None, "", ABSENT)
+        return self.number is not None or bool(self.detail) or (self.word or self.value) not in _NOTHING
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,17 @@
-"""Draws a document on a terminal with rich: headings stand out, controls and ceilings step back."""
+"""Draws a document on a terminal: headings stand out, notes, controls and ceilings step back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.tables.document import Block, Heading, Notes, note_lines
-from harness.report.tables.layout import Layout, laid_out
+from harness.report.tables.document import Block, Heading, Notes, heading_lines, note_lines, row_lines, with_content
+from harness.report.tables.layout import laid_out
 from harness.report.tables.table import Table
 from harness.text.outside_text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table as RichTable
 
 _DIM = ("control", "ceiling")
 
@@ -22,35 +21,24 @@ def print_document(blocks: Sequence[Block], console: Console, *, wide: bool = Fa
     from rich.text import Text
 
     width = None if wide else console.width
-    for number, block in enumerate(blocks):
-        console.print("\n" * bool(number), end="")
-        if isinstance(block, Heading):
-            told = Text(one_line(block.text), "bold")
-            console.print(told.append(f"  {one_line(block.beside)}" if block.beside else "", "not bold"))
-            continue
-        notes: Notes
-        if isinstance(block, Table):
-            layout = laid_out(block, width)
-            console.print(_drawn(layout), soft_wrap=wide, width=sum(layout.widths) + 2 * len(layout.widths))
-            notes = Notes(layout.notes)
-            console.print("\n" * bool(layout.notes), end="")
-        else:
-            notes = block if isinstance(block, Notes) else Notes((block,))
-        for line in note_lines(notes, width):
-            console.print(Text(line, "" if isinstance(block, str) else "dim"), soft_wrap=True)
+    for number, block in enumerate(with_content(blocks)):
+        if number:
+            console.print()
+        for line, style in _styled(block, width):
+            console.print(Text(line, style), soft_wrap=True)
 
 
-def _drawn(layout: Layout) -> RichTable:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    heading, *rows = layout.texts
-    for text, column, width in zip(heading, layout.table.columns, layout.widths, strict=True):
-        drawn.add_column(
-            Text(text), justify="left" if column.is_text else "right", width=width, overflow="fold",
-        )  # fmt: skip
-    for texts, row in zip(rows, layout.table.rows, strict=True):
-        drawn.add_row(*map(Text, texts), style="dim" if row.level in _DIM else "")
-    return drawn
+def _styled(block: Block, width: int | None) -> Iterator[tuple[str, str]]:
+    if isinstance(block, Heading):
+        yield one_line(f"{block.text}  {block.beside}"), "bold"
+    elif isinstance(block, Table):
+        layout = laid_out(block, width)
+        yield from ((line, "bold") for line in heading_lines(layout))
+        for texts, row in zip(layout.texts[1:], layout.table.rows, strict=True):
+            yield from ((line, "dim" if row.level in _DIM else "") for line in row_lines(layout, texts))
+        if layout.notes:
+            yield "", ""
+            yield from ((line, "dim") for line in note_lines(Notes(layout.notes), width))
+    else:
+        notes = block if isinstance(block, Notes) else Notes((block,))
+        yield from ((line, "dim" if isinstance(block, Notes) else "") for line in note_lines(notes, width))

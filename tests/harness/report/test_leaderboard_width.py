@@ -1,0 +1,45 @@
+"""The leaderboard of every task, as it stands in results/, fits 100 columns; --wide leaves nothing out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.judge.judged_leaderboard import judged_tables
+from harness.judge.leaderboard import Row
+from harness.judge.verdict.judge import installed_fusion
+from harness.plan.plugins import load_task
+from harness.records.store import Store
+from harness.report.leaderboard_tables import metric_names, render
+from harness.report.tables.costs import COSTS
+
+RESULTS = Path(__file__).parents[3] / "results"
+TASKS = ("coco-caption", "coco-detection", "coco-segmentation", "image-classification", "zero-shot-classification")
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def tables(request: pytest.FixtureRequest) -> tuple[list[list[Row]], list[str]]:
+    metrics = load_task(request.param).metrics
+    records = Store(str(RESULTS / "scenes")).read_records(request.param)
+    return judged_tables(records, metrics, installed_fusion(request.param)), list(metrics)
+
+
+def test_no_line_is_longer_than_100_columns(tables: tuple[list[list[Row]], list[str]]) -> None:
+    lines = render(*tables, "text").splitlines()
+    assert len(lines) > 20
+    assert max(map(len, lines)) <= 100
+    first = next(line for line in lines if line.startswith("model"))
+    assert {"rank", "fusion", "seeds", "p50"} <= set(" ".join(lines[lines.index(first) - 1 :][:2]).split())
+
+
+def test_what_is_left_out_is_named_and_wide_shows_it(tables: tuple[list[list[Row]], list[str]]) -> None:
+    rows, metrics = tables
+    narrow, wide = render(rows, metrics, "text"), render(rows, metrics, "text", None)
+    assert "left out for want of room (--wide shows all)" in narrow and "left out" not in wide
+    titles = [name for table in rows for name in metric_names(table, metrics)]
+    titles += [cost.title for cost in COSTS]
+    for title in titles:
+        assert title in wide, title
+        assert all(word in narrow for word in re.split("[ -]", title)), title  # a heading may be folded
