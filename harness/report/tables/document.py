@@ -35,7 +35,10 @@ _LEAST = 20
 
 
 def document_text(blocks: Sequence[Block], style: str, width: int | None = PIPE_WIDTH) -> str:
-    """Write blocks as text or as Markdown (`style` md); tables of text fit into `width`, None: as wide as they are."""
+    """Write blocks as text or as Markdown (`style` md); tables of text fit into `width`, None: as wide as they are.
+
+    Tables with their notes fit; sentences stay whole, so that they can be searched for.
+    """
     shown = with_content(blocks)
     if style == "md":
         return "\n\n".join(_markdown(block) for block in shown)
@@ -76,15 +79,11 @@ def _lines(block: Block, width: int | None) -> Iterator[str]:
             yield ""
             yield from note_lines(Notes(layout.notes), width)
     elif isinstance(block, Notes):
-        yield from note_lines(block, width)
+        yield from map(one_line, block.lines)
     elif isinstance(block, Heading):
-        yield (
-            one_line(f"{block.text}  {block.beside}")
-            if not block.beside
-            else (f"{one_line(block.text)}  {one_line(block.beside)}")
-        )
+        yield "  ".join(one_line(text) for text in (block.text, block.beside) if text)
     else:
-        yield from note_lines(Notes((block,)), width)
+        yield one_line(block)
 
 
 def note_lines(notes: Notes, width: int | None) -> Iterator[str]:
