@@ -206,7 +206,7 @@ class RobustnessRecord:
         return RobustnessRecord(**{**content, "scores": scores, "metric": metric})
 
 
-def samples_of(record: RunRecord) -> tuple[int, int] | None:
+def evaluated_samples(record: RunRecord) -> tuple[int, int] | None:
     """How many samples of its split a record is about, and how many the split has; None where that is not recorded."""
     known = record.provenance.get("samples")
     return (known["evaluated"], known["of"]) if known else None

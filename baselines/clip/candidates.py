@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from baselines.clip.learner import embeddings_of
-from baselines.clip.loading import load_open_clip, preprocessing_of
+from baselines.clip.loading import clip_preprocessing_of, load_open_clip
 from baselines.clip.parts import text_tower
 from baselines.clip.source import OpenClipSource
 from baselines.clip.text_tower import TextTower
@@ -47,5 +47,5 @@ def load_chooser(source: OpenClipSource) -> CandidateChooser:
     """Load both towers of a checkpoint; raises WeightsUnavailable, CheckpointError."""
     with torch.random.fork_rng(devices=[]):  # its weights are drawn before they are read
         loaded = load_open_clip(source)
-    tower = ClipTower(loaded.model.visual, preprocessing_of(loaded.model), loaded.digest)
+    tower = ClipTower(loaded.model.visual, clip_preprocessing_of(loaded.model), loaded.digest)
     return CandidateChooser(tower, text_tower(loaded.model, loaded.tokenizer))

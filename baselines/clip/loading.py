@@ -53,7 +53,7 @@ def load_open_clip(source: OpenClipSource, *, random: bool = False) -> LoadedCli
     return LoadedClip(model, tokenizer, digest)
 
 
-def preprocessing_of(model: Any) -> Preprocessing:
+def clip_preprocessing_of(model: Any) -> Preprocessing:
     """Read open_clip's preprocessing; raises UsageError for one that pads or is not square."""
     config = model.visual.preprocess_cfg
     size = config["size"]

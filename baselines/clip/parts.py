@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from baselines.clip.class_embeddings import Reread, cached_class_embeddings, embed_classes
-from baselines.clip.loading import load_open_clip, preprocessing_of
+from baselines.clip.loading import clip_preprocessing_of, load_open_clip
 from baselines.clip.source import OpenClipSource
 from baselines.clip.text_tower import TextTower
 from baselines.clip.tower import ClipTower
@@ -71,7 +71,7 @@ def open_parts(
     order = derangement(len(texts), context.seed) if control == "C3" else list(range(len(texts)))
     loaded = load_open_clip(source)
     model = loaded.model
-    tower = ClipTower(model.visual, preprocessing_of(model), loaded.digest)
+    tower = ClipTower(model.visual, clip_preprocessing_of(model), loaded.digest)
     seed = context.seed if control == "C2" else None
     text = _open_text(source, loaded, seed)
     return ClipParts(

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from baselines.clip.hub_table import WEIGHT_NAMES, architecture_config, find_entry
-from baselines.weights.hub import Checkpoint, digest_of_files, download, find_cached, find_on_hub, how_to_get
+from baselines.weights.hub import Checkpoint, download, find_cached, find_on_hub, how_to_get, weights_digest
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 
-CONFIG_NAME = "open_clip_config.json"
-EXAMPLES = "ViT-B-32/laion2b_s34b_b79k, local-dir:./folder or hf-hub:OWNER/REPOSITORY"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+CLIP_EXAMPLES = "ViT-B-32/laion2b_s34b_b79k, local-dir:./folder or hf-hub:OWNER/REPOSITORY"
 _LOCAL_DIR, _HUB = "local-dir:", "hf-hub:"
 _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 _FOLDER_NAMES = (WEIGHT_NAMES[0], "open_clip_pytorch_model.safetensors", WEIGHT_NAMES[1])
@@ -59,9 +59,9 @@ class OpenClipSource:
             architecture_config(str(self.architecture))
             if not self.file.is_file():
                 raise MissingPath(f"There is no file {self.file}. Check the path.")
-            return Checkpoint(self.file.parent, digest_of_files([self.file]))
+            return Checkpoint(self.file.parent, weights_digest([self.file]))
         repository, names = self._published()
-        others = [CONFIG_NAME] if self.repository else []
+        others = [OPEN_CLIP_CONFIG] if self.repository else []
         for name in names:
             if (cached := find_cached(repository, [name, *others])) is not None:
                 return cached
@@ -89,8 +89,8 @@ class OpenClipSource:
             return "multimodal_cfg" in architecture_config(self.architecture)
         folder = self.folder
         if self.repository is not None:
-            folder = cached.folder if (cached := find_cached(self.repository, [CONFIG_NAME])) else None
-        return folder is None or not (folder / CONFIG_NAME).is_file() or "multimodal_cfg" in _folder_config(folder)
+            folder = cached.folder if (cached := find_cached(self.repository, [OPEN_CLIP_CONFIG])) else None
+        return folder is None or not (folder / OPEN_CLIP_CONFIG).is_file() or "multimodal_cfg" in _folder_config(folder)
 
     def _published(self) -> tuple[str, tuple[str, ...]]:
         if self.repository is not None:
@@ -104,16 +104,16 @@ def parse_source(text: str, *, downloads: bool = True) -> OpenClipSource:
     if text.startswith(_LOCAL_DIR):
         folder = text.removeprefix(_LOCAL_DIR)
         if not folder:
-            raise UsageError(f"'{text}' names no folder. Wanted {EXAMPLES}.")
+            raise UsageError(f"'{text}' names no folder. Wanted {CLIP_EXAMPLES}.")
         return OpenClipSource(folder=Path(folder).expanduser())
     if text.startswith(_HUB):
         repository = text.removeprefix(_HUB)
         if repository.partition("@")[0].count("/") != 1 or "" in repository.split("/"):
-            raise UsageError(f"'{text}' names no repository of the hub. Wanted {EXAMPLES}.")
+            raise UsageError(f"'{text}' names no repository of the hub. Wanted {CLIP_EXAMPLES}.")
         return OpenClipSource(repository=repository, downloads=downloads)
     architecture, slash, tag = text.partition("/")
     if not slash or not tag or not architecture:
-        raise UsageError(f"'{text}' lacks a part of ARCHITECTURE/TAG. Wanted {EXAMPLES}.")
+        raise UsageError(f"'{text}' lacks a part of ARCHITECTURE/TAG. Wanted {CLIP_EXAMPLES}.")
     architecture_config(architecture)
     if Path(tag).suffix in _SUFFIXES:
         return OpenClipSource(architecture, file=Path(tag).expanduser())
@@ -132,11 +132,11 @@ def _find_folder(folder: Path) -> Checkpoint:
         raise MissingPath(f"There is no folder {folder}. Check the path.")
     _folder_config(folder)
     side = [path for pattern in _SIDE_FILES for path in folder.glob(pattern) if path.is_file()]
-    return Checkpoint(folder, digest_of_files([*side, _weights_in(folder, _FOLDER_NAMES)]))
+    return Checkpoint(folder, weights_digest([*side, _weights_in(folder, _FOLDER_NAMES)]))
 
 
 def _folder_config(folder: Path) -> Mapping[str, Any]:
-    config = folder / CONFIG_NAME
+    config = folder / OPEN_CLIP_CONFIG
     try:
         content = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]
         if not isinstance(content, dict):

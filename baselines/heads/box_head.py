@@ -27,7 +27,7 @@ _CANDIDATES = 300
 _KEPT = 100
 _LEAST_SCORE = 0.01
 
-Raw = tuple[Tensor, Tensor]
+RawCentres = tuple[Tensor, Tensor]
 """Class logits `[B, N, C]` and distances left, top, right, bottom `[B, N, 4]` in fractions of the image."""
 
 
@@ -45,17 +45,17 @@ class BoxHead(nn.Module):
         self.register_buffer("centres", torch.stack([x.flatten(), y.flatten()], dim=1), persistent=False)
         self.cell = (1 / columns, 1 / rows)
 
-    def forward(self, features: Tensor) -> Raw:
+    def forward(self, features: Tensor) -> RawCentres:
         """Return class logits and distances."""
         logits = self.scorer(features)
         distances = F.softplus(self.distances(features).float()) * max(self.cell)
         return logits.float() + self.class_bias, distances
 
-    def loss(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
+    def loss(self, raw: RawCentres, targets: Sequence[Any]) -> Tensor:
         """Focal loss over all cells that are not in a crowd, GIoU loss over cells at objects."""
         return self._loss(raw, targets, self.get_buffer("seen"))  # no training image says where the others are not
 
-    def _loss(self, raw: Raw, targets: Sequence[Any], classes: Tensor) -> Tensor:
+    def _loss(self, raw: RawCentres, targets: Sequence[Any], classes: Tensor) -> Tensor:
         """The loss in which these classes (bool `[C]`) take part."""
         logits, distances = raw
         wanted, corners, asked = self._assign(targets, logits.shape[-1])
@@ -66,14 +66,14 @@ class BoxHead(nn.Module):
         loss: Tensor = ((focal * asked).sum() + (1 - overlap).sum()) / positives
         return loss
 
-    def losses(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
+    def losses(self, raw: RawCentres, targets: Sequence[Any]) -> Tensor:
         """The loss of each image taken alone, over all classes `[B]`."""
         every = torch.ones_like(self.get_buffer("seen"))
         alone = [(logits[None], places[None]) for logits, places in zip(*raw, strict=True)]
         return torch.stack([self._loss(one, [target], every) for one, target in zip(alone, targets, strict=True)])
 
     @torch.no_grad()
-    def answer(self, raw: Raw) -> list[list[list[float]]]:
+    def answer(self, raw: RawCentres) -> list[list[list[float]]]:
         """Keep the best boxes of each image after non-maximum suppression within each class."""
         logits, distances = raw
         return [

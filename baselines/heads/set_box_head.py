@@ -23,7 +23,7 @@ from harness.sample import Classes
 _L1, _GIOU = 5.0, 2.0
 _NO_OBJECT_WEIGHT = 0.1
 
-Raw = tuple[Tensor, Tensor]
+RawSet = tuple[Tensor, Tensor]
 """Class logits `[B, Q, C + 1]`, the last one for no object, and boxes cx, cy, w, h `[B, Q, 4]`."""
 
 
@@ -41,7 +41,7 @@ class SetBoxHead(nn.Module):
         self.nothing = nn.Linear(width, 1)
         self.boxes = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 4))
 
-    def forward(self, features: Tensor) -> Raw:
+    def forward(self, features: Tensor) -> RawSet:
         """Let the queries read the image."""
         queries = self.queries.expand(len(features), -1, -1)
         for block in self.blocks:
@@ -50,11 +50,11 @@ class SetBoxHead(nn.Module):
         logits = torch.cat([self.scorer(queries), self.nothing(queries)], dim=-1)
         return logits.float(), self.boxes(queries).float().sigmoid()
 
-    def loss(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
+    def loss(self, raw: RawSet, targets: Sequence[Any]) -> Tensor:
         """Match queries and objects, then score classes of all and boxes of the matched; crowds are left out."""
         return self._loss(raw, targets, self.get_buffer("seen"))
 
-    def _loss(self, raw: Raw, targets: Sequence[Any], may_be: Tensor) -> Tensor:
+    def _loss(self, raw: RawSet, targets: Sequence[Any], may_be: Tensor) -> Tensor:
         """The loss in which these classes, and no object, take part (bool `[C + 1]`)."""
         logits, boxes = raw
         classes = torch.full(logits.shape[:2], logits.shape[-1] - 1, device=logits.device)
@@ -74,14 +74,14 @@ class SetBoxHead(nn.Module):
         distance = F.l1_loss(own, _centred(right), reduction="sum")
         return loss + (_L1 * distance + _GIOU * (1 - generalised_iou(_cornered(own), right)).sum()) / count
 
-    def losses(self, raw: Raw, targets: Sequence[Any]) -> Tensor:
+    def losses(self, raw: RawSet, targets: Sequence[Any]) -> Tensor:
         """The loss of each image taken alone, over all classes `[B]`."""
         every = torch.ones_like(self.get_buffer("seen"))
         alone = [(logits[None], places[None]) for logits, places in zip(*raw, strict=True)]
         return torch.stack([self._loss(one, [target], every) for one, target in zip(alone, targets, strict=True)])
 
     @torch.no_grad()
-    def answer(self, raw: Raw) -> list[list[list[float]]]:
+    def answer(self, raw: RawSet) -> list[list[list[float]]]:
         """Give each query's best class; no suppression is needed."""
         logits, boxes = raw
         scores, labels = logits.softmax(dim=-1)[..., :-1].max(dim=-1)

@@ -14,7 +14,7 @@ CONFIG_NAME = "config.json"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ArchitectureKind:
     """A kind of network: the kind of its answers, and the transformers class that reads it.
 
     `fused` says whether language takes part. `example` is a repository of this kind.
@@ -27,36 +27,36 @@ class Kind:
     example: str
 
 
-CAPTIONER = Kind(
+CAPTIONER = ArchitectureKind(
     "captioner", CAPTIONS, "AutoModelForImageTextToText", True,
     "Salesforce/blip-image-captioning-base",
 )  # fmt: skip
-CLASSIFIER = Kind(
+CLASSIFIER = ArchitectureKind(
     "classifier", LABELS, "AutoModelForImageClassification", False,
     "google/vit-base-patch16-224",
 )  # fmt: skip
-DETECTOR = Kind("detector", BOXES, "AutoModelForObjectDetection", False, "facebook/detr-resnet-50")
-OWL_DETECTOR = Kind(
+DETECTOR = ArchitectureKind("detector", BOXES, "AutoModelForObjectDetection", False, "facebook/detr-resnet-50")
+OWL_DETECTOR = ArchitectureKind(
     "text-guided detector", BOXES, "AutoModelForZeroShotObjectDetection", True,
     "google/owlvit-base-patch32",
 )  # fmt: skip
-GROUNDING_DETECTOR = Kind(
+GROUNDING_DETECTOR = ArchitectureKind(
     "grounding detector", BOXES, "AutoModelForZeroShotObjectDetection", True,
     "IDEA-Research/grounding-dino-tiny",
 )  # fmt: skip
-SEGMENTER = Kind(
+SEGMENTER = ArchitectureKind(
     "segmenter", MAPS, "AutoModelForSemanticSegmentation", False,
     "nvidia/segformer-b0-finetuned-ade-512-512",
 )  # fmt: skip
-UNIVERSAL_SEGMENTER = Kind(
+UNIVERSAL_SEGMENTER = ArchitectureKind(
     "universal segmenter", MAPS, "AutoModelForUniversalSegmentation", False,
     "facebook/mask2former-swin-tiny-coco-panoptic",
 )  # fmt: skip
-TASK_SEGMENTER = Kind(
+TASK_SEGMENTER = ArchitectureKind(
     "task-conditioned segmenter", MAPS, "AutoModelForUniversalSegmentation", True,
     "shi-labs/oneformer_coco_swin_large",
 )  # fmt: skip
-TEXT_SEGMENTER = Kind(
+TEXT_SEGMENTER = ArchitectureKind(
     "text-guided segmenter", MAPS, "CLIPSegForImageSegmentation", True,
     "CIDAS/clipseg-rd64-refined",
 )  # fmt: skip
@@ -72,12 +72,12 @@ _BY_CLASS = (
     (re.compile(r"\w+ForImageClassification\w*"), CLASSIFIER),
     (re.compile(r"\w+For(ConditionalGeneration|CausalLM|VisionText2Text)|VisionEncoderDecoderModel"), CAPTIONER),
 )
-KINDS = tuple(dict.fromkeys(kind for _, kind in reversed(_BY_CLASS)))
-ANSWERS = tuple(dict.fromkeys(kind.answers for kind in KINDS))
+ARCHITECTURE_KINDS = tuple(dict.fromkeys(kind for _, kind in reversed(_BY_CLASS)))
+ANSWERS = tuple(dict.fromkeys(kind.answers for kind in ARCHITECTURE_KINDS))
 """Every kind of answer that some network gives."""
 
 
-def read_kind(folder: Path, model: str) -> Kind:
+def read_kind(folder: Path, model: str) -> ArchitectureKind:
     """Read what kind of network lies in a folder; raises CheckpointError, or UsageError for one that is not taken."""
     path = folder / CONFIG_NAME
     try:
@@ -93,29 +93,31 @@ def read_kind(folder: Path, model: str) -> Kind:
             f"'{model}' is a checkpoint of timm ({content['architecture']}), not of transformers. "
             f"Name it as {model.replace('hf:', 'timm:', 1)}."
         )
-    kind = kind_of(names)
+    kind = architecture_kind_of(names)
     if kind is None:
         raise UsageError(f"'{model}' is {' and '.join(names) or 'of no named architecture'} ({path}). {served()}")
     return kind
 
 
-def kind_of(architectures: list[str]) -> Kind | None:
+def architecture_kind_of(architectures: list[str]) -> ArchitectureKind | None:
     """Find the kind of a network by the names of its classes; None for one that is not served."""
     return next((kind for name in architectures for form, kind in _BY_CLASS if form.fullmatch(name)), None)
 
 
 def served() -> str:
     """Say which networks are served, with an example for each kind of answer, as the end of an error message."""
-    first = {kind.answers: kind for kind in reversed(KINDS)}
+    first = {kind.answers: kind for kind in reversed(ARCHITECTURE_KINDS)}
     examples = ", ".join(f"{first[answers].name}s (hf:{first[answers].example})" for answers in ANSWERS)
     return f"Served are {examples} and their kin; CLIP is taken through open_clip."
 
 
-def check_answers(kind: Kind, wanted: str, model: str) -> None:
+def check_answers(kind: ArchitectureKind, wanted: str, model: str) -> None:
     """Refuse a kind of answer that a network does not give; raises UsageError naming models that do."""
     if wanted in ("", kind.answers):
         return
-    others = " or ".join(f"hf:{other.example} (a {other.name})" for other in KINDS if other.answers == wanted)
+    others = " or ".join(
+        f"hf:{other.example} (a {other.name})" for other in ARCHITECTURE_KINDS if other.answers == wanted
+    )
     raise UsageError(
         f"Model '{model}' is a {kind.name} and answers with {kind.answers}, not with {wanted}. "
         + (f"For {wanted} take such as {others}." if others else f"No model of transformers answers with {wanted}.")

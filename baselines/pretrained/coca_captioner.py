@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.clip.loading import load_open_clip, preprocessing_of
+from baselines.clip.loading import clip_preprocessing_of, load_open_clip
 from baselines.clip.source import OpenClipSource
 from baselines.language.decoding import Search, search_captions
 from baselines.pretrained.frozen_captioner import FrozenCaptioner
@@ -105,5 +105,5 @@ def load_coca(source: OpenClipSource, decode: DecodeOptions) -> CocaCaptioner:
         raise UsageError(f"{name} of open_clip is a {type(loaded.model).__name__}: only CoCa writes text.")
     if not isinstance(loaded.tokenizer, open_clip.SimpleTokenizer):
         raise UsageError(f"{name} has a tokenizer of its own; only CLIP's is supported.")
-    vision = ProcessorTower(preprocessing_of(loaded.model), loaded.digest)
+    vision = ProcessorTower(clip_preprocessing_of(loaded.model), loaded.digest)
     return CocaCaptioner(loaded.model, vision, ClipVocabulary(loaded.tokenizer), decode)

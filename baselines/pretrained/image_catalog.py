@@ -13,13 +13,13 @@ from baselines.pretrained.architectures import (
     SEGMENTER,
     TASK_SEGMENTER,
     TEXT_SEGMENTER,
-    Kind,
+    ArchitectureKind,
 )
 from baselines.pretrained.timm_model import TimmModel
 from baselines.pretrained.transformers_model import TransformersModel
 
 
-def _named(name: str, summary: str, repository: str, kind: Kind) -> TransformersModel:
+def _named(name: str, summary: str, repository: str, kind: ArchitectureKind) -> TransformersModel:
     return TransformersModel(name, summary, repository=repository, downloads=False, kind=kind)
 
 

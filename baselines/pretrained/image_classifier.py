@@ -66,7 +66,7 @@ def load_classifier(folder: Path, digest: str, spec: TaskSpec, auto_class: str) 
     """Load a classifier of transformers for a task's classes; raises CheckpointError, UsageError."""
     check_one_label(spec.classes, str(folder))
     network = load_network(folder, auto_class)
-    found = match_labels(labels_of(network.config), spec.classes.names, type(network).__name__)
+    found = match_labels(network_labels_of(network.config), spec.classes.names, type(network).__name__)
     tower = find_tower(load_image_processor(folder), digest, ("crop", "squash"))
     return ImageClassifier(network, tower, found, len(spec.classes))
 
@@ -80,7 +80,7 @@ def check_one_label(classes: Classes, model: str) -> None:
         )
 
 
-def labels_of(config: Any) -> list[str]:
+def network_labels_of(config: Any) -> list[str]:
     """List the labels of a network by index, without gaps."""
     names = {int(index): str(name) for index, name in config.id2label.items()}
     return [names.get(index, "") for index in range(max(names, default=-1) + 1)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from baselines.heads.boxes import corners_to_answer
 from baselines.pretrained.frozen_learner import FrozenLearner
-from baselines.pretrained.image_classifier import labels_of
+from baselines.pretrained.image_classifier import network_labels_of
 from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.label_names import ClassOfLabel, match_labels
 from baselines.pretrained.processor_tower import ProcessorTower, equal_extents
@@ -58,6 +58,6 @@ def box_answer(corners: Tensor, scores: Tensor, labels: Tensor, found: ClassOfLa
 def load_detector(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> ObjectDetector:
     """Load a detector for a task's classes; raises CheckpointError, UsageError."""
     network = load_network(folder, auto_class)
-    found = match_labels(labels_of(network.config), spec.classes.names, type(network).__name__)
+    found = match_labels(network_labels_of(network.config), spec.classes.names, type(network).__name__)
     processor = load_image_processor(folder)
     return ObjectDetector(network, find_tower(processor, digest, WHOLE_IMAGE), processor, found)

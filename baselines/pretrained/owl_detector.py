@@ -21,7 +21,7 @@ from baselines.pretrained.processor_tower import ProcessorTower
 from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_processor
 from harness.sample import Batch, Classes, Prediction, TaskSpec
 
-Encode = Callable[[Sequence[str]], Tensor]
+EncodeTexts = Callable[[Sequence[str]], Tensor]
 
 
 class OwlDetector(FrozenLearner):
@@ -29,7 +29,9 @@ class OwlDetector(FrozenLearner):
 
     queries: Tensor
 
-    def __init__(self, model: nn.Module, vision: ProcessorTower, processor: Any, texts: tuple[Encode, Classes]) -> None:
+    def __init__(
+        self, model: nn.Module, vision: ProcessorTower, processor: Any, texts: tuple[EncodeTexts, Classes]
+    ) -> None:
         super().__init__(model, vision)
         self._processor, (self._encode, self._task_classes) = processor, texts
         self.register_buffer("queries", torch.empty(0), persistent=False)

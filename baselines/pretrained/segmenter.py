@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.pretrained.frozen_learner import FrozenLearner
-from baselines.pretrained.image_classifier import labels_of
+from baselines.pretrained.image_classifier import network_labels_of
 from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.label_names import ClassOfLabel, match_labels, with_background
 from baselines.pretrained.object_detector import WHOLE_IMAGE
@@ -93,7 +93,7 @@ def load_segmenter(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -
             "Wanted the one that the checkpoint was trained with."
         )
     names = spec.classes.names
-    found = with_background(match_labels(labels_of(network.config), names, type(network).__name__), names)
+    found = with_background(match_labels(network_labels_of(network.config), names, type(network).__name__), names)
     inputs = _task_inputs(network, processor, folder)
     return Segmenter(network, find_tower(processor, digest, WHOLE_IMAGE), processor, found, inputs)
 

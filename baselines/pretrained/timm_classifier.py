@@ -71,12 +71,12 @@ def _classifier(network: nn.Module, digest: str, spec: TaskSpec, given: Mapping[
     entry: Any = getattr(network, "pretrained_cfg", {})
     name = str(entry.get("architecture", "timm"))
     check_one_label(spec.classes, name)
-    found = match_labels(labels_of(network, name), spec.classes.names, name)
-    tower = ProcessorTower(preprocessing_of(network, given), digest)
+    found = match_labels(timm_labels_of(network, name), spec.classes.names, name)
+    tower = ProcessorTower(timm_preprocessing_of(network, given), digest)
     return TimmClassifier(network, tower, found, len(spec.classes))
 
 
-def labels_of(network: Any, name: str) -> list[str]:
+def timm_labels_of(network: Any, name: str) -> list[str]:
     """List a network's labels: its own, or ImageNet's with WordNet ids; raises UsageError where neither is known."""
     entry = network.pretrained_cfg
     if entry.get("label_names"):
@@ -92,7 +92,7 @@ def labels_of(network: Any, name: str) -> list[str]:
     return [_label(info, index) if info.has_label(index) else "" for index in range(network.num_classes)]
 
 
-def preprocessing_of(network: nn.Module, given: Mapping[str, Any]) -> Preprocessing:
+def timm_preprocessing_of(network: nn.Module, given: Mapping[str, Any]) -> Preprocessing:
     """Read timm's evaluation transform, where `given` does not say otherwise; raises UsageError for one that pads.
 
     The size is that of training, as timm's own `resolve_model_data_config` takes it; `size=288,crop=0.95` in

@@ -20,13 +20,13 @@ from typing import Any
 from baselines.pretrained.architectures import CLASSIFIER
 from baselines.vision.source import VisionSource, find_vision
 from baselines.vision.timm_keywords import require_shaping_arguments
-from baselines.weights.hub import Checkpoint, digest_of_files, download, find_cached, find_on_hub, hub_command
+from baselines.weights.hub import Checkpoint, download, find_cached, find_on_hub, hub_command, weights_digest
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import BuildContext, Learner, Model, Prerequisite
 from harness.sample import TaskSpec
 
-FAMILY = "timm:"
+TIMM_FAMILY = "timm:"
 WEIGHTS_NAME = "model.safetensors"
 _FILES = ("config.json", WEIGHTS_NAME)
 _REVISION = r"(@[\w./-]+)?"
@@ -104,7 +104,7 @@ class TimmModel:
         if self.folder is not None:
             if not self.folder.is_dir():
                 raise MissingPath(f"There is no folder {self.folder}. Check the path.")
-            return Checkpoint(self.folder, digest_of_files([_checked(self.folder) / name for name in _FILES]))
+            return Checkpoint(self.folder, weights_digest([_checked(self.folder) / name for name in _FILES]))
         repository = str(self.repository)
         cached = find_cached(repository, _FILES)
         if cached is not None:
@@ -120,7 +120,7 @@ class TimmModel:
 
 def parse_timm_name(name: str) -> TimmModel:
     """Turn `timm:NAME` into a model; raises UsageError for what names none."""
-    rest = name.removeprefix(FAMILY)
+    rest = name.removeprefix(TIMM_FAMILY)
     if rest.startswith((".", "/", "~", "\\")) or Path(rest).is_absolute():
         return TimmModel(name, f"the timm checkpoint in {rest}", folder=Path(rest).expanduser())
     rest = rest.removeprefix("hf-hub:")

@@ -66,7 +66,7 @@ class EachImageCaptioner(FrozenCaptioner):
         assert batch.visual is not None
         device, captions = self.device(), []
         for pixels in batch.visual:
-            inputs = process(self._processor, picture(pixels), self._prompt)
+            inputs = process(self._processor, as_picture(pixels), self._prompt)
             inputs = {name: value.to(device) for name, value in inputs.items()}
             captions += generate(self.model, self._processor, inputs, self._decode)
         return captions
@@ -89,7 +89,7 @@ def text_inputs(processor: Any, prompt: str | None, size: int) -> dict[str, Tens
     """Compute what stands beside the pixels: `[1, L]` ids, masks; the same for every image of one size."""
     if prompt is None:
         return {}
-    blank = picture(torch.zeros(3, size, size))
+    blank = as_picture(torch.zeros(3, size, size))
     return {name: value for name, value in process(processor, blank, prompt).items() if name != "pixel_values"}
 
 
@@ -112,7 +112,7 @@ def generate(model: Any, processor: Any, inputs: Mapping[str, Tensor], decode: D
     return [" ".join(text.split()) for text in texts]
 
 
-def picture(pixels: Tensor) -> Any:
+def as_picture(pixels: Tensor) -> Any:
     """Turn `[3, S, S]` values 0..255 into a Pillow image."""
     from PIL import Image
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.pretrained.architectures import ANSWERS, CAPTIONER, CONFIG_NAME, Kind, check_answers, read_kind
+from baselines.pretrained.architectures import (
+    ANSWERS,
+    CAPTIONER,
+    CONFIG_NAME,
+    ArchitectureKind,
+    check_answers,
+    read_kind,
+)
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.weights.hub import (
     Checkpoint,
@@ -40,7 +47,7 @@ class TransformersModel:
     folder: Path | None = None
     repository: str | None = None
     downloads: bool = True
-    kind: Kind | None = None
+    kind: ArchitectureKind | None = None
     evaluates_only: bool = True
 
     @property
@@ -105,7 +112,7 @@ class TransformersModel:
 
         return LOADERS[kind.name](folder, found.digest, spec, kind.auto_class)
 
-    def _kind(self, found: Checkpoint) -> Kind:
+    def _kind(self, found: Checkpoint) -> ArchitectureKind:
         if self.kind is not None:
             return self.kind
         return read_kind(found.folder or download(str(self.repository), (CONFIG_NAME,), found.digest), self.name)

@@ -48,7 +48,7 @@ def find_folder(folder: Path) -> Checkpoint:
     lacking = missing_weights(folder)
     if lacking:
         raise CheckpointError(f"{folder}: {lacking}")
-    return Checkpoint(folder, digest_of_files(_weight_files(folder) + _matching(folder, _SIDE_FILES)))
+    return Checkpoint(folder, weights_digest(_weight_files(folder) + _matching(folder, _SIDE_FILES)))
 
 
 def split_revision(wish: str) -> tuple[str, str]:
@@ -139,7 +139,7 @@ def missing_weights(folder: Path) -> str | None:
     return "holds no *.safetensors file; fetch the checkpoint again."
 
 
-def digest_of_files(files: Iterable[Path]) -> str:
+def weights_digest(files: Iterable[Path]) -> str:
     """Digest the names and contents of files."""
     parts = sorted(f"{path.name} {file_digest(path)}" for path in files)
     return f"sha256:{hashlib.sha256('|'.join(parts).encode()).hexdigest()}"

@@ -128,7 +128,7 @@ def score(
     import json
     from dataclasses import replace
 
-    from harness.plan.config import settings_of
+    from harness.plan.config import configured_settings
     from harness.plan.plugins import load_task
     from harness.records.score_file import score_file, table_path, write_sample_table
     from harness.report.scored_tables import score_document
@@ -144,7 +144,7 @@ def score(
     kept = None if out is None else table_path(out, predictions)
     plugin = load_task(task)
     request = _of_one_task(RunRequest(**given(flags)))
-    settings = _task_settings(plugin, {"iou": iou, **settings_of("task", request)}, set_ or ())
+    settings = _task_settings(plugin, {"iou": iou, **configured_settings("task", request)}, set_ or ())
     if references is not None:
         dataset, samples = plugin.read_references(references)
         dataset = replace(dataset, options={**dataset.options, **settings})

@@ -20,7 +20,7 @@ from harness.sample import Preprocessing, Sample
 if TYPE_CHECKING:
     from harness.inputs.images import Pixels
 
-VERSION = 1
+PREPROCESSING_VERSION = 1
 """Of the golden image and its known values: raise it whenever they change."""
 GOLDEN_WIDTH_PX, GOLDEN_HEIGHT_PX = 13, 9
 GOLDEN_SIDE_PX = 4
@@ -108,7 +108,7 @@ def check_resizing() -> str:
             split = ImageSplit((sample,), {}, preprocessing, None, paths=(path,), rows=(0,))
             _compare(split.read([0])[0], fit, interpolation)
     fits, filters = ",".join(GOLDEN_PIXELS), ",".join(GOLDEN_PIXELS["crop"])
-    return f"preprocessing:v{VERSION}|decoder:{DECODER}|rgb|{fits}|{filters}"
+    return f"preprocessing:v{PREPROCESSING_VERSION}|decoder:{DECODER}|rgb|{fits}|{filters}"
 
 
 def check_tower(tower: VisionTower, device: str) -> None:

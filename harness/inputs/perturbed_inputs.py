@@ -134,9 +134,9 @@ class Rewriter:
     def encode(self, texts: Sequence[str]) -> Any:
         """Texts to unit vectors `[N, d]`."""
         if self.encoder is None:
-            from harness.perturb.text.meaning_check import load_encoder
+            from harness.perturb.text.meaning_check import load_sentence_encoder
 
-            self.encoder = load_encoder()
+            self.encoder = load_sentence_encoder()
         return self.encoder(texts)
 
 

@@ -30,16 +30,16 @@ def find_or_make(path: Path, make: Make, contents: Contents) -> dict[str, Any]:
     notes = _read(path, contents)
     if notes is not None:
         return notes
-    with one_at_a_time(notes_of(path)):
+    with one_at_a_time(notes_path_of(path)):
         notes = _read(path, contents)
         if notes is not None:
             return notes
-        if notes_of(path).is_file():
+        if notes_path_of(path).is_file():
             contents.progress(f"{path} is not what was written there: making it again", 0, NOTICE)
         return _make(path, make)
 
 
-def notes_of(path: Path) -> Path:
+def notes_path_of(path: Path) -> Path:
     """Where the notes of a file lie."""
     return path.with_suffix(".json")
 
@@ -49,7 +49,7 @@ def _make(path: Path, make: Make) -> dict[str, Any]:
     with replace_atomically(path) as temporary:
         notes = dict(make(temporary))
         (digest,) = Contents().of([temporary])
-    with replace_atomically(notes_of(path)) as temporary:
+    with replace_atomically(notes_path_of(path)) as temporary:
         temporary.write_bytes(with_digest({**notes, _SHA256: digest}))
     return notes
 
@@ -57,7 +57,7 @@ def _make(path: Path, make: Make) -> dict[str, Any]:
 def _read(path: Path, contents: Contents) -> dict[str, Any] | None:
     """Return the notes of a file that is as it was written, else None."""
     try:
-        notes = without_digest(_object(json.loads(notes_of(path).read_bytes())))
+        notes = without_digest(_object(json.loads(notes_path_of(path).read_bytes())))
     except (OSError, ValueError, RecursionError):  # a SealError is a ValueError, as is text that is not UTF-8
         return None
     if contents.of([path]) != [notes.pop(_SHA256, None)]:

@@ -70,10 +70,10 @@ def spread(sample_ids: Sequence[str], count: int) -> list[int]:
     ]
 
 
-Scores = tuple["npt.NDArray[np.float64]", "npt.NDArray[np.float64]", "npt.NDArray[np.float64]"]
+EmapScores = tuple["npt.NDArray[np.float64]", "npt.NDArray[np.float64]", "npt.NDArray[np.float64]"]
 
 
-def _sums(learner: Learner, whole: Batch, progress: Progress) -> Scores | None:
+def _sums(learner: Learner, whole: Batch, progress: Progress) -> EmapScores | None:
     """Sum log-probabilities over the texts of each image, over the images of each text, and over all pairs.
 
     None where an answer has no probabilities.

@@ -17,7 +17,7 @@ from harness.answers import LABELS
 from harness.cell import Cell, MeasureOptions, Places, TrainingJob
 from harness.errors import CheckpointError, OutOfMemory
 from harness.files import replace_atomically
-from harness.inputs.golden_preprocessing import VERSION, check_resizing, check_tower
+from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION, check_resizing, check_tower
 from harness.inputs.images import ImageSplit, open_images
 from harness.inputs.modes import for_evaluation, require_frozen
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
@@ -305,7 +305,7 @@ def preprocessing_hash(learner: Learner) -> str | None:
     fitted = fit_image(image, learner.vision.preprocessing)
     digest = hashlib.sha256(fitted.tobytes())
     digest.update(repr((learner.vision.preprocessing.mean, learner.vision.preprocessing.std)).encode())
-    digest.update(f"decoder {DECODER}, passport {VERSION}".encode())
+    digest.update(f"decoder {DECODER}, passport {PREPROCESSING_VERSION}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.judge.record_settings import code_key, code_of_row, setting_key, settings_of_row, telling_names
-from harness.record import Efficiency, Estimate, RunRecord, name_of, samples_of
+from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, name_of
 from harness.stats.rank_intervals import Contender, RankInterval, rank_intervals
 from harness.stats.sample_scores import SampleScores
 from harness.stats.seed_variance import Spread, combine_seeds, shared_sampling, spread_of_seeds
@@ -236,7 +236,7 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         fingerprints=tuple(cell.fingerprint for cell in shown),
         ceilings=last.ceilings,
         learnable=_learnable(done),
-        samples=samples_of(last),
+        samples=evaluated_samples(last),
         seed_estimates=seeds,
         spreads={name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
     )

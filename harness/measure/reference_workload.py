@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-VERSION = 1  # raise it whenever the workload changes: ratios of two versions are not comparable
+WORKLOAD_VERSION = 1  # raise it whenever the workload changes: ratios of two versions are not comparable
 _BLOCKS = 10
 
 
@@ -60,4 +60,4 @@ def calibrated(model_seconds: Sequence[float], workload_seconds: Sequence[float]
     ratios = [model / workload for model, workload in zip(model_seconds, workload_seconds, strict=True)]
     size = max(1, len(ratios) // _BLOCKS)
     blocks = [statistics.median(ratios[start : start + size]) for start in range(0, len(ratios) - size + 1, size)]
-    return Calibrated(VERSION, statistics.median(ratios), tuple(blocks), statistics.median(workload_seconds))
+    return Calibrated(WORKLOAD_VERSION, statistics.median(ratios), tuple(blocks), statistics.median(workload_seconds))

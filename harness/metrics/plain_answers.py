@@ -35,11 +35,11 @@ def outcomes_of(sample_ids: Sequence[str], answers: Any) -> list[Outcome]:
     if len(rows) != len(sample_ids):
         raise DataError(f"predict returned {len(rows)} answers for {len(sample_ids)} samples; wanted one for each.")
     found = [Outcome(key, _plain(row, key)) for key, row in zip(sample_ids, rows, strict=True)]
-    require_finite(found)
+    require_finite_answer(found)
     return found
 
 
-def require_finite(outcomes: Sequence[Outcome]) -> None:
+def require_finite_answer(outcomes: Sequence[Outcome]) -> None:
     """Refuse NaN and infinity in answers, which every metric would take for something; raises DataError."""
     for outcome in outcomes:
         wrong = _not_finite(outcome.prediction)

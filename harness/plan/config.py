@@ -90,7 +90,7 @@ def build_config(
                 raise UsageError(f"'{section}' = {content!r} stands where a section was wanted: [{section}].")
             _section(merged, section).update(content)
     for section, content in merged.items():
-        content.update(settings_of(section, request))
+        content.update(configured_settings(section, request))
     if vision_args:
         merged["vision_args"].update(_pairs(vision_args))
     for setting in settings:
@@ -111,7 +111,7 @@ def build_config(
     )
 
 
-def settings_of(section: str, request: RunRequest) -> dict[str, Any]:
+def configured_settings(section: str, request: RunRequest) -> dict[str, Any]:
     """Gather the settings of a section that a request's options are shorter names of.
 
     >>> settings_of("task", RunRequest(lexicon="opaque", limit=5))

@@ -13,7 +13,7 @@ from harness.protocols import Model
 
 
 @dataclass(frozen=True)
-class Entry:
+class InstalledEntry:
     """A line of `bench list`."""
 
     name: str
@@ -21,25 +21,26 @@ class Entry:
     summary: str
 
 
-def catalogue(what: str) -> tuple[list[Entry], list[PluginError]]:
+def catalogue(what: str) -> tuple[list[InstalledEntry], list[PluginError]]:
     """List tasks, models, data, perturbations or parts of models, and the plugins that are broken."""
     if what == "perturbations":
         known, faulty = load_all_perturbations()
         return [
-            Entry(p.name, f"{p.modality}, {p.family}", f"{p.summary} ({_span(p.severities)})") for p in known.values()
+            InstalledEntry(p.name, f"{p.modality}, {p.family}", f"{p.summary} ({_span(p.severities)})")
+            for p in known.values()
         ], faulty
     if what in GROUPS:
         parts, broken = load_parts(what)
-        return [Entry(part.name, _own_settings(part), part.summary) for part in parts], broken
+        return [InstalledEntry(part.name, _own_settings(part), part.summary) for part in parts], broken
     if what == "data":
         summaries, broken = load_summaries()
-        return [Entry(name, "data", summary) for name, summary in summaries.items()], broken
+        return [InstalledEntry(name, "data", summary) for name, summary in summaries.items()], broken
     plugins, broken = load_all(what)
     if what == "tasks":
         shown = [task for task in plugins if task.name not in INTERNAL_TASKS]
-        return [Entry(task.name, f"ranked by {task.metrics[0]}", task.summary) for task in shown], broken
+        return [InstalledEntry(task.name, f"ranked by {task.metrics[0]}", task.summary) for task in shown], broken
     public = [model for model in plugins if not is_internal(model)]
-    return [Entry(model.name, _kind(model), model.summary) for model in public], broken
+    return [InstalledEntry(model.name, _kind(model), model.summary) for model in public], broken
 
 
 def _kind(model: Model) -> str:

@@ -88,7 +88,7 @@ def read_predictions(store: Store, record: RunRecord) -> list[Outcome]:
 
 
 @dataclass(frozen=True)
-class Change:
+class MetricChange:
     """What one metric was and is now; None where it is absent. `kept` says that it could not be computed anew."""
 
     metric: str
@@ -129,7 +129,7 @@ class Rescored:
 
     record: RunRecord
     signature: str
-    changes: tuple[Change, ...]
+    changes: tuple[MetricChange, ...]
 
     @property
     def unchanged(self) -> bool:
@@ -214,7 +214,9 @@ def _rescored(record: RunRecord, scored: Scored, signature: str) -> Rescored:
     kept = {name for name in record.metrics if name not in new and name.startswith(_ADDITIVE)}
     names = dict.fromkeys([*record.metrics, *new])
     changes = [
-        Change(name, record.metrics.get(name), record.metrics[name] if name in kept else new.get(name), name in kept)
+        MetricChange(
+            name, record.metrics.get(name), record.metrics[name] if name in kept else new.get(name), name in kept
+        )
         for name in names
     ]
     return Rescored(record, signature, tuple(changes))

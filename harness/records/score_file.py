@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import StoreError, UsageError
 from harness.files import replace_atomically
-from harness.metrics.plain_answers import require_finite
+from harness.metrics.plain_answers import require_finite_answer
 from harness.protocols import Task
 from harness.record import Estimate
 from harness.records.sample_scores import Scored, sample_columns
@@ -21,7 +21,7 @@ from harness.stats.sample_scores import sample_scores
 
 
 @dataclass(frozen=True)
-class Scores:
+class FileScores:
     """Metrics with their intervals, the signature of the code that made them, and what must be known beside them."""
 
     metrics: Mapping[str, Estimate | None]
@@ -41,18 +41,18 @@ class Scores:
 
 def score_file(
     task: Task, predictions: Path, references: tuple[Dataset, Sequence[Sample]], resamples: int, cache: Path
-) -> Scores:
+) -> FileScores:
     """Score a file of predictions against samples; raises BenchError for what does not fit."""
     data, samples = references
     outcomes = task.read_predictions(predictions, data)
-    require_finite(outcomes)
+    require_finite_answer(outcomes)
     with Scoring(task, data, cache) as scorer:
         signature = scorer.prepare(samples)
         statistics = scorer.score(samples, outcomes)
         metrics = estimates(statistics, resamples)
         answered = scorer.notes(samples, outcomes)
     read = outcomes.notes if isinstance(outcomes, FileOutcomes) else ()
-    return Scores(metrics, signature, (*data.notes, *read, *answered), Scored(samples, outcomes, statistics))
+    return FileScores(metrics, signature, (*data.notes, *read, *answered), Scored(samples, outcomes, statistics))
 
 
 def table_path(out: Path, predictions: Path) -> Path:

@@ -140,12 +140,12 @@ def _on_slices(found: Mapping[str, Statistics | None], samples: Sequence[Sample]
         return {}
     import numpy as np
 
-    from harness.stats.slices import part_of
+    from harness.stats.slices import slice_part
 
     of_samples = [getattr(sample.target, "slices", ()) for sample in samples]
     places = {name: np.flatnonzero([name in own for own in of_samples]) for name in sorted({*sum(of_samples, ())})}
     return {
-        f"{metric}[{name}]": part_of(statistics, chosen)
+        f"{metric}[{name}]": slice_part(statistics, chosen)
         for metric, statistics in found.items()
         if statistics is not None
         for name, chosen in places.items()

@@ -16,7 +16,7 @@ from harness.judge.check.change import (
     REGRESSED,
     UNCHANGED,
     Change,
-    Judged,
+    JudgedChange,
 )  # fmt: skip
 from harness.judge.check.gate import FINE, WORSE, Gate
 from harness.report.tables.document import Block, Notes, document_text, markdown_table
@@ -71,12 +71,12 @@ def headline(gate: Gate) -> str:
     return f"bench check: {verdict} ({counts or 'no rows'})"
 
 
-def gate_table(rows: Sequence[Judged]) -> Table:
+def gate_table(rows: Sequence[JudgedChange]) -> Table:
     """A row for each number that was compared; what changed is a score's points, a cost's share."""
     return Table("check", "Changes", _COLUMNS, tuple(map(_row, rows)))
 
 
-def _row(row: Judged) -> TableRow:
+def _row(row: JudgedChange) -> TableRow:
     change = row.change
     share = change.kind in (LATENCY, MEMORY)
     moved = change.loss if change.loss is None or share else -change.loss
@@ -157,7 +157,7 @@ def _junit(gate: Gate) -> str:
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def _sentence(row: Judged) -> str:
+def _sentence(row: JudgedChange) -> str:
     before, now, change, interval, p, note = gate_table([row]).texts()[1][4:]
     numbers: Sequence[str] = [f"{before} -> {now}", change, interval, f"p adjusted {p}"] if change else []
     return ", ".join(part for part in [*numbers, note] if part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.plan.installed import Entry
+from harness.plan.installed import InstalledEntry
 from harness.plan.pairs import Pair
 from harness.report.tables.table import (
     ALWAYS,
@@ -18,7 +18,7 @@ from harness.report.tables.table import (
 )
 
 
-def catalogue_table(entries: Sequence[Entry]) -> Table:
+def catalogue_table(entries: Sequence[InstalledEntry]) -> Table:
     """A row for each plugin."""
     columns = (
         name_column("name"), text_column("kind", importance=ALWAYS, least=18),

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from harness.judge.robustness.external_scores import RobustnessScores
 from harness.metrics.directions import is_better_low
 from harness.record import Estimate, name_of
-from harness.records.rescore import SAME, Change, NotScored, Rescored
-from harness.records.score_file import Scores
+from harness.records.rescore import SAME, MetricChange, NotScored, Rescored
+from harness.records.score_file import FileScores
 from harness.report.tables.document import Block, Heading, Notes
 from harness.report.tables.table import (
     ABSENT,
@@ -24,7 +24,7 @@ from harness.report.tables.table import (
 _MEASURES = {"clean": "clean", "mPC": "mPC", "rPC": "rPC", "mCE": "mCE", "relative_mCE": "relative mCE"}
 
 
-def score_document(scores: Scores) -> list[Block]:
+def score_document(scores: FileScores) -> list[Block]:
     """Tell the scores of a file of predictions."""
     how = f"95 % intervals: by bootstrap over images, Wilson's for proportions; {scores.signature}"
     notes = Notes((*(f"Note: {note}" for note in scores.notes), how), fold=False)
@@ -112,7 +112,7 @@ def _signatures(each: Rescored) -> list[str]:
     return [f"signature was {each.record.signature}", f"signature is  {each.signature}"]
 
 
-def change_table(changes: Sequence[Change]) -> Table:
+def change_table(changes: Sequence[MetricChange]) -> Table:
     """A row for each metric that is not of a single class or slice, and for what differs."""
     columns = (
         name_column("metric"), TableColumn("old", style="{:.6f}", importance=ALWAYS),
@@ -122,14 +122,14 @@ def change_table(changes: Sequence[Change]) -> Table:
     return Table("changes", "Changes", columns, tuple(map(_change_row, told)))
 
 
-def _change_row(change: Change) -> TableRow:
+def _change_row(change: MetricChange) -> TableRow:
     old, new = (TableCell(word="absent") if e is None else TableCell(e.value) for e in (change.old, change.new))
     if change.kept:
         new = TableCell(word=ABSENT)
     return TableRow((TableCell(change.metric), old, new, TableCell(_moved(change))), key=change.metric)
 
 
-def _moved(change: Change) -> str:
+def _moved(change: MetricChange) -> str:
     if change.kept:
         return "not recomputed: its answers are not stored"
     if change.equal:

@@ -15,7 +15,7 @@ from harness.stats.contributions import contributions
 from harness.stats.estimates import is_smooth, too_few
 from harness.stats.intervals import DifferenceOf, informing_groups, jackknife_error, paired_difference, wilson
 from harness.stats.proportions import Proportion
-from harness.stats.randomisation import fits, swap_p, swap_p_of_mean
+from harness.stats.randomisation import joins_both, swap_p, swap_p_of_mean
 from harness.stats.resampling import FloatArray, IntArray, MeanStatistics, Statistics
 from harness.stats.seed_variance import join_reaches, shared_part, standard_error, without_interval
 from harness.stats.significance import mcnemar_p
@@ -260,7 +260,7 @@ def _common_rows(a: Sequence[Statistics], b: Sequence[Statistics]) -> IntArray |
 
 def _fitting(joints: Sequence[Statistics | None], a: Sequence[Statistics], b: Sequence[Statistics]) -> list[Statistics]:
     """The joint sets, if there is one for each pair of seeds and it scores each model as it scores alone."""
-    if len(joints) != len(a) or not all(fits(*each) for each in zip(joints, a, b, strict=True)):
+    if len(joints) != len(a) or not all(joins_both(*each) for each in zip(joints, a, b, strict=True)):
         return []
     return [joint for joint in joints if joint is not None]
 

@@ -68,7 +68,7 @@ def halves(choice: IntArray) -> IntArray:
     return counts
 
 
-def fits(joint: Statistics | None, first: Statistics, second: Statistics) -> bool:
+def joins_both(joint: Statistics | None, first: Statistics, second: Statistics) -> bool:
     """Tell whether the joint set gives each model the score that it has by itself."""
     samples = len(first.per_sample)
     if joint is None or len(joint.per_sample) != 2 * samples:

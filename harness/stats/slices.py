@@ -77,7 +77,7 @@ def slice_of(whole: Statistics, places: IntArray) -> Statistics:
     return SliceStatistics(whole, places)
 
 
-def part_of(statistics: Statistics, places: IntArray) -> Statistics:
+def slice_part(statistics: Statistics, places: IntArray) -> Statistics:
     """A metric on some samples, which keep their groups."""
     groups = groups_of(statistics)
     cut = slice_of(ungrouped(statistics), places)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 FORMER: Mapping[str, Mapping[str, str]] = {
     "labels:": {"mean-per-class": "balanced-accuracy", "seen": "S", "unseen": "U", "area": "AUSUC"},
@@ -40,7 +40,7 @@ def current_name(name: str, signature: str | None) -> str:
     return known.get(base, base) + name[len(base) :]
 
 
-def with_current_names(values: Mapping[str, Value], signature: str | None) -> dict[str, Value]:
+def with_current_names(values: Mapping[str, _Value], signature: str | None) -> dict[str, _Value]:
     """Values of a stored record by the names that its metrics have now, in their order."""
     return {current_name(name, signature): value for name, value in values.items()}
 

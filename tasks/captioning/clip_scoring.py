@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tasks.captioning.clip_encoder import ClipEncoder
 
-Item = TypeVar("Item", Path, str)
+_Item = TypeVar("_Item", Path, str)
 
 
 @dataclass
@@ -62,7 +62,7 @@ class ClipScoring:
 
 
 def _remembered(
-    known: dict[Item, Any], items: Sequence[Item], encode: Callable[[Sequence[Item]], npt.NDArray[np.float32]]
+    known: dict[_Item, Any], items: Sequence[_Item], encode: Callable[[Sequence[_Item]], npt.NDArray[np.float32]]
 ) -> npt.NDArray[np.float32]:
     """[N, d] embeddings of items, only new ones computed."""
     import numpy as np

@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable, nearest
 from harness.storage.content import file_digest
 
-EXAMPLES = (
+CLIP_WISHES = (
     "hf:FOLDER, open_clip:local-dir:FOLDER, open_clip:ViT-B-32/FILE.safetensors or open_clip:ViT-B-32/laion2b_s34b_b79k"
 )
 _LOCAL_DIR = "local-dir:"
@@ -50,14 +50,14 @@ def find_clip(wish: str) -> ClipWeights:
     """
     library, colon, rest = wish.partition(":")
     if not colon or not rest or library not in ("hf", "open_clip"):
-        raise UsageError(f"task.clip_score={wish}: names no CLIP. Wanted {EXAMPLES}.")
+        raise UsageError(f"task.clip_score={wish}: names no CLIP. Wanted {CLIP_WISHES}.")
     if library == "hf":
         return _find_transformers(_place(rest))
     if rest.startswith(_LOCAL_DIR):
         return _find_local_dir(_place(rest.removeprefix(_LOCAL_DIR)))
     architecture, slash, weights = rest.partition("/")
     if not slash or not weights:
-        raise UsageError(f"task.clip_score={wish}: lacks a part of ARCHITECTURE/FILE. Wanted {EXAMPLES}.")
+        raise UsageError(f"task.clip_score={wish}: lacks a part of ARCHITECTURE/FILE. Wanted {CLIP_WISHES}.")
     _check_architecture(architecture)
     if Path(weights).suffix in _SUFFIXES:
         file = _place(weights)

@@ -13,10 +13,10 @@ from harness.sample import Sample
 from harness.stats.sums import SumStatistics
 from tasks.scenes import proposition_scores
 
-NAMES = ("proposition-precision", "proposition-recall", "proposition-F1")
+PROPOSITION_METRICS = ("proposition-precision", "proposition-recall", "proposition-F1")
 _SIDEWAYS = "left-of"
 Counts = npt.NDArray[np.float64]
-Kind = Literal["precision", "recall", "F1"]
+PropositionKind = Literal["precision", "recall", "F1"]
 
 
 def proposition_statistics(samples: Sequence[Sample], captions: Mapping[str, str]) -> dict[str, SumStatistics]:
@@ -31,8 +31,11 @@ def proposition_statistics(samples: Sequence[Sample], captions: Mapping[str, str
 
 def statistics_of_counts(counts: Counts) -> dict[str, SumStatistics]:
     """Score counts `[N, 4]` of N images by all three."""
-    kinds: tuple[Kind, ...] = ("precision", "recall", "F1")
-    return {name: SumStatistics(counts, partial(_score, kind=kind)) for name, kind in zip(NAMES, kinds, strict=True)}
+    kinds: tuple[PropositionKind, ...] = ("precision", "recall", "F1")
+    return {
+        name: SumStatistics(counts, partial(_score, kind=kind))
+        for name, kind in zip(PROPOSITION_METRICS, kinds, strict=True)
+    }
 
 
 def mirrored_facts(target_facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def mirrored_facts(target_facts: Mapping[str, Any]) -> dict[str, Any]:
     return {"facts": {**facts, "relations": relations}, "forms": turned}
 
 
-def _score(sums: Counts, kind: Kind) -> Counts:
+def _score(sums: Counts, kind: PropositionKind) -> Counts:
     """Ratios of sums; a corpus that claims nothing has precision 0, not an error."""
     asserted, correct, reference, recalled = np.moveaxis(sums, -1, 0)
     precision = correct / np.maximum(asserted, 1)

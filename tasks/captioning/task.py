@@ -15,7 +15,7 @@ from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpe
 from harness.storage.content import Contents
 from tasks.datasets.shared_images import coco_image, shared_images
 from tasks.datasets.split_roles import folder_dataset, part_of, roles_of, stored_split
-from tasks.datasets.stored_splits import notes_of
+from tasks.datasets.stored_splits import split_notes_of
 from tasks.formats.coco_captions import (
     CaptionedImage,
     digest_of,
@@ -139,7 +139,7 @@ def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHE
     roles = roles_of(root, files, split)
     found = {split: read_caption_file(files[split]) for split in roles.stored}
     images = {split: [coco_image(i.image_id, i.path) for i in stored.images] for split, stored in found.items()}
-    notes = (*notes_of(found), *shared_images(images, contents))
+    notes = (*split_notes_of(found), *shared_images(images, contents))
     return folder_dataset(root, roles, "coco", digest_of(found, contents), notes=notes)
 
 

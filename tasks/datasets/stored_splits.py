@@ -14,7 +14,7 @@ from tasks.formats.coco_entries import ImageEntry, require_image_sizes
 from tasks.formats.coco_layout import ROLES
 from tasks.formats.digests import digest_of_files
 
-Stored = TypeVar("Stored")
+_Stored = TypeVar("_Stored")
 
 
 class Noted(Protocol):
@@ -26,14 +26,14 @@ class Noted(Protocol):
         ...
 
 
-class LazySplits(Mapping[str, Stored], Generic[Stored]):
+class LazySplits(Mapping[str, _Stored], Generic[_Stored]):
     """The splits of a data set by name; each is read once, when it is first asked for."""
 
-    def __init__(self, names: Sequence[str], read: Callable[[str], Stored]) -> None:
+    def __init__(self, names: Sequence[str], read: Callable[[str], _Stored]) -> None:
         self._names, self._read = tuple(names), read
-        self._found: dict[str, Stored] = {}
+        self._found: dict[str, _Stored] = {}
 
-    def __getitem__(self, name: str) -> Stored:
+    def __getitem__(self, name: str) -> _Stored:
         if name not in self._names:
             raise KeyError(name)
         if name not in self._found:
@@ -52,7 +52,7 @@ def stored_names(found: Collection[str]) -> tuple[str, ...]:
     return tuple(split for split in ROLES if split in found)
 
 
-def notes_of(splits: Mapping[str, Noted]) -> tuple[Note, ...]:
+def split_notes_of(splits: Mapping[str, Noted]) -> tuple[Note, ...]:
     """Gather what the readers of splits have noted, each under its split."""
     return tuple(replace(note, split=split) for split, stored in splits.items() for note in stored.notes)
 

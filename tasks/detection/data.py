@@ -18,7 +18,7 @@ from tasks.datasets.locations import refuse_settings
 from tasks.datasets.novel_classes import chosen_categories
 from tasks.datasets.shared_images import KnownImage, coco_image, shared_images
 from tasks.datasets.split_roles import folder_dataset, part_of, roles_of, stored_split
-from tasks.datasets.stored_splits import LazySplits, check_sizes_once, notes_of, stored_names
+from tasks.datasets.stored_splits import LazySplits, check_sizes_once, split_notes_of, stored_names
 from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.coco_entries import Category, ImageEntry, require_same_categories
 from tasks.formats.coco_instances import ImageObjects, Instances, digest_of_instances, read_instances
@@ -63,7 +63,7 @@ class ObjectFolder:
     def notes_of_annotations(self) -> tuple[Note, ...]:
         """The same of lists and annotations alone, whatever is asked of images without an object."""
         lists = annotated_voc_splits(self._voc, "Main")[1] if self.format == VOC else ()
-        return (*lists, *notes_of(self.splits))
+        return (*lists, *split_notes_of(self.splits))
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -141,7 +141,7 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
     return folder_dataset(root, roles, "objects", digest, options=options, cache=context.cache, notes=notes)
 
 
-def folder_of(data: Dataset) -> ObjectFolder:
+def object_folder_of(data: Dataset) -> ObjectFolder:
     """Take an opened data set's folder again."""
     class_file = data.options["class_file"]
     return read_objects(data.root, data.options["format"], None if class_file is None else Path(class_file))
@@ -152,10 +152,10 @@ def object_samples(data: Dataset, split: str) -> list[Sample]:
 
     An image that shows novel objects only is left out with them: it would teach that they are background.
     """
-    instances = folder_of(data).splits[stored_split(data, split)]
+    instances = object_folder_of(data).splits[stored_split(data, split)]
     if data.options["kept"] is not None:
         instances = only_categories(instances, data.options["kept"])
-    samples = part_of(data, split, samples_of(instances))
+    samples = part_of(data, split, object_samples_of(instances))
     if data.options["novel"] and split in (data.training_split, data.selection_split):
         names = [category.name for category in instances.categories]
         novel = [names.index(name) for name in data.options["novel"]]
@@ -165,7 +165,7 @@ def object_samples(data: Dataset, split: str) -> list[Sample]:
     return samples
 
 
-def samples_of(instances: Instances) -> list[Sample]:
+def object_samples_of(instances: Instances) -> list[Sample]:
     """Turn images into samples in their order; the id of a sample is its image's."""
     return [
         Sample(image.sample_id, image.path, box_target(image, objects))
@@ -196,7 +196,7 @@ def object_classes(data: Dataset) -> Classes:
 
     templates = read_templates(data.options["templates"])
     kept, novel = data.options["kept"], data.options["novel"]
-    names = [name for name in folder_of(data).names if kept is None or name in kept]
+    names = [name for name in object_folder_of(data).names if kept is None or name in kept]
     return Classes(
         names=tuple(names),
         texts=tuple(fill(templates, [spoken(name)]) for name in names),

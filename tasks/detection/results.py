@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.sample import Dataset, Outcome, Sample
-from tasks.detection.data import image_notes, samples_of
+from tasks.detection.data import image_notes, object_samples_of
 from tasks.detection.scoring import ENTRIES, MASKS, PX
 from tasks.formats.coco_entries import Category, ImageEntry, is_integer
 from tasks.formats.coco_instances import read_instances
@@ -35,7 +35,7 @@ def read_object_references(path: Path) -> tuple[Dataset, list[Sample]]:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     notes = (*instances.notes, *image_notes(None, instances))
     data = Dataset(path.stem, path.parent, digest, "references", ("all",), None, None, "all", options, notes=notes)
-    return data, samples_of(instances)
+    return data, object_samples_of(instances)
 
 
 def _prediction(image: Detections, index: Mapping[int, int]) -> dict[str, list[Any]]:

@@ -65,12 +65,12 @@ class DetectionScorer:
 
     def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
         """Score one answer a sample; raises DataError for answers that are missing, too many or no boxes."""
-        from harness.metrics.boxes.detection import per_class_statistics
+        from harness.metrics.boxes.detection import per_class_boxes
 
         answers = in_sample_order(samples, self._answers(samples, outcomes), "answer")
         scores = detection_scores([sample.target for sample in samples], answers, self)
         unseen = [number for number, seen in enumerate(self.classes.seen, start=1) if not seen]
-        per_class = per_class_statistics(scores)
+        per_class = per_class_boxes(scores)
         named = {name.replace("per-class:", "AP:", 1): statistics for name, statistics in per_class.items()}
         return {**scores.statistics(unseen or None), **named}
 

@@ -137,7 +137,7 @@ class DetectionTask:
 def scene_object_samples(data: Dataset, split: str) -> Sequence[Sample]:
     """Read a split of Scenes; parts of a compound split are mixed, so that a limit takes of each."""
     from tasks.datasets.split_roles import mixed
-    from tasks.detection.data import samples_of
+    from tasks.detection.data import object_samples_of
     from tasks.formats.coco_instances import read_instances
     from tasks.scenes import layout
     from tasks.scenes_data.open import OPEN_PARTS
@@ -145,13 +145,13 @@ def scene_object_samples(data: Dataset, split: str) -> Sequence[Sample]:
     samples: list[Sample] = []
     for part in OPEN_PARTS.get(split, (split,)):
         annotations = layout.annotation_file(data.root, "instances", part)
-        samples += samples_of(read_instances(annotations, layout.image_dir(data.root, part)))
+        samples += object_samples_of(read_instances(annotations, layout.image_dir(data.root, part)))
     return mixed(samples) if split in OPEN_PARTS else samples
 
 
 def detection_categories(data: Dataset) -> tuple[Any, ...]:
     """The categories that class indices stand for, in their order, as COCO's files number them."""
-    from tasks.detection.data import folder_of
+    from tasks.detection.data import object_folder_of
     from tasks.formats.coco_entries import Category
 
     if data.layout == "references":
@@ -161,7 +161,7 @@ def detection_categories(data: Dataset) -> tuple[Any, ...]:
 
         return tuple(Category(kind.category_id, kind.name, {}) for kind in KINDS)
     kept = data.options["kept"]
-    return tuple(category for category in folder_of(data).categories if kept is None or category.name in kept)
+    return tuple(category for category in object_folder_of(data).categories if kept is None or category.name in kept)
 
 
 def detection_classes(data: Dataset) -> Classes:

@@ -21,8 +21,8 @@ from harness.sample import Note
 from tasks.formats.image_folder import ImageFolder, LabelledImage, ordered_by_hash
 
 Pixels = npt.NDArray[np.uint8]
-SIDE_PX = 32
-_PIXEL_BYTES = 3 * SIDE_PX**2
+CIFAR_SIDE_PX = 32
+_PIXEL_BYTES = 3 * CIFAR_SIDE_PX**2
 _HELD_OUT = 10
 
 
@@ -148,7 +148,7 @@ def _read_binary(folder: Path, files: CifarFiles) -> tuple[tuple[str, ...], dict
             blocks.append(np.frombuffer(content, np.uint8).reshape(count, record))
         rows = np.concatenate(blocks)
         labels = tuple(rows[:, files.label_bytes - 1].tolist())
-        parts[split] = _Images(rows[:, files.label_bytes :].reshape(-1, 3, SIDE_PX, SIDE_PX), labels)
+        parts[split] = _Images(rows[:, files.label_bytes :].reshape(-1, 3, CIFAR_SIDE_PX, CIFAR_SIDE_PX), labels)
     lines = _content(folder / files.names).decode("utf-8", "replace").split("\n")
     names = tuple(line.strip() for line in lines if line.strip())
     return _checked_names(folder, files, names), parts, digest.hexdigest()
@@ -169,7 +169,7 @@ def _read_pickles(folder: Path, files: CifarFiles) -> tuple[tuple[str, ...], dic
             digest.update(content)
             pixels.append(found[0])
             labels += found[1]
-        parts[split] = _Images(np.concatenate(pixels).reshape(-1, 3, SIDE_PX, SIDE_PX), tuple(labels))
+        parts[split] = _Images(np.concatenate(pixels).reshape(-1, 3, CIFAR_SIDE_PX, CIFAR_SIDE_PX), tuple(labels))
     path = folder / files.names
     names = read_names(path, _content(path), checksums[files.names], files.names_key)
     return _checked_names(folder, files, names), parts, digest.hexdigest()

@@ -15,7 +15,7 @@ from tasks.formats.coco_entries import MEND, read_entries, require_inside, requi
 from tasks.formats.coco_layout import SplitFile
 from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.file_names import require_files
-from tasks.formats.json_files import kind_of, read_json
+from tasks.formats.json_files import json_kind_of, read_json
 
 _IMAGE = {"id": "id", "file_name": "text"}
 _CAPTION = {"image_id": "id", "caption": "text"}
@@ -72,7 +72,7 @@ def read_caption_results(path: Path) -> list[Outcome]:
     content = read_json(path)
     if not isinstance(content, list):
         raise DataError(
-            f'{path} holds {kind_of(content)}; wanted COCO\'s results format, a list of {{"image_id", "caption"}}.'
+            f'{path} holds {json_kind_of(content)}; wanted COCO\'s results format, a list of {{"image_id", "caption"}}.'
         )
     outcomes, seen = [], set()
     for position, entry in enumerate(content):

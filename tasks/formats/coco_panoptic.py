@@ -194,7 +194,7 @@ def segment_map(entry: PanopticEntry) -> Labels:
     return ids
 
 
-def semantic_map(entry: PanopticEntry, category_to_index: Mapping[int, int], ignore: int = 255) -> IndexMap:
+def panoptic_semantic_map(entry: PanopticEntry, category_to_index: Mapping[int, int], ignore: int = 255) -> IndexMap:
     """Read class indices `[H, W]`; `ignore` for crowds, unlabelled pixels and categories without an index.
 
     uint8 where all values fit, else int16. Raises ValueError when `ignore` is the index of a class.

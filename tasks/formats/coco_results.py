@@ -13,10 +13,10 @@ import numpy.typing as npt
 from harness.errors import DataError
 from tasks.formats.boxes import Boxes, box_array, require_no_row
 from tasks.formats.coco_entries import Category, ImageEntry, is_integer, require_keys
-from tasks.formats.json_files import kind_of, read_json
+from tasks.formats.json_files import json_kind_of, read_json
 from tasks.formats.segmentations import Segmentation, check_segmentations
 
-Kind: TypeAlias = Literal["bbox", "segm"]
+ResultKind: TypeAlias = Literal["bbox", "segm"]
 _FORMATS = {
     "bbox": '[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}]',
     "segm": '[{"image_id", "category_id", "segmentation": {"size", "counts"}, "score"}]',
@@ -40,7 +40,7 @@ class Detections:
 
 
 def read_detections(
-    path: Path, images: Sequence[ImageEntry], categories: Sequence[Category], kind: Kind
+    path: Path, images: Sequence[ImageEntry], categories: Sequence[Category], kind: ResultKind
 ) -> tuple[Detections, ...]:
     """Read results for the images of a split, in their order; an image without an entry has no detection.
 
@@ -51,7 +51,7 @@ def read_detections(
     """
     rows = read_json(path)
     if not isinstance(rows, list):
-        raise DataError(f"{path} holds {kind_of(rows)}, no list of detections; wanted {_FORMATS[kind]}.")
+        raise DataError(f"{path} holds {json_kind_of(rows)}, no list of detections; wanted {_FORMATS[kind]}.")
     key = {"bbox": "bbox", "segm": "segmentation"}[kind]
     id_kind = "id" if any(image.name for image in images) else "integer"
     wanted = {"image_id": id_kind, "category_id": "integer", key: "anything", "score": "anything"}

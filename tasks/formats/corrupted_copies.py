@@ -21,12 +21,12 @@ from harness.condition import Part
 from harness.errors import DataError
 from harness.files import one_at_a_time
 from harness.storage.content import Contents
-from tasks.formats.cifar import SIDE_PX
+from tasks.formats.cifar import CIFAR_SIDE_PX
 from tasks.formats.class_names import ClassFile
 from tasks.formats.image_files import is_hidden
 from tasks.formats.image_folder import ImageFolder, LabelledImage, read_image_folder
 
-SEVERITIES = 5
+COPY_SEVERITIES = 5
 _LABELS = "labels.npy"
 _CIFAR_10 = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR_100 = (
@@ -70,18 +70,18 @@ def read_cifar_c(root: Path) -> CifarCopies:
     paths = {_name_of(path.stem): path for path in sorted(root.glob("*.npy")) if path.name != _LABELS}
     labels = _load(root / _LABELS)
     rows = {path.name: len(_pixels(path)) for path in paths.values()}
-    wrong = {name: count for name, count in rows.items() if count % SEVERITIES or count != max(rows.values())}
+    wrong = {name: count for name, count in rows.items() if count % COPY_SEVERITIES or count != max(rows.values())}
     if wrong:
         name, count = next(iter(wrong.items()))
         raise DataError(
             f"{root / name} has {count} images; wanted as many as the other arrays have ({max(rows.values())}), a "
-            f"fifth of them at each of {SEVERITIES} severities. Fetch it again."
+            f"fifth of them at each of {COPY_SEVERITIES} severities. Fetch it again."
         )
     total = next(iter(rows.values()))
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) not in (total, total // SEVERITIES):
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) not in (total, total // COPY_SEVERITIES):
         raise DataError(
             f"{root / _LABELS} has {labels.dtype} {list(labels.shape)}; wanted whole numbers [{total}] or "
-            f"[{total // SEVERITIES}], one for each image. Fetch it again."
+            f"[{total // COPY_SEVERITIES}], one for each image. Fetch it again."
         )
     labels = np.tile(labels, total // len(labels)).astype(np.int64)
     names = _CLASSES[100 if labels.max() > 9 or "100" in root.resolve().name else 10]
@@ -99,7 +99,7 @@ def write_cifar_c(copies: CifarCopies, split: str, cache: Path) -> list[Labelled
     """
     part = copies.parts[split]
     path = copies.arrays[part.name]
-    own = len(copies.labels) // SEVERITIES
+    own = len(copies.labels) // COPY_SEVERITIES
     first = own * (part.severity - 1)
     target = cache / "cifar-c" / f"{Contents(cache).of([path])[0][:24]}-{part.severity}"
     _write_images(target, _pixels(path)[first : first + own])
@@ -133,7 +133,7 @@ def imagenet_c_parts(folders: Mapping[str, Path]) -> list[Part]:
 
 def parts_of(names: Mapping[str, Any] | Sequence[str]) -> list[Part]:
     """Each corruption at each severity."""
-    return [Part(name, severity) for name in names for severity in range(1, SEVERITIES + 1)]
+    return [Part(name, severity) for name in names for severity in range(1, COPY_SEVERITIES + 1)]
 
 
 def split_of(part: Part) -> str:
@@ -152,7 +152,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _has_severities(folder: Path) -> bool:
     found = _subfolders(folder)
-    numbers = {str(severity) for severity in range(1, SEVERITIES + 1)}
+    numbers = {str(severity) for severity in range(1, COPY_SEVERITIES + 1)}
     return bool(found) and all(path.name in numbers and _subfolders(path) for path in found)
 
 
@@ -167,9 +167,15 @@ def _load(path: Path) -> npt.NDArray[Any]:
 
 def _pixels(path: Path) -> npt.NDArray[np.uint8]:
     pixels = _load(path)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (SIDE_PX, SIDE_PX, 3) or not len(pixels):
+    if (
+        pixels.dtype != np.uint8
+        or pixels.ndim != 4
+        or pixels.shape[1:] != (CIFAR_SIDE_PX, CIFAR_SIDE_PX, 3)
+        or not len(pixels)
+    ):
         raise DataError(
-            f"{path} has {pixels.dtype} {list(pixels.shape)}; wanted uint8 [N, {SIDE_PX}, {SIDE_PX}, 3]. Get it again."
+            f"{path} has {pixels.dtype} {list(pixels.shape)}; "
+            f"wanted uint8 [N, {CIFAR_SIDE_PX}, {CIFAR_SIDE_PX}, 3]. Get it again."
         )
     return pixels
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.storage.content import Contents
 from harness.text.spelling import name_bytes
 
-VERSION = 2
+DIGEST_VERSION = 2
 """Raised whenever the same files would get another digest. 2: images by their bytes; 1 took their size."""
 NOWHERE = Contents()
 """Reads files without remembering what they hold."""
@@ -26,7 +26,7 @@ def digest_of_files(
     An image that is not there, as where only annotations are scored, counts by its name.
     """
     named = [*((path.name, path) for path in annotations), *images]
-    digest = hashlib.sha256(f"{VERSION}\n".encode())
+    digest = hashlib.sha256(f"{DIGEST_VERSION}\n".encode())
     for fact in facts:
         digest.update(name_bytes(fact) + b"\n")
     for (name, _), content in zip(named, contents.of([path for _, path in named]), strict=True):

@@ -30,7 +30,7 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} is not JSON: {error}. Fetch it again.") from None
 
 
-def kind_of(content: Any) -> str:
+def json_kind_of(content: Any) -> str:
     """Word what JSON holds, for messages."""
     names: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
     return names.get(type(content), type(content).__name__)

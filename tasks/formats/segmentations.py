@@ -52,7 +52,7 @@ def check_segmentations(
             problem = None if value is None else _polygon_problem(value)
         if problem:
             raise DataError(f"{place(position)} has {problem}. {_MEND}")
-    totals = run_totals([value["counts"] for value in values if isinstance(value, dict)])
+    totals = mask_run_totals([value["counts"] for value in values if isinstance(value, dict)])
     for row, position in enumerate(coded):
         width, height = sizes[position]
         if totals.broken[row] or totals.totals[row] != width * height:
@@ -78,11 +78,11 @@ def mask_area(value: Segmentation, width: int, height: int) -> float:
     from pycocotools import mask
 
     if isinstance(value, dict):
-        return float(run_totals([value["counts"]]).areas[0])
+        return float(mask_run_totals([value["counts"]]).areas[0])
     return float(mask.area(mask.merge(mask.frPyObjects(value, height, width))))
 
 
-def run_totals(counts: Sequence[str | bytes | list[int]]) -> RunTotals:
+def mask_run_totals(counts: Sequence[str | bytes | list[int]]) -> RunTotals:
     """Sum the runs of masks, compressed or not."""
     areas, totals = np.zeros(len(counts), np.int64), np.zeros(len(counts), np.int64)
     found = RunTotals(areas, totals, np.zeros(len(counts), np.bool_))

@@ -26,8 +26,8 @@ VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
-BACKGROUND = "background"
-VOC_SCHEME = LabelScheme((BACKGROUND, *VOC_CLASSES), tuple(range(21)), frozenset({BORDER}))
+VOC_BACKGROUND = "background"
+VOC_SCHEME = LabelScheme((VOC_BACKGROUND, *VOC_CLASSES), tuple(range(21)), frozenset({BORDER}))
 """VOC's segmentation: 0 is background, 255 the border of objects, which is not scored."""
 _SPLITS = ("train", "val", "test", "trainval")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -93,7 +93,7 @@ def read_voc_instances(folder: Path, split: str, classes: ClassFile | None = Non
     categories = tuple(
         Category(value, name, {})
         for name, value in zip(scheme.class_names, scheme.values, strict=True)
-        if name != BACKGROUND
+        if name != VOC_BACKGROUND
     )
     category_ids = {category.name: category.category_id for category in categories}
     images: list[ImageEntry] = []
@@ -136,13 +136,13 @@ def _scheme(classes: ClassFile | None) -> LabelScheme:
     scheme = scheme_of_classes(classes)
     if scheme.colours is not None:
         return scheme
-    if BACKGROUND in scheme.class_names:
-        if dict(zip(scheme.class_names, scheme.values, strict=True))[BACKGROUND] != 0:
-            raise DataError(f"{classes.path} has '{BACKGROUND}' at another value than 0, VOC's. List it first.")
+    if VOC_BACKGROUND in scheme.class_names:
+        if dict(zip(scheme.class_names, scheme.values, strict=True))[VOC_BACKGROUND] != 0:
+            raise DataError(f"{classes.path} has '{VOC_BACKGROUND}' at another value than 0, VOC's. List it first.")
         return scheme
     shift = 1 if min(scheme.values) == 0 else 0
     values = (0, *(value + shift for value in scheme.values))
-    return LabelScheme((BACKGROUND, *scheme.class_names), values, frozenset({BORDER}.difference(values)))
+    return LabelScheme((VOC_BACKGROUND, *scheme.class_names), values, frozenset({BORDER}.difference(values)))
 
 
 def _row(annotation_id: int, image_id: int, category_id: int, item: VocObject) -> dict[str, Any]:

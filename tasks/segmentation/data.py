@@ -17,7 +17,7 @@ from tasks.datasets.locations import refuse_settings
 from tasks.datasets.novel_classes import named_classes
 from tasks.datasets.shared_images import KnownImage, coco_image, shared_images
 from tasks.datasets.split_roles import folder_dataset, part_of, roles_of, stored_split
-from tasks.datasets.stored_splits import LazySplits, check_sizes_once, notes_of, stored_names
+from tasks.datasets.stored_splits import LazySplits, check_sizes_once, split_notes_of, stored_names
 from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.coco_entries import Category, ImageEntry, require_same_categories
 from tasks.formats.coco_layout import SplitFile, find_panoptic_files, find_pixel_map_files
@@ -61,7 +61,7 @@ class MapFolder:
     def notes(self) -> tuple[Note, ...]:
         """What is left out or suspect, by split; reads all splits."""
         lists = annotated_voc_splits(self._voc, "Segmentation")[1] if self.format == VOC else ()
-        return (*lists, *notes_of(self.splits))
+        return (*lists, *split_notes_of(self.splits))
 
     @cached_property
     def scheme(self) -> LabelScheme:
@@ -185,7 +185,7 @@ def _value_notes(found: MapFolder, context: DataContext) -> tuple[Note, ...]:
     return (*(label_notes(labels, context) if labels else ()), *segment_notes(segments))
 
 
-def folder_of(data: Dataset) -> MapFolder:
+def map_folder_of(data: Dataset) -> MapFolder:
     """Take an opened data set's folder again."""
     class_file = data.options["class_file"]
     return MapFolder(data.root, data.options["format"], None if class_file is None else Path(class_file))
@@ -196,18 +196,18 @@ def map_samples(data: Dataset, split: str) -> list[Sample]:
 
     So they are not learned as another class, and no label of a novel class is used.
     """
-    folder = folder_of(data)
+    folder = map_folder_of(data)
     names, novel = folder.scheme.class_names, data.options["novel"]
     in_training = split in (data.training_split, data.selection_split)
     left_out = tuple(names.index(name) for name in novel) if in_training else ()
     stored = folder.splits[stored_split(data, split)]
-    samples = part_of(data, split, samples_of(stored, left_out))
+    samples = part_of(data, split, map_samples_of(stored, left_out))
     if not samples:
         raise DataError(f"{data.root}: the split {split} has no samples. Choose another with --split.")
     return samples
 
 
-def samples_of(stored: Stored, left_out: Sequence[int] = ()) -> list[Sample]:
+def map_samples_of(stored: Stored, left_out: Sequence[int] = ()) -> list[Sample]:
     """Turn images into samples in their order; the id of a sample is its image's."""
     if isinstance(stored, LabelMaps):
         return [_label_sample(entry, stored.scheme, tuple(left_out)) for entry in stored.entries]
@@ -229,7 +229,7 @@ def map_classes(data: Dataset) -> Classes:
     from tasks.datasets.prompts import fill, read_templates, spoken
 
     templates = read_templates(data.options["templates"])
-    names = folder_of(data).scheme.class_names
+    names = map_folder_of(data).scheme.class_names
     return Classes(
         names=names,
         texts=tuple(fill(templates, [spoken(name)]) for name in names),

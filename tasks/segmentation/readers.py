@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.answers import IGNORED
-from tasks.formats.coco_panoptic import PanopticEntry, semantic_map
+from tasks.formats.coco_panoptic import PanopticEntry, panoptic_semantic_map
 from tasks.formats.label_maps import LabelEntry, LabelScheme, class_map
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class PanopticReader:
 
     def __call__(self) -> npt.NDArray[np.uint16]:
         """Read class indices `[H, W]`, IGNORED where nothing is asked."""
-        return _wide(semantic_map(self.entry, self.index, ignore=-1), -1, self.left_out)
+        return _wide(panoptic_semantic_map(self.entry, self.index, ignore=-1), -1, self.left_out)
 
 
 def _wide(labels: npt.NDArray[Any], ignored: int, left_out: Sequence[int]) -> npt.NDArray[np.uint16]:

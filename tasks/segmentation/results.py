@@ -20,7 +20,7 @@ from tasks.formats.coco_panoptic import (
 from tasks.formats.file_names import require_files
 from tasks.formats.image_files import image_files_in
 from tasks.formats.json_files import read_json
-from tasks.segmentation.data import samples_of
+from tasks.segmentation.data import map_samples_of
 from tasks.segmentation.scoring import LABEL_IMAGE, SEGMENTS, SEGMENTS_PNG
 
 
@@ -57,7 +57,7 @@ def read_map_references(path: Path) -> tuple[Dataset, list[Sample]]:
     data = Dataset(
         path.stem, path.parent, digest, "references", ("all",), None, None, "all", options, notes=panoptic.notes
     )
-    return data, samples_of(panoptic)
+    return data, map_samples_of(panoptic)
 
 
 def read_panoptic_alone(path: Path) -> Panoptic:

@@ -173,10 +173,10 @@ def _meaning(data: Dataset) -> tuple[LabelScheme, tuple[Category, ...] | None]:
     """What label values mean, and the categories of things and stuff by class index where there are such."""
     from tasks.formats.coco_entries import Category
     from tasks.formats.label_maps import scheme_of_categories
-    from tasks.segmentation.data import folder_of
+    from tasks.segmentation.data import map_folder_of
 
     if data.layout == "maps":
-        folder = folder_of(data)
+        folder = map_folder_of(data)
         return folder.scheme, folder.categories
     if data.layout == "references":
         from tasks.segmentation.results import read_panoptic_alone

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from harness.sample import Sample
 from tasks.targets.targets import BoxTarget
 
-Places = dict[str, list[int]]
+SlicePlaces = dict[str, list[int]]
 _SMALL_PX2, _MEDIUM_PX2 = 32**2, 96**2
 """COCO's bounds between small, medium and large objects."""
 
 
-def length_slices(samples: Sequence[Sample]) -> dict[str, Places]:
+def length_slices(samples: Sequence[Sample]) -> dict[str, SlicePlaces]:
     """Thirds of the images, by how many words their reference captions have on average."""
     words = [sum(len(r.split()) for r in s.target.references) / len(s.target.references) for s in samples]
     if len(set(words)) < 3:
@@ -26,7 +26,7 @@ def length_slices(samples: Sequence[Sample]) -> dict[str, Places]:
     return {"caption length": _places(names)}
 
 
-def object_slices(samples: Sequence[Sample]) -> dict[str, Places]:
+def object_slices(samples: Sequence[Sample]) -> dict[str, SlicePlaces]:
     """Images by the size of their largest object (COCO's small, medium, large) and by the number of objects."""
     return {
         "largest object": _places([_size(sample.target) for sample in samples]),
@@ -34,8 +34,8 @@ def object_slices(samples: Sequence[Sample]) -> dict[str, Places]:
     }
 
 
-def _places(names: Sequence[str]) -> Places:
-    found: Places = {}
+def _places(names: Sequence[str]) -> SlicePlaces:
+    found: SlicePlaces = {}
     for place, name in enumerate(names):
         found.setdefault(name, []).append(place)
     return found

@@ -25,7 +25,7 @@ import numpy as np
 from harness.judge.check.baseline import read_baseline, write_baseline
 from harness.judge.check.change import ACCURACY, IMPROVED, LATENCY, MEMORY, REGRESSED, Limits
 from harness.judge.check.gate import Gate, run_gate
-from harness.judge.check.measured import Latency, Measured, Subject, read_measured
+from harness.judge.check.measured import Latency, Measured, MeasuredSubject, read_measured
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.store import Store, scores_name
 from harness.stats.sample_scores import SampleScores
@@ -151,7 +151,7 @@ def measured(place: int, scores: Scores, noise: Noise, generator: Generator) -> 
     tables = {label: table(values) for label, values in scores.items()}
     memory = _stray(noise.memory, noise.tails, generator)
     return Measured(
-        subject=Subject(TASK, "scenes", "test", f"model-{place}", ""),
+        subject=MeasuredSubject(TASK, "scenes", "test", f"model-{place}", ""),
         seed=0,
         fingerprint=f"{place:016x}",
         status="ok",

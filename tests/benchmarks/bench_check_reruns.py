@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.judge.check.change import LATENCY, MEMORY, REGRESSED, Judged, Limits
+from harness.judge.check.change import LATENCY, MEMORY, REGRESSED, JudgedChange, Limits
 from harness.judge.check.gate import Gate
 from harness.judge.check.run_gate import check_results, update_baseline
 from harness.report.gate_tables import headline
@@ -98,13 +98,13 @@ def report(gate: Gate) -> None:
     sys.stdout.flush()
 
 
-def noted(rows: Sequence[Judged]) -> dict[str, int]:
+def noted(rows: Sequence[JudgedChange]) -> dict[str, int]:
     """Count the notes."""
     notes = [row.change.note for row in rows if row.change.note]
     return {note: notes.count(note) for note in dict.fromkeys(notes)}
 
 
-def spread(rows: Sequence[Judged]) -> str:
+def spread(rows: Sequence[JudgedChange]) -> str:
     """Say how the logarithms of now / before stray."""
     logs = [math.log1p(row.change.loss) for row in rows if row.change.loss is not None]
     if len(logs) < 2:

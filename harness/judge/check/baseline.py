@@ -17,7 +17,7 @@ from harness.storage.digest import DigestError, with_digest, without_digest
 from harness.storage.metric_names import current_name
 from harness.storage.parquet_files import read_parquet
 
-SCHEMA_VERSION = 1
+BASELINE_VERSION = 1
 BASELINE, _SCORES = "baseline.json", "scores.parquet"
 _COLUMNS = ("fingerprint", "condition", "sample_id", "cluster", "value")
 
@@ -38,7 +38,7 @@ def write_baseline(folder: Path, measured: Sequence[Measured], provenance: Mappi
         with replace_atomically(folder / _SCORES) as temporary:
             _write_scores(temporary, done)
         content = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": BASELINE_VERSION,
             "provenance": dict(provenance),
             "scores_sha256": hashlib.sha256((folder / _SCORES).read_bytes()).hexdigest(),
             "rows": [m.to_json() for m in done],
@@ -58,8 +58,8 @@ def read_baseline(folder: Path) -> list[Measured]:
     try:
         content = json.loads(path.read_bytes())
         version = content.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise BaselineError(f"{path} has schema version {version}, this version reads {SCHEMA_VERSION}. {remedy}")
+        if version != BASELINE_VERSION:
+            raise BaselineError(f"{path} has schema version {version}, this version reads {BASELINE_VERSION}. {remedy}")
         content = without_digest(content)
         rows = [{**row, "metric": current_name(row["metric"], row["signature"])} for row in content["rows"]]
         metrics = {row["fingerprint"]: row["metric"] for row in rows}

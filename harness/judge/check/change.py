@@ -10,7 +10,7 @@ from harness.errors import UsageError
 REGRESSED, IMPROVED, UNCHANGED, INCONCLUSIVE, MISSING = "regressed", "improved", "unchanged", "inconclusive", "missing"
 
 ACCURACY, ROBUSTNESS, LATENCY, MEMORY = "accuracy", "robustness", "latency", "memory"
-KINDS = (ACCURACY, ROBUSTNESS, LATENCY, MEMORY)
+CHANGE_KINDS = (ACCURACY, ROBUSTNESS, LATENCY, MEMORY)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedChange:
     """A change with its outcome; `adjusted_p` is Benjamini and Hochberg's over the whole table."""
 
     change: Change
@@ -84,7 +84,7 @@ class Judged:
         return {**asdict(self.change), "outcome": self.outcome, "adjusted_p": self.adjusted_p}
 
 
-def judge(changes: list[Change], limits: Limits) -> list[Judged]:
+def judge(changes: list[Change], limits: Limits) -> list[JudgedChange]:
     """Decide over the whole table, so that more rows do not make more false alarms."""
     from harness.stats.significance import benjamini_hochberg
 
@@ -93,7 +93,7 @@ def judge(changes: list[Change], limits: Limits) -> list[Judged]:
     judged = []
     for change in changes:
         q = None if change.p is None else next(adjusted)
-        judged.append(Judged(change, _outcome(change, q, limits), q))
+        judged.append(JudgedChange(change, _outcome(change, q, limits), q))
     return judged
 
 

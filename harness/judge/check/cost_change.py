@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from harness.judge.check.change import LATENCY, MEMORY, Change
 from harness.judge.check.measured import Latency, Measured
-from harness.judge.check.score_change import Pair
+from harness.judge.check.score_change import SeedPair
 from harness.measure.foreign_load import CROWDED
 from harness.stats.t_distribution import t_cdf, t_quantile
 
@@ -44,12 +44,12 @@ LATENCY_NOISE = Noise(least=0.02, alone=0.06, freedom=12)
 MEMORY_NOISE = Noise(least=0.01, alone=0.03, freedom=7)
 
 
-def latency_changes(rows: Sequence[Sequence[Pair]]) -> list[Change]:
+def latency_changes(rows: Sequence[Sequence[SeedPair]]) -> list[Change]:
     """One change a subject: `loss` is how much slower it became, as a share; of the seeds timed undisturbed, if any."""
     return _changes([_undisturbed(pairs) or pairs for pairs in rows], LATENCY, LATENCY_NOISE)
 
 
-def memory_changes(rows: Sequence[Sequence[Pair]]) -> list[Change]:
+def memory_changes(rows: Sequence[Sequence[SeedPair]]) -> list[Change]:
     """One change a subject: `loss` is how much more memory it takes at its peak, as a share."""
     return _changes(rows, MEMORY, MEMORY_NOISE)
 
@@ -59,11 +59,11 @@ def is_crowded(latency: Latency) -> bool:
     return latency.crowding > CROWDED
 
 
-def _undisturbed(pairs: Sequence[Pair]) -> Sequence[Pair]:
+def _undisturbed(pairs: Sequence[SeedPair]) -> Sequence[SeedPair]:
     return [pair for pair in pairs if not any(side.latency and is_crowded(side.latency) for side in pair)]
 
 
-def _changes(rows: Sequence[Sequence[Pair]], kind: str, noise: Noise) -> list[Change]:
+def _changes(rows: Sequence[Sequence[SeedPair]], kind: str, noise: Noise) -> list[Change]:
     found = [_ratios(pairs, kind) for pairs in rows]
     compared = [
         (pairs, statistics.fmean(ratios)) for pairs, ratios in zip(rows, found, strict=True) if isinstance(ratios, list)
@@ -82,7 +82,7 @@ def _changes(rows: Sequence[Sequence[Pair]], kind: str, noise: Noise) -> list[Ch
     return changes
 
 
-def _ratios(pairs: Sequence[Pair], kind: str) -> list[float] | str:
+def _ratios(pairs: Sequence[SeedPair], kind: str) -> list[float] | str:
     """log(now / before) of each seed, or why there is none."""
     logs = []
     for before, now in pairs:
@@ -106,12 +106,12 @@ def _cost(side: Measured, kind: str) -> float | None:
     return float(value) if value else None
 
 
-def _error(pairs: Sequence[Pair], kind: str, least: float) -> float:
+def _error(pairs: Sequence[SeedPair], kind: str, least: float) -> float:
     """Standard error of a row's mean log ratio, as far as it can be told from the row alone."""
     return math.hypot(least, _within(pairs) if kind == LATENCY else 0.0)
 
 
-def _within(pairs: Sequence[Pair]) -> float:
+def _within(pairs: Sequence[SeedPair]) -> float:
     """Standard error of the mean log ratio from the spread of blocks within the processes."""
     blocks = [side.latency.blocks for pair in pairs for side in pair if side.latency]
     variances = [statistics.variance(map(math.log, b)) / len(b) for b in blocks if len(b) > 1]
@@ -141,7 +141,7 @@ def _biweight(values: Sequence[float]) -> float:
 
 
 def _change(
-    pairs: Sequence[Pair],
+    pairs: Sequence[SeedPair],
     kind: str,
     loss: tuple[float | None, float | None, float | None] = (None, None, None),
     p: float | None = None,

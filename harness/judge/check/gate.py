@@ -9,22 +9,22 @@ from typing import Any, TypeAlias
 from harness.judge.check.baseline import BaselineError
 from harness.judge.check.change import (  # fmt: skip
     ACCURACY,
+    CHANGE_KINDS,
     IMPROVED,
     INCONCLUSIVE,
-    KINDS,
     MISSING,
     REGRESSED,
     UNCHANGED,
     Change,
-    Judged,
+    JudgedChange,
     Limits,
     judge,
 )
 from harness.judge.check.cost_change import latency_changes, memory_changes
-from harness.judge.check.measured import OK, Measured, Subject
-from harness.judge.check.score_change import Pair, accuracy_change, robustness_changes
+from harness.judge.check.measured import OK, Measured, MeasuredSubject
+from harness.judge.check.score_change import SeedPair, accuracy_change, robustness_changes
 
-Subjects: TypeAlias = Mapping[Subject, Mapping[int, Measured]]
+Subjects: TypeAlias = Mapping[MeasuredSubject, Mapping[int, Measured]]
 
 FINE, WORSE, UNMEASURED = 0, 1, 3
 """Exit codes: nothing became worse; something did; nothing could be measured, or a planned cell is missing."""
@@ -37,7 +37,7 @@ class Gate:
     `other_settings` are rows of which the baseline's own settings have no record now, so that others are compared.
     """
 
-    rows: tuple[Judged, ...]
+    rows: tuple[JudgedChange, ...]
     new: tuple[str, ...]
     other_settings: tuple[str, ...] = ()
 
@@ -87,8 +87,8 @@ def run_gate(baseline: Sequence[Measured], current: Sequence[Measured], limits: 
     return Gate(tuple(sorted(judge(changes, limits), key=_order)), new, other)
 
 
-def _by_subject(measured: Sequence[Measured]) -> dict[Subject, dict[int, Measured]]:
-    found: dict[Subject, dict[int, Measured]] = {}
+def _by_subject(measured: Sequence[Measured]) -> dict[MeasuredSubject, dict[int, Measured]]:
+    found: dict[MeasuredSubject, dict[int, Measured]] = {}
     for m in measured:
         found.setdefault(m.subject, {})[m.seed] = m
     return found
@@ -113,7 +113,7 @@ def _refuse_other_data(before: Subjects, now: Subjects) -> None:
                     )
 
 
-def _pairs(before: Mapping[int, Measured], now: Mapping[int, Measured]) -> list[Pair]:
+def _pairs(before: Mapping[int, Measured], now: Mapping[int, Measured]) -> list[SeedPair]:
     """The seeds that both sides have a score of."""
     return [(before[seed], now[seed]) for seed in before if seed in now and _is_scored(now[seed])]
 
@@ -151,9 +151,9 @@ def _missing(seeds: Mapping[int, Measured], why: str) -> Change:
     )
 
 
-def _order(row: Judged) -> tuple[int, str, int, str]:
+def _order(row: JudgedChange) -> tuple[int, str, int, str]:
     outcomes = (REGRESSED, MISSING, IMPROVED, INCONCLUSIVE, UNCHANGED)
-    return outcomes.index(row.outcome), row.change.task, KINDS.index(row.change.kind), row.change.label
+    return outcomes.index(row.outcome), row.change.task, CHANGE_KINDS.index(row.change.kind), row.change.label
 
 
 def _short(text: str | None) -> str:

@@ -20,7 +20,7 @@ OK = "ok"
 
 
 @dataclass(frozen=True, order=True)
-class Subject:
+class MeasuredSubject:
     """A trained model on a split; its seeds are compared together."""
 
     task: str
@@ -58,7 +58,7 @@ class Measured:
     condition. `setting` digests the settings, None where an older baseline does not say.
     """
 
-    subject: Subject
+    subject: MeasuredSubject
     seed: int
     fingerprint: str
     status: str
@@ -85,7 +85,7 @@ class Measured:
         require_types(Measured, content, ("scores",))
         latency, score = content["latency"], content["score"]
         parts = {
-            "subject": Subject(**content["subject"]),
+            "subject": MeasuredSubject(**content["subject"]),
             "score": score and Estimate(**score),
             "latency": latency and Latency(**{**latency, "blocks": tuple(latency["blocks"])}),
             "scores": scores,
@@ -97,7 +97,7 @@ def read_measured(
     store: Store,
     metrics: Mapping[str, Sequence[str]],
     tasks: Sequence[str] | None = None,
-    settings: Mapping[Subject, str | None] | None = None,
+    settings: Mapping[MeasuredSubject, str | None] | None = None,
 ) -> list[Measured]:
     """Read the current records of a results folder, of all tasks or some; `metrics` of each task, the ranking first.
 
@@ -119,19 +119,19 @@ def setting_digest(record: RunRecord) -> str:
 
 def settings_left_out(records: Sequence[RunRecord]) -> list[str]:
     """Name the subjects of which a baseline takes the newest of several settings, and how many it leaves out."""
-    settings: dict[Subject, set[str]] = {}
+    settings: dict[MeasuredSubject, set[str]] = {}
     for record in records:
         if record.status == OK:
             settings.setdefault(_subject(record), set()).add(setting_digest(record))
     return [f"{s.task}, {s.label}: {len(own) - 1}" for s, own in sorted(settings.items()) if len(own) > 1]
 
 
-def _current(records: Sequence[RunRecord], wanted: Mapping[Subject, str | None]) -> list[RunRecord]:
+def _current(records: Sequence[RunRecord], wanted: Mapping[MeasuredSubject, str | None]) -> list[RunRecord]:
     """Keep the seeds of each subject of the newest code and data: those of the wanted settings, else of its newest.
 
     Failed and skipped ones too. What older code scored does not stand in for what was not run again.
     """
-    by_subject: dict[Subject, list[RunRecord]] = {}
+    by_subject: dict[MeasuredSubject, list[RunRecord]] = {}
     for record in records:  # oldest first
         by_subject.setdefault(_subject(record), []).append(record)
     kept: list[RunRecord] = []
@@ -144,8 +144,8 @@ def _current(records: Sequence[RunRecord], wanted: Mapping[Subject, str | None])
     return kept
 
 
-def _subject(record: RunRecord) -> Subject:
-    return Subject(record.task, record.data, record.split, record.model, record.control or "")
+def _subject(record: RunRecord) -> MeasuredSubject:
+    return MeasuredSubject(record.task, record.data, record.split, record.model, record.control or "")
 
 
 def _measured(store: Store, record: RunRecord, metrics: Sequence[str]) -> Measured:

@@ -9,7 +9,7 @@ from harness.judge.check.baseline import BaselineError, baseline_size, read_base
 from harness.judge.check.change import Limits
 from harness.judge.check.cost_change import is_crowded
 from harness.judge.check.gate import Gate, run_gate
-from harness.judge.check.measured import Measured, Subject, read_measured, settings_left_out
+from harness.judge.check.measured import Measured, MeasuredSubject, read_measured, settings_left_out
 from harness.measure.provenance import provenance
 from harness.plan.plugins import load_all
 from harness.records.store import Store
@@ -52,7 +52,7 @@ def update_baseline(baseline: Path, results: str, tasks: Sequence[str] | None) -
 
 
 def _measured(
-    results: str, tasks: Sequence[str] | None, settings: Mapping[Subject, str | None] | None = None
+    results: str, tasks: Sequence[str] | None, settings: Mapping[MeasuredSubject, str | None] | None = None
 ) -> list[Measured]:
     installed, _ = load_all("tasks")
     return read_measured(Store(results), {task.name: task.metrics for task in installed}, tasks, settings)

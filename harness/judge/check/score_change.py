@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 _NORMAL = NormalDist()
 _REACH = _NORMAL.inv_cdf(0.975)
-CLEAN = ""
+CLEAN_KEY = ""
 
-Pair = tuple[Measured, Measured]
+SeedPair = tuple[Measured, Measured]
 """A seed of a subject before and now."""
 
 
-def accuracy_change(pairs: Sequence[Pair]) -> Change:
+def accuracy_change(pairs: Sequence[SeedPair]) -> Change:
     """The ranking metric on clean samples, averaged over the seeds of both sides."""
-    return _score_change(pairs, ACCURACY, [[CLEAN]] * len(pairs))
+    return _score_change(pairs, ACCURACY, [[CLEAN_KEY]] * len(pairs))
 
 
-def robustness_changes(pairs: Sequence[Pair]) -> list[Change]:
+def robustness_changes(pairs: Sequence[SeedPair]) -> list[Change]:
     """The ranking metric averaged over the conditions that both sides were scored under; empty where there are none.
 
     Conditions that were scored before and are not now are a row of their own, which is missing.
@@ -42,7 +42,7 @@ def robustness_changes(pairs: Sequence[Pair]) -> list[Change]:
     return changes
 
 
-def _score_change(pairs: Sequence[Pair], kind: str, parts: Sequence[Sequence[str]]) -> Change:
+def _score_change(pairs: Sequence[SeedPair], kind: str, parts: Sequence[Sequence[str]]) -> Change:
     tables = [
         (before.scores.get(part), now.scores.get(part))
         for (before, now), labels in zip(pairs, parts, strict=True)
@@ -81,7 +81,7 @@ def _not_numbers(table: SampleScores, metric: str) -> int:
     return int((~np.isfinite(table.metrics[metric])).sum())
 
 
-def _paired(pairs: Sequence[Pair], kind: str, tables: Sequence[tuple[SampleScores, SampleScores]]) -> Change:
+def _paired(pairs: Sequence[SeedPair], kind: str, tables: Sequence[tuple[SampleScores, SampleScores]]) -> Change:
     """Each cluster's share in the loss, summed over seeds and conditions; signs are flipped by cluster."""
     import numpy as np
 
@@ -102,7 +102,7 @@ def _paired(pairs: Sequence[Pair], kind: str, tables: Sequence[tuple[SampleScore
     return _named(pairs, kind, (before_mean, now_mean), (loss, loss - reach, loss + reach), sign_flip_p(losses))
 
 
-def _from_intervals(pairs: Sequence[Pair], kind: str, why: str) -> Change:
+def _from_intervals(pairs: Sequence[SeedPair], kind: str, why: str) -> Change:
     """Compare as if the two sides had answered independent samples."""
     scores = [(before.score, now.score) for before, now in pairs]
     if kind == ROBUSTNESS or any(a is None or b is None for a, b in scores):
@@ -124,7 +124,7 @@ def _from_intervals(pairs: Sequence[Pair], kind: str, why: str) -> Change:
 
 
 def _named(
-    pairs: Sequence[Pair],
+    pairs: Sequence[SeedPair],
     kind: str,
     sides: tuple[float | None, float | None] = (None, None),
     loss: tuple[float | None, float | None, float | None] = (None, None, None),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.errors import DataError, PluginError, UsageError, nearest
-from harness.judge.compare.flips import Flip, greatest_changes
+from harness.judge.compare.flips import FlippedSample, greatest_changes
 from harness.judge.compare.joint import joint_statistics
 from harness.judge.compare.sides import names_of, told_settings, unlike_samples
 from harness.judge.compare.slices import (
@@ -21,7 +21,7 @@ from harness.judge.compare.slices import (
     SliceDifference,
     adjusted,
     perturbation_slices,
-    require_finite,
+    require_finite_scores,
     scorer_slices,
     task_slices,
     whole_names,
@@ -72,7 +72,7 @@ class Comparison:
     metrics: tuple[Difference, ...]
     refused: Mapping[str, str]
     slices: tuple[SliceDifference, ...] = ()
-    flips: tuple[Flip, ...] = ()
+    flips: tuple[FlippedSample, ...] = ()
     notes: tuple[str, ...] = ()
     other_samples: str | None = None
     """In what the samples differ, where it was asked for all the same."""
@@ -313,7 +313,7 @@ def _read_scores(chosen: Chosen, record: RunRecord) -> SampleScores | None:
     name = scores_name(record.task, record.fingerprint)
     scores = read_scores(chosen.store, record)
     if scores is not None:
-        require_finite(scores, chosen.store.place(f"{name}.parquet"))
+        require_finite_scores(scores, chosen.store.place(f"{name}.parquet"))
     return scores
 
 

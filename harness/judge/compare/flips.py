@@ -24,7 +24,7 @@ _MOST = 400
 
 
 @dataclass(frozen=True)
-class Flip:
+class FlippedSample:
     """One sample: both scores (means over seeds), and what the first seed of each model said."""
 
     sample_id: str
@@ -43,7 +43,7 @@ class Flip:
 
 def greatest_changes(
     rescorer: Rescorer, scored: tuple[Scored, Scored], scores: tuple[FloatArray, FloatArray], most: int
-) -> list[Flip]:
+) -> list[FlippedSample]:
     """Take the samples whose scores [N] differ most, half of them in favour of each model as far as there are any."""
     difference = np.nan_to_num(scores[0] - scores[1])
     order = np.argsort(-np.abs(difference), kind="stable")
@@ -58,7 +58,7 @@ def greatest_changes(
         sample = scored[0].samples[place]
         said = [_described(answer[sample.sample_id], spec, sample.choices) for answer in answers]
         found.append(
-            Flip(
+            FlippedSample(
                 sample_id=sample.sample_id,
                 score_a=float(scores[0][place]),
                 score_b=float(scores[1][place]),

@@ -17,7 +17,7 @@ from harness.stats.paired_difference import Difference, Draws, paired
 from harness.stats.resampling import MeanStatistics, Statistics
 from harness.stats.sample_scores import SampleScores
 from harness.stats.significance import benjamini_hochberg
-from harness.stats.slices import part_of
+from harness.stats.slices import slice_part
 
 LEAST_IN_A_SLICE = 10
 CLASS, SLICE, PERTURBATION = "class", "slice", "perturbation"
@@ -92,8 +92,8 @@ def task_slices(
             if len(places) < LEAST_IN_A_SLICE:
                 continue
             twins = np.stack([2 * places, 2 * places + 1], axis=1).ravel()
-            cut_joints = [None if joint is None else part_of(joint, twins) for joint in joints]
-            cut_a, cut_b = ([part_of(part, places) for part in side] for side in (a, b))
+            cut_joints = [None if joint is None else slice_part(joint, twins) for joint in joints]
+            cut_a, cut_b = ([slice_part(part, places) for part in side] for side in (a, b))
             difference = paired(metric, cut_a, cut_b, cut_joints, _fewer(draws))
             if difference is not None:
                 rows.append(SliceDifference(kind, name, difference))
@@ -145,7 +145,7 @@ def adjusted(rows: Sequence[SliceDifference]) -> list[SliceDifference]:
     return [replace(row, adjusted=by_place.get(place)) for place, row in enumerate(rows)]
 
 
-def require_finite(scores: SampleScores, where: str) -> None:
+def require_finite_scores(scores: SampleScores, where: str) -> None:
     """Refuse stored scores that are no numbers: no difference could be trusted."""
     for metric, values in scores.metrics.items():
         bad = np.flatnonzero(~np.isfinite(values))

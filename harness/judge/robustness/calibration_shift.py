@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.judge.robustness.cells import CLEAN, SEVERITIES, STANDARD_CELLS, score_figure
+from harness.judge.robustness.cells import CLEAN_NAME, SEVERITIES, STANDARD_CELLS, score_figure
 from harness.record import PerturbedScore, RobustnessRecord
 from harness.stats.propagation import Figure, difference, mean_of
 
@@ -39,7 +39,7 @@ def calibration_by_severity(record: RobustnessRecord) -> tuple[Calibration, ...]
         scores = [
             score
             for score in record.scores
-            if (score.perturbation == CLEAN if severity == 0 else (score.perturbation, score.severity) in standard)
+            if (score.perturbation == CLEAN_NAME if severity == 0 else (score.perturbation, score.severity) in standard)
             and score.severity == severity
         ]
         if scores:

@@ -10,13 +10,13 @@ from harness.record import PerturbedScore, RobustnessRecord
 from harness.stats.propagation import Figure, absent, figure_of, mean_of
 
 SEVERITIES = (1, 2, 3, 4, 5)
-CLEAN = "clean"
+CLEAN_NAME = "clean"
 FAILED, SKIPPED = "failed", "skipped"
 
-Cell = tuple[str, int]
+GridCell = tuple[str, int]
 """A perturbation by name and its severity."""
 
-STANDARD_CELLS: tuple[Cell, ...] = tuple((name, s) for name in STANDARD_CORRUPTIONS for s in SEVERITIES)
+STANDARD_CELLS: tuple[GridCell, ...] = tuple((name, s) for name in STANDARD_CORRUPTIONS for s in SEVERITIES)
 """The 15 x 5 of ImageNet-C (Hendrycks & Dietterich 2019, arXiv 1903.12261)."""
 
 
@@ -25,9 +25,9 @@ class ModelTable:
     """One model's score under each condition, by the task's first metric; a cell that did not run has its reason."""
 
     clean: Figure
-    cells: Mapping[Cell, Figure]
+    cells: Mapping[GridCell, Figure]
 
-    def at(self, cell: Cell) -> Figure:
+    def at(self, cell: GridCell) -> Figure:
         """Look up a cell; one that was never run has no number."""
         return self.cells.get(cell, absent(f"{cell[0]} {cell[1]} was not run"))
 
@@ -35,7 +35,7 @@ class ModelTable:
         """Say at which severities a perturbation stands in the table, ascending."""
         return tuple(sorted(severity for perturbation, severity in self.cells if perturbation == name))
 
-    def mean(self, cells: Collection[Cell]) -> Figure:
+    def mean(self, cells: Collection[GridCell]) -> Figure:
         """Average over cells, none of which may be missing."""
         return mean_of([self.at(cell) for cell in cells])
 
@@ -47,9 +47,9 @@ class ModelTable:
 
 def table_of(record: RobustnessRecord) -> ModelTable:
     """Take a record's first metric under each condition; joint ones of one name and severity are averaged."""
-    clean = next((s for s in record.scores if s.perturbation == CLEAN), None)
-    found: dict[Cell, list[Figure]] = {}
-    for score in (s for s in record.scores if s.perturbation != CLEAN):
+    clean = next((s for s in record.scores if s.perturbation == CLEAN_NAME), None)
+    found: dict[GridCell, list[Figure]] = {}
+    for score in (s for s in record.scores if s.perturbation != CLEAN_NAME):
         found.setdefault((score.perturbation, score.severity), []).append(score_figure(score, record.metric))
     return ModelTable(
         clean=score_figure(clean, record.metric) if clean else absent("the clean condition was not run"),
@@ -71,6 +71,6 @@ def first_sentence(text: str | None) -> str:
     return (text or "no reason given").partition(". ")[0].rstrip(".")
 
 
-def standard_cells_in(tables: Sequence[ModelTable]) -> tuple[Cell, ...]:
+def standard_cells_in(tables: Sequence[ModelTable]) -> tuple[GridCell, ...]:
     """Say which of the 15 x 5 cells any of these models was meant to run, in the published order."""
     return tuple(cell for cell in STANDARD_CELLS if any(cell in table.cells for table in tables))

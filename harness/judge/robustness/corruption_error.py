@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.judge.robustness.cells import SEVERITIES, STANDARD_CELLS, Cell, ModelTable
+from harness.judge.robustness.cells import SEVERITIES, STANDARD_CELLS, GridCell, ModelTable
 from harness.judge.robustness.reference import ReferenceTable
 from harness.perturb.grids import STANDARD_CORRUPTIONS
 from harness.plan.installed_metrics import metric_named
@@ -43,7 +43,7 @@ class UnderCorruption:
         return f"mean over {conditions} of {self.corruptions} corruption{'' if self.corruptions == 1 else 's'}"
 
 
-def under_corruption(table: ModelTable, cells: Sequence[Cell] = STANDARD_CELLS) -> UnderCorruption:
+def under_corruption(table: ModelTable, cells: Sequence[GridCell] = STANDARD_CELLS) -> UnderCorruption:
     """Average over cells; no number where one of them failed, was skipped or was not run.
 
     The interval's reach is the mean of those of the cells, which is what full correlation between them gives.

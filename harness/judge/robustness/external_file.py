@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.judge.robustness.cells import CLEAN, SEVERITIES, Cell, ModelTable
+from harness.judge.robustness.cells import CLEAN_NAME, SEVERITIES, GridCell, ModelTable
 from harness.judge.robustness.published import EXTRA_CORRUPTIONS, canonical_name
 from harness.perturb.grids import STANDARD_CORRUPTIONS
 from harness.stats.propagation import Figure, absent
 
-COLUMNS = ("model", "perturbation", "severity", "value")
+SCORE_COLUMNS = ("model", "perturbation", "severity", "value")
 _NO_CLEAN = "the table has no clean score of this model"
 
 
@@ -29,7 +29,7 @@ _NO_CLEAN = "the table has no clean score of this model"
 class _Entry:
     line: int
     model: str
-    cell: Cell
+    cell: GridCell
     value: float
 
 
@@ -59,7 +59,7 @@ def _read_rows(path: Path) -> list[list[str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is no CSV file in UTF-8: {error}.") from None
     if not any(any(row) for row in rows):
-        raise DataError(f"{path} is empty; wanted the columns {', '.join(COLUMNS)}.")
+        raise DataError(f"{path} is empty; wanted the columns {', '.join(SCORE_COLUMNS)}.")
     return rows
 
 
@@ -72,13 +72,13 @@ def _is_wide(rows: Sequence[Sequence[str]]) -> bool:
 
 def _long(path: Path, rows: Sequence[Sequence[str]]) -> list[_Entry]:
     heading = [name.lower() for name in rows[0]]
-    lacking = [name for name in COLUMNS if name not in heading]
+    lacking = [name for name in SCORE_COLUMNS if name not in heading]
     if lacking:
         raise DataError(
             f"{path} lacks the column {', '.join(lacking)}; seen {', '.join(rows[0])}. "
-            f"Wanted {', '.join(COLUMNS)}, or RobustBench's wide table."
+            f"Wanted {', '.join(SCORE_COLUMNS)}, or RobustBench's wide table."
         )
-    places = [heading.index(name) for name in COLUMNS]
+    places = [heading.index(name) for name in SCORE_COLUMNS]
     entries = []
     for line, row in enumerate(rows[1:], 2):
         if not any(row):
@@ -109,7 +109,7 @@ def _wide(path: Path, rows: Sequence[Sequence[str]]) -> list[_Entry]:
     return entries
 
 
-def _cell(path: Path, line: int, perturbation: str, severity: str) -> Cell:
+def _cell(path: Path, line: int, perturbation: str, severity: str) -> GridCell:
     try:
         number = float(severity)
     except ValueError:
@@ -118,8 +118,8 @@ def _cell(path: Path, line: int, perturbation: str, severity: str) -> Cell:
         raise DataError(f"{path}, line {line}: severity '{severity}'; wanted 0 for clean or 1 to {SEVERITIES[-1]}.")
     name = canonical_name(perturbation)
     if number == 0:
-        return (name or CLEAN, 0)
-    if not name or name == CLEAN:
+        return (name or CLEAN_NAME, 0)
+    if not name or name == CLEAN_NAME:
         raise DataError(f"{path}, line {line}: perturbation '{perturbation}' with severity {severity}; clean has 0.")
     return (name, int(number))
 
@@ -145,7 +145,7 @@ def _check_range(path: Path, entries: Sequence[_Entry]) -> None:
 
 
 def _tables(path: Path, entries: Sequence[_Entry]) -> dict[str, ModelTable]:
-    found: dict[str, dict[Cell, _Entry]] = {}
+    found: dict[str, dict[GridCell, _Entry]] = {}
     for entry in entries:
         mine = found.setdefault(entry.model, {})
         if entry.cell in mine:
@@ -157,7 +157,7 @@ def _tables(path: Path, entries: Sequence[_Entry]) -> dict[str, ModelTable]:
     return {model: _table(path, model, cells) for model, cells in found.items()}
 
 
-def _table(path: Path, model: str, cells: Mapping[Cell, _Entry]) -> ModelTable:
+def _table(path: Path, model: str, cells: Mapping[GridCell, _Entry]) -> ModelTable:
     clean = [entry for (_, severity), entry in cells.items() if severity == 0]
     if len({entry.value for entry in clean}) > 1:
         lines = ", ".join(str(entry.line) for entry in clean)
@@ -175,7 +175,7 @@ def _check_complete(path: Path, tables: Mapping[str, ModelTable], wide: bool) ->
     wanted |= dict.fromkeys((name, severity) for name in sorted(corruptions) for severity in SEVERITIES)
     for model, table in tables.items():
         if table.clean.value is None and not wide:
-            raise DataError(f"{path}: {model} has no clean score; add a line '{model},{CLEAN},0,VALUE'.")
+            raise DataError(f"{path}: {model} has no clean score; add a line '{model},{CLEAN_NAME},0,VALUE'.")
         lacking = [f"{name} {severity}" for name, severity in wanted if (name, severity) not in table.cells]
         if lacking:
             more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError, nearest
-from harness.judge.robustness.cells import SEVERITIES, Cell, ModelTable
+from harness.judge.robustness.cells import SEVERITIES, GridCell, ModelTable
 from harness.judge.robustness.corruption_error import (
     MeanCorruptionError,
     UnderCorruption,
@@ -101,7 +101,7 @@ def score_cells(path: Path, reference: str | None = None) -> RobustnessScores:
 
 
 def _scores(
-    table: ModelTable, reference: ReferenceTable | None, averaged: tuple[str, ...], cells: tuple[Cell, ...]
+    table: ModelTable, reference: ReferenceTable | None, averaged: tuple[str, ...], cells: tuple[GridCell, ...]
 ) -> ModelScores:
     return ModelScores(
         clean=table.clean,

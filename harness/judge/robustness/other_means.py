@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.condition import SHIFT
-from harness.judge.robustness.cells import CLEAN, Cell
+from harness.judge.robustness.cells import CLEAN_NAME, GridCell
 from harness.judge.robustness.multimodal_impact import IMAGE_GROUPS, TEXT_GROUPS
 from harness.perturb.grids import STANDARD_CORRUPTIONS
 from harness.record import RobustnessRecord
@@ -17,22 +17,22 @@ from harness.record import RobustnessRecord
 _OTHERWISE_SHOWN = (SHIFT, "modality", "attack", "joint")
 """Families with columns of their own, or whose conditions are no degrees of one thing."""
 _PUBLISHED = {
-    CLEAN,
+    CLEAN_NAME,
     *STANDARD_CORRUPTIONS,
     *(name for of in (IMAGE_GROUPS, TEXT_GROUPS) for names in of.values() for name in names),
 }
 
 
-def other_cells(records: Sequence[RobustnessRecord]) -> Mapping[str, tuple[Cell, ...]]:
+def other_cells(records: Sequence[RobustnessRecord]) -> Mapping[str, tuple[GridCell, ...]]:
     """The cells of each family that no published number covers, by what a table calls their mean."""
-    families: dict[str, dict[Cell, None]] = {}
+    families: dict[str, dict[GridCell, None]] = {}
     for score in (score for record in records for score in record.scores):
         if score.family not in _OTHERWISE_SHOWN and score.perturbation not in _PUBLISHED:
             families.setdefault(score.family, {})[score.perturbation, score.severity] = None
     return {_label(family, list(cells)): tuple(sorted(cells)) for family, cells in families.items()}
 
 
-def _label(family: str, cells: Sequence[Cell]) -> str:
+def _label(family: str, cells: Sequence[GridCell]) -> str:
     """Name a mean by the perturbation where a family has one, else by the family.
 
     >>> _label("print", [("posterize", 1), ("posterize", 2)]), _label("geometry", [("rotate", 1), ("flip", 1)])

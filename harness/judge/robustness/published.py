@@ -8,7 +8,7 @@ one that torchvision's documentation of 2017 gives for the same weights (43.45 %
 
 from __future__ import annotations
 
-from harness.judge.robustness.reference import ReferenceTable, Scope
+from harness.judge.robustness.reference import ReferenceScope, ReferenceTable
 from harness.perturb.grids import STANDARD_CORRUPTIONS
 
 EXTRA_CORRUPTIONS = ("speckle-noise", "gaussian-blur", "spatter", "saturate")
@@ -24,7 +24,7 @@ ALEXNET = ReferenceTable(
     errors=dict(zip(STANDARD_CORRUPTIONS, _ALEXNET_ERRORS, strict=True)),
     clean_error=0.4345,
     source="Hendrycks & Dietterich 2019, arXiv 1903.12261; google-research/augmix, imagenet.py; torchvision's models",
-    scope=Scope(task="image-classification", metric="top-1", shortest_px=224, chance=0.001),
+    scope=ReferenceScope(task="image-classification", metric="top-1", shortest_px=224, chance=0.001),
 )
 """Only for top-1 over the 1,000 classes of ImageNet-1k."""
 

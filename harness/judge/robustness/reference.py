@@ -9,7 +9,7 @@ from harness.record import RobustnessRecord
 
 
 @dataclass(frozen=True)
-class Scope:
+class ReferenceScope:
     """What must be equal for two models' errors to be divided; None where it does not matter."""
 
     task: str
@@ -30,7 +30,7 @@ class ReferenceTable:
     errors: Mapping[str, float]
     clean_error: float | None
     source: str
-    scope: Scope | None = None
+    scope: ReferenceScope | None = None
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Scores at severities 1 to 5, where they are known one by one."""
 

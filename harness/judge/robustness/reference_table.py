@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import DataError, UsageError, nearest
 from harness.judge.robustness.cells import SEVERITIES, table_of
-from harness.judge.robustness.reference import ReferenceTable, Scope
+from harness.judge.robustness.reference import ReferenceScope, ReferenceTable
 from harness.perturb.grids import STANDARD_CORRUPTIONS
 from harness.record import RobustnessRecord, name_of
 from harness.stats.propagation import over_seeds
@@ -34,7 +34,7 @@ def reference_from(records: Sequence[RobustnessRecord], source: str) -> Referenc
     if clean.value is None:
         raise DataError(f"{first.model} cannot be the reference: {clean.reason}. Run it with --perturb standard.")
     names = ("task", "metric", "data_digest", "split", "signature", "limit", "shortest_px", "chance")
-    scope = Scope(**{name: getattr(first, name) for name in names})
+    scope = ReferenceScope(**{name: getattr(first, name) for name in names})
     label = name_of(first.model, first.control)
     return ReferenceTable(label, _errors(values), 1 - clean.value, source, scope, values)
 
@@ -86,7 +86,7 @@ def read_reference_table(path: Path) -> ReferenceTable:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"{path} is no reference table of format {FORMAT}; make one with a record's scores.")
     try:
-        scope = None if content["scope"] is None else Scope(**content["scope"])
+        scope = None if content["scope"] is None else ReferenceScope(**content["scope"])
         clean = _score(path, "clean", content["clean"])
         values = {name: _scores(path, name, scores) for name, scores in content["values"].items()}
         return ReferenceTable(content["name"], _errors(values), 1 - clean, content["source"], scope, values)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from harness.judge.leaderboard import build_rows
 from harness.judge.robustness.calibration_shift import Calibration, calibration_by_severity
 from harness.judge.robustness.cells import (
-    CLEAN,
+    CLEAN_NAME,
     FAILED,
     SKIPPED,
-    Cell,
+    GridCell,
     ModelTable,
     first_sentence,
     score_figure,
@@ -53,7 +53,7 @@ def settings_shown(runs: Sequence[RunRecord]) -> dict[str, str]:
 def seeds_table(seeds: Seeds) -> ModelTable:
     """Average every cell over seeds; a cell without a score in one of them has none."""
     tables = [table_of(record) for record in seeds]
-    cells: dict[Cell, Figure] = {}
+    cells: dict[GridCell, Figure] = {}
     for cell in dict.fromkeys(cell for table in tables for cell in table.cells):
         cells[cell] = over_seeds([table.at(cell) for table in tables])
     return ModelTable(over_seeds([table.clean for table in tables]), cells)
@@ -64,10 +64,10 @@ def condition_scores(seeds: Seeds) -> tuple[ConditionScore, ...]:
 
     Joint conditions can share name and severity (fog 1 + typo 3, fog 3 + typo 1): their order tells them apart.
     """
-    found: dict[tuple[Cell, int], list[PerturbedScore]] = {}
+    found: dict[tuple[GridCell, int], list[PerturbedScore]] = {}
     for record in seeds:
-        turns = Counter[Cell]()
-        for score in (score for score in record.scores if score.perturbation != CLEAN):
+        turns = Counter[GridCell]()
+        for score in (score for score in record.scores if score.perturbation != CLEAN_NAME):
             cell = (score.perturbation, score.severity)
             found.setdefault((cell, turns[cell]), []).append(score)
             turns[cell] += 1
@@ -76,7 +76,9 @@ def condition_scores(seeds: Seeds) -> tuple[ConditionScore, ...]:
 
 def clean_count(seeds: Seeds) -> int | None:
     """How many samples the clean score is of; None where it is not there."""
-    clean = next((score for score in seeds[0].scores if score.perturbation == CLEAN and score.status == "ok"), None)
+    clean = next(
+        (score for score in seeds[0].scores if score.perturbation == CLEAN_NAME and score.status == "ok"), None
+    )
     estimate = None if clean is None else clean.metrics.get(seeds[0].metric)
     return estimate.count if estimate else None
 

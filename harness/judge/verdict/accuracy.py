@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harness.judge.verdict.comparison import contrast, few_seeds, holm_shown, number, too_few
+from harness.judge.verdict.comparison import contrast_with_control, few_seeds, holm_shown, is_too_few, number
 from harness.judge.verdict.evidence import LADDER, NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.modality_use import usage
@@ -34,7 +34,7 @@ _MEANS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Ladder:
+class ControlLadder:
     """F - Ci for each control that could be compared; `void` says why one of the others could not, or may not."""
 
     differences: Mapping[str, Difference]
@@ -46,7 +46,7 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
     """Decide claim a about one fused model; slices that go the other way than the average stand beside."""
     verdict = _on_average(evidence, head)
     _, plain = evidence.unfused(head)
-    if isinstance(plain, str) or too_few(head):
+    if isinstance(plain, str) or is_too_few(head):
         return verdict
     opposite = reversals(evidence, head, plain)
     if not opposite:
@@ -62,7 +62,7 @@ def _on_average(evidence: Evidence, head: Group) -> Verdict:
         number(f"F − {name}", found, _MEANS.get(name[:2], "")) for name, found in ladder.differences.items()
     )
     missing = _missing(evidence, head, ladder)
-    refusal = too_few(head) or _refusal(evidence, head, ladder)
+    refusal = is_too_few(head) or _refusal(evidence, head, ladder)
     if refusal is not None:
         return Verdict("a", head.model, INCONCLUSIVE, refusal, numbers, missing)
     decided = {n: d for n, d in ladder.differences.items() if n not in ladder.void}
@@ -81,7 +81,7 @@ def _on_average(evidence: Evidence, head: Group) -> Verdict:
     return Verdict("a", head.model, INCONCLUSIVE, reason, numbers, (*missing, *narrower(undecided)))
 
 
-def climb(evidence: Evidence, head: Group, metric: str, wanted: tuple[str, ...]) -> Ladder:
+def climb(evidence: Evidence, head: Group, metric: str, wanted: tuple[str, ...]) -> ControlLadder:
     """Compare a model with those of the wanted controls that it offers; C0 may be the user's stand-in."""
     offered = evidence.fusion.controls.get(head.model, ())
     groups = {name: evidence.control(head, name) for name in wanted if name in offered}
@@ -93,7 +93,7 @@ def climb(evidence: Evidence, head: Group, metric: str, wanted: tuple[str, ...])
         if isinstance(group, str):
             void[name], absent = group, True
             continue
-        found = contrast(evidence, metric, [(1.0, head), (-1.0, group)])
+        found = contrast_with_control(evidence, metric, [(1.0, head), (-1.0, group)])
         if isinstance(found, str):
             void[name] = f"{name}: {found}"
             continue
@@ -103,13 +103,13 @@ def climb(evidence: Evidence, head: Group, metric: str, wanted: tuple[str, ...])
             void[name], absent = f"{name}{_SHARES}{few} with the model", True
         elif group.learnable is False:
             void[name] = f"{name} cannot fit 32 samples here: it is no fair control"
-    return Ladder(differences, void, absent)
+    return ControlLadder(differences, void, absent)
 
 
 def voids(head: Group, void: Mapping[str, str]) -> list[str]:
     """Say what could not be compared; controls that were not run in one line, the model's own few seeds not again."""
     not_run = [name for name, reason in void.items() if reason == f"{name} was not run"]
-    short = [name for name in void if too_few(head) and _SHARES in void[name]]
+    short = [name for name in void if is_too_few(head) and _SHARES in void[name]]
     rest = [reason for name, reason in void.items() if name not in (*not_run, *short)]
     return [*([f"{', '.join(not_run)} not run"] if not_run else []), *rest]
 
@@ -122,9 +122,9 @@ def narrower(undecided: Mapping[str, Difference]) -> list[str]:
     return [f"more {widest.needs}: a true difference of {widest.detectable:.3f} would be found in 4 of 5 experiments"]
 
 
-def _missing(evidence: Evidence, head: Group, ladder: Ladder) -> tuple[str, ...]:
+def _missing(evidence: Evidence, head: Group, ladder: ControlLadder) -> tuple[str, ...]:
     found = voids(head, ladder.void)
-    if too_few(head) or (ladder.absent and list(ladder.void.values()) != [NO_CONTROL]):
+    if is_too_few(head) or (ladder.absent and list(ladder.void.values()) != [NO_CONTROL]):
         extra = ["--controls"] if evidence.fusion.controls.get(head.model) else []
         found.append(run_command(next(iter(head.by_seed.values())), evidence.options.results, extra))
     if head.learnable is None:
@@ -132,7 +132,7 @@ def _missing(evidence: Evidence, head: Group, ladder: Ladder) -> tuple[str, ...]
     return tuple(found)
 
 
-def _refusal(evidence: Evidence, head: Group, ladder: Ladder) -> str | None:
+def _refusal(evidence: Evidence, head: Group, ladder: ControlLadder) -> str | None:
     """Say why nothing may be concluded whatever the differences are."""
     if head.learnable is False:
         return "not learnable here: the model cannot fit 32 training samples"
@@ -141,7 +141,7 @@ def _refusal(evidence: Evidence, head: Group, ladder: Ladder) -> str | None:
     return _ceiling(evidence, head, ladder)
 
 
-def _ceiling(evidence: Evidence, head: Group, ladder: Ladder) -> str | None:
+def _ceiling(evidence: Evidence, head: Group, ladder: ControlLadder) -> str | None:
     """Where the model and a control are both at what is possible, a difference says nothing."""
     record = next(iter(head.by_seed.values()))
     ceiling = record.ceilings.get(evidence.metric, {}).get("both")

@@ -29,7 +29,7 @@ class Sampled:
     clusters: tuple[str, ...]
 
 
-def contrast(evidence: Evidence, metric: str, terms: Sequence[Term]) -> Difference | str:
+def contrast_with_control(evidence: Evidence, metric: str, terms: Sequence[Term]) -> Difference | str:
     """Sum weight x score of groups of models over the seeds that all of them have; or say why that cannot be done.
 
     Paired where the contributions of all samples are stored and are about the same samples. Else from the records' own
@@ -115,7 +115,7 @@ def number(name: str, difference: Difference, note: str = "") -> Number:
     return Number(name, difference.value, difference.low, difference.high, "; ".join(notes))
 
 
-def too_few(group: Group) -> str | None:
+def is_too_few(group: Group) -> str | None:
     """Say that a model has too few seeds for any verdict; None where it has enough."""
     return few_seeds(len(group.by_seed))
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.judge.verdict.comparison import contrast, few_seeds
+from harness.judge.verdict.comparison import contrast_with_control, few_seeds
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, RATIO, SUPPORTED, Number, Verdict
@@ -121,7 +121,7 @@ def _mixed(fused: RunRecord, plain: RunRecord) -> str | None:
 
 
 def _quality(evidence: Evidence, groups: tuple[Group, Group], name: str) -> str:
-    found = contrast(evidence, evidence.metric, [(1.0, groups[0]), (-1.0, groups[1])])
+    found = contrast_with_control(evidence, evidence.metric, [(1.0, groups[0]), (-1.0, groups[1])])
     if isinstance(found, str):
         return f"quality not compared: {found}"
     shown = f"F − {name} {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"

@@ -10,8 +10,8 @@ from typing import Any
 
 from harness.judge.record_settings import code_key, setting_key, settings_of_row, telling_names
 from harness.judge.robustness.row import RobustnessRow
-from harness.judge.verdict.settings import LIMIT, MODEL_CODE, TUNE, settings_of, unmatched
-from harness.judge.verdict.verdict import Scope
+from harness.judge.verdict.settings import LIMIT, MODEL_CODE, TUNE, record_settings_of, unmatched
+from harness.judge.verdict.verdict import ClaimScope
 from harness.record import RobustnessRecord, RunRecord, name_of
 from harness.stats.sample_scores import SampleScores
 
@@ -64,7 +64,7 @@ class Group:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What its training and evaluation were told."""
-        return settings_of(self.records[0])
+        return record_settings_of(self.records[0])
 
     @property
     def created(self) -> str:
@@ -84,7 +84,7 @@ class Group:
 class Evidence:
     """All comparable records of a task on some data: the table that verdicts are made of."""
 
-    scope: Scope
+    scope: ClaimScope
     groups: tuple[Group, ...]
     fusion: FusionControls
     read: ReadScores
@@ -194,13 +194,13 @@ def gather(
     ]
 
 
-def _scope(key: tuple[Any, ...], table: Sequence[RunRecord], metrics: Sequence[str]) -> Scope:
+def _scope(key: tuple[Any, ...], table: Sequence[RunRecord], metrics: Sequence[str]) -> ClaimScope:
     """The metric is the first of the task's that any record has: multi-label data has no top-1."""
     present = {name for record in table for name, estimate in record.metrics.items() if estimate is not None}
     metric = next((name for name in metrics if name in present), metrics[0] if metrics else "")
     counts = [e.count for record in table for e in record.metrics.values() if e is not None]
     task, data, digest, split, signature, limit = key
-    return Scope(task, data, digest, split, signature, limit, metric, max(counts, default=0))
+    return ClaimScope(task, data, digest, split, signature, limit, metric, max(counts, default=0))
 
 
 def _groups(table: Sequence[RunRecord]) -> tuple[Group, ...]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.judge.robustness.cells import CLEAN, STANDARD_CELLS, Cell
+from harness.judge.robustness.cells import CLEAN_NAME, STANDARD_CELLS, GridCell
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.comparison import combined, few_samples, few_seeds, number, sample_values
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
@@ -132,10 +132,10 @@ def _compare(evidence: Evidence, head: Group, plain: Group) -> tuple[Difference,
         return cells
     chance = sweeps[0].chance
     for sweep in sweeps:
-        clean = _estimate(sweep, (CLEAN, 0))
+        clean = _estimate(sweep, (CLEAN_NAME, 0))
         if clean is None or clean.low is None or clean.low <= chance:
             return f"clean is not clearly above chance ({chance:.3f}) in seed {sweep.seed} of {sweep.model}"
-    count = min(e.count for s in sweeps if (e := _estimate(s, (CLEAN, 0))) is not None)
+    count = min(e.count for s in sweeps if (e := _estimate(s, (CLEAN_NAME, 0))) is not None)
     few = few_samples(count)
     if few is not None:
         return few
@@ -144,14 +144,14 @@ def _compare(evidence: Evidence, head: Group, plain: Group) -> tuple[Difference,
         (f, c), clusters = paired
         loss = _linear_loss(f, chance) - _linear_loss(c, chance)
         return combined((f.perturbed - f.clean) - (c.perturbed - c.clean), clusters), combined(loss, clusters)
-    used = [e for sweep in sweeps for cell in ((CLEAN, 0), *cells) if (e := _estimate(sweep, cell)) is not None]
+    used = [e for sweep in sweeps for cell in ((CLEAN_NAME, 0), *cells) if (e := _estimate(sweep, cell)) is not None]
     if reason := without_interval(used):
         return f"a score has no interval ({reason})"
     f, c = (_from_records([by[seed] for seed in seeds], cells) for by in (ours, theirs))
     return _unpaired(f, c, chance, count)
 
 
-def _cells(sweeps: Sequence[RobustnessRecord]) -> tuple[Cell, ...] | str:
+def _cells(sweeps: Sequence[RobustnessRecord]) -> tuple[GridCell, ...] | str:
     """The standard cells that any of the sweeps ran; all must have all of them."""
     run = [{(s.perturbation, s.severity) for s in sweep.scores} for sweep in sweeps]
     cells = tuple(cell for cell in STANDARD_CELLS if any(cell in names for names in run))
@@ -162,18 +162,18 @@ def _cells(sweeps: Sequence[RobustnessRecord]) -> tuple[Cell, ...] | str:
     return cells or "none of the standard corruptions was run"
 
 
-def _estimate(sweep: RobustnessRecord, cell: Cell) -> Estimate | None:
+def _estimate(sweep: RobustnessRecord, cell: GridCell) -> Estimate | None:
     found = next((s for s in sweep.scores if (s.perturbation, s.severity) == cell), None)
     estimate = found.metrics.get(sweep.metric) if found and found.status == "ok" else None
     return estimate if estimate is not None and np.isfinite(estimate.value) else None
 
 
 def _paired(
-    evidence: Evidence, groups: tuple[Group, Group], seeds: Sequence[int], cells: Sequence[Cell]
+    evidence: Evidence, groups: tuple[Group, Group], seeds: Sequence[int], cells: Sequence[GridCell]
 ) -> tuple[tuple[Bearing, Bearing], tuple[str, ...]] | None:
     """Read all contributions, `[2, seeds, samples]` a condition; None where any is not stored."""
     terms = [(1.0, group) for group in groups]
-    clean = sample_values(evidence, evidence.metric, terms, seeds, f"{CLEAN}-0")
+    clean = sample_values(evidence, evidence.metric, terms, seeds, f"{CLEAN_NAME}-0")
     if clean is None:
         return None
     total = np.zeros_like(clean.values)
@@ -194,8 +194,8 @@ def _linear_loss(bearing: Bearing, chance: float) -> FloatArray:
     return np.asarray(1 - kept - (perturbed - kept * clean) / below)
 
 
-def _from_records(sweeps: Sequence[RobustnessRecord], cells: Sequence[Cell]) -> Bearing:
-    clean = [e for s in sweeps if (e := _estimate(s, (CLEAN, 0))) is not None]
+def _from_records(sweeps: Sequence[RobustnessRecord], cells: Sequence[GridCell]) -> Bearing:
+    clean = [e for s in sweeps if (e := _estimate(s, (CLEAN_NAME, 0))) is not None]
     under = [[e for cell in cells if (e := _estimate(s, cell)) is not None] for s in sweeps]
     return Bearing(
         clean=np.array([e.value for e in clean]),

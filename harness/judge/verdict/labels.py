@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from harness.judge.verdict.comparison import Term, common_seeds, contrast, few_seeds, number
+from harness.judge.verdict.comparison import Term, common_seeds, contrast_with_control, few_seeds, number
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group, training_limit
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.settings import LIMIT, TUNE, unmatched
@@ -61,7 +61,7 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
     terms: list[Term] = []
     for weight, size in zip(weights, sizes, strict=True):
         terms += [(weight, fused[size]), (-weight, plain[size])]
-    found = contrast(evidence, evidence.metric, terms)
+    found = contrast_with_control(evidence, evidence.metric, terms)
     if isinstance(found, str):
         return Verdict("d", head.model, INCONCLUSIVE, found, (), (found, *missing_runs))
     numbers = (number(f"area F − {name}", found, f"n = {', '.join(map(str, sizes))}; {_CAVEAT}"),)

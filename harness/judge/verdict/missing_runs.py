@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import BenchError
 from harness.judge.verdict.evidence import LEAST_SEEDS
-from harness.judge.verdict.settings import settings_of
+from harness.judge.verdict.settings import record_settings_of
 from harness.plan.config import RunConfig, build_config
 from harness.record import RunRecord
 
@@ -44,7 +44,7 @@ def _profile_words(like: RunRecord, given: set[str]) -> list[str]:
     """Choose the profile that is nearest to a record's settings, and set what it has otherwise."""
     wanted = {
         name: value
-        for name, value in settings_of(like).items()
+        for name, value in record_settings_of(like).items()
         if value is not None and name.partition(".")[0] in ("train", "decode", "evaluate") and name not in given
     }
     wanted |= {f"model.{k}": v for k, v in like.cell.get("training", {}).get("options", {}).get("settings", {}).items()}

@@ -12,7 +12,7 @@ LIMIT, TUNE, MODEL_CODE = "train.limit", "model.tune", "versions.model"
 _NOT_COMPARED = ("train.threads",)
 
 
-def settings_of(record: RunRecord) -> dict[str, Any]:
+def record_settings_of(record: RunRecord) -> dict[str, Any]:
     """Flatten what a record's training and evaluation were told, by `section.name`: `train.steps`, `model.vision`.
 
     Versions of code and packages are among them: what a change of code has moved is no effect of fusion.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.judge.verdict.comparison import Term, contrast, few_seeds, number
+from harness.judge.verdict.comparison import Term, contrast_with_control, few_seeds, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.settings import TUNE, tuning_free, unmatched
@@ -75,7 +75,7 @@ def _judge(evidence: Evidence, group: Group, members: Mapping[str, Group]) -> Ve
 
 def _ratio(evidence: Evidence, name: str, groups: tuple[Group, Group, Group]) -> Verdict:
     tuned, full, frozen = groups
-    gain = contrast(evidence, evidence.metric, [(1.0, full), (-1.0, frozen)])
+    gain = contrast_with_control(evidence, evidence.metric, [(1.0, full), (-1.0, frozen)])
     if isinstance(gain, str):
         return Verdict("c", name, INCONCLUSIVE, gain, missing=(gain,))
     numbers = [number("full − frozen", gain)]
@@ -112,7 +112,7 @@ def _fieller(evidence: Evidence, groups: tuple[Group, Group, Group], gain: Diffe
 
     def left(ratio: float) -> Difference | str:
         terms: list[Term] = [(1.0, tuned), (-ratio, full), (ratio - 1.0, frozen)]
-        return contrast(evidence, evidence.metric, terms)
+        return contrast_with_control(evidence, evidence.metric, terms)
 
     kept = left(0.0)
     if isinstance(kept, str):

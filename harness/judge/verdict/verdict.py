@@ -68,7 +68,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Scope:
+class ClaimScope:
     """What all records behind a set of verdicts have in common; `samples` is how many were evaluated at most."""
 
     task: str
@@ -93,7 +93,7 @@ class Scope:
 class Judged:
     """The verdicts about one table of comparable records."""
 
-    scope: Scope
+    scope: ClaimScope
     verdicts: tuple[Verdict, ...]
     choices: tuple[str, ...] = ()
     """Which setting of a model is judged, where it has several."""

@@ -8,7 +8,7 @@ above C3 (texts permuted, or vectors without content). Holm over metrics and con
 from __future__ import annotations
 
 from harness.judge.verdict.accuracy import climb, narrower, voids
-from harness.judge.verdict.comparison import holm_shown, number, too_few
+from harness.judge.verdict.comparison import holm_shown, is_too_few, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
@@ -43,9 +43,9 @@ def judge(evidence: Evidence, head: Group, metrics: list[str]) -> Verdict:
     shown = {f"{metric}: F − {name}": d for (metric, name), d in found.items()}
     numbers = tuple(number(name, difference) for name, difference in shown.items())
     missing = voids(head, void)
-    if too_few(head) or void:
+    if is_too_few(head) or void:
         missing.append(run_command(next(iter(head.by_seed.values())), evidence.options.results, ["--controls"]))
-    refusal = too_few(head) or ("not learnable here" if head.learnable is False else None)
+    refusal = is_too_few(head) or ("not learnable here" if head.learnable is False else None)
     if not refusal and not found:
         refusal = next(iter(void.values()), "neither C3 nor C4 is offered")
     if refusal is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.metrics.boxes.golden import CASES, box_scores
+from harness.metrics.boxes.golden import BOX_CASES, box_scores
 from harness.metrics.metric import Metric, of_cases
 
 _COCO = "Lin et al. 2014, arXiv 1405.0312"
@@ -25,7 +25,7 @@ _TITLES = {
 }
 METRICS = tuple(
     Metric(
-        name, title, True, _ZAREIAN if name in ("AP-base", "AP-novel") else _COCO, box_scores, of_cases(name, CASES)
+        name, title, True, _ZAREIAN if name in ("AP-base", "AP-novel") else _COCO, box_scores, of_cases(name, BOX_CASES)
     )
     for name, title in _TITLES.items()
 )  # fmt: skip

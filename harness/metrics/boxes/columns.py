@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import DataError
 from harness.metrics.boxes.masks import Rle, compressed_rles
-from harness.metrics.boxes.truth import DetectionTruth, is_number, require_box, require_keys, require_known
+from harness.metrics.boxes.truth import DetectionTruth, is_number, require_box, require_known, require_truth_keys
 from harness.stats.resampling import FloatArray, IntArray
 
 Iou = Literal["bbox", "segm"]
@@ -45,7 +45,7 @@ class DetectionColumns:
         )
 
 
-def read_detections(
+def detection_columns(
     truth: DetectionTruth, detections: Sequence[Mapping[str, Any]], iou: Iou, source: str
 ) -> DetectionColumns:
     """Check detections; raises DataError naming the number of the first entry that is wrong, from 0.
@@ -123,7 +123,7 @@ class _Entries:
 
     def _check(self, entry: Any, place: str) -> None:
         measured = "bbox" if self.iou == "bbox" else "segmentation"
-        require_keys(entry, ("image_id", "category_id", "score", measured), place)
+        require_truth_keys(entry, ("image_id", "category_id", "score", measured), place)
         require_known(entry["image_id"], self.truth.image_numbers, f"{place}: image_id")
         require_known(entry["category_id"], self.truth.category_numbers, f"{place}: category_id")
         if not is_number(entry["score"]):

@@ -13,17 +13,24 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UsageError
-from harness.metrics.boxes.columns import DetectionColumns, Iou, read_detections
-from harness.metrics.boxes.engines import AREAS, IOU_THRESHOLDS, MOST_DETECTIONS, Curves, Engine, evaluate_curves
-from harness.metrics.boxes.masks import check_segmentations
+from harness.metrics.boxes.columns import DetectionColumns, Iou, detection_columns
+from harness.metrics.boxes.engines import (
+    AREAS,
+    IOU_THRESHOLDS,
+    MOST_DETECTIONS,
+    Engine,
+    PrecisionCurves,
+    evaluate_curves,
+)
+from harness.metrics.boxes.masks import check_masks
 from harness.metrics.boxes.matching import MatchedDetections
 from harness.metrics.boxes.resampling import AveragePrecision, AverageRecall
 from harness.metrics.boxes.truth import DetectionTruth
 from harness.stats.resampling import FloatArray, Statistics
 
-__all__ = ["NAMES", "DetectionScores", "DetectionTruth", "evaluate_detections", "per_class_statistics"]
+__all__ = ["DETECTION_METRICS", "DetectionScores", "DetectionTruth", "evaluate_detections", "per_class_boxes"]
 
-NAMES = (
+DETECTION_METRICS = (
     "AP",
     "AP50",
     "AP75",
@@ -48,7 +55,7 @@ class DetectionScores:
     """One model's detections, evaluated; `precision` and `recall` are as in pycocotools."""
 
     truth: DetectionTruth
-    curves: Curves
+    curves: PrecisionCurves
     matched: MatchedDetections
 
     @property
@@ -121,17 +128,17 @@ def evaluate_detections(
         raise UsageError(f"Unknown kind of IoU '{iou}'. Known: bbox, segm.")
     rows = truth.columns
     if iou == "segm":
-        check_segmentations(
+        check_masks(
             rows.segmentations,
             truth.sizes[rows.image],
             lambda number: f"{truth.source}: annotation {rows.annotation_ids[number]}",
         )
-    columns: DetectionColumns = read_detections(truth, detections, iou, source)
+    columns: DetectionColumns = detection_columns(truth, detections, iou, source)
     curves = evaluate_curves(truth, columns, iou, engine)
     return DetectionScores(truth, curves, MatchedDetections(truth, columns, iou, engine))
 
 
-def per_class_statistics(scores: DetectionScores) -> dict[str, Statistics | None]:
+def per_class_boxes(scores: DetectionScores) -> dict[str, Statistics | None]:
     """AP of each category as `per-class:NAME`, in the order of ids; None for a category without truth."""
     return {
         f"per-class:{category['name']}": scores.average_precision_of(number)

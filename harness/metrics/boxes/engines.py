@@ -38,21 +38,21 @@ RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True)
-class Curves:
+class PrecisionCurves:
     """What COCO's evaluation leaves behind; -1 where there is no truth to measure against."""
 
     precision: FloatArray  # [T, R, K, A, M] at each IoU, recall, category, area range, most detections
     recall: FloatArray  # [T, K, A, M]
 
 
-def evaluate_curves(truth: DetectionTruth, detections: DetectionColumns, iou: Iou, engine: Engine) -> Curves:
+def evaluate_curves(truth: DetectionTruth, detections: DetectionColumns, iou: Iou, engine: Engine) -> PrecisionCurves:
     """Match and accumulate with COCO's own parameters; raises UsageError for an unknown engine."""
     with redirect_stdout(StringIO()):
         evaluator = _evaluator(truth, detections, iou, engine)
         evaluator.evaluate()
         evaluator.accumulate()
         curves = evaluator.eval
-    return Curves(curves["precision"], curves["recall"])
+    return PrecisionCurves(curves["precision"], curves["recall"])
 
 
 def match_images(

@@ -15,11 +15,11 @@ from harness.metrics.metric import Golden, check_golden
 if TYPE_CHECKING:
     from harness.stats.resampling import Statistics
 
-VERSION = 1
+BOX_VERSION = 1
 """Of the implementation: raise it whenever a score may change."""
 _TOLERANCE = 1e-12
 
-GOLDEN_SIDE_PX = 128
+BOX_IMAGE_PX = 128
 GOLDEN_NOVEL = (3,)
 GOLDEN_OBJECTS = (  # image, category, x, y, width, height, crowd
     (1, 1, 10, 10, 40, 40, 0), (1, 1, 60, 10, 20, 20, 0), (1, 2, 10, 20, 100, 100, 0), (2, 1, 30, 30, 50, 30, 0),
@@ -31,7 +31,7 @@ GOLDEN_DETECTIONS = (  # image, category, x, y, width, height, score
     (2, 1, 30, 32, 50, 30, 0.7), (2, 1, 31, 30, 50, 30, 0.7), (2, 1, 70, 70, 40, 40, 0.95), (2, 2, 2, 0, 16, 16, 0.3),
     (2, 3, 5, 5, 30, 60, 0.4), (3, 3, 22, 24, 30, 60, 0.5), (3, 3, 64, 20, 36, 60, 0.5), (4, 1, 0, 0, 50, 50, 0.2),
 )  # fmt: skip
-GOLDEN_SCORES: Mapping[str, Mapping[str, float]] = {
+BOX_SCORES: Mapping[str, Mapping[str, float]] = {
     "bbox": {
         "AP": 0.658030803080308,
         "AP50": 0.971947194719472,
@@ -71,7 +71,7 @@ GOLDEN_SCORES: Mapping[str, Mapping[str, float]] = {
 def golden_case(iou: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The case in COCO's formats: instances, and results with boxes or masks."""
     instances = {
-        "images": [{"id": number, "width": GOLDEN_SIDE_PX, "height": GOLDEN_SIDE_PX} for number in (1, 2, 3, 4)],
+        "images": [{"id": number, "width": BOX_IMAGE_PX, "height": BOX_IMAGE_PX} for number in (1, 2, 3, 4)],
         "categories": [{"id": number, "name": f"class {number}"} for number in (1, 2, 3)],
         "annotations": [
             {
@@ -89,7 +89,7 @@ def golden_case(iou: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return instances, results
 
 
-CASES = tuple(Golden((iou, "hotcoco"), scores, _TOLERANCE, iou) for iou, scores in GOLDEN_SCORES.items())
+BOX_CASES = tuple(Golden((iou, "hotcoco"), scores, _TOLERANCE, iou) for iou, scores in BOX_SCORES.items())
 
 
 def box_scores(inputs: tuple[str, str]) -> Mapping[str, Statistics | None]:
@@ -107,11 +107,11 @@ def check_detection_metrics(engine: str, iou: str) -> str:
 
     The engine is no part of the signature: hotcoco and pycocotools agree bit for bit.
     """
-    if iou not in GOLDEN_SCORES:
-        raise UsageError(f"Unknown kind of IoU '{iou}'. {nearest(iou, GOLDEN_SCORES)}")
-    case = Golden((iou, engine), GOLDEN_SCORES[iou], _TOLERANCE, f"{iou} with {engine}")
+    if iou not in BOX_SCORES:
+        raise UsageError(f"Unknown kind of IoU '{iou}'. {nearest(iou, BOX_SCORES)}")
+    case = Golden((iou, engine), BOX_SCORES[iou], _TOLERANCE, f"{iou} with {engine}")
     check_golden(box_scores(case.inputs), case)
-    return f"detection:v{VERSION}|coco:{iou},101-point,max=1/10/100"
+    return f"detection:v{BOX_VERSION}|coco:{iou},101-point,max=1/10/100"
 
 
 def _triangle(box: Any) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _triangle(box: Any) -> dict[str, Any]:
     runs, before = [], 0
     for column in range(width):
         top = y + column * height // width
-        start = (x + column) * GOLDEN_SIDE_PX + top
+        start = (x + column) * BOX_IMAGE_PX + top
         runs += [start - before, y + height - top]
         before = start + y + height - top
-    return {"size": [GOLDEN_SIDE_PX, GOLDEN_SIDE_PX], "counts": [*runs, GOLDEN_SIDE_PX**2 - before]}
+    return {"size": [BOX_IMAGE_PX, BOX_IMAGE_PX], "counts": [*runs, BOX_IMAGE_PX**2 - before]}

@@ -23,7 +23,7 @@ _FARTHEST = 100_000  # pixels from the origin; the rasteriser's memory grows wit
 _FIRST, _PAYLOAD, _SIGN, _MORE = 48, 31, 16, 32  # of COCO's code: bytes from '0' on, 5 bits each
 
 
-def check_segmentations(segmentations: Sequence[Any], sizes: IntArray, place: Callable[[int], str]) -> None:
+def check_masks(segmentations: Sequence[Any], sizes: IntArray, place: Callable[[int], str]) -> None:
     """Raise DataError for the first mask that is broken or not of its image's size.
 
     `sizes` [M, 2] are the height and width of each mask's image; `place(i)` says where mask i stands.

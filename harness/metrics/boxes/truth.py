@@ -128,7 +128,7 @@ class DetectionTruth:
         return np.array(sorted(self.category_numbers[i] for i in set(category_ids)), dtype=np.int64)
 
     def _check(self, annotation: Any, place: str) -> None:
-        require_keys(annotation, _KEYS, place)
+        require_truth_keys(annotation, _KEYS, place)
         if not isinstance(annotation["id"], int | str):
             raise DataError(f"{place} has id {annotation['id']!r}. It must be a whole number.")
         require_known(annotation["image_id"], self.images, f"{place}: image_id")
@@ -140,7 +140,7 @@ class DetectionTruth:
             raise DataError(f"{place} has iscrowd {annotation['iscrowd']!r}. It must be 0 or 1.")
 
 
-def require_keys(entry: Any, keys: Sequence[str], place: str) -> None:
+def require_truth_keys(entry: Any, keys: Sequence[str], place: str) -> None:
     """Raise DataError for an entry that is no mapping or lacks a key."""
     if not isinstance(entry, Mapping):
         raise DataError(f"{place} is {type(entry).__name__}, not an object with {', '.join(keys)}.")
@@ -186,7 +186,7 @@ def _passes(test: Callable[[], bool]) -> bool:
 
 def _by_id(entries: Sequence[Any], keys: Sequence[str], noun: str, source: str) -> dict[int, Mapping[str, Any]]:
     for number, entry in enumerate(entries):
-        require_keys(entry, keys, f"{source}: {noun} {number} (the first is 0)")
+        require_truth_keys(entry, keys, f"{source}: {noun} {number} (the first is 0)")
         if not isinstance(entry["id"], int) or isinstance(entry["id"], bool):
             raise DataError(f"{source}: {noun} {number} (the first is 0) has id {entry['id']!r}, not a whole number.")
     _require_distinct([entry["id"] for entry in entries], f"{noun} id", source)

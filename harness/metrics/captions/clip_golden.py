@@ -14,7 +14,7 @@ from harness.metrics.metric import Golden, check_golden
 if TYPE_CHECKING:
     from harness.stats.resampling import FloatArray, Statistics
 
-VERSION = 1
+CLIP_VERSION = 1
 """Of the implementation: raise it whenever a score may change."""
 _TOLERANCE = 1e-9
 
@@ -32,14 +32,14 @@ GOLDEN_TEXTS = {
     "A photo depicts a kite in the sky": (0.0, 4.0, 3.0),  # 0.96
     "A photo depicts a lorry": (-2.0, 0.0, 0.0),  # -1
 }
-GOLDEN_SCORES = {
+CLIP_SCORES = {
     "CLIPScore": 1.6,  # (2.4 + 0 + 1.5 + 2.5) / 4
     "RefCLIPScore": 0.5453145057766367,  # (2 * 2.4 * 0.64 / 3.04 + 0 + 2 * 1.5 * 0.96 / 2.46 + 0) / 4
 }
 _UNKNOWN = (1.0, 1.0, 1.0)
 
 
-CASE = Golden(None, GOLDEN_SCORES, _TOLERANCE, "2.5 * max(cos, 0) with 'A photo depicts ' before each text")
+CLIP_CASE = Golden(None, CLIP_SCORES, _TOLERANCE, "2.5 * max(cos, 0) with 'A photo depicts ' before each text")
 
 
 def clip_scores(inputs: None = None) -> Mapping[str, Statistics]:
@@ -53,8 +53,8 @@ def clip_scores(inputs: None = None) -> Mapping[str, Statistics]:
 
 def check_clip_score() -> str:
     """Score the golden case and return the signature; raises MetricDrift at the first score that differs."""
-    check_golden(clip_scores(), CASE)
-    return f"clipscore:v{VERSION},2.5,prefix"
+    check_golden(clip_scores(), CLIP_CASE)
+    return f"clipscore:v{CLIP_VERSION},2.5,prefix"
 
 
 def golden_encode(texts: Sequence[str]) -> FloatArray:

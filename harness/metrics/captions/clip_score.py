@@ -19,16 +19,16 @@ from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
 
 FACTOR = 2.5
 PREFIX = "A photo depicts "
-NAMES = ("CLIPScore", "RefCLIPScore")
+CLIP_METRICS = ("CLIPScore", "RefCLIPScore")
 
 Embeddings = npt.NDArray[np.floating[Any]]
 """[N, d] of any length but 0."""
-Encode = Callable[[Sequence[str]], Embeddings]
+EncodeBoth = Callable[[Sequence[str]], Embeddings]
 """Embeds N texts."""
 
 
 def clip_statistics(
-    images: Embeddings, candidates: Sequence[str], references: Sequence[Sequence[str]], encode: Encode
+    images: Embeddings, candidates: Sequence[str], references: Sequence[Sequence[str]], encode: EncodeBoth
 ) -> dict[str, MeanStatistics]:
     """Score one caption an image: `CLIPScore` 0..2.5 and `RefCLIPScore` 0..1.43, means over images.
 

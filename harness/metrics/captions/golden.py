@@ -15,7 +15,7 @@ from harness.metrics.metric import Golden, check_golden
 if TYPE_CHECKING:
     from harness.stats.resampling import Statistics
 
-VERSION = 1  # of the implementation: raise it whenever a score may change
+CAPTION_VERSION = 1  # of the implementation: raise it whenever a score may change
 _TOLERANCE = 1e-9
 
 
@@ -117,7 +117,7 @@ GOLDEN_PART_SCORES = {"CIDEr": 3.365509090146854}
 
 
 @dataclass(frozen=True)
-class Captions:
+class GoldenCaptions:
     """Captions of images and their references; `split_references` are those of the split where these are a part."""
 
     references: Mapping[str, Sequence[str]]
@@ -128,12 +128,15 @@ class Captions:
 def _part(whole: GoldenCase) -> Golden:
     references = {image: whole.references[image] for image in GOLDEN_PART}
     candidates = {image: whole.candidates[image] for image in GOLDEN_PART}
-    inputs = Captions(references, candidates, whole.references)
+    inputs = GoldenCaptions(references, candidates, whole.references)
     return Golden(inputs, GOLDEN_PART_SCORES, _TOLERANCE, f"a part of {whole.name}")
 
 
-CASES = (
-    *(Golden(Captions(case.references, case.candidates), case.scores, _TOLERANCE, case.name) for case in GOLDEN_CASES),
+CAPTION_CASES = (
+    *(
+        Golden(GoldenCaptions(case.references, case.candidates), case.scores, _TOLERANCE, case.name)
+        for case in GOLDEN_CASES
+    ),
     _part(GOLDEN_CASES[0]),
 )
 
@@ -143,7 +146,7 @@ def check_golden_cases(score: Score) -> None:
 
     Absent metrics pass.
     """
-    for case in CASES:
+    for case in CAPTION_CASES:
         given = case.inputs
         check_golden(score(given.references, given.candidates, given.split_references), case, absent=True)
 
@@ -157,7 +160,7 @@ def caption_signature() -> str:
 
     return "|".join(
         [
-            f"caption:v{VERSION}",
+            f"caption:v{CAPTION_VERSION}",
             f"pycocoevalcap{package_version()}",
             "ptb3.4.1:lower,nopunct",
             "bleu:1-4,corpus,closest",

@@ -23,7 +23,7 @@ PATIENCE_S = 3600.0
 """A program that gives no answer for so many seconds is taken to hang."""
 _CHUNK_BYTES = 1 << 16
 
-Answer = TypeVar("Answer")
+_Answer = TypeVar("_Answer")
 
 
 class JavaMissing(BenchError):
@@ -38,7 +38,7 @@ class JavaSilent(JavaFailed):
     """A Java process gave no answer for so long that it was ended."""
 
 
-def with_one_restart(ask: Callable[[], Answer], end: Callable[[], None]) -> Answer:
+def with_one_restart(ask: Callable[[], _Answer], end: Callable[[], None]) -> _Answer:
     """Ask a Java program, and once more of a new process where the first one dies; `end` lets go of it.
 
     Raises JavaFailed when the second one dies too, JavaSilent at once: what hangs would only hang again.

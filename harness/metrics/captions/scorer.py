@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.metrics.captions.ptb import PtbTokenizer
     from harness.stats.resampling import Statistics
 
-NAMES = ("CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "SPICE")
+CAPTION_METRICS = ("CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "SPICE")
 
 
 class CaptionScorer:
@@ -32,18 +32,18 @@ class CaptionScorer:
     {'BLEU-1': 1.0, 'ROUGE-L': 1.0}
     """
 
-    names = NAMES
+    names = CAPTION_METRICS
 
     def __init__(
         self,
-        metrics: Collection[str] = NAMES,
+        metrics: Collection[str] = CAPTION_METRICS,
         *,
         search_path: str | None = None,
         cache_folder: Path | None = None,
     ) -> None:
         for name in metrics:
-            if name not in NAMES:
-                raise UsageError(f"Unknown caption metric '{name}'. {nearest(name, NAMES)}")
+            if name not in CAPTION_METRICS:
+                raise UsageError(f"Unknown caption metric '{name}'. {nearest(name, CAPTION_METRICS)}")
         self._metrics = frozenset(metrics)
         self._search_path = search_path
         self._cache_folder = cache_folder
@@ -102,7 +102,7 @@ class CaptionScorer:
         """
         own, theirs, others = self._tokens(references, candidates, split_references)
         scores = {**self._corpus_scores(own, theirs, others), **self._jar_scores(own, theirs)}
-        return {name: scores.get(name) if name in self._metrics else None for name in NAMES}
+        return {name: scores.get(name) if name in self._metrics else None for name in CAPTION_METRICS}
 
     def cider(
         self,

@@ -21,7 +21,7 @@ from harness.stats.resampling import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class Ranking:
+class LabelRanking:
     """One class: its samples by falling score, cut below each of the G distinct scores that a positive has."""
 
     passed: scipy.sparse.csr_array  # [G, N] 1 where a sample lies between one cut and the next
@@ -44,7 +44,7 @@ class Ranking:
 class MeanAveragePrecision:
     """The mean over classes of average precision; classes without a (drawn) positive are left out."""
 
-    rankings: tuple[Ranking, ...]
+    rankings: tuple[LabelRanking, ...]
     per_sample: FloatArray  # [N]
 
     @property
@@ -61,7 +61,7 @@ class MeanAveragePrecision:
         return mean_of_ratios(np.stack(sums), np.stack(totals), np.stack(totals) > 0)
 
 
-def ranking(scores: FloatArray, labels: npt.NDArray[np.int8]) -> Ranking:
+def ranking(scores: FloatArray, labels: npt.NDArray[np.int8]) -> LabelRanking:
     """Rank the samples of one class; `scores` [N] any finite, `labels` [N] 0, 1 or UNKNOWN, at least one 1.
 
     Samples of which nobody knows whether they are of the class stand nowhere in the ranking.
@@ -72,7 +72,7 @@ def ranking(scores: FloatArray, labels: npt.NDArray[np.int8]) -> Ranking:
     positives = np.add.reduceat(labels[order], starts, dtype=np.int64)
     cuts = np.append(starts[1:], len(order))[positives > 0]
     positive = order[labels[order] == 1]
-    return Ranking(
+    return LabelRanking(
         _runs(order[: cuts[-1]], cuts, len(scores)),
         _runs(positive, np.cumsum(positives[positives > 0]), len(scores)),
     )

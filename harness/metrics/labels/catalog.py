@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from harness.metrics.labels.golden import CASES, label_scores
+from harness.metrics.labels.golden import LABEL_CASES, label_scores
 from harness.metrics.metric import Metric, of_cases
 
 
 def _metric(name: str, title: str, reference: str, **more: Any) -> Metric:
     return Metric(
-        name, title, more.pop("higher_is_better", True), reference, label_scores, of_cases(name, CASES), **more
+        name, title, more.pop("higher_is_better", True), reference, label_scores, of_cases(name, LABEL_CASES), **more
     )
 
 

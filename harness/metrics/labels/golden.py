@@ -17,7 +17,7 @@ from harness.sample import Classes
 if TYPE_CHECKING:
     from harness.stats.resampling import Statistics
 
-VERSION = 2
+LABEL_VERSION = 2
 """Of the implementation, zero-shot metrics included: raise it whenever a score may change."""
 _TOLERANCE = 1e-6  # torchmetrics computes in single precision
 
@@ -26,7 +26,7 @@ GOLDEN_PROBABILITIES = (
     (0.10, 0.61, 0.19, 0.10), (0.05, 0.15, 0.25, 0.55), (0.45, 0.05, 0.40, 0.10), (0.20, 0.20, 0.10, 0.50),
 )  # fmt: skip
 GOLDEN_LABELS = (0, 1, 2, 0, 2, 3, 2, 3)
-GOLDEN_SCORES = {
+LABEL_SCORES = {
     "top-1": 0.625,
     "macro-F1": 0.625,
     "balanced-accuracy": 0.7083333333333333,
@@ -65,8 +65,8 @@ GOLDEN_TOP_5 = 0.3333333333333333
 
 _CLASSES = tuple(str(index) for index in range(len(GOLDEN_PROBABILITIES[0])))
 _SINGLE = Answered.of_labels(GOLDEN_LABELS, GOLDEN_PROBABILITIES, Classes(_CLASSES))
-CASES = (
-    Golden(_SINGLE, GOLDEN_SCORES, _TOLERANCE, "single-label"),
+LABEL_CASES = (
+    Golden(_SINGLE, LABEL_SCORES, _TOLERANCE, "single-label"),
     Golden(_SINGLE, GOLDEN_NULLS, _NULL_TOLERANCE, "nulls of calibration errors"),
     Golden(
         Answered.of_labels(GOLDEN_SIX_LABELS, GOLDEN_SIX, Classes(tuple("abcdef"))),
@@ -105,6 +105,6 @@ def label_scores(answered: Answered) -> Mapping[str, Statistics]:
 
 def check_label_metrics() -> str:
     """Score the golden cases and return the signature; raises MetricDrift at the first score that differs."""
-    for case in CASES:
+    for case in LABEL_CASES:
         check_golden(label_scores(case.inputs), case)
-    return f"labels:v{VERSION}|ece:15,null=bernoulli|adaptive-ece:15|ap:all-points|ties:miss|macro-f1:union"
+    return f"labels:v{LABEL_VERSION}|ece:15,null=bernoulli|adaptive-ece:15|ap:all-points|ties:miss|macro-f1:union"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.metrics.maps.golden import CASE, map_scores
+from harness.metrics.maps.golden import MAP_CASE, map_scores
 from harness.metrics.metric import Metric
 
 _EVERINGHAM, _LONG = "Everingham et al. 2015, IJCV 111", "Long et al. 2015, arXiv 1411.4038"
@@ -20,4 +20,4 @@ _KNOWN = (
     ("PQ-Th", "panoptic quality of things", _KIRILLOV),
     ("PQ-St", "panoptic quality of stuff", _KIRILLOV),
 )
-METRICS = tuple(Metric(name, title, True, source, map_scores, (CASE,)) for name, title, source in _KNOWN)
+METRICS = tuple(Metric(name, title, True, source, map_scores, (MAP_CASE,)) for name, title, source in _KNOWN)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.metrics.maps.panoptic import SegmentMap
     from harness.stats.resampling import Statistics
 
-VERSION = 1
+MAP_VERSION = 1
 """Of the implementation: raise it whenever a score may change."""
 _TOLERANCE = 1e-12
 
@@ -51,7 +51,7 @@ GOLDEN_CATEGORIES = (
 """The class of each segment, in the truth and in the prediction alike."""
 GOLDEN_CROWDS = ((5,), ())
 """Which true segments are crowds."""
-GOLDEN_SCORES: Mapping[str, float] = {
+MAP_SCORES: Mapping[str, float] = {
     "mIoU": 0.701913163019819,
     "pixel-accuracy": 0.8780487804878049,
     "mean-accuracy": 0.8618023255813954,
@@ -66,7 +66,7 @@ GOLDEN_SCORES: Mapping[str, float] = {
 }
 
 
-CASE = Golden(None, GOLDEN_SCORES, _TOLERANCE)
+MAP_CASE = Golden(None, MAP_SCORES, _TOLERANCE)
 
 
 def map_scores(inputs: None = None) -> dict[str, Statistics | None]:
@@ -76,8 +76,8 @@ def map_scores(inputs: None = None) -> dict[str, Statistics | None]:
 
 def check_segmentation_metrics(*, panoptic: bool) -> str:
     """Score the golden case and return the signature; raises MetricDrift at the first score that differs."""
-    check_golden(map_scores(), Golden(None, GOLDEN_SCORES, _TOLERANCE))
-    return f"segmentation:v{VERSION}|miou:present-classes" + ("|pq:panopticapi" if panoptic else "")
+    check_golden(map_scores(), Golden(None, MAP_SCORES, _TOLERANCE))
+    return f"segmentation:v{MAP_VERSION}|miou:present-classes" + ("|pq:panopticapi" if panoptic else "")
 
 
 def golden_map_scores() -> dict[str, Statistics | None]:

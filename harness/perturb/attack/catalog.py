@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.perturb.attack.request import (
     APGD,
-    FAMILY,
+    ATTACK_FAMILY,
     L2,
     LINF,
     PGD,
@@ -34,7 +34,7 @@ class PixelAttack:
     method: str
     norm: str
     options: AttackOptions = field(default_factory=AttackOptions)
-    family: str = FAMILY
+    family: str = ATTACK_FAMILY
     modality: str = IMAGE
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     version: int = 2
@@ -53,7 +53,7 @@ class TextAttack:
     name: str
     summary: str
     options: AttackOptions = field(default_factory=AttackOptions)
-    family: str = FAMILY
+    family: str = ATTACK_FAMILY
     modality: str = TEXT
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     version: int = 2
@@ -73,7 +73,7 @@ class JointAttack:
     summary: str
     norm: str = LINF
     options: AttackOptions = field(default_factory=AttackOptions)
-    family: str = FAMILY
+    family: str = ATTACK_FAMILY
     modality: str = f"{IMAGE}+{TEXT}"
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     version: int = 2

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from harness.protocols import Learner
 
-FAMILY: Final = "attack"
+ATTACK_FAMILY: Final = "attack"
 LINF, L2 = "linf", "l2"
 """Norms: the largest change of a value, and the Euclidean length of the change."""
 PGD, APGD, SQUARE = "pgd", "apgd", "square"

@@ -56,7 +56,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Gate:
+class StrengthCheck:
     """Whether a gate was passed, and the mean losses and the scores by which that was decided."""
 
     passed: bool
@@ -67,10 +67,10 @@ class Gate:
 class GateReport:
     """All gates; an attack without gradients is not compared with itself."""
 
-    unbounded: Gate
-    more_steps: Gate
-    black_box: Gate | None
-    noise: Gate
+    unbounded: StrengthCheck
+    more_steps: StrengthCheck
+    black_box: StrengthCheck | None
+    noise: StrengthCheck
 
     @property
     def passed(self) -> bool:
@@ -141,27 +141,27 @@ def check_gates(trial: Trial, other_steps: Sequence[int], queries: int | None) -
         unbounded=_unbounded(judge, start),
         more_steps=_more_steps(by_steps, slack, len(clean)),
         black_box=None if queries is None else _black_box(judge, own, slack, queries),
-        noise=Gate(noise < own.loss, {"loss_noise": _json(noise), "loss": _json(own.loss)}),
+        noise=StrengthCheck(noise < own.loss, {"loss_noise": _json(noise), "loss": _json(own.loss)}),
     )
 
 
-def _more_steps(by_steps: Mapping[int, _Harm], slack: float, samples: int) -> Gate:
+def _more_steps(by_steps: Mapping[int, _Harm], slack: float, samples: int) -> StrengthCheck:
     """More steps must not do less harm."""
     weaker = any(more.is_less_than(fewer, slack, samples) for fewer, more in pairwise(by_steps.values()))
     numbers = {name: v for n, harm in by_steps.items() for name, v in harm.to_json(f"_{n}_steps").items()}
-    return Gate(not weaker and all(math.isfinite(harm.loss) for harm in by_steps.values()), numbers)
+    return StrengthCheck(not weaker and all(math.isfinite(harm.loss) for harm in by_steps.values()), numbers)
 
 
-def _black_box(judge: _Judge, own: _Harm, slack: float, queries: int) -> Gate:
+def _black_box(judge: _Judge, own: _Harm, slack: float, queries: int) -> StrengthCheck:
     """Square must not do more harm."""
     trial = judge.trial
     found = square(trial.victim.query, trial.clean, trial.ball, trial.draw("square"), queries)
     blind = judge.harm(found.pixels)
     weaker = own.is_less_than(blind, slack, len(trial.clean)) or not math.isfinite(blind.loss)
-    return Gate(not weaker, {**blind.to_json("_square"), **own.to_json("")})
+    return StrengthCheck(not weaker, {**blind.to_json("_square"), **own.to_json("")})
 
 
-def _unbounded(judge: _Judge, start: float) -> Gate:
+def _unbounded(judge: _Judge, start: float) -> StrengthCheck:
     """Without bounds any image can be shown: no answer may stay right, and no other image may be worse.
 
     Answers that are labels must all be wrong. Other ones must be worthless by the task's quick score, where that is
@@ -187,7 +187,7 @@ def _unbounded(judge: _Judge, start: float) -> Gate:
         }
         worthless = _is_worthless(*scores.values())
     passed = worthless and reached.loss > max(losses.values())
-    return Gate(passed, {**{name: _json(v) for name, v in losses.items()}, **reached.to_json(""), **scores})
+    return StrengthCheck(passed, {**{name: _json(v) for name, v in losses.items()}, **reached.to_json(""), **scores})
 
 
 def _is_worthless(before: float | None, grey: float | None, after: float | None) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from harness.condition import Part
 from harness.perturb.attack.pixel_attack import loss_notes
 from harness.perturb.attack.request import AttackOptions, AttackRequest, AttackResult, ConfiguredAttack
-from harness.perturb.attack.text_edits import ClassTexts, Edited, Reworded, edit_once, reword_once, text_losses
+from harness.perturb.attack.text_edits import Edited, Reworded, WordedClasses, edit_once, reword_once, text_losses
 from harness.perturb.attack.victim import (
     Victim,
     cannot_query,
@@ -66,7 +66,7 @@ class TextState:
     """The texts beside all samples and those of the classes, as they are so far; `candidates` have been tried."""
 
     texts: list[str | None]
-    class_texts: ClassTexts
+    class_texts: WordedClasses
     candidates: int = 0
 
 

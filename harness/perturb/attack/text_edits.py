@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.perturb.attack.victim import Victim, black_box_losses, part_of, slices
+from harness.perturb.attack.victim import Victim, attacked_part, black_box_losses, slices
 from harness.perturb.text.characters import CHARACTERS
 from harness.perturb.text.words import WORDS
 from harness.protocols import SupportsForget
@@ -23,7 +23,7 @@ from harness.sample import Batch
 
 SUBSTITUTIONS: Final[tuple[Any, ...]] = (*CHARACTERS, *WORDS)
 """What an edit may be: one draw of one of these at severity 1, a tenth of the words and at least one."""
-ClassTexts = tuple[tuple[str, ...], ...]
+WordedClasses = tuple[tuple[str, ...], ...]
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Edited:
 class Reworded:
     """Texts of classes and the mean loss under them; `candidates` counts what was tried."""
 
-    texts: ClassTexts
+    texts: WordedClasses
     loss: float
     candidates: int = 0
 
@@ -53,7 +53,7 @@ def edit_once(
     """
     rows, tried = [], []
     for row, (text, rng) in enumerate(zip(edited.texts, rngs, strict=True)):
-        options = candidates(text, rng, draws) if text else []
+        options = text_candidates(text, rng, draws) if text else []
         rows += [row] * len(options)
         tried += options
     texts, losses = list(edited.texts), edited.losses.clone()
@@ -69,7 +69,7 @@ def edit_once(
     return Edited(texts, losses, edited.candidates + len(rows))
 
 
-def candidates(text: str, rng: np.random.Generator, draws: int = 1) -> list[str]:
+def text_candidates(text: str, rng: np.random.Generator, draws: int = 1) -> list[str]:
     """Draw texts that are one edit away, each once, in the order of the perturbations."""
     drawn = [edit.apply(text, 1, rng) for _ in range(draws) for edit in SUBSTITUTIONS]
     return [other for other in dict.fromkeys(drawn) if other != text]
@@ -79,7 +79,9 @@ def text_losses(victim: Victim, tokens: Tensor | None, texts: Sequence[str | Non
     """Losses `[n]` of a victim's samples with these texts beside them."""
     batch = replace(victim.batch, visual=tokens, texts=tuple(texts))
     with torch.no_grad():
-        found = [black_box_losses(victim.learner, part_of(batch, p)) for p in slices(len(batch), victim.batch_size)]
+        found = [
+            black_box_losses(victim.learner, attacked_part(batch, p)) for p in slices(len(batch), victim.batch_size)
+        ]
     return torch.cat(found)
 
 
@@ -113,7 +115,7 @@ def _prompt_candidates(prompts: tuple[str, ...], rng: np.random.Generator, count
     return [group for group in dict.fromkeys(drawn) if group != prompts][:count]
 
 
-def _with(texts: Sequence[tuple[str, ...]], place: int, group: tuple[str, ...]) -> ClassTexts:
+def _with(texts: Sequence[tuple[str, ...]], place: int, group: tuple[str, ...]) -> WordedClasses:
     return (*texts[:place], group, *texts[place + 1 :])
 
 

@@ -35,7 +35,9 @@ def sample_losses(learner: Learner, pixels: Tensor, batch: Batch, batch_size: in
     """
     assert isinstance(learner, HasSampleLosses)
     size = batch_size or max(1, len(batch))
-    parts = [learner.losses(seen(learner, pixels[rows], part_of(batch, rows))) for rows in slices(len(batch), size)]
+    parts = [
+        learner.losses(seen(learner, pixels[rows], attacked_part(batch, rows))) for rows in slices(len(batch), size)
+    ]
     return torch.cat(parts) if parts else pixels.new_zeros(0)
 
 
@@ -49,7 +51,7 @@ def slices(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def part_of(batch: Batch, rows: slice) -> Batch:
+def attacked_part(batch: Batch, rows: slice) -> Batch:
     """Take some samples of a batch."""
     return Batch(
         sample_ids=batch.sample_ids[rows],
@@ -81,7 +83,7 @@ class Victim:
             self.beat()
             with grad_mode(self.learner, pixels.device):
                 leaf = pixels[rows].detach().clone().requires_grad_()
-                loss = sample_losses(self.learner, leaf, part_of(self.batch, rows))
+                loss = sample_losses(self.learner, leaf, attacked_part(self.batch, rows))
                 total = loss[torch.isfinite(loss)].sum()
                 (slope,) = torch.autograd.grad(total, leaf, allow_unused=True) if total.requires_grad else (None,)
             losses.append(loss.detach().float())
@@ -94,7 +96,7 @@ class Victim:
         losses = []
         for rows in slices(len(self.batch), self.batch_size):
             self.beat()
-            batch = seen(self.learner, None if pixels is None else pixels[rows], part_of(self.batch, rows))
+            batch = seen(self.learner, None if pixels is None else pixels[rows], attacked_part(self.batch, rows))
             losses.append(black_box_losses(self.learner, batch))
         return torch.cat(losses)
 
@@ -104,7 +106,7 @@ class Victim:
         answers: list[Prediction] = []
         for rows in slices(len(self.batch), self.batch_size):
             self.beat()
-            batch = replace(part_of(self.batch, rows), targets=None)
+            batch = replace(attacked_part(self.batch, rows), targets=None)
             answers += answers_of(self.learner, seen(self.learner, None if pixels is None else pixels[rows], batch))
         return answers
 

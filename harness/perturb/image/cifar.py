@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from harness.perturb.image.blur import BLURS, defocus_blur, gaussian_blur, motion_blur, zoom_blur
-from harness.perturb.image.corruption import Change, Corruption, Pixels, to_floats, to_pixels
+from harness.perturb.image.corruption import Corruption, PixelChange, Pixels, to_floats, to_pixels
 from harness.perturb.image.digital import DIGITAL, contrast, jpeg, saturate
 from harness.perturb.image.extra import EXTRA, spatter
 from harness.perturb.image.glass_blur import glass_blur
@@ -23,31 +23,31 @@ from harness.perturb.image.noise import NOISES, gaussian_noise, impulse_noise, s
 from harness.perturb.image.weather import WEATHER, brightness, fog, frost, snow
 
 SIDE_PX: Final = 32
-PHOTONS: Final = (500, 250, 100, 75, 50)
-PIXELATE: Final = (0.95, 0.9, 0.85, 0.75, 0.65)
+CIFAR_PHOTONS: Final = (500, 250, 100, 75, 50)
+CIFAR_PIXELATE: Final = (0.95, 0.9, 0.85, 0.75, 0.65)
 ELASTIC: Final = ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03))
 """Length and width of the moves and reach of the affine map, as shares of 32 px."""
 
 
-def shot_noise(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def cifar_shot_noise(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
     """Draw every value anew as a count of photons."""
-    photons = PHOTONS[severity - 1]
+    photons = CIFAR_PHOTONS[severity - 1]
     return to_pixels(rng.poisson(pixels / 255 * photons) / photons * 255)
 
 
-def pixelate(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def cifar_pixelate(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
     """Average over boxes, down and up again; at least one box a side."""
     from PIL import Image
 
     height, width = pixels.shape[:2]
-    share = PIXELATE[severity - 1]
+    share = CIFAR_PIXELATE[severity - 1]
     small = (max(1, int(width * share)), max(1, int(height * share)))
     return np.array(
         Image.fromarray(pixels).resize(small, Image.Resampling.BOX).resize((width, height), Image.Resampling.BOX)
     )
 
 
-def elastic_transform(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+def cifar_elastic_transform(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
     """Map three places near the centre at random, then move every place a little, near ones alike."""
     import cv2
     from scipy.ndimage import gaussian_filter, map_coordinates
@@ -70,9 +70,9 @@ def elastic_transform(pixels: Pixels, severity: int, rng: np.random.Generator) -
     return to_pixels(np.stack(channels, axis=-1))
 
 
-_CHANGES: Final[Mapping[str, Change]] = {
+_CHANGES: Final[Mapping[str, PixelChange]] = {
     "gaussian-noise": partial(gaussian_noise, deviations=(0.04, 0.06, 0.08, 0.09, 0.10)),
-    "shot-noise": shot_noise,
+    "shot-noise": cifar_shot_noise,
     "impulse-noise": partial(impulse_noise, shares=(0.01, 0.02, 0.03, 0.05, 0.07)),
     "defocus-blur": partial(defocus_blur, disks=((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))),
     "glass-blur": partial(glass_blur, parameters=((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2))),
@@ -92,8 +92,8 @@ _CHANGES: Final[Mapping[str, Change]] = {
     "fog": partial(fog, fogs=((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))),
     "brightness": partial(brightness, addends=(0.05, 0.1, 0.15, 0.2, 0.3)),
     "contrast": partial(contrast, shares=(0.75, 0.5, 0.4, 0.3, 0.15)),
-    "elastic-transform": elastic_transform,
-    "pixelate": pixelate,
+    "elastic-transform": cifar_elastic_transform,
+    "pixelate": cifar_pixelate,
     "jpeg": partial(jpeg, qualities=(80, 65, 58, 50, 40)),
     "speckle-noise": partial(speckle_noise, deviations=(0.06, 0.1, 0.12, 0.16, 0.2)),
     "gaussian-blur": partial(gaussian_blur, sigmas=(0.4, 0.6, 0.7, 0.8, 1)),

@@ -22,7 +22,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 """An image `[H, W, 3]`, RGB 0..255."""
 Numbers: TypeAlias = npt.NDArray[np.integer[Any] | np.floating[Any]]
 """Of any shape, floating point where it is written to."""
-Change: TypeAlias = Callable[[Pixels, int, np.random.Generator], Pixels]
+PixelChange: TypeAlias = Callable[[Pixels, int, np.random.Generator], Pixels]
 """Makes a new image of the same shape for a severity from 1 up; all randomness comes from the generator."""
 
 _HAIR: Final = 1 / 1024
@@ -35,7 +35,7 @@ class Corruption:
     name: str
     summary: str
     family: str
-    change: Change
+    change: PixelChange
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     version: int = 1
     modality: str = IMAGE

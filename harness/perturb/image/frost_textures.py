@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from harness.perturb.image.corruption import Pixels, to_pixels
 
-Layer: TypeAlias = npt.NDArray[np.float32]
+TextureLayer: TypeAlias = npt.NDArray[np.float32]
 """A texture without colour, `[HEIGHT, WIDTH]`, of any scale."""
 
 HEIGHT: Final = 480
@@ -31,7 +31,7 @@ _SEED: Final = 1903_12261
 class Frost:
     """How a texture is drawn, and the mean colour (0..255) and deviation in grey levels that it must have."""
 
-    draw: Callable[[np.random.Generator], Layer]
+    draw: Callable[[np.random.Generator], TextureLayer]
     colour: tuple[float, float, float]
     deviation: float
 
@@ -47,7 +47,7 @@ def frost_texture(number: int) -> Pixels:
     return texture
 
 
-def _clouds(rng: np.random.Generator, largest_px: int, smallest_px: int) -> Layer:
+def _clouds(rng: np.random.Generator, largest_px: int, smallest_px: int) -> TextureLayer:
     """Add up smooth noise from the largest waves to the smallest, each half as long and half as strong."""
     import cv2
 
@@ -61,16 +61,16 @@ def _clouds(rng: np.random.Generator, largest_px: int, smallest_px: int) -> Laye
     return total
 
 
-def _unit(layer: npt.NDArray[Any]) -> Layer:
+def _unit(layer: npt.NDArray[Any]) -> TextureLayer:
     return np.asarray((layer - layer.mean()) / layer.std(), dtype=np.float32)
 
 
-def _mixed(*layers: tuple[npt.NDArray[Any], float]) -> Layer:
+def _mixed(*layers: tuple[npt.NDArray[Any], float]) -> TextureLayer:
     """Add up layers of any scale by their weights."""
     return np.asarray(sum(weight * _unit(layer) for layer, weight in layers), dtype=np.float32)
 
 
-def _sheet(rng: np.random.Generator) -> Layer:
+def _sheet(rng: np.random.Generator) -> TextureLayer:
     """Draw a crumpled sheet: the creases of noise, lit from one side, under slow clouds."""
     creases = np.abs(_clouds(rng, 32, 2)) + np.abs(_clouds(rng, 12, 2))
     lit = np.diff(creases, axis=1, prepend=creases[:, :1]) + np.diff(creases, axis=0, prepend=creases[:1])
@@ -78,7 +78,7 @@ def _sheet(rng: np.random.Generator) -> Layer:
     return _mixed((_clouds(rng, 240, 30), 1), (strength * _unit(lit), 0.5))
 
 
-def _needles(rng: np.random.Generator) -> Layer:
+def _needles(rng: np.random.Generator) -> TextureLayer:
     """Draw long needles in tufts of about one direction, dark gaps between them."""
     import cv2
 
@@ -94,7 +94,7 @@ def _needles(rng: np.random.Generator) -> Layer:
     return _mixed((canvas, 1), (_clouds(rng, 160, 1), 0.9))
 
 
-def _blades(rng: np.random.Generator) -> Layer:
+def _blades(rng: np.random.Generator) -> TextureLayer:
     """Draw short blades in rows, bright edges beside dark ones."""
     import cv2
 
@@ -112,7 +112,7 @@ def _blades(rng: np.random.Generator) -> Layer:
     return _mixed((canvas, 1), (_clouds(rng, 240, 1), 0.8))
 
 
-def _feathers(rng: np.random.Generator) -> Layer:
+def _feathers(rng: np.random.Generator) -> TextureLayer:
     """Draw feathers, the brighter ones in patches, over dark glass."""
     canvas = np.full((HEIGHT, WIDTH), 30, np.uint8)
     light = _unit(_clouds(rng, 120, 30))

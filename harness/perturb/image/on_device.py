@@ -58,8 +58,8 @@ def _shot_noise(pixels: Tensor, severity: int, rngs: Generators) -> Tensor:
 
     tables = poisson_draws.alias_tables(noise.PHOTONS[severity - 1])
     bits = _drawn(pixels, rngs, lambda rng, shape: rng.integers(0, 2**32, shape, dtype=np.uint32).astype(np.int64))
-    column = bits % poisson_draws.COLUMNS
-    place = pixels.long() * poisson_draws.COLUMNS + column
+    column = bits % poisson_draws.DRAW_COLUMNS
+    place = pixels.long() * poisson_draws.DRAW_COLUMNS + column
     fraction, own, alias = (
         torch.from_numpy(table).to(pixels.device)
         for table in (tables.fraction.astype(np.int64), tables.own, tables.alias)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from harness.perturb.image.corruption import Pixels
 
-COLUMNS: Final = 64
+DRAW_COLUMNS: Final = 64
 FRACTION_BITS: Final = 26
 
 
@@ -32,9 +32,9 @@ def draw_photons(pixels: Pixels, photons: int, rng: np.random.Generator) -> Pixe
     """Draw each level anew as a Poisson count whose mean is `photons` (at most 63) for white; white is the most."""
     tables = alias_tables(photons)
     bits = rng.integers(0, 2**32, pixels.shape, dtype=np.uint32)
-    column = bits & np.uint32(COLUMNS - 1)
+    column = bits & np.uint32(DRAW_COLUMNS - 1)
     place = pixels.astype(np.uint32)
-    place *= np.uint32(COLUMNS)
+    place *= np.uint32(DRAW_COLUMNS)
     place += column
     bits >>= np.uint32(32 - FRACTION_BITS)
     drawn = bits < tables.fraction.take(place)
@@ -46,11 +46,11 @@ def alias_tables(photons: int) -> AliasTables:
     """Make the tables for `photons` (at most 63) for white."""
     from scipy.special import pdtr
 
-    counts = np.arange(COLUMNS)
+    counts = np.arange(DRAW_COLUMNS)
     rates = np.arange(256) / 255 * photons
     below = pdtr(counts, rates[:, None])
     below[:, photons:] = 1.0  # more than white is white
-    shares = np.diff(below, axis=1, prepend=0.0) * COLUMNS
+    shares = np.diff(below, axis=1, prepend=0.0) * DRAW_COLUMNS
     other = _fill_columns(shares)
     levels = (np.minimum(counts / photons, 1) * 255).astype(np.uint8)
     fraction = np.minimum(shares, 1) * 2**FRACTION_BITS

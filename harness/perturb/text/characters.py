@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from harness.perturb.text.rewriting import Rewriting
-from harness.perturb.text.word_spans import Span, find_words, plain_letters, share
+from harness.perturb.text.word_spans import Span, find_words, plain_letters, share_of_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,10 +57,10 @@ def damage_words(
     if not places:
         return text
     characters = list(text)
-    count = min(len(places), share(WORD_PERCENT[severity - 1], len(words)))
+    count = min(len(places), share_of_words(WORD_PERCENT[severity - 1], len(words)))
     for word in sorted(rng.permutation(len(places))[:count].tolist()):
         own = places[word]
-        for place in _apart(rng.permutation(own).tolist())[: share(LETTER_PERCENT, len(own))]:
+        for place in _apart(rng.permutation(own).tolist())[: share_of_words(LETTER_PERCENT, len(own))]:
             damage(characters, place, rng)
     return "".join(characters)
 

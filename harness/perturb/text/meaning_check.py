@@ -121,7 +121,7 @@ def _put(texts: Sequence[str], places: Sequence[int], new: Sequence[str]) -> lis
     return result
 
 
-def load_encoder() -> SentenceEncoder:
+def load_sentence_encoder() -> SentenceEncoder:
     """Load the bundled encoder in fp32 on the CPU.
 
     Raises WeightsUnavailable when its package is not installed, CheckpointError when its weights are others.

@@ -60,7 +60,7 @@ def plain_letters(text: str, span: Span) -> list[int]:
     ]
 
 
-def share(percent: int, count: int) -> int:
+def share_of_words(percent: int, count: int) -> int:
     """Count what a rate of `percent` means of `count` things: rounded down, at least one, at most all."""
     return min(count, max(1, percent * count // 100))
 

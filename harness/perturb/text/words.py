@@ -23,14 +23,14 @@ from harness.perturb.text.word_spans import (
     cased_like,
     find_words,
     rewrite_words,
-    share,
+    share_of_words,
     uncapitalised,
 )
 
 if TYPE_CHECKING:
     import numpy as np
 
-WORD_PERCENT: Final = (10, 20, 30, 40, 50)
+EDITED_WORD_PERCENT: Final = (10, 20, 30, 40, 50)
 """Share of the words that are changed, by severity."""
 _MARKS: Final = ".,!?;:"
 _FILLERS: Final = ("also", "indeed", "just", "quite", "really", "simply")
@@ -46,7 +46,7 @@ def replace_by_synonyms(text: str, severity: int, rng: np.random.Generator) -> s
     possible = [number for number, synonyms in enumerate(known) if synonyms]
     if not possible:
         return text
-    chosen = rng.permutation(possible)[: share(WORD_PERCENT[severity - 1], len(words))].tolist()
+    chosen = rng.permutation(possible)[: share_of_words(EDITED_WORD_PERCENT[severity - 1], len(words))].tolist()
     new = {number: known[number][int(rng.integers(len(known[number])))] for number in sorted(chosen)}
 
     def word_at(number: int, word: str) -> str:
@@ -67,7 +67,7 @@ def insert_synonyms(text: str, severity: int, rng: np.random.Generator) -> str:
     known = [synonyms_of(text[start:end])[:_CHOICES] for start, end in words]
     pools = [synonyms for synonyms in known if synonyms] or [_FILLERS]
     inserted: dict[int, list[str]] = {}
-    for _ in range(share(WORD_PERCENT[severity - 1], len(words))):
+    for _ in range(share_of_words(EDITED_WORD_PERCENT[severity - 1], len(words))):
         pool = pools[int(rng.integers(len(pools)))]
         inserted.setdefault(int(rng.integers(len(words))), []).append(pool[int(rng.integers(len(pool)))])
 
@@ -85,7 +85,7 @@ def leave_words_out(text: str, severity: int, rng: np.random.Generator) -> str:
     words = find_words(text)
     if len(words) < 2:
         return text
-    count = min(share(WORD_PERCENT[severity - 1], len(words)), len(words) - 1)
+    count = min(share_of_words(EDITED_WORD_PERCENT[severity - 1], len(words)), len(words) - 1)
     chosen = sorted(rng.permutation(len(words))[:count].tolist(), reverse=True)
     shorter = text
     for number in chosen:
@@ -100,7 +100,7 @@ def swap_words(text: str, severity: int, rng: np.random.Generator) -> str:
     words = [text[start:end] for start, end in spans]
     order = list(range(len(words)))
     free = rng.permutation(len(words)).tolist()
-    for _ in range(share(WORD_PERCENT[severity - 1], len(words))):
+    for _ in range(share_of_words(EDITED_WORD_PERCENT[severity - 1], len(words))):
         pair = _differing_pair(free, words)
         if pair is None:
             break
@@ -123,7 +123,7 @@ def insert_punctuation(text: str, severity: int, rng: np.random.Generator) -> st
     words = find_words(text)
     if not words:
         return text
-    chosen = rng.permutation(len(words))[: share(WORD_PERCENT[severity - 1], len(words))].tolist()
+    chosen = rng.permutation(len(words))[: share_of_words(EDITED_WORD_PERCENT[severity - 1], len(words))].tolist()
     marks = {number: _MARKS[int(rng.integers(len(_MARKS)))] for number in sorted(chosen)}
     return rewrite_words(text, words, lambda number, word: f"{marks[number]} {word}" if number in marks else word)
 

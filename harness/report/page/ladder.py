@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.judge.verdict.settings import TUNE, settings_of, tuning_free, unmatched
+from harness.judge.verdict.settings import TUNE, record_settings_of, tuning_free, unmatched
 from harness.record import Estimate
 from harness.report.page.controls import MEANINGS
 from harness.report.page.entries import Board, Entry
@@ -94,7 +94,7 @@ def _controls_of(head: Entry, members: Sequence[Entry], *, alone: bool) -> list[
 
 
 def _is_matched(head: Entry, control: Entry) -> bool:
-    first, second = (settings_of(entry.records[-1]) for entry in (head, control))
+    first, second = (record_settings_of(entry.records[-1]) for entry in (head, control))
     return not unmatched(first, second, tuning_free() if second.get(TUNE) is None else ())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.measure.provenance import recorded_versions
-from harness.record import Estimate, RunRecord, samples_of
+from harness.record import Estimate, RunRecord, evaluated_samples
 from harness.report.page.entries import Board
 from harness.report.page.notes import data_notes, scoring_notes
 from harness.report.page.sweeps import Sweep
@@ -100,7 +100,7 @@ def _unreadable(skipped: Mapping[str, Any]) -> str:
 
 
 def _samples(record: RunRecord) -> str:
-    known = samples_of(record)
+    known = evaluated_samples(record)
     return f"{known[0]:,} of {known[1]:,}" if known else ""
 
 

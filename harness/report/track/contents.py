@@ -10,9 +10,9 @@ from harness.judge.leaderboard import Row
 from harness.record import RunRecord
 from harness.report.leaderboard_tables import FUSION_HELPS, leaderboard_table
 from harness.report.tables.table import unique
-from harness.report.track.tracker import TrackedRun, Value
+from harness.report.track.tracker import LoggedValue, TrackedRun
 
-Curves = Mapping[int, Mapping[str, float]]
+LoggedCurves = Mapping[int, Mapping[str, float]]
 """What was logged at each training step, by name."""
 
 _COSTS = (
@@ -39,7 +39,7 @@ def cell_run(record: RunRecord, warnings: Sequence[str]) -> TrackedRun:
     return TrackedRun(name, record.fingerprint, record.task, config)
 
 
-def read_curves(log: bytes) -> tuple[Curves, tuple[str, ...]]:
+def read_curves(log: bytes) -> tuple[LoggedCurves, tuple[str, ...]]:
     """Read a training's log.jsonl: numbers by step, and the warnings that stand between them."""
     points: dict[int, dict[str, float]] = {}
     warnings: list[str] = []
@@ -66,7 +66,7 @@ def final_values(record: RunRecord) -> dict[str, float]:
     return values | {f"cost/{name}": float(value) for name, value in costs.items() if value is not None}
 
 
-def tracked_table(tables: Iterable[Sequence[Row]], metrics: Sequence[str]) -> tuple[list[str], list[list[Value]]]:
+def tracked_table(tables: Iterable[Sequence[Row]], metrics: Sequence[str]) -> tuple[list[str], list[list[LoggedValue]]]:
     """Make one table of a task's rows: ranks, marks, scores with bounds, and costs; single classes are left out."""
     whole = [leaderboard_table(rows, metrics) for rows in tables]
     every = unique(name for table in whole for name in table.names())

@@ -24,7 +24,7 @@ from harness.record import RobustnessRecord, RunRecord
 from harness.records.store import Store
 from harness.report.page.sources import ReportOptions
 from harness.report.page.write import write_report
-from harness.report.track.contents import Curves, cell_run, final_values, read_curves, tracked_table
+from harness.report.track.contents import LoggedCurves, cell_run, final_values, read_curves, tracked_table
 from harness.report.track.tracker import RunLog, TrackedRun, Tracker
 
 
@@ -117,7 +117,7 @@ def _cell_piece(cell: Cell, record: RunRecord, store: Store) -> _Piece:
     return _Piece(cell_run(record, warnings), _state([record]), record.status == "ok", fill)
 
 
-def _read_log(store: Store, name: str) -> tuple[Curves, tuple[str, ...]]:
+def _read_log(store: Store, name: str) -> tuple[LoggedCurves, tuple[str, ...]]:
     """Read a training's log; what was not trained has none."""
     if not store.exists(name):
         return {}, ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.report.track.tracker import TrackedRun, Value
+from harness.report.track.tracker import LoggedValue, TrackedRun
 
 _LONGEST_PARAMETER = 6000
 """Characters that MLflow takes of a parameter's value; the whole of it is in the record, which is kept as a file."""
@@ -82,7 +82,7 @@ class MlflowLog:
         """Log metrics at step 0."""
         self.curve(0, values)
 
-    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
+    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[LoggedValue]]) -> None:
         """Log a table as `NAME.json`, as MLflow's `load_table` reads it; its `log_table` would need pandas."""
         content = {"columns": list(header), "data": [list(row) for row in rows]}
         self.client.log_dict(self.run, content, f"{name}.json")

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.report.tables.document import markdown_table
 from harness.report.tables.table import Table, TableCell, TableColumn, TableRow
-from harness.report.track.tracker import TrackedRun, Value
+from harness.report.track.tracker import LoggedValue, TrackedRun
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TensorBoard:
         """Open an event file in a folder of the run's name and fingerprint: two settings never share a curve."""
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        folder = self.folder / folder_name(run)
+        folder = self.folder / run_folder_name(run)
         log = EventLog(EventFileWriter(str(folder)), folder)
         log.text("config", "```json\n" + json.dumps(run.config, indent=1, default=str) + "\n```")
         return log
@@ -56,7 +56,7 @@ class EventLog:
         """Add scalars at step 0."""
         self.curve(0, values)
 
-    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
+    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[LoggedValue]]) -> None:
         """Add the table as Markdown, which the text tab draws."""
         columns = tuple(TableColumn(each, kind="cost") for each in header)
         lines = tuple(TableRow(tuple(TableCell(value, word=_word(value)) for value in row)) for row in rows)
@@ -84,7 +84,7 @@ class EventLog:
         self.writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
 
-def folder_name(run: TrackedRun) -> str:
+def run_folder_name(run: TrackedRun) -> str:
     """Name a run's folder; names come from outside and must not lead out of it.
 
     >>> folder_name(TrackedRun("t/hf:../../a b[C1]/seed0", "0123456789abcdef", "t", {}))
@@ -96,7 +96,7 @@ def folder_name(run: TrackedRun) -> str:
     return "/".join(f"_{part}" if part.strip(".") == "" else part for part in parts) + f"-{run.key[:8]}"
 
 
-def _word(value: Value) -> str:
+def _word(value: LoggedValue) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

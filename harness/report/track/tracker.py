@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-Value = str | int | float | None
+LoggedValue = str | int | float | None
 """What stands in one place of a table."""
 
 
@@ -36,7 +36,7 @@ class RunLog(Protocol):
         """Log the numbers that the run ended with."""
         ...
 
-    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
+    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[LoggedValue]]) -> None:
         """Log a table; a column holds either words or numbers, and None where there is nothing."""
         ...
 

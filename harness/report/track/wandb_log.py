@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.report.track.tracker import TrackedRun, Value
+from harness.report.track.tracker import LoggedValue, TrackedRun
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class WandbLog:
         """Set the run's summary."""
         self.run.summary.update(dict(values))
 
-    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
+    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[LoggedValue]]) -> None:
         """Log a table."""
         import wandb
 

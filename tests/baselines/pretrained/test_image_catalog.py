@@ -15,18 +15,18 @@ from huggingface_hub import constants
 from baselines.pretrained import image_catalog
 from baselines.pretrained.architectures import (
     ANSWERS,
+    ARCHITECTURE_KINDS,
     CAPTIONER,
     CLASSIFIER,
     DETECTOR,
     GROUNDING_DETECTOR,
-    KINDS,
     OWL_DETECTOR,
     SEGMENTER,
     TASK_SEGMENTER,
     TEXT_SEGMENTER,
     UNIVERSAL_SEGMENTER,
-    Kind,
-    kind_of,
+    ArchitectureKind,
+    architecture_kind_of,
 )
 from baselines.pretrained.catalog import parse_model_name
 from baselines.pretrained.loaders import LOADERS
@@ -67,7 +67,7 @@ def test_every_named_model_is_one_and_says_how_to_get_its_weights(
         ("IMAGE_TEXT_TO_TEXT", CAPTIONER),
     ],
 )
-def test_the_librarys_own_classes_are_of_the_right_kind(group: str, kind: Kind) -> None:
+def test_the_librarys_own_classes_are_of_the_right_kind(group: str, kind: ArchitectureKind) -> None:
     from transformers.models.auto import modeling_auto
 
     names = [name for value in getattr(modeling_auto, f"MODEL_FOR_{group}_MAPPING_NAMES").values() for name in (
@@ -75,7 +75,7 @@ def test_the_librarys_own_classes_are_of_the_right_kind(group: str, kind: Kind) 
     documents = re.compile("PPOCR|PPDocLayout|ProteinText2Text|BlockDiffusion|NemotronH")
     chosen = [name for name in names if not documents.search(name)]
     assert len(chosen) >= 10
-    assert {kind_of([name]) for name in chosen} == {kind}
+    assert {architecture_kind_of([name]) for name in chosen} == {kind}
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_the_librarys_own_classes_are_of_the_right_kind(group: str, kind: Kind) 
         ("ViTModel", None),
     ],
 )
-def test_kinds_by_class(name: str, kind: Kind | None) -> None:
-    assert kind_of([name]) is kind
+def test_kinds_by_class(name: str, kind: ArchitectureKind | None) -> None:
+    assert architecture_kind_of([name]) is kind
 
 
 def test_every_kind_has_a_loader_and_an_example() -> None:
-    assert {kind.name for kind in KINDS} - {CAPTIONER.name} == set(LOADERS)
-    assert all(kind.example.count("/") == 1 for kind in KINDS)
+    assert {kind.name for kind in ARCHITECTURE_KINDS} - {CAPTIONER.name} == set(LOADERS)
+    assert all(kind.example.count("/") == 1 for kind in ARCHITECTURE_KINDS)
     assert set(ANSWERS) == {"captions", "labels", "boxes", "maps"}
 
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from harness.inputs.decoded_images import open_decoded_images
 from harness.inputs.images import open_images
-from harness.inputs.sealed_files import find_or_make, notes_of
+from harness.inputs.sealed_files import find_or_make, notes_path_of
 from harness.inputs.visual_tokens import open_visual_tokens
 from harness.protocols import NOTICE
 from harness.sample import Preprocessing, Sample
@@ -112,7 +112,7 @@ def test_what_fits_is_not_made_again(tmp_path: Path) -> None:
     for _ in range(2):
         assert find_or_make(tmp_path / "a.npy", make, Contents(tmp_path)) == {"of": [1, 2]}
     assert len(made) == 1 and (tmp_path / "a.npy").read_bytes() == b"content"
-    assert json.loads(notes_of(tmp_path / "a.npy").read_text())["of"] == [1, 2]
+    assert json.loads(notes_path_of(tmp_path / "a.npy").read_text())["of"] == [1, 2]
 
 
 def test_broken_images_are_named_as_they_are_called_now(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from harness.metrics.plain_answers import outcomes_of, require_finite
+from harness.metrics.plain_answers import outcomes_of, require_finite_answer
 from harness.sample import Outcome
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -75,4 +75,4 @@ def test_an_answer_is_refused_exactly_where_strict_json_has_no_word_for_it(answe
 
 
 def test_sums_that_overflow_are_no_answers_that_do() -> None:
-    require_finite([Outcome("1", [1e308, 1e308])])
+    require_finite_answer([Outcome("1", [1e308, 1e308])])

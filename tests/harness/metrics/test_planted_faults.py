@@ -15,7 +15,7 @@ from harness.metrics.boxes import truth as detection_truth
 from harness.metrics.boxes.golden import check_detection_metrics
 from harness.metrics.captions import clip_score, ngrams, ptb
 from harness.metrics.captions.clip_golden import check_clip_score
-from harness.metrics.captions.scorer import NAMES, CaptionScorer
+from harness.metrics.captions.scorer import CAPTION_METRICS, CaptionScorer
 from harness.metrics.maps import panoptic_segments
 from harness.metrics.maps.golden import check_segmentation_metrics
 from harness.metrics.metric import MetricDrift
@@ -30,7 +30,7 @@ Patch = pytest.MonkeyPatch
 @pytest.fixture(scope="module")
 def opened() -> Iterator[CaptionScorer]:
     """All but METEOR, whose process takes seconds."""
-    with CaptionScorer([name for name in NAMES if name != "METEOR"]) as scorer:
+    with CaptionScorer([name for name in CAPTION_METRICS if name != "METEOR"]) as scorer:
         yield scorer
 
 

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from harness.cli.progress import ConsoleReporter
 from harness.judge.check.change import Limits
 from harness.judge.check.gate import run_gate
-from harness.judge.check.measured import Latency, Measured, Subject
+from harness.judge.check.measured import Latency, Measured, MeasuredSubject
 from harness.judge.compare.comparison import Comparison
 from harness.judge.leaderboard import build_rows
 from harness.judge.robustness.summary import summaries
 from harness.judge.select_records import Chosen
-from harness.judge.verdict.verdict import Judged, Number, Scope, Verdict
+from harness.judge.verdict.verdict import ClaimScope, Judged, Number, Verdict
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.store import Store
 from harness.report.comparison_tables import render as render_comparison
@@ -125,7 +125,7 @@ def perturbed(name: str) -> RobustnessRecord:
 def measured(name: str) -> Measured:
     score, ids = Estimate(0.5, 0.4, 0.6, 4), ("a", "b", "c", "d")
     return Measured(
-        subject=Subject(name, name, name, name, ""), seed=0, fingerprint=name, status="ok", data_digest=name,
+        subject=MeasuredSubject(name, name, name, name, ""), seed=0, fingerprint=name, status="ok", data_digest=name,
         signature=name, machine=name, metric=name, score=score, latency=Latency(2.0, (2.0, 2.1), 1), memory_bytes=10**9,
         conditions={}, scores={"": SampleScores(ids, ids, {name: np.array([1.0, 0.0, 1.0, 0.0])})},
     )  # fmt: skip
@@ -138,7 +138,7 @@ def documents(name: str) -> dict[str, str]:
     told = Comparison(chosen, chosen, name, True, ((0, 0),), 60, (), {name: name}, (), (), (name,))
     robust = summaries([perturbed(name)], [])
     verdict = Verdict("a", name, "inconclusive", name, (Number(name, 0.5, note=name), Number(name, 0.5)), (name,))
-    judged = Judged(Scope("t", name, name, name, name, None, name, 9), (verdict, replace(verdict, model="other")))
+    judged = Judged(ClaimScope("t", name, name, name, name, None, name, 9), (verdict, replace(verdict, model="other")))
     gate = run_gate([measured(name)], [measured("x" + name)], Limits())
     report = build_report(Sources((made(name), failed(name))), ReportOptions())
     found = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.metrics.boxes.detection import NAMES
+from harness.metrics.boxes.detection import DETECTION_METRICS
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Sample
 from tasks.detection.task import coco_detection
@@ -48,7 +48,7 @@ def pycocotools_itself(truth: Path, results: Sequence[dict[str, Any]], iou: str,
 
 def expected_of(evaluator: Any) -> dict[str, float | None]:
     values = evaluator.stats.tolist()
-    return {name: None if value == -1 else value for name, value in zip(NAMES, values, strict=True)}
+    return {name: None if value == -1 else value for name, value in zip(DETECTION_METRICS, values, strict=True)}
 
 
 def perfect(sample: Sample) -> Outcome:

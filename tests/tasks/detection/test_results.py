@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from harness.errors import DataError, UsageError
-from harness.metrics.boxes.detection import NAMES
+from harness.metrics.boxes.detection import DETECTION_METRICS
 from harness.protocols import DataContext
 from harness.records.score_file import score_file
 from harness.sample import Outcome
@@ -54,7 +54,7 @@ def test_results_made_elsewhere_are_scored_as_pycocotools_does(
         data = coco_detection.open_data(open_context(coco_mini, iou=iou))
         samples = coco_detection.samples(data, "val")
     scores = score_file(coco_detection, path, (data, samples), 5, tmp_path)
-    found = {name: scores.metrics[name] for name in NAMES}
+    found = {name: scores.metrics[name] for name in DETECTION_METRICS}
     expected = expected_of(pycocotools_itself(truth, results, iou))
     assert {name: None if e is None else e.value for name, e in found.items()} == expected
     assert f"coco:{iou}" in scores.signature

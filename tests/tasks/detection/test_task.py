@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import DataError, UsageError
-from harness.metrics.boxes.detection import NAMES
+from harness.metrics.boxes.detection import DETECTION_METRICS
 from harness.plan.plugins import _misfit
 from harness.protocols import Task
 from harness.sample import Outcome
@@ -23,7 +23,7 @@ from .coco_peer import MakeContext, expected_of, merged, perfect, pycocotools_it
 
 def test_it_is_a_task() -> None:
     assert _misfit(coco_detection, Task) is None
-    assert coco_detection.metrics[:12] == NAMES
+    assert coco_detection.metrics[:12] == DETECTION_METRICS
 
 
 def test_scenes_hold_all_kinds_and_are_scored_as_pycocotools_does(
@@ -48,7 +48,7 @@ def test_scenes_hold_all_kinds_and_are_scored_as_pycocotools_does(
     ids = [kind.category_id for kind in KINDS]
     evaluator = pycocotools_itself(truth, to_results(samples, outcomes, ids), "bbox")
     found = scored(data, samples, outcomes)
-    assert {name: found[name] for name in NAMES} == expected_of(evaluator)
+    assert {name: found[name] for name in DETECTION_METRICS} == expected_of(evaluator)
     precision = evaluator.eval["precision"][..., 0, -1]
     for name, number in [("AP-base", slice(0, 32)), ("AP-novel", slice(32, 40)), (f"AP:{KINDS[3].name}", slice(3, 4))]:
         cells = precision[:, :, number]
@@ -78,7 +78,7 @@ def test_real_photographs_are_scored_as_pycocotools_does(
     outcomes = shaky(samples, 80, seed=1)
     evaluator = pycocotools_itself(truth, to_results(samples, outcomes, ids), "bbox")
     found = scored(data, samples, outcomes)
-    assert {name: found[name] for name in NAMES} == expected_of(evaluator)
+    assert {name: found[name] for name in DETECTION_METRICS} == expected_of(evaluator)
     assert "AP-novel" not in found
 
 
@@ -91,7 +91,7 @@ def test_only_the_samples_that_are_given_count(coco_mini: Path, open_context: Ma
     images = [int(sample.sample_id) for sample in samples]
     evaluator = pycocotools_itself(truth, to_results(samples, outcomes, ids), "bbox", images)
     found = scored(data, samples, outcomes)
-    assert {name: found[name] for name in NAMES} == expected_of(evaluator)
+    assert {name: found[name] for name in DETECTION_METRICS} == expected_of(evaluator)
 
 
 @pytest.mark.parametrize(

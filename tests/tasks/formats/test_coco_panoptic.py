@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness.errors import DataError
 from tasks.formats.coco_layout import SplitFile, find_panoptic_files, find_pixel_map_files
-from tasks.formats.coco_panoptic import digest_of_panoptic, is_thing, read_panoptic, segment_map, semantic_map
+from tasks.formats.coco_panoptic import digest_of_panoptic, is_thing, panoptic_semantic_map, read_panoptic, segment_map
 from tasks.formats.label_maps import class_map, digest_of_label_maps
 from tasks.formats.pixel_maps import read_pixel_maps
 
@@ -38,22 +38,22 @@ def test_a_small_split_is_read_as_it_stands(panoptic: Folder) -> None:
 
 def test_classes_pixel_by_pixel(panoptic: Folder) -> None:
     first, second = read_panoptic(panoptic.file).entries
-    classes = semantic_map(first, INDEX)
+    classes = panoptic_semantic_map(first, INDEX)
     assert classes.dtype == np.uint8
     assert np.unique(classes[0]).tolist() == [255], "a crowd and unlabelled pixels"
     assert np.unique(classes[1:3]).tolist() == [1]
     assert np.unique(classes[3:]).tolist() == [255]
-    assert np.unique(semantic_map(second, INDEX)).tolist() == [0]
-    assert np.unique(semantic_map(second, {9: 1})).tolist() == [255], "a category without an index"
+    assert np.unique(panoptic_semantic_map(second, INDEX)).tolist() == [0]
+    assert np.unique(panoptic_semantic_map(second, {9: 1})).tolist() == [255], "a category without an index"
 
 
 def test_many_classes_need_sixteen_bits_and_another_ignore(panoptic: Folder) -> None:
     first = read_panoptic(panoptic.file).entries[0]
-    classes = semantic_map(first, {9: 300, 2: 255}, ignore=-1)
+    classes = panoptic_semantic_map(first, {9: 300, 2: 255}, ignore=-1)
     assert classes.dtype == np.int16
     assert np.unique(classes).tolist() == [-1, 300]
     with pytest.raises(ValueError, match="255 cannot mean both"):
-        semantic_map(first, {9: 300, 2: 255})
+        panoptic_semantic_map(first, {9: 300, 2: 255})
 
 
 def info(position: int, number: int, **change: Any) -> Callable[[Any], None]:
@@ -132,7 +132,7 @@ def test_real_maps_have_the_areas_that_their_json_states(split: str, mini: Path)
     index = {category.category_id: i for i, category in enumerate(found.categories)}
     for entry in found.entries[:25]:
         areas = dict(zip(*np.unique(segment_map(entry), return_counts=True), strict=True))
-        classes = semantic_map(entry, index)
+        classes = panoptic_semantic_map(entry, index)
         for row in original[entry.image_id]["segments_info"]:
             assert areas[row["id"]] == row["area"]
         for category_id in {s.category_id for s in entry.segments if not s.iscrowd}:
@@ -150,7 +150,7 @@ def test_scenes_panoptic_and_semantic_maps_agree(scenes: Path) -> None:
         index = {category.category_id: i for i, category in enumerate(found.categories)}
         for entry, labelled in zip(found.entries, maps.entries, strict=True):
             assert str(entry.image_id) == labelled.image_id
-            np.testing.assert_array_equal(semantic_map(entry, index), class_map(labelled, maps.scheme))
+            np.testing.assert_array_equal(panoptic_semantic_map(entry, index), class_map(labelled, maps.scheme))
 
 
 def stuff(panoptic: Folder, value: int) -> SplitFile:

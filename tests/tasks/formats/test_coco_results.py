@@ -13,7 +13,7 @@ from pycocotools import mask as rle
 
 from harness.errors import DataError
 from tasks.formats.coco_instances import Instances, read_instances
-from tasks.formats.coco_results import Kind, read_detections
+from tasks.formats.coco_results import ResultKind, read_detections
 
 Folder = Any
 MASK = {"size": [10, 20], "counts": rle.encode(np.eye(10, 20, dtype=np.uint8, order="F"))["counts"].decode()}
@@ -32,7 +32,7 @@ def truth(instances: Folder) -> Instances:
     return read_instances(instances.file.annotations, instances.file.images)
 
 
-def read(truth: Instances, path: Path, content: Any, kind: Kind) -> Any:
+def read(truth: Instances, path: Path, content: Any, kind: ResultKind) -> Any:
     path.write_text(json.dumps(content))
     return read_detections(path, truth.images, truth.categories, kind)
 
@@ -77,7 +77,7 @@ def change(position: int, **values: Any) -> Callable[[Any], None]:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(
-    kind: Kind, edit: Callable[[Any], Any], message: str, truth: Instances, tmp_path: Path
+    kind: ResultKind, edit: Callable[[Any], Any], message: str, truth: Instances, tmp_path: Path
 ) -> None:
     content = rows()
     edit(content)

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.errors import BenchError
-from harness.judge.check.measured import Latency, Measured, Subject
+from harness.judge.check.measured import Latency, Measured, MeasuredSubject
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.store import Store, scores_name
 from harness.stats.sample_scores import SampleScores
@@ -47,7 +47,7 @@ def measured() -> Callable[..., Measured]:
         clean = np.asarray(parts[""], dtype=float)
         seed = fields.pop("seed", 0)
         made = Measured(
-            subject=Subject(TASK, "tiny", "test", model, control),
+            subject=MeasuredSubject(TASK, "tiny", "test", model, control),
             seed=seed,
             fingerprint=f"{model}-{control}-{seed}",
             status="ok",

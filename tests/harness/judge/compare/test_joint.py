@@ -14,7 +14,7 @@ from harness.answers import encode_label_map
 from harness.judge.compare.joint import joint_statistics
 from harness.metrics.captions.scorer import CaptionScorer
 from harness.sample import Classes, Dataset, Outcome, Sample
-from harness.stats.randomisation import fits, halves
+from harness.stats.randomisation import halves, joins_both
 from harness.stats.slices import counted_rows
 from tasks.captioning.scoring import CaptionTaskScorer
 from tasks.detection.task import coco_detection
@@ -133,7 +133,7 @@ def test_a_mixture_scores_jointly_as_it_does_alone(kind: str, tmp_path: Path) ->
     joint = joint_statistics(rescorer, samples, as_outcomes(samples, first), as_outcomes(samples, second))
     alone = [score(task, samples, answers, tmp_path) for answers in (first, second)]
     for name in names:
-        assert fits(joint[name], alone[0][name], alone[1][name]), name
+        assert joins_both(joint[name], alone[0][name], alone[1][name]), name
     choice = source.integers(0, 2, size=(3, len(samples)))
     for row in choice:
         mixture = [a if chosen else b for a, b, chosen in zip(first, second, row, strict=True)]
@@ -151,7 +151,7 @@ def test_cider_of_a_mixture_needs_no_joint_set(tmp_path: Path) -> None:
     rescorer: Any = SimpleNamespace(task=task, data=DATA, samples=samples, cache=tmp_path)
     joint = joint_statistics(rescorer, samples, as_outcomes(samples, first), as_outcomes(samples, second))["CIDEr"]
     alone = [score(task, samples, answers, tmp_path)["CIDEr"] for answers in (first, second)]
-    assert not fits(joint, alone[0], alone[1])
+    assert not joins_both(joint, alone[0], alone[1])
     rows = counted_rows(alone[0])
     assert rows is not None
     assert rows.tolist() == list(range(COUNT))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from harness.judge.compare.comparison import Comparison
-from harness.judge.compare.flips import Flip, picture
+from harness.judge.compare.flips import FlippedSample, picture
 from harness.judge.compare.slices import SliceDifference
 from harness.judge.select_records import Chosen
 from harness.record import Estimate, RunRecord
@@ -34,7 +34,7 @@ def found(record: Callable[..., RunRecord], tmp_path: Path) -> Comparison:
     Image.new("RGB", (400, 300), (200, 30, 40)).save(tmp_path / "red.png")
     sides = [Chosen(f"{name}{EVIL}", Store(str(tmp_path)), (record(name, 0.5),)) for name in ("one", "two")]
     flips = [
-        Flip(f"s{n}{EVIL}", 1.0, 0.0, EVIL, "a|b", EVIL, EVIL, path)
+        FlippedSample(f"s{n}{EVIL}", 1.0, 0.0, EVIL, "a|b", EVIL, EVIL, path)
         for n, path in enumerate((tmp_path / "red.png", tmp_path / "gone.png"))
     ]
     main = replace(DIFFERENCE, flips=Flips(9, 1, 0.02))

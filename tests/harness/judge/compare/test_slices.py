@@ -18,7 +18,7 @@ from harness.judge.compare.slices import (
     SeedStatistics,
     adjusted,
     perturbation_slices,
-    require_finite,
+    require_finite_scores,
     scorer_slices,
     task_slices,
 )
@@ -154,7 +154,7 @@ def test_stored_scores_that_are_no_numbers_are_refused() -> None:
     scores = sample_scores(0, 0)
     scores.metrics["main"][7] = np.inf
     with pytest.raises(DataError, match=r"here: main of sample 7 is inf, and 1 of 60 are no numbers"):
-        require_finite(scores, "here")
+        require_finite_scores(scores, "here")
 
 
 def test_estimates_that_are_no_numbers_are_refused(two: tuple[Store, RunRecord, RunRecord], tmp_path: Path) -> None:

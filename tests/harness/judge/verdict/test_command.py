@@ -11,7 +11,7 @@ import pytest
 
 from harness.judge.record_settings import setting_key
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.settings import settings_of, unmatched
+from harness.judge.verdict.settings import record_settings_of, unmatched
 from harness.plan.config import build_config
 from harness.record import RunRecord
 
@@ -60,8 +60,8 @@ def test_tracks_and_folders(world: Any, right: np.ndarray) -> None:
 
 def test_settings_of_a_record(world: Any, right: np.ndarray) -> None:
     first, second = (like(world, right, train={"steps": steps}) for steps in (10, 20))
-    assert unmatched(settings_of(first), settings_of(second)) == ["train.steps 20, not 10"]
-    assert unmatched(settings_of(first), settings_of(second), ("train.steps",)) == []
+    assert unmatched(record_settings_of(first), record_settings_of(second)) == ["train.steps 20, not 10"]
+    assert unmatched(record_settings_of(first), record_settings_of(second), ("train.steps",)) == []
     assert setting_key(first) != setting_key(second)
     assert setting_key(first) == setting_key(replace(first, seed=3))
     cell = {**first.cell, "training": {**first.cell["training"], "train": {"steps": 10, "accumulation": 2}}}

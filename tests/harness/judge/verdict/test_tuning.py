@@ -41,7 +41,7 @@ def test_retained_gain(lora: float, outcome: str, world: Any, right: np.ndarray)
 
 def test_the_interval_is_fiellers(world: Any, right: np.ndarray) -> None:
     """Its ends are where the contrast tuned - frozen - r (full - frozen) is just told apart from 0."""
-    from harness.judge.verdict.comparison import contrast
+    from harness.judge.verdict.comparison import contrast_with_control
 
     fill(world, right, 0.68, 0.70, 0.60, noise=0.2)
     evidence = world.evidence()
@@ -49,7 +49,7 @@ def test_the_interval_is_fiellers(world: Any, right: np.ndarray) -> None:
     groups = {group.model: group for group in evidence.groups}
     for end, side in ((number.low, "low"), (number.high, "high")):
         terms = [(1.0, groups["net-lora"]), (-end, groups["net"]), (end - 1, groups["net-frozen"])]
-        assert getattr(contrast(evidence, "top-1", terms), side) == pytest.approx(0, abs=1e-9)
+        assert getattr(contrast_with_control(evidence, "top-1", terms), side) == pytest.approx(0, abs=1e-9)
 
 
 def test_fieller_agrees_with_a_bootstrap(world: Any, right: np.ndarray) -> None:

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from harness.metrics.boxes import matching as detection_matching
 from harness.metrics.boxes.detection import (
-    NAMES,
+    DETECTION_METRICS,
     DetectionScores,
     DetectionTruth,
     evaluate_detections,
-    per_class_statistics,
+    per_class_boxes,
 )
 from harness.metrics.boxes.engines import Engine
 
@@ -137,7 +137,7 @@ def assert_equals(peer: Any, instances: Instances, detections: Detections, iou: 
     np.testing.assert_array_equal(scores.precision, peer.eval["precision"])
     np.testing.assert_array_equal(scores.recall, peer.eval["recall"])
     values = scores.statistics()
-    assert tuple(values) == NAMES
+    assert tuple(values) == DETECTION_METRICS
     assert [-1 if s is None else s.value for s in values.values()] == peer.stats.tolist()
     ones = np.ones((1, len(instances["images"])), dtype=np.int64)
     for score in values.values():
@@ -232,7 +232,7 @@ def test_no_truth_is_absent_and_not_zero(engine: Engine) -> None:
     instances, detections = wild(1)
     scores = evaluate_detections(DetectionTruth.whole({**instances, "annotations": []}), detections, "bbox", engine)
     assert set(scores.statistics(novel=[9]).values()) == {None}
-    assert set(per_class_statistics(scores).values()) == {None}
+    assert set(per_class_boxes(scores).values()) == {None}
 
 
 def by_hand() -> tuple[Instances, Detections]:
@@ -274,7 +274,7 @@ def test_by_hand(engine: Engine) -> None:
     }
     assert {n: s.value for n, s in statistics.items() if s and n in expected} == pytest.approx(expected)
     assert statistics["AP-large"] is None
-    cats = per_class_statistics(scores)["per-class:cat"]
+    cats = per_class_boxes(scores)["per-class:cat"]
     assert cats is not None
     assert cats.value == pytest.approx(expected["AP-base"])
     # Image 1 alone: the cat is found first. Image 2 alone: found at three of ten IoUs; the dog is not.
@@ -309,11 +309,11 @@ def test_resample_equals_the_repeated_corpus(iou: Any) -> None:
     number = len(instances["images"])
     counts = np.random.default_rng(0).multinomial(number, [1 / number] * number, size=8)
     scores = evaluate_detections(DetectionTruth.whole(instances), detections, iou)
-    statistics = {**scores.statistics(novel=[2, 5]), **per_class_statistics(scores)}
+    statistics = {**scores.statistics(novel=[2, 5]), **per_class_boxes(scores)}
     for row in counts:
         drawn = repeated(instances, detections, row)
         again = evaluate_detections(DetectionTruth.whole(drawn[0]), drawn[1], iou)
-        expected = {**again.statistics(novel=[2, 5]), **per_class_statistics(again)}
+        expected = {**again.statistics(novel=[2, 5]), **per_class_boxes(again)}
         for name, score in statistics.items():
             if score is not None:
                 wanted = expected[name]

@@ -17,7 +17,7 @@ from harness.metrics.captions.scorer import CaptionScorer
 from harness.metrics.metric import MetricDrift
 from harness.stats.resampling import MeanStatistics
 
-FAST = [name for name in captions.NAMES if name != "METEOR"]
+FAST = [name for name in captions.CAPTION_METRICS if name != "METEOR"]
 CASE = GOLDEN_CASES[0]
 
 
@@ -53,7 +53,7 @@ def test_the_golden_part_is_scored_as_pycocoevalcap_scores_it_among_all() -> Non
 
 def test_absent_metrics_are_none(scorer: CaptionScorer) -> None:
     scores = scorer.score(CASE.references, CASE.candidates)
-    assert list(scores) == list(captions.NAMES)
+    assert list(scores) == list(captions.CAPTION_METRICS)
     assert scores["METEOR"] is None
     assert scores["SPICE"] is None  # its models are not installed here
 

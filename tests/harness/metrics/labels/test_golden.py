@@ -41,7 +41,7 @@ def test_the_golden_scores_are_those_of_other_implementations() -> None:
             },
             abs=1e-6,
         )
-        == label_passport.GOLDEN_SCORES
+        == label_passport.LABEL_SCORES
     )
     six = top_k_accuracy_score(label_passport.GOLDEN_SIX_LABELS, label_passport.GOLDEN_SIX, k=5, labels=range(6))
     assert pytest.approx(six) == label_passport.GOLDEN_TOP_5
@@ -116,6 +116,6 @@ def test_labels_that_are_one_off_are_found(
 
 def test_the_signature_comes_only_after_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     assert label_passport.check_label_metrics().startswith("labels:v2|")
-    monkeypatch.setitem(label_passport.GOLDEN_SCORES, "NLL", 0.8)
+    monkeypatch.setitem(label_passport.LABEL_SCORES, "NLL", 0.8)
     with pytest.raises(MetricDrift, match=r"NLL gives 0.81.* instead of 0.8 on the golden case 'single-label'"):
         label_passport.check_label_metrics()

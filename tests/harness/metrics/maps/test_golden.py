@@ -30,7 +30,7 @@ def test_the_golden_scores_of_maps_are_those_of_scikit_learn() -> None:
         "mIoU-unseen": unseen,
         "hIoU": 2 * seen * unseen / (seen + unseen),
     }
-    assert {name: passport.GOLDEN_SCORES[name] for name in expected} == pytest.approx(expected, abs=1e-14)
+    assert {name: passport.MAP_SCORES[name] for name in expected} == pytest.approx(expected, abs=1e-14)
 
 
 def test_the_golden_scores_of_segments_are_those_of_hotcoco(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_golden_scores_of_segments_are_those_of_hotcoco(tmp_path: Path) -> N
     results = evaluator.results()
     expected = {name: results["All"][name.lower()] for name in ("PQ", "SQ", "RQ")}
     expected |= {"PQ-Th": results["Things"]["pq"], "PQ-St": results["Stuff"]["pq"]}
-    assert {name: passport.GOLDEN_SCORES[name] for name in expected} == pytest.approx(expected, abs=1e-14)
+    assert {name: passport.MAP_SCORES[name] for name in expected} == pytest.approx(expected, abs=1e-14)
 
 
 def test_the_signature_says_whether_segments_were_scored() -> None:
@@ -65,6 +65,6 @@ def test_the_signature_says_whether_segments_were_scored() -> None:
 
 
 def test_a_score_that_drifts_stops_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passport, "GOLDEN_SCORES", {**passport.GOLDEN_SCORES, "RQ": 0.5})
+    monkeypatch.setattr(passport, "GOLDEN_SCORES", {**passport.MAP_SCORES, "RQ": 0.5})
     with pytest.raises(MetricDrift, match=r"RQ gives 0.81.* instead of 0.5 on the golden case"):
         passport.check_segmentation_metrics(panoptic=False)

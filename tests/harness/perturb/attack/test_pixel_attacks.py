@@ -19,7 +19,7 @@ from harness.perturb.attack.pgd import pgd
 from harness.perturb.attack.pixel_attack import ball_on
 from harness.perturb.attack.projection import Ball, lengths
 from harness.perturb.attack.request import Attack, AttackOptions, epsilon
-from harness.perturb.attack.square import bump, share, square
+from harness.perturb.attack.square import bump, square, square_share
 from harness.perturb.attack.victim import generators, pixels_of, sample_losses, victim_of
 from harness.perturb.perturbation import Perturbation
 from harness.sample import Batch
@@ -113,7 +113,7 @@ def test_steps_are_halved_at_the_published_checkpoints() -> None:
 
 
 def test_squares_shrink_as_published_and_bumps_have_length_1() -> None:
-    shares = [share(n, 10_000) for n in (0, 11, 51, 201, 501, 1001, 2001, 4001, 6001, 8001)]
+    shares = [square_share(n, 10_000) for n in (0, 11, 51, 201, 501, 1001, 2001, 4001, 6001, 8001)]
     assert shares == [0.8 / 2**n for n in range(10)]
     for side in (1, 3, 4, 7, 40):
         shape = bump(side, torch.zeros(1))

@@ -10,7 +10,7 @@ import torch
 
 from harness.perturb.attack.catalog import JointAttack, TextAttack
 from harness.perturb.attack.request import AttackOptions
-from harness.perturb.attack.text_edits import candidates
+from harness.perturb.attack.text_edits import text_candidates
 from harness.perturb.text.word_spans import find_words
 
 from .learners import CLASS_TEXTS, SIDE, Label, Pixels, Reader, Trained, distance, request_for
@@ -21,13 +21,13 @@ ATTACK = TextAttack("text-attack", "", OPTIONS)
 
 
 def test_candidates_are_one_edit_away() -> None:
-    found = candidates("a red circle beside two blue squares", np.random.default_rng(0))
+    found = text_candidates("a red circle beside two blue squares", np.random.default_rng(0))
     assert len(found) == len(set(found)) >= 8
     words = ["a", "red", "circle", "beside", "two", "blue", "squares"]
     for other in found:
         new = [other[start:end] for start, end in find_words(other)]
         assert sum(word not in new for word in words) <= 2
-    assert candidates("", np.random.default_rng(0)) == []
+    assert text_candidates("", np.random.default_rng(0)) == []
 
 
 def test_more_edits_raise_the_loss_of_every_sample() -> None:

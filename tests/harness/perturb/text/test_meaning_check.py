@@ -10,7 +10,14 @@ import pytest
 
 from harness.errors import CheckpointError, WeightsUnavailable
 from harness.perturb.text import meaning_check as meaning
-from harness.perturb.text.meaning_check import ATTEMPTS, FAITHFUL, SentenceEncoder, faithful, load_encoder, rewrite
+from harness.perturb.text.meaning_check import (
+    ATTEMPTS,
+    FAITHFUL,
+    SentenceEncoder,
+    faithful,
+    load_sentence_encoder,
+    rewrite,
+)
 from harness.perturb.text.rewriting import Rewriting
 from harness.perturb.text.words import PUNCTUATION, WORD_DELETE
 
@@ -19,7 +26,7 @@ TEXTS = ["a red star", "A large blue circle is on the grass.", "", "snow", "two 
 
 @pytest.fixture(scope="module")
 def encoder() -> SentenceEncoder:
-    return load_encoder()
+    return load_sentence_encoder()
 
 
 def letters(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -141,8 +148,8 @@ def test_the_threshold_on_texts_whose_truth_is_known(encoder: SentenceEncoder) -
 def test_missing_and_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meaning, "_PACKAGE", "no_such_package")
     with pytest.raises(WeightsUnavailable, match="no-such-package"):
-        load_encoder()
+        load_sentence_encoder()
     (tmp_path / "model.safetensors").write_bytes(b"other")
     monkeypatch.setattr(meaning, "encoder_folder", lambda: tmp_path)
     with pytest.raises(CheckpointError, match="published weights"):
-        load_encoder()
+        load_sentence_encoder()

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.perturb.text.word_spans import article_before, cased_like, find_words, plain_letters, rewrite_words, share
+from harness.perturb.text.word_spans import (
+    article_before,
+    cased_like,
+    find_words,
+    plain_letters,
+    rewrite_words,
+    share_of_words,
+)
 
 
 def words(text: str) -> list[str]:
@@ -50,9 +57,9 @@ def test_what_stands_between_words_stays(text: str) -> None:
 
 
 def test_share_is_rounded_down_but_at_least_one() -> None:
-    assert [share(percent, 8) for percent in (10, 20, 30, 40, 50)] == [1, 1, 2, 3, 4]
-    assert share(50, 1) == 1
-    assert share(50, 0) == 0
+    assert [share_of_words(percent, 8) for percent in (10, 20, 30, 40, 50)] == [1, 1, 2, 3, 4]
+    assert share_of_words(50, 1) == 1
+    assert share_of_words(50, 0) == 0
 
 
 def test_capitals_and_articles() -> None:

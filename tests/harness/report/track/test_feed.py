@@ -12,7 +12,7 @@ import pytest
 from harness.errors import StoreError
 from harness.record import RobustnessRecord
 from harness.report.track.feed import TrackingSummary, track_task
-from harness.report.track.tracker import TrackedRun, Value
+from harness.report.track.tracker import LoggedValue, TrackedRun
 
 
 @dataclass
@@ -46,7 +46,7 @@ class MemoryLog:
             raise TimeoutError("too slow")
         self.calls.append(("summary", dict(values)))
 
-    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
+    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[LoggedValue]]) -> None:
         self.calls.append(("table", name, [row[0] for row in rows]))
 
     def file(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.report.track.choose import open_trackers
 from harness.report.track.feed import track_task
-from harness.report.track.tensorboard_log import folder_name
+from harness.report.track.tensorboard_log import run_folder_name
 from harness.report.track.tracker import TrackedRun
 
 pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
@@ -73,7 +73,7 @@ def test_a_failed_cell_is_a_failed_run_without_scores(results: Any) -> None:
 
 @given(st.text(max_size=30), st.text("ab./\\ :~", max_size=12))
 def test_a_name_from_outside_stays_in_its_folder(model: str, odd: str) -> None:
-    name = folder_name(TrackedRun(f"task/{model}{odd}/seed0", "0123456789", "task", {}))
+    name = run_folder_name(TrackedRun(f"task/{model}{odd}/seed0", "0123456789", "task", {}))
     parts = Path(name).parts
     assert not Path(name).is_absolute()
     assert ".." not in parts and parts[-1].endswith("-01234567")
