@@ -105,6 +105,10 @@ class EvaluateOptions:
     """Samples on which a model of image and text is projected to its additive part; 0: none."""
 
 
+_OF_ANSWERS = ("batch_size", "limit", "emap")
+"""Options of evaluation that move answers; the others move scores of them."""
+
+
 @dataclass(frozen=True)
 class MeasureOptions:
     """How often latency is timed, at which batch throughput is, and on how many CPU threads."""
@@ -168,17 +172,28 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row-to-be: a trained checkpoint evaluated and measured on one split."""
+    """One row-to-be: a trained checkpoint evaluated and measured on one split.
+
+    `scoring` names the code that makes metrics of its answers (see `harness.plan.code_digests`), and packages of that.
+    """
 
     training: TrainingJob
     split: str
     evaluate: EvaluateOptions
     measure: MeasureOptions
+    scoring: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         """Name the cell by the digest of its content, 16 hexadecimal digits."""
-        return fingerprint_of(asdict(self) | {"training": _job_content(self.training)})
+        content = {"training": _job_content(self.training), "scored_by": by_content(self.training.data.scoring)}
+        return fingerprint_of(asdict(self) | content)
+
+    @property
+    def answers(self) -> str:
+        """Name what its model answers, by all that can move that: not how answers are scored, nor what they cost."""
+        evaluate = {name: value for name, value in asdict(self.evaluate).items() if name in _OF_ANSWERS}
+        return fingerprint_of({"training": _job_content(self.training), "split": self.split, "evaluate": evaluate})
 
     @property
     def label(self) -> str:
@@ -203,9 +218,9 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
 
 
 def _job_content(job: TrainingJob) -> dict[str, Any]:
-    """Leave out where the data lies and what is said of it: its digest names a cell, and files by what they hold."""
+    """Leave out where data lies, what is said of it and how it is scored: its digest names it, files what they hold."""
     content = asdict(job)
-    for name in ("root", "cache", "notes", "embedded"):
+    for name in ("root", "cache", "notes", "embedded", "scoring"):
         del content["data"][name]
     content["data"]["options"] = by_content(content["data"]["options"])
     content["options"] = options_content(job.options)

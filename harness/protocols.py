@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -301,6 +301,15 @@ class HasCorruptedCopies(Protocol):
 
 
 @runtime_checkable
+class HasScoringSettings(Protocol):
+    """A task with settings that only its scorer reads: to ask for others trains nothing and predicts nothing anew."""
+
+    def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
+        """What `Dataset.scoring` shall hold: of files their digests too; raises BenchError for what is not there."""
+        ...
+
+
+@runtime_checkable
 class HasChanceLevel(Protocol):
     """A task that knows what its first metric gives for guessing; for all others that is 0."""
 
@@ -442,6 +451,18 @@ class ListsModels(Protocol):
     def names(self) -> Sequence[str]:
         """Name these models, with the family's prefix."""
         ...
+
+
+def open_data(task: Task, context: DataContext) -> Dataset:
+    """Open a task's data with the settings of its scorer; raises DataError, or UsageError for a setting."""
+    return with_scoring_settings(task, task.open_data(context), context)
+
+
+def with_scoring_settings(task: Task, data: Dataset, context: DataContext) -> Dataset:
+    """Let data hold the settings of a task's scorer; raises UsageError for one that it does not take."""
+    if not isinstance(task, HasScoringSettings):
+        return data
+    return replace(data, scoring=task.scoring_settings(context))
 
 
 def serves(model: Model, task: Task) -> bool:

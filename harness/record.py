@@ -145,7 +145,8 @@ class PerturbedScore:
     `severity` is 0 for clean and for shifts other than corrupted copies. `status` is ok, failed or skipped; a skipped
     condition (a text perturbation of a model that reads no text) is never counted as robust. `metrics` has the task's
     first metric and whatever else came with it. `notes` say what was done: the sha256 of the pixels, how many texts
-    changed, how many unfaithful rewritings were dropped, whether an attack passed its gates.
+    changed, how many unfaithful rewritings were dropped, whether an attack passed its gates. `answers` names what the
+    model answered, by all that can move it; "" where an earlier version made the score.
     """
 
     fingerprint: str
@@ -157,6 +158,7 @@ class PerturbedScore:
     error: str | None = None
     metrics: Mapping[str, Estimate | None] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    answers: str = ""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ class Dataset:
     a track or prompt templates) that decide what its samples are; the digest covers them. `cache` is where
     files made of it may lie. `training_split` and `selection_split` are None where there is nothing to train on: then
     only models that need no training can be evaluated. `notes` are shown on each run and stand on its records.
-    `embedded` data are made by the tool itself; of those alone profiles may take a part without being asked.
+    `embedded` data are made by the tool itself; of those alone profiles may take a part without being asked. `scoring`
+    are settings that only a scorer reads (see `HasScoringSettings`): other scores of the same predictions.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Dataset:
     cache: Path | None = None
     notes: tuple[Note, ...] = ()
     embedded: bool = False
+    scoring: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from baselines.pretrained import loaders
+from baselines.pretrained.loaders import Loading
 from harness.answers import BOXES, CAPTIONS, LABELS, MAPS
 from harness.errors import CheckpointError, UsageError
+from harness.protocols import Learner
 
 CONFIG_NAME = "config.json"
 
@@ -17,7 +21,7 @@ CONFIG_NAME = "config.json"
 class ArchitectureKind:
     """A kind of network: the kind of its answers, and the transformers class that reads it.
 
-    `fused` says whether language takes part. `example` is a repository of this kind.
+    `fused` says whether language takes part. `example` is a repository of this kind, `load` builds a learner of one.
     """
 
     name: str
@@ -25,40 +29,43 @@ class ArchitectureKind:
     auto_class: str
     fused: bool
     example: str
+    load: Callable[[Loading], Learner]
 
 
 CAPTIONER = ArchitectureKind(
     "captioner", CAPTIONS, "AutoModelForImageTextToText", True,
-    "Salesforce/blip-image-captioning-base",
+    "Salesforce/blip-image-captioning-base", loaders.captioner,
 )  # fmt: skip
 CLASSIFIER = ArchitectureKind(
     "classifier", LABELS, "AutoModelForImageClassification", False,
-    "google/vit-base-patch16-224",
+    "google/vit-base-patch16-224", loaders.classifier,
 )  # fmt: skip
-DETECTOR = ArchitectureKind("detector", BOXES, "AutoModelForObjectDetection", False, "facebook/detr-resnet-50")
+DETECTOR = ArchitectureKind(
+    "detector", BOXES, "AutoModelForObjectDetection", False, "facebook/detr-resnet-50", loaders.detector,
+)  # fmt: skip
 OWL_DETECTOR = ArchitectureKind(
     "text-guided detector", BOXES, "AutoModelForZeroShotObjectDetection", True,
-    "google/owlvit-base-patch32",
+    "google/owlvit-base-patch32", loaders.owl_detector,
 )  # fmt: skip
 GROUNDING_DETECTOR = ArchitectureKind(
     "grounding detector", BOXES, "AutoModelForZeroShotObjectDetection", True,
-    "IDEA-Research/grounding-dino-tiny",
+    "IDEA-Research/grounding-dino-tiny", loaders.grounding_detector,
 )  # fmt: skip
 SEGMENTER = ArchitectureKind(
     "segmenter", MAPS, "AutoModelForSemanticSegmentation", False,
-    "nvidia/segformer-b0-finetuned-ade-512-512",
+    "nvidia/segformer-b0-finetuned-ade-512-512", loaders.segmenter,
 )  # fmt: skip
 UNIVERSAL_SEGMENTER = ArchitectureKind(
     "universal segmenter", MAPS, "AutoModelForUniversalSegmentation", False,
-    "facebook/mask2former-swin-tiny-coco-panoptic",
+    "facebook/mask2former-swin-tiny-coco-panoptic", loaders.segmenter,
 )  # fmt: skip
 TASK_SEGMENTER = ArchitectureKind(
     "task-conditioned segmenter", MAPS, "AutoModelForUniversalSegmentation", True,
-    "shi-labs/oneformer_coco_swin_large",
+    "shi-labs/oneformer_coco_swin_large", loaders.segmenter,
 )  # fmt: skip
 TEXT_SEGMENTER = ArchitectureKind(
     "text-guided segmenter", MAPS, "CLIPSegForImageSegmentation", True,
-    "CIDAS/clipseg-rd64-refined",
+    "CIDAS/clipseg-rd64-refined", loaders.text_segmenter,
 )  # fmt: skip
 
 _BY_CLASS = (
@@ -115,10 +122,13 @@ def check_answers(kind: ArchitectureKind, wanted: str, model: str) -> None:
     """Refuse a kind of answer that a network does not give; raises UsageError naming models that do."""
     if wanted in ("", kind.answers):
         return
+    raise UsageError(_other_answers(kind, wanted, model))
+
+
+def _other_answers(kind: ArchitectureKind, wanted: str, model: str) -> str:
     others = " or ".join(
         f"hf:{other.example} (a {other.name})" for other in ARCHITECTURE_KINDS if other.answers == wanted
     )
-    raise UsageError(
-        f"Model '{model}' is a {kind.name} and answers with {kind.answers}, not with {wanted}. "
-        + (f"For {wanted} take such as {others}." if others else f"No model of transformers answers with {wanted}.")
+    return f"Model '{model}' is a {kind.name} and answers with {kind.answers}, not with {wanted}. " + (
+        f"For {wanted} take such as {others}." if others else f"No model of transformers answers with {wanted}."
     )

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from baselines.clip.source import OpenClipSource, parse_source
 from baselines.pretrained.architectures import CAPTIONER
+from baselines.pretrained.named_models import UnreadModel, named_folder, named_repository
 from baselines.pretrained.open_clip_model import CHOOSING, OpenClipModel, open_clip_model
-from baselines.pretrained.transformers_model import TransformersModel, named_folder, named_repository
+from baselines.pretrained.transformers_model import TransformersModel
 from harness.answers import CAPTIONS
 from harness.errors import UsageError
 
@@ -33,7 +34,7 @@ _EXAMPLES = {
 }
 
 
-def parse_model_name(name: str) -> TransformersModel | OpenClipModel:
+def parse_model_name(name: str) -> TransformersModel | UnreadModel | OpenClipModel:
     """Turn `hf:NAME` or `open_clip:NAME/TAG` into a model; raises UsageError for what is neither."""
     family, colon, rest = name.partition(":")
     if not colon or family not in _EXAMPLES or not rest.strip():
@@ -41,7 +42,7 @@ def parse_model_name(name: str) -> TransformersModel | OpenClipModel:
     return _parse_transformers(name, rest) if family == "hf" else _parse_open_clip(name, rest)
 
 
-def _parse_transformers(name: str, rest: str) -> TransformersModel | OpenClipModel:
+def _parse_transformers(name: str, rest: str) -> TransformersModel | UnreadModel | OpenClipModel:
     if _is_path(rest):
         return named_folder(name, _path(rest))
     if not _REPOSITORY.fullmatch(rest):
@@ -52,7 +53,7 @@ def _parse_transformers(name: str, rest: str) -> TransformersModel | OpenClipMod
     return named_repository(name, rest)
 
 
-def _parse_open_clip(name: str, rest: str) -> TransformersModel | OpenClipModel:
+def _parse_open_clip(name: str, rest: str) -> TransformersModel | UnreadModel | OpenClipModel:
     return open_clip_model(name, f"{rest} of open_clip", parse_source(rest))
 
 

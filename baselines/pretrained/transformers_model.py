@@ -7,14 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.pretrained.architectures import (
-    ANSWERS,
-    CAPTIONER,
-    CONFIG_NAME,
-    ArchitectureKind,
-    check_answers,
-    read_kind,
-)
+from baselines.pretrained.architectures import ArchitectureKind, check_answers
+from baselines.pretrained.loaders import Loading
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.weights.hub import (
     Checkpoint,
@@ -25,6 +19,7 @@ from baselines.weights.hub import (
     how_to_get,
     missing_weights,
 )
+from harness.answers import CAPTIONS
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, UsageError, WeightsUnavailable
 from harness.protocols import BuildContext, Learner, Model, Prerequisite
@@ -38,32 +33,31 @@ class TransformersModel:
     """A pretrained captioner, classifier, detector or segmenter, from a local `folder` or a hub's `repository`.
 
     It comes whole: options that compose a model (`--vision`, `--language`, `--tune`) do not change it.
-    Without `downloads` only the cache is looked at. `kind` is what its config.json says; None where that is not
-    here yet, and then it is asked for when the recipe is made.
+    Without `downloads` only the cache is looked at. `kind` is what its config.json says.
     """
 
     name: str
     summary: str
+    kind: ArchitectureKind
     folder: Path | None = None
     repository: str | None = None
     downloads: bool = True
-    kind: ArchitectureKind | None = None
     evaluates_only: bool = True
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """What its kind answers with, or all that any kind does where it is not known yet."""
-        return (self.kind.answers,) if self.kind else ANSWERS
+        """What its kind answers with."""
+        return (self.kind.answers,)
 
     @property
     def fused(self) -> bool:
         """Whether language takes part."""
-        return self.kind is not None and self.kind.fused
+        return self.kind.fused
 
     @property
     def settings(self) -> tuple[str, ...]:
         """A prompt and a size for captioners; nothing for others."""
-        return PRETRAINED_SETTINGS if self.kind in (None, CAPTIONER) else ()
+        return PRETRAINED_SETTINGS if self.kind.answers == CAPTIONS else ()
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
@@ -80,16 +74,15 @@ class TransformersModel:
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name checkpoint, digest and settings; raises WeightsUnavailable, CheckpointError or UsageError."""
         found = self._find()
-        kind = self._kind(found)
-        check_answers(kind, options.answers, self.name)
+        check_answers(self.kind, options.answers, self.name)
         named = {
             "library": "transformers",
             "checkpoint": self.repository or "local folder",
             "weights": found.digest,
-            "kind": kind.name,
+            "kind": self.kind.name,
             "dtype": "float32",
         }
-        if kind != CAPTIONER:
+        if self.kind.answers != CAPTIONS:
             return named
         settings = read_pretrained_settings(options.settings)
         return {**named, "prompt": settings.prompt, "image_size": settings.image_size, "sampling": False}
@@ -101,45 +94,23 @@ class TransformersModel:
         lacking = missing_weights(folder)
         if lacking:
             raise CheckpointError(f"{self.name}: {folder} {lacking}")
-        kind = self._kind(Checkpoint(folder, found.digest))
-        check_answers(kind, spec.answers, self.name)
-        if kind == CAPTIONER:
-            from baselines.pretrained.transformers_captioner import load_captioner
-
-            settings = read_pretrained_settings(context.options.settings)
-            return load_captioner(folder, found.digest, settings, context.decode, kind.auto_class)
-        from baselines.pretrained.loaders import LOADERS
-
-        return LOADERS[kind.name](folder, found.digest, spec, kind.auto_class)
-
-    def _kind(self, found: Checkpoint) -> ArchitectureKind:
-        if self.kind is not None:
-            return self.kind
-        return read_kind(found.folder or download(str(self.repository), (CONFIG_NAME,), found.digest), self.name)
+        check_answers(self.kind, spec.answers, self.name)
+        return self.kind.load(Loading(folder, found.digest, self.kind.auto_class, spec, context))
 
     def _find(self) -> Checkpoint:
-        if self.folder is not None:
-            return find_folder(self.folder)
-        repository = str(self.repository)
-        cached = find_cached(repository)
-        if cached is not None and cached.folder is not None and missing_weights(cached.folder) is None:
-            return cached
-        if self.downloads:
-            return find_on_hub(repository)
-        raise WeightsUnavailable(
-            f"weights not available: {repository} is not in the Hugging Face cache. {how_to_get(repository)} "
-            f"`--model hf:{repository}` downloads it too."
-        )
+        return find_checkpoint(self.folder, str(self.repository), downloads=self.downloads)
 
 
-def named_folder(name: str, folder: Path) -> TransformersModel:
-    """Make the model of a local folder; raises CheckpointError or UsageError for a folder of another kind."""
-    kind = read_kind(folder, name) if (folder / CONFIG_NAME).is_file() else None
-    return TransformersModel(name, f"the transformers checkpoint in {folder}", folder=folder, kind=kind)
-
-
-def named_repository(name: str, repository: str) -> TransformersModel:
-    """Make the model of a repository; its kind is known where its config.json is in the cache."""
+def find_checkpoint(folder: Path | None, repository: str, *, downloads: bool) -> Checkpoint:
+    """Find a folder's, or a repository's checkpoint; raises WeightsUnavailable where it may not be downloaded."""
+    if folder is not None:
+        return find_folder(folder)
     cached = find_cached(repository)
-    kind = read_kind(cached.folder, name) if cached is not None and cached.folder is not None else None
-    return TransformersModel(name, f"{repository} from the Hugging Face hub", repository=repository, kind=kind)
+    if cached is not None and cached.folder is not None and missing_weights(cached.folder) is None:
+        return cached
+    if downloads:
+        return find_on_hub(repository)
+    raise WeightsUnavailable(
+        f"weights not available: {repository} is not in the Hugging Face cache. {how_to_get(repository)} "
+        f"`--model hf:{repository}` downloads it too."
+    )

@@ -28,17 +28,18 @@ from harness.cli.options import (
     Debug,
     Predictions,
     Results,
+    cache_wish,
     environment,
     require_choice,
+    task_names,
     tell,
+    words,
 )
 from harness.cli.records import app as records_app
 from harness.cli.run import open_trackers_of, reporter_for, run_task
 from harness.cli.shown import Wide, show_document
 from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
-from harness.plan.environment import cache_wish
-from harness.plan.names import chosen_tasks, words
 from harness.plan.parts import GROUPS
 from harness.plan.run_request import RunRequest
 
@@ -81,7 +82,7 @@ def run(
     general = build_config(options, set_ or (), vision_args, config)
     for notice in general.notices:
         tell(f"bench: {notice}", sys.stderr)
-    names, trackers = chosen_tasks(general.request.task), open_trackers_of(general)
+    names, trackers = task_names(general.request.task), open_trackers_of(general)
     failed = 0
     with ForkServer() as server:
         for name in names:
@@ -129,6 +130,7 @@ def score(
 
     from harness.plan.config import configured_settings
     from harness.plan.plugins import load_task
+    from harness.protocols import open_data, with_scoring_settings
     from harness.records.score_file import score_file, table_path, write_sample_table
     from harness.report.scored_tables import score_document
 
@@ -144,11 +146,13 @@ def score(
     plugin = load_task(task)
     request = _of_one_task(RunRequest(**given(flags)))
     settings = _task_settings(plugin, {"iou": iou, **configured_settings("task", request)}, set_ or ())
+    context = _data_context(request.data, request.split, settings)
     if references is not None:
         dataset, samples = plugin.read_references(references)
         dataset = replace(dataset, options={**dataset.options, **settings})
+        dataset = with_scoring_settings(plugin, dataset, context)
     else:
-        dataset = plugin.open_data(_data_context(request.data, request.split, settings))
+        dataset = open_data(plugin, context)
         chosen = request.split or dataset.default_split
         if chosen not in dataset.splits:
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")

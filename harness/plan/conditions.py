@@ -14,7 +14,7 @@ from harness.perturb.scales import at_scale, small_image_warning
 from harness.plan.config import RunConfig
 from harness.plan.plugins import load_all_perturbations
 from harness.plan.run_plan import Environment, Plan, data_context
-from harness.protocols import NOTICE, Progress
+from harness.protocols import NOTICE, Progress, open_data
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def plan_robustness(
             progress(warning, 0, NOTICE)
     wanted = {condition.shift for condition in conditions} - {None}
     shifts = {
-        Condition(shift=name).split_key: ShiftedSplit(plan.task.open_data(replace(context, split=split)), split)
+        Condition(shift=name).split_key: ShiftedSplit(open_data(plan.task, replace(context, split=split)), split)
         for name, split in offered.items()
         if name in wanted
     }

@@ -6,12 +6,10 @@ Built-in plugins are found exactly as a third party's are: groups `bench.tasks`,
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
@@ -180,28 +178,9 @@ def _named(
     return found
 
 
-def code_digest(plugin: object) -> str:
-    """Digest the source of the package that a plugin comes from: new code, new fingerprints."""
-    return package_digest(package_of(plugin))
-
-
 def package_of(plugin: object) -> str:
     """Name the top-level package that a plugin comes from."""
     return type(plugin).__module__.partition(".")[0]
-
-
-@cache
-def package_digest(package: str) -> str:
-    """Digest every Python file of an importable package or module, in the order of their paths."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise PluginError(f"The source of package '{package}' cannot be found; install it again.")
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(str(file.relative_to(origin.parent)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _load(entries: Entries, name: str, protocol: type[Plugin], kind: str) -> Plugin:

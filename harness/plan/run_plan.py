@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,12 +12,12 @@ from typing import Any
 from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
 from harness.errors import CheckpointError, PluginError, UsageError, WeightsUnavailable, cause_of, nearest
 from harness.measure.device import resolve_device, resolve_precision
-from harness.measure.provenance import PACKAGES, package_versions
+from harness.measure.provenance import OF_SCORING, OF_TRAINING, package_versions
+from harness.plan.code_digests import CodeDigests
 from harness.plan.config import RunConfig, require_finite_settings
 from harness.plan.data_places import remember
 from harness.plan.plugins import (
     as_plugin_error,
-    code_digest,
     load_all,
     load_model,
     load_task,
@@ -27,15 +26,9 @@ from harness.plan.plugins import (
     task_names,
 )
 from harness.plan.taken_whole import needs_training
-from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, controls_on, serves
+from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, controls_on, open_data, serves
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
-
-_SCORING_CODE = (
-    "answers.py", "sample.py", "inputs/images.py", "inputs/modes.py", "inputs/visual_tokens.py", "jobs/emap.py",
-    "jobs/jobs.py", "jobs/predict.py", "jobs/train.py", "metrics/**/*.py", "plan/taken_whole.py", "stats/estimates.py",
-    "stats/intervals.py",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,13 +78,13 @@ class Plan:
         if (record.data_digest, record.split) != (self.data.digest, self.split):
             return False
         own = {cell.fingerprint for cell in self.cells} | {absent.fingerprint for absent in self.absent}
-        versions = {(cell.training.model, cell.training.control): cell.training.versions for cell in self.cells}
-        planned = {*versions, *((absent.model, absent.control) for absent in self.absent)}
+        made_by = {(c.training.model, c.training.control): (c.training.versions, c.scoring) for c in self.cells}
+        planned = {*made_by, *((absent.model, absent.control) for absent in self.absent)}
         row = (record.model, record.control)
         if record.fingerprint in own or row not in planned:
             return True
-        made_with = record.cell.get("training", {}).get("versions")
-        return row in versions and made_with == versions[row]
+        known = record.cell.get("training", {}).get("versions"), record.cell.get("scoring")
+        return row in made_by and known == made_by[row]
 
 
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
@@ -106,7 +99,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     check_task_settings(config.task_settings, task if alone else None)
     check_own_sections(config.own_sections)
     context = data_context(config, task, environment, progress)
-    data = task.open_data(context)
+    data = open_data(task, context)
     split = config.request.split or data.default_split
     if split not in data.splits:
         raise UsageError(f"{data.name} has no split '{split}'. {nearest(split, data.splits)}")
@@ -126,7 +119,8 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
             if isinstance(planned, Absent):
                 absent.append(planned)
             else:
-                cells.append(Cell(planned, split, evaluate, config.measure))
+                cells.append(Cell(planned, split, evaluate, config.measure, planner.scoring))
+    planner.code.keep()
     cells.sort(key=lambda cell: (cell.training.prerequisite is not None, cell.training.control is not None))
     return Plan(task, data, split, planner.device, tuple(cells), tuple(absent), planner.prerequisites, tuple(broken))
 
@@ -247,15 +241,6 @@ def settings_for(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name in task.settings}
 
 
-def scoring_code_digest() -> str:
-    """Digest the harness's own files that can move a score."""
-    digest = hashlib.sha256()
-    for pattern in _SCORING_CODE:
-        for path in sorted(Path(__file__).parents[1].glob(pattern)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 class _Planner:
     """Makes training jobs for one task on one data set, and collects their prerequisites."""
 
@@ -272,7 +257,9 @@ class _Planner:
         self.environment, self.progress = environment, progress
         self.prerequisites: dict[str, TrainingJob] = {}
         self._planned_prerequisites: dict[Prerequisite, str] = {}
-        self.shared = package_versions(PACKAGES) | {"scoring": scoring_code_digest()}
+        self.code = CodeDigests(environment.cache)
+        self.packages = package_versions(OF_TRAINING)
+        self.scoring = {"digest": self.code.scoring(task), **package_versions(OF_SCORING)}
 
     def attempt(self, model: Model, control: str | None, seed: int, split: str) -> TrainingJob | Absent:
         """Describe one training, or say why it cannot be; a checkpoint that the user chose raises CheckpointError."""
@@ -316,7 +303,7 @@ class _Planner:
             decode=self.config.decode,
             on_bad_sample=self.config.request.on_bad_sample,
             recipe=recipe,
-            versions=self._versions(self.task, model),
+            versions=self.packages | self.code.training(self.task, model, options),
             prerequisite=None if prerequisite is None else self._prerequisite(prerequisite),
         )
 
@@ -340,7 +327,7 @@ class _Planner:
         wish = replace(data_context(self.config, task, self.environment, self.progress), wish=None, split=None)
         return TrainingJob(
             task=wanted.task,
-            data=task.open_data(wish),
+            data=open_data(task, wish),
             model=wanted.model,
             control=None,
             seed=0,
@@ -350,16 +337,12 @@ class _Planner:
             decode=DecodeOptions(),
             on_bad_sample="fail",
             recipe=dict(trained.recipe(plain)),
-            versions=self._versions(task, trained),
+            versions=self.packages | self.code.training(task, trained, plain),
         )
 
     def _resolved(self, train: TrainOptions) -> TrainOptions:
         """Say in which precision this device trains where the wish leaves it open: it moves the weights."""
         return replace(train, precision=resolve_precision(train.precision, self.device))
-
-    def _versions(self, task: Task, model: Model) -> dict[str, str]:
-        codes = {"task": f"{task.version}:{code_digest(task)}", "model": code_digest(model)}
-        return self.shared | codes
 
 
 def _planned(model: Model) -> str:

@@ -12,9 +12,19 @@ from typing import Any, Self
 from harness.errors import BenchError, DataError, StoreError
 from harness.plan.data_places import recall
 from harness.plan.run_plan import Environment
-from harness.protocols import DataContext, Progress, Task
+from harness.protocols import DataContext, Progress, Task, open_data
 from harness.record import Estimate, RunRecord, now
-from harness.records.sample_scores import SCORES, Scored, read_answers, table_digests, vouched, vouching, write_scores
+from harness.records.sample_scores import (
+    SCORES,
+    Scored,
+    read_additive,
+    read_answers,
+    table_digests,
+    vouched,
+    vouching,
+    write_scores,
+)
+from harness.records.score_answers import metrics_of, score_answers
 from harness.records.scoring import Scoring
 from harness.records.store import Store, outcomes_name
 from harness.sample import Dataset, Outcome, Sample, evaluated
@@ -67,8 +77,7 @@ class Rescorer(AbstractContextManager["Rescorer"]):
     def score(self, store: Store, record: RunRecord) -> Scored:
         """Score stored answers; raises StoreError where they are gone, DataError where they do not fit."""
         outcomes = read_predictions(store, record)
-        samples = self.samples_of(record)
-        return Scored(samples, outcomes, self.scorer.score(samples, outcomes))
+        return score_answers(self.scorer, self.samples_of(record), outcomes, read_additive(store, record))
 
     def samples_of(self, record: RunRecord) -> list[Sample]:
         """Take the samples that a record's model answered for."""
@@ -174,7 +183,8 @@ def rescore(
     """
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
-        options = record.cell.get("training", {}).get("data", {}).get("options", {})
+        data = record.cell.get("training", {}).get("data", {})
+        options = data.get("options", {}), data.get("scoring", {})
         groups.setdefault((record.task, record.data_digest, record.split, str(options)), []).append(record)
     place = replace(place, elsewhere=len({record.data_digest for record in records}) > 1)
     found: list[Rescored] = []
@@ -192,7 +202,9 @@ def rescore(
 
 def _rescored_in_place(rescorer: Rescorer, store: Store, record: RunRecord, *, write: bool) -> Rescored:
     scored = rescorer.score(store, record)
-    rescored = _rescored(record, scored, rescorer.signature)
+    resamples = record.cell.get("evaluate", {}).get("resamples", 1000)
+    new = metrics_of(rescorer.scorer, scored, rescorer.task.metrics[0], resamples)
+    rescored = _rescored(record, new, rescorer.signature)
     if write and not rescored.unchanged:
         _replace(store, rescored, scored, rescorer.task)
     elif write and not _has_scores(store, record):
@@ -207,10 +219,7 @@ def _has_scores(store: Store, record: RunRecord) -> bool:
     return known is not None and table_digests(store, record.task, record.fingerprint).get(SCORES) == known
 
 
-def _rescored(record: RunRecord, scored: Scored, signature: str) -> Rescored:
-    from harness.stats.estimates import estimates
-
-    new = estimates(scored.statistics, record.cell.get("evaluate", {}).get("resamples", 1000))
+def _rescored(record: RunRecord, new: Mapping[str, Estimate | None], signature: str) -> Rescored:
     kept = {name for name in record.metrics if name not in new and name.startswith(_ADDITIVE)}
     names = dict.fromkeys([*record.metrics, *new])
     changes = [
@@ -228,13 +237,7 @@ def _replace(store: Store, rescored: Rescored, scored: Scored, task: Task) -> No
 
     record = rescored.record
     write_scores(store, record.task, record.fingerprint, scored, task.metrics)
-    former = {
-        "metrics": {name: None if e is None else e.to_json() for name, e in record.metrics.items()},
-        "signature": record.signature,
-        "outcomes_sha256": record.provenance.get("outcomes_sha256"),
-        "rescored": record.provenance.get("rescored"),
-    }
-    history = {"made": now(), "code": provenance(), "former": former}
+    history = {"made": now(), "code": provenance(), "former": former_numbers(record)}
     new = replace(
         record,
         metrics={change.metric: change.new for change in rescored.changes},
@@ -248,6 +251,17 @@ def _replace(store: Store, rescored: Rescored, scored: Scored, task: Task) -> No
     store.replace_record(new)
 
 
+def former_numbers(record: RunRecord) -> dict[str, Any]:
+    """What a record's numbers were, for the provenance of those that come after them."""
+    return {
+        "fingerprint": record.fingerprint,
+        "metrics": {name: None if e is None else e.to_json() for name, e in record.metrics.items()},
+        "signature": record.signature,
+        "outcomes_sha256": record.provenance.get("outcomes_sha256"),
+        "rescored": record.provenance.get("rescored"),
+    }
+
+
 def _open_data(task: Task, record: RunRecord, place: DataPlace) -> Dataset:
     """Open the data that a record was made on; raises DataError where other data, or none, is found.
 
@@ -257,7 +271,7 @@ def _open_data(task: Task, record: RunRecord, place: DataPlace) -> Dataset:
     for context in _contexts(task, record, place):
         where = _where(context)
         try:
-            data = task.open_data(context)
+            data = open_data(task, context)
         except BenchError as error:
             tried.append(f"cannot be opened ({where}): {error}")
             continue
@@ -302,6 +316,7 @@ def _where(context: DataContext) -> str:
 
 def _settings(task: Task, record: RunRecord, place: DataPlace) -> dict[str, Any]:
     """The settings that a record's data was opened with, as far as records hold them, and the user's own."""
-    options = record.cell.get("training", {}).get("data", {}).get("options", {})
+    data = record.cell.get("training", {}).get("data", {})
+    options = {**data.get("options", {}), **data.get("scoring", {})}
     plain = {k: v for k, v in options.items() if k in task.settings and isinstance(v, str | bool | int | float)}
     return {**plain, **place.settings}

@@ -23,11 +23,15 @@ TABLES = "tables"
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions beside their samples, and the statistics of all metrics."""
+    """Predictions beside their samples, and the statistics of all metrics.
+
+    `additive` are the predictions of the model's additive projection (`harness.jobs.emap`), where it was projected.
+    """
 
     samples: Sequence[Sample]
     outcomes: Sequence[Outcome]
     statistics: Mapping[str, Statistics | None]
+    additive: Sequence[Outcome] = ()
 
 
 def write_scores(
@@ -38,7 +42,8 @@ def write_scores(
     `condition` is the label of the one that the cell's model was perturbed by, None for the clean samples.
     """
     columns = sample_columns(scored.statistics, len(scored.outcomes))
-    store.write_outcomes(outcomes_name(task, fingerprint, condition), scored.outcomes, columns)
+    name = outcomes_name(task, fingerprint, condition)
+    store.write_outcomes(name, scored.outcomes, columns, scored.additive)
     scores = sample_scores([sample.sample_id for sample in scored.samples], scored.statistics, metrics)
     store.write_sample_scores(scores_name(task, fingerprint, condition), scores)
 
@@ -82,6 +87,13 @@ def read_answers(store: Store, record: RunRecord | RobustnessRecord, condition: 
     name = outcomes_name(record.task, record.fingerprint, condition)
     _require_vouched(store, f"{name}.parquet", vouched(record, condition).get(OUTCOMES))
     return store.read_outcomes(name)
+
+
+def read_additive(store: Store, record: RunRecord) -> Sequence[Outcome]:
+    """Read the predictions of a model's additive projection; none where it was not projected, or not kept."""
+    name = outcomes_name(record.task, record.fingerprint)
+    _require_vouched(store, f"{name}.parquet", vouched(record).get(OUTCOMES))
+    return store.read_additive(name)
 
 
 def read_scores(

@@ -41,6 +41,8 @@ from harness.text.outside_text import visible
 _LONGEST_LABEL = 200
 """Bytes of a file's name, which has 255 at most with its ending and what a temporary name adds."""
 
+_ADDITIVE = "additive"
+
 Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 
 
@@ -129,15 +131,26 @@ class Store:
         """Write a robustness record in the place of the one that knew fewer conditions."""
         self.write_bytes(f"{record.task}/robustness/{record.fingerprint}.json", with_digest(record.to_json()))
 
-    def write_outcomes(self, name: str, outcomes: Sequence[Outcome], columns: Mapping[str, Sequence[float]]) -> None:
-        """Write `name`.parquet, one row a sample: `sample_id`, `prediction` (JSON), a column a per-sample metric."""
+    def write_outcomes(
+        self,
+        name: str,
+        outcomes: Sequence[Outcome],
+        columns: Mapping[str, Sequence[float]],
+        additive: Sequence[Outcome] = (),
+    ) -> None:
+        """Write `name`.parquet, one row a sample: `sample_id`, `prediction` (JSON), a column a per-sample metric.
+
+        Where there are `additive` predictions, of some samples, they stand in a column of that name.
+        """
         import pyarrow as arrow
 
+        known = {outcome.sample_id: json.dumps(outcome.prediction) for outcome in additive}
         table = arrow.table(
             {
                 "sample_id": [outcome.sample_id for outcome in outcomes],
                 "prediction": [json.dumps(outcome.prediction) for outcome in outcomes],
                 **{name: list(values) for name, values in columns.items()},
+                **({_ADDITIVE: [known.get(outcome.sample_id) for outcome in outcomes]} if known else {}),
             }
         )
         self._write_table(name, table)
@@ -148,6 +161,15 @@ class Store:
             table = self._read_table(name, ["sample_id", "prediction"])
             rows = zip(table["sample_id"].to_pylist(), table["prediction"].to_pylist(), strict=True)
             return [Outcome(_text(sample_id), json.loads(prediction)) for sample_id, prediction in rows]
+
+    def read_additive(self, name: str) -> list[Outcome]:
+        """Read the additive predictions stored in `name`.parquet; empty where it has none."""
+        with self._readable(name):
+            table = self._read_table(name)
+            if _ADDITIVE not in table.column_names:
+                return []
+            rows = zip(table["sample_id"].to_pylist(), table[_ADDITIVE].to_pylist(), strict=True)
+            return [Outcome(_text(sample_id), json.loads(found)) for sample_id, found in rows if found is not None]
 
     def write_sample_scores(self, name: str, scores: SampleScores) -> None:
         """Write `name`.parquet, one row a sample: `sample_id`, `cluster`, a column a metric."""

@@ -33,6 +33,13 @@ def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, 
     return folder, (folder / "training.json").is_file()
 
 
+def upload_training(job: TrainingJob, folder: Path, store: Store) -> None:
+    """Copy a finished training into the store of a URL; in a folder it lies there already."""
+    if store.local is None:
+        for file in TRAINING_FILES:
+            store.write_bytes(f"{job.task}/training/{job.fingerprint}/{file}", (folder / file).read_bytes())
+
+
 def prerequisite_folder(job: TrainingJob, cache: Path) -> Path | None:
     """Say where the training lies that a job builds on, None where it builds on none."""
     return None if job.prerequisite is None else cache / "prerequisites" / job.prerequisite

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from harness.judge.record_settings import scoring_of
 from harness.judge.select_records import find_fingerprint, records_of
 from harness.measure.provenance import recorded_versions
 from harness.record import Estimate, RunRecord
@@ -27,7 +28,7 @@ def show(text: str, store: Store, task: str | None, style: str) -> str:
 def origin(record: RunRecord, store: Store) -> dict[str, Any]:
     """Gather what is known of a record, under the keys that `bench show --format json` documents."""
     known, training = record.provenance, record.cell.get("training", {})
-    code = training.get("versions", {})
+    code = {**training.get("versions", {}), **scoring_of(record)}
     commit = known.get("git")
     predictions = f"{outcomes_name(record.task, record.fingerprint)}.parquet"
     return {
@@ -46,6 +47,7 @@ def origin(record: RunRecord, store: Store) -> dict[str, Any]:
         "code": {
             "commit": commit.removesuffix(_MODIFIED) if isinstance(commit, str) else None,
             "dirty": commit.endswith(_MODIFIED) if isinstance(commit, str) else None,
+            "training": code.get("training"),
             "task": code.get("task"),
             "model": code.get("model"),
             "scoring": code.get("scoring"),

@@ -29,6 +29,7 @@ def record_of(
     content = by_content(asdict(cell))
     content["training"]["data"] |= {"root": job.data.root.name, "cache": None}
     content["training"]["options"] = options_content(job.options)
+    content["answers"] = cell.answers
     return RunRecord(
         fingerprint=cell.fingerprint,
         task=job.task,

@@ -7,7 +7,6 @@ import os
 import pickle
 import signal
 import threading
-from importlib import import_module
 from multiprocessing import connection
 
 from harness.errors import BenchError
@@ -18,7 +17,7 @@ _NOT_WRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EF
 
 
 def run_job(requests: int, reports: int) -> None:
-    """Call `harness.NAME(*arguments, progress)` as asked on one pipe, and send its result or failure on the other."""
+    """Call `job(*arguments, progress)` as asked on one pipe, and send its result or failure on the other."""
     receiver, sender = Receiver(requests), Sender(reports)
     content = receiver.wait(None)
     if content is None:  # the runner has let go of this process: it was never needed
@@ -29,10 +28,8 @@ def run_job(requests: int, reports: int) -> None:
         sender.send(("progress", (what, done, total)))
 
     try:
-        name, arguments = pickle.loads(content)
-        module, _, function = name.rpartition(".")
-        result = getattr(import_module(f"harness.{module}"), function)(*arguments, progress)
-        sender.send(("result", result))
+        job, arguments = pickle.loads(content)
+        sender.send(("result", job(*arguments, progress)))
     except BenchError as error:
         sender.send(("failure", (error_text(error), type(error).__name__, None)))
     except Exception as error:

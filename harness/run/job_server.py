@@ -10,14 +10,14 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from multiprocessing import connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 from harness.protocols import Progress
 from harness.run.fork_server import Forked, ForkServer, ServerLost
@@ -30,6 +30,8 @@ _LAST = "harness.run.fork_ready"
 _END_SECONDS = 10.0
 _START_SECONDS = 600.0
 """The server may take so long for its imports, or longer where jobs may: the first ones on a busy disk are slow."""
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 KILLED, SILENT, SERVER, CLOSED = "killed", "silent", "server", "closed"
 """Kinds of failure that are no exception's name: killed by a signal or gone without a result; no report for too long;
 no process to be had; the run has ended."""
@@ -111,19 +113,22 @@ class JobServer:
         for process in spare:
             process.close()
 
-    def run(self, name: str, arguments: Sequence[Any], progress: Progress) -> Any:
-        """Call `harness.NAME(*arguments, progress)`, as `jobs.train_job`, in a fresh process; return its result.
+    def run(
+        self, job: Callable[[*Arguments, Progress], Result], arguments: tuple[*Arguments], progress: Progress
+    ) -> Result:
+        """Call `job(*arguments, progress)` in a fresh process; return its result.
 
-        The function goes by name, since only the job's process may import torch. Raises JobFailure when
-        the job raised, was killed, died, or was silent for too long; an interrupt ends the job at once. May be called
-        from several threads; when the server is closed, their jobs are killed and no new one starts.
+        The function goes there by reference, so it stands in a module that imports nothing heavy, such as
+        `harness.jobs.named_jobs`. Raises JobFailure when the job raised, was killed, died, or was silent for too long;
+        an interrupt ends the job at once. May be called from several threads; when the server is closed, their jobs are
+        killed and no new one starts.
         """
         process = self._take()
         finished = False
         try:
             with suppress(OSError):  # it has died: why is told by the other pipes
-                process.requests.send((name, tuple(arguments)))
-            result = _Wait(process, progress, self._timeout_s, name, _kills_for_memory()).result()
+                process.requests.send((job, arguments))
+            result: Result = _Wait(process, progress, self._timeout_s, job.__name__, _kills_for_memory()).result()
             finished = True
         except JobFailure as failure:
             if self._closed:

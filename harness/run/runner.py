@@ -14,17 +14,20 @@ from typing import Any, Protocol
 from harness.cell import Cell, Places, TrainingJob
 from harness.errors import BenchError, StoreError
 from harness.inputs.golden_preprocessing import check_resizing
+from harness.jobs import named_jobs
 from harness.plan.plugins import load_model, package_of
 from harness.plan.run_plan import Environment, Plan
+from harness.protocols import Progress
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.records.sample_scores import Scored, table_digests, write_scores
+from harness.records.sample_scores import table_digests, write_scores
+from harness.records.score_answers import metrics_of, score_answers
 from harness.records.scoring import Scoring
 from harness.records.store import Store, only_one, outcomes_name
-from harness.records.trainings import SUMMARY, TRAINING_FILES, read_training, training_folder, why_unusable
+from harness.records.trainings import SUMMARY, training_folder, upload_training, why_unusable
 from harness.run.cell_records import absent_record, record_of, skipped_note, training_notes
-from harness.run.job_server import KILLED, JobFailure, JobServer, Workers
+from harness.run.job_server import KILLED, Arguments, JobFailure, JobServer, Result, Workers
+from harness.run.stored_answers import FreshAnswers, Produced, StoredAnswers, find_answered, read_stored
 from harness.sample import Note, Predicted, Sample, evaluated, limited
-from harness.stats.estimates import estimate, estimate_difference, estimates
 from harness.storage.portable import portable_command, scrubbed
 from harness.text.error_text import error_text, named_error, traceback_text
 
@@ -72,7 +75,7 @@ def run_plan(
 
     Of 0 workers there is one a core (one in all on an accelerator).
     """
-    pending = [cell for cell in plan.cells if not _is_done(store, cell)]
+    pending = [cell for cell in plan.cells if not is_done(store, cell)]
     with ExitStack() as stack:
         if pending or plan.absent:
             store.require_writable()
@@ -94,7 +97,7 @@ def run_plan(
 
 def _run_cells(pending: Sequence[Cell], runner: _Runner, jobs: int) -> list[RunRecord]:
     """Train and predict a few cells side by side, then measure each of them with the machine to itself."""
-    runner.prepare()
+    runner.prepare(pending)
     workers = jobs or jobs_at_once(pending[0].training)
     records = []
     waiting: list[Future[Any]] = runner.start_prerequisites(pending)
@@ -152,8 +155,9 @@ class _Runner:
         self.failed_prerequisites: dict[str, str] = {}
         self.found = 0
         self.prerequisite_lock = Lock()
+        self.answered: Mapping[str, RunRecord] = {}
 
-    def prepare(self) -> None:
+    def prepare(self, pending: Sequence[Cell]) -> None:
         """Check the metrics before anything is trained; the fork server imports meanwhile."""
         self.reporter.progress("checking preprocessing and metrics on golden vectors", 0, 0)
         check_resizing()
@@ -162,21 +166,27 @@ class _Runner:
         asked = limited(self.samples, self.plan.cells[0].evaluate.limit)
         self.reporter.say(_extent(len(asked), len(self.samples), self.plan))
         self.ceilings = self.plan.task.ceilings(self.plan.data, self.plan.split, asked)
+        self.answered = find_answered(self.store, pending)
+        if count := sum(cell.answers in self.answered for cell in pending):
+            self.reporter.say(
+                f"{count} of {len(pending)} cells have answered before: their stored predictions are scored anew, and "
+                "nothing is trained for these."
+            )
 
     def start_prerequisites(self, pending: Sequence[Cell]) -> list[Future[Any]]:
         """Begin to train what the cells build on; a failure is met again by those that need it."""
-        wanted = dict.fromkeys(cell.training.prerequisite for cell in pending)
+        wanted = dict.fromkeys(cell.training.prerequisite for cell in pending if cell.answers not in self.answered)
         return [self.pool.submit(self._prerequisite, name) for name in wanted if name is not None]
 
-    def start(self, cell: Cell) -> Future[tuple[Places, Predicted]]:
-        """Begin to train and predict a cell."""
+    def start(self, cell: Cell) -> Future[Produced]:
+        """Begin to train and predict a cell, or read what it has answered before."""
         return self.pool.submit(self._produce, cell)
 
-    def finish(self, cell: Cell, produced: Future[tuple[Places, Predicted]]) -> RunRecord:
+    def finish(self, cell: Cell, produced: Future[Produced]) -> RunRecord:
         """Score and measure what `start` produced; whatever went wrong in a job becomes a failed record."""
         try:
-            places, predicted = produced.result()
-            return self._made_elsewhere(cell) or self._finish(cell, places, predicted)
+            found = produced.result()
+            return self._made_elsewhere(cell) or self._finish(cell, found)
         except JobFailure as failure:
             return self._failed(cell, failure)
 
@@ -202,20 +212,25 @@ class _Runner:
         record = self.store.find_record(cell.training.task, cell.fingerprint)
         return record if record is not None and record.status == "ok" else None
 
-    def _produce(self, cell: Cell) -> tuple[Places, Predicted]:
+    def _produce(self, cell: Cell) -> Produced:
+        if (record := self.answered.get(cell.answers)) is not None:
+            try:
+                return read_stored(self.store, record)
+            except StoreError as error:
+                self.reporter.say(f"{cell.label}: {error} Predicting again.")
         places = self._train(cell.training, cell.label)
         predicted = self._with_less_memory(
             lambda smaller: self._job(
-                cell.label, "jobs.jobs.predict_job", replace(cell, evaluate=_smaller_batch(cell, smaller)), places
+                cell.label, named_jobs.predict, replace(cell, evaluate=_smaller_batch(cell, smaller)), places
             )
         )
-        return places, predicted
+        return FreshAnswers(places, predicted)
 
-    def _finish(self, cell: Cell, places: Places, predicted: Predicted) -> RunRecord:
+    def _finish(self, cell: Cell, produced: Produced) -> RunRecord:
+        predicted, training = produced.predicted, produced.training
         kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
         metrics, notes = self._score(cell, kept, predicted)
-        efficiency: Efficiency = self._job(cell.label, "jobs.jobs.profile_job", cell, places)
-        training = read_training(places.training)
+        efficiency = self._efficiency(cell, produced)
         self._say_share(training.get("samples") or {})
         record = record_of(
             cell,
@@ -224,7 +239,8 @@ class _Runner:
             signature=self.signature,
             efficiency=replace(efficiency, train_seconds=training["seconds"] or None),
             provenance={
-                **self._provenance(cell, training, predicted),
+                **(produced.provenance() if isinstance(produced, StoredAnswers) else self._provenance(cell, produced)),
+                **table_digests(self.store, cell.training.task, cell.fingerprint),
                 "samples": {"evaluated": len(kept), "of": len(self.samples)},
                 "notes": [asdict(note) for note in (*training_notes(cell, training), *notes)],
             },
@@ -247,10 +263,10 @@ class _Runner:
         if not finished:
             self._with_less_memory(
                 lambda smaller: self._job(
-                    label, "jobs.jobs.train_job" if smaller == 1 else "jobs.jobs.train_in_parts_job", job, places
+                    label, named_jobs.train if smaller == 1 else named_jobs.train_in_parts, job, places
                 )
             )
-            self._upload(job, folder)
+            upload_training(job, folder, self.store)
         return places
 
     def _prerequisite(self, fingerprint: str) -> Path:
@@ -269,24 +285,19 @@ class _Runner:
         job = self.plan.prerequisites[fingerprint]
         self.reporter.say(f"Training {job.model} on {job.data.name} once; it is cached for later runs.")
         try:
-            self._job(job.model, "jobs.jobs.train_job", job, Places(self.environment.cache, folder, None))
+            self._job(job.model, named_jobs.train, job, Places(self.environment.cache, folder, None))
         except JobFailure as failure:
             message = f"Its prerequisite {job.model} failed: {failure.message}"
             self.failed_prerequisites[fingerprint] = message
             raise JobFailure(message, failure.kind, failure.trace) from None
 
-    def _upload(self, job: TrainingJob, folder: Path) -> None:
-        if self.store.local is None:
-            for file in TRAINING_FILES:
-                self.store.write_bytes(f"{job.task}/training/{job.fingerprint}/{file}", (folder / file).read_bytes())
-
-    def _job(self, label: str, name: str, *arguments: Any) -> Any:
+    def _job(self, label: str, job: Callable[[*Arguments, Progress], Result], *arguments: *Arguments) -> Result:
         def progress(what: str, done: int, total: int) -> None:
             self.reporter.progress(f"{label}  {what}", done, total)
 
-        return self.server.run(name, arguments, progress)
+        return self.server.run(job, arguments, progress)
 
-    def _with_less_memory(self, attempt: Callable[[int], Any]) -> Any:
+    def _with_less_memory(self, attempt: Callable[[int], Result]) -> Result:
         """Try at full size; when the system killed the job, once more at a quarter, and say so."""
         try:
             return attempt(1)
@@ -302,50 +313,37 @@ class _Runner:
         self.reporter.progress(f"{cell.label}  scoring", 0, 0)
         try:
             with naming_what_cannot_be_scored():
-                statistics = self.scorer.score(kept, predicted.outcomes)
-                metrics = estimates(statistics, cell.evaluate.resamples)
-                metrics |= self._interaction(kept, predicted, cell.evaluate.resamples)
+                scored = score_answers(self.scorer, kept, predicted.outcomes, predicted.additive)
+                metrics = metrics_of(self.scorer, scored, self.plan.task.metrics[0], cell.evaluate.resamples)
                 notes = self._notes(kept, predicted)
         except JobFailure:
             self.store.write_outcomes(outcomes_name(cell.training.task, cell.fingerprint), predicted.outcomes, {})
             raise
         for note in notes:
             self.reporter.say(f"{cell.label}: {note}")
-        scored = Scored(kept, predicted.outcomes, statistics)
         write_scores(self.store, cell.training.task, cell.fingerprint, scored, self.plan.task.metrics)
         return metrics, notes
-
-    def _interaction(
-        self, samples: Sequence[Sample], predicted: Predicted, resamples: int
-    ) -> dict[str, Estimate | None]:
-        """What the model scores above its additive projection, on the samples that were projected."""
-        if not predicted.additive:
-            return {}
-        first = self.plan.task.metrics[0]
-        wanted = {outcome.sample_id for outcome in predicted.additive}
-        chosen = [sample for sample in samples if sample.sample_id in wanted]
-        own = [outcome for outcome in predicted.outcomes if outcome.sample_id in wanted]
-        whole, additive = (self.scorer.score(chosen, outcomes).get(first) for outcomes in (own, predicted.additive))
-        if whole is None or additive is None:
-            return {}
-        return {
-            f"EMAP {first}": estimate(additive, resamples),
-            "interaction": estimate_difference(whole, additive, resamples),
-        }
 
     def _notes(self, samples: Sequence[Sample], predicted: Predicted) -> Sequence[Note]:
         """What must be known beside a cell's numbers: images that were left out, and what the scorer has to say."""
         scorers = self.scorer.notes(samples, predicted.outcomes)
         return (*skipped_note(predicted.skipped, self.plan.split, len(samples)), *scorers)
 
-    def _provenance(self, cell: Cell, training: Mapping[str, Any], predicted: Predicted) -> dict[str, Any]:
+    def _efficiency(self, cell: Cell, produced: Produced) -> Efficiency:
+        """Measure a cell, unless that was done before."""
+        if isinstance(produced, StoredAnswers):
+            if (known := produced.efficiency(cell)) is not None:
+                return known
+            produced = FreshAnswers(self._train(cell.training, cell.label), produced.predicted)
+        return self._job(cell.label, named_jobs.profile, cell, produced.places)
+
+    def _provenance(self, cell: Cell, produced: FreshAnswers) -> dict[str, Any]:
         from harness.measure.provenance import provenance
 
-        here = self.environment
+        here, training, predicted = self.environment, produced.training, produced.predicted
         return {
             **provenance(),
             "command": None if here.command is None else portable_command(here.command, here.working_directory),
-            **table_digests(self.store, cell.training.task, cell.fingerprint),
             "training": {key: value for key, value in training.items() if key != "skipped"},
             "skipped_samples": {"training": training["skipped"], "evaluation": dict(predicted.skipped)},
             "preprocessing_sha256": predicted.preprocessing_hash,
@@ -383,7 +381,8 @@ def _extent(asked: int, total: int, plan: Plan) -> str:
     return f"Evaluated on all {total:,} samples of {plan.split}.{hint}"
 
 
-def _is_done(store: Store, cell: Cell) -> bool:
+def is_done(store: Store, cell: Cell) -> bool:
+    """Whether a cell has a record that stands."""
     record = store.find_record(cell.training.task, cell.fingerprint)
     return record is not None and record.status == "ok"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.answers import CAPTIONS
 from harness.errors import UsageError, nearest
@@ -50,18 +50,25 @@ class CaptionTask:
     answers: str = CAPTIONS
 
     def open_data(self, context: DataContext) -> Dataset:
-        """Take `--data`, else `$BENCH_DATA`, else `./data/coco`, else Scenes; raises DataError.
-
-        Raises WeightsUnavailable, UsageError or CheckpointError for a CLIP that is asked for and not there.
-        """
+        """Take `--data`, else `$BENCH_DATA`, else `./data/coco`, else Scenes; raises DataError."""
         from tasks.datasets.locations import locate_data
         from tasks.scenes_data.open import open_scenes
 
-        clip = _clip_options(context)
         folder = locate_data(context)
         contents = Contents(context.cache, context.progress)
-        data = open_scenes(context) if folder is None else open_folder(folder, context.split, contents)
-        return replace(data, options={**data.options, **clip}) if clip else data  # the samples stay the same
+        return open_scenes(context) if folder is None else open_folder(folder, context.split, contents)
+
+    def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
+        """Name the CLIP that is asked for with the digest of its weights; nothing where none is.
+
+        Raises WeightsUnavailable, UsageError or CheckpointError for a CLIP that is not there.
+        """
+        wish = context.settings.get("clip_score")
+        if wish is None:
+            return {}
+        from tasks.captioning.clip_weights import find_clip
+
+        return {"clip_score": str(wish), "clip_weights": find_clip(str(wish)).digest}
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split in the order of its file; the sample id is the image id."""
@@ -143,18 +150,8 @@ def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHE
     return folder_dataset(root, roles, "coco", digest_of(found, contents), notes=notes)
 
 
-def _clip_options(context: DataContext) -> dict[str, str]:
-    """Name the CLIP with the digest of its weights, so that fingerprints cover it; empty where none is asked for."""
-    wish = context.settings.get("clip_score")
-    if wish is None:
-        return {}
-    from tasks.captioning.clip_weights import find_clip
-
-    return {"clip_score": str(wish), "clip_weights": find_clip(str(wish)).digest}
-
-
 def _clip_scoring(data: Dataset) -> ClipScoring | None:
-    wish = data.options.get("clip_score")
+    wish = data.scoring.get("clip_score")
     if wish is None:
         return None
     from tasks.captioning.clip_scoring import ClipScoring

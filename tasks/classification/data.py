@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +81,16 @@ def copies_roles(splits: Collection[str]) -> Roles:
     return Roles(tuple(splits), tuple(splits), None, next(iter(splits)), None)
 
 
-def with_label_reading(data: Dataset, context: DataContext) -> Dataset:
-    """Keep how predicted labels are meant, where the user says so; it changes no sample. Raises UsageError."""
+def label_reading(context: DataContext) -> dict[str, str]:
+    """How labels in a file of predictions are meant, where the user says so; raises UsageError."""
     from tasks.formats.label_column import WISHES
 
     wish = context.settings.get("labels")
     if wish is None:
-        return data
+        return {}
     if wish not in WISHES:
         raise UsageError(f"task.labels is {wish}. {nearest(str(wish), WISHES)} It says how labels of a file are meant.")
-    return replace(data, options={**data.options, "labels": wish})
+    return {"labels": str(wish)}
 
 
 def folder_samples(data: Dataset, split: str) -> list[Sample]:
@@ -185,7 +184,7 @@ def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes:
         assert data.cache is not None
         folders = read_labels_of(data.root, data.options, data.cache).folders
     forms = LabelForms(classes.names, folders)
-    return read_label_answers(path, forms, several=classes.multilabel, wish=data.options.get("labels"))
+    return read_label_answers(path, forms, several=classes.multilabel, wish=data.scoring.get("labels"))
 
 
 def _scene_classes(data: Dataset, templates: Sequence[str]) -> Classes:

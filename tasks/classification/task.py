@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.answers import LABELS
 from harness.errors import UsageError, nearest
@@ -35,14 +35,20 @@ class ClassificationTask:
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""
-        from tasks.classification.data import open_label_folder, with_label_reading
+        from tasks.classification.data import open_label_folder
         from tasks.datasets.locations import locate_data, refuse_settings
 
         folder = locate_data(context)
         if folder is None:
-            return with_label_reading(_open_scenes(context), context)
+            return _open_scenes(context)
         refuse_settings(context, ("track", "lexicon"), f"is for Scenes, and {folder} is not")
-        return with_label_reading(open_label_folder(folder, context, zero_shot=False), context)
+        return open_label_folder(folder, context, zero_shot=False)
+
+    def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
+        """How labels in a file of predictions are meant; raises UsageError."""
+        from tasks.classification.data import label_reading
+
+        return label_reading(context)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; the target is a `LabelTarget`, the text a remark or an expression where the track has one."""

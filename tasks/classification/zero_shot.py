@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.answers import UNSEEN_LABELS
 from harness.errors import UsageError, nearest
@@ -34,14 +34,20 @@ class ZeroShotTask:
 
     def open_data(self, context: DataContext) -> Dataset:
         """Take the folder that is meant, else Scenes; raises DataError."""
-        from tasks.classification.data import open_label_folder, with_label_reading
+        from tasks.classification.data import open_label_folder
         from tasks.datasets.locations import locate_data, refuse_settings
 
         folder = locate_data(context)
         if folder is None:
-            return with_label_reading(_open_scenes(context), context)
+            return _open_scenes(context)
         refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
-        return with_label_reading(open_label_folder(folder, context, zero_shot=True), context)
+        return open_label_folder(folder, context, zero_shot=True)
+
+    def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
+        """How labels in a file of predictions are meant; raises UsageError."""
+        from tasks.classification.data import label_reading
+
+        return label_reading(context)
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; samples of unseen classes are left out of the training and the selection split."""

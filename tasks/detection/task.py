@@ -50,13 +50,15 @@ class DetectionTask:
         from tasks.detection.data import open_object_folder
 
         folder = locate_data(context)
-        how = {name: _choice(context.settings, name) for name in CHOICES}
         templates = check_templates(context.settings.get("templates", PLAIN if folder is None else SIMPLE))
         if folder is None:
-            data = open_scene_objects(context, templates)
-            return replace(data, options={**data.options, **how})  # no part of the digest: the samples stay the same
+            return open_scene_objects(context, templates)
         refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
-        return open_object_folder(folder, context, {"templates": templates, **how})
+        return open_object_folder(folder, context, {"templates": templates})
+
+    def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
+        """The engine, and what is compared; raises UsageError for a value that is not known."""
+        return {name: _choice(context.settings, name) for name in CHOICES}
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; the target is a `BoxTarget`, and the sample's id its image's."""
@@ -68,9 +70,9 @@ class DetectionTask:
 
     def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the classes with their texts, and the training objects."""
-        if data.options["iou"] != "bbox":
+        if (iou := _choice(data.scoring, "iou")) != "bbox":
             raise UsageError(
-                f"task.iou={data.options['iou']}: models answer with boxes, which no mask can be compared with. Leave "
+                f"task.iou={iou}: models answer with boxes, which no mask can be compared with. Leave "
                 "it out of `bench run`; it is for `bench score` with results that hold masks."
             )
         return TaskSpec(self.name, tuple(sample.target for sample in training), BOXES, detection_classes(data))
@@ -117,7 +119,7 @@ class DetectionTask:
         from tasks.detection.scoring import DetectionScorer
 
         return DetectionScorer(
-            detection_classes(data), _choice(data.options, "metric_engine"), _choice(data.options, "iou")
+            detection_classes(data), _choice(data.scoring, "metric_engine"), _choice(data.scoring, "iou")
         )
 
     def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
@@ -125,7 +127,7 @@ class DetectionTask:
         from tasks.detection.results import read_results
 
         named = data.options.get("format") == "voc"
-        return read_results(path, detection_categories(data), _choice(data.options, "iou"), named=named)
+        return read_results(path, detection_categories(data), _choice(data.scoring, "iou"), named=named)
 
     def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
         """Read COCO's instances alone; images are not looked for."""
@@ -189,7 +191,7 @@ def _reference_classes(data: Dataset) -> Classes:
 
 
 def _choice(settings: Mapping[str, Any], name: str) -> str:
-    """Take the engine or the kind of IoU from settings or options; the first one known is the default."""
+    """Take the engine or the kind of IoU from settings; the first one known is the default."""
     known = CHOICES[name]
     value = str(settings.get(name, known[0]))
     if value not in known:

@@ -141,19 +141,19 @@ def map_format(root: Path, *, panoptic: bool) -> str:
     )
 
 
-def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -> Dataset:
-    """Open a folder for segmentation; `options` are the task's own, of which the digest covers the templates."""
+def open_map_folder(root: Path, context: DataContext, templates: object, *, panoptic: bool) -> Dataset:
+    """Open a folder for segmentation, of several kinds of maps the panoptic ones; the digest covers the templates."""
     from tasks.scenes_data.open import text_digest
 
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
-    found = MapFolder(root, map_format(root, panoptic=options["panoptic"]), path)
+    found = MapFolder(root, map_format(root, panoptic=panoptic), path)
     if found.format in (PANOPTIC, PIXEL_MAPS):
         refuse_settings(context, ("classes",), f"is for label images; {root}'s files name their classes")
     roles = roles_of(root, found.splits, context.split)
     wish = context.settings.get("novel")
     samples = {
-        "templates": options["templates"],
+        "templates": templates,
         "novel": () if wish is None else named_classes(wish, found.scheme.class_names),
     }
     for stored in found.splits.values():
@@ -162,7 +162,7 @@ def open_map_folder(root: Path, context: DataContext, options: dict[str, Any]) -
             check_sizes_once(images, stored.sources, context)
     contents = Contents(context.cache, context.progress)
     notes = (*found.notes, *_value_notes(found, context), *found.shared_images(contents))
-    options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
+    options = {**samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest = text_digest(found.digest(contents), samples)
     return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +47,15 @@ class SegmentationTask:
         from tasks.segmentation.data import open_map_folder
 
         folder = locate_data(context)
-        panoptic = _wants_panoptic(context.settings)
         templates = check_templates(context.settings.get("templates", PLAIN if folder is None else SIMPLE))
         if folder is not None:
             refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
-            return open_map_folder(folder, context, {"templates": templates, "panoptic": panoptic})
-        data = open_scene_objects(context, templates)
-        return replace(data, options={**data.options, "panoptic": panoptic})  # no part of the digest, as above
+            return open_map_folder(folder, context, templates, panoptic=_wants_panoptic(context.settings))
+        return open_scene_objects(context, templates)
+
+    def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
+        """Whether segments are scored too; raises UsageError for what is neither yes nor no."""
+        return {"panoptic": _wants_panoptic(context.settings)}
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split; the target is a `MapTarget`, which reads its map when it is asked for it."""
@@ -95,7 +97,7 @@ class SegmentationTask:
         from tasks.segmentation.segments import PanopticClasses
 
         scheme, categories = _meaning(data)
-        panoptic = PanopticClasses(categories) if categories and _wants_panoptic(data.options) else None
+        panoptic = PanopticClasses(categories) if categories and _wants_panoptic(data.scoring) else None
         return SegmentationScorer(segmentation_classes(data), scheme, panoptic)
 
     def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,21 @@ def test_the_same_command_finds_everything_done(finished: Any) -> None:
     assert snapshot(finished.results) == before
     assert again.stdout.splitlines()[:4] == finished.first.stdout.splitlines()[:4]
     assert seconds < 5
+
+
+def test_what_is_only_scored_otherwise_is_neither_trained_nor_asked_again(finished: Any, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished.results, tmp_path / "results")
+    shutil.rmtree(copy / "word-caption/training")
+    other = finished.run("--results", copy, "--seeds", "2", "--set", "evaluate.resamples=70")
+    assert "2 of 2 cells have answered before: their stored predictions are scored anew" in other.stderr
+    assert "2 ok (0 found done), 0 failed, 0 skipped" in other.stdout
+    assert not (copy / "word-caption/training").exists()
+    records = [json.loads(path.read_text()) for path in copy.glob("word-caption/records/*.json")]
+    old, new = ([r for r in records if r["cell"]["evaluate"]["resamples"] == n and not r["seed"]] for n in (50, 70))
+    assert len(records) == 4 and new[0]["efficiency"] == old[0]["efficiency"]
+    assert new[0]["metrics"]["word-overlap"]["value"] == old[0]["metrics"]["word-overlap"]["value"]
+    assert new[0]["provenance"]["rescored"]["former"]["fingerprint"] == old[0]["fingerprint"]
+    assert new[0]["provenance"]["training"] == old[0]["provenance"]["training"]
 
 
 def test_every_format_of_the_leaderboard_says_the_same(finished: Any, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from harness.judge.verdict.comparison import Term, common_seeds, contrast_with_control, few_seeds, number
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group, training_limit
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.settings import LIMIT, TUNE, unmatched
+from harness.judge.verdict.settings import LIMIT, MODEL_CODE, TUNE, unmatched
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 
 LEAST_SIZES = 3
@@ -95,6 +95,7 @@ def _sizes(evidence: Evidence, head: Group, control: tuple[str, str | None] | No
     for group in sorted(evidence.groups, key=lambda group: group.created):
         limit = training_limit(group)
         free = (LIMIT, TUNE) if group.settings.get(TUNE) is None else (LIMIT,)
+        free = free if model == head.model else (*free, MODEL_CODE)
         same = (group.model, group.control) == (model, kind) and not unmatched(head.settings, group.settings, free)
         if limit is not None and same:
             found[limit] = group

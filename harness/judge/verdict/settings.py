@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.judge.record_settings import scoring_of
 from harness.plan.parts import load_parts
 from harness.record import RunRecord
 
@@ -25,7 +26,8 @@ def record_settings_of(record: RunRecord) -> dict[str, Any]:
     found |= {f"decode.{name}": value for name, value in training.get("decode", {}).items()}
     found |= {f"model.{name}": value for name, value in options.items() if name not in ("settings", "task", "tune")}
     found |= {f"model.{name}": value for name, value in options.get("settings", {}).items()}
-    found |= {f"versions.{name}": value for name, value in training.get("versions", {}).items()}
+    versions = {**training.get("versions", {}), **scoring_of(record)}
+    found |= {f"versions.{name}": value for name, value in versions.items()}
     found["evaluate.limit"] = record.cell.get("evaluate", {}).get("limit")
     found[TUNE] = tuning_of(record)
     return {name: value for name, value in found.items() if name not in _NOT_COMPARED}
@@ -49,4 +51,4 @@ def unmatched(first: Mapping[str, Any], second: Mapping[str, Any], free: tuple[s
 
 def tuning_free() -> tuple[str, ...]:
     """Settings that may differ between a model and the same model tuned otherwise: the policy and its own settings."""
-    return (TUNE, *(f"model.{name}" for policy in load_parts("tuning")[0] for name in policy.settings))
+    return (TUNE, MODEL_CODE, *(f"model.{name}" for policy in load_parts("tuning")[0] for name in policy.settings))

@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.judge.record_settings import scoring_of
 from harness.measure.provenance import recorded_versions
 from harness.record import Estimate, RunRecord, evaluated_samples
 from harness.report.page.entries import Board
 from harness.report.page.notes import data_notes, scoring_notes
 from harness.report.page.sweeps import Sweep
+
+_CODE = ("training", "task", "model", "scoring")
 
 
 class Shared:
@@ -57,7 +60,7 @@ def _run(record: RunRecord, versions: Shared, settings: Shared) -> dict[str, Any
     known, training = record.provenance, record.cell.get("training", {})
     packages = recorded_versions(known)
     learned = known.get("training", {})
-    code = training.get("versions", {})
+    code = {**training.get("versions", {}), **scoring_of(record)}
     facts = {
         "task": record.task,
         "seed": record.seed,
@@ -68,7 +71,7 @@ def _run(record: RunRecord, versions: Shared, settings: Shared) -> dict[str, Any
         "split": record.split,
         "metric signature": record.signature,
         "commit": known.get("git"),
-        "code of task, model, scoring": " ".join(str(code[k]) for k in ("task", "model", "scoring") if k in code),
+        "code of training, task, model, scoring": " ".join(str(code[name]) for name in _CODE if name in code),
         "preprocessing": known.get("preprocessing_sha256"),
         "checkpoint": learned.get("checkpoint_sha256"),
         "training": _training(learned),

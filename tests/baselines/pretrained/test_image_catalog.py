@@ -29,7 +29,6 @@ from baselines.pretrained.architectures import (
     architecture_kind_of,
 )
 from baselines.pretrained.catalog import parse_model_name
-from baselines.pretrained.loaders import LOADERS
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, UsageError, WeightsUnavailable
 from harness.protocols import Model
@@ -100,7 +99,7 @@ def test_kinds_by_class(name: str, kind: ArchitectureKind | None) -> None:
 
 
 def test_every_kind_has_a_loader_and_an_example() -> None:
-    assert {kind.name for kind in ARCHITECTURE_KINDS} - {CAPTIONER.name} == set(LOADERS)
+    assert all(callable(kind.load) for kind in ARCHITECTURE_KINDS)
     assert all(kind.example.count("/") == 1 for kind in ARCHITECTURE_KINDS)
     assert set(ANSWERS) == {"captions", "labels", "boxes", "maps"}
 

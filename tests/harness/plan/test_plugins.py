@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import PluginError, UsageError
 from harness.plan.installed import catalogue
-from harness.plan.plugins import code_digest, load_all, load_model, load_task, models_for, package_digest, task_names
+from harness.plan.plugins import load_all, load_model, load_task, models_for, task_names
 from harness.protocols import controls_on, serves
 
 Install = Callable[[str, dict[str, dict[str, str]], str], Path]
@@ -148,24 +148,3 @@ def test_unknown_names_get_the_nearest(load: Callable[[str], object], name: str,
 def test_internal_tasks_are_not_offered() -> None:
     assert "coco-caption" in task_names()
     assert "scene-attributes" not in task_names()
-
-
-def test_the_code_digest_follows_every_file_of_a_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install: Install
-) -> None:
-    package = tmp_path / "digested"
-    (package / "deep").mkdir(parents=True)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    seen = set()
-    for name, content in (("__init__.py", ""), ("deep/a.py", "1"), ("deep/a.py", "2"), ("deep/b.py", "2")):
-        (package / name).write_text(content)
-        package_digest.cache_clear()
-        seen.add(package_digest("digested"))
-    assert len(seen) == 4
-    plant(install, MODEL)
-    assert code_digest(load_model("planted")) == package_digest("planted_package")
-
-
-def test_a_package_without_source_is_an_error() -> None:
-    with pytest.raises(PluginError, match=r"source of package 'not_installed_anywhere' cannot be found"):
-        package_digest("not_installed_anywhere")

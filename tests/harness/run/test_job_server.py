@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.protocols import Progress
 from harness.run import job_server as isolation
 from harness.run.job_server import JobFailure, JobServer, Workers
 
@@ -110,14 +112,14 @@ def family(path):
     while len(os.listdir(path)) < 10:
         time.sleep(0.01)
 
-harness.run.messages.planted = planted
 """
 RUNNER = """
 import sys
+import planted_job
 from harness.run import job_server as isolation
 isolation._PRELOAD = ()
 with isolation.JobServer(("planted",)) as server:
-    server.run("run.messages.planted", [sys.argv[1]], lambda *_: None)
+    server.run(planted_job.planted, (sys.argv[1],), lambda *_: None)
 """
 
 
@@ -159,13 +161,19 @@ def patient(site: Path) -> Iterator[JobServer]:
         yield server
 
 
+def planted() -> Callable[[str, Progress], Any]:
+    """The planted job, which is sent by reference."""
+    job: Callable[[str, Progress], Any] = import_module("planted_job").planted
+    return job
+
+
 def run(server: JobServer, what: str) -> Any:
-    return server.run("run.messages.planted", [what], lambda *_: None)
+    return server.run(planted(), (what,), lambda *_: None)
 
 
 def test_results_and_progress_come_back(server: JobServer) -> None:
     told: list[tuple[str, int, int]] = []
-    assert server.run("run.messages.planted", ["add"], lambda *now: told.append(now)) == 3
+    assert server.run(planted(), ("add",), lambda *now: told.append(now)) == 3
     assert told == [("adding", 1, 2), ("adding", 2, 2)]
     assert len(run(server, "huge")) == 50_000_000
 
@@ -234,7 +242,7 @@ def test_a_job_that_makes_no_report_is_ended(what: str, site: Path, patient: Job
     with pytest.raises(JobFailure) as caught:
         run(patient, what)
     assert 1 < time.monotonic() - started < 8
-    last = "counting to infinity" if what == "hang" else "run.messages.planted"
+    last = "counting to infinity" if what == "hang" else "planted"
     assert f"made no report for 1 s (last: {last}) and was ended" in caught.value.message
     assert "more than --job-timeout 1, or 0 for no limit" in caught.value.message
     assert caught.value.kind == "silent"

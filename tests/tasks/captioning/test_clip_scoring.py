@@ -15,7 +15,7 @@ from PIL import Image
 from harness.errors import BadSample, CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.metrics.captions import clip_score
 from harness.metrics.metric import MetricDrift
-from harness.protocols import DataContext
+from harness.protocols import DataContext, open_data
 from harness.sample import Sample
 from tasks.captioning.clip_encoder import load_clip
 from tasks.captioning.clip_scoring import ClipScoring
@@ -314,16 +314,16 @@ def test_the_task_takes_it_only_where_it_is_asked_for(
     context = DataContext(
         str(captions_in(tmp_path / "data", train=6, val=4)), None, None, tmp_path, tmp_path, lambda *_: None
     )
-    plain = coco_caption.open_data(context)
+    plain = open_data(coco_caption, context)
     assert not plain.options
     wished = f"open_clip:local-dir:{open_clip_folder}"
-    asked = coco_caption.open_data(replace_settings(context, clip_score=wished))
-    assert asked.options == {"clip_score": wished, "clip_weights": find_clip(wished).digest}
+    asked = open_data(coco_caption, replace_settings(context, clip_score=wished))
+    assert asked.scoring == {"clip_score": wished, "clip_weights": find_clip(wished).digest}
     assert (asked.digest, asked.splits) == (plain.digest, plain.splits), "the samples stay the same"
     assert coco_caption.scorer(plain, tmp_path)._clip is None  # type: ignore[attr-defined]
     assert coco_caption.scorer(asked, tmp_path)._clip is not None  # type: ignore[attr-defined]
     with pytest.raises(MissingPath):
-        coco_caption.open_data(replace_settings(context, clip_score="hf:no/such/folder"))
+        open_data(coco_caption, replace_settings(context, clip_score="hf:no/such/folder"))
 
 
 def replace_settings(context: DataContext, **settings: Any) -> DataContext:

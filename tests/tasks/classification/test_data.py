@@ -16,7 +16,7 @@ from PIL import Image
 
 from harness.answers import LABELS, NO_CLASS, UNKNOWN
 from harness.errors import DataError, UsageError
-from harness.protocols import DataContext
+from harness.protocols import DataContext, open_data
 from harness.sample import Classes
 from tasks.classification.data import label_classes, quick_label_score, read_label_predictions
 from tasks.classification.task import image_classification
@@ -210,23 +210,23 @@ def test_how_labels_are_meant_changes_no_sample(tmp_path: Path, open_context: Ma
         (root / f"val/{number}").mkdir(parents=True)
         Image.new("RGB", (4, 4)).save(root / f"val/{number}/0.png")
     path.write_text("sample_id,label\nval/1/0.png,1\nval/2/0.png,1\n")
-    plain = image_classification.open_data(open_context(root))
+    plain = open_data(image_classification, open_context(root))
     with pytest.raises(DataError, match="can be read in two ways"):
         image_classification.read_predictions(path, plain)
     for wish, expected in (("name", 0), ("index", 1)):
-        data = image_classification.open_data(open_context(root, labels=wish))
+        data = open_data(image_classification, open_context(root, labels=wish))
         assert data.digest == plain.digest
         assert [outcome.prediction for outcome in image_classification.read_predictions(path, data)] == [expected] * 2
     with pytest.raises(UsageError, match=r"task.labels is names. Did you mean 'name'"):
-        image_classification.open_data(open_context(root, labels="names"))
+        open_data(image_classification, open_context(root, labels="names"))
 
 
 def test_a_class_file_orders_and_names_the_classes(tmp_path: Path, open_context: MakeContext) -> None:
     root = write_squares(tmp_path / "d", lacking={"train": ("white",)})
     with pytest.raises(DataError, match=r"class folder 'white' of val is unknown: train has no such folder.*--classes"):
-        image_classification.open_data(open_context(root))
+        open_data(image_classification, open_context(root))
     (tmp_path / "c.json").write_text(json.dumps({name: name.upper() for name in reversed(NAMES)}))
-    data = image_classification.open_data(open_context(root, classes=str(tmp_path / "c.json")))
+    data = open_data(image_classification, open_context(root, classes=str(tmp_path / "c.json")))
     classes = label_classes(data)
     assert classes.names == ("YELLOW", "WHITE", "RED", "GREEN", "DARK_GREY", "BLUE")
     assert classes.seen == (True, False, True, True, True, True), "train has no white square"
@@ -267,7 +267,7 @@ def test_wrong_settings_are_named(
     settings: dict[str, Any], message: str, squares: Path, open_context: MakeContext
 ) -> None:
     with pytest.raises((UsageError, DataError), match=message):
-        image_classification.open_data(open_context(squares, **settings))
+        open_data(image_classification, open_context(squares, **settings))
 
 
 def test_templates_without_a_place_for_the_name_are_refused(
@@ -275,7 +275,7 @@ def test_templates_without_a_place_for_the_name_are_refused(
 ) -> None:
     (tmp_path / "t.txt").write_text("a bird\n")
     with pytest.raises(UsageError, match=r"holds 'a bird'; wanted one {}"):
-        image_classification.open_data(open_context(squares, templates=str(tmp_path / "t.txt")))
+        open_data(image_classification, open_context(squares, templates=str(tmp_path / "t.txt")))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_class_files_that_do_not_fit_are_named(
 ) -> None:
     (tmp_path / "c.txt").write_text(content)
     with pytest.raises(DataError, match=message):
-        image_classification.open_data(open_context(squares, classes=str(tmp_path / "c.txt")))
+        open_data(image_classification, open_context(squares, classes=str(tmp_path / "c.txt")))
 
 
 def test_folders_that_are_none_are_named(tmp_path: Path, open_context: MakeContext, coco_folder: Path) -> None:
@@ -312,7 +312,7 @@ def test_folders_that_are_none_are_named(tmp_path: Path, open_context: MakeConte
         content["annotations"] = [row for row in content["annotations"] if row["category_id"] == 7]
         path.write_text(json.dumps(content))
     refused(coco_folder, r"one-class data \(only 'dog'\)", zero_shot_classification)
-    assert label_classes(image_classification.open_data(open_context(coco_folder))).names == ("dog",), (
+    assert label_classes(open_data(image_classification, open_context(coco_folder))).names == ("dog",), (
         "whether an image shows a dog can be told"
     )
 
@@ -345,7 +345,7 @@ def test_predictions_made_elsewhere_for_several_labels_need_not_sum_to_one(
     coco_folder: Path, tmp_path: Path, open_context: MakeContext
 ) -> None:
     path = tmp_path / "p.csv"
-    several = image_classification.open_data(open_context(coco_folder))
+    several = open_data(image_classification, open_context(coco_folder))
     single = zero_shot_classification.open_data(open_context(coco_folder))
     path.write_text("sample_id,cat,dog\n5,0.9,0.8\n")
     assert read_label_predictions(path, several)[0].prediction == [0.9, 0.8]

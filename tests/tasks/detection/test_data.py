@@ -14,7 +14,7 @@ from PIL import Image
 
 from harness.answers import UNKNOWN
 from harness.errors import DataError, UsageError
-from harness.protocols import DataContext
+from harness.protocols import DataContext, open_data
 from harness.storage.content import Contents
 from tasks.classification.task import image_classification
 from tasks.datasets.novel_classes import OVR_BASE, OVR_NOVEL, chosen_categories
@@ -41,7 +41,7 @@ def test_splits_are_read_when_they_are_asked_for_and_once() -> None:
 
 
 def test_coco_by_hand(coco_folder: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(coco_folder))
+    data = open_data(coco_detection, open_context(coco_folder))
     assert (data.layout, data.splits, data.selection_split, data.default_split) == (
         "objects", ("train", "val", HELD_OUT), HELD_OUT, "val",
     )  # fmt: skip
@@ -62,7 +62,7 @@ def test_coco_by_hand(coco_folder: Path, open_context: MakeContext) -> None:
 
 
 def test_voc_test_images_without_annotations_are_no_split(voc_folder: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(voc_folder))
+    data = open_data(coco_detection, open_context(voc_folder))
     assert (data.options["format"], data.splits, data.default_split) == ("voc", ("train", "val", HELD_OUT), "val")
     samples = coco_detection.samples(data, "val")
     assert [sample.sample_id for sample in samples] == ["2008_000001", "2008_000002"]
@@ -76,7 +76,7 @@ def test_voc_test_images_without_annotations_are_no_split(voc_folder: Path, open
 
 
 def test_novel_categories_have_no_training_objects(coco_folder: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(coco_folder, novel="cat"))
+    data = open_data(coco_detection, open_context(coco_folder, novel="cat"))
     classes = coco_detection.spec(data, ()).classes
     assert (classes.names, classes.seen) == (("cat", "dog"), (False, True))
     for split in ("train", HELD_OUT):
@@ -87,7 +87,7 @@ def test_novel_categories_have_no_training_objects(coco_folder: Path, open_conte
     (both,) = [s for sp in ("train", HELD_OUT) for s in coco_detection.samples(data, sp) if s.sample_id == "102"]
     assert (both.target.labels, both.target.boxes) == ((1,), ((2 / 40, 3 / 30, 10 / 40, 12 / 30),))
     assert [s.target.labels for s in coco_detection.samples(data, "val")] == [(1, 0), (1, 0, 1), ()]
-    plain = coco_detection.open_data(open_context(coco_folder))
+    plain = open_data(coco_detection, open_context(coco_folder))
     assert data.digest != plain.digest
 
 
@@ -104,13 +104,13 @@ def test_novel_categories_must_be_some_of_the_data(
     novel: str, message: str, coco_folder: Path, open_context: MakeContext
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        coco_detection.open_data(open_context(coco_folder, novel=novel))
+        open_data(coco_detection, open_context(coco_folder, novel=novel))
 
 
 def test_the_split_of_zareian_has_48_and_17_of_cocos_categories(coco_mini: Path, open_context: MakeContext) -> None:
     assert (len(set(OVR_BASE)), len(set(OVR_NOVEL)), set(OVR_BASE) & set(OVR_NOVEL)) == (48, 17, set())
-    data = coco_detection.open_data(open_context(coco_mini, novel="ovr-coco"))
-    whole = coco_detection.open_data(open_context(coco_mini))
+    data = open_data(coco_detection, open_context(coco_mini, novel="ovr-coco"))
+    whole = open_data(coco_detection, open_context(coco_mini))
     classes = coco_detection.spec(data, ()).classes
     assert (len(classes), sum(classes.seen)) == (65, 48)
     assert {n for n, seen in zip(classes.names, classes.seen, strict=True) if not seen} == set(OVR_NOVEL)
@@ -128,14 +128,14 @@ def test_names_may_be_a_list() -> None:
 
 
 def test_the_engine_and_the_kind_of_iou_are_no_part_of_the_digest(coco_folder: Path, open_context: MakeContext) -> None:
-    plain = coco_detection.open_data(open_context(coco_folder))
-    other = coco_detection.open_data(open_context(coco_folder, metric_engine="pycocotools", iou="segm"))
+    plain = open_data(coco_detection, open_context(coco_folder))
+    other = open_data(coco_detection, open_context(coco_folder, metric_engine="pycocotools", iou="segm"))
     assert plain.digest == other.digest
-    assert (other.options["metric_engine"], other.options["iou"]) == ("pycocotools", "segm")
-    words = coco_detection.open_data(open_context(coco_folder, templates="plain"))
+    assert (other.scoring["metric_engine"], other.scoring["iou"]) == ("pycocotools", "segm")
+    words = open_data(coco_detection, open_context(coco_folder, templates="plain"))
     assert words.digest != plain.digest
     edit(coco_folder, "val", lambda content: content["annotations"][0].update(area=3))
-    assert coco_detection.open_data(open_context(coco_folder)).digest != plain.digest
+    assert open_data(coco_detection, open_context(coco_folder)).digest != plain.digest
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_what_is_broken_is_named_when_the_data_is_opened(
 ) -> None:
     edit(coco_folder, "val", change)
     with pytest.raises(DataError, match=message):
-        coco_detection.open_data(open_context(coco_folder))
+        open_data(coco_detection, open_context(coco_folder))
 
 
 def test_an_image_that_its_exif_turns_must_have_its_turned_size(coco_folder: Path, open_context: MakeContext) -> None:
@@ -162,9 +162,9 @@ def test_an_image_that_its_exif_turns_must_have_its_turned_size(coco_folder: Pat
     exif[0x0112] = 6
     Image.new("RGB", (40, 30)).save(coco_folder / "images/5.jpg", exif=exif)
     with pytest.raises(DataError, match=r"5.jpg is 30 x 40 px once turned as its EXIF says"):
-        coco_detection.open_data(open_context(coco_folder))
+        open_data(coco_detection, open_context(coco_folder))
     Image.new("RGB", (30, 40)).save(coco_folder / "images/5.jpg", exif=exif)
-    assert coco_detection.open_data(open_context(coco_folder)).name == "coco"
+    assert open_data(coco_detection, open_context(coco_folder)).name == "coco"
 
 
 def test_sizes_that_were_checked_are_not_checked_again(
@@ -174,15 +174,15 @@ def test_sizes_that_were_checked_are_not_checked_again(
     real = __import__("harness.inputs.images", fromlist=["image_size"]).image_size
     monkeypatch.setattr("harness.inputs.images.image_size", lambda path: opened.append(path) or real(path))
     for _ in range(2):
-        coco_detection.open_data(open_context(coco_folder))
+        open_data(coco_detection, open_context(coco_folder))
     assert len(opened) == 43, "once each"
 
 
 def test_folders_of_other_formats_are_refused(tmp_path: Path, open_context: MakeContext, camvid_folder: Path) -> None:
     with pytest.raises(DataError, match=r"camvid has no boxes .*seen: test, testannot, train.*instances_"):
-        coco_detection.open_data(open_context(camvid_folder))
+        open_data(coco_detection, open_context(camvid_folder))
     with pytest.raises(DataError, match=r"No folder .*nowhere"):
-        coco_detection.open_data(open_context(tmp_path / "nowhere"))
+        open_data(coco_detection, open_context(tmp_path / "nowhere"))
 
 
 def test_a_split_that_novel_categories_leave_empty_is_an_error(coco_folder: Path, open_context: MakeContext) -> None:
@@ -192,7 +192,7 @@ def test_a_split_that_novel_categories_leave_empty_is_an_error(coco_folder: Path
         content["images"] = content["images"][:30]
 
     edit(coco_folder, "train", only_cats)
-    data = coco_detection.open_data(open_context(coco_folder, novel="cat"))
+    data = open_data(coco_detection, open_context(coco_folder, novel="cat"))
     with pytest.raises(DataError, match=r"the split train has no samples"):
         coco_detection.samples(data, "train")
 
@@ -231,15 +231,15 @@ def test_multi_label_predictions_are_probabilities_of_each_class(
 def test_settings_that_a_folder_has_no_use_for_are_refused(coco_folder: Path, open_context: MakeContext) -> None:
     for setting, message in (("lexicon", "is for Scenes"), ("classes", "is for VOC's format")):
         with pytest.raises(UsageError, match=f"The setting '{setting}' .x. {message}"):
-            coco_detection.open_data(open_context(coco_folder, **{setting: "x"}))
+            open_data(coco_detection, open_context(coco_folder, **{setting: "x"}))
 
 
 def test_a_val_split_that_is_reported_does_not_select(coco_folder: Path, open_context: MakeContext) -> None:
     val = (coco_folder / "annotations/instances_val.json").read_text()
     (coco_folder / "annotations/instances_test.json").write_text(val)
-    by_default = coco_detection.open_data(open_context(coco_folder))
+    by_default = open_data(coco_detection, open_context(coco_folder))
     assert (by_default.default_split, by_default.selection_split) == ("test", "val")
-    assert coco_detection.open_data(open_context(coco_folder, split="val")).selection_split == HELD_OUT
+    assert open_data(coco_detection, open_context(coco_folder, split="val")).selection_split == HELD_OUT
 
 
 def test_a_folder_is_read_without_a_task_too(coco_folder: Path) -> None:

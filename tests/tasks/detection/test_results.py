@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import DataError, UsageError
 from harness.metrics.boxes.detection import DETECTION_METRICS
-from harness.protocols import DataContext
+from harness.protocols import DataContext, open_data
 from harness.records.score_file import score_file
 from harness.sample import Outcome
 from tasks.detection.task import coco_detection
@@ -49,9 +49,9 @@ def test_results_made_elsewhere_are_scored_as_pycocotools_does(
     results = json.loads(path.read_text())
     if alone:
         data, samples = coco_detection.read_references(truth)
-        data = replace(data, options={**data.options, "iou": iou})
+        data = replace(data, scoring={"iou": iou})
     else:
-        data = coco_detection.open_data(open_context(coco_mini, iou=iou))
+        data = open_data(coco_detection, open_context(coco_mini, iou=iou))
         samples = coco_detection.samples(data, "val")
     scores = score_file(coco_detection, path, (data, samples), 5, tmp_path)
     found = {name: scores.metrics[name] for name in DETECTION_METRICS}
@@ -70,7 +70,7 @@ def test_references_alone_are_scored_without_images(coco_folder: Path) -> None:
     assert (found["AP-base"], found["AP-novel"], found["AP:cat"]) == (1, 1, 1)
     for option, message in (("iou", "--iou best: unknown"), ("metric_engine", "--metric-engine best: unknown")):
         with pytest.raises(UsageError, match=message):
-            coco_detection.scorer(replace(data, options={**data.options, option: "best"}), Path())
+            coco_detection.scorer(replace(data, scoring={option: "best"}), Path())
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> Path:
@@ -88,7 +88,7 @@ MASK = {"image_id": 5, "category_id": 7, "score": 0.5, "segmentation": {"size": 
 def test_images_without_an_entry_have_no_detection(
     coco_folder: Path, open_context: MakeContext, tmp_path: Path
 ) -> None:
-    data = coco_detection.open_data(open_context(coco_folder))
+    data = open_data(coco_detection, open_context(coco_folder))
     samples = coco_detection.samples(data, "val")
     outcomes = coco_detection.read_predictions(write(tmp_path, [ROW]), data)
     assert outcomes == [Outcome("5", {"px": [[1, 0.5, 1.0, 2.0, 20.0, 10.0]]})]
@@ -99,7 +99,7 @@ def test_images_without_an_entry_have_no_detection(
 
 def test_an_empty_list_finds_nothing(coco_folder: Path, open_context: MakeContext, tmp_path: Path) -> None:
     for iou in ("bbox", "segm"):
-        data = coco_detection.open_data(open_context(coco_folder, iou=iou))
+        data = open_data(coco_detection, open_context(coco_folder, iou=iou))
         samples, path = coco_detection.samples(data, "val"), tmp_path / "none.json"
         path.write_text("[]")
         with coco_detection.scorer(data, tmp_path) as scorer:
@@ -112,7 +112,7 @@ def test_an_empty_list_finds_nothing(coco_folder: Path, open_context: MakeContex
 def test_detections_beyond_the_hundredth_of_a_class_are_counted(
     coco_folder: Path, open_context: MakeContext, tmp_path: Path
 ) -> None:
-    data = coco_detection.open_data(open_context(coco_folder))
+    data = open_data(coco_detection, open_context(coco_folder))
     samples, path = coco_detection.samples(data, "val"), tmp_path / "many.json"
     path.write_text(json.dumps([{**ROW, "score": i / 300} for i in range(130)] + [{**ROW, "category_id": 3}] * 101))
     with coco_detection.scorer(data, tmp_path) as scorer:
@@ -123,7 +123,7 @@ def test_detections_beyond_the_hundredth_of_a_class_are_counted(
 
 def voc_results(voc_folder: Path, context: DataContext, ids: Sequence[Any], path: Path) -> tuple[float, list[str]]:
     """AP of boxes that are all right, under these ids of the two images of val."""
-    data = coco_detection.open_data(context)
+    data = open_data(coco_detection, context)
     samples = coco_detection.samples(data, "val")
     path.write_text(json.dumps([{"image_id": i, "category_id": 12, "score": 0.5, "bbox": [0, 0, 20, 30]} for i in ids]))
     outcomes = coco_detection.read_predictions(path, data)
@@ -177,7 +177,7 @@ def test_images_of_voc_are_called_by_name_or_by_the_number_that_all_names_are(
 def test_results_that_do_not_fit_are_named(
     rows: list[Any], iou: str, message: str, coco_folder: Path, open_context: MakeContext, tmp_path: Path
 ) -> None:
-    data = coco_detection.open_data(open_context(coco_folder, iou=iou))
+    data = open_data(coco_detection, open_context(coco_folder, iou=iou))
     samples = coco_detection.samples(data, "val")
     with pytest.raises(DataError, match=message):
         scored(data, samples, coco_detection.read_predictions(write(tmp_path, rows), data))

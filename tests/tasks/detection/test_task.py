@@ -11,7 +11,7 @@ import pytest
 from harness.errors import DataError, UsageError
 from harness.metrics.boxes.detection import DETECTION_METRICS
 from harness.plan.plugins import _misfit
-from harness.protocols import Task
+from harness.protocols import Task, open_data
 from harness.sample import Outcome
 from tasks.detection.scoring import DetectionScorer
 from tasks.detection.task import coco_detection
@@ -29,7 +29,7 @@ def test_it_is_a_task() -> None:
 def test_scenes_hold_all_kinds_and_are_scored_as_pycocotools_does(
     few_scenes: Path, open_context: MakeContext, tmp_path: Path
 ) -> None:
-    data = coco_detection.open_data(open_context("scenes"))
+    data = open_data(coco_detection, open_context("scenes"))
     samples = coco_detection.samples(data, data.default_split)
     parts = [coco_detection.samples(data, part) for part in ("test", "novel")]
     assert data.default_split == "open" and len(samples) == 24
@@ -57,20 +57,20 @@ def test_scenes_hold_all_kinds_and_are_scored_as_pycocotools_does(
 
 
 def test_the_lexicon_words_the_classes(few_scenes: Path, open_context: MakeContext) -> None:
-    plain = coco_detection.open_data(open_context("scenes"))
-    made_up = coco_detection.open_data(open_context("scenes", lexicon="opaque", templates="simple"))
+    plain = open_data(coco_detection, open_context("scenes"))
+    made_up = open_data(coco_detection, open_context("scenes", lexicon="opaque", templates="simple"))
     assert plain.digest != made_up.digest and made_up.name == "scenes:opaque"
     texts = coco_detection.spec(made_up, ()).classes.texts[0]
     assert texts[0].startswith("a photo of a ") and KINDS[0].name not in texts[0]
-    engine = coco_detection.open_data(open_context("scenes", metric_engine="pycocotools"))
-    assert (engine.digest, engine.options["metric_engine"]) == (plain.digest, "pycocotools")
+    engine = open_data(coco_detection, open_context("scenes", metric_engine="pycocotools"))
+    assert (engine.digest, engine.scoring["metric_engine"]) == (plain.digest, "pycocotools")
 
 
 @pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
 def test_real_photographs_are_scored_as_pycocotools_does(
     engine: str, coco_mini: Path, open_context: MakeContext
 ) -> None:
-    data = coco_detection.open_data(open_context(coco_mini, metric_engine=engine))
+    data = open_data(coco_detection, open_context(coco_mini, metric_engine=engine))
     samples = coco_detection.samples(data, "val")
     assert scored(data, samples, [perfect(sample) for sample in samples])["AP"] == 1.0
     truth = coco_mini / "annotations/instances_val2017.json"
@@ -83,7 +83,7 @@ def test_real_photographs_are_scored_as_pycocotools_does(
 
 
 def test_only_the_samples_that_are_given_count(coco_mini: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(coco_mini))
+    data = open_data(coco_detection, open_context(coco_mini))
     samples = coco_detection.samples(data, "val")[::3]
     truth = coco_mini / "annotations/instances_val2017.json"
     ids = sorted(category["id"] for category in json.loads(truth.read_text())["categories"])
@@ -114,14 +114,14 @@ def test_only_the_samples_that_are_given_count(coco_mini: Path, open_context: Ma
 def test_answers_that_are_no_boxes_are_named(
     answer: Any, message: str, coco_folder: Path, open_context: MakeContext
 ) -> None:
-    data = coco_detection.open_data(open_context(coco_folder))
+    data = open_data(coco_detection, open_context(coco_folder))
     samples = coco_detection.samples(data, "val")[:1]
     with pytest.raises(DataError, match=message):
         scored(data, samples, [Outcome("5", answer)])
 
 
 def test_a_model_must_answer_for_every_sample(coco_folder: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(coco_folder))
+    data = open_data(coco_detection, open_context(coco_folder))
     samples = coco_detection.samples(data, "val")
     with pytest.raises(DataError, match=r"1 of 3 samples have no answer \(first: 8\)"):
         scored(data, samples, [Outcome("5", []), Outcome("2", [])])
@@ -129,7 +129,7 @@ def test_a_model_must_answer_for_every_sample(coco_folder: Path, open_context: M
 
 
 def test_models_cannot_be_run_for_masks(coco_folder: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(coco_folder, iou="segm"))
+    data = open_data(coco_detection, open_context(coco_folder, iou="segm"))
     with pytest.raises(UsageError, match=r"task.iou=segm: models answer with boxes.*bench score"):
         coco_detection.spec(data, coco_detection.samples(data, "train"))
     samples = coco_detection.samples(data, "val")
@@ -138,7 +138,7 @@ def test_models_cannot_be_run_for_masks(coco_folder: Path, open_context: MakeCon
 
 
 def test_nothing_to_score_is_an_error_and_never_0(coco_folder: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(coco_folder))
+    data = open_data(coco_detection, open_context(coco_folder))
     scorer = coco_detection.scorer(data, Path())
     with pytest.raises(DataError, match=r"The split has no samples"):
         scorer.prepare([])
@@ -163,7 +163,7 @@ def test_settings_that_are_unknown_are_named(
     settings: dict[str, str], message: str, few_scenes: Path, open_context: MakeContext
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        coco_detection.open_data(open_context("scenes", **settings))
+        open_data(coco_detection, open_context("scenes", **settings))
 
 
 def test_the_validation_score_is_ap50_of_what_occurs() -> None:
@@ -178,7 +178,7 @@ def test_the_validation_score_is_ap50_of_what_occurs() -> None:
 
 
 def test_it_agrees_with_the_scorer(coco_mini: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(coco_mini))
+    data = open_data(coco_detection, open_context(coco_mini))
     samples = coco_detection.samples(data, "val")
     outcomes = shaky(samples, 80, seed=4)
     quick = coco_detection.validation_score([o.prediction for o in outcomes], [s.target for s in samples])
@@ -186,6 +186,6 @@ def test_it_agrees_with_the_scorer(coco_mini: Path, open_context: MakeContext) -
 
 
 def test_nothing_is_known_of_ceilings(coco_folder: Path, open_context: MakeContext) -> None:
-    data = coco_detection.open_data(open_context(coco_folder))
+    data = open_data(coco_detection, open_context(coco_folder))
     assert coco_detection.ceilings(data, "val", ()) == {}
     assert isinstance(coco_detection.scorer(data, Path()), DetectionScorer)

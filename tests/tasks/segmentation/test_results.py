@@ -20,6 +20,7 @@ from harness.metrics.maps.panoptic import (
     match_segments,
     panoptic_statistics,
 )
+from harness.protocols import open_data
 from harness.records.score_file import score_file
 from tasks.segmentation.task import coco_segmentation
 
@@ -38,7 +39,7 @@ def write_images(folder: Path, images: Mapping[str, np.ndarray]) -> Path:
 def test_a_folder_of_label_images_holds_the_datas_own_values(
     camvid_folder: Path, open_context: MakeContext, tmp_path: Path
 ) -> None:
-    data = coco_segmentation.open_data(open_context(camvid_folder))
+    data = open_data(coco_segmentation, open_context(camvid_folder))
     samples = coco_segmentation.samples(data, "test")
     stored = {path.stem: np.asarray(Image.open(path)) for path in (camvid_folder / "testannot").iterdir()}
     folder = write_images(tmp_path / "found", stored)
@@ -65,7 +66,7 @@ def test_a_folder_of_label_images_holds_the_datas_own_values(
 def test_label_images_that_do_not_fit_are_named(
     change: Mapping[str, Any], message: str, camvid_folder: Path, open_context: MakeContext, tmp_path: Path
 ) -> None:
-    data = coco_segmentation.open_data(open_context(camvid_folder))
+    data = open_data(coco_segmentation, open_context(camvid_folder))
     samples = coco_segmentation.samples(data, "test")
     images = {f"test{i:02}": np.zeros((30, 40)) for i in range(3)} | change
     folder = write_images(tmp_path / "found", {name: labels for name, labels in images.items() if labels is not None})
@@ -110,7 +111,7 @@ def test_panoptic_results_are_scored_by_their_own_segments(
     if alone:
         data, samples = coco_segmentation.read_references(truth)
     else:
-        data = coco_segmentation.open_data(open_context(panoptic_folder))
+        data = open_data(coco_segmentation, open_context(panoptic_folder))
         samples = coco_segmentation.samples(data, "val")
     found = scored(data, samples, coco_segmentation.read_predictions(results, data))
     assert {name: found[name] for name in PQ_NAMES} == reference_of(truth, results)
@@ -123,7 +124,7 @@ def test_panoptic_results_are_scored_by_their_own_segments(
 
 
 def test_real_panoptic_maps_score_1_against_themselves(coco_mini: Path, open_context: MakeContext) -> None:
-    data = coco_segmentation.open_data(open_context(coco_mini))
+    data = open_data(coco_segmentation, open_context(coco_mini))
     samples = coco_segmentation.samples(data, "val")[:12]
     outcomes = coco_segmentation.read_predictions(coco_mini / "annotations/panoptic_val2017.json", data)
     ids = {sample.sample_id for sample in samples}
@@ -161,7 +162,7 @@ def test_panoptic_results_that_do_not_fit_are_named(
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
-    data = coco_segmentation.open_data(open_context(panoptic_folder))
+    data = open_data(coco_segmentation, open_context(panoptic_folder))
     samples = coco_segmentation.samples(data, "val")
     with pytest.raises(DataError, match=message):
         scored(data, samples, coco_segmentation.read_predictions(path, data))
@@ -170,7 +171,7 @@ def test_panoptic_results_that_do_not_fit_are_named(
 def test_what_cannot_be_predictions_or_references_is_named(
     panoptic_folder: Path, camvid_folder: Path, open_context: MakeContext, tmp_path: Path
 ) -> None:
-    data = coco_segmentation.open_data(open_context(camvid_folder))
+    data = open_data(coco_segmentation, open_context(camvid_folder))
     alone = tmp_path / "alone.json"
     alone.write_text("{}")
     (tmp_path / "empty").mkdir()
@@ -182,10 +183,10 @@ def test_what_cannot_be_predictions_or_references_is_named(
         coco_segmentation.read_predictions(tmp_path / "empty", data)
     with pytest.raises(UsageError, match=r"wanted COCO's panoptic JSON"):
         coco_segmentation.read_references(camvid_folder)
-    panoptic = coco_segmentation.open_data(open_context(panoptic_folder))
+    panoptic = open_data(coco_segmentation, open_context(panoptic_folder))
     with pytest.raises(DataError, match=r"No folder .*alone of panoptic maps"):
         coco_segmentation.read_predictions(alone, panoptic)
-    without = replace(panoptic, options={**panoptic.options, "panoptic": False})
+    without = replace(panoptic, scoring={"panoptic": False})
     samples = coco_segmentation.samples(without, "val")
     outcomes = coco_segmentation.read_predictions(panoptic_folder / "annotations/panoptic_val.json", without)
     with pytest.raises(DataError, match=r"Leave task.panoptic=false out"):

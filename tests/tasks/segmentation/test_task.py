@@ -15,7 +15,7 @@ from PIL import Image
 from harness.answers import IGNORED, encode_label_map, resize_label_map
 from harness.errors import DataError, UsageError
 from harness.plan.plugins import _misfit
-from harness.protocols import Task
+from harness.protocols import Task, open_data
 from harness.sample import Outcome, Sample
 from tasks.datasets.split_roles import HELD_OUT
 from tasks.scenes import layout
@@ -62,7 +62,7 @@ def test_it_is_a_task() -> None:
 
 
 def test_scenes_have_kinds_grounds_and_skies(few_scenes: Path, open_context: MakeContext) -> None:
-    data = coco_segmentation.open_data(open_context("scenes"))
+    data = open_data(coco_segmentation, open_context("scenes"))
     samples = coco_segmentation.samples(data, data.default_split)
     spec = coco_segmentation.spec(data, coco_segmentation.samples(data, "train"))
     classes = spec.classes
@@ -82,7 +82,7 @@ def test_scenes_have_kinds_grounds_and_skies(few_scenes: Path, open_context: Mak
 
 
 def test_scenes_are_scored_over_kinds_seen_and_unseen(few_scenes: Path, open_context: MakeContext) -> None:
-    data = coco_segmentation.open_data(open_context("scenes"))
+    data = open_data(coco_segmentation, open_context("scenes"))
     samples = coco_segmentation.samples(data, "open")
     best = scored(data, samples, [perfect(sample) for sample in samples])
     names = ("mIoU", "pixel-accuracy", "mean-accuracy", "mIoU-seen", "mIoU-unseen", "hIoU", "PQ-St")
@@ -100,18 +100,18 @@ def test_scenes_are_scored_over_kinds_seen_and_unseen(few_scenes: Path, open_con
 
 
 def test_without_panoptic_nothing_is_said_of_segments(few_scenes: Path, open_context: MakeContext) -> None:
-    plain = coco_segmentation.open_data(open_context("scenes", panoptic=False))
-    assert plain.digest == coco_segmentation.open_data(open_context("scenes")).digest
+    plain = open_data(coco_segmentation, open_context("scenes", panoptic=False))
+    assert plain.digest == open_data(coco_segmentation, open_context("scenes")).digest
     samples = coco_segmentation.samples(plain, "val")
     assert not set(PQ_NAMES) & set(scored(plain, samples, [perfect(sample) for sample in samples]))
     with pytest.raises(UsageError, match=r"task.panoptic = 'yes'; wanted true or false"):
-        coco_segmentation.open_data(open_context("scenes", panoptic="yes"))
+        open_data(coco_segmentation, open_context("scenes", panoptic="yes"))
     with pytest.raises(UsageError, match=r"The setting 'novel' \(grass\) is for folders"):
-        coco_segmentation.open_data(open_context("scenes", novel="grass"))
+        open_data(coco_segmentation, open_context("scenes", novel="grass"))
 
 
 def test_panoptic_maps_by_hand(panoptic_folder: Path, open_context: MakeContext) -> None:
-    data = coco_segmentation.open_data(open_context(panoptic_folder))
+    data = open_data(coco_segmentation, open_context(panoptic_folder))
     assert (data.options["format"], data.splits, data.default_split) == ("panoptic", ("train", "val", HELD_OUT), "val")
     samples = coco_segmentation.samples(data, "val")
     assert [sample.sample_id for sample in samples] == ["8", "2"]
@@ -130,8 +130,8 @@ def test_novel_pixels_are_ignored_in_training_and_count_in_tests(
     panoptic_folder: Path, voc_folder: Path, open_context: MakeContext
 ) -> None:
     for root, novel, pixels in ((panoptic_folder, "dog", 100), (voc_folder, "dog", 20 * 29)):
-        data = coco_segmentation.open_data(open_context(root, novel=novel))
-        plain = coco_segmentation.open_data(open_context(root))
+        data = open_data(coco_segmentation, open_context(root, novel=novel))
+        plain = open_data(coco_segmentation, open_context(root))
         classes = coco_segmentation.spec(data, ()).classes
         index = classes.names.index(novel)
         assert [i for i, seen in enumerate(classes.seen) if not seen] == [index]
@@ -147,11 +147,11 @@ def test_novel_pixels_are_ignored_in_training_and_count_in_tests(
         best = scored(data, samples, [perfect(sample) for sample in samples])
         assert (best["mIoU-seen"], best["mIoU-unseen"], best["hIoU"]) == (1, 1, 1)
     with pytest.raises(UsageError, match=r"task.novel: no class 'wolf'"):
-        coco_segmentation.open_data(open_context(panoptic_folder, novel="wolf"))
+        open_data(coco_segmentation, open_context(panoptic_folder, novel="wolf"))
 
 
 def test_voc_and_camvid(voc_folder: Path, camvid_folder: Path, open_context: MakeContext, tmp_path: Path) -> None:
-    voc = coco_segmentation.open_data(open_context(voc_folder))
+    voc = open_data(coco_segmentation, open_context(voc_folder))
     (first, _) = coco_segmentation.samples(voc, "val")
     assert (voc.options["format"], voc.splits) == ("voc", ("train", "val", HELD_OUT))
     assert (first.target.width_px, first.target.height_px) == (40, 30)
@@ -159,7 +159,7 @@ def test_voc_and_camvid(voc_folder: Path, camvid_folder: Path, open_context: Mak
     assert (labels[0, 0], labels[5, 5], labels[5, 30]) == (IGNORED, 12, 0)
     assert not set(PQ_NAMES) & set(scored(voc, [first], [perfect(first)]))
 
-    camvid = coco_segmentation.open_data(open_context(camvid_folder))
+    camvid = open_data(coco_segmentation, open_context(camvid_folder))
     assert (camvid.splits, camvid.selection_split, camvid.default_split) == (
         ("train", "test", HELD_OUT), HELD_OUT, "test",
     )  # fmt: skip
@@ -171,7 +171,7 @@ def test_voc_and_camvid(voc_folder: Path, camvid_folder: Path, open_context: Mak
     assert scored(camvid, samples, [perfect(s) for s in samples])["mIoU"] == 1.0
     classes = tmp_path / "classes.txt"
     classes.write_text("0 a\n3 b\n8 c\n11 void\n")
-    named = coco_segmentation.open_data(open_context(camvid_folder, classes=str(classes)))
+    named = open_data(coco_segmentation, open_context(camvid_folder, classes=str(classes)))
     assert coco_segmentation.spec(named, ()).classes.names == ("a", "b", "c")
     assert coco_segmentation.samples(named, "test")[0].target.label_map()[21, 0] == 2
 
@@ -186,8 +186,8 @@ def test_stuff_maps_are_taken_where_no_panoptic_ones_are_or_are_wanted(
         (folder / f"stuff_{split}_pixelmaps").mkdir()
         for image in content["images"]:
             Image.new("L", (40, 30), 9).save(folder / f"stuff_{split}_pixelmaps/{image['id']}.png")
-    assert coco_segmentation.open_data(open_context(panoptic_folder)).options["format"] == "panoptic"
-    data = coco_segmentation.open_data(open_context(panoptic_folder, panoptic=False))
+    assert open_data(coco_segmentation, open_context(panoptic_folder)).options["format"] == "panoptic"
+    data = open_data(coco_segmentation, open_context(panoptic_folder, panoptic=False))
     assert data.options["format"] == "pixel-maps"
     samples = coco_segmentation.samples(data, "val")
     assert (samples[0].target.label_map() == 2).all() and samples[0].target.panoptic is None
@@ -207,14 +207,14 @@ def test_stuff_maps_are_taken_where_no_panoptic_ones_are_or_are_wanted(
 def test_answers_that_are_no_label_maps_are_named(
     answer: Any, message: str, panoptic_folder: Path, open_context: MakeContext
 ) -> None:
-    data = coco_segmentation.open_data(open_context(panoptic_folder))
+    data = open_data(coco_segmentation, open_context(panoptic_folder))
     samples = coco_segmentation.samples(data, "val")[:1]
     with pytest.raises(DataError, match=message):
         scored(data, samples, [Outcome("8", answer)])
 
 
 def test_nothing_to_score_is_an_error_and_never_0(panoptic_folder: Path, open_context: MakeContext) -> None:
-    data = coco_segmentation.open_data(open_context(panoptic_folder))
+    data = open_data(coco_segmentation, open_context(panoptic_folder))
     with pytest.raises(DataError, match=r"The split has no samples"):
         coco_segmentation.scorer(data, Path()).prepare([])
     nothing = MapTarget("1", 2, 2, lambda: np.full((2, 2), IGNORED, np.uint16))
@@ -228,11 +228,11 @@ def test_what_is_broken_on_disk_is_named(
 ) -> None:
     paint_in(panoptic_folder / "images/8.jpg", (30, 40))
     with pytest.raises(DataError, match=r"8.jpg is 30 x 40 px .*states 40 x 30"):
-        coco_segmentation.open_data(open_context(panoptic_folder))
+        open_data(coco_segmentation, open_context(panoptic_folder))
     paint_in(camvid_folder / "test/test00.png", (20, 20))
-    data = coco_segmentation.open_data(open_context(camvid_folder))
+    data = open_data(coco_segmentation, open_context(camvid_folder))
     with pytest.raises(DataError, match=r"test00.png has 40 x 30 px and .*test00.png 20 x 20 px"):
         coco_segmentation.samples(data, "test")[0].target.label_map()
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match=r"nothing has no label maps .*seen: nothing.*SegmentationClass"):
-        coco_segmentation.open_data(open_context(tmp_path / "nothing"))
+        open_data(coco_segmentation, open_context(tmp_path / "nothing"))

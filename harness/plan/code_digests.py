@@ -1,0 +1,113 @@
+"""Three digests of the code that makes a number, each over all that a job really uses, and nothing else.
+
+*Training* is what moves weights and predictions, *scoring* what makes metrics and intervals of these, *perturbing* what
+changes inputs and targets before. A change of scoring alone trains nothing: stored predictions are scored anew.
+Libraries are known by their versions (`harness.measure.provenance`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from harness.cell import ModelOptions
+from harness.perturb.perturbation import Perturbation
+from harness.plan.import_closure import NOBODY, PARTS, Codebase, Named, Target
+from harness.plan.installed_metrics import metrics_of
+from harness.plan.parsed_sources import ParsedSources
+from harness.plan.plugin_code import PluginCode, methods_of
+from harness.protocols import Model, Task
+
+TRAINING: tuple[Target, ...] = (
+    ("harness.jobs.jobs", "train_job"),
+    ("harness.jobs.jobs", "train_in_parts_job"),
+    ("harness.jobs.jobs", "predict_job"),
+)
+"""Where the code of a job begins. Named, not imported: only a job's process may import torch."""
+SCORING: tuple[Target, ...] = (
+    ("harness.records.score_answers", "score_answers"),
+    ("harness.records.score_answers", "metrics_of"),
+    ("harness.records.scoring", "Scoring"),
+)
+PERTURBING: tuple[Target, ...] = (
+    ("harness.jobs.robustness_job", "robustness_job"),
+    ("harness.run.condition_scores", "ConditionScores"),
+)
+_STOPS = frozenset({"harness.plan.plugins", PARTS})
+"""What is loaded there are plugins, whose code is looked at by itself."""
+OF_SCORING = frozenset({"scorer", "scoring_settings", "ceilings"})
+"""What a task does for scoring alone."""
+OF_PERTURBING = frozenset({"moved", "moved_text", "shifts", "corruptions", "chance"})
+"""What a task does for perturbed inputs alone."""
+OF_REPORTS = frozenset({"read_predictions", "read_references", "slices", "twins"})
+"""What a task does for other commands alone."""
+
+
+class CodeDigests:
+    """The digests of one run; a file is read once, so that a run goes on with the code that it was planned with."""
+
+    def __init__(self, cache: Path | None = None) -> None:
+        """`cache` is the folder where files are remembered that were taken apart before (None: nowhere)."""
+        self._sources = ParsedSources(cache)
+        self._entries = _plugins()
+        self._packages = {"harness"} | {_package(e.value) for entries in self._entries.values() for e in entries}
+        self._code: dict[str, Codebase] = {}
+        self._known: dict[tuple[frozenset[Target], Named], str] = {}
+
+    def training(self, task: Task, model: Model, options: ModelOptions) -> dict[str, str]:
+        """What moves weights and predictions: the code of the harness, of the task and of the model with its options.
+
+        It is the same for a model and its controls. Raises PluginError for a plugin whose source is not found.
+        """
+        own = PluginCode.of(model)
+        chosen = Named(frozenset(own.strings | PluginCode.of(options).strings))
+        methods = methods_of(task, without=OF_SCORING | OF_PERTURBING | OF_REPORTS)
+        return {
+            "training": self._digest(None, TRAINING),
+            "task": f"{task.version}:{self._digest(task, methods, Named(frozenset(PluginCode.of(task).strings)))}",
+            "model": self._digest(model, own.targets, chosen),
+        }
+
+    def scoring(self, task: Task) -> str:
+        """What makes a task's metrics and their intervals; raises PluginError for a task whose source is not found."""
+        installed = PluginCode.of(*metrics_of(getattr(task, "answers", None))).targets
+        return self._digest(task, [*SCORING, *methods_of(task, only=OF_SCORING), *installed])
+
+    def perturbing(self, task: Task) -> str:
+        """What changes inputs and targets under any condition; raises PluginError for a task without source."""
+        return self._digest(task, [*PERTURBING, *methods_of(task, only=OF_PERTURBING)])
+
+    def perturbation(self, perturbation: Perturbation) -> str:
+        """One perturbation: its version, its code and the values that it was made with; raises PluginError."""
+        own = PluginCode.of(perturbation)
+        values = hashlib.sha256("\n".join(own.values).encode()).hexdigest()[:16]
+        code = self._digest(perturbation, own.targets, Named(frozenset(own.strings)))
+        return f"{perturbation.version}:{code}:{values}"
+
+    def keep(self) -> None:
+        """Remember the files that were taken apart, for the next run."""
+        self._sources.keep()
+
+    def _digest(self, plugin: object, roots: Iterable[Target], named: Named = NOBODY) -> str:
+        """Digest what some definitions reach in the harness, in packages with plugins and in the plugin's own."""
+        package = "harness" if plugin is None else _package(type(plugin).__module__)
+        if package not in self._code:
+            packages = frozenset(self._packages | {package})
+            self._code[package] = Codebase(packages, self._sources, self._entries, _STOPS)
+        code = self._code[package]
+        asked = frozenset(root for root in roots if code.is_own(root[0])), named
+        if asked not in self._known:
+            self._known[asked] = code.digest(asked[0], named)
+        return self._known[asked]
+
+
+def _package(place: str) -> str:
+    return place.partition(":")[0].partition(".")[0]
+
+
+def _plugins() -> dict[str, list[EntryPoint]]:
+    """Every installed entry point of the tool's own groups."""
+    installed = entry_points()
+    return {group: list(installed.select(group=group)) for group in installed.groups if group.startswith("bench.")}
