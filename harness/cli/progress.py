@@ -1,27 +1,61 @@
-"""Tells what a run is doing and how long it will take: a live line on a terminal, plain lines in a pipe."""
+"""Tells what a run is doing and how long it will take: live bars on a terminal, a plain line now and then in a pipe."""
 
 from __future__ import annotations
 
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from harness.protocols import NOTICE
 from harness.record import RunRecord, name_of
-from harness.text.outside_text import visible
+from harness.text.outside_text import one_line, visible
 
-_PLAIN_SECONDS = 10.0
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_PLAIN_SECONDS = 5.0
 _LIVE_SECONDS = 0.1
+_RUN = "run"
 
 
-@dataclass
-class Phase:
-    """When a phase of a job began, when it was last written, and how far it was."""
+class _Bars:
+    """A bar for each cell that is at work, of its present phase, and one for the run; drawn when told, by no thread."""
 
-    started: float
-    written: float = 0.0
-    done: int = 0
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(24), MofNCompleteColumn())
+        console = Console(file=stream, force_terminal=True)
+        self.drawn = Progress(
+            *columns, TimeRemainingColumn(), console=console, auto_refresh=False, transient=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+        self.bars: dict[str, tuple[str, TaskID]] = {}
+        self.drawn.start()
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Move the bar of a cell, or begin one for its next phase; a total of 0 is not known."""
+        cell = what.partition("  ")[0]
+        phase, bar = self.bars.get(cell, ("", None))
+        if bar is None or phase != what:
+            self.drop(cell)
+            bar = self.drawn.add_task(one_line(what), total=total or None)
+            self.bars[cell] = (what, bar)
+        self.drawn.update(bar, completed=done, total=total or None)
+
+    def drop(self, cell: str) -> None:
+        """Take a cell's bar away."""
+        _, bar = self.bars.pop(cell, ("", None))
+        if bar is not None:
+            self.drawn.remove_task(bar)
+
+    def say(self, message: str) -> None:
+        """Print a line that stays, above the bars."""
+        from rich.text import Text
+
+        self.drawn.console.print(Text(message), soft_wrap=True)
 
 
 @dataclass
@@ -33,9 +67,10 @@ class ConsoleReporter:
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     done: int = 0
     started: float = field(default_factory=time.monotonic)
-    last_write: float = 0.0
-    phases: dict[str, Phase] = field(default_factory=dict)
-    width: int = 0
+    written: float = 0.0
+    began: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """When a phase began, and how far it was."""
+    bars: _Bars | None = None
 
     def plan(self, cells: int) -> None:
         """Say how many cells are to come."""
@@ -47,24 +82,20 @@ class ConsoleReporter:
             self.say(what)
             return
         now = time.monotonic()
-        phase = self.phases.get(what)
-        if phase is None or done < phase.done:
-            phase = self.phases[what] = Phase(now)
-        phase.done = done
-        if self._is_due(phase, now):
-            phase.written = self.last_write = now
-            self._write_line(self._line(what, done, total, now - phase.started))
-
-    def _is_due(self, phase: Phase, now: float) -> bool:
-        """A terminal is refreshed all the time; a pipe gets a phase's first line, and one every ten seconds."""
-        if self._live:
-            return now - self.last_write >= _LIVE_SECONDS or not phase.written
-        return not phase.written or now - phase.written >= _PLAIN_SECONDS
+        start, before = self.began.get(what, (now, 0))
+        self.began[what] = (now if done < before else start, done)
+        if self.stream.isatty():
+            self._draw(what, done, total, now)
+        elif not self.written or now - self.written >= _PLAIN_SECONDS:
+            self.written = now
+            print(one_line(self._line(what, done, total, now - self.began[what][0])), file=self.stream, flush=True)
 
     def say(self, message: str) -> None:
         """Print a line that stays."""
-        self._clear()
-        print(visible(message), file=self.stream, flush=True)
+        if self.bars is not None:
+            self.bars.say(visible(message))
+        else:
+            print(visible(message), file=self.stream, flush=True)
 
     def finish(self, record: RunRecord) -> None:
         """Print a cell's result in one line."""
@@ -72,48 +103,44 @@ class ConsoleReporter:
             self.done += 1
         if self.done == 1:  # what comes before the first row, such as a prerequisite, comes once
             self.started = time.monotonic()
+        if self.bars is not None:
+            control = f" {record.control}" if record.control else ""
+            self.bars.drop(f"{record.model}{control} seed {record.seed}")
         self.say(f"{self._position()}{_result(record, self.metric)}")
 
     def close(self) -> None:
-        """Take the live line away."""
-        self._clear()
+        """Take the bars away."""
+        if self.bars is not None:
+            self.bars.drawn.stop()
+            self.bars = None
 
-    @property
-    def _live(self) -> bool:
-        return self.stream.isatty()
+    def _draw(self, what: str, done: int, total: int, now: float) -> None:
+        if self.bars is None:
+            self.bars = _Bars(self.stream)
+        self.bars.show(what, done, total)
+        if self.total:
+            self.bars.show(_RUN, self.done, self.total)
+        if now - self.written >= _LIVE_SECONDS:
+            self.written = now
+            self.bars.drawn.refresh()
 
     def _position(self) -> str:
         return f"[{self.done}/{self.total}] " if self.total else ""
 
     def _line(self, what: str, done: int, total: int, spent: float) -> str:
-        parts = [f"[{self.done}/{self.total}]" if self.total else "", what]
+        parts = [f"{self._position()}{what}"]
         if total:
             parts.append(f"{done}/{total}")
             if 0 < done < total and spent > 1:
                 parts.append(f"{_duration(spent / done * (total - done))} left")
         parts.append(self._remaining(time.monotonic()))
-        return "  ".join(part for part in parts if part)
+        return ", ".join(part for part in parts if part)
 
     def _remaining(self, now: float) -> str:
         if self.done < 2 or self.done >= self.total:
             return ""
         each = (now - self.started) / (self.done - 1)
-        return f"(run: about {_duration(each * (self.total - self.done))} to go)"
-
-    def _write_line(self, line: str) -> None:
-        text = visible(line).replace("\n", " ")
-        if not self._live:
-            print(text, file=self.stream, flush=True)
-            return
-        self.stream.write("\r" + text[:200].ljust(self.width))
-        self.stream.flush()
-        self.width = min(len(text), 200)
-
-    def _clear(self) -> None:
-        if self._live and self.width:
-            self.stream.write("\r" + " " * self.width + "\r")
-            self.stream.flush()
-            self.width = 0
+        return f"run: about {_duration(each * (self.total - self.done))} to go"
 
 
 def _result(record: RunRecord, metric: str) -> str:

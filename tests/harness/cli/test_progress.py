@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -26,25 +28,62 @@ def told(stream: io.StringIO) -> ConsoleReporter:
     return reporter
 
 
+def seen(stream: io.StringIO) -> str:
+    """What stands on a terminal, without what moves its cursor and colours it."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+
+
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_a_notice_stays_in_sight(stream: io.StringIO) -> None:
     told(stream)
-    lines = [line.rpartition("\r")[2] for line in stream.getvalue().splitlines()]
-    assert lines[-1] == "a-model seed 0  out of memory: going on with batches of 4"
+    lines = [line.rpartition("\r")[2] for line in seen(stream).splitlines()]
+    assert "a-model seed 0  out of memory: going on with batches of 4" in lines
 
 
-def test_a_pipe_gets_few_lines() -> None:
+def test_a_pipe_gets_one_line_in_five_seconds_whatever_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     stream = io.StringIO()
-    told(stream)
-    assert len(stream.getvalue().splitlines()) < 4
-    assert "\r" not in stream.getvalue()
+    reporter = ConsoleReporter("main", stream=stream)
+    reporter.plan(2)
+    for step in range(1, 121):  # a minute
+        now[0] += 0.5
+        for model in ("a", "b", "c"):
+            reporter.progress(f"{model} seed 0  training", step, 120)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 12
+    assert lines[0] == "[0/2] a seed 0 training, 1/120"
+    assert lines[6] == "[0/2] a seed 0 training, 61/120, 29 s left"  # 30 s for 61 steps, 59 are left
+    assert "\r" not in stream.getvalue() and "\x1b" not in stream.getvalue()
 
 
-def test_a_terminal_sees_the_cell_the_phase_and_the_count() -> None:
+def test_a_terminal_sees_a_bar_for_each_cell_and_one_for_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     stream = Terminal()
-    reporter = told(stream)
+    reporter = ConsoleReporter("main", stream=stream)
+    reporter.plan(2)
+    for step in range(1, 4):
+        now[0] += 1
+        for model in ("[red]a", "b"):
+            reporter.progress(f"{model} seed 0  training", step, 200)
+            now[0] += 1
+    text = seen(stream)
+    assert "[red]a seed 0 training" in text, "names are no markup"
+    assert re.search(r"b seed 0 training +\S+ +3/200", text) and re.search(r"run +\S+ +0/2", text)
     reporter.close()
-    assert "[0/2]  a-model seed 0  training  1/200" in stream.getvalue()
+    assert (reporter.bars is None and stream.getvalue().endswith("\x1b[2K")) or "\x1b[?25h" in stream.getvalue()
+
+
+def test_a_cell_that_is_done_has_no_bar(record: Callable[..., RunRecord]) -> None:
+    reporter = ConsoleReporter("main", stream=Terminal())
+    reporter.plan(2)
+    reporter.progress("a C1 seed 0  training", 1, 200)
+    reporter.progress("a C1 seed 0  timing", 0, 0)
+    assert reporter.bars is not None and set(reporter.bars.bars) == {"a C1 seed 0", "run"}
+    reporter.finish(record("a", 0.5, control="C1"))
+    assert set(reporter.bars.bars) == {"run"}
+    reporter.close()
 
 
 @pytest.mark.parametrize(
