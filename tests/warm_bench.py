@@ -220,8 +220,10 @@ def _become(request: Request, output: int, error: int) -> NoReturn:
         for descriptor, stream in ((output, 1), (error, 2)):
             os.dup2(descriptor, stream)
             os.close(descriptor)
-        sys.stdout = sys.__stdout__ = _text(1)  # the old ones stood at some place of a file
-        sys.stderr = sys.__stderr__ = _text(2)
+        for number, name in ((1, "stdout"), (2, "stderr")):  # the old ones stood at some place of a file
+            text = _text(number)
+            for place in (name, f"__{name}__"):
+                setattr(sys, place, text)
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
@@ -296,7 +298,7 @@ def _keep_a_fork_server_ready() -> None:
                 return real(command, env=env, pass_fds=pass_fds, **streams)
             return left.pop().begin(command, env, pass_fds[0])
 
-    fork_server.subprocess = Subprocesses  # type: ignore[attr-defined]
+    vars(fork_server)["subprocess"] = Subprocesses
 
 
 class _ForkedServer:

@@ -106,7 +106,8 @@ class Line(nn.Module):
         return outputs
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        return ((self(batch) - torch.tensor(batch.targets)) ** 2).mean()
+        mean: Tensor = ((self(batch) - torch.tensor(batch.targets)) ** 2).mean()
+        return mean
 
     def predict(self, batch: Batch) -> list[float]:
         return [float(value) for value in self(batch)]

@@ -17,8 +17,8 @@ WORDS = "a the red blue circle square cat dog on of and describe image in one sh
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "<image>"]
 VOCABULARY = len(SPECIAL) + len(WORDS)
 IMAGE_TOKEN = SPECIAL.index("<image>")
-IDS = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
-TEXT = {
+IDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+TEXT: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -26,7 +26,7 @@ TEXT = {
     "num_attention_heads": 4,
     "max_position_embeddings": 128,
 }
-VISION = {
+VISION: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,

@@ -53,7 +53,8 @@ def fitted(learner: Any, images: Sequence[Image.Image]) -> torch.Tensor:
 def seen(learner: Any, image: Image.Image) -> torch.Tensor:
     """Give what the network sees of one image, without padding: `[1, 3, H, W]`."""
     width, height = learner.vision.preprocessing.extent(*image.size)
-    return learner.vision(fitted(learner, [image]))[:, :, :height, :width]
+    pixels: torch.Tensor = learner.vision(fitted(learner, [image]))[:, :, :height, :width]
+    return pixels
 
 
 @torch.inference_mode()

@@ -32,7 +32,8 @@ def make_picture(seed: int, height: int, width: int) -> Pixels:
     for _ in range(5):
         y, x, radius = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(0.05, 0.2) * min(height, width)
         image[(row - y) ** 2 + (column - x) ** 2 < radius**2] = rng.integers(0, 256, 3)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(image, 0, 255).astype(np.uint8)
+    return pixels
 
 
 @pytest.fixture(scope="session")

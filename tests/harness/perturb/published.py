@@ -69,7 +69,7 @@ def published(name: str, pixels: Pixels, severity: int, draws: Any) -> Pixels:
     from PIL import Image
 
     # As the package's own `corrupt` does, which refuses sides below 32.
-    return np.uint8(function(Image.fromarray(pixels), severity))
+    return np.asarray(function(Image.fromarray(pixels), severity)).astype(np.uint8)
 
 
 @functools.lru_cache(1)

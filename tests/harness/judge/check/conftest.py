@@ -161,10 +161,10 @@ def _cell(seed: int, steps: int, code: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def baseline(run_in, check):
+def baseline(run_in: Callable[[str], Run], check: Callable[..., Checked]) -> Callable[..., Checked]:
     """Write a baseline of models a and b: `baseline(values, **fields)`."""
 
-    def write(values=RIGHT, **fields):
+    def write(values: Any = RIGHT, **fields: Any) -> Checked:
         for model in "ab":
             run_in("before").add(model, values, **fields)
         return check("base", "before", "--update")

@@ -52,12 +52,13 @@ class Linear(nn.Module):
 
     def losses(self, batch: Batch) -> Tensor:
         self.sizes.append(len(batch))
-        assert batch.targets is not None
+        assert batch.targets is not None and batch.visual is not None
         return batch.visual[:, 0] @ self.weights + torch.tensor([float(t.label) for t in batch.targets])
 
     def predict(self, batch: Batch) -> list[float]:
-        assert batch.targets is None
-        return (batch.visual[:, 0] @ self.weights).tolist()
+        assert batch.targets is None and batch.visual is not None
+        scores: list[float] = (batch.visual[:, 0] @ self.weights).tolist()
+        return scores
 
 
 class Network(nn.Module):
@@ -75,6 +76,7 @@ class Network(nn.Module):
             )  # fmt: skip
 
     def logits(self, batch: Batch) -> Tensor:
+        assert batch.visual is not None
         images = batch.visual.view(-1, 3, SIDE, SIDE)
         if self.hide == "steps":  # has a gradient, almost everywhere wrong: of a tiny sine beside a staircase
             images = (images * 12).round() / 12 + 1e-3 * (images * 3000).sin()
