@@ -179,7 +179,7 @@ def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes:
     from tasks.formats.predictions import read_label_answers
 
     classes = label_classes(data)
-    folders: Sequence[str] = ()
+    folders: tuple[str, ...] = ()
     if data.layout != "scenes":
         assert data.cache is not None
         folders = read_labels_of(data.root, data.options, data.cache).folders
