@@ -65,7 +65,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def make_coco(folder: Path) -> None:
     """Four images with captions, boxes and panoptic segments, and results for each."""
-    images: list[dict[str, Any]] = [{"id": n, "file_name": f"{n:012}.png", "width": 12, "height": 8} for n in range(1, 5)]
+    images: list[Any] = [{"id": n, "file_name": f"{n:012}.png", "width": 12, "height": 8} for n in range(1, 5)]
     boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 1, 4, 4], "area": 16, "iscrowd": 0,
               "segmentation": [[1, 1, 5, 1, 5, 5, 1, 5]]} for n in range(1, 5)]  # fmt: skip
     captions = [{"id": n, "image_id": n, "caption": f"a red wall number {n}"} for n in range(1, 5)]

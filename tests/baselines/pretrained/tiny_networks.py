@@ -12,7 +12,12 @@ VOC_NAMES = {0: "person", 1: "bicycle", 2: "motorbike", 3: "sofa", 4: "tvmonitor
 STUFF = {0: "wall", 1: "person", 2: "sky", 3: "tree-merged"}
 TEXT = "a the photo of person bicycle motorcycle traffic light couch tv wall sky tree background is task semantic"
 """The words that the tokenizers know."""
-TRANSFORMER: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+TRANSFORMER: dict[str, Any] = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
 
 
 def labels(names: dict[int, str]) -> dict[str, Any]:
