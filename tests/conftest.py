@@ -11,7 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -117,8 +117,8 @@ class Bench:
     """
 
     folder: Path
+    environment: dict[str, str]
     warm: WarmServer
-    environment: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **environment)
@@ -176,7 +176,7 @@ def bench_in(outsider: Path, warm: WarmServer) -> Callable[[Path], Bench]:
 
     def make(folder: Path) -> Bench:
         folder.mkdir(exist_ok=True)
-        return Bench(folder, warm, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(outsider)})
+        return Bench(folder, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(outsider)}, warm)
 
     return make
 

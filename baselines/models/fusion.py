@@ -81,7 +81,8 @@ class FusionModel:
 
     @property
     def _sides(self) -> tuple[GenerativeModel | DiscriminativeModel, ...]:
-        operator, sides = self._declared, []
+        operator = self._declared
+        sides: list[GenerativeModel | DiscriminativeModel] = []
         if operator.decoder is not None:
             own = self.control if self.control in FUSED_CONTROLS else None
             sides.append(GenerativeModel(self.name, operator.summary, "pretrained", operator.name, control=own))

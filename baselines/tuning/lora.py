@@ -39,7 +39,7 @@ def _targets(language: Transformer, settings: Mapping[str, Any]) -> list[str]:
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 
     if settings["lora_targets"]:
-        return settings["lora_targets"].split("+")
+        return str(settings["lora_targets"]).split("+")
     architecture = language.model.config.model_type
     if architecture not in KNOWN:
         raise UsageError(

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import REPOSITORY, Bench
 from tests.tasks.squares import write_squares
+from tests.warm_bench import WarmServer
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
@@ -58,13 +59,13 @@ def install_page(page: str, site: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def reader(tmp_path_factory: pytest.TempPathFactory, warm: WarmServer) -> Bench:
     """Somebody who has copied every page of a plugin into one folder, beside a folder of photographs."""
     folder = tmp_path_factory.mktemp("reader")
     for page in RUN:
         install_page(page, folder / "site")
     write_squares(folder / "photos", {"train": 6, "val": 2, "test": 2})
-    return Bench(folder, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(folder / "site")})
+    return Bench(folder, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(folder / "site")}, warm)
 
 
 @pytest.mark.parametrize("page", RUN)
