@@ -24,7 +24,7 @@ class HasValue(Protocol):
     """Statistics of a metric (`harness.stats.resampling.Statistics`), as far as golden inputs need them."""
 
     @property
-    def value(self) -> float:
+    def value(self) -> float | None:
         """The metric over all samples."""
         ...
 
@@ -70,6 +70,11 @@ class Metric:
         return {True: UP, False: DOWN, None: ""}[self.higher_is_better]
 
     @property
+    def direction(self) -> int:
+        """1 where more is better, -1 where less is, 0 where neither is."""
+        return {True: 1, False: -1, None: 0}[self.higher_is_better]
+
+    @property
     def is_share(self) -> bool:
         """Whether it lies in 0..1, so that 1 - value is an error."""
         return (self.lowest, self.highest) == (0.0, 1.0)
@@ -100,7 +105,7 @@ def check_golden(seen: Mapping[str, HasValue | None], case: Golden, *, absent: b
         statistics = seen.get(name)
         if statistics is None and absent:
             continue
-        value = None if statistics is None else float(statistics.value)
+        value = None if statistics is None or statistics.value is None else float(statistics.value)
         if value is None or not abs(value - known) <= case.tolerance:
             raise MetricDrift(
                 f"{name} gives {value!r} instead of {known!r} on the golden case '{case.name}'. Scores would not be "

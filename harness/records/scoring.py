@@ -32,6 +32,11 @@ class Scoring(AbstractContextManager["Scoring"]):
 
     def __init__(self, task: Task, data: Dataset, cache: Path) -> None:
         self._ranking = task.metrics
+        if any(metric_named(name).direction < 0 for name in task.metrics[:1]):
+            raise PluginError(
+                f"The task '{task.name}' ranks by {task.metrics[0]}, of which less is better. Name a metric first of "
+                "which more is better, such as 1 - error: seeds, gates and verdicts read it so."
+            )
         answers: str | None = getattr(task, "answers", None)
         self._form = (answers or "").partition(":")[0]
         self._scorer = task.scorer(data, cache)

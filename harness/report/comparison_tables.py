@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from harness.judge.compare.comparison import Comparison
 from harness.judge.compare.slices import LEAST_IN_A_SLICE, SliceDifference
-from harness.metrics.directions import is_better_low
+from harness.metrics.metric import DOWN, UP
+from harness.plan.installed_metrics import marked, metric_named
 from harness.record import Estimate, RunRecord
 from harness.report.tables.document import Block, Heading, Notes, document_text
 from harness.report.tables.layout import PIPE_WIDTH
 from harness.report.tables.table import (
     ABSENT,
     ALWAYS,
-    DOWN,
     GAP,
     Table,
     TableCell,
@@ -24,12 +24,14 @@ from harness.report.tables.table import (
 )
 from harness.report.tables.values import json_text
 from harness.stats.paired_difference import WELCH, Difference
+from harness.storage.metric_names import base_name
 
 _SHOWN_SLICES = 25
 LEAST_SEEDS = 5
 """Below this no claim about seeds is decided."""
 APART = "apart"
 """The level of a row whose two sides are told apart."""
+_ARROWS = ((UP, "more", 1), (DOWN, "less", -1))
 _GAP = TableColumn(
     "difference", "A − B [95 %]", style=GAP.style, minus=GAP.minus, interval=True, importance=ALWAYS,
     ends=("low", "high"),
@@ -97,8 +99,17 @@ def verdict_of(found: Comparison) -> str:
     limit = "" if change is None else f"; a true difference of {change:.3f} would be found in 4 of 5 such experiments"
     if not main.told_apart:
         return f"The data do not tell them apart by {main.metric} ({_GAP.whole(_gap_cell(main))}){limit}."
-    higher, lower = found.names if main.difference > 0 else found.names[::-1]
-    return f"{main.metric} of {higher} is higher than that of {lower}: {_GAP.whole(_gap_cell(main))}{limit}."
+    return f"{_ranked(main, found.names)}: {_GAP.whole(_gap_cell(main))}{limit}."
+
+
+def _ranked(main: Difference, names: tuple[str, str]) -> str:
+    """Say which of two is better by a metric, or has more of it where it has no direction."""
+    metric = metric_named(main.metric)
+    if metric.direction == 0:
+        higher, lower = names if main.difference > 0 else names[::-1]
+        return f"{main.metric} of {higher} is higher than that of {lower}"
+    better, worse = names if metric.better(main.difference) == "better" else names[::-1]
+    return f"By {marked(main.metric)} {better} is better than {worse}"
 
 
 def metric_table(found: Comparison) -> Table:
@@ -114,7 +125,7 @@ def metric_table(found: Comparison) -> Table:
     for d in found.metrics:
         cells = [*_sides(d), _p_cell(d.p), _number(d.smallest_detectable_change), _number(d.sampling_sd)]
         cells += [_number(d.seed_sd), _p_cell(d.seed_p)] if several else []
-        rows.append(_row(d, TableCell(_marked(d.metric)), cells))
+        rows.append(_row(d, TableCell(marked(d.metric)), cells))
     return Table("metrics", "Metrics", tuple(columns), tuple(rows))
 
 
@@ -130,7 +141,7 @@ def slice_table(rows: Sequence[SliceDifference]) -> Table:
     lines = []
     for row in rows:
         d = row.difference
-        base = TableCell(_marked(d.metric.partition("[")[0].partition(":")[0]))
+        base = TableCell(marked(base_name(d.metric)))
         cells = [base, TableCell(d.count), *_sides(d), _number(d.smallest_detectable_change)]
         name = TableCell(f"{row.kind}: {row.name}")
         lines.append(_row(d, name, [*cells, _p_cell(d.p), _p_cell(row.adjusted)]))
@@ -175,10 +186,6 @@ def _number(value: float | None) -> TableCell:
     return TableCell(value, word=ABSENT if value is None else None)
 
 
-def _marked(metric: str) -> str:
-    return TableColumn(metric, direction=-1 if is_better_low(metric) else 1).heading
-
-
 def ranked_slices(rows: Sequence[SliceDifference]) -> list[SliceDifference]:
     """Slices with the surest differences first, without those in which no sample differs."""
     differing = [row for row in rows if not row.difference.alike]
@@ -204,8 +211,10 @@ def notes_of(found: Comparison) -> list[str]:
         by_method.setdefault(d.p_method, []).append(d.metric)
     methods = list(by_method)
     notes = list(found.notes)
-    if any(is_better_low(d.metric) for d in found.metrics):
-        notes.append(f"{DOWN}: less is better.")
+    directions = {metric_named(d.metric).direction for d in found.metrics}
+    known = [f"{arrow}: {word} is better" for arrow, word, way in _ARROWS if way in directions]
+    if known:
+        notes.append(f"{'; '.join(known)}.")
     if found.metrics:
         kind = "two intervals put together" if methods == [WELCH] else "paired bootstrap, Newcombe's for proportions"
         of = [f"{method} ({', '.join(names)})" if len(methods) > 1 else method for method, names in by_method.items()]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.judge.leaderboard import Row, samples_told
-from harness.metrics.directions import is_better_low, marked
+from harness.plan.installed_metrics import marked, metric_named
 from harness.report.tables.costs import COSTS, cost_cell
 from harness.report.tables.document import Block, Heading, document_text
 from harness.report.tables.layout import PIPE_WIDTH
@@ -88,9 +88,13 @@ def metric_names(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
 
 def metric_column(name: str, importance: int, *, title: str = "", interval: bool = False) -> TableColumn:
     """Make the column of a metric's scores."""
-    direction = -1 if is_better_low(name) else 1
     return TableColumn(
-        name, title, direction=direction, importance=importance, interval=interval, ends=("low", "high", "note")
+        name,
+        title,
+        direction=metric_named(name).direction,
+        importance=importance,
+        interval=interval,
+        ends=("low", "high", "note"),
     )
 
 

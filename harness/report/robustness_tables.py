@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import UsageError, nearest
 from harness.judge.robustness.cells import FAILED, SKIPPED
 from harness.judge.robustness.row import Comparable, ConditionScore, RobustnessRow
-from harness.metrics.directions import is_better_low
+from harness.plan.installed_metrics import metric_named
 from harness.record import Estimate
 from harness.report.tables.document import Block, Heading, document_text
 from harness.report.tables.layout import PIPE_WIDTH
@@ -128,6 +128,7 @@ def _figures(row: RobustnessRow) -> dict[str, Figure]:
     found = {"clean": row.clean, "mPC": row.corruption.mpc, "rPC": row.corruption.rpc}
     if row.mce:
         found |= {"mCE": row.mce.mce, "relative mCE": row.mce.relative}
+    found |= row.others
     found |= {"MMI image": row.mmi_image.overall, "MMI text": row.mmi_text.overall}
     return found | {f"effective: {target}": each.figure for target, each in row.effective.items()}
 
@@ -138,24 +139,28 @@ def _columns(
     """Columns of the numbers; of effective robustness, one says as well as ten why there is no fit."""
     reference = next((row.mce.reference for row in rows if row.mce), None)
     shown = {
-        "clean": TableColumn("clean", importance=90, interval=True),
-        "mPC": TableColumn("mPC", rows[0].corruption.label if rows else "", importance=ALWAYS, interval=True),
+        "clean": TableColumn("clean", direction=1, importance=90, interval=True),
+        "mPC": TableColumn(
+            "mPC", rows[0].corruption.label if rows else "", direction=1, importance=ALWAYS, interval=True
+        ),
         "rPC": _percents("rPC", importance=80),
     }
     if reference:
         shown |= {name: _percents(name, f"{name}@{reference}", importance=75) for name in ("mCE", "relative mCE")}
+    others = unique(label for row in rows for label in row.others)
+    shown |= {label: TableColumn(label, direction=1, importance=70, interval=True) for label in others}
     shown |= {name: _percents(name, importance=60) for name in ("MMI image", "MMI text")}
     targets = unique(name for found in figures for name in found if name.startswith("effective: "))
     known = [name for name in targets if any(name in f and f[name].value is not None for f in figures)]
     for name in targets:
         title = f"effective robustness: {name.removeprefix('effective: ')}"
         importance = 30 if name in (known or targets[:1]) else VALUE_ONLY
-        shown[name] = TableColumn(name, title, style="{:+.3f}", interval=True, importance=importance)
+        shown[name] = TableColumn(name, title, style="{:+.3f}", direction=1, interval=True, importance=importance)
     return [replace(column, ends=_ENDS, interval=column.interval or intervals) for column in shown.values()]
 
 
 def _percents(name: str, title: str = "", importance: int = USUAL) -> TableColumn:
-    direction = -1 if is_better_low(name) else 1
+    direction = metric_named(name).direction
     return TableColumn(name, title, "score", "share", "{:.1f} %", 100.0, direction, importance)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.judge.robustness.external_scores import RobustnessScores
-from harness.metrics.directions import is_better_low
+from harness.plan.installed_metrics import marked, metric_named
 from harness.record import Estimate, name_of
 from harness.records.rescore import SAME, MetricChange, NotScored, Rescored
 from harness.records.score_file import FileScores
@@ -39,7 +39,7 @@ def score_table(metrics: Mapping[str, Estimate | None]) -> Table:
     )  # fmt: skip
     rows = []
     for name, estimate in metrics.items():
-        heading = TableColumn(name, direction=-1 if is_better_low(name) else 1).heading
+        heading = marked(name)
         value = TableCell(estimate.value, estimate) if estimate else TableCell(word="absent")
         of = TableCell(estimate.counted() if estimate else "")
         rows.append(TableRow((TableCell(name, word=heading), value, of), key=name))
@@ -61,7 +61,7 @@ def external_table(scores: RobustnessScores) -> Table:
     columns = [name_column("model")]
     for name, title in _MEASURES.items():
         told = title + (count if name in ("mPC", "mCE") else "")
-        direction = -1 if is_better_low(title) else 1
+        direction = metric_named(title).direction
         columns.append(TableColumn(name, told, "score", "share", "{:.1f} %", 100.0, direction, ALWAYS))
     rows = []
     for model, found in scores.models.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.metrics.directions import marked
+from harness.plan.installed_metrics import marked
 from harness.report.page.contents import Part
 
 _ABSENT = {

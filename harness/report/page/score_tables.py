@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.metrics.directions import marked
+from harness.plan.installed_metrics import marked
 from harness.report.leaderboard_tables import (
     folded_notes,
     is_of_class,

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from harness.metrics.metric import DOWN, UP
 from harness.record import Estimate
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ Item = TypeVar("Item", bound=Hashable)
 ALWAYS, USUAL, EXTRA, VALUE_ONLY = 100, 50, 20, -1
 """How important a column is: never dropped; shown on a page at once; on demand; never drawn, but in frames and CSV."""
 ENDS = ("low", "high", "count")
-DOWN, MINUS, ABSENT = "↓", "\N{MINUS SIGN}", "–"
+MINUS, ABSENT = "\N{MINUS SIGN}", "–"
 _NOTHING = (None, "", ABSENT, "absent")
 
 
@@ -85,10 +86,13 @@ class TableColumn:
     def heading(self) -> str:
         """The title, with an arrow where less is better.
 
+        >>> TableColumn("top-1", direction=1).heading
+        'top-1 ↑'
         >>> TableColumn("NLL", direction=-1).heading
         'NLL ↓'
         """
-        return f"{self.title or self.name} {DOWN}" if self.direction < 0 else self.title or self.name
+        arrow = {1: f" {UP}", -1: f" {DOWN}"}.get(self.direction, "")
+        return (self.title or self.name) + arrow
 
     @property
     def is_text(self) -> bool:
