@@ -20,7 +20,7 @@ from harness.judge.select_records import Chosen
 from harness.record import Estimate, RunRecord
 from harness.records.store import Store
 from harness.report.compare_page import render_page
-from harness.report.comparison_tables import render
+from harness.report.comparison_tables import render, verdict_of
 from harness.report.tables.html import gap_scale
 from harness.stats.paired_difference import Difference, Flips
 
@@ -94,3 +94,24 @@ def test_several_comparisons_share_a_page(found: Comparison) -> None:
     page = render_page([found, found])
     assert "2 comparisons" in page
     assert page.count("<h2") == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "told"),
+    [
+        ("top-1", 0.2, "By top-1 ↑ one is better than two: +0.200"),
+        ("top-1", -0.2, "By top-1 ↑ two is better than one: −0.200"),
+        ("ECE", 0.2, "By ECE ↓ two is better than one: +0.200"),
+        ("NLL", -0.2, "By NLL ↓ one is better than two: −0.200"),
+        ("ECE-null", 0.2, "ECE-null of one is higher than that of two: +0.200"),
+        ("somebody's own", -0.2, "somebody's own of two is higher than that of one: −0.200"),
+    ],
+)
+def test_better_and_worse_go_by_the_direction(found: Comparison, metric: str, difference: float, told: str) -> None:
+    ends = sorted((difference / 2, difference * 1.5))
+    main = replace(DIFFERENCE, metric=metric, difference=difference, low=ends[0], high=ends[1])
+    sides = [replace(side, name=name) for side, name in ((found.a, "one"), (found.b, "two"))]
+    plain = replace(found, a=sides[0], b=sides[1], metrics=(main,), slices=(), flips=(), notes=(), refused={})
+    assert told in verdict_of(plain)
+    assert told in render([plain], "text")
+    assert ("less is better" in render([plain], "text")) == (metric in ("ECE", "NLL"))

@@ -10,6 +10,7 @@ import pytest
 from harness.judge.robustness.other_means import other_cells
 from harness.judge.robustness.summary import summaries
 from harness.record import RobustnessRecord
+from harness.report.robustness_tables import render_summary
 
 Make = Callable[..., RobustnessRecord]
 
@@ -28,6 +29,8 @@ def test_a_custom_perturbation_has_its_mean(record: Make) -> None:
     assert (label, figure.value, more) == ("mean over 2 cells of posterize", pytest.approx(0.4), [])
     assert row.to_json()["others"][label]["value"] == pytest.approx(0.4)
     assert row.corruption.mpc.value == pytest.approx(0.1), "it is none of the published ones"
+    assert f"{label} ↑" in render_summary([row], "md") and "| 0.400 [" in render_summary([row], "md")
+    assert label in render_summary([row], "csv")
 
 
 def test_several_of_a_family_have_one_mean_over_what_any_model_was_meant_to_run(record: Make) -> None:
