@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from harness.cell import ModelOptions
+from harness.measure.provenance import OF_SCORING, package_versions
 from harness.perturb.perturbation import Perturbation
 from harness.plan.import_closure import NOBODY, PARTS, Codebase, Named, Target
 from harness.plan.installed_metrics import metrics_of
@@ -37,11 +38,11 @@ PERTURBING: tuple[Target, ...] = (
 )
 _STOPS = frozenset({"harness.plan.plugins", PARTS})
 """What is loaded there are plugins, whose code is looked at by itself."""
-OF_SCORING = frozenset({"scorer", "scoring_settings", "ceilings"})
+SCORING_METHODS = frozenset({"scorer", "scoring_settings", "ceilings"})
 """What a task does for scoring alone."""
-OF_PERTURBING = frozenset({"moved", "moved_text", "shifts", "corruptions", "chance"})
+PERTURBING_METHODS = frozenset({"moved", "moved_text", "shifts", "corruptions", "chance"})
 """What a task does for perturbed inputs alone."""
-OF_REPORTS = frozenset({"read_predictions", "read_references", "slices", "twins"})
+REPORT_METHODS = frozenset({"read_predictions", "read_references", "slices", "twins"})
 """What a task does for other commands alone."""
 
 
@@ -63,7 +64,7 @@ class CodeDigests:
         """
         own = PluginCode.of(model)
         chosen = Named(frozenset(own.strings | PluginCode.of(options).strings))
-        methods = methods_of(task, without=OF_SCORING | OF_PERTURBING | OF_REPORTS)
+        methods = methods_of(task, without=SCORING_METHODS | PERTURBING_METHODS | REPORT_METHODS)
         return {
             "training": self._digest(None, TRAINING),
             "task": f"{task.version}:{self._digest(task, methods, Named(frozenset(PluginCode.of(task).strings)))}",
@@ -73,11 +74,15 @@ class CodeDigests:
     def scoring(self, task: Task) -> str:
         """What makes a task's metrics and their intervals; raises PluginError for a task whose source is not found."""
         installed = PluginCode.of(*metrics_of(getattr(task, "answers", None))).targets
-        return self._digest(task, [*SCORING, *methods_of(task, only=OF_SCORING), *installed])
+        return self._digest(task, [*SCORING, *methods_of(task, only=SCORING_METHODS), *installed])
+
+    def scoring_versions(self, task: Task) -> dict[str, str]:
+        """The digest of scoring, with the versions of packages that scoring uses: what `Cell.scoring` holds."""
+        return {"digest": self.scoring(task), **package_versions(OF_SCORING)}
 
     def perturbing(self, task: Task) -> str:
         """What changes inputs and targets under any condition; raises PluginError for a task without source."""
-        return self._digest(task, [*PERTURBING, *methods_of(task, only=OF_PERTURBING)])
+        return self._digest(task, [*PERTURBING, *methods_of(task, only=PERTURBING_METHODS)])
 
     def perturbation(self, perturbation: Perturbation) -> str:
         """One perturbation: its version, its code and the values that it was made with; raises PluginError."""

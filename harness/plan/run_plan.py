@@ -12,7 +12,7 @@ from typing import Any
 from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
 from harness.errors import CheckpointError, PluginError, UsageError, WeightsUnavailable, cause_of, nearest
 from harness.measure.device import resolve_device, resolve_precision
-from harness.measure.provenance import OF_SCORING, OF_TRAINING, package_versions
+from harness.measure.provenance import OF_TRAINING, package_versions
 from harness.plan.code_digests import CodeDigests
 from harness.plan.config import RunConfig, require_finite_settings
 from harness.plan.data_places import remember
@@ -259,7 +259,7 @@ class _Planner:
         self._planned_prerequisites: dict[Prerequisite, str] = {}
         self.code = CodeDigests(environment.cache)
         self.packages = package_versions(OF_TRAINING)
-        self.scoring = {"digest": self.code.scoring(task), **package_versions(OF_SCORING)}
+        self.scoring = self.code.scoring_versions(task)
 
     def attempt(self, model: Model, control: str | None, seed: int, split: str) -> TrainingJob | Absent:
         """Describe one training, or say why it cannot be; a checkpoint that the user chose raises CheckpointError."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.errors import BenchError, DataError, StoreError
+from harness.plan.code_digests import CodeDigests
 from harness.plan.data_places import recall
 from harness.plan.run_plan import Environment
 from harness.protocols import DataContext, Progress, Task, open_data
@@ -63,6 +64,7 @@ class Rescorer(AbstractContextManager["Rescorer"]):
         self.scorer = Scoring(self.task, self.data, place.environment.cache)
         self.cache = place.environment.cache
         self.signature = ""
+        self.code = CodeDigests(place.environment.cache).scoring_versions(self.task)
 
     def __enter__(self) -> Self:
         self.scorer.__enter__()
@@ -177,9 +179,10 @@ def rescore(
     """Compute the metrics of records anew, and with `write` put those that changed in the place of the old ones.
 
     A record keeps its fingerprint, since predictions and settings are the same, and what its metrics and signature
-    were is kept in `provenance.rescored`; where nothing changed nothing is written but what samples contribute, where
-    that is missing (records made before it was kept). Each record is scored on its own data: those whose data is not
-    found come back with the reason, and the others are scored.
+    were is kept in `provenance.rescored`; where nothing changed nothing is written but the digest of today's scoring,
+    where another one made it, and what samples contribute, where that is missing (records made before it was kept).
+    Each record is scored on its own data: those whose data is not found come back with the reason, and the others are
+    scored.
     """
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
@@ -206,11 +209,18 @@ def _rescored_in_place(rescorer: Rescorer, store: Store, record: RunRecord, *, w
     new = metrics_of(rescorer.scorer, scored, rescorer.task.metrics[0], resamples)
     rescored = _rescored(record, new, rescorer.signature)
     if write and not rescored.unchanged:
-        _replace(store, rescored, scored, rescorer.task)
+        _replace(store, rescored, scored, rescorer)
     elif write and not _has_scores(store, record):
         write_scores(store, record.task, record.fingerprint, scored, rescorer.task.metrics)
-        store.replace_record(vouching(store, record))
+        store.replace_record(_scored_by(vouching(store, record), rescorer.code))
+    elif write and record.cell.get("scoring") != rescorer.code:
+        store.replace_record(_scored_by(record, rescorer.code))
     return rescored
+
+
+def _scored_by(record: RunRecord, code: Mapping[str, str]) -> RunRecord:
+    """Let a record say by which code its numbers come out as they stand there."""
+    return replace(record, cell={**record.cell, "scoring": dict(code)})
 
 
 def _has_scores(store: Store, record: RunRecord) -> bool:
@@ -231,15 +241,15 @@ def _rescored(record: RunRecord, new: Mapping[str, Estimate | None], signature: 
     return Rescored(record, signature, tuple(changes))
 
 
-def _replace(store: Store, rescored: Rescored, scored: Scored, task: Task) -> None:
+def _replace(store: Store, rescored: Rescored, scored: Scored, rescorer: Rescorer) -> None:
     """Write scores, then the record that vouches for them; the former numbers stay in its provenance."""
     from harness.measure.provenance import provenance
 
     record = rescored.record
-    write_scores(store, record.task, record.fingerprint, scored, task.metrics)
+    write_scores(store, record.task, record.fingerprint, scored, rescorer.task.metrics)
     history = {"made": now(), "code": provenance(), "former": former_numbers(record)}
     new = replace(
-        record,
+        _scored_by(record, rescorer.code),
         metrics={change.metric: change.new for change in rescored.changes},
         signature=rescored.signature,
         provenance={

@@ -180,7 +180,7 @@ def test_a_model_and_its_controls_have_the_same_code() -> None:
 
 def test_whatever_a_task_does_is_of_one_kind() -> None:
     """A new method of the task protocols must be sorted: one that is not counts as training."""
-    sorted_out = code_digests.OF_SCORING | code_digests.OF_PERTURBING | code_digests.OF_REPORTS
+    sorted_out = code_digests.SCORING_METHODS | code_digests.PERTURBING_METHODS | code_digests.REPORT_METHODS
     training = {"open_data", "samples", "spec", "validation_score"}
     optional: list[Any] = [
         protocols.MovesTargets, protocols.MovesTexts, protocols.HasShifts, protocols.HasCorruptedCopies,

