@@ -55,6 +55,7 @@ class Codebase:
     _modules: dict[str, Module | None] = field(default_factory=dict)
     _places: dict[str, Path | None] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
+    _folders: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def digest(self, roots: Iterable[Target], named: Named = NOBODY) -> str:
         """Digest all that some definitions reach, 16 hexadecimal digits; raises PluginError where one is not found.
@@ -134,11 +135,24 @@ class Codebase:
         origin = self._places[package]
         if origin is None or not rest:
             return origin
-        base = origin.parent.joinpath(*rest.split("."))
-        for path in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
-            if path.is_file():
-                return path
-        return next(iter(sorted(base.parent.glob(f"{base.name}.*.so"))), None)
+        *folders, last = rest.split(".")
+        folder = "/".join((str(origin.parent), *folders))
+        there = self._listed(folder)
+        if f"{last}.py" in there:
+            return Path(folder, f"{last}.py")
+        if last in there and "__init__.py" in self._listed(f"{folder}/{last}"):
+            return Path(folder, last, "__init__.py")
+        compiled = (name for name in sorted(there) if name.startswith(f"{last}.") and name.endswith(".so"))
+        return next((Path(folder, name) for name in compiled), None)
+
+    def _listed(self, folder: str) -> frozenset[str]:
+        """The names in a folder, none where it is no folder; read once, since most that are asked for are not there."""
+        if folder not in self._folders:
+            try:
+                self._folders[folder] = frozenset(path.name for path in Path(folder).iterdir())
+            except OSError:
+                self._folders[folder] = frozenset()
+        return self._folders[folder]
 
 
 def digest_of(parts: Iterable[tuple[str, Part]]) -> str:
