@@ -1,4 +1,4 @@
-"""A third party's captioning task runs with the built-in models and all their controls, which have never heard of it."""
+"""A third party's captioning task runs with built-in models and all their controls, which have never heard of it."""
 
 from __future__ import annotations
 
