@@ -114,7 +114,7 @@ def build_config(
 def configured_settings(section: str, request: RunRequest) -> dict[str, Any]:
     """Gather the settings of a section that a request's options are shorter names of.
 
-    >>> settings_of("task", RunRequest(lexicon="opaque", limit=5))
+    >>> configured_settings("task", RunRequest(lexicon="opaque", limit=5))
     {'lexicon': 'opaque'}
     """
     found = {}

@@ -21,7 +21,7 @@ _.p90, _.p99
 _.corrected, _.interaction, _.worst_groups, _.interpretable
 _.physical_cores, _.usable_cores, _.start_rss_bytes, _.workload_p50_seconds
 
-# Options that are read through what they declare (`settings_of`).
+# Options that are read through what they declare (`configured_settings`).
 _.metric_engine, _.perturb_scale, _.no_measure
 
 # For plugins to write answers by; the harness itself reads them as JSON.

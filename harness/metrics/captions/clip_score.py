@@ -19,7 +19,6 @@ from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
 
 FACTOR = 2.5
 PREFIX = "A photo depicts "
-CLIP_METRICS = ("CLIPScore", "RefCLIPScore")
 
 Embeddings = npt.NDArray[np.floating[Any]]
 """[N, d] of any length but 0."""

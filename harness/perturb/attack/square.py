@@ -33,7 +33,7 @@ Numbers = npt.NDArray[np.float64]
 def square_share(query: int, queries: int) -> float:
     """Share of the image that is changed by a query, counted from 0.
 
-    >>> share(0, 10_000), share(11, 10_000), share(9_000, 10_000)
+    >>> square_share(0, 10_000), square_share(11, 10_000), square_share(9_000, 10_000)
     (0.8, 0.4, 0.0015625)
     """
     scaled = int(query / queries * 10_000)

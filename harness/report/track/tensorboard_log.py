@@ -87,7 +87,7 @@ class EventLog:
 def run_folder_name(run: TrackedRun) -> str:
     """Name a run's folder; names come from outside and must not lead out of it.
 
-    >>> folder_name(TrackedRun("t/hf:../../a b[C1]/seed0", "0123456789abcdef", "t", {}))
+    >>> run_folder_name(TrackedRun("t/hf:../../a b[C1]/seed0", "0123456789abcdef", "t", {}))
     't/hf_.._.._a_b[C1]/seed0-01234567'
     """
     task, _, rest = run.name.partition("/")

@@ -7,22 +7,77 @@ import: torch and its kin belong inside the functions that need them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.sample import Batch, Dataset, Note, Outcome, Prediction, Preprocessing, Sample, Target, TaskSpec
+from harness.protocols.model import (
+    BuildContext,
+    HasNormalizedPixels,
+    Learner,
+    Model,
+    ParameterGroups,
+    Prerequisite,
+    VisionTower,
+)
+from harness.protocols.optional import (
+    HasMeanLoss,
+    HasNotes,
+    HasSampleLosses,
+    HasShifts,
+    MatchesAnswers,
+    MovesTargets,
+    MovesTexts,
+    ReadsText,
+    SupportsFit,
+    SupportsForget,
+    SupportsTimeout,
+)
+from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from torch import Generator, Tensor, nn
 
-    from harness.affine import Affine
     from harness.condition import Part
+
+__all__ = [
+    "NOTICE",
+    "BuildContext",
+    "DataContext",
+    "HasChanceLevel",
+    "HasCorruptedCopies",
+    "HasMeanLoss",
+    "HasNormalizedPixels",
+    "HasNotes",
+    "HasSampleLosses",
+    "HasShifts",
+    "HasSlices",
+    "Learner",
+    "ListsModels",
+    "MatchesAnswers",
+    "Model",
+    "MovesTargets",
+    "MovesTexts",
+    "NamesTasks",
+    "ParameterGroups",
+    "Prerequisite",
+    "Progress",
+    "ReadsText",
+    "Scorer",
+    "Statistics",
+    "SupportsFit",
+    "SupportsForget",
+    "SupportsQuickScore",
+    "SupportsTimeout",
+    "SupportsTwins",
+    "Task",
+    "VisionTower",
+    "controls_on",
+    "serves",
+]  # fmt: skip
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how many are done, how many there are); a total of NOTICE marks a message
@@ -147,150 +202,6 @@ class Task(Protocol):
         ...
 
 
-class VisionTower(Protocol):
-    """An image encoder: an `nn.Module` from pixels to visual tokens.
-
-    `key` is the digest of its name, weights, keywords and preprocessing: cached features carry it. One that also
-    fits `HasNormalizedPixels` has its normalisation checked.
-    """
-
-    key: str
-    preprocessing: Preprocessing
-    width: int
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """Encode uint8 pixels `[B, 3, size, size]` to float tokens `[B, N, width]`."""
-        ...
-
-
-@runtime_checkable
-class HasNormalizedPixels(Protocol):
-    """A vision tower that shows what its network is given, so that this can be checked before anything is scored."""
-
-    preprocessing: Preprocessing
-
-    def normalized(self, pixels: Tensor) -> Tensor:
-        """Turn pixels 0..255 `[B, 3, S, S]`, RGB, into (pixels / 255 - mean) / std of `preprocessing`, same shape."""
-        ...
-
-
-@dataclass(frozen=True)
-class ParameterGroups:
-    """A learner's trainable parameters by origin: pretrained language, pretrained vision, new."""
-
-    language: Sequence[tuple[str, nn.Parameter]]
-    vision: Sequence[tuple[str, nn.Parameter]]
-    new: Sequence[tuple[str, nn.Parameter]]
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """A torch module built for one task; also an `nn.Module`.
-
-    `vision` is None for a learner that sees no image. When `vision_frozen`, the tower's tokens are
-    computed once a data set and shared with every learner whose tower has the same key.
-    """
-
-    vision_frozen: bool
-
-    @property
-    def vision(self) -> VisionTower | None:
-        """What turns pixels into tokens."""
-        ...
-
-    def loss(self, batch: Batch, generator: Generator) -> Tensor:
-        """Return the scalar training loss; all randomness beside dropout comes from `generator`."""
-        ...
-
-    def predict(self, batch: Batch) -> list[Prediction]:
-        """Answer for each sample, in finite JSON values, tensors or arrays; not depending on the rest of the batch."""
-        ...
-
-    def parameter_groups(self) -> ParameterGroups:
-        """Name the trainable parameters; an empty set means that nothing is trained by gradient."""
-        ...
-
-
-@runtime_checkable
-class SupportsFit(Protocol):
-    """A learner that is fitted in one pass instead of by gradient, such as nearest neighbours."""
-
-    def fit(self, batches: Iterable[Batch]) -> None:
-        """Take in the whole training split, in sample order."""
-        ...
-
-
-@runtime_checkable
-class HasMeanLoss(Protocol):
-    """A learner that says whether its training loss is a mean over the samples of a batch, without a part in common.
-
-    Only then smaller batches, added up, are the same training, and are taken where memory runs out. A loss over pairs
-    of samples, over all tokens or boxes of a batch, or behind batch norm is none, and a learner that does not say
-    counts as having none: its training then fails for lack of memory instead of becoming another one.
-    """
-
-    loss_is_mean_over_samples: bool
-
-
-@runtime_checkable
-class SupportsForget(Protocol):
-    """A learner that remembers the texts it has read beside images, so that each is read once a job."""
-
-    def forget(self) -> None:
-        """Drop what is remembered of samples: a timed call must read its text itself."""
-        ...
-
-
-@runtime_checkable
-class ReadsText(Protocol):
-    """A learner that reads texts: without this a learner is taken to read none.
-
-    `reads` holds "text" where it reads the text beside each image, "classes" where it reads the texts of the classes.
-    """
-
-    reads: tuple[str, ...]
-
-    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
-        """Read these texts for the classes from now on, prompts of class i at place i; the weights stay."""
-        ...
-
-
-@runtime_checkable
-class HasSampleLosses(Protocol):
-    """A learner that says how wrong it is about each sample, differentiably in `batch.visual`."""
-
-    def losses(self, batch: Batch) -> Tensor:
-        """Return the task's loss of each sample `[B]`, in eval mode, without what only training adds."""
-        ...
-
-
-@runtime_checkable
-class MovesTargets(Protocol):
-    """A task whose targets follow when the image is moved: without this, images are not moved."""
-
-    def moved(self, target: Target, affine: Affine) -> Target:
-        """Move boxes, masks, label maps, or words for left and right, with the pixels."""
-        ...
-
-
-@runtime_checkable
-class MovesTexts(Protocol):
-    """A task with a text beside each image that may speak of its sides."""
-
-    def moved_text(self, text: str, affine: Affine) -> str:
-        """Reword the text so that it is as true of the moved image."""
-        ...
-
-
-@runtime_checkable
-class HasShifts(Protocol):
-    """A task that knows splits of a data set on which something natural has changed."""
-
-    def shifts(self, data: Dataset) -> Mapping[str, str]:
-        """Return the split of each shift by its name; empty where there are none."""
-        ...
-
-
 @runtime_checkable
 class HasCorruptedCopies(Protocol):
     """A task that reads data sets whose splits are one set of samples under corruptions, such as ImageNet-C."""
@@ -328,34 +239,6 @@ class SupportsQuickScore(Protocol):
 
 
 @runtime_checkable
-class HasNotes(Protocol):
-    """A scorer with something to say beside its numbers: of answers that it left out, or that look misread."""
-
-    def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
-        """Say what a reader of the scores must know of these answers."""
-        ...
-
-
-@runtime_checkable
-class SupportsTimeout(Protocol):
-    """A scorer that waits for programs which may hang."""
-
-    def wait_at_most(self, seconds: float | None) -> None:
-        """End a program that gives no answer for so long (None: never) and raise a BenchError; before `prepare`."""
-        ...
-
-
-@runtime_checkable
-class MatchesAnswers(Protocol):
-    """A scorer that itself refuses answers that are missing, twice there or for no sample, where `matches` is true.
-
-    For all others the harness does so before they score.
-    """
-
-    matches: bool
-
-
-@runtime_checkable
 class HasSlices(Protocol):
     """A task that knows parts of its samples, by their targets, in which models may differ."""
 
@@ -370,67 +253,6 @@ class SupportsTwins(Protocol):
 
     def twins(self, sample: Sample) -> tuple[Sample, Sample]:
         """Copy a sample twice under new names, so that all copies sort as the samples do."""
-        ...
-
-
-@dataclass(frozen=True)
-class Prerequisite:
-    """A network that must have been trained first: its task, model and budget, on embedded data."""
-
-    task: str
-    model: str
-    train: TrainOptions
-
-
-@dataclass(frozen=True)
-class BuildContext:
-    """What a model may use while it is built.
-
-    `prerequisite` is the checkpoint folder of the model's prerequisite, if it has one.
-    """
-
-    options: ModelOptions
-    train: TrainOptions
-    decode: DecodeOptions
-    seed: int
-    cache: Path
-    prerequisite: Path | None = None
-
-
-@runtime_checkable
-class Model(Protocol):
-    """A named composition that builds learners."""
-
-    name: str
-    summary: str
-    answers: tuple[str, ...]
-    """The kinds of answer that it gives (`harness.answers`): it serves every task that wants one of them."""
-    fused: bool
-    settings: tuple[str, ...]
-    """Names that it takes in `--set model.NAME=VALUE`; others are not handed to it."""
-
-    def controls_for(self, answers: str) -> tuple[str, ...]:
-        """Name the controls that the tool can make of this model for a kind of answer, of C0 to C6."""
-        ...
-
-    def with_control(self, control: str) -> Model:
-        """Make the control's model of this one; raises UsageError for one that is not offered."""
-        ...
-
-    def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
-        """Say what is composed, JSON-able, digests of weights included: it enters the fingerprint.
-
-        Raises WeightsUnavailable when weights are not there, UsageError for options that do not fit.
-        Must not import torch.
-        """
-        ...
-
-    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
-        """Name the network that must be trained before this model can be built."""
-        ...
-
-    def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
-        """Build for a task; the same context always gives the same weights."""
         ...
 
 

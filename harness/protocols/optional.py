@@ -1,0 +1,124 @@
+"""What learners, tasks and scorers may offer beside what they must: each protocol says what it is, or can.
+
+All are imported from `harness.protocols`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from harness.sample import Batch, Dataset, Note, Outcome, Sample, Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.affine import Affine
+
+
+@runtime_checkable
+class SupportsFit(Protocol):
+    """A learner that is fitted in one pass instead of by gradient, such as nearest neighbours."""
+
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Take in the whole training split, in sample order."""
+        ...
+
+
+@runtime_checkable
+class HasMeanLoss(Protocol):
+    """A learner that says whether its training loss is a mean over the samples of a batch, without a part in common.
+
+    Only then smaller batches, added up, are the same training, and are taken where memory runs out. A loss over pairs
+    of samples, over all tokens or boxes of a batch, or behind batch norm is none, and a learner that does not say
+    counts as having none: its training then fails for lack of memory instead of becoming another one.
+    """
+
+    loss_is_mean_over_samples: bool
+
+
+@runtime_checkable
+class SupportsForget(Protocol):
+    """A learner that remembers the texts it has read beside images, so that each is read once a job."""
+
+    def forget(self) -> None:
+        """Drop what is remembered of samples: a timed call must read its text itself."""
+        ...
+
+
+@runtime_checkable
+class ReadsText(Protocol):
+    """A learner that reads texts: without this a learner is taken to read none.
+
+    `reads` holds "text" where it reads the text beside each image, "classes" where it reads the texts of the classes.
+    """
+
+    reads: tuple[str, ...]
+
+    def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
+        """Read these texts for the classes from now on, prompts of class i at place i; the weights stay."""
+        ...
+
+
+@runtime_checkable
+class HasSampleLosses(Protocol):
+    """A learner that says how wrong it is about each sample, differentiably in `batch.visual`."""
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Return the task's loss of each sample `[B]`, in eval mode, without what only training adds."""
+        ...
+
+
+@runtime_checkable
+class MovesTargets(Protocol):
+    """A task whose targets follow when the image is moved: without this, images are not moved."""
+
+    def moved(self, target: Target, affine: Affine) -> Target:
+        """Move boxes, masks, label maps, or words for left and right, with the pixels."""
+        ...
+
+
+@runtime_checkable
+class MovesTexts(Protocol):
+    """A task with a text beside each image that may speak of its sides."""
+
+    def moved_text(self, text: str, affine: Affine) -> str:
+        """Reword the text so that it is as true of the moved image."""
+        ...
+
+
+@runtime_checkable
+class HasShifts(Protocol):
+    """A task that knows splits of a data set on which something natural has changed."""
+
+    def shifts(self, data: Dataset) -> Mapping[str, str]:
+        """Return the split of each shift by its name; empty where there are none."""
+        ...
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A scorer with something to say beside its numbers: of answers that it left out, or that look misread."""
+
+    def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
+        """Say what a reader of the scores must know of these answers."""
+        ...
+
+
+@runtime_checkable
+class SupportsTimeout(Protocol):
+    """A scorer that waits for programs which may hang."""
+
+    def wait_at_most(self, seconds: float | None) -> None:
+        """End a program that gives no answer for so long (None: never) and raise a BenchError; before `prepare`."""
+        ...
+
+
+@runtime_checkable
+class MatchesAnswers(Protocol):
+    """A scorer that itself refuses answers that are missing, twice there or for no sample, where `matches` is true.
+
+    For all others the harness does so before they score.
+    """
+
+    matches: bool
