@@ -14,12 +14,11 @@ from harness.cli.options import (
     StoredTask,
     require_choice,
     stored_tasks,
-    task_names,
     tell,
-    words,
     write,
 )
 from harness.cli.shown import Wide, show_document
+from harness.plan.names import chosen_tasks, words
 
 app = typer.Typer()
 
@@ -45,7 +44,7 @@ def check(
 
     require_choice("--format", style, STYLES)
     styles = {path: style_of(path) for path in out or ()}
-    tasks = None if task in (None, "all") else task_names(task)
+    tasks = None if task in (None, "all") else chosen_tasks(task)
     if update:
         tell(update_baseline(baseline, results, tasks))
         return

@@ -28,18 +28,17 @@ from harness.cli.options import (
     Debug,
     Predictions,
     Results,
-    cache_wish,
     environment,
     require_choice,
-    task_names,
     tell,
-    words,
 )
 from harness.cli.records import app as records_app
 from harness.cli.run import open_trackers_of, reporter_for, run_task
 from harness.cli.shown import Wide, show_document
 from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
+from harness.plan.environment import cache_wish
+from harness.plan.names import chosen_tasks, words
 from harness.plan.parts import GROUPS
 from harness.plan.run_request import RunRequest
 
@@ -82,7 +81,7 @@ def run(
     general = build_config(options, set_ or (), vision_args, config)
     for notice in general.notices:
         tell(f"bench: {notice}", sys.stderr)
-    names, trackers = task_names(general.request.task), open_trackers_of(general)
+    names, trackers = chosen_tasks(general.request.task), open_trackers_of(general)
     failed = 0
     with ForkServer() as server:
         for name in names:

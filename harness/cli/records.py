@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.flags import InPanels, in_data, in_measuring, in_output, in_what
-from harness.cli.options import Results, environment, require_choice, task_names, tell
+from harness.cli.options import Results, environment, require_choice, tell
 from harness.cli.shown import Wide, show_document
 from harness.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from harness.records.rescore import DataPlace
+    from harness.plan.names import chosen_tasks
+from harness.records.rescore import DataPlace
 
 app = typer.Typer()
 
@@ -99,7 +100,7 @@ def mend(
     store = Store(results)
     if not store.tasks():
         raise StoreError(f"No records in {results}. Give another folder with --results.")
-    names = [None] if task in (None, "all") else task_names(str(task))
+    names = [None] if task in (None, "all") else chosen_tasks(str(task))
     found = [each for name in names for each in mend_records(store, name, write=write)]
     tell(render_mended(found, written=write))
 

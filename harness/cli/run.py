@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.cli.options import environment, tell
-from harness.cli.tables import print_leaderboards, print_robustness, unfused_models
+from harness.cli.tables import print_leaderboards, print_robustness
 from harness.errors import cause_of
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def open_trackers_of(config: RunConfig) -> Sequence[Tracker]:
 
 def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
     """Log what a task has left in the store; a tracker that fails is told of, and loses nothing else."""
+    from harness.judge.stored_rows import unfused_models
     from harness.judge.verdict.judge import installed_fusion
     from harness.report.page.sources import ReportOptions
     from harness.report.track.feed import track_task

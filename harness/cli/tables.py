@@ -16,9 +16,7 @@ from harness.cli.options import (
     StoredTask,
     require_choice,
     stored_tasks,
-    task_names,
     tell,
-    words,
     write,
 )
 from harness.cli.shown import Wide, show_document
@@ -26,8 +24,8 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.judge.leaderboard import Row
-    from harness.judge.robustness.row import RobustnessRow
-    from harness.plan.run_plan import Plan
+    from harness.plan.names import chosen_tasks, words
+from harness.plan.run_plan import Plan
 
 app = typer.Typer()
 STYLES = ("text", "md", "csv", "json")
@@ -61,6 +59,7 @@ def robustness(
 ) -> None:
     """Print the robustness of models under perturbation: mPC, rPC, mCE, MMI, and which modality they use."""
     from harness.judge.robustness.reference_table import find_reference, write_reference_table
+    from harness.judge.stored_rows import robustness_rows
     from harness.records.store import Store
     from harness.report.robustness_curve import write_curve
 
@@ -74,7 +73,7 @@ def robustness(
         records = [record for name in tasks for record in Store(results).read_robustness(name)]
         write_reference_table(save_reference, find_reference(reference, records))
     if curve is not None:
-        write_curve([row for name in tasks for row in _robustness_rows(name, results, reference)], curve)
+        write_curve([row for name in tasks for row in robustness_rows(name, Store(results), reference)], curve)
     print_robustness(tasks, results, reference, cells=cells, style=style, out=out, wide=wide)
 
 
@@ -86,13 +85,14 @@ def report(
     reference: Annotated[str | None, typer.Option(help="Model of the records whose errors mCE divides by.")] = None,
 ) -> None:
     """Write everything that results folders hold into one self-contained page, or its tables alone."""
+    from harness.judge.stored_rows import unfused_models
     from harness.judge.verdict.judge import installed_fusion
     from harness.records.store import Store
     from harness.report.page.sources import ReportOptions
     from harness.report.page.write import write_report
 
     stores = [Store(url) for url in words(results)]
-    tasks = tuple(task_names(task)) if task not in (None, "all") else None
+    tasks = tuple(chosen_tasks(task)) if task not in (None, "all") else None
     options = ReportOptions(tasks=tasks, unfused=unfused_models(), reference=reference, fusion=installed_fusion)
     write_report(stores, out, options)
     size = f" ({out.stat().st_size / 1e6:.1f} MB)" if out.is_file() else ""
@@ -142,28 +142,12 @@ def print_leaderboards(
 
 
 def _tables(task: str, results: str, plan: Plan | None, every_code: bool) -> tuple[list[list[Row]], Sequence[str]]:
-    from harness.judge.judged_leaderboard import judged_tables
-    from harness.judge.verdict.judge import installed_fusion, score_reader
+    from harness.judge.stored_rows import leaderboard_rows
     from harness.plan.plugins import load_task
     from harness.records.store import Store
 
-    metrics, store = load_task(task).metrics, Store(results)
-    records = [record for record in store.read_records(task) if plan is None or plan.shows(record)]
-    read, sweeps = score_reader([store]), store.read_robustness(task)
-    return judged_tables(records, metrics, installed_fusion(task), read, sweeps, every_code=every_code), metrics
-
-
-def _robustness_rows(task: str, results: str, reference: str | None) -> list[RobustnessRow]:
-    from harness.judge.robustness.reference_table import find_reference
-    from harness.judge.robustness.summary import summaries
-    from harness.plan.plugins import load_task
-    from harness.records.store import Store
-
-    load_task(task)
-    store = Store(results)
-    records, runs = store.read_robustness(task), store.read_records(task)
-    table = None if reference is None else find_reference(reference, records)
-    return summaries(records, runs, table, unfused_models())
+    shows = None if plan is None else plan.shows
+    return leaderboard_rows(task, Store(results), shows, every_code=every_code), load_task(task).metrics
 
 
 def print_robustness(
@@ -177,11 +161,12 @@ def print_robustness(
     wide: bool = False,
 ) -> None:
     """Print the robustness of the tasks' models, or say that none was run under perturbation."""
+    from harness.judge.stored_rows import robustness_rows
     from harness.records.store import Store
     from harness.report.robustness_tables import render_conditions, render_summary, robustness_document
     from harness.report.tables.document import Notes
 
-    rows = [row for task in tasks for row in _robustness_rows(task, results, reference)]
+    rows = [row for task in tasks for row in robustness_rows(task, Store(results), reference)]
     if style in ("csv", "json"):
         write(render_conditions(rows, style) if cells else render_summary(rows, style), out)
         return
@@ -195,10 +180,3 @@ def print_robustness(
     told = f"{older} older robustness record{'' if older == 1 else 's'} of other code versions: not shown"
     blocks = robustness_document(rows, cells=cells)
     show_document([*blocks, Notes((told,) if older else ())], style, out, wide=wide)
-
-
-def unfused_models() -> tuple[str, ...]:
-    """Name the installed models that fuse nothing."""
-    from harness.plan.plugins import load_all
-
-    return tuple(model.name for model in load_all("models")[0] if not model.fused)

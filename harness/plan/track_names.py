@@ -6,6 +6,7 @@ import difflib
 from dataclasses import replace
 
 from harness.errors import UsageError, nearest
+from harness.plan.names import words
 from harness.plan.run_request import RunRequest
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
@@ -21,13 +22,13 @@ def tracker_names(given: str | None) -> tuple[str, ...]:
     """
     if given is None:
         return ()
-    words = _words(given)
-    if not words:
+    named = _unique(given)
+    if not named:
         raise UsageError(f"--log is empty. Give trackers: {', '.join(TRACKERS)}.")
-    for word in words:
+    for word in named:
         if word not in TRACKERS:
             raise UsageError(f"--log {word}: unknown tracker. {nearest(word, TRACKERS)}")
-    return tuple(words)
+    return tuple(named)
 
 
 def renamed(request: RunRequest) -> tuple[RunRequest, tuple[str, ...]]:
@@ -44,35 +45,35 @@ def renamed(request: RunRequest) -> tuple[RunRequest, tuple[str, ...]]:
     """
     if request.track is None:
         return request, ()
-    words = _words(request.track)
-    if not words:
+    named = _unique(request.track)
+    if not named:
         raise UsageError(f"--track is empty. Give --log {', '.join(TRACKERS)}, or --scenes-track of the task.")
-    trackers = ",".join(word for word in words if word in TRACKERS) or None
-    track = _track([word for word in words if word not in TRACKERS])
+    trackers = ",".join(word for word in named if word in TRACKERS) or None
+    track = _track([word for word in named if word not in TRACKERS])
     for flag, new, old in (("--log", request.log, trackers), ("--scenes-track", request.scenes_track, track)):
         if new is not None and old is not None:
             raise UsageError(f"--track {old} and {flag} {new} say the same thing twice. Leave --track out.")
     said = [f"--scenes-track {track}" if track else "", f"--log {trackers}" if trackers else ""]
-    notice = f"--track {','.join(words)} is now {' '.join(filter(None, said))}; the old name will go."
+    notice = f"--track {','.join(named)} is now {' '.join(filter(None, said))}; the old name will go."
     changed = replace(request, track=None, log=request.log or trackers, scenes_track=request.scenes_track or track)
     return changed, (notice,)
 
 
-def _words(text: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+def _unique(text: str) -> list[str]:
+    return list(dict.fromkeys(words(text)))
 
 
-def _track(words: list[str]) -> str | None:
-    """Take the one track among words that are no trackers."""
-    for word in words:
+def _track(named: list[str]) -> str | None:
+    """Take the one track among named that are no trackers."""
+    for word in named:
         meant = difflib.get_close_matches(word.lower(), TRACKERS, n=1, cutoff=_MISSPELT)
         if meant:
             raise UsageError(
                 f"--track {word}: unknown. Did you mean '{meant[0]}'? A task's own track of that name is set with "
                 f"--scenes-track {word}."
             )
-    if len(words) > 1:
+    if len(named) > 1:
         raise UsageError(
-            f"--track names two tracks, {words[0]} and {words[1]}. A run has one; trackers are {', '.join(TRACKERS)}."
+            f"--track names two tracks, {named[0]} and {named[1]}. A run has one; trackers are {', '.join(TRACKERS)}."
         )
-    return words[0] if words else None
+    return named[0] if named else None

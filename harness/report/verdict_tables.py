@@ -72,7 +72,14 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
         text_column("verdict", importance=ALWAYS), text_column("decided by", importance=ALWAYS, least=24),
     )  # fmt: skip
     rows = [
-        _texts(f"{verdict.claim} {CLAIMS[verdict.claim]}", ", ".join(names), verdict.mark, verdict.reason)
+        TableRow(
+            (
+                TableCell(f"{verdict.claim} {CLAIMS[verdict.claim]}"),
+                TableCell(", ".join(names)),
+                TableCell(verdict.outcome, word=verdict.mark),
+                TableCell(verdict.reason),
+            )
+        )
         for verdict, names in merged(verdicts)
     ]
     return Table("verdicts", "Verdicts", columns, tuple(rows))
