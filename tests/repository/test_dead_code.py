@@ -17,8 +17,8 @@ from vulture import Vulture
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "tasks", "baselines")
 WHITELIST = Path(__file__).with_name("vulture_whitelist.py")
-REFERENCE = re.compile(r'"[a-z_][\w.]*:(\w+)"')
-"""A text as "package.module:Name", in code."""
+REFERENCE = re.compile(r'(?:"[a-z_][\w.]*:|\bcast\(")(\w+)"')
+"""A text as "package.module:Name" in code, or the type of a cast."""
 
 
 def names_in_entry_points() -> Iterator[str]:
