@@ -32,6 +32,3 @@ _.__call__, _.__getattr__
 
 # tasks/scenes/ stays as it is to the byte: its files are the digest of the data set.
 _.CAPTIONS_PER_IMAGE, _.POSES, _.BADGES, _.RELATIONS, _.PLANS
-
-# Jobs, called by name in a process of their own.
-_.train_job, _.train_in_parts_job, _.predict_job, _.profile_job, _.robustness_job
