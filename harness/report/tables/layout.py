@@ -16,6 +16,7 @@ PIPE_WIDTH = 100
 """Columns of text that goes into a pipe or a file."""
 _BETWEEN = 2
 _HYPHEN = re.compile(r"(?<=[^\W\d]{2})-(?=[^\W\d]{2})")
+_ARROW = re.compile(" (?=[↑↓])")
 _GLUE = "\x00"
 """Stands where a heading may be broken behind a hyphen, and holds an arrow to its word; no text has one."""
 _LONGEST_WORD = 32
@@ -118,8 +119,8 @@ def folded(text: str, width: int, *, indent: str = "") -> list[str]:
 def folded_heading(text: str, width: int) -> list[str]:
     """Fold a heading at its blanks and behind its hyphens; an arrow stays with its word.
 
-    >>> folded_heading("zero-shot-classification ↓", 17)
-    ['zero-shot-', 'classification ↓']
+    >>> folded_heading("zero-shot-classification ↑", 17)
+    ['zero-shot-', 'classification ↑']
     """
     if places_of(text) <= width:
         return [text]
@@ -127,8 +128,8 @@ def folded_heading(text: str, width: int) -> list[str]:
 
 
 def _breakable(heading: str) -> str:
-    return _HYPHEN.sub(f"-{_GLUE} ", heading).replace(" ↓", f"{_GLUE}↓")
+    return _ARROW.sub(_GLUE, _HYPHEN.sub(f"-{_GLUE} ", heading))
 
 
 def _whole(line: str) -> str:
-    return line.replace(f"-{_GLUE} ", "-").removesuffix(_GLUE).replace(f"{_GLUE}↓", " ↓")
+    return line.replace(f"-{_GLUE} ", "-").removesuffix(_GLUE).replace(_GLUE, " ")
