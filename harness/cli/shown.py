@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,4 +29,5 @@ def show_document(blocks: Sequence[Block], style: str = "text", out: Path | None
 
         print_document(blocks, Console(), wide=wide)
     else:
-        write(document_text(blocks, style, None if wide else PIPE_WIDTH), out)
+        width = PIPE_WIDTH if out else shutil.get_terminal_size((PIPE_WIDTH, 0)).columns  # $COLUMNS, where it is set
+        write(document_text(blocks, style, None if wide else width), out)
