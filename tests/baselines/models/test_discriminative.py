@@ -293,7 +293,9 @@ def test_a_tuned_language_model_is_trained(build: Callable[..., Any]) -> None:
 
 
 def test_an_operator_without_places_has_no_boxes(build: Callable[..., Any]) -> None:
-    with pytest.raises(UsageError, match="'q-former' forgets where things are"):
-        build(catalog.q_former.answerer, spec_of(BOXES))
+    with pytest.raises(UsageError, match="'q-former' does not answer with boxes"):
+        build(catalog.q_former, spec_of(BOXES))
+    with pytest.raises(UsageError, match="'q' forgets where things are"):
+        build(DiscriminativeModel("q", "its side alone", fusion="q-former"), spec_of(BOXES))
     with pytest.raises(UsageError, match="has no control 'C1'"):
         catalog.probe.with_control("C1")
