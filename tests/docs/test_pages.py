@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import timm
+from safetensors.torch import save_file
 
 from tests.conftest import REPOSITORY, Bench
 from tests.tasks.squares import write_squares
@@ -17,7 +19,7 @@ from tests.warm_bench import WarmServer
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 GENERATED = {"options.md", "models.md"}
-RUN = ["own-model.md", "own-task.md", "own-perturbation.md", "own-metric.md"]
+RUN = ["own-model.md", "own-operator.md", "own-task.md", "own-perturbation.md", "own-metric.md"]
 _LINK = re.compile(r"\]\(([^)#\s]+?)(#[^)]*)?\)")
 
 
@@ -65,6 +67,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, warm: WarmServer) -> Bench:
     for page in RUN:
         install_page(page, folder / "site")
     write_squares(folder / "photos", {"train": 6, "val": 2, "test": 2})
+    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "backbone.safetensors")
     return Bench(folder, {"BENCH_CACHE": str(folder / "cache"), "PYTHONPATH": str(folder / "site")}, warm)
 
 
