@@ -39,7 +39,6 @@ from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
 from harness.plan.environment import cache_wish
 from harness.plan.names import chosen_tasks, words
-from harness.plan.parts import GROUPS
 from harness.plan.run_request import RunRequest
 
 app = typer.Typer(
@@ -181,6 +180,7 @@ def list_(
 
     from harness.plan.installed import catalogue
     from harness.plan.pairs import supported_pairs
+    from harness.plan.parts import GROUPS
     from harness.report.installed_tables import catalogue_table, pair_table
     from harness.report.tables.values import json_text
 

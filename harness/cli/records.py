@@ -12,10 +12,10 @@ from harness.cli.flags import InPanels, in_data, in_measuring, in_output, in_wha
 from harness.cli.options import Results, environment, require_choice, tell
 from harness.cli.shown import Wide, show_document
 from harness.errors import DataError, StoreError, UsageError
+from harness.plan.names import chosen_tasks
 
 if TYPE_CHECKING:
-    from harness.plan.names import chosen_tasks
-from harness.records.rescore import DataPlace
+    from harness.records.rescore import DataPlace
 
 app = typer.Typer()
 

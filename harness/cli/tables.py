@@ -21,11 +21,11 @@ from harness.cli.options import (
 )
 from harness.cli.shown import Wide, show_document
 from harness.errors import UsageError
+from harness.plan.names import chosen_tasks, words
 
 if TYPE_CHECKING:
     from harness.judge.leaderboard import Row
-    from harness.plan.names import chosen_tasks, words
-from harness.plan.run_plan import Plan
+    from harness.plan.run_plan import Plan
 
 app = typer.Typer()
 STYLES = ("text", "md", "csv", "json")

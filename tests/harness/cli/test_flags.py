@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from typer.testing import CliRunner
 
 from harness.cli.flags import given
 from harness.cli.main import app
+from harness.errors import BenchError
 from harness.option_fields import declared
 from harness.plan.run_request import PANELS, RunRequest
 
@@ -75,3 +79,20 @@ def test_commands_with_many_options_show_them_in_panels(command: str) -> None:
 def test_what_is_given_twice_is_joined_and_what_is_not_given_is_left_out() -> None:
     flags = {"log": ["wandb", "mlflow"], "seeds": 2, "data": None, "track": [], "controls": False}
     assert given(flags) == {"log": "wandb,mlflow", "seeds": 2, "controls": False}
+
+
+def test_the_command_line_starts_with_its_declarations_alone() -> None:
+    """What reads plans, records or plugins waits inside the commands, so that --help is quick."""
+    check = "import sys, harness.cli.main; print(*sorted(m for m in sys.modules if m.startswith('harness.')))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    others = {name for name in done.stdout.split() if not name.startswith(("harness.cli", "harness.text"))}
+    assert others == {
+        "harness.errors", "harness.option_fields", "harness.plan", "harness.plan.environment", "harness.plan.names",
+        "harness.plan.run_request",
+    }  # fmt: skip
+
+
+def test_tasks_are_chosen_by_name_where_records_are_mended_and_reported(tmp_path: Path) -> None:
+    for arguments in (["mend", "--task", "all"], ["report", "--task", ",", "--out", str(tmp_path / "r.html")]):
+        done = CliRunner().invoke(app, [*arguments, "--results", str(tmp_path / "none")])
+        assert isinstance(done.exception, BenchError), done.exception
