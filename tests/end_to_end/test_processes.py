@@ -96,3 +96,11 @@ def test_the_fork_server_killed_under_a_run_does_not_end_it(
     assert "Traceback" not in told
     assert (run.returncode == 0 and "3 ok" in out) or (run.returncode == 1 and "2 ok (0 found done), 1 failed" in out)
     assert bench("run", *quick, "--seeds", 3, "--data", captions, "--results", tmp_path / "results").returncode == 0
+
+
+@pytest.mark.parametrize("words", [("list", "tasks"), ("lederboard",), ("leaderboard", "--results", "none")])
+def test_a_process_with_its_imports_behind_it_is_as_a_new_one(words: tuple[str, ...], bench: Any) -> None:
+    assert bench.warm.serves(bench._environment({}))
+    assert not bench.warm.serves(bench._environment({"HF_HUB_OFFLINE": "1"})), "read while libraries are imported"
+    warm, fresh = bench(*words), bench.fresh(*words)
+    assert (warm.returncode, warm.stdout, warm.stderr) == (fresh.returncode, fresh.stdout, fresh.stderr)

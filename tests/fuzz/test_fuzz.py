@@ -7,6 +7,7 @@ repeated by its line: `--only TARGET --number N --seed S`.
 from __future__ import annotations
 
 import argparse
+import atexit
 import copy
 import json
 import random
@@ -137,6 +138,7 @@ TEMPLATES: dict[str, Path] = {}
 def template(target: Target) -> Path:
     if target.name not in TEMPLATES:
         folder = Path(tempfile.mkdtemp(prefix="bench-fuzz-template-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         target.make(folder)
         target.read(folder)
         TEMPLATES[target.name] = folder
