@@ -29,15 +29,15 @@ STYLES = ("text", "md", "json", "junit")
 _WORDS = (REGRESSED, MISSING, IMPROVED, INCONCLUSIVE, UNCHANGED)
 _COLUMNS = (
     text_column("outcome", importance=ALWAYS),
-    text_column("task", importance=80),
+    text_column("task", importance=80, least=14),
     name_column("model"),
     text_column("measure", importance=ALWAYS, least=12),
-    TableColumn("before", importance=70),
-    TableColumn("now", importance=70),
+    TableColumn("before", importance=75),
+    TableColumn("now", importance=75),
     TableColumn("change", importance=ALWAYS),
-    TableColumn("interval", "95 % interval", importance=90),
+    TableColumn("interval", "95 % interval", importance=70),
     TableColumn("p adjusted", importance=60),
-    text_column("note", importance=75, least=20),
+    text_column("note", importance=ALWAYS, least=24),
 )
 
 

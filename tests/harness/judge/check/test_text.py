@@ -74,7 +74,7 @@ def test_intervals_hold_their_change_and_rise(gate):
 
 
 def test_terminal_shows_what_changed_first_and_the_verdict_last(gate):
-    lines = render_gate(gate, "text").splitlines()
+    lines = render_gate(gate, "text", None).splitlines()
     assert lines[0].split()[:4] == ["outcome", "task", "model", "measure"]
     shown = [line.split()[0] for line in lines[2:8]]
     assert shown == ["regressed", "regressed", "missing", "improved", "inconclusive", "inconclusive"]
