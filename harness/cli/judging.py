@@ -64,7 +64,7 @@ def verdict(
     task: StoredTask = None,
     results: Annotated[str, in_what(help="Where records are: folders or URLs, a,b.")] = "results/local",
     model: Annotated[str | None, in_what(help="Fused models to judge, a,b. [default: all]")] = None,
-    claim: Annotated[str | None, in_what(help="Claims a to i, a,b. [default: all]")] = None,
+    claim: Annotated[str | None, in_what(help="Claims, such as fusion-gain,cost (or a,g). [default: all]")] = None,
     margin: Annotated[float, in_measuring(help="Smallest difference of interest, in the metric's unit.")] = 0.01,
     stand_in: Annotated[
         str | None, in_measuring(help="Un-fused model that serves as C0 of models that offer none.")

@@ -31,7 +31,6 @@ def compare(
         str | None, in_measuring(help="Compare by this one alone. [default: all, the first ranks]")
     ] = None,
     flips: Annotated[int, in_output(min=0, help="Samples to show that changed most.")] = 12,
-    resamples: Annotated[int, in_measuring(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
     other_data: Annotated[
         bool, in_data("--other-data", help="Compare scores of other data, splits or limits, as if independent.")
     ] = False,
@@ -43,10 +42,9 @@ def compare(
     """Compare two models on the same samples: paired differences, p, slices, and the samples that flipped."""
     from harness.cli.compare_request import CompareRequest, run_comparison
     from harness.judge.compare.comparison import Wanted
-    from harness.stats.paired_difference import Draws
 
     require_choice("--format", style, ("text", "md", "json"))
-    wanted = Wanted(metric, Draws(resamples=resamples), flips, other_data)
+    wanted = Wanted(metric, flips, other_data)
     request = CompareRequest(a, b, results, task, style, out, wanted)
     found = run_comparison(request, _data_place(data, set_ or ()), wide=wide)
     if not any(comparison.metrics for comparison in found):

@@ -49,7 +49,7 @@ class Row:
     replaced: tuple[str, ...] = ()
     """Those of the same settings and code that were only measured or resampled otherwise: the newest is shown."""
     verdict: str | None = None
-    """Of claim a, that fusion helps (`harness.verdict`); None for controls and models without fusion."""
+    """Of the claim fusion-gain (`harness.verdict`); None for controls and models without fusion."""
 
     @property
     def name(self) -> str:
@@ -144,9 +144,9 @@ def _ranked(rows: Sequence[Row], metrics: Sequence[str], read: Callable[[str, st
     known = [_with_shared(row, own) for row, own in zip(rows, scores, strict=True)]
     name = next((name for name in metrics if any(row.metrics.get(name) for row in rows)), None)
     contenders = {
-        place: Contender(estimate, row.seed_estimates[name], own)
+        place: Contender(row.seed_estimates[name], own, row.seeds)
         for place, (row, own) in enumerate(zip(known, scores, strict=True))
-        if name is not None and (estimate := row.metrics.get(name)) is not None
+        if name is not None and row.metrics.get(name) is not None
     }
     ranks = dict(zip(contenders, rank_intervals(list(contenders.values()), name or ""), strict=True))
     return [replace(row, rank=ranks.get(place)) for place, row in enumerate(known)]
@@ -229,7 +229,7 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         control=last.control,
         status=failed[0].status if failed else "ok",
         error=failed[0].error if failed else None,
-        seeds=tuple(sorted(cell.seed for cell in shown)),
+        seeds=tuple(cell.seed for cell in shown),
         metrics=combined,
         efficiency=_combined_efficiency(done),
         device=last.device,

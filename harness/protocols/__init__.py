@@ -72,7 +72,6 @@ __all__ = [
     "SupportsForget",
     "SupportsQuickScore",
     "SupportsTimeout",
-    "SupportsTwins",
     "Task",
     "VisionTower",
     "controls_on",
@@ -248,15 +247,6 @@ class HasSlices(Protocol):
 
 
 @runtime_checkable
-class SupportsTwins(Protocol):
-    """A task whose targets carry a name that must differ between samples that are scored together."""
-
-    def twins(self, sample: Sample) -> tuple[Sample, Sample]:
-        """Copy a sample twice under new names, so that all copies sort as the samples do."""
-        ...
-
-
-@runtime_checkable
 class NamesTasks(Protocol):
     """A model that serves the tasks that it names in `tasks`, whatever they want; `controls_for` gets their name.
 
@@ -314,7 +304,6 @@ _FORMER_NAMES = {
     "Patient": "SupportsTimeout",
     "Matching": "MatchesAnswers",
     "Slicing": "HasSlices",
-    "Twinning": "SupportsTwins",
 }
 """Names of optional protocols before they said what they offer; plugins may use them for one release."""
 

@@ -20,7 +20,7 @@ from harness.sample import Classes, Dataset, Note, Outcome, Prediction, Sample
 from harness.text.spelling import normal_form
 
 if TYPE_CHECKING:
-    from harness.stats.resampling import Statistics as ResampledStatistics
+    from harness.protocols import Statistics as ResampledStatistics
 
 _LEAST_IN_A_SLICE = 2
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.judge.compare.comparison import Comparison
 from harness.judge.compare.flips import picture
+from harness.judge.compare.metric_difference import MetricDifference
 from harness.report.comparison_tables import (
     flip_counts,
     metric_table,
@@ -22,7 +23,6 @@ from harness.report.comparison_tables import (
 )
 from harness.report.page.palette import palette_css
 from harness.report.tables.html import gap_scale, templates_in
-from harness.stats.paired_difference import Difference
 
 _HERE = Path(__file__).parent
 
@@ -47,6 +47,6 @@ def render_page(found: Sequence[Comparison]) -> str:
     return str(page.render(found=found, style=Markup(style), policy=policy))
 
 
-def widest(differences: Sequence[Difference]) -> float:
+def widest(differences: Sequence[MetricDifference]) -> float:
     """The farthest that any interval reaches from 0."""
-    return max((abs(end) for d in differences for end in (*(d.interval or ()), d.difference)), default=0.0)
+    return max((abs(end) for d in differences for end in (*(d.found.interval or ()), d.found.value)), default=0.0)

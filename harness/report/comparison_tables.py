@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.judge.compare.comparison import Comparison
+from harness.judge.compare.metric_difference import MetricDifference
 from harness.judge.compare.slices import LEAST_IN_A_SLICE, SliceDifference
 from harness.metrics.metric import DOWN, UP
 from harness.plan.installed_metrics import marked, metric_named
@@ -23,7 +24,6 @@ from harness.report.tables.table import (
     text_column,
 )
 from harness.report.tables.values import json_text
-from harness.stats.paired_difference import WELCH, Difference
 from harness.storage.metric_names import base_name
 
 _SHOWN_SLICES = 25
@@ -97,18 +97,18 @@ def verdict_of(found: Comparison) -> str:
         return "Nothing can be compared."
     change = main.smallest_detectable_change
     limit = "" if change is None else f"; a true difference of {change:.3f} would be found in 4 of 5 such experiments"
-    if not main.told_apart:
+    if not main.found.told_apart:
         return f"The data do not tell them apart by {main.metric} ({_GAP.whole(_gap_cell(main))}){limit}."
     return f"{_ranked(main, found.names)}: {_GAP.whole(_gap_cell(main))}{limit}."
 
 
-def _ranked(main: Difference, names: tuple[str, str]) -> str:
+def _ranked(main: MetricDifference, names: tuple[str, str]) -> str:
     """Say which of two is better by a metric, or has more of it where it has no direction."""
     metric = metric_named(main.metric)
     if metric.direction == 0:
-        higher, lower = names if main.difference > 0 else names[::-1]
+        higher, lower = names if main.found.value > 0 else names[::-1]
         return f"{main.metric} of {higher} is higher than that of {lower}"
-    better, worse = names if metric.better(main.difference) == "better" else names[::-1]
+    better, worse = names if metric.better(main.found.value) == "better" else names[::-1]
     return f"By {marked(main.metric)} {better} is better than {worse}"
 
 
@@ -120,11 +120,11 @@ def metric_table(found: Comparison) -> Table:
         TableColumn("detectable", kind="cost"), TableColumn("SE samples", kind="cost", style="{:.4f}"),
     ]  # fmt: skip
     if several:
-        columns += [TableColumn("SE seeds", kind="cost", style="{:.4f}"), _p_column("p seeds", 40)]
+        columns.append(TableColumn("SE seeds", kind="cost", style="{:.4f}"))
     rows = []
     for d in found.metrics:
         cells = [*_sides(d), _p_cell(d.p), _number(d.smallest_detectable_change), _number(d.sampling_sd)]
-        cells += [_number(d.seed_sd), _p_cell(d.seed_p)] if several else []
+        cells += [_number(d.seed_sd)] if several else []
         rows.append(_row(d, TableCell(marked(d.metric)), cells))
     return Table("metrics", "Metrics", tuple(columns), tuple(rows))
 
@@ -162,16 +162,17 @@ def flip_table(found: Comparison) -> Table:
     return Table("flips", "Samples that changed most", columns, tuple(rows))
 
 
-def _row(d: Difference, name: TableCell, cells: Sequence[TableCell]) -> TableRow:
-    return TableRow((name, *cells), APART if d.told_apart else "model", key=str(name.value))
+def _row(d: MetricDifference, name: TableCell, cells: Sequence[TableCell]) -> TableRow:
+    return TableRow((name, *cells), APART if d.found.told_apart else "model", key=str(name.value))
 
 
-def _sides(d: Difference) -> list[TableCell]:
+def _sides(d: MetricDifference) -> list[TableCell]:
     return [TableCell(d.a), TableCell(d.b), _gap_cell(d)]
 
 
-def _gap_cell(d: Difference) -> TableCell:
-    return TableCell(d.difference, Estimate(d.difference, d.low, d.high, d.count, d.note))
+def _gap_cell(d: MetricDifference) -> TableCell:
+    low, high = d.found.interval or (None, None)
+    return TableCell(d.found.value, Estimate(d.found.value, low, high, d.count, d.found.note))
 
 
 def _p_column(name: str, importance: int) -> TableColumn:
@@ -188,7 +189,7 @@ def _number(value: float | None) -> TableCell:
 
 def ranked_slices(rows: Sequence[SliceDifference]) -> list[SliceDifference]:
     """Slices with the surest differences first, without those in which no sample differs."""
-    differing = [row for row in rows if not row.difference.alike]
+    differing = [row for row in rows if not row.difference.found.alike]
     return sorted(
         differing, key=lambda row: (row.adjusted if row.adjusted is not None else 2.0, row.difference.p or 0.0)
     )
@@ -206,24 +207,20 @@ def flip_counts(found: Comparison) -> str | None:
 
 def notes_of(found: Comparison) -> list[str]:
     """Everything that must be known to read the numbers."""
-    by_method: dict[str, list[str]] = {}
-    for d in found.metrics:
-        by_method.setdefault(d.p_method, []).append(d.metric)
-    methods = list(by_method)
     notes = list(found.notes)
     directions = {metric_named(d.metric).direction for d in found.metrics}
     known = [f"{arrow}: {word} is better" for arrow, word, way in _ARROWS if way in directions]
     if known:
         notes.append(f"{'; '.join(known)}.")
     if found.metrics:
-        kind = "two intervals put together" if methods == [WELCH] else "paired bootstrap, Newcombe's for proportions"
-        of = [f"{method} ({', '.join(names)})" if len(methods) > 1 else method for method, names in by_method.items()]
+        over = "samples and seeds" if len(found.seeds) > 1 else "samples"
+        kind = f"paired over {over}" if found.paired else "two intervals put together"
         notes.append(
-            f"95 % intervals: {kind}{', seeds included' if len(found.seeds) > 1 else ''}; p: {'; '.join(of)}; "
-            "detectable: what a true difference must be to be found at 80 % power."
+            f"95 % intervals: {kind} (docs/statistics.md), and p is theirs; detectable: what a true difference must "
+            "be to be found at 80 % power."
         )
     if found.slices:
-        alike = sum(row.difference.alike for row in found.slices)
+        alike = sum(row.difference.found.alike for row in found.slices)
         told = f" ({alike} in which no sample differs are not shown)" if alike else ""
         notes.append(
             f"p adjusted over {len(found.slices)} slices{told}, Benjamini & Hochberg; those of fewer than "

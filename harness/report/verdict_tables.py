@@ -74,7 +74,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     rows = [
         TableRow(
             (
-                TableCell(f"{verdict.claim} {CLAIMS[verdict.claim]}"),
+                TableCell(f"{verdict.claim}: {CLAIMS[verdict.claim].title}"),
                 TableCell(", ".join(names)),
                 TableCell(verdict.outcome, word=verdict.mark),
                 TableCell(verdict.reason),

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.stats.resampling import FloatArray, IntArray, MeanStatistics, Statistics
+from harness.protocols import Statistics
+from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
 
 _ROWS = 256  # resamples at once
 

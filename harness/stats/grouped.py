@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.stats.resampling import FloatArray, IntArray, Statistics
+from harness.protocols import Statistics
+from harness.stats.resampling import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Intervals and paired differences.
+"""Intervals of scores.
 
 Proportions: Wilson's score interval (Wilson 1927), with an effective number of trials where several share a group.
 Corpus metrics: the percentile bootstrap over samples (Efron 1979; Koehn 2004, ACL W04-3250, for corpus metrics), each
 resample scored anew from per-sample statistics, its percentiles expanded for few samples. The resamples depend on the
-number of samples, the seed and the groups alone, so all metrics and models of the same samples share them, and
-differences between models are paired. `tests/benchmarks/bench_intervals.py` measures how often the truth is held.
+number of samples, the seed and the groups alone, so all metrics and models of the same samples share them.
+`tests/benchmarks/bench_intervals.py` measures how often the truth is held.
 """
 
 from __future__ import annotations
@@ -13,48 +13,27 @@ import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from harness.protocols import Statistics
+from harness.stats.resampling import FloatArray, IntArray
 from harness.stats.t_distribution import t_quantile
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 _BLOCK_ELEMENTS = 4_000_000  # multiplicities held at once: 32 MB
 NO_WIDTH = 1e-8
 """Values that differ by less are alike: BLEU of right answers is below 1 by 1e-9 over the number of words."""
 FEWEST_FOR_PERCENTILES = 6  # the range of five misses the middle of what they were drawn from once in 16 times
 _FEWEST_OTHERS = 50  # groups on which a metric is undefined that a jackknife leaves out in turn
-_POWER = 0.8  # of the test that the smallest detectable change is for
-
-
-class Resampled(Protocol):
-    """What the bootstrap needs of a metric: its value, its number of samples, its score on resamples."""
-
-    @property
-    def value(self) -> float:
-        """The corpus score on the full set."""
-        ...
-
-    @property
-    def per_sample(self) -> FloatArray:
-        """[N] the score of each sample alone."""
-        ...
-
-    def resample(self, counts: IntArray) -> FloatArray:
-        """[R, N] multiplicities -> [R] corpus scores."""
-        ...
 
 
 @dataclass(frozen=True)
 class DifferenceOf:
     """What a metric of one model is above that of another, on the same samples."""
 
-    a: Resampled
-    b: Resampled
+    a: Statistics
+    b: Statistics
 
     @property
     def value(self) -> float:
@@ -69,16 +48,6 @@ class DifferenceOf:
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] differences."""
         return np.asarray(self.a.resample(counts) - self.b.resample(counts))
-
-
-class PairedDifference(NamedTuple):
-    """What separates two models on the same samples, in the metric's own unit."""
-
-    difference: float  # a - b
-    low: float
-    high: float
-    p: float  # two-sided, of no difference
-    smallest_detectable_change: float  # a true difference this large is found in 4 of 5 such experiments
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -141,7 +110,7 @@ class Bootstrapped(NamedTuple):
 
 
 def bootstrap(
-    statistics: Resampled,
+    statistics: Statistics,
     resamples: int = 1000,
     seed: int = 0,
     *,
@@ -178,7 +147,7 @@ def bootstrap(
     return Bootstrapped(min(low, value), max(high, value), len(values), len(drawn) - len(values))
 
 
-def informing_groups(statistics: Resampled, groups: Sequence[Hashable] | None) -> IntArray:
+def informing_groups(statistics: Statistics, groups: Sequence[Hashable] | None) -> IntArray:
     """Numbers of the groups with a sample on which the metric is defined, ascending; each sample is one without any.
 
     A metric that has no score of any single sample is informed by all of them.
@@ -190,7 +159,7 @@ def informing_groups(statistics: Resampled, groups: Sequence[Hashable] | None) -
 
 
 def jackknife_error(
-    statistics: Resampled, groups: Sequence[Hashable] | None = None, most: int = 1000, seed: int = 0
+    statistics: Statistics, groups: Sequence[Hashable] | None = None, most: int = 1000, seed: int = 0
 ) -> float:
     """Standard error of a metric from what it is without each group in turn (Tukey 1958); 0 of a single group.
 
@@ -214,7 +183,7 @@ def jackknife_error(
     return math.sqrt(float(np.sum(weights * centred**2)) / (count - 1) / count)
 
 
-def _influence(statistics: Resampled, chosen: IntArray, member: IntArray) -> FloatArray:
+def _influence(statistics: Statistics, chosen: IntArray, member: IntArray) -> FloatArray:
     """[G] how far each of some groups moves the metric, times the groups less one; 0 where that is undefined."""
     count, value = int(member.max()) + 1, statistics.value
 
@@ -237,53 +206,11 @@ def _spread(values: FloatArray, count: int) -> float:
 
 
 def resampled_values(
-    statistics: Resampled, resamples: int, seed: int = 0, groups: Sequence[Hashable] | None = None
+    statistics: Statistics, resamples: int, seed: int = 0, groups: Sequence[Hashable] | None = None
 ) -> FloatArray:
     """[resamples] the metric on each resample, NaN where it is undefined."""
     counts = draw_resamples(len(statistics.per_sample), resamples, seed, groups)
     return np.concatenate([statistics.resample(block) for block in counts])
-
-
-def paired_difference(
-    a: Resampled,
-    b: Resampled,
-    resamples: int = 1000,
-    seed: int = 0,
-    *,
-    groups: Sequence[Hashable] | None = None,
-    confidence: float = 0.95,
-    error: float = 0.0,
-) -> PairedDifference:
-    """Paired bootstrap of the difference of one corpus metric between two models on the same samples.
-
-    p is the share of resamples whose difference strays from their mean by at least the observed one's size, which is
-    what chance would do were there no difference (Efron & Tibshirani 1993, chapter 16). As in `bootstrap` the interval
-    is moved by what resampling adds to the difference, its percentiles are further out for few groups, and `error` is a
-    standard error that it must allow for. Resamples on which the metric is undefined are left out; NaN if all are.
-    """
-    n = len(a.per_sample)
-    if len(b.per_sample) != n:
-        raise ValueError(f"paired statistics need the same samples, not {n} and {len(b.per_sample)}")
-    counts = draw_resamples(n, resamples, seed, groups)
-    differences = np.concatenate([a.resample(block) - b.resample(block) for block in counts])
-    differences = differences[~np.isnan(differences)]
-    observed = a.value - b.value
-    if not len(differences):
-        return PairedDifference(observed, math.nan, math.nan, math.nan, math.nan)
-    count = len(informing_groups(DifferenceOf(a, b), groups))
-    centred = differences - differences.mean()
-    if float(np.ptp(centred)) > NO_WIDTH:
-        centred *= max(1.0, error / _spread(differences, count))
-    extreme = int((np.abs(centred) >= abs(observed)).sum())
-    quantiles = NormalDist().inv_cdf(0.5 + confidence / 2) + NormalDist().inv_cdf(_POWER)
-    low, high = expanded_percentiles(observed + centred, count, confidence)
-    return PairedDifference(
-        difference=observed,
-        low=min(low, observed),
-        high=max(high, observed),
-        p=(extreme + 1) / (len(differences) + 1),
-        smallest_detectable_change=quantiles * float(np.std(centred)),
-    )
 
 
 def draw_resamples(

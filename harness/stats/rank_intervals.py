@@ -2,12 +2,13 @@
 
 A rank interval holds the true rank of all models of a table at once with 95 % confidence (Mogstad, Romano, Shaikh &
 Wilhelm 2024, Review of Economic Studies 91, "Inference for Ranks"): a model's best rank counts those that are better
-beyond doubt, its worst rank leaves out those that are worse beyond doubt. All pairs are tested together, by the largest
-studentised difference in a multiplier bootstrap over clusters of samples, so that one table makes one error in twenty.
+beyond doubt, its worst rank leaves out those that are worse beyond doubt. A pair is told apart by the p of its
+difference, as `bench compare` and `bench verdict` have it (`stats.difference`), at one alpha for all pairs of the table
+(the least p of all: Westfall & Young 1993, Resampling-Based Multiple Testing): one table makes one error in twenty.
 
-The variance of a difference of means over seeds is that of samples and seeds, what they do together counted once
-(`harness.stats.seed_variance`). Draws take the variance of seeds anew as well, since of five seeds it is known badly:
-far out, where the largest of many differences lies, that matters much more than at the 95 % point of one.
+That alpha is found from draws without any difference: clusters of samples with random signs (a multiplier bootstrap,
+which keeps how pairs depend), seeds normal and independent between models, and the variances of both estimated anew in
+each draw, since of five seeds a variance is known badly.
 """
 
 from __future__ import annotations
@@ -16,23 +17,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import NormalDist, fmean, variance
 from typing import TYPE_CHECKING
 
 from harness.record import Estimate
+from harness.stats.difference import ALPHA, Difference, difference_of_estimates, weighted_difference
 from harness.stats.sample_scores import SampleScores
-from harness.stats.seed_variance import seed_covariance, standard_error
+from harness.stats.significance import cluster_sums
 from harness.stats.t_distribution import t_quantile
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from harness.stats.intervals import FloatArray, IntArray
+    from harness.stats.resampling import FloatArray
 
 _DRAWS = 2000
-_CONFIDENCE = 0.95
-_ROUNDING = 1e-18  # models whose difference varies less over samples, of what they vary, differ alike on all of them
-_NORMAL = NormalDist()
+_PAIR = (1.0, -1.0)
+_NEAR = 1.02  # so near is the alpha of all pairs found
+_ROUNDING = 1e-9  # models whose difference varies less over samples, of what they vary, differ alike on all of them
 
 
 @dataclass(frozen=True)
@@ -49,27 +48,22 @@ class RankInterval:
 
 @dataclass(frozen=True)
 class Contender:
-    """A model's score in a table, that of each of its seeds, and what samples contribute to these; None where lost."""
+    """A model's score with each of its seeds, what samples contribute to these (None where lost), the seeds' numbers.
 
-    estimate: Estimate
+    Seeds of two models with the same numbers, in the same order, are paired.
+    """
+
     seeds: tuple[Estimate, ...]
     scores: tuple[SampleScores | None, ...]
-
-    @property
-    def seed_variance(self) -> float:
-        """What the seeds add to the variance of the score; 0 where one seed cannot tell."""
-        values = [seed.value for seed in self.seeds]
-        return variance(values) / len(values) if len(values) > 1 else 0.0
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Table:
-    """What samples contribute to the mean over seeds of each of M models, and how that may err."""
+class _Scores:
+    """What N samples contribute to the score of each of M models with each of its seeds; which cluster each is in."""
 
-    values: FloatArray  # [N, M]
+    values: tuple[FloatArray, ...]  # [S, N] a model
     clusters: tuple[str, ...]  # [N]
-    both: tuple[float, ...]  # [M] the variance of what seeds and samples do together: the seeds' variance has it too
-    scale: float  # by how much errors are larger than contributions show
 
 
 def rank_intervals(contenders: Sequence[Contender], metric: str, seed: int = 0) -> list[RankInterval]:
@@ -80,170 +74,146 @@ def rank_intervals(contenders: Sequence[Contender], metric: str, seed: int = 0) 
     """
     if len(contenders) < 2:
         return [RankInterval(1, 1, False) for _ in contenders]
-    table = _aligned(contenders, metric)
-    better = _unpaired(contenders) if table is None else _paired(contenders, table, seed)
+    pairs = list(combinations(range(len(contenders)), 2))
+    scores, found = _aligned(contenders, metric), pair_differences(contenders, metric)
+    limit = ALPHA / len(pairs) if scores is None else _limit(contenders, scores, pairs, found, seed)
+    better = [[False] * len(contenders) for _ in contenders]
+    for (a, b), difference in zip(pairs, found, strict=True):
+        if difference.p <= limit:
+            winner, loser = (a, b) if difference.value > 0 else (b, a)
+            better[winner][loser] = True
     return [
-        RankInterval(
-            1 + sum(better[other][own] for other in range(len(contenders))),
-            len(contenders) - sum(better[own]),
-            table is not None,
-        )
+        RankInterval(1 + sum(row[own] for row in better), len(contenders) - sum(better[own]), scores is not None)
         for own in range(len(contenders))
     ]
 
 
-def _aligned(contenders: Sequence[Contender], metric: str) -> Table | None:
-    """Contributions of the same samples to all models, averaged over each one's seeds; None where not paired."""
+def pair_differences(contenders: Sequence[Contender], metric: str) -> list[Difference]:
+    """The difference of each pair, first with second, first with third, and so on; unpaired where samples are lost."""
+    scores = _aligned(contenders, metric)
+    pairs = combinations(range(len(contenders)), 2)
+    if scores is None:
+        return [_of_estimates(contenders[a], contenders[b]) for a, b in pairs]
+    return [_of_samples(contenders, scores, pair) for pair in pairs]
+
+
+def _aligned(contenders: Sequence[Contender], metric: str) -> _Scores | None:
+    """Contributions of the same samples to all models; None where not paired."""
     import numpy as np
 
     found = [scores for contender in contenders for scores in contender.scores]
     first = found[0] if found else None
     if first is None or any(s is None or s.sample_ids != first.sample_ids or metric not in s.metrics for s in found):
         return None
-    columns, both, shown, claimed = [], [], 0.0, 0.0
-    for contender in contenders:
-        values = np.stack([s.metrics[metric] for s in contender.scores if s is not None], axis=1)
-        own, between = seed_covariance(values, first.clusters)
-        columns.append(values.mean(axis=1))
-        both.append(max(0.0, own - between) / values.shape[1])
-        shown, claimed = shown + own, claimed + _claimed_variance(contender, own)
-    scale = math.sqrt(max(1.0, claimed / shown)) if shown > 0 else 1.0
-    return Table(np.stack(columns, axis=1), first.clusters, tuple(both), scale)
+    values = [np.stack([s.metrics[metric] for s in own.scores if s is not None]) for own in contenders]
+    return _Scores(tuple(values), first.clusters) if all(np.isfinite(own).all() for own in values) else None
 
 
-def _claimed_variance(contender: Contender, shown: float) -> float:
-    """The sampling variance that the intervals of the seeds claim; the one that contributions show without any."""
-    errors = [error for seed in contender.seeds if (error := standard_error(seed)) is not None]
-    return fmean(error**2 for error in errors) if errors else shown
+def _of_samples(contenders: Sequence[Contender], scores: _Scores, pair: tuple[int, int]) -> Difference:
+    a, b = pair
+    same = contenders[a].numbers == contenders[b].numbers
+    return weighted_difference(_PAIR, (scores.values[a], scores.values[b]), scores.clusters, same_seeds=same)
 
 
-def _paired(contenders: Sequence[Contender], table: Table, seed: int) -> list[list[bool]]:
-    """[M][M] whether one is better than another beyond doubt, from contributions of the same samples."""
-    import numpy as np
+def _of_estimates(a: Contender, b: Contender) -> Difference:
+    return difference_of_estimates(_PAIR, (a.seeds, b.seeds), same_seeds=a.numbers == b.numbers)
 
-    means = table.values.mean(axis=0)
-    better = [[False] * len(means) for _ in means]
-    pairs, clusters = len(means) * (len(means) - 1) / 2, len(set(table.clusters))
-    if pairs * 2.0 ** (1 - clusters) > 1 - _CONFIDENCE:  # the least p of any test that flips signs, for all pairs
-        return better
-    errors = _errors(contenders, table)
-    gaps = means[errors.first] - means[errors.second]
-    beyond = np.abs(gaps) > _critical(errors, seed) * np.sqrt(errors.variance)
-    for a, b, gap, certain in zip(errors.first, errors.second, gaps, beyond, strict=True):
-        if certain:
-            winner, loser = (a, b) if gap > 0 else (b, a)
-            better[winner][loser] = True
-    return better
+
+def _limit(
+    contenders: Sequence[Contender],
+    scores: _Scores,
+    pairs: Sequence[tuple[int, int]],
+    found: Sequence[Difference],
+    seed: int,
+) -> float:
+    """The largest alpha at which in 95 % of draws without any difference no pair's interval leaves out 0.
+
+    Never below Bonferroni's, which holds however pairs depend. Where so few clusters could not show any pair's
+    difference by their signs alone, nothing is told apart.
+    """
+    clusters = len(set(scores.clusters))
+    if len(pairs) * 2.0 ** (1 - clusters) > ALPHA:
+        return 0.0
+    drawn = _draw(contenders, scores, seed)
+    tests = [_drawn_test(drawn, pair, difference) for pair, difference in zip(pairs, found, strict=True)]
+    low, high = ALPHA / len(pairs), ALPHA
+    while high / low > _NEAR:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if _any_beyond(tests, middle) <= ALPHA else (low, middle)
+    return low
 
 
 @dataclass(frozen=True)
-class Errors:
-    """How the differences of P pairs of M models may err."""
+class _Drawn:
+    """Draws in which no model is better: what samples add to each mean, and the deviations of its seeds."""
 
-    of_clusters: FloatArray  # [C, M] a cluster's share in the error of each mean
-    first: IntArray  # [P]
-    second: IntArray  # [P]
-    shared: FloatArray  # [P] variance of a difference that is of the samples alone
-    of_seeds: FloatArray  # [M] variance of a mean that is of its seeds
-    freedom: IntArray  # [M] seeds less one
-    least: FloatArray  # [P] variance of a difference were these the only seeds
-
-    @property
-    def variance(self) -> FloatArray:
-        """[P] of each difference."""
-        import numpy as np
-
-        of_seeds = self.of_seeds[self.first] + self.of_seeds[self.second]
-        return np.asarray(np.maximum(self.shared + of_seeds, self.least))
+    of_clusters: FloatArray  # [D, M]
+    spread: FloatArray  # [M, M] standard deviation of what samples add to a difference
+    seeds: tuple[FloatArray, ...]  # [D, S] a model, of variance 1
+    seed_sd: tuple[float, ...]  # of one seed of a model
+    numbers: tuple[tuple[int, ...], ...]
+    sample_variance: FloatArray  # [D] an estimate of a variance of 1 from the clusters
 
 
-def _errors(contenders: Sequence[Contender], table: Table) -> Errors:
+@dataclass(frozen=True)
+class _Test:
+    """A pair in each draw: how far apart it is, and the variances that are estimated, with degrees of freedom."""
+
+    apart: FloatArray  # [D] squared
+    parts: tuple[tuple[FloatArray, float], ...]  # [D] each
+
+
+def _any_beyond(tests: Sequence[_Test], alpha: float) -> float:
+    """In which share of draws any pair's interval at 1 - alpha leaves out 0."""
     import numpy as np
 
-    from harness.stats.significance import cluster_sums
-
-    first, second = np.array(list(combinations(range(len(contenders)), 2))).T
-    means, samples = table.values.mean(axis=0), len(table.values)
-    sums = cluster_sums(table.values, table.clusters) / samples
-    of_clusters = table.scale * cluster_sums(table.values - means, table.clusters) / samples
-    least = np.square(of_clusters[:, first] - of_clusters[:, second]).sum(axis=0) * len(sums) / max(1, len(sums) - 1)
-    least += _grain(sums[:, first] - sums[:, second])
-    both = table.scale**2 * np.array(table.both)
-    return Errors(
-        of_clusters,
-        first,
-        second,
-        np.maximum(0.0, least - both[first] - both[second]),
-        np.array([contender.seed_variance for contender in contenders]),
-        np.array([len(contender.seeds) - 1 for contender in contenders]),
-        least,
-    )
+    beyond = np.zeros(_DRAWS, dtype=bool)
+    for test in tests:
+        beyond |= test.apart > sum(t_quantile(freedom, alpha / 2) ** 2 * part for part, freedom in test.parts)
+    return float(beyond.mean())
 
 
-def _grain(differences: FloatArray) -> FloatArray:
-    """[C, P] clusters' shares in differences -> [P] variance added for scores that are discrete.
-
-    As if one more cluster had gone fully each way (after Agresti & Min 2005, Statistics in Medicine 24), a cluster
-    going as far as the furthest, or four times the usual if that is less: few samples that agree prove little.
-    """
-    import numpy as np
-
-    usual = np.sqrt(np.square(differences).mean(axis=0))
-    return np.asarray(2 * np.minimum(np.abs(differences).max(axis=0), 4 * usual) ** 2)
-
-
-def _critical(errors: Errors, seed: int) -> float:
-    """What the largest of all studentised differences stays below in 95 % of draws in which there are none."""
+def _draw(contenders: Sequence[Contender], scores: _Scores, seed: int) -> _Drawn:
     import numpy as np
 
     generator = np.random.Generator(np.random.PCG64(seed))
-    clusters, models = errors.of_clusters.shape
-    first, second = errors.first, errors.second
-    signs = generator.integers(0, 2, size=(_DRAWS, clusters), dtype=np.int8)
-    drawn = (2.0 * signs - 1.0) @ errors.of_clusters
-    spread = np.square(errors.of_clusters[:, first] - errors.of_clusters[:, second]).sum(axis=0)
-    varies = spread > _ROUNDING * np.square(errors.of_clusters).sum(axis=0).max()
-    reach = np.sqrt(np.divide(errors.shared, spread, where=varies, out=np.zeros_like(spread)))
-    luck = generator.standard_normal((_DRAWS, models)) * np.sqrt(errors.of_seeds)
-    apart = np.abs((drawn[:, first] - drawn[:, second]) * reach + luck[:, first] - luck[:, second])
-    estimated = errors.of_seeds * _variances(generator, errors.freedom, (_DRAWS, models))
-    variance = errors.shared * _variances(generator, np.array(clusters - 1), (_DRAWS, 1))
-    variance += estimated[:, first] + estimated[:, second]
-    largest = np.divide(apart, np.sqrt(variance), where=variance > 0, out=np.zeros_like(apart)).max(axis=1)
-    return max(_NORMAL.inv_cdf(0.5 + _CONFIDENCE / 2), float(np.quantile(largest, _CONFIDENCE)))
-
-
-def _variances(generator: np.random.Generator, freedom: IntArray, size: tuple[int, int]) -> FloatArray:
-    """Estimates of a variance of 1 with so many degrees of freedom; 1 itself without any."""
-    import numpy as np
-
-    return np.asarray(
-        np.where(freedom > 0, generator.chisquare(np.maximum(freedom, 1), size) / np.maximum(freedom, 1), 1.0)
+    means = np.stack([own.mean(axis=0) for own in scores.values], axis=1)
+    sums = cluster_sums(means - means.mean(axis=0), scores.clusters)
+    signs = 2.0 * generator.integers(0, 2, size=(_DRAWS, len(sums)), dtype=np.int8) - 1.0
+    products = sums.T @ sums
+    own = np.diag(products)
+    spread = np.sqrt(np.maximum(0.0, own[:, None] + own - 2 * products))
+    spread[spread <= _ROUNDING * np.sqrt(own.max())] = 0.0
+    return _Drawn(
+        signs @ sums,
+        spread,
+        tuple(generator.standard_normal((_DRAWS, len(each))) for each in scores.values),
+        tuple(float(each.mean(axis=1).std(ddof=1)) if len(each) > 1 else 0.0 for each in scores.values),
+        tuple(contender.numbers for contender in contenders),
+        generator.chisquare(len(sums) - 1, _DRAWS) / (len(sums) - 1),
     )
 
 
-def _unpaired(contenders: Sequence[Contender]) -> list[list[bool]]:
-    """Compare intervals as if of independent samples; an interval holds its seeds' variance already."""
-    count = len(contenders)
-    critical = _NORMAL.inv_cdf(1 - (1 - _CONFIDENCE) / 2 / max(1, count * (count - 1) // 2))
-    usual = _NORMAL.inv_cdf(0.5 + _CONFIDENCE / 2)
-    better = [[False] * count for _ in range(count)]
-    for a in range(count):
-        for b in range(count):
-            high, low = contenders[a].estimate, contenders[b].estimate
-            if high.low is None or low.high is None:
-                continue
-            error = math.hypot(high.value - high.low, low.high - low.value) / usual
-            parts = [(contenders[place].seed_variance, len(contenders[place].seeds) - 1) for place in (a, b)]
-            better[a][b] = high.value - low.value > _t_draws(critical, error**2, parts) * error
-    return better
+def _drawn_test(drawn: _Drawn, pair: tuple[int, int], found: Difference) -> _Test:
+    """A pair in each draw, its variances estimated anew as `weighted_difference` estimates them."""
+    import numpy as np
+
+    a, b = pair
+    apart = np.zeros(_DRAWS)
+    if drawn.spread[pair] > 0:
+        apart += found.sample_error / drawn.spread[pair] * (drawn.of_clusters[:, a] - drawn.of_clusters[:, b])
+    parts = [(found.sample_error**2 * drawn.sample_variance, found.parts[-1][1])]
+    for deviations, error in _seed_parts(drawn, pair, found.seed_error):
+        count = deviations.shape[1]
+        apart += error * math.sqrt(count) * deviations.mean(axis=1)
+        parts.append((error**2 * deviations.var(axis=1, ddof=1), count - 1))
+    return _Test(np.square(apart), tuple(parts))
 
 
-def _t_draws(normal: float, whole: float, parts: Sequence[tuple[float, int]]) -> float:
-    """What is as far out in Student's distribution as `normal` is in the normal one.
-
-    `parts` are variances within `whole` that were estimated, with their degrees of freedom (Satterthwaite 1946); the
-    rest counts as known.
-    """
-    doubt = sum(part**2 / freedom for part, freedom in parts if freedom > 0)
-    return normal if doubt == 0 else -t_quantile(whole**2 / doubt, _NORMAL.cdf(-normal))
+def _seed_parts(drawn: _Drawn, pair: tuple[int, int], error: float) -> list[tuple[FloatArray, float]]:
+    """Deviations [D, S] of variance 1, and the standard error that their mean has: of the pairs, or of each model."""
+    a, b = pair
+    if drawn.numbers[a] == drawn.numbers[b]:
+        return [((drawn.seeds[a] - drawn.seeds[b]) / math.sqrt(2.0), error)] if error > 0 else []
+    known = [(drawn.seeds[own], drawn.seed_sd[own]) for own in pair if drawn.seeds[own].shape[1] > 1]
+    return [(seeds, sd / math.sqrt(seeds.shape[1])) for seeds, sd in known]

@@ -7,7 +7,6 @@ never the mean of something unless it says so, so each metric brings its own `re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,24 +15,6 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _CHUNK_ELEMENTS = 4_000_000  # float copies of the multiplicities stay below 32 MB
-
-
-class Statistics(Protocol):
-    """A corpus score with what is needed to recompute it on any resample."""
-
-    @property
-    def value(self) -> float:
-        """The corpus score on the full set."""
-        ...
-
-    @property
-    def per_sample(self) -> FloatArray:
-        """[N] the score of each sample alone; its mean need not be `value`."""
-        ...
-
-    def resample(self, counts: IntArray) -> FloatArray:
-        """[R, N] multiplicities >= 0, each row with a positive sum -> [R] corpus scores."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.stats.resampling import FloatArray, Statistics
+    from harness.protocols import Statistics
+    from harness.stats.resampling import FloatArray
 
 
 @dataclass(frozen=True)

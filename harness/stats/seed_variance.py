@@ -24,7 +24,7 @@ from harness.stats.sample_scores import SampleScores
 from harness.stats.t_distribution import t_quantile
 
 if TYPE_CHECKING:
-    from harness.stats.intervals import FloatArray
+    from harness.stats.resampling import FloatArray
 
 _HALF_WIDTH = NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard errors
 

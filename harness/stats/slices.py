@@ -1,4 +1,4 @@
-"""Statistics put together and taken apart: the mean over seeds, and a metric on some of the samples."""
+"""Statistics taken apart: a metric on some of the samples, the metric itself, and which samples share an image."""
 
 from __future__ import annotations
 
@@ -7,35 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.protocols import Statistics
 from harness.stats.grouped import GroupedStatistics
-from harness.stats.intervals import draw_resamples
 from harness.stats.proportions import ProportionStatistics
-from harness.stats.resampling import FloatArray, IntArray, MeanStatistics, Statistics
+from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
 
 _BLOCK_ELEMENTS = 4_000_000
-_TRIES = 8
-_NEAR = 1e-9
-
-
-@dataclass(frozen=True)
-class SeedMean:
-    """The mean of one metric over several seeds, which all answered the same samples."""
-
-    parts: tuple[Statistics, ...]
-
-    @property
-    def value(self) -> float:
-        """The mean of the seeds' scores."""
-        return float(np.mean([part.value for part in self.parts]))
-
-    @property
-    def per_sample(self) -> FloatArray:
-        """[N] what each sample scores, on average over seeds."""
-        return np.asarray(np.mean([part.per_sample for part in self.parts], axis=0))
-
-    def resample(self, counts: IntArray) -> FloatArray:
-        """[R, N] multiplicities -> [R] means; all seeds meet the same resample."""
-        return np.asarray(np.mean([part.resample(counts) for part in self.parts], axis=0))
 
 
 @dataclass(frozen=True)
@@ -82,27 +59,6 @@ def slice_part(statistics: Statistics, places: IntArray) -> Statistics:
     groups = groups_of(statistics)
     cut = slice_of(ungrouped(statistics), places)
     return cut if groups is None else GroupedStatistics(cut, [str(groups[place]) for place in places])
-
-
-def counted_rows(statistics: Statistics) -> IntArray | None:
-    """Places of the samples whose scores a metric is the mean of, on every resample; None where it is no such mean.
-
-    Samples that a metric leaves out (NaN), such as those of other classes, are not among them. The answer is found by
-    trying resamples, so it holds for metrics of other packages too.
-    """
-    values = statistics.per_sample
-    rows = np.flatnonzero(~np.isnan(values))
-    if not len(rows):
-        return None
-    tries = [np.ones((1, len(values)), dtype=np.int64), *draw_resamples(len(values), _TRIES, seed=1)]
-    for counts in tries:
-        weights = counts[:, rows]
-        drawn = weights.sum(axis=1)
-        defined = drawn > 0
-        means = (weights @ values[rows])[defined] / drawn[defined]
-        if not np.allclose(statistics.resample(counts)[defined], means, rtol=_NEAR, atol=_NEAR):
-            return None
-    return rows
 
 
 def ungrouped(statistics: Statistics) -> Statistics:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from harness.stats.resampling import Statistics as ResampledStatistics
+    from harness.protocols import Statistics as ResampledStatistics
 
 _LEAST_IN_A_SLICE = 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -104,15 +104,6 @@ class DetectionTask:
         from tasks.targets.slices import object_slices
 
         return object_slices(samples)
-
-    def twins(self, sample: Sample) -> tuple[Sample, Sample]:
-        """Image ids are whole numbers, by which images are sorted: 7 becomes 14 and 15."""
-        number = 2 * int(sample.target.image_id)
-        first, second = (
-            replace(sample, sample_id=f"{sample.sample_id}#{mark}", target=replace(sample.target, image_id=str(image)))
-            for mark, image in (("a", number), ("b", number + 1))
-        )
-        return first, second
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """COCO's evaluation, in the engine that was chosen."""

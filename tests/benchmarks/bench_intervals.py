@@ -271,8 +271,7 @@ def _contender(right: np.ndarray, keep: bool = True) -> Contender:
     estimates = [e for own in right if (e := estimate(proportion(own), RESAMPLES)) is not None]
     ids = tuple(map(str, range(right.shape[1])))
     scores = [SampleScores(ids, ids, {"top-1": own.astype(np.float64)}) if keep else None for own in right]
-    shared = shared_sampling(scores, "top-1")
-    return Contender(combine_seeds(estimates, shared), tuple(estimates), tuple(scores))
+    return Contender(tuple(estimates), tuple(scores), tuple(range(len(right))))
 
 
 def _of_f1(right: np.ndarray, labels: np.ndarray, source: np.random.Generator) -> Contender:
@@ -284,7 +283,7 @@ def _of_f1(right: np.ndarray, labels: np.ndarray, source: np.random.Generator) -
     found = estimate(statistics, RESAMPLES // 5)
     assert found is not None
     ids = tuple(map(str, range(len(labels))))
-    return Contender(found, (found,), (SampleScores(ids, ids, {"macro-F1": contributions(statistics)}),))
+    return Contender((found,), (SampleScores(ids, ids, {"macro-F1": contributions(statistics)}),), (0,))
 
 
 def speed(pool: ProcessPoolExecutor, experiments: int) -> list[str]:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.stats.resampling import FloatArray, IntArray, Statistics
+from harness.protocols import Statistics
+from harness.stats.resampling import FloatArray, IntArray
 
 Draw = npt.NDArray[np.int64]
 Score = Callable[[Draw], Mapping[str, Statistics | None]]

@@ -52,7 +52,7 @@ class Change:
 
     `loss` is by how much it became worse, negative where it became better: points of a score, a share of latency
     or memory; `low` and `high` its 95 % interval; `p` two-sided, of no change. None where nothing could be compared,
-    and then `note` says why.
+    and then `note` says why. `alike` where no sample differs: predictions are equal.
     """
 
     task: str
@@ -67,6 +67,7 @@ class Change:
     p: float | None
     note: str = ""
     missing: bool = False
+    alike: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def judge(changes: list[Change], limits: Limits) -> list[JudgedChange]:
 def _outcome(change: Change, adjusted: float | None, limits: Limits) -> str:
     if change.missing:
         return MISSING
+    if change.alike:
+        return UNCHANGED
     if adjusted is None or change.loss is None or change.high is None:
         return INCONCLUSIVE
     least, most = limits.of(change.kind)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from harness.judge.check.change import ACCURACY, ROBUSTNESS, Change
 from harness.judge.check.measured import OK, Measured
+from harness.stats.difference import Difference, difference_of_estimates, paired_difference
 from harness.stats.sample_scores import SampleScores
-from harness.stats.seed_variance import without_interval
 
-if TYPE_CHECKING:
-    from harness.stats.intervals import FloatArray
-
-_NORMAL = NormalDist()
-_REACH = _NORMAL.inv_cdf(0.975)
 CLEAN_KEY = ""
+NO_SAMPLE_DIFFERS = "no sample differs"
 
 SeedPair = tuple[Measured, Measured]
 """A seed of a subject before and now."""
@@ -43,24 +38,24 @@ def robustness_changes(pairs: Sequence[SeedPair]) -> list[Change]:
 
 
 def _score_change(pairs: Sequence[SeedPair], kind: str, parts: Sequence[Sequence[str]]) -> Change:
-    tables = [
-        (before.scores.get(part), now.scores.get(part))
+    by_seed = [
+        [(before.scores.get(part), now.scores.get(part)) for part in labels]
         for (before, now), labels in zip(pairs, parts, strict=True)
-        for part in labels
     ]
+    tables = [table for own in by_seed for table in own]
     metric = pairs[0][0].metric or ""
-    known = [_aligned(a, b, metric) for a, b in tables if a is not None and b is not None]
-    broken = [side for table in known for side in table if _not_numbers(side, metric)]
+    known = [[_aligned(a, b, metric) for a, b in own if a is not None and b is not None] for own in by_seed]
+    broken = [side for own in known for table in own for side in table if _not_numbers(side, metric)]
     if broken:
         count, of = sum(_not_numbers(side, metric) for side in broken), sum(len(side.sample_ids) for side in broken)
         note = f"{count} of {of} sample scores are NaN or infinite: run that cell again"
         return _named(pairs, kind, note=note, missing=True)
-    if len(known) < len(tables):
+    if sum(map(len, known)) < len(tables):
         sides = [side for side, place in (("before", 0), ("now", 1)) if any(table[place] is None for table in tables)]
         return _from_intervals(pairs, kind, f"no sample scores {' and '.join(sides)}")
-    if any(a.sample_ids != b.sample_ids for a, b in known):
+    if any(a.sample_ids != b.sample_ids for own in known for a, b in own):
         return _from_intervals(pairs, kind, "other samples")
-    return _paired(pairs, kind, known)
+    return _paired(pairs, kind, [own for own in known if own])
 
 
 def _aligned(before: SampleScores, now: SampleScores, metric: str) -> tuple[SampleScores, SampleScores]:
@@ -81,57 +76,52 @@ def _not_numbers(table: SampleScores, metric: str) -> int:
     return int((~np.isfinite(table.metrics[metric])).sum())
 
 
-def _paired(pairs: Sequence[SeedPair], kind: str, tables: Sequence[tuple[SampleScores, SampleScores]]) -> Change:
-    """Each cluster's share in the loss, summed over seeds and conditions; signs are flipped by cluster."""
+def _paired(
+    pairs: Sequence[SeedPair], kind: str, tables: Sequence[Sequence[tuple[SampleScores, SampleScores]]]
+) -> Change:
+    """The mean over all tables of all seeds, a seed's tables (conditions) taken together sample by sample."""
     import numpy as np
 
-    from harness.stats.significance import cluster_sums, sign_flip_p
-
-    metric = pairs[0][0].metric or ""
-    shares: list[FloatArray] = []
-    clusters: list[str] = []
-    values = [(a.metrics[metric], b.metrics[metric]) for a, b in tables]
-    for (table, _), (before, now) in zip(tables, values, strict=True):
-        shares.append((before - now) / len(before) / len(tables))
-        clusters += table.clusters
-    losses = cluster_sums(np.concatenate(shares), clusters)
-    loss = float(losses.sum())
-    centred = losses - losses.mean()
-    reach = _REACH * math.sqrt(float((centred**2).sum()))
-    before_mean, now_mean = (float(np.mean([side[place].mean() for side in values])) for place in (0, 1))
-    return _named(pairs, kind, (before_mean, now_mean), (loss, loss - reach, loss + reach), sign_flip_p(losses))
+    clusters = {i: c for own in tables for a, _ in own for i, c in zip(a.sample_ids, a.clusters, strict=True)}
+    place, count = {sample_id: n for n, sample_id in enumerate(clusters)}, sum(map(len, tables))
+    sides = np.zeros((2, len(tables), len(place)))
+    for seed, own in enumerate(tables):
+        for both in own:
+            rows = [place[sample_id] for sample_id in both[0].sample_ids]
+            share = len(tables) * len(place) / count / len(rows)
+            for side, table in enumerate(both):
+                sides[side, seed, rows] += share * table.metrics[pairs[0][0].metric or ""]
+    found = paired_difference(sides[0], sides[1], tuple(clusters.values()))
+    note = found.note or (NO_SAMPLE_DIFFERS if found.alike else "")
+    scores = (float(sides[0].mean()), float(sides[1].mean()))
+    return replace(_named(pairs, kind, scores, found, note), alike=found.alike)
 
 
 def _from_intervals(pairs: Sequence[SeedPair], kind: str, why: str) -> Change:
     """Compare as if the two sides had answered independent samples."""
-    scores = [(before.score, now.score) for before, now in pairs]
-    if kind == ROBUSTNESS or any(a is None or b is None for a, b in scores):
+    known = [(a.score, b.score) for a, b in pairs if a.score is not None and b.score is not None]
+    if kind == ROBUSTNESS or len(known) < len(pairs):
         return _named(pairs, kind, note=f"not compared: {why}")
-    known = [(a, b) for a, b in scores if a is not None and b is not None]
-    if reason := without_interval([side for pair in known for side in pair]):
-        return _named(pairs, kind, note=f"not compared: {reason}")
-    before, now = (sum(side[place].value for side in known) / len(known) for place in (0, 1))
-    loss = before - now
-    # All seeds answer the same samples, so their errors do not average out.
-    ends = [(a.value, a.drawn, b.value, b.drawn) for a, b in known]
-    up = sum(math.hypot(a_ends[1] - a, b - b_ends[0]) for a, a_ends, b, b_ends in ends) / len(known)
-    down = sum(math.hypot(a - a_ends[0], b_ends[1] - b) for a, a_ends, b, b_ends in ends) / len(known)
-    error = max(up, down) / _REACH
-    if not math.isfinite(loss + error):
+    sides = [[pair[side] for pair in known] for side in (0, 1)]
+    found = difference_of_estimates((1.0, -1.0), sides)
+    if found.note:
+        return _named(pairs, kind, note=f"not compared: {found.note}")
+    if not math.isfinite(found.value + found.error):
         return _named(pairs, kind, note="the score is not a finite number: run that cell again", missing=True)
-    p = 2 * _NORMAL.cdf(-abs(loss) / error) if error > 0 else float(loss == 0)
-    return _named(pairs, kind, (before, now), (loss, loss - down, loss + up), p, note=f"unpaired: {why}")
+    means = tuple(sum(estimate.value for estimate in side) / len(side) for side in sides)
+    return _named(pairs, kind, (means[0], means[1]), found, f"unpaired: {why}")
 
 
 def _named(
     pairs: Sequence[SeedPair],
     kind: str,
     sides: tuple[float | None, float | None] = (None, None),
-    loss: tuple[float | None, float | None, float | None] = (None, None, None),
-    p: float | None = None,
+    loss: Difference | None = None,
     note: str = "",
     missing: bool = False,
 ) -> Change:
     subject, metric = pairs[0][0].subject, pairs[0][0].metric or ""
     measure = metric if kind == ACCURACY else f"mean perturbed {metric}"
-    return Change(subject.task, subject.label, kind, measure, *sides, *loss, p, note, missing)
+    value, p = (None, None) if loss is None else (loss.value, loss.p)
+    low, high = (loss and loss.interval) or (None, None)
+    return Change(subject.task, subject.label, kind, measure, *sides, value, low, high, p, note, missing)

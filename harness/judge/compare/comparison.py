@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from harness.errors import DataError, PluginError, UsageError, nearest
 from harness.judge.compare.flips import FlippedSample, greatest_changes
-from harness.judge.compare.joint import joint_statistics
+from harness.judge.compare.metric_difference import MetricDifference, of_estimates
 from harness.judge.compare.sides import names_of, told_settings, unlike_samples
 from harness.judge.compare.slices import (
     SeedStatistics,
@@ -22,23 +24,21 @@ from harness.judge.compare.slices import (
     adjusted,
     perturbation_slices,
     require_finite_scores,
+    same_seeds,
     scorer_slices,
     task_slices,
     whole_names,
 )
 from harness.judge.select_records import Chosen
 from harness.plan.plugins import load_task
-from harness.protocols import HasSlices
+from harness.protocols import HasSlices, Statistics
 from harness.record import Estimate, RunRecord
 from harness.records.rescore import DataPlace, Rescorer
 from harness.records.sample_scores import Scored, read_scores, uncovered
 from harness.records.store import Store, outcomes_name, scores_name
 from harness.stats.grouped import GroupedStatistics
-from harness.stats.paired_difference import Difference, Draws, paired, unpaired
-from harness.stats.resampling import FloatArray, MeanStatistics, Statistics
+from harness.stats.resampling import FloatArray, MeanStatistics
 from harness.stats.sample_scores import SampleScores
-from harness.stats.seed_variance import combine_seeds
-from harness.stats.slices import SeedMean, counted_rows
 from harness.storage.metric_names import asked_name
 
 PREDICTIONS, SCORES, ESTIMATES = "stored predictions", "stored scores of samples", "stored estimates"
@@ -48,13 +48,12 @@ _DRIFT = 1e-9
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked: one metric alone (None: all of them), how often to draw, how many flips to show.
+    """What is asked: one metric alone (None: all of them), how many flips to show.
 
     `other_data` allows scores of other samples beside each other, as if independent.
     """
 
     metric: str | None = None
-    draws: Draws = field(default_factory=Draws)
     flips: int = 12
     other_data: bool = False
 
@@ -69,7 +68,7 @@ class Comparison:
     paired: bool
     seeds: tuple[tuple[int, int], ...]
     samples: int | None
-    metrics: tuple[Difference, ...]
+    metrics: tuple[MetricDifference, ...]
     refused: Mapping[str, str]
     slices: tuple[SliceDifference, ...] = ()
     flips: tuple[FlippedSample, ...] = ()
@@ -83,7 +82,7 @@ class Comparison:
         return names_of(self.a, self.b)
 
     @property
-    def main(self) -> Difference | None:
+    def main(self) -> MetricDifference | None:
         """The metric that ranks, or the one that was asked for."""
         return self.metrics[0] if self.metrics else None
 
@@ -149,7 +148,7 @@ def compare(a: Chosen, b: Chosen, place: DataPlace, wanted: Wanted) -> Compariso
             f"Unpaired: they were scored on different samples ({other_samples}), so the samples' own difficulty adds "
             "to the noise."
         )
-        return replace(_from_estimates(a, b, wanted, [*notes, why]), other_samples=other_samples)
+        return replace(_from_estimates(a, b, pairs, wanted, [*notes, why]), other_samples=other_samples)
     lacking = [
         f"{name} seed {record.seed}"
         for name, chosen in zip(names_of(a, b), (a, b), strict=True)
@@ -197,14 +196,12 @@ def _from_predictions(
     with Rescorer(a.first, place) as rescorer:
         scored = [(_score(rescorer, a, one), _score(rescorer, b, other)) for one, other in pairs]
         scored, left = _on_common_samples(rescorer, scored)
-        found = SeedStatistics([one.statistics for one, _ in scored], [other.statistics for _, other in scored])
+        a_scored, b_scored = ([both[side].statistics for both in scored] for side in (0, 1))
+        found = SeedStatistics(a_scored, b_scored, same_seeds(pairs))
         first = _main_metric(rescorer.task.metrics, found.names(), wanted)
         names, refused = _defined(found, _ordered(whole_names(found.names()), rescorer.task.metrics, wanted))
-        if _needs_joint(found, names):
-            joints = [joint_statistics(rescorer, one.samples, one.outcomes, other.outcomes) for one, other in scored]
-            found = SeedStatistics(found.a, found.b, joints)
-        metrics = [d for name in names if (d := paired(name, *found.of(name), wanted.draws)) is not None]
-        rows, more = _slices(rescorer, found, first, (a, b), pairs, wanted)
+        metrics = [d for name in names if (d := found.difference(name)) is not None]
+        rows, more = _slices(rescorer, found, first, (a, b), pairs)
         scores = _mean_scores(found, first)
         flips = greatest_changes(rescorer, scored[0], scores, wanted.flips)
         drift = _drift(rescorer, found, pairs)
@@ -245,23 +242,18 @@ def _slices(
     metric: str,
     sides: tuple[Chosen, Chosen],
     pairs: Sequence[tuple[RunRecord, RunRecord]],
-    wanted: Wanted,
 ) -> tuple[list[SliceDifference], list[str]]:
-    rows = scorer_slices(found, metric, wanted.draws)
+    rows = scorer_slices(found, metric)
     if isinstance(rescorer.task, HasSlices):
         record = pairs[0][0]
-        rows += task_slices(found, metric, rescorer.task.slices(rescorer.samples_of(record)), wanted.draws)
-    perturbed, notes = perturbation_slices(pairs, (sides[0].store, sides[1].store), wanted.draws)
+        rows += task_slices(found, metric, rescorer.task.slices(rescorer.samples_of(record)))
+    perturbed, notes = perturbation_slices(pairs, (sides[0].store, sides[1].store))
     return adjusted([*rows, *perturbed]), notes
 
 
-def _needs_joint(found: SeedStatistics, names: Sequence[str]) -> bool:
-    return any(counted_rows(part) is None for name in names for side in found.of(name)[:2] for part in side if part)
-
-
 def _mean_scores(found: SeedStatistics, metric: str) -> tuple[FloatArray, FloatArray]:
-    a, b, _ = found.of(metric)
-    return SeedMean(tuple(a)).per_sample, SeedMean(tuple(b)).per_sample
+    a, b = (np.asarray(np.mean([own.per_sample for own in side], axis=0)) for side in found.of(metric))
+    return a, b
 
 
 def _drift(rescorer: Rescorer, found: SeedStatistics, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> list[str]:
@@ -291,11 +283,12 @@ def _from_scores(
     alike = len(known) == 2 * len(pairs) and len({part.sample_ids for part in known}) == 1
     if not alike:
         why = "Unpaired: neither predictions nor scores of the same single samples are there for both."
-        return _from_estimates(a, b, wanted, [*notes, why])
-    found = SeedStatistics(*([_as_statistics(both[side]) for both in scores] for side in (0, 1)))
+        return _from_estimates(a, b, pairs, wanted, [*notes, why])
+    of_a, of_b = ([_as_statistics(both[side]) for both in scores] for side in (0, 1))
+    found = SeedStatistics(of_a, of_b, same_seeds(pairs))
     names = _ordered(found.names(), _metrics_of(a), wanted)
-    metrics = [d for name in names if (d := paired(name, *found.of(name), wanted.draws)) is not None]
-    rows, more = perturbation_slices(pairs, (a.store, b.store), wanted.draws)
+    metrics = [d for name in names if (d := found.difference(name)) is not None]
+    rows, more = perturbation_slices(pairs, (a.store, b.store))
     told = "Compared by stored scores of single samples: to first order, for metrics that are no means over samples."
     return Comparison(
         a, b, SCORES, True, _seeds(pairs), len(known[0].sample_ids), tuple(metrics), {}, tuple(adjusted(rows)), (),
@@ -325,10 +318,13 @@ def _as_statistics(scores: SampleScores | None) -> dict[str, Statistics | None]:
     return {n: GroupedStatistics(mean, scores.clusters) if shared else mean for n, mean in means.items()}
 
 
-def _from_estimates(a: Chosen, b: Chosen, wanted: Wanted, notes: Sequence[str]) -> Comparison:
-    sides = [_estimates(chosen) for chosen in (a, b)]
-    names = [name for name in sides[0] if name in sides[1]]
-    metrics = [unpaired(n, sides[0][n], sides[1][n]) for n in _ordered(whole_names(names), _metrics_of(a), wanted)]
+def _from_estimates(
+    a: Chosen, b: Chosen, pairs: Sequence[tuple[RunRecord, RunRecord]], wanted: Wanted, notes: Sequence[str]
+) -> Comparison:
+    sides = [_estimates(chosen, [pair[side] for pair in pairs]) for side, chosen in enumerate((a, b))]
+    names = _ordered(whole_names([name for name in sides[0] if name in sides[1]]), _metrics_of(a), wanted)
+    same = same_seeds(pairs)
+    metrics = [of_estimates(name, sides[0][name], sides[1][name], same_seeds=same) for name in names]
     return Comparison(a, b, ESTIMATES, False, (), None, tuple(metrics), {}, notes=tuple(notes))
 
 
@@ -340,18 +336,18 @@ def _metrics_of(chosen: Chosen) -> tuple[str, ...]:
         return tuple(chosen.first.metrics)
 
 
-def _estimates(chosen: Chosen) -> dict[str, Estimate]:
-    """Each metric over all seeds of a model; raises DataError for one that is no number."""
-    found: dict[str, Estimate] = {}
+def _estimates(chosen: Chosen, records: Sequence[RunRecord]) -> dict[str, list[Estimate]]:
+    """Each metric by seed; raises DataError for one that is no number."""
+    found: dict[str, list[Estimate]] = {}
     for name in chosen.first.metrics:
-        present = [e for record in chosen.records if (e := record.metrics.get(name)) is not None]
-        if len(present) < len(chosen.records):
+        present = [e for record in records if (e := record.metrics.get(name)) is not None]
+        if len(present) < len(records):
             continue
         if not all(e.is_finite for e in present):
             raise DataError(
                 f"{chosen.name}: {name} on its record is no number. Compute it anew with `bench rescore --write`."
             )
-        found[name] = combine_seeds(present)
+        found[name] = present
     return found
 
 
@@ -359,7 +355,7 @@ def _defined(found: SeedStatistics, names: Sequence[str]) -> tuple[list[str], di
     """Part the metrics that are numbers from those that are NaN."""
     kept, refused = [], {}
     for name in names:
-        a, b, _ = found.of(name)
+        a, b = found.of(name)
         if all(math.isfinite(part.value) for part in (*a, *b)):
             kept.append(name)
         else:

@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 
 from harness.errors import DataError
+from harness.judge.compare.metric_difference import MetricDifference, of_statistics
+from harness.protocols import Statistics
 from harness.record import RobustnessRecord, RunRecord
 from harness.records.sample_scores import read_scores
 from harness.records.store import Store
 from harness.stats.grouped import GroupedStatistics
-from harness.stats.paired_difference import Difference, Draws, paired
-from harness.stats.resampling import MeanStatistics, Statistics
+from harness.stats.resampling import MeanStatistics
 from harness.stats.sample_scores import SampleScores
 from harness.stats.significance import benjamini_hochberg
 from harness.stats.slices import slice_part
 
 LEAST_IN_A_SLICE = 10
 CLASS, SLICE, PERTURBATION = "class", "slice", "perturbation"
-_FEWER = 2
-"""By how much less is drawn for each slice than for a metric, there being so many."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class SliceDifference:
 
     kind: str
     name: str
-    difference: Difference
+    difference: MetricDifference
     adjusted: float | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -43,21 +42,30 @@ class SliceDifference:
 
 @dataclass(frozen=True)
 class SeedStatistics:
-    """All metrics of two models by pair of seeds, and those of the joint sets."""
+    """All metrics of two models by pair of seeds, which are one seed of both where `same_seeds`."""
 
     a: Sequence[Mapping[str, Statistics | None]]
     b: Sequence[Mapping[str, Statistics | None]]
-    joints: Sequence[Mapping[str, Statistics | None]] = ()
+    same_seeds: bool = True
 
     def names(self) -> list[str]:
         """Name the metrics that every seed of both has."""
         every = [*self.a, *self.b]
         return [name for name in every[0] if all(each.get(name) is not None for each in every)]
 
-    def of(self, name: str) -> tuple[list[Statistics], list[Statistics], list[Statistics | None]]:
-        """One metric by seed: of the first model, of the second, of the joint sets."""
+    def of(self, name: str) -> tuple[list[Statistics], list[Statistics]]:
+        """One metric by seed: of the first model and of the second."""
         a, b = ([s for each in side if (s := each[name]) is not None] for side in (self.a, self.b))
-        return a, b, [each.get(name) for each in self.joints]
+        return a, b
+
+    def difference(self, name: str) -> MetricDifference | None:
+        """What separates the models by one metric; None where it is undefined."""
+        return of_statistics(name, *self.of(name), same_seeds=self.same_seeds)
+
+
+def same_seeds(pairs: Sequence[tuple[RunRecord, RunRecord]]) -> bool:
+    """Tell whether each pair of records is of one seed."""
+    return all(one.seed == other.seed for one, other in pairs)
 
 
 def whole_names(names: Sequence[str]) -> list[str]:
@@ -65,15 +73,15 @@ def whole_names(names: Sequence[str]) -> list[str]:
     return [name for name in names if "[" not in name and ":" not in name]
 
 
-def scorer_slices(found: SeedStatistics, metric: str, draws: Draws) -> list[SliceDifference]:
+def scorer_slices(found: SeedStatistics, metric: str) -> list[SliceDifference]:
     """Slices `METRIC[SLICE]` and classes `NAME:CLASS` that the task's scorer has told apart."""
     rows = []
     for name in found.names():
         kind = _kind_of(name, metric)
-        a, b, joints = found.of(name)
+        a, b = found.of(name)
         if kind is None or _counted(a[0], b[0]) < LEAST_IN_A_SLICE:
             continue
-        difference = paired(name, a, b, joints, _fewer(draws))
+        difference = found.difference(name)
         if difference is not None:
             part = name.partition("[")[2][:-1] if kind == SLICE else name.partition(":")[2]
             rows.append(SliceDifference(kind, part, difference))
@@ -81,27 +89,25 @@ def scorer_slices(found: SeedStatistics, metric: str, draws: Draws) -> list[Slic
 
 
 def task_slices(
-    found: SeedStatistics, metric: str, slices: Mapping[str, Mapping[str, Sequence[int]]], draws: Draws
+    found: SeedStatistics, metric: str, slices: Mapping[str, Mapping[str, Sequence[int]]]
 ) -> list[SliceDifference]:
     """Parts that the task knows by its targets, scored by one metric; what is shared by all samples stays (an IDF)."""
-    a, b, joints = found.of(metric)
+    a, b = found.of(metric)
     rows = []
     for kind, parts in slices.items():
         for name, chosen in parts.items():
             places = np.array(sorted(chosen), dtype=np.int64)
             if len(places) < LEAST_IN_A_SLICE:
                 continue
-            twins = np.stack([2 * places, 2 * places + 1], axis=1).ravel()
-            cut_joints = [None if joint is None else slice_part(joint, twins) for joint in joints]
             cut_a, cut_b = ([slice_part(part, places) for part in side] for side in (a, b))
-            difference = paired(metric, cut_a, cut_b, cut_joints, _fewer(draws))
+            difference = of_statistics(metric, cut_a, cut_b, same_seeds=found.same_seeds)
             if difference is not None:
                 rows.append(SliceDifference(kind, name, difference))
     return rows
 
 
 def perturbation_slices(
-    pairs: Sequence[tuple[RunRecord, RunRecord]], stores: tuple[Store, Store], draws: Draws
+    pairs: Sequence[tuple[RunRecord, RunRecord]], stores: tuple[Store, Store]
 ) -> tuple[list[SliceDifference], list[str]]:
     """Differences under each condition that both models met, from what each sample contributes; and what is lacking."""
     sweeps = [tuple(s.find_robustness(r.task, r.fingerprint) for s, r in zip(stores, p, strict=True)) for p in pairs]
@@ -125,7 +131,7 @@ def perturbation_slices(
             lacking += 1
             continue
         a, b = ([_grouped(part, scores[0][0]) for part in side] for side in sides)
-        difference = paired(metric, a, b, (), _fewer(draws))
+        difference = of_statistics(metric, a, b, same_seeds=same_seeds(pairs))
         if difference is not None:
             rows.append(SliceDifference(PERTURBATION, name, difference))
     notes = []
@@ -195,7 +201,3 @@ def _unlike(a: RobustnessRecord, b: RobustnessRecord) -> str | None:
         if one != other:
             return f"{what.replace('_', ' ')} {one} against {other}"
     return None
-
-
-def _fewer(draws: Draws) -> Draws:
-    return replace(draws, resamples=max(1, draws.resamples // _FEWER), joint_swaps=max(1, draws.joint_swaps // _FEWER))

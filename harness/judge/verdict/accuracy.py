@@ -1,4 +1,4 @@
-"""Claim a: fusing raises the score above the matched controls C0 to C4, and the model uses what it fuses.
+"""Claim fusion-gain: fusing raises the score above the matched controls C0 to C4, and the model uses what it fuses.
 
 Supported only if every F - Ci is above 0 (Holm over the controls), no control is missing, the model and its controls
 can learn here and the modality battery shows that image and text are used. Not supported where any F - Ci is shown to
@@ -15,8 +15,8 @@ from harness.judge.verdict.evidence import LADDER, NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.modality_use import usage
 from harness.judge.verdict.slices import reversals
-from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
-from harness.stats.crossed_difference import Difference
+from harness.judge.verdict.verdict import FUSION_GAIN, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
+from harness.stats.difference import Difference
 
 KILLS: Mapping[str, str] = {
     "C0": "no gain over vision alone",
@@ -43,7 +43,7 @@ class ControlLadder:
 
 
 def judge(evidence: Evidence, head: Group) -> Verdict:
-    """Decide claim a about one fused model; slices that go the other way than the average stand beside."""
+    """Decide claim fusion-gain about one fused model; slices that go the other way than the average stand beside."""
     verdict = _on_average(evidence, head)
     _, plain = evidence.unfused(head)
     if isinstance(plain, str) or is_too_few(head):
@@ -64,21 +64,23 @@ def _on_average(evidence: Evidence, head: Group) -> Verdict:
     missing = _missing(evidence, head, ladder)
     refusal = is_too_few(head) or _refusal(evidence, head, ladder)
     if refusal is not None:
-        return Verdict("a", head.model, INCONCLUSIVE, refusal, numbers, missing)
+        return Verdict(FUSION_GAIN, head.model, INCONCLUSIVE, refusal, numbers, missing)
     decided = {n: d for n, d in ladder.differences.items() if n not in ladder.void}
     above, below = holm_shown(decided, evidence.options.margin)
     if below:
-        return Verdict("a", head.model, NOT_SUPPORTED, _killed(below, decided, evidence.options.margin), numbers)
+        return Verdict(
+            FUSION_GAIN, head.model, NOT_SUPPORTED, _killed(below, decided, evidence.options.margin), numbers
+        )
     use = usage(evidence, head)
     if use.unused:
-        return Verdict("a", head.model, NOT_SUPPORTED, f"no gain can come from language: {use.unused}", numbers)
+        return Verdict(FUSION_GAIN, head.model, NOT_SUPPORTED, f"no gain can come from language: {use.unused}", numbers)
     missing = (*missing, *([use.missing] if use.missing else []))
     if not missing and above == set(decided):
         reason = f"above {', '.join(decided)}: {_shown(_weakest(decided), decided)} is the least; {use.used}"
-        return Verdict("a", head.model, SUPPORTED, reason, numbers)
+        return Verdict(FUSION_GAIN, head.model, SUPPORTED, reason, numbers)
     undecided = {n: d for n, d in decided.items() if n not in above}
     reason = f"not told apart: {_shown(_weakest(undecided), undecided)}" if undecided else missing[0]
-    return Verdict("a", head.model, INCONCLUSIVE, reason, numbers, (*missing, *narrower(undecided)))
+    return Verdict(FUSION_GAIN, head.model, INCONCLUSIVE, reason, numbers, (*missing, *narrower(undecided)))
 
 
 def climb(evidence: Evidence, head: Group, metric: str, wanted: tuple[str, ...]) -> ControlLadder:

@@ -1,4 +1,4 @@
-"""Claim i: the fused model is biased against a group, more than vision alone.
+"""Claim group-bias: the fused model is biased against a group, more than vision alone.
 
 Groups are slices of the samples (`METRIC[NAME]`) that do not overlap and leave none out, of 400 samples or more. The
 gap is the accuracy of the best group minus that of the worst, both chosen by the mean over seeds. Biased where the
@@ -19,28 +19,28 @@ from harness.judge.robustness.worst_group import LEAST_IN_A_GROUP, GroupScore, s
 from harness.judge.verdict.comparison import few_seeds, number
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.verdict import INCONCLUSIVE, LEVEL, NOT_SUPPORTED, SUPPORTED, Number, Verdict
-from harness.stats.crossed_difference import unpaired_difference
-from harness.stats.intervals import FloatArray
+from harness.judge.verdict.verdict import GROUP_BIAS, INCONCLUSIVE, LEVEL, NOT_SUPPORTED, SUPPORTED, Number, Verdict
+from harness.stats.difference import unpaired_difference
+from harness.stats.resampling import FloatArray
 
 _ALPHA = 0.05
 Groups = Mapping[str, GroupScore]
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
-    """Decide claim i about each fused model, or once where the table has no groups, or too small ones."""
+    """Decide claim group-bias about each fused model, or once where the table has no groups, or too small ones."""
     if not heads:
         return []
     found = [groups for head in heads if (groups := _groups(evidence, head, next(iter(head.by_seed))))]
     if not found:
         reason = f"no groups: {evidence.metric} has no slices that divide the samples into groups"
         missing = ("a split with groups, such as --split groups of Scenes",)
-        return [Verdict("i", None, INCONCLUSIVE, reason, missing=missing)]
+        return [Verdict(GROUP_BIAS, None, INCONCLUSIVE, reason, missing=missing)]
     smallest = min((score.count, name) for name, score in found[0].items())
     if smallest[0] < LEAST_IN_A_GROUP:
         reason = f"group {smallest[1]} has {smallest[0]} of {LEAST_IN_A_GROUP} samples"
         missing = (f"{LEAST_IN_A_GROUP} samples in every group",)
-        return [Verdict("i", None, INCONCLUSIVE, reason, missing=missing)]
+        return [Verdict(GROUP_BIAS, None, INCONCLUSIVE, reason, missing=missing)]
     return [_judge(evidence, head) for head in heads]
 
 
@@ -48,12 +48,14 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
     name, plain = evidence.unfused(head)
     command = run_command(next(iter(head.by_seed.values())), evidence.options.results, ["--controls"])
     if isinstance(plain, str):
-        return Verdict("i", head.model, INCONCLUSIVE, plain, (), (plain, *([] if plain == NO_CONTROL else [command])))
+        return Verdict(
+            GROUP_BIAS, head.model, INCONCLUSIVE, plain, (), (plain, *([] if plain == NO_CONTROL else [command]))
+        )
     seeds = sorted(head.by_seed.keys() & plain.by_seed.keys())
     ours, theirs = ([_groups(evidence, group, seed) for seed in seeds] for group in (head, plain))
     if not seeds or not all(ours) or not all(theirs) or len({tuple(sorted(g)) for g in (*ours, *theirs)}) > 1:
         reason = f"{head.name} and {name} have not the same groups in every seed"
-        return Verdict("i", head.model, INCONCLUSIVE, reason, (), (reason,))
+        return Verdict(GROUP_BIAS, head.model, INCONCLUSIVE, reason, (), (reason,))
     (gaps, worst, variance), (plain_gaps, _, plain_variance) = _gap(ours), _gap(theirs)
     count = min(score.count for score in ours[0].values())
     gap = unpaired_difference(gaps - plain_gaps, variance + plain_variance, count)
@@ -68,14 +70,14 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
     )
     few = few_seeds(len(seeds))
     if few is not None:
-        return Verdict("i", head.model, INCONCLUSIVE, few, numbers, (few, command))
+        return Verdict(GROUP_BIAS, head.model, INCONCLUSIVE, few, numbers, (few, command))
     shown = f"{numbers[0].shown}, worst group {worst} {accuracy:.3f} (equal groups: {null.known:.3f}, p {p:.2g})"
     if gap.low > 0 and p <= _ALPHA:
-        return Verdict("i", head.model, SUPPORTED, shown, numbers)
+        return Verdict(GROUP_BIAS, head.model, SUPPORTED, shown, numbers)
     if gap.high < evidence.options.margin:
-        return Verdict("i", head.model, NOT_SUPPORTED, f"no wider gap than vision alone: {shown}", numbers)
+        return Verdict(GROUP_BIAS, head.model, NOT_SUPPORTED, f"no wider gap than vision alone: {shown}", numbers)
     missing = (f"more {gap.needs}: {gap.detectable:.3f} would be found",)
-    return Verdict("i", head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
+    return Verdict(GROUP_BIAS, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
 
 
 def _groups(evidence: Evidence, group: Group, seed: int) -> Groups:

@@ -9,11 +9,11 @@ import numpy as np
 
 from harness.judge.verdict.evidence import LEAST_SEEDS, Evidence, Group, finite
 from harness.judge.verdict.verdict import Number
-from harness.stats.crossed_difference import Difference, crossed_difference, unpaired_difference
-from harness.stats.intervals import FloatArray
+from harness.stats.difference import Difference, difference_of_estimates, weighted_difference
+from harness.stats.resampling import FloatArray
 from harness.stats.sample_scores import SampleScores
-from harness.stats.seed_variance import mean_standard_error, without_interval
-from harness.stats.significance import cluster_sums, holm
+from harness.stats.seed_variance import without_interval
+from harness.stats.significance import holm
 
 Term = tuple[float, Group]
 _LEAST_CLUSTERS = 20
@@ -43,23 +43,16 @@ def contrast_with_control(evidence: Evidence, metric: str, terms: Sequence[Term]
             problem = finite(group.by_seed[seed], metric)
             if problem is not None:
                 return problem
+    weights = [weight for weight, _ in terms]
     sampled = sample_values(evidence, metric, terms, seeds)
     if sampled is None:
         return _unpaired(metric, terms, seeds)
-    weights = np.array([weight for weight, _ in terms])
-    few = few_samples(len(set(sampled.clusters)))
-    if few is not None:
-        return few
-    return combined(np.einsum("k,ksn->sn", weights, sampled.values), sampled.clusters, _grain(weights, sampled.values))
+    return decidable(weighted_difference(weights, list(sampled.values), sampled.clusters))
 
 
-def combined(values: FloatArray, clusters: Sequence[str], grain: float = 0.0) -> Difference:
-    """Take values `[seeds, samples]` by cluster: each cluster's share of the mean, linear in the samples drawn."""
-    if len(set(clusters)) == len(clusters):
-        return crossed_difference(values, grain)
-    means = values.mean(axis=1, keepdims=True)
-    sums = cluster_sums((values - means).T, clusters).T
-    return crossed_difference(means + sums * (sums.shape[1] / values.shape[1]), grain)
+def decidable(found: Difference) -> Difference | str:
+    """The difference, or why it has no interval that anything could be decided by."""
+    return few_samples(found.clusters) or found.note or found
 
 
 def common_seeds(groups: Sequence[Group]) -> list[int]:
@@ -149,23 +142,8 @@ def _aligned(values: FloatArray, scores: SampleScores, first: SampleScores) -> F
     return values[[place[sample_id] for sample_id in first.sample_ids]]
 
 
-def _grain(weights: FloatArray, values: FloatArray) -> float:
-    """The most by which one sample can plausibly move a term: its range, or 4 deviations if less."""
-    ranges = [min(float(np.ptp(term)), 4 * float(term.std())) for term in values]
-    return max(abs(float(weight)) * reach for weight, reach in zip(weights, ranges, strict=True))
-
-
 def _unpaired(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> Difference | str:
-    values, errors = [], []
-    for _, group in terms:
-        estimates = [e for seed in seeds if (e := group.by_seed[seed].metrics[metric]) is not None]
-        error = mean_standard_error(estimates)
-        if error is None:
-            return f"{metric} of {group.name} has no interval ({without_interval(estimates)})"
-        values.append([e.value for e in estimates])
-        errors.append(error)
-    weights = np.array([weight for weight, _ in terms])
-    parts = weights * np.array(errors)
-    variance = float(parts[weights > 0].sum() ** 2 + parts[weights < 0].sum() ** 2)
-    count = min(e.count for _, group in terms if (e := group.by_seed[seeds[0]].metrics[metric]) is not None)
-    return few_samples(count) or unpaired_difference(weights @ np.array(values), variance, count)
+    estimates = [[e for seed in seeds if (e := g.by_seed[seed].metrics[metric]) is not None] for _, g in terms]
+    lost = next((g.name for (_, g), own in zip(terms, estimates, strict=True) if without_interval(own)), None)
+    found = difference_of_estimates([weight for weight, _ in terms], estimates)
+    return f"{metric} of {lost} has no interval ({found.note})" if lost else decidable(found)

@@ -1,4 +1,4 @@
-"""Claim e: the fused model is fragile under corruption, more than its clean score explains.
+"""Claim fragility: the fused model is fragile under corruption, more than its clean score explains.
 
 Where un-fused models give a fit (Taori et al. 2020), the sign of effective robustness decides. Elsewhere two numbers
 beside each other, F against vision alone, since a ratio flatters weak models and a difference strong ones:
@@ -19,13 +19,13 @@ import numpy as np
 
 from harness.judge.robustness.cells import CLEAN_NAME, STANDARD_CELLS, GridCell
 from harness.judge.robustness.row import RobustnessRow
-from harness.judge.verdict.comparison import combined, few_samples, few_seeds, number, sample_values
+from harness.judge.verdict.comparison import decidable, few_samples, few_seeds, number, sample_values
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.verdict import INCONCLUSIVE, LEVEL, NOT_SUPPORTED, SUPPORTED, Number, Verdict
+from harness.judge.verdict.verdict import FRAGILITY, INCONCLUSIVE, LEVEL, NOT_SUPPORTED, SUPPORTED, Number, Verdict
 from harness.record import Estimate, RobustnessRecord
-from harness.stats.crossed_difference import Difference, unpaired_difference
-from harness.stats.intervals import FloatArray
+from harness.stats.difference import Difference, unpaired_difference, weighted_difference
+from harness.stats.resampling import FloatArray
 from harness.stats.seed_variance import mean_standard_error, without_interval
 
 _EXPLAINED = "the drop is explained by clean accuracy"
@@ -43,12 +43,12 @@ class Bearing:
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
-    """Decide claim e about each fused model, or once where no model of the table was perturbed."""
+    """Decide claim fragility about each fused model, or once where no model of the table was perturbed."""
     if not heads:
         return []
     if not any(evidence.robustness_of(group) for group in evidence.groups):
         command = run_command(next(iter(heads[0].by_seed.values())), evidence.options.results, _PERTURB)
-        return [Verdict("e", None, INCONCLUSIVE, "no model was perturbed", missing=(command,))]
+        return [Verdict(FRAGILITY, None, INCONCLUSIVE, "no model was perturbed", missing=(command,))]
     return [_judge(evidence, head) for head in heads]
 
 
@@ -62,22 +62,22 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
         shown = Number("effective robustness (mPC)", figure.value, figure.low, figure.high)
         few = few_seeds(len(row.seeds))
         if few is not None:
-            return Verdict("e", head.model, INCONCLUSIVE, few, (shown, *numbers), (f"{few} perturbed", command))
+            return Verdict(FRAGILITY, head.model, INCONCLUSIVE, few, (shown, *numbers), (f"{few} perturbed", command))
         return _by_sign(evidence, head, shown, numbers)
     name, plain = evidence.unfused(head)
     if isinstance(plain, str):
         return Verdict(
-            "e", head.model, INCONCLUSIVE, plain, numbers, (plain, *([] if plain == NO_CONTROL else [command]))
+            FRAGILITY, head.model, INCONCLUSIVE, plain, numbers, (plain, *([] if plain == NO_CONTROL else [command]))
         )
     compared = _compare(evidence, head, plain)
     if isinstance(compared, str):
-        return Verdict("e", head.model, INCONCLUSIVE, compared, numbers, (compared, command))
+        return Verdict(FRAGILITY, head.model, INCONCLUSIVE, compared, numbers, (compared, command))
     drop, impact = compared
     why = f"no fit: {figure.reason}" if figure and figure.reason else "no fit"
     own = (number(f"drop F − {name}", drop, why), number(f"MMI F − {name}", impact), *numbers)
     few = few_seeds(drop.seeds)
     if few is not None:
-        return Verdict("e", head.model, INCONCLUSIVE, few, own, (f"{few} perturbed", command))
+        return Verdict(FRAGILITY, head.model, INCONCLUSIVE, few, own, (f"{few} perturbed", command))
     return _by_both(evidence, head, (drop, impact), own)
 
 
@@ -85,11 +85,11 @@ def _by_sign(evidence: Evidence, head: Group, shown: Number, numbers: tuple[Numb
     low, high = shown.low or 0.0, shown.high or 0.0
     own = (shown, *numbers)
     if high < 0:
-        return Verdict("e", head.model, SUPPORTED, f"{shown.shown} is below 0", own)
+        return Verdict(FRAGILITY, head.model, SUPPORTED, f"{shown.shown} is below 0", own)
     if low > -evidence.options.margin:
-        return Verdict("e", head.model, NOT_SUPPORTED, f"{_EXPLAINED}: {shown.shown}", own)
+        return Verdict(FRAGILITY, head.model, NOT_SUPPORTED, f"{_EXPLAINED}: {shown.shown}", own)
     missing = ("more seeds, more samples (--set perturb.limit=…) or more un-fused models in the fit",)
-    return Verdict("e", head.model, INCONCLUSIVE, f"the sign is open: {shown.shown}", own, missing)
+    return Verdict(FRAGILITY, head.model, INCONCLUSIVE, f"the sign is open: {shown.shown}", own, missing)
 
 
 def _by_both(
@@ -98,11 +98,11 @@ def _by_both(
     (drop, impact), margin = found, evidence.options.margin
     shown = f"{numbers[0].shown}, {numbers[1].shown}"
     if drop.high < 0 and impact.low > 0:
-        return Verdict("e", head.model, SUPPORTED, f"loses more: {shown}", numbers)
+        return Verdict(FRAGILITY, head.model, SUPPORTED, f"loses more: {shown}", numbers)
     if drop.low > -margin and impact.high < margin:
-        return Verdict("e", head.model, NOT_SUPPORTED, f"{_EXPLAINED}: {shown}", numbers)
+        return Verdict(FRAGILITY, head.model, NOT_SUPPORTED, f"{_EXPLAINED}: {shown}", numbers)
     missing = (f"more {drop.needs}: {drop.detectable:.3f} would be found (samples: --set perturb.limit=…)",)
-    return Verdict("e", head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
+    return Verdict(FRAGILITY, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
 
 
 def _row(evidence: Evidence, head: Group) -> RobustnessRow | None:
@@ -136,19 +136,27 @@ def _compare(evidence: Evidence, head: Group, plain: Group) -> tuple[Difference,
         if clean is None or clean.low is None or clean.low <= chance:
             return f"clean is not clearly above chance ({chance:.3f}) in seed {sweep.seed} of {sweep.model}"
     count = min(e.count for s in sweeps if (e := _estimate(s, (CLEAN_NAME, 0))) is not None)
-    few = few_samples(count)
-    if few is not None:
-        return few
     paired = _paired(evidence, (head, plain), seeds, cells)
     if paired is not None:
         (f, c), clusters = paired
-        loss = _linear_loss(f, chance) - _linear_loss(c, chance)
-        return combined((f.perturbed - f.clean) - (c.perturbed - c.clean), clusters), combined(loss, clusters)
+        drop = weighted_difference((1, -1, -1, 1), (f.perturbed, f.clean, c.perturbed, c.clean), clusters)
+        losses = (_linear_loss(f, chance), _linear_loss(c, chance))
+        return _both(decidable(drop), decidable(weighted_difference((1, -1), losses, clusters)))
+    few = few_samples(count)
+    if few is not None:
+        return few
     used = [e for sweep in sweeps for cell in ((CLEAN_NAME, 0), *cells) if (e := _estimate(sweep, cell)) is not None]
     if reason := without_interval(used):
         return f"a score has no interval ({reason})"
     f, c = (_from_records([by[seed] for seed in seeds], cells) for by in (ours, theirs))
     return _unpaired(f, c, chance, count)
+
+
+def _both(drop: Difference | str, impact: Difference | str) -> tuple[Difference, Difference] | str:
+    """Both differences, or why one of them decides nothing."""
+    if isinstance(drop, str):
+        return drop
+    return impact if isinstance(impact, str) else (drop, impact)
 
 
 def _cells(sweeps: Sequence[RobustnessRecord]) -> tuple[GridCell, ...] | str:

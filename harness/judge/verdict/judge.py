@@ -10,7 +10,18 @@ from harness.errors import UsageError, nearest
 from harness.judge.leaderboard import Row
 from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
 from harness.judge.verdict.evidence import Evidence, FusionControls, Group, Options, ReadScores, gather
-from harness.judge.verdict.verdict import CLAIMS, Judged, Verdict
+from harness.judge.verdict.verdict import (
+    CLAIMS,
+    COST,
+    EFFICIENT_TUNING,
+    FRAGILITY,
+    FUSION_GAIN,
+    GROUP_BIAS,
+    LABEL_EFFICIENCY,
+    ZERO_SHOT,
+    Judged,
+    Verdict,
+)
 from harness.plan.plugins import load_task, models_for, task_names
 from harness.protocols import controls_on
 from harness.record import RobustnessRecord, RunRecord
@@ -18,12 +29,15 @@ from harness.records.sample_scores import read_scores, uncovered
 from harness.records.store import Store
 from harness.stats.sample_scores import SampleScores
 
-_EACH: Mapping[str, Callable[[Evidence, Group], Verdict]] = {"a": accuracy.judge, "g": cost.judge}
+_EACH: Mapping[str, Callable[[Evidence, Group], Verdict]] = {
+    FUSION_GAIN: accuracy.judge,
+    COST: cost.judge,
+}
 _TABLE: Mapping[str, Callable[[Evidence, list[Group]], list[Verdict]]] = {
-    "b": zero_shot.judge_all,
-    "d": labels.judge_all,
-    "e": fragility.judge_all,
-    "i": bias.judge_all,
+    ZERO_SHOT: zero_shot.judge_all,
+    LABEL_EFFICIENCY: labels.judge_all,
+    FRAGILITY: fragility.judge_all,
+    GROUP_BIAS: bias.judge_all,
 }
 
 
@@ -89,7 +103,7 @@ def marks(
     read: ReadScores,
     sweeps: Sequence[RobustnessRecord] = (),
 ) -> dict[str, str]:
-    """Mark the fused models of one leaderboard table by claim a: fingerprint -> "✓ supported" and the like.
+    """Mark the fused models of one leaderboard table by claim fusion-gain: fingerprint -> "✓ supported" and the like.
 
     Each setting of a model is judged against controls of the same settings. Only the records behind its rows count;
     controls and un-fused models have no mark.
@@ -146,12 +160,14 @@ def score_reader(stores: Sequence[Store], say: Callable[[str], None] = _to_stder
 
 
 def check_claims(claims: Sequence[str]) -> tuple[str, ...]:
-    """Put claims into their order; raises UsageError for one that there is not."""
-    for claim in claims:
-        if claim not in CLAIMS:
-            known = ", ".join(f"{letter} ({title})" for letter, title in CLAIMS.items())
-            raise UsageError(f"--claim {claim}: wanted letters with commas between, of {known}.")
-    return tuple(claim for claim in CLAIMS if not claims or claim in claims)
+    """Put claims, by name or by letter, into their order; raises UsageError for one that there is not."""
+    by_word = {word: claim.name for claim in CLAIMS.values() for word in (claim.name, claim.letter)}
+    for word in claims:
+        if word not in by_word:
+            known = ", ".join(f"{claim.name} ({claim.letter})" for claim in CLAIMS.values())
+            raise UsageError(f"--claim {word}: wanted claims with commas between, of {known}. {nearest(word, CLAIMS)}")
+    wanted = {by_word[word] for word in claims}
+    return tuple(name for name in CLAIMS if not claims or name in wanted)
 
 
 def _judge_claim(evidence: Evidence, heads: list[Group], claim: str) -> list[Verdict]:
@@ -160,7 +176,7 @@ def _judge_claim(evidence: Evidence, heads: list[Group], claim: str) -> list[Ver
         return [_EACH[claim](evidence, head) for head in heads]
     if claim in _TABLE:
         return _TABLE[claim](evidence, heads)
-    return tuning.judge_all(evidence) if claim == "c" else [undecided.judge(claim)]
+    return tuning.judge_all(evidence) if claim == EFFICIENT_TUNING else [undecided.judge(claim)]
 
 
 def _about(verdict: Verdict, models: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from harness.judge.verdict.comparison import contrast_with_control
 from harness.judge.verdict.evidence import Evidence, Group
-from harness.stats.crossed_difference import Difference
+from harness.stats.difference import Difference
 from harness.stats.significance import holm
 
 _ALPHA = 0.05

@@ -1,14 +1,20 @@
-"""Claims f (forgetting) and h (explanations): no stored record decides them yet, and they say so, once a table."""
+"""Claims forgetting and explanations: no stored record decides them yet, and they say so, once a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.judge.verdict.verdict import INCONCLUSIVE, Verdict
+from harness.judge.verdict.verdict import EXPLANATIONS, FORGETTING, INCONCLUSIVE, Verdict
 
 _MISSING: Mapping[str, tuple[str, str]] = {
-    "f": ("no record of scores on earlier tasks", "scores before and after tuning on each task (BWT, F, retention)"),
-    "h": ("no record of attributions", "insertion and deletion, pointing game, and their randomised-weights check"),
+    FORGETTING: (
+        "no record of scores on earlier tasks",
+        "scores before and after tuning on each task (BWT, F, retention)",
+    ),
+    EXPLANATIONS: (
+        "no record of attributions",
+        "insertion and deletion, pointing game, and their randomised-weights check",
+    ),
 }
 
 

@@ -9,18 +9,35 @@ from typing import Any
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 DIFFERENCE, RATIO, LEVEL = "difference", "ratio", "level"
 MARKS: Mapping[str, str] = {SUPPORTED: "✓", NOT_SUPPORTED: "✗", INCONCLUSIVE: "?"}
-CLAIMS: Mapping[str, str] = {
-    "a": "fusion raises the score",
-    "b": "fusion enables zero-shot",
-    "c": "efficient tuning keeps the gain",
-    "d": "fusion needs fewer labels",
-    "e": "fusion is fragile under corruption",
-    "f": "fusion forgets",
-    "g": "fusion is slow and large",
-    "h": "explanations of the fused model hold",
-    "i": "fusion is biased against a group",
+FUSION_GAIN, ZERO_SHOT, EFFICIENT_TUNING = "fusion-gain", "zero-shot", "efficient-tuning"
+LABEL_EFFICIENCY, FRAGILITY, FORGETTING = "label-efficiency", "fragility", "forgetting"
+COST, EXPLANATIONS, GROUP_BIAS = "cost", "explanations", "group-bias"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the literature claims of fusion: a name, the letter that stands for it too, and the claim in words."""
+
+    name: str
+    letter: str
+    title: str
+
+
+CLAIMS: Mapping[str, Claim] = {
+    claim.name: claim
+    for claim in (
+        Claim(FUSION_GAIN, "a", "fusion raises the score"),
+        Claim(ZERO_SHOT, "b", "fusion enables zero-shot"),
+        Claim(EFFICIENT_TUNING, "c", "efficient tuning keeps the gain"),
+        Claim(LABEL_EFFICIENCY, "d", "fusion needs fewer labels"),
+        Claim(FRAGILITY, "e", "fusion is fragile under corruption"),
+        Claim(FORGETTING, "f", "fusion forgets"),
+        Claim(COST, "g", "fusion is slow and large"),
+        Claim(EXPLANATIONS, "h", "explanations of the fused model hold"),
+        Claim(GROUP_BIAS, "i", "fusion is biased against a group"),
+    )
 }
-"""The claims of the literature that the project is about, e to g and i being those that speak against fusion."""
+"""The claims by name; fragility, forgetting, cost and group-bias speak against fusion."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +118,12 @@ class Judged:
     def to_json(self) -> list[dict[str, Any]]:
         """Turn into plain JSON types, one object a verdict, the scope's fields beside it."""
         return [
-            {**asdict(self.scope), "title": CLAIMS[verdict.claim], **asdict(verdict), "missing": list(verdict.missing)}
+            {
+                **asdict(self.scope),
+                "title": CLAIMS[verdict.claim].title,
+                "letter": CLAIMS[verdict.claim].letter,
+                **asdict(verdict),
+                "missing": list(verdict.missing),
+            }
             for verdict in self.verdicts
         ]

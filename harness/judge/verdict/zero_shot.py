@@ -1,4 +1,4 @@
-"""Claim b: fusion enables zero-shot: above C4 by language, above C3 alone by side information.
+"""Claim zero-shot: fusion enables zero-shot: above C4 by language, above C3 alone by side information.
 
 By every metric of unseen classes that the records have: H (Xian et al. 2017) and unseen top-1, AP of novel categories,
 hIoU. Supported "by language" where all are above C4 (attributes without language), "by side information" where all are
@@ -11,19 +11,19 @@ from harness.judge.verdict.accuracy import climb, narrower, voids
 from harness.judge.verdict.comparison import holm_shown, is_too_few, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
-from harness.stats.crossed_difference import Difference
+from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, ZERO_SHOT, Verdict
+from harness.stats.difference import Difference
 
 UNSEEN_METRICS = ("unseen-top-1", "H", "AP-novel", "hIoU")
 _SIDE, _LANGUAGE = "C3", "C4"
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
-    """Decide claim b about each fused model, or once for a table without unseen classes."""
+    """Decide claim zero-shot about each fused model, or once for a table without unseen classes."""
     metrics = unseen_metrics(heads)
     if not metrics and heads:
         reason = "no class of this table is unseen in training"
-        return [Verdict("b", None, INCONCLUSIVE, reason, missing=("a task with unseen classes",))]
+        return [Verdict(ZERO_SHOT, None, INCONCLUSIVE, reason, missing=("a task with unseen classes",))]
     return [judge(evidence, head, metrics) for head in heads]
 
 
@@ -33,7 +33,7 @@ def unseen_metrics(heads: list[Group]) -> list[str]:
 
 
 def judge(evidence: Evidence, head: Group, metrics: list[str]) -> Verdict:
-    """Decide claim b about one fused model."""
+    """Decide claim zero-shot about one fused model."""
     found: dict[tuple[str, str], Difference] = {}
     void: dict[str, str] = {}
     for metric in metrics:
@@ -49,12 +49,12 @@ def judge(evidence: Evidence, head: Group, metrics: list[str]) -> Verdict:
     if not refusal and not found:
         refusal = next(iter(void.values()), "neither C3 nor C4 is offered")
     if refusal is not None:
-        return Verdict("b", head.model, INCONCLUSIVE, refusal, numbers, tuple(missing))
+        return Verdict(ZERO_SHOT, head.model, INCONCLUSIVE, refusal, numbers, tuple(missing))
     above, below = holm_shown(shown, evidence.options.margin)
     outcome, reason = _decide(metrics, found, above, below)
     undecided = {name: d for name, d in shown.items() if name not in above | below}
     needed = (*missing, *narrower(undecided)) if outcome == INCONCLUSIVE else ()
-    return Verdict("b", head.model, outcome, reason, numbers, needed)
+    return Verdict(ZERO_SHOT, head.model, outcome, reason, numbers, needed)
 
 
 def _decide(

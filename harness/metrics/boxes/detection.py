@@ -26,7 +26,8 @@ from harness.metrics.boxes.masks import check_masks
 from harness.metrics.boxes.matching import MatchedDetections
 from harness.metrics.boxes.resampling import AveragePrecision, AverageRecall
 from harness.metrics.boxes.truth import DetectionTruth
-from harness.stats.resampling import FloatArray, Statistics
+from harness.protocols import Statistics
+from harness.stats.resampling import FloatArray
 
 __all__ = ["DETECTION_METRICS", "DetectionScores", "DetectionTruth", "evaluate_detections", "per_class_boxes"]
 

@@ -13,7 +13,7 @@ from harness.errors import UsageError, nearest
 from harness.metrics.metric import Golden, check_golden
 
 if TYPE_CHECKING:
-    from harness.stats.resampling import Statistics
+    from harness.protocols import Statistics
 
 BOX_VERSION = 1
 """Of the implementation: raise it whenever a score may change."""

@@ -10,7 +10,7 @@ from harness.metrics.captions.golden import CAPTION_CASES, GoldenCaptions
 from harness.metrics.metric import Golden, Metric
 
 if TYPE_CHECKING:
-    from harness.stats.resampling import Statistics
+    from harness.protocols import Statistics
 
 _SPICE_CASE = Golden(
     GoldenCaptions({"1": ["a brown dog"]}, {"1": "a brown dog"}), {"SPICE": 1.0}, name="its own reference"

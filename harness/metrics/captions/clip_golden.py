@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from harness.metrics.metric import Golden, check_golden
 
 if TYPE_CHECKING:
-    from harness.stats.resampling import FloatArray, Statistics
+    from harness.protocols import Statistics
+    from harness.stats.resampling import FloatArray
 
 CLIP_VERSION = 1
 """Of the implementation: raise it whenever a score may change."""

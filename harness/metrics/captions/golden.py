@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from harness.metrics.metric import Golden, check_golden
 
 if TYPE_CHECKING:
-    from harness.stats.resampling import Statistics
+    from harness.protocols import Statistics
 
 CAPTION_VERSION = 1  # of the implementation: raise it whenever a score may change
 _TOLERANCE = 1e-9

@@ -14,7 +14,7 @@ from harness.metrics.captions.java import PATIENCE_S
 if TYPE_CHECKING:
     from harness.metrics.captions.meteor import Meteor
     from harness.metrics.captions.ptb import PtbTokenizer
-    from harness.stats.resampling import Statistics
+    from harness.protocols import Statistics
 
 CAPTION_METRICS = ("CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "SPICE")
 

@@ -23,8 +23,9 @@ from harness.metrics.labels.probabilities import (
     check_shapes,
     top_class,
 )
+from harness.protocols import Statistics
 from harness.stats.proportions import ProportionStatistics, proportion
-from harness.stats.resampling import FloatArray, IntArray, MeanStatistics, Statistics
+from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
 
 TOP = 5
 OF_PROBABILITIES = ("top-5", "NLL", "Brier", "ECE", "adaptive-ECE", "ECE-null", "adaptive-ECE-null")

@@ -15,7 +15,7 @@ from harness.metrics.metric import Golden, check_golden
 from harness.sample import Classes
 
 if TYPE_CHECKING:
-    from harness.stats.resampling import Statistics
+    from harness.protocols import Statistics
 
 LABEL_VERSION = 2
 """Of the implementation, zero-shot metrics included: raise it whenever a score may change."""

@@ -18,8 +18,9 @@ from harness.errors import DataError
 from harness.metrics.labels.average_precision import MeanAveragePrecision, precisions_within, ranking
 from harness.metrics.labels.class_means import MeanF1
 from harness.metrics.labels.probabilities import check_class_names
+from harness.protocols import Statistics
 from harness.stats.proportions import BoolArray
-from harness.stats.resampling import FloatArray, MeanStatistics, Statistics
+from harness.stats.resampling import FloatArray, MeanStatistics
 from harness.stats.sums import SumStatistics, ratio_of_sums
 
 THRESHOLD = 0.5

@@ -28,8 +28,9 @@ from harness.errors import DataError
 from harness.metrics.labels.class_means import MeanRecall, class_rows, columns, mean_recall, ones
 from harness.metrics.labels.classification import check_predicted
 from harness.metrics.labels.probabilities import check_labels, check_probabilities, check_shapes, top_class
+from harness.protocols import Statistics
 from harness.stats.proportions import BoolArray, ProportionStatistics
-from harness.stats.resampling import FloatArray, IntArray, Statistics
+from harness.stats.resampling import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

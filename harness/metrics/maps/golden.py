@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from harness.metrics.maps.panoptic import SegmentMap
-    from harness.stats.resampling import Statistics
+    from harness.protocols import Statistics
 
 MAP_VERSION = 1
 """Of the implementation: raise it whenever a score may change."""

@@ -23,7 +23,8 @@ from harness.metrics.maps.panoptic_segments import (
     match_segments,
     segment_ids,
 )
-from harness.stats.resampling import FloatArray, IntArray, Statistics, weighted_sums
+from harness.protocols import Statistics
+from harness.stats.resampling import FloatArray, IntArray, weighted_sums
 
 __all__ = [
     "ImageSegments",

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import DataError
-from harness.stats.resampling import FloatArray, IntArray, Statistics, weighted_sums
+from harness.protocols import Statistics
+from harness.stats.resampling import FloatArray, IntArray, weighted_sums
 
 LabelMap = npt.NDArray[np.integer[Any]]
 """[H, W] the class of each pixel, 0..C-1."""

@@ -12,7 +12,6 @@ from harness.stats.intervals import (
     bootstrap,
     clustered_wilson,
     draw_resamples,
-    paired_difference,
     wilson,
 )
 from harness.stats.resampling import MeanStatistics
@@ -87,31 +86,6 @@ def test_impossible_resamples_are_refused(n: int, resamples: int, groups: list[s
         next(draw_resamples(n, resamples, groups=groups))
 
 
-def test_pairing_finds_a_small_common_difference() -> None:
-    base = sample(0)
-    better = MeanStatistics(base.per_sample + np.random.default_rng(1).normal(0.05, 0.1, 200))
-    result = paired_difference(better, base)
-    assert 0 < result.low < result.difference < result.high
-    assert result.p < 0.01
-    # (1.96 + 0.84) standard errors of the mean of differences
-    assert result.smallest_detectable_change == pytest.approx(2.8 * 0.1 / np.sqrt(200), rel=0.2)
-
-
-def test_no_difference() -> None:
-    result = paired_difference(sample(0), sample(0))
-    assert result == (0.0, 0.0, 0.0, 1.0, 0.0)
-
-
-def test_p_is_uniform_where_models_do_not_differ() -> None:
-    p = [paired_difference(sample(2 * i, n=50), sample(2 * i + 1, n=50), resamples=200).p for i in range(200)]
-    assert 0.02 <= np.mean(np.array(p) <= 0.1) <= 0.18
-
-
-def test_pairs_need_the_same_samples() -> None:
-    with pytest.raises(ValueError, match="same samples"):
-        paired_difference(sample(0, 5), sample(0, 6))
-
-
 @dataclass(frozen=True)
 class Fixed:
     """A metric whose resamples are given."""
@@ -153,18 +127,6 @@ def test_resamples_without_a_value_are_left_out() -> None:
     assert all(math.isnan(end) for end in bootstrap(Fixed(0.5, [nan, nan]), 2)[:2])
 
 
-def test_pairs_of_resamples_without_a_value_are_left_out() -> None:
-    nan = math.nan
-    a, b = Fixed(0.9, [0.8, nan, 0.9, 1.0, 0.7]), Fixed(0.5, [0.5, 0.5, 0.5, 0.5, nan])
-    found = paired_difference(a, b, 5)
-    assert found == paired_difference(Fixed(0.9, [0.8, 0.9, 1.0]), Fixed(0.5, [0.5] * 3), 3)
-    assert (found.difference, found.low, found.high) == pytest.approx((0.4, 0.305, 0.495), abs=1e-3)
-    assert found.p == 1 / 4
-    nothing = paired_difference(Fixed(0.9, [nan] * 3), b, 3)
-    assert nothing.difference == pytest.approx(0.4)
-    assert all(math.isnan(number) for number in nothing[1:])
-
-
 @pytest.mark.parametrize(
     ("n", "outside"),
     [(5, 0.00095), (20, 0.01590), (200, 0.02402)],  # Phi(-sqrt(n / (n - 1)) t): 5: t = 2.776, so Phi(-3.104)
@@ -180,8 +142,6 @@ def test_few_groups_expand_and_not_few_samples() -> None:
     groups = [str(place // 20) for place in range(100)]
     grouped = bootstrap(Fixed(0.5, values, np.zeros(100)), 10_001, groups=groups)[:2]
     assert grouped == bootstrap(Fixed(0.5, values, np.zeros(5)), 10_001)[:2]
-    a, b = Fixed(0.5, values, np.zeros(100)), Fixed(0.0, [0.0] * 10_001, np.zeros(100))
-    assert paired_difference(a, b, 10_001, groups=groups).low == pytest.approx(grouped[0], abs=1e-12)
 
 
 def test_wilson_of_clustered_trials_by_hand() -> None:

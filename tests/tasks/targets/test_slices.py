@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.protocols import HasSlices, SupportsTwins
+from harness.protocols import HasSlices
 from harness.sample import Sample
 from tasks.captioning.task import coco_caption
 from tasks.detection.task import coco_detection
@@ -39,7 +39,6 @@ def test_images_are_parted_by_their_largest_object_and_by_how_many_there_are() -
         sample(99, crowd=True),
     ]
     assert isinstance(coco_detection, HasSlices)
-    assert isinstance(coco_detection, SupportsTwins)
     found = coco_detection.slices(samples)
     assert found["largest object"] == {"small": [0, 4], "medium": [1], "large": [2], "none": [3, 5]}
     assert found["objects"] == {"one": [0], "2 to 4": [1, 2], "none": [3, 5], "5 or more": [4]}

@@ -14,8 +14,8 @@ from harness.report.gate_tables import render_gate
 
 NASTY = "a<b>&|\"c'\x07"
 ROW_KEYS = {
-    "task", "label", "kind", "measure", "before", "now", "loss", "low", "high", "p", "note", "missing", "outcome",
-    "adjusted_p",
+    "task", "label", "kind", "measure", "before", "now", "loss", "low", "high", "p", "note", "missing", "alike",
+    "outcome", "adjusted_p",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from PIL import Image
 
 from harness.judge.compare.comparison import Comparison
 from harness.judge.compare.flips import FlippedSample, picture
+from harness.judge.compare.metric_difference import Flips, MetricDifference
 from harness.judge.compare.slices import SliceDifference
 from harness.judge.select_records import Chosen
 from harness.record import Estimate, RunRecord
@@ -22,10 +24,18 @@ from harness.records.store import Store
 from harness.report.compare_page import render_page
 from harness.report.comparison_tables import render, verdict_of
 from harness.report.tables.html import gap_scale
-from harness.stats.paired_difference import Difference, Flips
+from harness.stats.difference import Difference
 
 EVIL = '<script>window.ran=1</script>"><img src=x onerror=run>'
-DIFFERENCE = Difference("top-1", 0.7, 0.5, 0.2, 0.1, 0.3, 0.01, "approximate randomisation", 60, 0.15, 0.05)
+
+
+def difference(value: float, reach: float, metric: str = "top-1", *, alike: bool = False) -> MetricDifference:
+    """A difference whose 95 % interval reaches so far to both sides."""
+    found = Difference(value, ((0.0, 0), (reach / 1.959963984540054, math.inf)), 1, 60, paired=True, alike=alike)
+    return MetricDifference(metric, 0.5 + value, 0.5, found, 60)
+
+
+DIFFERENCE = difference(0.2, 0.1)
 
 
 @pytest.fixture
@@ -40,7 +50,7 @@ def found(record: Callable[..., RunRecord], tmp_path: Path) -> Comparison:
     main = replace(DIFFERENCE, flips=Flips(9, 1, 0.02))
     rows = (
         SliceDifference("class", EVIL, DIFFERENCE, 0.02),
-        SliceDifference("class", "none", replace(DIFFERENCE, difference=0.0, sampling_sd=0.0), 1.0),
+        SliceDifference("class", "none", difference(0.0, 0.1, alike=True), 1.0),
     )
     return Comparison(
         *sides, "stored predictions", True, ((0, 0),), 60, (main,), {"mAP": EVIL}, rows, tuple(flips), (EVIL,)
@@ -76,7 +86,7 @@ def test_markdown_keeps_its_cells_and_slices_without_a_difference_are_not_shown(
 
 
 def test_the_bars_of_metrics_and_slices_share_one_scale(found: Comparison) -> None:
-    wide = replace(DIFFERENCE, metric="NLL", difference=0.3, low=0.0, high=0.6)
+    wide = difference(0.3, 0.3, "NLL")
     page = render_page([replace(found, metrics=(*found.metrics, wide))])
     bars = re.findall(r'class="iv" d="M([\d.]+) 5H([\d.]+)"', page)
     assert bars == [("58.0", "74.0"), ("50.0", "98.0"), ("58.0", "74.0")]  # 48 of 100 are 0.6, in both tables
@@ -97,7 +107,7 @@ def test_several_comparisons_share_a_page(found: Comparison) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "difference", "told"),
+    ("metric", "change", "told"),
     [
         ("top-1", 0.2, "By top-1 ↑ one is better than two: +0.200"),
         ("top-1", -0.2, "By top-1 ↑ two is better than one: −0.200"),
@@ -107,9 +117,8 @@ def test_several_comparisons_share_a_page(found: Comparison) -> None:
         ("somebody's own", -0.2, "somebody's own of two is higher than that of one: −0.200"),
     ],
 )
-def test_better_and_worse_go_by_the_direction(found: Comparison, metric: str, difference: float, told: str) -> None:
-    ends = sorted((difference / 2, difference * 1.5))
-    main = replace(DIFFERENCE, metric=metric, difference=difference, low=ends[0], high=ends[1])
+def test_better_and_worse_go_by_the_direction(found: Comparison, metric: str, change: float, told: str) -> None:
+    main = difference(change, 0.1, metric)
     sides = [replace(side, name=name) for side, name in ((found.a, "one"), (found.b, "two"))]
     plain = replace(found, a=sides[0], b=sides[1], metrics=(main,), slices=(), flips=(), notes=(), refused={})
     assert told in verdict_of(plain)

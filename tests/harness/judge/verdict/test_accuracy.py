@@ -1,4 +1,4 @@
-"""Claim a: every guard, which control kills, false alarms and power."""
+"""Claim fusion-gain: every guard, which control kills, false alarms and power."""
 
 from __future__ import annotations
 

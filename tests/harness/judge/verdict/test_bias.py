@@ -1,4 +1,4 @@
-"""Claim i: worst group against its exact null, and the gap against vision alone's."""
+"""Claim group-bias: worst group against its exact null, and the gap against vision alone's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claim g: ratios on a log scale over seeds, at which quality, and what makes them worthless."""
+"""Claim cost: ratios on a log scale over seeds, at which quality, and what makes them worthless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claim e: effective robustness where there is a fit, else the drop and MMI beside each other."""
+"""Claim fragility: effective robustness where there is a fit, else the drop and MMI beside each other."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from harness.judge.robustness.cells import STANDARD_CELLS
 from harness.judge.verdict.fragility import judge_all
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
+from harness.stats.difference import weighted_difference
 
 CELLS = STANDARD_CELLS[:4]
 
@@ -43,7 +44,6 @@ def test_paired_drop(loss: float, plain: float, outcome: str, world: Any, right:
 
 def test_mmi_is_linear_in_the_samples(world: Any) -> None:
     """Its interval agrees with a bootstrap over samples of the ratio itself."""
-    from harness.judge.verdict.comparison import combined
     from harness.judge.verdict.fragility import Bearing, _linear_loss
 
     generator = np.random.default_rng(0)
@@ -53,7 +53,7 @@ def test_mmi_is_linear_in_the_samples(world: Any) -> None:
     assert values.mean() == pytest.approx(1 - (bearing.perturbed.mean() - 0.1) / (clean.mean() - 0.1))
     draws = generator.integers(0, 500, (4000, 500))
     loss = 1 - (bearing.perturbed[0][draws].mean(axis=1) - 0.1) / (clean[0][draws].mean(axis=1) - 0.1)
-    found = combined(values, [str(n) for n in range(500)])
+    found = weighted_difference((1.0,), (values,), range(500))
     assert found.error == pytest.approx(loss.std(), rel=0.06)
 
 

@@ -37,13 +37,18 @@ def test_every_claim_has_a_verdict(world: Any, right: np.ndarray) -> None:
     world.ladder(right, GAINS)
     found = judge(world.evidence())
     assert [verdict.claim for verdict in found] == list(CLAIMS)
-    assert {v.claim for v in found if v.model is None} >= {"b", "c", "d", "f", "h", "i"}
-    assert all(v.missing for v in found if v.claim in "fh")
+    assert {v.claim for v in found if v.model is None} >= {
+        "zero-shot", "efficient-tuning", "label-efficiency", "forgetting", "explanations", "group-bias",
+    }  # fmt: skip
+    assert all(v.missing for v in found if v.claim in ("forgetting", "explanations"))
 
 
 def test_claims_and_models_can_be_chosen(world: Any, right: np.ndarray) -> None:
     world.ladder(right, GAINS)
-    assert [v.claim for v in judge(world.evidence(), claims=check_claims(["e", "a"]))] == ["a", "e"]
+    assert [v.claim for v in judge(world.evidence(), claims=check_claims(["e", "fusion-gain"]))] == [
+        "fusion-gain",
+        "fragility",
+    ]
     assert judge(world.evidence(), models=["other"]) == []
     with pytest.raises(UsageError, match="--claim x"):
         check_claims(["x"])
@@ -54,11 +59,11 @@ def test_undecidable_claims_stand_once_for_all_models(world: Any, right: np.ndar
     world.add("one", None, right)
     world.add("two", None, right)
     found = judge(world.evidence())
-    assert len([v for v in found if v.claim in "fh"]) == 2
-    assert len([v for v in found if v.claim == "a"]) == 2
+    assert len([v for v in found if v.claim in ("forgetting", "explanations")]) == 2
+    assert len([v for v in found if v.claim == "fusion-gain"]) == 2
 
 
-def test_marks_are_those_of_claim_a(world: Any, right: np.ndarray) -> None:
+def test_marks_are_those_of_the_claim_fusion_gain(world: Any, right: np.ndarray) -> None:
     world.ladder(right, GAINS)
     world.add("plain", None, right)
     (rows,) = build_rows(world.records, world.metrics)
@@ -121,7 +126,8 @@ def test_formats_say_the_same(style: str, world: Any, right: np.ndarray) -> None
     assert "not supported" in text
     if style == "json":
         first = json.loads(text)[0]
-        assert (first["claim"], first["model"], first["outcome"]) == ("a", "fused", "not supported")
+        assert (first["claim"], first["model"], first["outcome"]) == ("fusion-gain", "fused", "not supported")
+        assert (first["letter"], first["title"]) == ("a", "fusion raises the score")
         assert first["numbers"][0]["name"] == "F − C0"
     else:
         assert "✗ not supported" in text
@@ -131,17 +137,17 @@ def test_formats_say_the_same(style: str, world: Any, right: np.ndarray) -> None
 
 
 def test_the_same_of_several_models_stands_once() -> None:
-    same = [Verdict("a", name, "inconclusive", "1 of 5 seeds") for name in ("x", "y")]
-    assert [names for _, names in merged([*same, Verdict("g", "x", "inconclusive", "1 of 5 seeds")])] == [
+    same = [Verdict("fusion-gain", name, "inconclusive", "1 of 5 seeds") for name in ("x", "y")]
+    assert [names for _, names in merged([*same, Verdict("cost", "x", "inconclusive", "1 of 5 seeds")])] == [
         ("x", "y"), ("x",),
     ]  # fmt: skip
 
 
 def test_text_from_outside_cannot_break_a_table(world: Any, right: np.ndarray) -> None:
-    verdict = Verdict("a", "evil|name\nx", "inconclusive", "a | b")
+    verdict = Verdict("fusion-gain", "evil|name\nx", "inconclusive", "a | b")
     evidence = (world.add("fused", None, right), world.evidence())[1]
     table = render([Judged(evidence.scope, (verdict,))], "md")
-    assert "| a fusion raises the score | evil\\|name x | ? inconclusive | a \\| b |" in table
+    assert "| fusion-gain: fusion raises the score | evil\\|name x | ? inconclusive | a \\| b |" in table
 
 
 def test_five_seeds_of_eight_rows_take_less_than_five_seconds(world: Any, tmp_path: Path) -> None:

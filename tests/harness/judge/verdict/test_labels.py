@@ -1,4 +1,4 @@
-"""Claim d: the area over log2 n, by hand, and the runs that are missing."""
+"""Claim label-efficiency: the area over log2 n, by hand, and the runs that are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claim c: the retained gain, its Fieller interval, and when there is none."""
+"""Claim efficient-tuning: the retained gain, its Fieller interval, and when there is none."""
 
 from __future__ import annotations
 

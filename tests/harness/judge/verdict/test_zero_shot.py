@@ -1,4 +1,4 @@
-"""Claim b: by language above C4, by side information above C3 alone."""
+"""Claim zero-shot: by language above C4, by side information above C3 alone."""
 
 from __future__ import annotations
 
