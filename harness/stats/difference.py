@@ -43,12 +43,13 @@ from statistics import NormalDist
 import numpy as np
 
 from harness.record import Estimate
+from harness.stats.estimates import too_few
 from harness.stats.resampling import FloatArray
 from harness.stats.seed_variance import mean_standard_error, without_interval
 from harness.stats.significance import cluster_sums
 from harness.stats.t_distribution import t_cdf, t_quantile
 
-Part = tuple[float, float]
+ErrorPart = tuple[float, float]
 """A standard error and its degrees of freedom, infinite where it is known."""
 
 ALPHA = 0.05
@@ -69,7 +70,7 @@ class Difference:
     """
 
     value: float
-    parts: tuple[Part, ...]
+    parts: tuple[ErrorPart, ...]
     seeds: int
     clusters: int
     paired: bool
@@ -153,7 +154,7 @@ class Difference:
         return math.exp(brentq(beyond, math.log(least) - 1e-9, 0.0, xtol=1e-12))
 
 
-def _reach(parts: Sequence[Part], alpha: float) -> float:
+def _reach(parts: Sequence[ErrorPart], alpha: float) -> float:
     """Half the width of the interval that misses the truth in a share `alpha`."""
     return math.hypot(*(-t_quantile(freedom, alpha / 2) * error for error, freedom in parts if error > 0))
 
@@ -232,15 +233,6 @@ def difference_of_estimates(
     )
 
 
-def too_few(images: int) -> str:
-    """Say that so many images, samples that share one counted once, cannot tell how sure a number is.
-
-    >>> too_few(1)
-    'too few: 1 image'
-    """
-    return f"too few: {images} image{'' if images == 1 else 's'}"
-
-
 def _check(weights: Sequence[float], scores: Sequence[FloatArray], clusters: Sequence[Hashable]) -> None:
     shapes = [own.shape for own in scores]
     if len(weights) != len(scores) or not scores or any(len(s) != 2 or s[0] < 1 for s in shapes):
@@ -265,7 +257,7 @@ def _by_cluster(shares: Sequence[FloatArray], clusters: Sequence[Hashable], scal
     return [mean + factor * move[:, informs] for mean, move in zip(means, moves, strict=True)]
 
 
-def _of_seeds(values: FloatArray) -> Part:
+def _of_seeds(values: FloatArray) -> ErrorPart:
     """Values of seeds [S] -> standard error of their mean, 0 of one seed."""
     return (float(values.std(ddof=1)) / math.sqrt(len(values)), len(values) - 1) if len(values) > 1 else (0.0, 0)
 

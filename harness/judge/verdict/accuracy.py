@@ -15,7 +15,7 @@ from harness.judge.verdict.evidence import LADDER, NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.modality_use import usage
 from harness.judge.verdict.slices import reversals
-from harness.judge.verdict.verdict import FUSION_GAIN, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
+from harness.judge.verdict.verdict import FUSION_GAIN_CLAIM, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 from harness.stats.difference import Difference
 
 KILLS: Mapping[str, str] = {
@@ -64,23 +64,25 @@ def _on_average(evidence: Evidence, head: Group) -> Verdict:
     missing = _missing(evidence, head, ladder)
     refusal = is_too_few(head) or _refusal(evidence, head, ladder)
     if refusal is not None:
-        return Verdict(FUSION_GAIN, head.model, INCONCLUSIVE, refusal, numbers, missing)
+        return Verdict(FUSION_GAIN_CLAIM, head.model, INCONCLUSIVE, refusal, numbers, missing)
     decided = {n: d for n, d in ladder.differences.items() if n not in ladder.void}
     above, below = holm_shown(decided, evidence.options.margin)
     if below:
         return Verdict(
-            FUSION_GAIN, head.model, NOT_SUPPORTED, _killed(below, decided, evidence.options.margin), numbers
+            FUSION_GAIN_CLAIM, head.model, NOT_SUPPORTED, _killed(below, decided, evidence.options.margin), numbers
         )
     use = usage(evidence, head)
     if use.unused:
-        return Verdict(FUSION_GAIN, head.model, NOT_SUPPORTED, f"no gain can come from language: {use.unused}", numbers)
+        return Verdict(
+            FUSION_GAIN_CLAIM, head.model, NOT_SUPPORTED, f"no gain can come from language: {use.unused}", numbers
+        )
     missing = (*missing, *([use.missing] if use.missing else []))
     if not missing and above == set(decided):
         reason = f"above {', '.join(decided)}: {_shown(_weakest(decided), decided)} is the least; {use.used}"
-        return Verdict(FUSION_GAIN, head.model, SUPPORTED, reason, numbers)
+        return Verdict(FUSION_GAIN_CLAIM, head.model, SUPPORTED, reason, numbers)
     undecided = {n: d for n, d in decided.items() if n not in above}
     reason = f"not told apart: {_shown(_weakest(undecided), undecided)}" if undecided else missing[0]
-    return Verdict(FUSION_GAIN, head.model, INCONCLUSIVE, reason, numbers, (*missing, *narrower(undecided)))
+    return Verdict(FUSION_GAIN_CLAIM, head.model, INCONCLUSIVE, reason, numbers, (*missing, *narrower(undecided)))
 
 
 def climb(evidence: Evidence, head: Group, metric: str, wanted: tuple[str, ...]) -> ControlLadder:

@@ -19,7 +19,15 @@ from harness.judge.robustness.worst_group import LEAST_IN_A_GROUP, GroupScore, s
 from harness.judge.verdict.comparison import few_seeds, number
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.verdict import GROUP_BIAS, INCONCLUSIVE, LEVEL, NOT_SUPPORTED, SUPPORTED, Number, Verdict
+from harness.judge.verdict.verdict import (
+    GROUP_BIAS_CLAIM,
+    INCONCLUSIVE,
+    LEVEL,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    Number,
+    Verdict,
+)
 from harness.stats.difference import unpaired_difference
 from harness.stats.resampling import FloatArray
 
@@ -35,12 +43,12 @@ def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
     if not found:
         reason = f"no groups: {evidence.metric} has no slices that divide the samples into groups"
         missing = ("a split with groups, such as --split groups of Scenes",)
-        return [Verdict(GROUP_BIAS, None, INCONCLUSIVE, reason, missing=missing)]
+        return [Verdict(GROUP_BIAS_CLAIM, None, INCONCLUSIVE, reason, missing=missing)]
     smallest = min((score.count, name) for name, score in found[0].items())
     if smallest[0] < LEAST_IN_A_GROUP:
         reason = f"group {smallest[1]} has {smallest[0]} of {LEAST_IN_A_GROUP} samples"
         missing = (f"{LEAST_IN_A_GROUP} samples in every group",)
-        return [Verdict(GROUP_BIAS, None, INCONCLUSIVE, reason, missing=missing)]
+        return [Verdict(GROUP_BIAS_CLAIM, None, INCONCLUSIVE, reason, missing=missing)]
     return [_judge(evidence, head) for head in heads]
 
 
@@ -49,13 +57,13 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
     command = run_command(next(iter(head.by_seed.values())), evidence.options.results, ["--controls"])
     if isinstance(plain, str):
         return Verdict(
-            GROUP_BIAS, head.model, INCONCLUSIVE, plain, (), (plain, *([] if plain == NO_CONTROL else [command]))
+            GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, plain, (), (plain, *([] if plain == NO_CONTROL else [command]))
         )
     seeds = sorted(head.by_seed.keys() & plain.by_seed.keys())
     ours, theirs = ([_groups(evidence, group, seed) for seed in seeds] for group in (head, plain))
     if not seeds or not all(ours) or not all(theirs) or len({tuple(sorted(g)) for g in (*ours, *theirs)}) > 1:
         reason = f"{head.name} and {name} have not the same groups in every seed"
-        return Verdict(GROUP_BIAS, head.model, INCONCLUSIVE, reason, (), (reason,))
+        return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, reason, (), (reason,))
     (gaps, worst, variance), (plain_gaps, _, plain_variance) = _gap(ours), _gap(theirs)
     count = min(score.count for score in ours[0].values())
     gap = unpaired_difference(gaps - plain_gaps, variance + plain_variance, count)
@@ -70,14 +78,14 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
     )
     few = few_seeds(len(seeds))
     if few is not None:
-        return Verdict(GROUP_BIAS, head.model, INCONCLUSIVE, few, numbers, (few, command))
+        return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, few, numbers, (few, command))
     shown = f"{numbers[0].shown}, worst group {worst} {accuracy:.3f} (equal groups: {null.known:.3f}, p {p:.2g})"
     if gap.low > 0 and p <= _ALPHA:
-        return Verdict(GROUP_BIAS, head.model, SUPPORTED, shown, numbers)
+        return Verdict(GROUP_BIAS_CLAIM, head.model, SUPPORTED, shown, numbers)
     if gap.high < evidence.options.margin:
-        return Verdict(GROUP_BIAS, head.model, NOT_SUPPORTED, f"no wider gap than vision alone: {shown}", numbers)
+        return Verdict(GROUP_BIAS_CLAIM, head.model, NOT_SUPPORTED, f"no wider gap than vision alone: {shown}", numbers)
     missing = (f"more {gap.needs}: {gap.detectable:.3f} would be found",)
-    return Verdict(GROUP_BIAS, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
+    return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
 
 
 def _groups(evidence: Evidence, group: Group, seed: int) -> Groups:

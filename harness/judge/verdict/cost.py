@@ -17,7 +17,7 @@ import numpy as np
 from harness.judge.verdict.comparison import contrast_with_control, few_seeds
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.verdict import COST, INCONCLUSIVE, NOT_SUPPORTED, RATIO, SUPPORTED, Number, Verdict
+from harness.judge.verdict.verdict import COST_CLAIM, INCONCLUSIVE, NOT_SUPPORTED, RATIO, SUPPORTED, Number, Verdict
 from harness.measure.foreign_load import CROWDED, crowding
 from harness.record import Efficiency, RunRecord
 from harness.stats.difference import Difference, unpaired_difference
@@ -37,30 +37,32 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
     name, plain = evidence.unfused(head)
     command = run_command(next(iter(head.by_seed.values())), evidence.options.results, ["--controls"])
     if isinstance(plain, str):
-        return Verdict(COST, head.model, INCONCLUSIVE, plain, (), (plain, *([] if plain == NO_CONTROL else [command])))
+        return Verdict(
+            COST_CLAIM, head.model, INCONCLUSIVE, plain, (), (plain, *([] if plain == NO_CONTROL else [command]))
+        )
     seeds = sorted(head.by_seed.keys() & plain.by_seed.keys())
     pairs = [(head.by_seed[seed], plain.by_seed[seed]) for seed in seeds]
     mixed = next((reason for pair in pairs if (reason := _mixed(*pair))), None)
     if mixed is not None:
-        return Verdict(COST, head.model, INCONCLUSIVE, mixed, (), (mixed, command))
+        return Verdict(COST_CLAIM, head.model, INCONCLUSIVE, mixed, (), (mixed, command))
     ratios = {cost: found for cost in (SLOW, *_SIZES) if (found := _ratio(pairs, cost)) is not None}
     noisy = sum(bool(record.efficiency.notes.get("noisy")) for pair in pairs for record in pair)
     disturbed = f"{noisy} of {2 * len(pairs)} measurements were disturbed by other work (noisy)" if noisy else ""
     numbers = tuple(replace(_number(cost, ratio), note=disturbed) for cost, ratio in ratios.items())
     few = few_seeds(len(seeds))
     if few is not None:
-        return Verdict(COST, head.model, INCONCLUSIVE, few, numbers, (few, command))
+        return Verdict(COST_CLAIM, head.model, INCONCLUSIVE, few, numbers, (few, command))
     absent = [cost for cost in (SLOW, LARGE) if cost not in ratios]
     if absent:
         crowded = absent[0] == SLOW and any(_is_crowded(record) for pair in pairs for record in pair)
         why = "was measured on a crowded machine" if crowded else "was not measured with every seed"
         reason = f"{absent[0].removeprefix('× ')} {why}"
-        return Verdict(COST, head.model, INCONCLUSIVE, reason, numbers, (reason, command))
+        return Verdict(COST_CLAIM, head.model, INCONCLUSIVE, reason, numbers, (reason, command))
     outcome, reason = _decide(ratios[SLOW], ratios[LARGE])
     shown = ", ".join(number.shown for number in numbers[:2])
     notes = "; ".join(note for note in (_quality(evidence, (head, plain), name), disturbed) if note)
     missing = ("more seeds, on a quiet machine",) if outcome == INCONCLUSIVE else ()
-    return Verdict(COST, head.model, outcome, f"{reason}: {shown} of {name}; {notes}", numbers, missing)
+    return Verdict(COST_CLAIM, head.model, outcome, f"{reason}: {shown} of {name}; {notes}", numbers, missing)
 
 
 def _decide(slow: Difference, large: Difference) -> tuple[str, str]:

@@ -22,7 +22,15 @@ from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.comparison import decidable, few_samples, few_seeds, number, sample_values
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.verdict import FRAGILITY, INCONCLUSIVE, LEVEL, NOT_SUPPORTED, SUPPORTED, Number, Verdict
+from harness.judge.verdict.verdict import (
+    FRAGILITY_CLAIM,
+    INCONCLUSIVE,
+    LEVEL,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    Number,
+    Verdict,
+)
 from harness.record import Estimate, RobustnessRecord
 from harness.stats.difference import Difference, unpaired_difference, weighted_difference
 from harness.stats.resampling import FloatArray
@@ -48,7 +56,7 @@ def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
         return []
     if not any(evidence.robustness_of(group) for group in evidence.groups):
         command = run_command(next(iter(heads[0].by_seed.values())), evidence.options.results, _PERTURB)
-        return [Verdict(FRAGILITY, None, INCONCLUSIVE, "no model was perturbed", missing=(command,))]
+        return [Verdict(FRAGILITY_CLAIM, None, INCONCLUSIVE, "no model was perturbed", missing=(command,))]
     return [_judge(evidence, head) for head in heads]
 
 
@@ -62,22 +70,29 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
         shown = Number("effective robustness (mPC)", figure.value, figure.low, figure.high)
         few = few_seeds(len(row.seeds))
         if few is not None:
-            return Verdict(FRAGILITY, head.model, INCONCLUSIVE, few, (shown, *numbers), (f"{few} perturbed", command))
+            return Verdict(
+                FRAGILITY_CLAIM, head.model, INCONCLUSIVE, few, (shown, *numbers), (f"{few} perturbed", command)
+            )
         return _by_sign(evidence, head, shown, numbers)
     name, plain = evidence.unfused(head)
     if isinstance(plain, str):
         return Verdict(
-            FRAGILITY, head.model, INCONCLUSIVE, plain, numbers, (plain, *([] if plain == NO_CONTROL else [command]))
+            FRAGILITY_CLAIM,
+            head.model,
+            INCONCLUSIVE,
+            plain,
+            numbers,
+            (plain, *([] if plain == NO_CONTROL else [command])),
         )
     compared = _compare(evidence, head, plain)
     if isinstance(compared, str):
-        return Verdict(FRAGILITY, head.model, INCONCLUSIVE, compared, numbers, (compared, command))
+        return Verdict(FRAGILITY_CLAIM, head.model, INCONCLUSIVE, compared, numbers, (compared, command))
     drop, impact = compared
     why = f"no fit: {figure.reason}" if figure and figure.reason else "no fit"
     own = (number(f"drop F − {name}", drop, why), number(f"MMI F − {name}", impact), *numbers)
     few = few_seeds(drop.seeds)
     if few is not None:
-        return Verdict(FRAGILITY, head.model, INCONCLUSIVE, few, own, (f"{few} perturbed", command))
+        return Verdict(FRAGILITY_CLAIM, head.model, INCONCLUSIVE, few, own, (f"{few} perturbed", command))
     return _by_both(evidence, head, (drop, impact), own)
 
 
@@ -85,11 +100,11 @@ def _by_sign(evidence: Evidence, head: Group, shown: Number, numbers: tuple[Numb
     low, high = shown.low or 0.0, shown.high or 0.0
     own = (shown, *numbers)
     if high < 0:
-        return Verdict(FRAGILITY, head.model, SUPPORTED, f"{shown.shown} is below 0", own)
+        return Verdict(FRAGILITY_CLAIM, head.model, SUPPORTED, f"{shown.shown} is below 0", own)
     if low > -evidence.options.margin:
-        return Verdict(FRAGILITY, head.model, NOT_SUPPORTED, f"{_EXPLAINED}: {shown.shown}", own)
+        return Verdict(FRAGILITY_CLAIM, head.model, NOT_SUPPORTED, f"{_EXPLAINED}: {shown.shown}", own)
     missing = ("more seeds, more samples (--set perturb.limit=…) or more un-fused models in the fit",)
-    return Verdict(FRAGILITY, head.model, INCONCLUSIVE, f"the sign is open: {shown.shown}", own, missing)
+    return Verdict(FRAGILITY_CLAIM, head.model, INCONCLUSIVE, f"the sign is open: {shown.shown}", own, missing)
 
 
 def _by_both(
@@ -98,11 +113,11 @@ def _by_both(
     (drop, impact), margin = found, evidence.options.margin
     shown = f"{numbers[0].shown}, {numbers[1].shown}"
     if drop.high < 0 and impact.low > 0:
-        return Verdict(FRAGILITY, head.model, SUPPORTED, f"loses more: {shown}", numbers)
+        return Verdict(FRAGILITY_CLAIM, head.model, SUPPORTED, f"loses more: {shown}", numbers)
     if drop.low > -margin and impact.high < margin:
-        return Verdict(FRAGILITY, head.model, NOT_SUPPORTED, f"{_EXPLAINED}: {shown}", numbers)
+        return Verdict(FRAGILITY_CLAIM, head.model, NOT_SUPPORTED, f"{_EXPLAINED}: {shown}", numbers)
     missing = (f"more {drop.needs}: {drop.detectable:.3f} would be found (samples: --set perturb.limit=…)",)
-    return Verdict(FRAGILITY, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
+    return Verdict(FRAGILITY_CLAIM, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
 
 
 def _row(evidence: Evidence, head: Group) -> RobustnessRow | None:

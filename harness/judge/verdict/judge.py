@@ -12,13 +12,13 @@ from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tunin
 from harness.judge.verdict.evidence import Evidence, FusionControls, Group, Options, ReadScores, gather
 from harness.judge.verdict.verdict import (
     CLAIMS,
-    COST,
-    EFFICIENT_TUNING,
-    FRAGILITY,
-    FUSION_GAIN,
-    GROUP_BIAS,
-    LABEL_EFFICIENCY,
-    ZERO_SHOT,
+    COST_CLAIM,
+    EFFICIENT_TUNING_CLAIM,
+    FRAGILITY_CLAIM,
+    FUSION_GAIN_CLAIM,
+    GROUP_BIAS_CLAIM,
+    LABEL_EFFICIENCY_CLAIM,
+    ZERO_SHOT_CLAIM,
     Judged,
     Verdict,
 )
@@ -30,14 +30,14 @@ from harness.records.store import Store
 from harness.stats.sample_scores import SampleScores
 
 _EACH: Mapping[str, Callable[[Evidence, Group], Verdict]] = {
-    FUSION_GAIN: accuracy.judge,
-    COST: cost.judge,
+    FUSION_GAIN_CLAIM: accuracy.judge,
+    COST_CLAIM: cost.judge,
 }
 _TABLE: Mapping[str, Callable[[Evidence, list[Group]], list[Verdict]]] = {
-    ZERO_SHOT: zero_shot.judge_all,
-    LABEL_EFFICIENCY: labels.judge_all,
-    FRAGILITY: fragility.judge_all,
-    GROUP_BIAS: bias.judge_all,
+    ZERO_SHOT_CLAIM: zero_shot.judge_all,
+    LABEL_EFFICIENCY_CLAIM: labels.judge_all,
+    FRAGILITY_CLAIM: fragility.judge_all,
+    GROUP_BIAS_CLAIM: bias.judge_all,
 }
 
 
@@ -176,7 +176,7 @@ def _judge_claim(evidence: Evidence, heads: list[Group], claim: str) -> list[Ver
         return [_EACH[claim](evidence, head) for head in heads]
     if claim in _TABLE:
         return _TABLE[claim](evidence, heads)
-    return tuning.judge_all(evidence) if claim == EFFICIENT_TUNING else [undecided.judge(claim)]
+    return tuning.judge_all(evidence) if claim == EFFICIENT_TUNING_CLAIM else [undecided.judge(claim)]
 
 
 def _about(verdict: Verdict, models: Sequence[str]) -> bool:

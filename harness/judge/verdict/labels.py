@@ -15,7 +15,7 @@ from harness.judge.verdict.comparison import Term, common_seeds, contrast_with_c
 from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group, training_limit
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.settings import LIMIT, MODEL_CODE, TUNE, unmatched
-from harness.judge.verdict.verdict import INCONCLUSIVE, LABEL_EFFICIENCY, NOT_SUPPORTED, SUPPORTED, Verdict
+from harness.judge.verdict.verdict import INCONCLUSIVE, LABEL_EFFICIENCY_CLAIM, NOT_SUPPORTED, SUPPORTED, Verdict
 
 LEAST_SIZES = 3
 _SUGGESTED = (125, 250, 500, 1000)
@@ -29,7 +29,7 @@ def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
         return verdicts
     commands = [_command(evidence, heads[0], size) for size in _SUGGESTED[:LEAST_SIZES]]
     reason = "no model was trained on several numbers of samples"
-    return [Verdict(LABEL_EFFICIENCY, None, INCONCLUSIVE, reason, missing=tuple(commands))]
+    return [Verdict(LABEL_EFFICIENCY_CLAIM, None, INCONCLUSIVE, reason, missing=tuple(commands))]
 
 
 def area_weights(labels: list[int]) -> list[float]:
@@ -46,7 +46,7 @@ def area_weights(labels: list[int]) -> list[float]:
 def _judge(evidence: Evidence, head: Group) -> Verdict:
     name, control = _unfused_control(evidence, head)
     if control is None:
-        return Verdict(LABEL_EFFICIENCY, head.model, INCONCLUSIVE, NO_CONTROL, (), (NO_CONTROL,))
+        return Verdict(LABEL_EFFICIENCY_CLAIM, head.model, INCONCLUSIVE, NO_CONTROL, (), (NO_CONTROL,))
     fused, plain = _sizes(evidence, head, None), _sizes(evidence, head, control)
     sizes = sorted(fused.keys() & plain.keys())
     lacking = sorted((fused.keys() | plain.keys()) - set(sizes))
@@ -55,7 +55,7 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
         more = [size for size in _SUGGESTED if size not in fused and size not in plain]
         missing_runs += [_command(evidence, head, size) for size in more[: LEAST_SIZES - len(sizes) - len(lacking)]]
         reason = f"{len(sizes)} numbers of training samples with {name} beside; wanted {LEAST_SIZES}"
-        return Verdict(LABEL_EFFICIENCY, head.model, INCONCLUSIVE, reason, (), tuple(missing_runs))
+        return Verdict(LABEL_EFFICIENCY_CLAIM, head.model, INCONCLUSIVE, reason, (), tuple(missing_runs))
     groups = [g for size in sizes for g in (fused[size], plain[size])]
     weights = area_weights([size + _validation(head) for size in sizes])
     terms: list[Term] = []
@@ -63,21 +63,21 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
         terms += [(weight, fused[size]), (-weight, plain[size])]
     found = contrast_with_control(evidence, evidence.metric, terms)
     if isinstance(found, str):
-        return Verdict(LABEL_EFFICIENCY, head.model, INCONCLUSIVE, found, (), (found, *missing_runs))
+        return Verdict(LABEL_EFFICIENCY_CLAIM, head.model, INCONCLUSIVE, found, (), (found, *missing_runs))
     numbers = (number(f"area F − {name}", found, f"n = {', '.join(map(str, sizes))}; {_CAVEAT}"),)
     few = few_seeds(len(common_seeds(groups)))
     if few is not None:
         commands = tuple(_command(evidence, head, size) for size in sizes)
-        return Verdict(LABEL_EFFICIENCY, head.model, INCONCLUSIVE, few, numbers, (few, *commands))
+        return Verdict(LABEL_EFFICIENCY_CLAIM, head.model, INCONCLUSIVE, few, numbers, (few, *commands))
     shown = f"area F − {name} {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] over n = {sizes[0]}..{sizes[-1]}"
     if found.high < evidence.options.margin:
         return Verdict(
-            LABEL_EFFICIENCY, head.model, NOT_SUPPORTED, f"{shown} is below {evidence.options.margin:g}", numbers
+            LABEL_EFFICIENCY_CLAIM, head.model, NOT_SUPPORTED, f"{shown} is below {evidence.options.margin:g}", numbers
         )
     if found.low > 0:
-        return Verdict(LABEL_EFFICIENCY, head.model, SUPPORTED, f"{shown} ({_CAVEAT})", numbers)
+        return Verdict(LABEL_EFFICIENCY_CLAIM, head.model, SUPPORTED, f"{shown} ({_CAVEAT})", numbers)
     missing = (f"more {found.needs}: {found.detectable:.3f} would be found", *missing_runs)
-    return Verdict(LABEL_EFFICIENCY, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
+    return Verdict(LABEL_EFFICIENCY_CLAIM, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
 
 
 def _unfused_control(evidence: Evidence, head: Group) -> tuple[str, tuple[str, str | None] | None]:

@@ -14,7 +14,7 @@ from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.settings import TUNE, tuning_free, unmatched
 from harness.judge.verdict.verdict import (
-    EFFICIENT_TUNING,
+    EFFICIENT_TUNING_CLAIM,
     INCONCLUSIVE,
     LEVEL,
     NOT_SUPPORTED,
@@ -49,7 +49,9 @@ def judge_all(evidence: Evidence) -> list[Verdict]:
         run_command(next(iter(like.by_seed.values())), evidence.options.results, [f"--tune {policy}"])
         for policy in ("lora", FULL, FROZEN)
     ]
-    return [Verdict(EFFICIENT_TUNING, None, INCONCLUSIVE, "no model was tuned efficiently", missing=tuple(missing))]
+    return [
+        Verdict(EFFICIENT_TUNING_CLAIM, None, INCONCLUSIVE, "no model was tuned efficiently", missing=tuple(missing))
+    ]
 
 
 def _families(evidence: Evidence) -> dict[str, dict[str, Group]]:
@@ -77,7 +79,7 @@ def _judge(evidence: Evidence, group: Group, members: Mapping[str, Group]) -> Ve
         base = group.model.removesuffix(f"-{policy}")
         commands = [run_command(like, evidence.options.results, [f"--tune {o}"], base) for o in absent]
         missing = (*(f"no {o} tuning of it was run" for o in absent), *wrong, *commands)
-        return Verdict(EFFICIENT_TUNING, name, INCONCLUSIVE, missing[0], (), missing)
+        return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, missing[0], (), missing)
     return _ratio(evidence, name, (group, members[FULL], members[FROZEN]))
 
 
@@ -85,33 +87,33 @@ def _ratio(evidence: Evidence, name: str, groups: tuple[Group, Group, Group]) ->
     tuned, full, frozen = groups
     gain = contrast_with_control(evidence, evidence.metric, [(1.0, full), (-1.0, frozen)])
     if isinstance(gain, str):
-        return Verdict(EFFICIENT_TUNING, name, INCONCLUSIVE, gain, missing=(gain,))
+        return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, gain, missing=(gain,))
     numbers = [number("full − frozen", gain)]
     costs = tuple(_costs(tuned, full))
     few = few_seeds(min(len(group.by_seed) for group in groups))
     if few is not None:
         command = run_command(next(iter(tuned.by_seed.values())), evidence.options.results)
-        return Verdict(EFFICIENT_TUNING, name, INCONCLUSIVE, few, (*numbers, *costs), (few, command))
+        return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, few, (*numbers, *costs), (few, command))
     unlearned = [group.name for group in groups if group.learnable is False]
     if unlearned:
         reason = f"not learnable here: {unlearned[0]} cannot fit 32 samples"
-        return Verdict(EFFICIENT_TUNING, name, INCONCLUSIVE, reason, (*numbers, *costs))
+        return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, reason, (*numbers, *costs))
     if gain.low <= 0:
         reason = f"undefined: full − frozen {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] is not above 0"
         needs = () if gain.high <= 0 else (f"more {gain.needs}, or a budget at which full tuning gains",)
-        return Verdict(EFFICIENT_TUNING, name, INCONCLUSIVE, reason, (*numbers, *costs), needs)
+        return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, reason, (*numbers, *costs), needs)
     ratio = _fieller(evidence, groups, gain)
     if isinstance(ratio, str):
-        return Verdict(EFFICIENT_TUNING, name, INCONCLUSIVE, ratio, (*numbers, *costs), (ratio,))
+        return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, ratio, (*numbers, *costs), (ratio,))
     numbers = [ratio, *numbers]
     low, high = ratio.low or 0.0, ratio.high or 0.0
     reason = f"{ratio.value:.0%} [{low:.0%}, {high:.0%}] of the gain is kept"
     if low >= KEPT:
-        return Verdict(EFFICIENT_TUNING, name, SUPPORTED, reason, (*numbers, *costs))
+        return Verdict(EFFICIENT_TUNING_CLAIM, name, SUPPORTED, reason, (*numbers, *costs))
     if high < KEPT:
-        return Verdict(EFFICIENT_TUNING, name, NOT_SUPPORTED, reason, (*numbers, *costs))
+        return Verdict(EFFICIENT_TUNING_CLAIM, name, NOT_SUPPORTED, reason, (*numbers, *costs))
     missing = (f"more {gain.needs}: the interval holds {KEPT:.0%}",)
-    return Verdict(EFFICIENT_TUNING, name, INCONCLUSIVE, reason, (*numbers, *costs), missing)
+    return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, reason, (*numbers, *costs), missing)
 
 
 def _fieller(evidence: Evidence, groups: tuple[Group, Group, Group], gain: Difference) -> Number | str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.judge.verdict.verdict import EXPLANATIONS, FORGETTING, INCONCLUSIVE, Verdict
+from harness.judge.verdict.verdict import EXPLANATIONS_CLAIM, FORGETTING_CLAIM, INCONCLUSIVE, Verdict
 
 _MISSING: Mapping[str, tuple[str, str]] = {
-    FORGETTING: (
+    FORGETTING_CLAIM: (
         "no record of scores on earlier tasks",
         "scores before and after tuning on each task (BWT, F, retention)",
     ),
-    EXPLANATIONS: (
+    EXPLANATIONS_CLAIM: (
         "no record of attributions",
         "insertion and deletion, pointing game, and their randomised-weights check",
     ),

@@ -9,9 +9,9 @@ from typing import Any
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 DIFFERENCE, RATIO, LEVEL = "difference", "ratio", "level"
 MARKS: Mapping[str, str] = {SUPPORTED: "✓", NOT_SUPPORTED: "✗", INCONCLUSIVE: "?"}
-FUSION_GAIN, ZERO_SHOT, EFFICIENT_TUNING = "fusion-gain", "zero-shot", "efficient-tuning"
-LABEL_EFFICIENCY, FRAGILITY, FORGETTING = "label-efficiency", "fragility", "forgetting"
-COST, EXPLANATIONS, GROUP_BIAS = "cost", "explanations", "group-bias"
+FUSION_GAIN_CLAIM, ZERO_SHOT_CLAIM, EFFICIENT_TUNING_CLAIM = "fusion-gain", "zero-shot", "efficient-tuning"
+LABEL_EFFICIENCY_CLAIM, FRAGILITY_CLAIM, FORGETTING_CLAIM = "label-efficiency", "fragility", "forgetting"
+COST_CLAIM, EXPLANATIONS_CLAIM, GROUP_BIAS_CLAIM = "cost", "explanations", "group-bias"
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Claim:
 CLAIMS: Mapping[str, Claim] = {
     claim.name: claim
     for claim in (
-        Claim(FUSION_GAIN, "a", "fusion raises the score"),
-        Claim(ZERO_SHOT, "b", "fusion enables zero-shot"),
-        Claim(EFFICIENT_TUNING, "c", "efficient tuning keeps the gain"),
-        Claim(LABEL_EFFICIENCY, "d", "fusion needs fewer labels"),
-        Claim(FRAGILITY, "e", "fusion is fragile under corruption"),
-        Claim(FORGETTING, "f", "fusion forgets"),
-        Claim(COST, "g", "fusion is slow and large"),
-        Claim(EXPLANATIONS, "h", "explanations of the fused model hold"),
-        Claim(GROUP_BIAS, "i", "fusion is biased against a group"),
+        Claim(FUSION_GAIN_CLAIM, "a", "fusion raises the score"),
+        Claim(ZERO_SHOT_CLAIM, "b", "fusion enables zero-shot"),
+        Claim(EFFICIENT_TUNING_CLAIM, "c", "efficient tuning keeps the gain"),
+        Claim(LABEL_EFFICIENCY_CLAIM, "d", "fusion needs fewer labels"),
+        Claim(FRAGILITY_CLAIM, "e", "fusion is fragile under corruption"),
+        Claim(FORGETTING_CLAIM, "f", "fusion forgets"),
+        Claim(COST_CLAIM, "g", "fusion is slow and large"),
+        Claim(EXPLANATIONS_CLAIM, "h", "explanations of the fused model hold"),
+        Claim(GROUP_BIAS_CLAIM, "i", "fusion is biased against a group"),
     )
 }
 """The claims by name; fragility, forgetting, cost and group-bias speak against fusion."""

@@ -11,7 +11,7 @@ from harness.judge.verdict.accuracy import climb, narrower, voids
 from harness.judge.verdict.comparison import holm_shown, is_too_few, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, ZERO_SHOT, Verdict
+from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, ZERO_SHOT_CLAIM, Verdict
 from harness.stats.difference import Difference
 
 UNSEEN_METRICS = ("unseen-top-1", "H", "AP-novel", "hIoU")
@@ -23,7 +23,7 @@ def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
     metrics = unseen_metrics(heads)
     if not metrics and heads:
         reason = "no class of this table is unseen in training"
-        return [Verdict(ZERO_SHOT, None, INCONCLUSIVE, reason, missing=("a task with unseen classes",))]
+        return [Verdict(ZERO_SHOT_CLAIM, None, INCONCLUSIVE, reason, missing=("a task with unseen classes",))]
     return [judge(evidence, head, metrics) for head in heads]
 
 
@@ -49,12 +49,12 @@ def judge(evidence: Evidence, head: Group, metrics: list[str]) -> Verdict:
     if not refusal and not found:
         refusal = next(iter(void.values()), "neither C3 nor C4 is offered")
     if refusal is not None:
-        return Verdict(ZERO_SHOT, head.model, INCONCLUSIVE, refusal, numbers, tuple(missing))
+        return Verdict(ZERO_SHOT_CLAIM, head.model, INCONCLUSIVE, refusal, numbers, tuple(missing))
     above, below = holm_shown(shown, evidence.options.margin)
     outcome, reason = _decide(metrics, found, above, below)
     undecided = {name: d for name, d in shown.items() if name not in above | below}
     needed = (*missing, *narrower(undecided)) if outcome == INCONCLUSIVE else ()
-    return Verdict(ZERO_SHOT, head.model, outcome, reason, numbers, needed)
+    return Verdict(ZERO_SHOT_CLAIM, head.model, outcome, reason, numbers, needed)
 
 
 def _decide(

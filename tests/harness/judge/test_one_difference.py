@@ -12,7 +12,7 @@ from harness.judge.check.measured import read_measured
 from harness.judge.check.score_change import accuracy_change
 from harness.judge.compare.comparison import Wanted, compare
 from harness.judge.select_records import select_pairs
-from harness.judge.verdict.comparison import contrast
+from harness.judge.verdict.comparison import contrast_with_control
 from harness.judge.verdict.evidence import gather
 from harness.judge.verdict.judge import installed_fusion, score_reader
 from harness.plan.plugins import load_task
@@ -38,7 +38,7 @@ def by_verdict(store: Store, task: str, model: str, control: str) -> Difference:
     (head,) = [found for found in evidence.heads() if found.model == model]
     other = evidence.control(head, control)
     assert not isinstance(other, str)
-    found = contrast(evidence, evidence.metric, [(1.0, head), (-1.0, other)])
+    found = contrast_with_control(evidence, evidence.metric, [(1.0, head), (-1.0, other)])
     assert not isinstance(found, str)
     return found
 
