@@ -32,6 +32,8 @@ READ_LATE = ("BENCH_", "PYTEST_")
 """Environment variables with these beginnings are looked at when they are needed, and so are COLUMNS and the like:
 with others a process must be started anew, since libraries read them while they are imported."""
 READ_LATE_NAMES = {"PYTHONPATH", "COLUMNS", "TMPDIR"}
+SET_BY_IMPORTS = ("KMP_", "LD_LIBRARY_PATH", "TOKENIZERS_PARALLELISM", "TORCHINDUCTOR_CACHE_DIR", "_MLFLOW_")
+"""scikit-learn, OpenCV, open_clip, timm and mlflow set these where a test imports them, and then in the server too."""
 
 
 Request = tuple[tuple[str, ...], str, dict[str, str]]
@@ -109,7 +111,7 @@ class WarmServer:
         """Whether a process with this environment may be forked, or must be started anew."""
         own = self._environment or dict(os.environ)
         changed = {name for name in own.keys() | environment.keys() if own.get(name) != environment.get(name)}
-        return all(name in READ_LATE_NAMES or name.startswith(READ_LATE) for name in changed)
+        return all(name in READ_LATE_NAMES or name.startswith((*READ_LATE, *SET_BY_IMPORTS)) for name in changed)
 
     def start(self, request: Request) -> WarmProcess:
         """Fork a process that leads a session of its own."""
