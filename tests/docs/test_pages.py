@@ -111,3 +111,15 @@ def test_files_and_modules_that_are_named_are_there(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     for path in re.findall(r"(?<![\w/.-])((?:harness|tasks|baselines|tests|runs|docs)/[\w/.-]+\w)", text):
         assert (REPOSITORY / path).exists(), f"{page} names {path}"
+
+
+@pytest.mark.slow
+def test_the_verdict_of_the_readme_is_what_the_command_prints(reader: Bench) -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"^    uv run (bench verdict --task .*)$", text, re.M)
+    shown = text.partition("```verdict\n")[2].partition("\n```")[0]
+    assert command and shown
+    arguments = [
+        str(REPOSITORY / word) if word.startswith("results/") else word for word in shlex.split(command[1])[1:]
+    ]
+    assert reader(*arguments).stdout.startswith(shown), "copy what the command prints"
