@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and how much there is (0: unknown)."""
-Settings: TypeAlias = Mapping[str, Any]
+SettingValues: TypeAlias = Mapping[str, Any]
 """Settings as `--set` takes them: `{"train.steps": 50}`."""
 Names: TypeAlias = str | Sequence[str] | None
 """Names as `"a,b"` or `["a", "b"]`; None for all that there are."""
@@ -47,7 +47,7 @@ _LOGGER = logging.getLogger("harness")
 
 def run(
     *,
-    settings: Settings | None = None,
+    settings: SettingValues | None = None,
     vision_args: str | None = None,
     config: Path | str | None = None,
     progress: Progress | None = None,
@@ -135,7 +135,7 @@ def compare(
     data: str | None = None,
     metric: str | None = None,
     other_data: bool = False,
-    settings: Settings | None = None,
+    settings: SettingValues | None = None,
 ) -> pd.DataFrame:
     """Compare two models on the same samples, as `bench compare A B`: a row a metric, with paired difference and p.
 
@@ -173,14 +173,14 @@ def verdict(
     from harness.judge.verdict.evidence import Options
     from harness.judge.verdict.judge import judge_tasks
     from harness.records.store import Store
-    from harness.report.verdict_tables import number_table, verdict_table
+    from harness.report.verdict_tables import verdict_number_table, verdict_table
 
     folders = _words(results)
     options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None)
     stores = [Store(folder) for folder in folders]
     judged = judge_tasks(_stored_tasks(task, folders), stores, _words(model), _words(claim), options)
     if numbers:
-        return _stacked([_of_task(found.scope.task, number_table(found.verdicts)) for found in judged])
+        return _stacked([_of_task(found.scope.task, verdict_number_table(found.verdicts)) for found in judged])
     return _stacked([_of_task(found.scope.task, verdict_table([each])) for found in judged for each in found.verdicts])
 
 
@@ -316,7 +316,7 @@ def _stored_tasks(task: Names, results: Sequence[str]) -> list[str]:
     return known
 
 
-def _task_settings(settings: Settings | None) -> dict[str, Any]:
+def _task_settings(settings: SettingValues | None) -> dict[str, Any]:
     """Take settings of the task, as `task.KEY`; raises UsageError for others."""
     for name in settings or {}:
         if not name.startswith("task."):

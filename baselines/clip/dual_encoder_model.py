@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from baselines.clip.model import CLASSIFICATION, CONTROLS
+from baselines.clip.model import CLASSIFICATION, CLIP_CONTROLS
 from baselines.language.source import find_language
 from baselines.settings import read_settings, settings_of
 from baselines.tuning.policy import find_policy, installed_policies
@@ -36,12 +36,12 @@ class DualEncoderModel:
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer C2 and C3."""
-        return CONTROLS
+        return CLIP_CONTROLS
 
     def with_control(self, control: str) -> DualEncoderModel:
         """Make C2 (the language model's weights drawn at random) or C3 (class texts permuted)."""
-        if control not in CONTROLS:
-            raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, CONTROLS)}")
+        if control not in CLIP_CONTROLS:
+            raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, CLIP_CONTROLS)}")
         return replace(self, control=control)
 
     def prerequisite(self, options: ModelOptions) -> Prerequisite | None:

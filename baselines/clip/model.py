@@ -18,7 +18,7 @@ from harness.sample import TaskSpec
 CLASSIFICATION = (LABELS, UNSEEN_LABELS)
 """Kinds of answer of what names classes by their texts."""
 DEFAULT_CLIP = "ViT-B-32/laion2b_s34b_b79k"
-CONTROLS = ("C2", "C3")
+CLIP_CONTROLS = ("C2", "C3")
 """The text tower's weights drawn at random; each class worded by the texts of another."""
 
 
@@ -50,11 +50,11 @@ class ClipModel:
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer C2 and C3 of what is trained or fitted and reads class texts."""
-        return CONTROLS if self.controlled else ()
+        return CLIP_CONTROLS if self.controlled else ()
 
     def with_control(self, control: str) -> ClipModel:
         """Make C2 or C3; raises UsageError for any other."""
-        offered = CONTROLS if self.controlled else ()
+        offered = CLIP_CONTROLS if self.controlled else ()
         if control not in offered:
             raise UsageError(f"Model '{self.name}' has no control '{control}'. {nearest(control, offered)}")
         return replace(self, control=control)

@@ -217,6 +217,6 @@ def quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def count_trainable(parameters: Sequence[Tensor]) -> int:
+def count_requiring_grad(parameters: Sequence[Tensor]) -> int:
     """Count the numbers in those parameters that are trained."""
     return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)

@@ -36,7 +36,7 @@ def run_comparison(request: CompareRequest, place: DataPlace, *, wide: bool = Fa
 
     Raises BenchError for what cannot be resolved, compared or written.
     """
-    from harness.report.comparison_tables import comparison_document, render
+    from harness.report.comparison_tables import comparison_document, render_comparison
 
     style = request.style if request.out is None else _style_of(request.out)
     store = Store(request.results)
@@ -47,18 +47,18 @@ def run_comparison(request: CompareRequest, place: DataPlace, *, wide: bool = Fa
         pairs = select_pairs(request.a, request.b, store, request.task)
     found = [compare(a, b, place, request.wanted) for a, b in pairs]
     if request.out is None and style == "json":
-        tell(render(found, style))
+        tell(render_comparison(found, style))
         return found
     if request.out is None:
         without = [f"{task}: not compared: {why}" for task, why in lacking.items()]
         show_document([*comparison_document(found), *without], style, wide=wide)
         return found
     if style == "html":
-        from harness.report.compare_page import render_page
+        from harness.report.compare_page import render_compare_page
 
-        content = render_page(found)
+        content = render_compare_page(found)
     else:
-        content = visible(render(found, style, None)) + "\n"
+        content = visible(render_comparison(found, style, None)) + "\n"
     try:
         with replace_atomically(request.out) as temporary:
             temporary.write_text(content, encoding="utf-8")

@@ -28,7 +28,7 @@ from harness.cli.options import (
     Debug,
     Predictions,
     Results,
-    environment,
+    environment_of_command,
     require_choice,
     tell,
 )
@@ -155,7 +155,7 @@ def score(
         if chosen not in dataset.splits:
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
         samples = plugin.samples(dataset, chosen)
-    scores = score_file(plugin, predictions, (dataset, samples), resamples, environment().cache)
+    scores = score_file(plugin, predictions, (dataset, samples), resamples, environment_of_command().cache)
     if kept is not None and scores.scored is not None:
         write_sample_table(kept, scores.scored, plugin.metrics)
         tell(f"Per-sample scores in {kept}", sys.stderr)
@@ -212,7 +212,7 @@ def doctor(results: Results = "results/local", debug: Debug = False, wide: Wide 
     """Check Java, GPU, data, weights and golden vectors: what works here, and what to do about the rest."""
     from harness.cli.doctor import examine, finding_table
 
-    findings = examine(environment(), results)
+    findings = examine(environment_of_command(), results)
     show_document([finding_table(findings)], wide=wide)
     for finding in findings:
         if debug and finding.trace:
@@ -279,7 +279,7 @@ def _score_cells(path: Path, reference: str | None, style: str) -> None:
 def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:
     from harness.protocols import DataContext
 
-    here = environment()
+    here = environment_of_command()
     progress = reporter_for("").progress
     return DataContext(data, split, here.bench_data, here.working_directory, here.cache, progress, settings)
 

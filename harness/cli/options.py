@@ -33,7 +33,7 @@ Predictions = Annotated[
 ]
 
 
-def environment() -> Environment:
+def environment_of_command() -> Environment:
     """Read where the cache and the data are; records tell the command line as it was typed."""
     from harness.plan.environment import environment as read
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.flags import InPanels, in_data, in_measuring, in_output, in_what
-from harness.cli.options import Results, environment, require_choice, tell
+from harness.cli.options import Results, environment_of_command, require_choice, tell
 from harness.cli.shown import Wide, show_document
 from harness.errors import DataError, StoreError, UsageError
 from harness.plan.names import chosen_tasks
@@ -145,4 +145,4 @@ def _data_place(data: str | None, settings: Sequence[str]) -> DataPlace:
         if section != "task":
             raise UsageError(f"--set {setting}: only settings of the task fit here, as task.KEY=VALUE.")
         found[name] = value
-    return DataPlace(environment(), data, found)
+    return DataPlace(environment_of_command(), data, found)

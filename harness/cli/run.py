@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.cli.options import environment, tell
+from harness.cli.options import environment_of_command, tell
 from harness.cli.tables import print_leaderboards, print_robustness
 from harness.errors import cause_of
 
@@ -32,7 +32,7 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
     from harness.run.job_server import Workers
     from harness.run.runner import run_plan
 
-    here, store = environment(), Store(config.request.results)
+    here, store = environment_of_command(), Store(config.request.results)
     workers = Workers(config.request.jobs, config.request.job_timeout, server)
     reporter = reporter_for(load_task(name).metrics[0])
     try:
@@ -113,7 +113,7 @@ def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, worker
     reporter, store = reporter_for(plan.task.metrics[0]), Store(config.request.results)
     try:
         reporter.say(f"{len(sweep.conditions)} conditions for each trained model of {plan.task.name}.")
-        summary = run_robustness(plan, sweep, store, environment(), reporter, workers)
+        summary = run_robustness(plan, sweep, store, environment_of_command(), reporter, workers)
     finally:
         reporter.close()
     tell(
@@ -123,10 +123,10 @@ def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, worker
     return summary.failed
 
 
-def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
+def _data_line(config: RunConfig, plan: Plan, environment_of_command: Environment) -> str:
     reasons = {
         config.request.data is not None: f"asked for with --data {config.request.data}",
-        config.request.data is None and bool(environment.bench_data): "from $BENCH_DATA",
+        config.request.data is None and bool(environment_of_command.bench_data): "from $BENCH_DATA",
     }
     fallback = "no --data, no $BENCH_DATA" + (", no ./data/coco" if plan.data.layout == "scenes" else ": ./data/coco")
     reason = reasons.get(True, fallback)

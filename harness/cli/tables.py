@@ -113,10 +113,10 @@ def overview(
 
 def leaderboard_markdown(task: str, results: str) -> str:
     """Draw the leaderboard of a task in a results folder as Markdown."""
-    from harness.report.leaderboard_tables import render
+    from harness.report.leaderboard_tables import render_leaderboard
 
     tables, metrics = _tables(task, results, None, False)
-    return render(tables, metrics, "md")
+    return render_leaderboard(tables, metrics, "md")
 
 
 def print_leaderboards(
@@ -130,12 +130,12 @@ def print_leaderboards(
     wide: bool = False,
 ) -> None:
     """Print the tables of tasks, of a plan's records alone where there is one; `every_code` shows older code's too."""
-    from harness.report.leaderboard_tables import leaderboard_document, render
+    from harness.report.leaderboard_tables import leaderboard_document, render_leaderboard
 
     boards = [_tables(task, results, plan, every_code) for task in tasks]
     if style in ("csv", "json"):  # one document
         metrics = list(dict.fromkeys(name for _, names in boards for name in names))
-        write(render([rows for tables, _ in boards for rows in tables], metrics, style), out)
+        write(render_leaderboard([rows for tables, _ in boards for rows in tables], metrics, style), out)
         return
     shown = [block for tables, names in boards if tables for block in leaderboard_document(tables, names)]
     show_document(shown or leaderboard_document([], ()), style, out, wide=wide)

@@ -25,7 +25,7 @@ from harness.jobs.attainable import attainable_score
 from harness.jobs.emap import additive_outcomes, has_two_inputs
 from harness.jobs.predict import is_out_of_memory, predict_all
 from harness.jobs.profile_learner import profile_learner
-from harness.jobs.train import UNTRAINED, TrainingData, TrainingSummary, require_parts, train, trained_state
+from harness.jobs.train import UNTRAINED, TrainingData, TrainingSummary, require_parts, train_learner, trained_state
 from harness.measure.memory import PeakMeter
 from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
@@ -102,7 +102,7 @@ def _trained(job: TrainingJob, task: Task, places: Places, progress: Progress, a
     training = open_visual_tokens(learner, images, places.cache, job.device, progress)
     selection = _selection(task, learner, job, places, progress)
     log: list[str] = []
-    summary = train(
+    summary = train_learner(
         learner,
         TrainingData(task, training, selection),
         replace(job.train, accumulation=accumulation),
@@ -167,7 +167,7 @@ def _gate(
     learner = build_learner(replace(job, train=options), task, images.samples, places)
     few = replace(training, learner=learner, samples=training.samples[:GATE_SAMPLES])
     progress("checking that it can fit 32 samples", 0, 0)
-    summary = train(learner, TrainingData(task, few, few), options, job.seed, (progress, lambda entry: None))
+    summary = train_learner(learner, TrainingData(task, few, few), options, job.seed, (progress, lambda entry: None))
     if summary.best_score is None:
         return {}
     spec = task.spec(job.data, images.samples)

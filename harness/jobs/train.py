@@ -71,7 +71,7 @@ class Pull:
             weight.lerp_(origin, learning_rate * self.strength)
 
 
-def train(
+def train_learner(
     learner: Learner, data: TrainingData, options: TrainOptions, seed: int, report: tuple[Progress, Log]
 ) -> TrainingSummary:
     """Train a learner in place and leave it with the weights that scored best on the selection split.

@@ -15,28 +15,28 @@ from pathlib import Path
 from harness.cell import ModelOptions
 from harness.measure.provenance import OF_SCORING, package_versions
 from harness.perturb.perturbation import Perturbation
-from harness.plan.import_closure import NOBODY, PARTS, Codebase, Named, Target
+from harness.plan.import_closure import NOBODY, PARTS_MODULE, Codebase, Definition, NamedParts
 from harness.plan.installed_metrics import metrics_of
 from harness.plan.parsed_sources import ParsedSources
 from harness.plan.plugin_code import PluginCode, methods_of
 from harness.protocols import Model, Task
 
-TRAINING: tuple[Target, ...] = (
+TRAINING: tuple[Definition, ...] = (
     ("harness.jobs.jobs", "train_job"),
     ("harness.jobs.jobs", "train_in_parts_job"),
     ("harness.jobs.jobs", "predict_job"),
 )
 """Where the code of a job begins. Named, not imported: only a job's process may import torch."""
-SCORING: tuple[Target, ...] = (
+SCORING: tuple[Definition, ...] = (
     ("harness.records.score_answers", "score_answers"),
     ("harness.records.score_answers", "metrics_of"),
     ("harness.records.scoring", "Scoring"),
 )
-PERTURBING: tuple[Target, ...] = (
+PERTURBING: tuple[Definition, ...] = (
     ("harness.jobs.robustness_job", "robustness_job"),
     ("harness.run.condition_scores", "ConditionScores"),
 )
-_STOPS = frozenset({"harness.plan.plugins", PARTS})
+_STOPS = frozenset({"harness.plan.plugins", PARTS_MODULE})
 """What is loaded there are plugins, whose code is looked at by itself."""
 SCORING_METHODS = frozenset({"scorer", "scoring_settings", "ceilings"})
 """What a task does for scoring alone."""
@@ -55,7 +55,7 @@ class CodeDigests:
         self._entries = _plugins()
         self._packages = {"harness"} | {_package(e.value) for entries in self._entries.values() for e in entries}
         self._code: dict[str, Codebase] = {}
-        self._known: dict[tuple[frozenset[Target], Named], str] = {}
+        self._known: dict[tuple[frozenset[Definition], NamedParts], str] = {}
 
     def training(self, task: Task, model: Model, options: ModelOptions) -> dict[str, str]:
         """What moves weights and predictions: the code of the harness, of the task and of the model with its options.
@@ -63,11 +63,11 @@ class CodeDigests:
         It is the same for a model and its controls. Raises PluginError for a plugin whose source is not found.
         """
         own = PluginCode.of(model)
-        chosen = Named(frozenset(own.strings | PluginCode.of(options).strings))
+        chosen = NamedParts(frozenset(own.strings | PluginCode.of(options).strings))
         methods = methods_of(task, without=SCORING_METHODS | PERTURBING_METHODS | REPORT_METHODS)
         return {
             "training": self._digest(None, TRAINING),
-            "task": f"{task.version}:{self._digest(task, methods, Named(frozenset(PluginCode.of(task).strings)))}",
+            "task": f"{task.version}:{self._digest(task, methods, NamedParts(frozenset(PluginCode.of(task).strings)))}",
             "model": self._digest(model, own.targets, chosen),
         }
 
@@ -88,14 +88,14 @@ class CodeDigests:
         """One perturbation: its version, its code and the values that it was made with; raises PluginError."""
         own = PluginCode.of(perturbation)
         values = hashlib.sha256("\n".join(own.values).encode()).hexdigest()[:16]
-        code = self._digest(perturbation, own.targets, Named(frozenset(own.strings)))
+        code = self._digest(perturbation, own.targets, NamedParts(frozenset(own.strings)))
         return f"{perturbation.version}:{code}:{values}"
 
     def keep(self) -> None:
         """Remember the files that were taken apart, for the next run."""
         self._sources.keep()
 
-    def _digest(self, plugin: object, roots: Iterable[Target], named: Named = NOBODY) -> str:
+    def _digest(self, plugin: object, roots: Iterable[Definition], named: NamedParts = NOBODY) -> str:
         """Digest what some definitions reach in the harness, in packages with plugins and in the plugin's own."""
         package = "harness" if plugin is None else _package(type(plugin).__module__)
         if package not in self._code:

@@ -18,17 +18,17 @@ from pathlib import Path
 
 from harness.errors import PluginError
 from harness.plan.parsed_sources import ParsedSources
-from harness.plan.source_parts import WHOLE, Module, Part
+from harness.plan.source_parts import WHOLE, Module, SourcePart
 
-Target = tuple[str, str]
+Definition = tuple[str, str]
 """A module and a name in it: a definition, `Class.method`, a class's head alone (its name and HEAD), or WHOLE."""
 HEAD = "."
-PARTS = "harness.plan.parts"
+PARTS_MODULE = "harness.plan.parts"
 """Whose `load_part` and `load_parts` find parts of models in groups of entry points."""
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedParts:
     """What is named where nobody can read it in the code: by a plugin's fields and by options.
 
     `strings` select among the entry points of groups, and the places in tables, that the code looks into.
@@ -37,7 +37,7 @@ class Named:
     strings: frozenset[str] = frozenset()
 
 
-NOBODY = Named()
+NOBODY = NamedParts()
 """Nothing is named."""
 
 
@@ -57,7 +57,7 @@ class Codebase:
     _asked: set[str] = field(default_factory=set)
     _folders: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def digest(self, roots: Iterable[Target], named: Named = NOBODY) -> str:
+    def digest(self, roots: Iterable[Definition], named: NamedParts = NOBODY) -> str:
         """Digest all that some definitions reach, 16 hexadecimal digits; raises PluginError where one is not found.
 
         One that was followed before is known again as long as every file is the same that was looked at then.
@@ -68,12 +68,12 @@ class Codebase:
         if known is not None and all(self._state(name) == state for name, state in known[1].items()):
             return str(known[0])
         before, self._asked = self._asked, set()
-        digest = digest_of(self.reached(roots, named))
+        digest = code_digest_of(self.reached(roots, named))
         self.sources.closures.put(key, [digest, {name: self._state(name) for name in sorted(self._asked)}])
         self._asked |= before
         return digest
 
-    def reached(self, roots: Iterable[Target], named: Named = NOBODY) -> list[tuple[str, Part]]:
+    def reached(self, roots: Iterable[Definition], named: NamedParts = NOBODY) -> list[tuple[str, SourcePart]]:
         """List the parts that some definitions reach, each with its module; raises PluginError for a missing root."""
         search = _Search(self, named)
         for module, name in roots:
@@ -94,12 +94,12 @@ class Codebase:
             self._modules[name] = None if path is None else self.sources.read(path, name)
         return self._modules[name]
 
-    def target(self, text: str) -> Target | None:
+    def target(self, text: str) -> Definition | None:
         """What `package.module:Name` or `package.module` means; None where it is no place of this code."""
         place, _, attribute = text.partition(":")
         return (place, attribute.partition(".")[0] or WHOLE) if self.module(place) is not None else None
 
-    def installed(self, group: str) -> dict[str, list[Target]]:
+    def installed(self, group: str) -> dict[str, list[Definition]]:
         """Where the entry points of a group are, by name."""
         found = {entry.name: self.target(entry.value) for entry in self.entries[group]}
         return {name: [target] for name, target in found.items() if target is not None}
@@ -116,7 +116,7 @@ class Codebase:
             if is_module and path.name.startswith(beginning) and path.stem != "__init__":
                 yield f"{package}.{path.stem}"
 
-    def _key(self, roots: Iterable[Target], named: Named) -> str:
+    def _key(self, roots: Iterable[Definition], named: NamedParts) -> str:
         entries = {group: sorted((e.name, e.value) for e in each) for group, each in self.entries.items()}
         asked = [list(roots), sorted(named.strings), sorted(self.packages), sorted(self.stops), entries]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
@@ -155,7 +155,7 @@ class Codebase:
         return self._folders[folder]
 
 
-def digest_of(parts: Iterable[tuple[str, Part]]) -> str:
+def code_digest_of(parts: Iterable[tuple[str, SourcePart]]) -> str:
     """Digest parts wherever they stand, 16 hexadecimal digits."""
     digests = sorted(part.digest for _, part in parts)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
@@ -176,15 +176,15 @@ def _origin(package: str) -> Path | None:
 class _Search:
     """Follows what parts read, import and name until nothing new is found."""
 
-    def __init__(self, code: Codebase, named: Named) -> None:
+    def __init__(self, code: Codebase, named: NamedParts) -> None:
         self.code, self.words = code, set(named.strings)
         self.choices: list[_Choice] = []
-        self.seen: set[Target] = set()
-        self.waiting: list[Target] = []
+        self.seen: set[Definition] = set()
+        self.waiting: list[Definition] = []
         self.loaded: set[str] = set()
-        self.found: dict[Target, Part] = {}
+        self.found: dict[Definition, SourcePart] = {}
 
-    def run(self) -> list[tuple[str, Part]]:
+    def run(self) -> list[tuple[str, SourcePart]]:
         while self.waiting:
             self._reach(*self.waiting.pop())
             if not self.waiting:
@@ -260,7 +260,7 @@ class _Search:
                 return
         self.add(module, name)
 
-    def _take(self, name: str, module: Module, part: Part, owner: str | None = None) -> None:
+    def _take(self, name: str, module: Module, part: SourcePart, owner: str | None = None) -> None:
         """Take in a part and what it reads; `owner` is the class whose method it is."""
         if (name, part.digest) in self.found:
             return
@@ -271,7 +271,9 @@ class _Search:
             self._import(*target)
         self.words.update(part.words)
         self._take_places(part.places)
-        self._take_groups(part, {own for source, own in (*module.imports.values(), *part.imports) if source == PARTS})
+        self._take_groups(
+            part, {own for source, own in (*module.imports.values(), *part.imports) if source == PARTS_MODULE}
+        )
 
     def _use(self, name: str, module: Module, use: str, owner: str | None) -> None:
         base, _, attribute = use.partition(".")
@@ -293,7 +295,7 @@ class _Search:
 
     def _take_places(self, places: Iterable[tuple[str, str]]) -> None:
         """Reach what strings name; where several stand under keys, or under one package, a name chooses among them."""
-        table: dict[str, list[Target]] = {}
+        table: dict[str, list[Definition]] = {}
         for key, text in places:
             if text in self.code.entries:
                 self.choices.append(_Choice(self.code.installed(text), needs_name=True))
@@ -307,7 +309,7 @@ class _Search:
         if table:
             self.choices.append(_Choice(table))
 
-    def _take_groups(self, part: Part, loaders: Collection[str]) -> None:
+    def _take_groups(self, part: SourcePart, loaders: Collection[str]) -> None:
         """Reach the parts of models of a group that a module loads: those that are named, or all where it loads all."""
         for group in (f"bench.{word}" for word in part.words if loaders and f"bench.{word}" in self.code.entries):
             places = self.code.installed(group)
@@ -332,16 +334,16 @@ class _Search:
 class _Choice:
     """Code by name, of which some is used; that of entry points is used only where it is named."""
 
-    places: Mapping[str, Collection[Target]]
+    places: Mapping[str, Collection[Definition]]
     needs_name: bool = False
     named: bool = False
 
-    def chosen(self, words: Collection[str]) -> list[Target]:
+    def chosen(self, words: Collection[str]) -> list[Definition]:
         """What is known to be used so far."""
         names = [name for name in self.places if name in words]
         self.named = self.named or bool(names)
         return [target for name in names for target in self.places[name]]
 
-    def rest(self) -> list[Target]:
+    def rest(self) -> list[Definition]:
         """All of it, where nobody has named any."""
         return [] if self.named or self.needs_name else [target for each in self.places.values() for target in each]

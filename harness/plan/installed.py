@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import PluginError
-from harness.plan.parts import GROUPS, Part, load_parts
+from harness.plan.parts import GROUPS, PluginPart, load_parts
 from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all, load_all_perturbations, load_summaries
 from harness.plan.taken_whole import needs_training
 from harness.protocols import Model
@@ -47,7 +47,7 @@ def _kind(model: Model) -> str:
     return ("fused" if model.fused else "un-fused") + ("" if needs_training(model) else ", not trained")
 
 
-def _own_settings(part: Part) -> str:
+def _own_settings(part: PluginPart) -> str:
     return " ".join(f"{name}={default}" for name, default in part.settings.items()) or "no settings"
 
 

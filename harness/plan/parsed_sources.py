@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.errors import PluginError
 from harness.files import replace_atomically
-from harness.plan.source_parts import Module, Part, read_module
+from harness.plan.source_parts import Module, SourcePart, read_module
 
 _FORM = 1
 """Raise it whenever the same file is taken apart, or followed, otherwise."""
@@ -26,7 +26,7 @@ _MOST = 4000
 
 
 @dataclass
-class Memory:
+class RememberedSources:
     """JSON values by key in one file, None for a memory of this process alone."""
 
     place: Path | None
@@ -66,8 +66,8 @@ class ParsedSources:
     """Reads files as modules, each once; `cache` is where what was found is remembered (None: nowhere)."""
 
     def __init__(self, cache: Path | None = None) -> None:
-        self.closures = Memory(cache and cache / "code" / f"closures-{_FORM}.json")
-        self._modules = Memory(cache and cache / "code" / f"parsed-{_FORM}.json")
+        self.closures = RememberedSources(cache and cache / "code" / f"closures-{_FORM}.json")
+        self._modules = RememberedSources(cache and cache / "code" / f"parsed-{_FORM}.json")
         self._contents: dict[Path, tuple[bytes, str]] = {}
 
     def state(self, path: Path, name: str) -> str:
@@ -78,7 +78,7 @@ class ParsedSources:
         """Take a file apart; raises PluginError for one that cannot be read or is no Python."""
         content, digest = self._content(path, name)
         if path.suffix != ".py":
-            return Module({}, {}, (Part(digest[:16]),))
+            return Module({}, {}, (SourcePart(digest[:16]),))
         package = path.name == "__init__.py"
         key = hashlib.sha256(f"{name} {package} {digest}".encode()).hexdigest()
         if (known := self._modules.get(key)) is not None:
@@ -133,6 +133,6 @@ def _from_json(content: list[Any]) -> Module:
     )
 
 
-def _part(content: list[Any]) -> Part:
+def _part(content: list[Any]) -> SourcePart:
     digest, uses, imports, places, words = content
-    return Part(digest, tuple(uses), tuple(map(tuple, imports)), tuple(map(tuple, places)), tuple(words))
+    return SourcePart(digest, tuple(uses), tuple(map(tuple, imports)), tuple(map(tuple, places)), tuple(words))

@@ -25,7 +25,7 @@ GROUPS: Final[Mapping[str, str]] = {"fusion": "fusion operator", "heads": "head"
 
 
 @runtime_checkable
-class Part(Protocol):
+class PluginPart(Protocol):
     """What a part says of itself; its group asks for more."""
 
     name: str
@@ -57,7 +57,7 @@ def load_part(group: str, name: str) -> Any:
 
 def _misfit(part: Any, name: str) -> str | None:
     """Say how what an entry point names is no part of that name; None where it is."""
-    if isinstance(part, type) or not isinstance(part, Part):
+    if isinstance(part, type) or not isinstance(part, PluginPart):
         return f"it is {part!r:.80}; the entry point must name an object with a name, a summary and settings"
     if part.name != name:
         return f"it calls itself '{part.name}'; its name and its entry point must be equal"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import FunctionType, MethodType
 from typing import Any
 
-from harness.plan.import_closure import HEAD, Target
+from harness.plan.import_closure import HEAD, Definition
 from harness.plan.source_parts import WHOLE
 
 _UNTOLD = frozenset({"name", "summary"})
@@ -22,7 +22,7 @@ class PluginCode:
     Values are those that are the same on every machine: no paths.
     """
 
-    targets: set[Target] = field(default_factory=set)
+    targets: set[Definition] = field(default_factory=set)
     strings: set[str] = field(default_factory=set)
     values: list[str] = field(default_factory=list)
     _seen: dict[int, Any] = field(default_factory=dict)
@@ -79,13 +79,13 @@ def fields_of(value: Any) -> Mapping[str, Any]:
     return {name: getattr(value, name) for name in slots if hasattr(value, name)} | dict(getattr(value, "__dict__", {}))
 
 
-def place_of(defined: Any) -> Target:
+def place_of(defined: Any) -> Definition:
     """Say where a class or a function stands; what stands inside of a function is part of it."""
     name = str(defined.__qualname__).partition(".<locals>")[0]
     return str(defined.__module__), WHOLE if "<" in name else name
 
 
-def methods_of(plugin: Any, *, only: Collection[str] = (), without: Collection[str] = ()) -> Iterator[Target]:
+def methods_of(plugin: Any, *, only: Collection[str] = (), without: Collection[str] = ()) -> Iterator[Definition]:
     """Name some methods of a plugin, and the heads of the classes that it is of; of each those `only`, or all but some.
 
     What a language gives a meaning, such as `__init__`, is among them in any case.

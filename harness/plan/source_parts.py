@@ -24,7 +24,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
-class Part:
+class SourcePart:
     """A top-level statement, the head of a class, or a method.
 
     `uses` are the names that it reads, `a` or `a.b`; `imports` what it imports when it runs, as (module, name);
@@ -48,9 +48,9 @@ class Module:
     their decorators, which may put them into a table; `idle` are imports that no part reads, made for what they do.
     """
 
-    parts: Mapping[str, tuple[Part, ...]]
+    parts: Mapping[str, tuple[SourcePart, ...]]
     imports: Mapping[str, tuple[str, str]]
-    loose: tuple[Part, ...] = ()
+    loose: tuple[SourcePart, ...] = ()
     registered: tuple[tuple[str, str], ...] = ()
     stars: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
@@ -79,9 +79,9 @@ class _Module:
     """What has been found of a module so far."""
 
     package: str
-    parts: dict[str, list[Part]] = field(default_factory=dict)
+    parts: dict[str, list[SourcePart]] = field(default_factory=dict)
     imports: dict[str, tuple[str, str]] = field(default_factory=dict)
-    loose: list[Part] = field(default_factory=list)
+    loose: list[SourcePart] = field(default_factory=list)
     registered: list[tuple[str, str]] = field(default_factory=list)
     stars: list[str] = field(default_factory=list)
     offered: set[str] = field(default_factory=set)
@@ -99,7 +99,7 @@ class _Module:
         elif not (isinstance(statement, ast.If) and _is_for_types(statement.test)):
             self._take_compound(statement)
 
-    def _put(self, names: Iterable[str], part: Part) -> None:
+    def _put(self, names: Iterable[str], part: SourcePart) -> None:
         for name in names:
             self.parts.setdefault(name, []).append(part)
 
@@ -171,10 +171,10 @@ def _bound(target: ast.expr) -> list[str]:
     return _bound(target.value) if isinstance(target, ast.Starred) else []
 
 
-def _part(node: ast.AST, package: str) -> Part:
+def _part(node: ast.AST, package: str) -> SourcePart:
     walk = _Walk(package)
     walk.node(node)
-    return Part(
+    return SourcePart(
         hashlib.sha256("\0".join(walk.told).encode("utf-8", "surrogatepass")).hexdigest()[:16],
         tuple(dict.fromkeys(walk.uses)),
         tuple(dict.fromkeys(walk.imports)),

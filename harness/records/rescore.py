@@ -25,7 +25,7 @@ from harness.records.sample_scores import (
     vouching,
     write_scores,
 )
-from harness.records.score_answers import metrics_of, score_answers
+from harness.records.score_answers import answer_metrics, score_answers
 from harness.records.scoring import Scoring
 from harness.records.store import Store, outcomes_name
 from harness.sample import Dataset, Outcome, Sample, evaluated
@@ -206,7 +206,7 @@ def rescore(
 def _rescored_in_place(rescorer: Rescorer, store: Store, record: RunRecord, *, write: bool) -> Rescored:
     scored = rescorer.score(store, record)
     resamples = record.cell.get("evaluate", {}).get("resamples", 1000)
-    new = metrics_of(rescorer.scorer, scored, rescorer.task.metrics[0], resamples)
+    new = answer_metrics(rescorer.scorer, scored, rescorer.task.metrics[0], resamples)
     rescored = _rescored(record, new, rescorer.signature)
     if write and not rescored.unchanged:
         _replace(store, rescored, scored, rescorer)

@@ -24,7 +24,7 @@ def score_answers(
     return Scored(samples, outcomes, scorer.score(samples, outcomes), additive)
 
 
-def metrics_of(scorer: Scoring, scored: Scored, first: str, resamples: int) -> dict[str, Estimate | None]:
+def answer_metrics(scorer: Scoring, scored: Scored, first: str, resamples: int) -> dict[str, Estimate | None]:
     """Put intervals around all metrics; `first` is the task's first one, which tells what the projection lacks.
 
     Raises DataError for a metric that is no number.

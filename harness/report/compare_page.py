@@ -12,13 +12,13 @@ from harness.judge.compare.comparison import Comparison
 from harness.judge.compare.flips import picture
 from harness.judge.compare.metric_difference import MetricDifference
 from harness.report.comparison_tables import (
+    compared_slice_table,
+    comparison_notes,
+    comparison_title,
     flip_counts,
     metric_table,
-    notes_of,
     ranked_slices,
-    slice_table,
     subtitle_of,
-    title_of,
     verdict_of,
 )
 from harness.report.page.palette import palette_css
@@ -27,7 +27,7 @@ from harness.report.tables.html import gap_scale, templates_in
 _HERE = Path(__file__).parent
 
 
-def render_page(found: Sequence[Comparison]) -> str:
+def render_compare_page(found: Sequence[Comparison]) -> str:
     """Render; all text from outside is escaped, and the page's policy lets nothing run and nothing be fetched."""
     from markupsafe import Markup
 
@@ -38,8 +38,9 @@ def render_page(found: Sequence[Comparison]) -> str:
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     environment = templates_in(_HERE)
     environment.globals.update(
-        title_of=title_of, subtitle_of=subtitle_of, verdict_of=verdict_of, notes_of=notes_of, flip_counts=flip_counts,
-        metric_table=metric_table, slice_table=slice_table, ranked_slices=ranked_slices, picture=picture, 
+        title_of=comparison_title, subtitle_of=subtitle_of, verdict_of=verdict_of, notes_of=comparison_notes,
+        flip_counts=flip_counts,
+        metric_table=metric_table, slice_table=compared_slice_table, ranked_slices=ranked_slices, picture=picture, 
         gap_scale=gap_scale, widest=widest,
     )  # fmt: skip
     # Our own files, so they stand unescaped.

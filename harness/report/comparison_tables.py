@@ -38,7 +38,7 @@ _GAP = TableColumn(
 )  # fmt: skip
 
 
-def render(found: Sequence[Comparison], style: str, width: int | None = PIPE_WIDTH) -> str:
+def render_comparison(found: Sequence[Comparison], style: str, width: int | None = PIPE_WIDTH) -> str:
     """Render one comparison or several, as text, md or json."""
     if style == "json":
         return json_text({"comparisons": [comparison.to_json() for comparison in found]})
@@ -51,17 +51,17 @@ def comparison_document(found: Sequence[Comparison]) -> list[Block]:
 
 
 def _whole(found: Comparison) -> list[Block]:
-    blocks: list[Block] = [Heading(title_of(found), subtitle_of(found)), verdict_of(found)]
+    blocks: list[Block] = [Heading(comparison_title(found), subtitle_of(found)), verdict_of(found)]
     if found.metrics:
         blocks.append(metric_table(found))
     blocks += [flip_counts(found) or "", Notes(tuple(_refusals(found)))]
     if rows := ranked_slices(found.slices):
-        blocks.append(slice_table(rows[:_SHOWN_SLICES]))
+        blocks.append(compared_slice_table(rows[:_SHOWN_SLICES]))
         if len(rows) > _SHOWN_SLICES:
             blocks.append(f"{len(rows) - _SHOWN_SLICES} more slices: --format json, or --out FILE.html")
     if found.flips:
         blocks.append(flip_table(found))
-    return [*blocks, Notes(tuple(notes_of(found)))]
+    return [*blocks, Notes(tuple(comparison_notes(found)))]
 
 
 def _refusals(found: Comparison) -> list[str]:
@@ -71,7 +71,7 @@ def _refusals(found: Comparison) -> list[str]:
     return [f"Not compared: {', '.join(names)}: {why}." for why, names in reasons.items()]
 
 
-def title_of(found: Comparison) -> str:
+def comparison_title(found: Comparison) -> str:
     """Say what is compared with what."""
     names = " − ".join(found.names)
     return names if found.other_samples is None else f"UNPAIRED, OTHER SAMPLES ({found.other_samples}): {names}"
@@ -129,7 +129,7 @@ def metric_table(found: Comparison) -> Table:
     return Table("metrics", "Metrics", tuple(columns), tuple(rows))
 
 
-def slice_table(rows: Sequence[SliceDifference]) -> Table:
+def compared_slice_table(rows: Sequence[SliceDifference]) -> Table:
     """A row a slice."""
     columns = (
         name_column("slice"), text_column("metric", importance=60),
@@ -205,7 +205,7 @@ def flip_counts(found: Comparison) -> str | None:
     return f"{flips.only_a} samples only {a} has right, {flips.only_b} only {b}; {test}."
 
 
-def notes_of(found: Comparison) -> list[str]:
+def comparison_notes(found: Comparison) -> list[str]:
     """Everything that must be known to read the numbers."""
     notes = list(found.notes)
     directions = {metric_named(d.metric).direction for d in found.metrics}

@@ -36,7 +36,9 @@ _SOURCES = ("vision", "text", "both")
 _NOTHING = "No records. Run 'bench run' first, or give another folder with --results."
 
 
-def render(tables: Sequence[Sequence[Row]], metrics: Sequence[str], style: str, width: int | None = PIPE_WIDTH) -> str:
+def render_leaderboard(
+    tables: Sequence[Sequence[Row]], metrics: Sequence[str], style: str, width: int | None = PIPE_WIDTH
+) -> str:
     """Render as text, md, csv or json."""
     if style == "json":
         return json_text([row.to_json() for rows in tables for row in rows])
@@ -120,11 +122,11 @@ def leaderboard_table(rows: Sequence[Row], metrics: Sequence[str], keys: Sequenc
     return Table("leaderboard", "Leaderboard", columns, tuple(lines), tuple(leaderboard_notes(rows, metrics)))
 
 
-Part = tuple[TableColumn, list[TableCell]]
+LeaderboardPiece = tuple[TableColumn, list[TableCell]]
 
 
-def _judged(rows: Sequence[Row]) -> list[Part]:
-    parts: list[Part] = [(name_column("model"), [TableCell(row.model, word=row.name) for row in rows])]
+def _judged(rows: Sequence[Row]) -> list[LeaderboardPiece]:
+    parts: list[LeaderboardPiece] = [(name_column("model"), [TableCell(row.model, word=row.name) for row in rows])]
     if any(row.rank for row in rows):
         ranks = [
             TableCell(str(row.rank), order=row.rank.best) if row.rank else TableCell(word="–") for row in rows
@@ -137,7 +139,7 @@ def _judged(rows: Sequence[Row]) -> list[Part]:
     return [*parts, (TableColumn("seeds", style="{:.0f}", kind="cost", importance=80), seeds)]
 
 
-def _scores(rows: Sequence[Row], names: Sequence[str], keys: Sequence[str]) -> list[Part]:
+def _scores(rows: Sequence[Row], names: Sequence[str], keys: Sequence[str]) -> list[LeaderboardPiece]:
     parts = []
     some = [name for name in names if any(row.metrics.get(name) for row in rows)]
     for place, name in enumerate(names):
@@ -151,7 +153,7 @@ def _score(row: Row, name: str, key: str) -> TableCell:
     return score_cell(row.metrics.get(name), Origin(name, (key,)) if key else None, "absent" if row.metrics else "–")
 
 
-def _costs(rows: Sequence[Row], keys: Sequence[str]) -> list[Part]:
+def _costs(rows: Sequence[Row], keys: Sequence[str]) -> list[LeaderboardPiece]:
     return [
         (cost, [cost_cell(cost, row.efficiency, key) for row, key in zip(rows, keys, strict=True)])
         for cost in COSTS
@@ -169,9 +171,9 @@ def _hidden(name: str) -> TableColumn:
     return TableColumn(name, importance=VALUE_ONLY)
 
 
-def _values_only(rows: Sequence[Row], drawn: Sequence[str], keys: Sequence[str]) -> list[Part]:
+def _values_only(rows: Sequence[Row], drawn: Sequence[str], keys: Sequence[str]) -> list[LeaderboardPiece]:
     """Slices and classes, what seeds and samples contribute to intervals, and ceilings: for files alone."""
-    parts: list[Part] = []
+    parts: list[LeaderboardPiece] = []
     for name in unique([*drawn, *(name for row in rows for name in row.metrics)]):
         if name not in drawn:
             column = metric_column(name, VALUE_ONLY)

@@ -84,8 +84,8 @@ def comparable(rows: Sequence[RobustnessRow]) -> dict[Comparable, list[Robustnes
     return found
 
 
-Part = tuple[TableColumn, list[TableCell]]
-Numbers = Mapping[str, TableColumn]
+RobustnessPiece = tuple[TableColumn, list[TableCell]]
+RobustnessNumbers = Mapping[str, TableColumn]
 
 
 def robustness_table(rows: Sequence[RobustnessRow], keys: Sequence[str] = ()) -> Table:
@@ -94,7 +94,9 @@ def robustness_table(rows: Sequence[RobustnessRow], keys: Sequence[str] = ()) ->
     `keys` are ids of the rows on a page, where its numbers say where they come from.
     """
     ids = keys or [""] * len(rows)
-    parts: list[Part] = [(_hidden(name), [TableCell(getattr(row.scope, name)) for row in rows]) for name in _SCOPE]
+    parts: list[RobustnessPiece] = [
+        (_hidden(name), [TableCell(getattr(row.scope, name)) for row in rows]) for name in _SCOPE
+    ]
     parts += [(name_column("model"), [TableCell(row.model, word=row.name) for row in rows])]
     parts += [(_hidden("control"), [TableCell(row.control) for row in rows])]
     parts += [(TableColumn("seeds", kind="cost", style="{:.0f}"), [TableCell(len(row.seeds)) for row in rows])]

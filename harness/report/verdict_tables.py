@@ -35,7 +35,7 @@ _NOTHING = (
 )
 
 
-def render(judged: Sequence[Judged], style: str = "text", width: int | None = PIPE_WIDTH) -> str:
+def render_verdict(judged: Sequence[Judged], style: str = "text", width: int | None = PIPE_WIDTH) -> str:
     """Draw two tables for each table of comparable records; raises UsageError for an unknown style."""
     if style not in STYLES:
         raise UsageError(f"--format: unknown value '{style}'. {nearest(style, STYLES)}")
@@ -50,7 +50,7 @@ def verdict_document(judged: Sequence[Judged]) -> list[Block]:
     for table in judged:
         blocks += [Heading(table.scope.title), verdict_table(table.verdicts)]
         if any(verdict.numbers for verdict in table.verdicts):
-            blocks.append(number_table(table.verdicts))
+            blocks.append(verdict_number_table(table.verdicts))
         missing = Notes((*table.choices, *_missing(table.verdicts)), fold=False)
         blocks += [missing, Notes((_METHOD,))]
     return blocks or [_NOTHING]
@@ -85,7 +85,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     return Table("verdicts", "Verdicts", columns, tuple(rows))
 
 
-def number_table(verdicts: Sequence[Verdict]) -> Table:
+def verdict_number_table(verdicts: Sequence[Verdict]) -> Table:
     """A row for each number behind a verdict, and how it was made."""
     columns = (
         text_column("claim", importance=ALWAYS), replace(name_column("model"), once=True),

@@ -20,7 +20,7 @@ from harness.plan.run_plan import Environment, Plan
 from harness.protocols import Progress
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.records.sample_scores import table_digests, write_scores
-from harness.records.score_answers import metrics_of, score_answers
+from harness.records.score_answers import answer_metrics, score_answers
 from harness.records.scoring import Scoring
 from harness.records.store import Store, only_one, outcomes_name
 from harness.records.trainings import SUMMARY, training_folder, upload_training, why_unusable
@@ -314,7 +314,7 @@ class _Runner:
         try:
             with naming_what_cannot_be_scored():
                 scored = score_answers(self.scorer, kept, predicted.outcomes, predicted.additive)
-                metrics = metrics_of(self.scorer, scored, self.plan.task.metrics[0], cell.evaluate.resamples)
+                metrics = answer_metrics(self.scorer, scored, self.plan.task.metrics[0], cell.evaluate.resamples)
                 notes = self._notes(kept, predicted)
         except JobFailure:
             self.store.write_outcomes(outcomes_name(cell.training.task, cell.fingerprint), predicted.outcomes, {})

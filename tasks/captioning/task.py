@@ -18,7 +18,7 @@ from tasks.datasets.split_roles import folder_dataset, part_of, roles_of, stored
 from tasks.datasets.stored_splits import split_notes_of
 from tasks.formats.coco_captions import (
     CaptionedImage,
-    digest_of,
+    captions_digest_of,
     read_caption_file,
     read_caption_results,
     read_references,
@@ -147,7 +147,7 @@ def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHE
     found = {split: read_caption_file(files[split]) for split in roles.stored}
     images = {split: [coco_image(i.image_id, i.path) for i in stored.images] for split, stored in found.items()}
     notes = (*split_notes_of(found), *shared_images(images, contents))
-    return folder_dataset(root, roles, "coco", digest_of(found, contents), notes=notes)
+    return folder_dataset(root, roles, "coco", captions_digest_of(found, contents), notes=notes)
 
 
 def _clip_scoring(data: Dataset) -> ClipScoring | None:

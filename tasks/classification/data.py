@@ -209,9 +209,11 @@ def _is_taken_whole(root: Path, context: DataContext) -> bool:
 
 
 def _digest(found: LabelledSplits, options: Any, contents: Contents) -> str:
-    from tasks.scenes_data.open import text_digest
+    from tasks.scenes_data.open import scene_text_digest
 
-    return text_digest(found.digest(contents), {name: value for name, value in options.items() if name != "class_file"})
+    return scene_text_digest(
+        found.digest(contents), {name: value for name, value in options.items() if name != "class_file"}
+    )
 
 
 def _text_of(value: Any) -> str | None:

@@ -123,7 +123,7 @@ def object_format(root: Path) -> str:
 
 def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]) -> Dataset:
     """Open a folder for detection; `options` are the task's own, of which the digest covers the texts' templates."""
-    from tasks.scenes_data.open import text_digest
+    from tasks.scenes_data.open import scene_text_digest
 
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
@@ -137,7 +137,7 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
     contents = Contents(context.cache, context.progress)
-    digest, notes = text_digest(found.digest(contents), samples), (*found.notes, *found.shared_images(contents))
+    digest, notes = scene_text_digest(found.digest(contents), samples), (*found.notes, *found.shared_images(contents))
     return folder_dataset(root, roles, "objects", digest, options=options, cache=context.cache, notes=notes)
 
 

@@ -85,7 +85,7 @@ def read_caption_results(path: Path) -> list[Outcome]:
     return outcomes
 
 
-def digest_of(splits: Mapping[str, CaptionSplit], contents: Contents = NOWHERE) -> str:
+def captions_digest_of(splits: Mapping[str, CaptionSplit], contents: Contents = NOWHERE) -> str:
     """Digest splits, annotation files by their bytes, and the names and bytes of the images that have captions."""
     digest = hashlib.sha256()
     for name, split in splits.items():

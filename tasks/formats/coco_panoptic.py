@@ -30,7 +30,7 @@ from tasks.formats.coco_entries import (
 from tasks.formats.coco_layout import SplitFile
 from tasks.formats.digests import NOWHERE, digest_of_files
 from tasks.formats.file_names import require_files
-from tasks.formats.index_png import IndexMap, Labels, read_png_header, read_segment_ids
+from tasks.formats.index_png import IndexMap, StoredLabels, read_png_header, read_segment_ids
 from tasks.formats.json_files import read_json
 
 _LAST_ID = 256**3 - 1
@@ -172,7 +172,7 @@ def join_maps(
     return entries
 
 
-def segment_map(entry: PanopticEntry) -> Labels:
+def segment_map(entry: PanopticEntry) -> StoredLabels:
     """Read segment ids, int32 `[H, W]`, 0 where unlabelled; raises DataError unless PNG and JSON have the same ones."""
     ids = read_segment_ids(entry.png)
     if ids.shape != (entry.height, entry.width):

@@ -17,7 +17,7 @@ from tasks.formats.class_names import Colour
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Labels: TypeAlias = npt.NDArray[np.int32]
+StoredLabels: TypeAlias = npt.NDArray[np.int32]
 """Stored label values or segment ids `[H, W]`."""
 IndexMap: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.int16]
 """Class indices `[H, W]`, with a value of its own for ignored pixels."""
@@ -36,7 +36,7 @@ class PngHeader:
     colour_type: int
 
 
-def read_label_image(path: Path, colours: Mapping[Colour, int] | None = None) -> Labels:
+def read_label_image(path: Path, colours: Mapping[Colour, int] | None = None) -> StoredLabels:
     """Read the label values of an image, int32 `[H, W]`.
 
     Palette images give their indices, grey ones their values (of 1, 2, 4, 8 or 16 bits, as stored). With a colour
@@ -52,7 +52,7 @@ def read_label_image(path: Path, colours: Mapping[Colour, int] | None = None) ->
     if colours is not None and image.mode in ("RGB", "RGBA", "P", "PA"):
         return _values_of_colours(path, np.asarray(image.convert("RGB")), colours)
     if image.mode in ("1", "P", "L", "I") or image.mode.startswith("I;16"):
-        values: Labels = np.asarray(image).astype(np.int32) // grey_scale
+        values: StoredLabels = np.asarray(image).astype(np.int32) // grey_scale
         return values
     if image.mode == "F":
         raise DataError(
@@ -78,7 +78,7 @@ def read_png_header(path: Path) -> PngHeader:
     return PngHeader(width, height, start[24], start[25])
 
 
-def read_segment_ids(path: Path) -> Labels:
+def read_segment_ids(path: Path) -> StoredLabels:
     """Read COCO's panoptic encoding, id = R + 256 G + 65536 B, int32 `[H, W]`; raises DataError."""
     with _opened(path) as image:
         image = _loaded(image, path)
@@ -118,13 +118,13 @@ def _stretch(path: Path) -> int:
     return {2: 85, 4: 17}.get(header.bit_depth, 1) if header.colour_type == _GREY else 1
 
 
-def _packed(pixels: npt.NDArray[np.uint8]) -> Labels:
+def _packed(pixels: npt.NDArray[np.uint8]) -> StoredLabels:
     wide = pixels.astype(np.int32)
-    codes: Labels = wide[..., 0] + (wide[..., 1] << 8) + (wide[..., 2] << 16)
+    codes: StoredLabels = wide[..., 0] + (wide[..., 1] << 8) + (wide[..., 2] << 16)
     return codes
 
 
-def _values_of_colours(path: Path, pixels: npt.NDArray[np.uint8], colours: Mapping[Colour, int]) -> Labels:
+def _values_of_colours(path: Path, pixels: npt.NDArray[np.uint8], colours: Mapping[Colour, int]) -> StoredLabels:
     codes = _packed(pixels)
     table = sorted((red + (green << 8) + (blue << 16), value) for (red, green, blue), value in colours.items())
     known = np.array([code for code, _ in table], np.int32)

@@ -24,7 +24,7 @@ WISHES = (NAME, INDEX)
 _FOLDER, _NUMBER = "folder", "number"
 _MOST_NAMES = 1000
 """Beyond so many classes no similar name is looked for."""
-Labels = npt.NDArray[np.int64]
+ColumnLabels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class _Reading:
     """One way to read a column: the class of each value, -1 where the value is none."""
 
     kind: str
-    classes: Labels
+    classes: ColumnLabels
 
     @property
     def fits(self) -> bool:
         return bool((self.classes >= 0).all())
 
 
-def read_labels(column: LabelColumn, forms: LabelForms, wish: str | None = None) -> tuple[Labels, Note]:
+def read_labels(column: LabelColumn, forms: LabelForms, wish: str | None = None) -> tuple[ColumnLabels, Note]:
     """Turn labels into class indices int64 [N], and say how they were read; `wish` is one of WISHES where both fit.
 
     Raises DataError naming the first row that does not fit, or the first that two readings take differently.
@@ -106,11 +106,11 @@ def _numbers(names: Sequence[str]) -> dict[int, int]:
     return found if len(found) == len(names) else {}
 
 
-def _looked_up(values: Sequence[str], places: dict[str, int]) -> Labels:
+def _looked_up(values: Sequence[str], places: dict[str, int]) -> ColumnLabels:
     return np.array([places.get(normal_form(value), -1) for value in values], np.int64)
 
 
-def _numbered(values: Sequence[str], places: dict[int, int]) -> Labels:
+def _numbered(values: Sequence[str], places: dict[int, int]) -> ColumnLabels:
     return np.array([places.get(int(value), -1) if _is_number(value) else -1 for value in values], np.int64)
 
 

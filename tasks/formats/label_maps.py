@@ -16,9 +16,9 @@ from harness.storage.content import Contents
 from tasks.formats.class_names import ClassFile, Colour
 from tasks.formats.coco_entries import Category
 from tasks.formats.digests import NOWHERE, digest_of_files
-from tasks.formats.index_png import IndexMap, Labels, read_label_image
+from tasks.formats.index_png import IndexMap, StoredLabels, read_label_image
 
-IntArray = npt.NDArray[np.integer[Any]]
+MapValues = npt.NDArray[np.integer[Any]]
 BORDER = 255
 """The label value that is ignored in every format unless a class has it."""
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
@@ -77,7 +77,7 @@ def class_map(entry: LabelEntry, scheme: LabelScheme) -> IndexMap:
     return to_class_map(labels, scheme, entry.labels)
 
 
-def to_class_map(labels: Labels, scheme: LabelScheme, path: Path) -> IndexMap:
+def to_class_map(labels: StoredLabels, scheme: LabelScheme, path: Path) -> IndexMap:
     """Turn stored values `[H, W]` to class indices; raises DataError naming a value that means nothing."""
     ignore = scheme.ignore_index
     meaning = dict.fromkeys(scheme.ignored, ignore) | {value: i for i, value in enumerate(scheme.values)}
@@ -91,7 +91,7 @@ def to_class_map(labels: Labels, scheme: LabelScheme, path: Path) -> IndexMap:
     return narrow[place]
 
 
-def require_known_values(values: IntArray, counts: IntArray, scheme: LabelScheme, path: Path) -> None:
+def require_known_values(values: MapValues, counts: MapValues, scheme: LabelScheme, path: Path) -> None:
     """Raise DataError for the first of an image's values, with their pixels, that is neither a class nor ignored."""
     strange = ~np.isin(values, [*scheme.values, *scheme.ignored])
     if strange.any():

@@ -63,7 +63,7 @@ def open_scenes(context: DataContext, variant: Variant | None = None) -> Dataset
     return Dataset(
         name=variant.name,
         root=root,
-        digest=recipe_digest() if not variant.options else text_digest(recipe_digest(), variant.options),
+        digest=recipe_digest() if not variant.options else scene_text_digest(recipe_digest(), variant.options),
         layout="scenes",
         embedded=True,
         splits=names,
@@ -90,7 +90,7 @@ def _whole_scenes(context: DataContext, splits: list[str]) -> Path:
     return root
 
 
-def text_digest(base: str, options: Mapping[str, Any]) -> str:
+def scene_text_digest(base: str, options: Mapping[str, Any]) -> str:
     """Digest a data set's own digest together with the options that decide what its samples are."""
     return hashlib.sha256(f"{base} {json.dumps(options, sort_keys=True)}".encode()).hexdigest()
 

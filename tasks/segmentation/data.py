@@ -143,7 +143,7 @@ def map_format(root: Path, *, panoptic: bool) -> str:
 
 def open_map_folder(root: Path, context: DataContext, templates: object, *, panoptic: bool) -> Dataset:
     """Open a folder for segmentation, of several kinds of maps the panoptic ones; the digest covers the templates."""
-    from tasks.scenes_data.open import text_digest
+    from tasks.scenes_data.open import scene_text_digest
 
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
@@ -163,7 +163,7 @@ def open_map_folder(root: Path, context: DataContext, templates: object, *, pano
     contents = Contents(context.cache, context.progress)
     notes = (*found.notes, *_value_notes(found, context), *found.shared_images(contents))
     options = {**samples, "format": found.format, "class_file": None if path is None else str(path)}
-    digest = text_digest(found.digest(contents), samples)
+    digest = scene_text_digest(found.digest(contents), samples)
     return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=notes)
 
 

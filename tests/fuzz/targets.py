@@ -23,7 +23,7 @@ from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecor
 from harness.records.packing import pack
 from harness.records.sample_scores import read_answers, read_scores, table_digests
 from harness.records.store import Store, outcomes_name, scores_name
-from harness.report.leaderboard_tables import render
+from harness.report.leaderboard_tables import render_leaderboard
 from harness.report.robustness_tables import render_summary
 from harness.sample import Outcome, Preprocessing, Sample
 from harness.stats.sample_scores import SampleScores
@@ -183,7 +183,7 @@ def read_store(folder: Path) -> Any:
     """What leaderboards and robustness tables show of it, with the answers and scores behind them."""
     store = Store(str(folder / "r"))
     records, sweeps = store.read_records(), store.read_robustness()
-    shown = render(build_rows(records, ("top-1",)), ("top-1",), "csv")
+    shown = render_leaderboard(build_rows(records, ("top-1",)), ("top-1",), "csv")
     columns = [read_scores(store, each) for each in records]
     scores = [None if c is None else (c.sample_ids, {k: v.tolist() for k, v in c.metrics.items()}) for c in columns]
     answers = [list(read_answers(store, each)) for each in records]

@@ -85,7 +85,7 @@ class JudgedChange:
         return {**asdict(self.change), "outcome": self.outcome, "adjusted_p": self.adjusted_p}
 
 
-def judge(changes: list[Change], limits: Limits) -> list[JudgedChange]:
+def judge_change(changes: list[Change], limits: Limits) -> list[JudgedChange]:
     """Decide over the whole table, so that more rows do not make more false alarms."""
     from harness.stats.significance import benjamini_hochberg
 

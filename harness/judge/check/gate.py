@@ -18,7 +18,7 @@ from harness.judge.check.change import (  # fmt: skip
     Change,
     JudgedChange,
     Limits,
-    judge,
+    judge_change,
 )
 from harness.judge.check.cost_change import latency_changes, memory_changes
 from harness.judge.check.measured import OK, Measured, MeasuredSubject
@@ -84,7 +84,7 @@ def run_gate(baseline: Sequence[Measured], current: Sequence[Measured], limits: 
         for pairs in whole
         if any(before.setting not in (None, now.setting) for before, now in pairs)
     )
-    return Gate(tuple(sorted(judge(changes, limits), key=_order)), new, other)
+    return Gate(tuple(sorted(judge_change(changes, limits), key=_order)), new, other)
 
 
 def _by_subject(measured: Sequence[Measured]) -> dict[MeasuredSubject, dict[int, Measured]]:

@@ -26,7 +26,7 @@ _HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 _TILES = 5
 _TINY = 1e-12
 
-Numbers = npt.NDArray[np.float64]
+UniformDraws = npt.NDArray[np.float64]
 """Drawn uniformly from 0..1. Of each query 8 a sample: places of two squares, a turn, signs of three channels."""
 
 
@@ -54,7 +54,7 @@ def square(query: Query, clean: Tensor, ball: Ball, rngs: Sequence[np.random.Gen
     return found
 
 
-def _signs(numbers: Numbers, like: Tensor) -> Tensor:
+def _signs(numbers: UniformDraws, like: Tensor) -> Tensor:
     return torch.from_numpy(np.where(numbers < 0.5, -1.0, 1.0).astype(np.float32)).to(like.device)
 
 
@@ -64,7 +64,7 @@ def _stripes(clean: Tensor, ball: Ball, rngs: Sequence[np.random.Generator]) -> 
     return ball.project(clean + ball.eps * _signs(drawn, clean), clean)
 
 
-def _with_squares(points: tuple[Tensor, Tensor], ball: Ball, square_share: float, numbers: Numbers) -> Tensor:
+def _with_squares(points: tuple[Tensor, Tensor], ball: Ball, square_share: float, numbers: UniformDraws) -> Tensor:
     """Move a square of each image by 2 eps up or down in each channel: to one edge of the ball or the other."""
     pixels, clean = points
     height, width = clean.shape[2:]
@@ -75,7 +75,7 @@ def _with_squares(points: tuple[Tensor, Tensor], ball: Ball, square_share: float
     return ball.project(pixels + change * inside, clean)
 
 
-def _places(numbers: Numbers, length: int, side: int) -> npt.NDArray[np.int64]:
+def _places(numbers: UniformDraws, length: int, side: int) -> npt.NDArray[np.int64]:
     """Turn numbers of 0..1 into places where a square of this side fits."""
     places: npt.NDArray[np.int64] = np.minimum((numbers * (length - side + 1)).astype(np.int64), length - side)
     return places
@@ -124,7 +124,7 @@ def _tiles(clean: Tensor, ball: Ball, rngs: Sequence[np.random.Generator]) -> Te
     return _at_length(change, clean, ball)
 
 
-def _with_moved_mass(points: tuple[Tensor, Tensor], ball: Ball, square_share: float, numbers: Numbers) -> Tensor:
+def _with_moved_mass(points: tuple[Tensor, Tensor], ball: Ball, square_share: float, numbers: UniformDraws) -> Tensor:
     """Take the change away from one square of each image and add it to another one, as a bump."""
     pixels, clean = points
     height, width = clean.shape[2:]

@@ -11,7 +11,7 @@ from harness.records.store import outcomes_name
 from harness.report.page.entries import Board, Entry
 from harness.report.page.sources import Columns
 from harness.report.page.sweep_means import mean_estimate
-from harness.report.page.sweeps import CLEAN, PARTS, Sweep
+from harness.report.page.sweeps import CLEAN_LABEL, MODALITY_PARTS, Sweep
 from harness.report.tables.table import (
     ENDS,
     Origin,
@@ -59,7 +59,9 @@ def calibration_table(board: Board, sweeps: Sequence[Sweep]) -> Table | None:
     )
     parts = unique([kind.part for kind in sweep.kinds]) if sweep else []
     columns = [name_column("model"), _column(_ERROR, -1), _column(_NULL)]
-    columns += [_column(f"{PARTS[part][0] if part in PARTS else part}: mean {_ERROR}", -1) for part in parts]
+    columns += [
+        _column(f"{MODALITY_PARTS[part][0] if part in MODALITY_PARTS else part}: mean {_ERROR}", -1) for part in parts
+    ]
     lines = []
     for entry in scored:
         cells = [TableCell(entry.name)]
@@ -110,7 +112,9 @@ def _strongest(sweeps: Sequence[Sweep], entry: Entry) -> tuple[str, ...]:
         return ()
     labels = [kind.labels[-1] for kind in sweep.kinds if kind.part == "image" and len(kind.severities) > 1]
     answers = sweep.answers[entry.key]
-    return tuple(label for label in labels if label != CLEAN and label in answers and answers[label].status == "ok")
+    return tuple(
+        label for label in labels if label != CLEAN_LABEL and label in answers and answers[label].status == "ok"
+    )
 
 
 def _bins(tables: Sequence[Columns | None]) -> tuple[Bin, ...]:

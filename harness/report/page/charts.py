@@ -11,7 +11,7 @@ from harness.report.page.calibration_part import Bin, Diagram
 from harness.report.page.ladder import Ladder
 from harness.report.page.pareto import Front, Point, front
 from harness.report.page.svg import Mark, chart_svg, values
-from harness.report.page.sweeps import CLEAN, Kind, Sweep
+from harness.report.page.sweeps import CLEAN_LABEL, Sweep, SweepKind
 from harness.report.tables.html import packed
 from harness.report.tables.table import GAP, interval_text, signed
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedPoint:
     """A point of a scatter plot: its number in the leaderboard, its name, what it costs as text."""
 
     point: Point
@@ -35,11 +35,11 @@ class CostChart:
 
     title: str
     svg: str
-    on_front: tuple[Named, ...]
-    near_front: tuple[Named, ...]
+    on_front: tuple[NamedPoint, ...]
+    near_front: tuple[NamedPoint, ...]
 
 
-def cost_chart(points: Sequence[Named], metric: str, cost: str, title: str) -> CostChart:
+def cost_chart(points: Sequence[NamedPoint], metric: str, cost: str, title: str) -> CostChart:
     """Draw score with interval against cost; `cost` names the axis with its unit.
 
     Points on the front are filled; those whose distance in score to all that dominate them is within noise are dashed.
@@ -86,7 +86,7 @@ def _standing(key: str, best: Front) -> tuple[str, str]:
     return ("near", "off the front, score within noise") if key in best.within_noise else ("dominated", "dominated")
 
 
-def curve_chart(sweep: Sweep, kind: Kind, scale: tuple[float, float]) -> str:
+def curve_chart(sweep: Sweep, kind: SweepKind, scale: tuple[float, float]) -> str:
     """Draw each row's score from clean to the greatest severity; `scale` is shared by all charts of a sweep."""
     import altair
 
@@ -95,7 +95,7 @@ def curve_chart(sweep: Sweep, kind: Kind, scale: tuple[float, float]) -> str:
     for entry in sweep.entries:
         line_mark = f"m{len(marks)}"
         marks.append(Mark(entry.key, "ln"))
-        for severity, label in ((0, CLEAN), *zip(kind.severities, kind.labels, strict=True)):
+        for severity, label in ((0, CLEAN_LABEL), *zip(kind.severities, kind.labels, strict=True)):
             answer = sweep.answers[entry.key].get(label)
             if answer is None or answer.estimate is None:
                 continue

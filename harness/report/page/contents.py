@@ -14,9 +14,9 @@ from harness.report.page.calibration_part import Diagram, calibration_table, dia
 from harness.report.page.entries import Board, build_boards
 from harness.report.page.examples import ExampleIndex, Examples, build_examples
 from harness.report.page.ladder import Ladder, build_ladders, ladder_table
-from harness.report.page.notes import notes_of
+from harness.report.page.notes import page_notes
 from harness.report.page.number_table import number_table
-from harness.report.page.provenance import provenance
+from harness.report.page.provenance import provenance_of_page
 from harness.report.page.score_tables import board_slices, board_table, class_table, failure_table
 from harness.report.page.sources import ReportOptions, Sources
 from harness.report.page.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
@@ -35,7 +35,7 @@ class RobustnessPart:
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """Everything about rows that may be ranked together."""
 
     board: Board
@@ -74,7 +74,7 @@ class TaskPart:
     """A task: a part for each kind of rows that may be ranked together, and example images of unknown data."""
 
     task: str
-    parts: tuple[Part, ...]
+    parts: tuple[PagePart, ...]
     unplaced: tuple[Examples, ...]
 
 
@@ -114,7 +114,7 @@ def build_report(sources: Sources, options: ReportOptions) -> Report:
     return Report(
         title=options.title,
         tasks=tuple(tasks),
-        provenance=provenance(boards),
+        provenance=provenance_of_page(boards),
         folders=sources.folders,
         newest=max(record.created for record in wanted),
         counts={status: statuses.count(status) for status in ("ok", "failed", "skipped")},
@@ -153,9 +153,11 @@ class _Gallery:
         return examples
 
 
-def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: ReportOptions, examples: Examples) -> Part:
+def _part(
+    board: Board, sweeps: Sequence[Sweep], sources: Sources, options: ReportOptions, examples: Examples
+) -> PagePart:
     numbers = _numbers(board, sources, options)
-    return Part(
+    return PagePart(
         board=board,
         leaderboard=board_table(board),
         slices=board_slices(board),
@@ -166,7 +168,7 @@ def _part(board: Board, sweeps: Sequence[Sweep], sources: Sources, options: Repo
         diagrams=tuple(diagrams(board, sweeps, sources.outcomes)),
         failures=failure_table(board),
         examples=examples,
-        notes=tuple(notes_of(board)),
+        notes=tuple(page_notes(board)),
     )
 
 

@@ -33,7 +33,7 @@ _LINE, _FILL_ALPHA = (255, 255, 255), 96
 
 
 @dataclass(frozen=True)
-class Box:
+class DrawnBox:
     """A box in pixels of the picture; `sign` is what stands beside it in the picture and in the list below."""
 
     sign: str
@@ -62,11 +62,11 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class DrawnAnswer:
     """What stands over one picture; `overlay` is a transparent image that covers it, `left_out` counts more boxes."""
 
     size: tuple[int, int]
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[DrawnBox, ...] = ()
     regions: tuple[Region, ...] = ()
     overlay: str | None = None
     left_out: int = 0
@@ -77,12 +77,14 @@ class Drawing:
         return len(self.overlay or "") + 150 * (len(self.boxes) + len(self.regions))
 
 
-def parse_drawing(content: Mapping[str, Any], size: tuple[int, int], names: Sequence[str], *, answer: bool) -> Drawing:
+def parse_drawing(
+    content: Mapping[str, Any], size: tuple[int, int], names: Sequence[str], *, answer: bool
+) -> DrawnAnswer:
     """Read what `harness.run.drawable` wrote; raises ValueError, TypeError, KeyError or DataError otherwise."""
     if "boxes" in content:
         signs = _signs(answer)
         boxes = tuple(_box(signs(place), box, size) for place, box in enumerate(content["boxes"]))
-        return Drawing(size, boxes, left_out=int(content["left_out"]))
+        return DrawnAnswer(size, boxes, left_out=int(content["left_out"]))
     from harness.answers import decode_label_map
 
     return _map_drawing(decode_label_map(content), size, names)
@@ -93,17 +95,17 @@ def _signs(answer: bool) -> Any:
     return (lambda place: str(place + 1)) if answer else (lambda place: letters[place % len(letters)])
 
 
-def _box(sign: str, box: Sequence[Any], size: tuple[int, int]) -> Box:
+def _box(sign: str, box: Sequence[Any], size: tuple[int, int]) -> DrawnBox:
     name, score, *ends = box
     x, y, width, height = (float(end) for end in ends)
     if not all(map(math.isfinite, (x, y, width, height))):
         raise ValueError(f"a box of {box}")
     across, down = size
     known = None if score is None else float(score)
-    return Box(sign, str(name), known, x * across, y * down, width * across, height * down)
+    return DrawnBox(sign, str(name), known, x * across, y * down, width * across, height * down)
 
 
-def _map_drawing(labels: LabelMap, size: tuple[int, int], names: Sequence[str]) -> Drawing:
+def _map_drawing(labels: LabelMap, size: tuple[int, int], names: Sequence[str]) -> DrawnAnswer:
     import numpy as np
 
     from harness.answers import IGNORED
@@ -116,7 +118,7 @@ def _map_drawing(labels: LabelMap, size: tuple[int, int], names: Sequence[str]) 
         for value, share in shown
         if share >= _LEAST_SHARE
     )
-    return Drawing(size, regions=regions, overlay=_overlay(labels, IGNORED))
+    return DrawnAnswer(size, regions=regions, overlay=_overlay(labels, IGNORED))
 
 
 def _inside(region: npt.NDArray[np.bool_], size: tuple[int, int]) -> tuple[float, float]:

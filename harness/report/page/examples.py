@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS
 from harness.errors import DataError, StoreError
-from harness.report.page.drawings import Drawing, parse_drawing
+from harness.report.page.drawings import DrawnAnswer, parse_drawing
 from harness.report.tables.table import unique
 
 _KINDS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
@@ -47,8 +47,8 @@ class Picture:
     condition: str
     uri: str
     answers: tuple[tuple[str, str], ...]
-    reference: Drawing | None = None
-    drawings: Mapping[str, Drawing] = field(default_factory=dict)
+    reference: DrawnAnswer | None = None
+    drawings: Mapping[str, DrawnAnswer] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:

@@ -9,7 +9,7 @@ from harness.judge.verdict.settings import TUNE, record_settings_of, tuning_free
 from harness.record import Estimate
 from harness.report.page.controls import MEANINGS
 from harness.report.page.entries import Board, Entry
-from harness.report.page.pareto import difference
+from harness.report.page.pareto import pareto_difference
 from harness.report.page.score_tables import grouped
 from harness.report.tables.table import (
     ENDS,
@@ -75,7 +75,7 @@ def build_ladders(board: Board) -> list[Ladder]:
             fitting = _controls_of(head, members, alone=len(heads) == 1)
             controls = [(e, own) for e in fitting if (own := e.row.metrics.get(board.main))]
             if score and controls:
-                rungs = tuple(Rung(entry, own, difference(score, own)) for entry, own in controls)
+                rungs = tuple(Rung(entry, own, pareto_difference(score, own)) for entry, own in controls)
                 ladders.append(Ladder(head, score, board.main, rungs))
     return ladders
 

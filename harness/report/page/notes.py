@@ -9,7 +9,7 @@ from harness.record import RunRecord
 from harness.report.page.entries import Board
 
 
-def notes_of(board: Board) -> list[str]:
+def page_notes(board: Board) -> list[str]:
     """Give each note of a board once: those on the data first, then those on answers with the rows that they are of."""
     data: dict[str, None] = {}
     answers: dict[str, dict[str, None]] = {}

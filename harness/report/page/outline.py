@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.plan.installed_metrics import marked
-from harness.report.page.contents import Part
+from harness.report.page.contents import PagePart
 
 _ABSENT = {
     "slices": "scores on slices (the data has none)",
@@ -37,7 +37,7 @@ class PartOutline:
     left_out: str
 
 
-def outline_part(part: Part, task: int, place: int, *, has_charts: bool) -> PartOutline:
+def outline_part(part: PagePart, task: int, place: int, *, has_charts: bool) -> PartOutline:
     """Number the sections of a part that have content; `task` and `place` count from 1."""
     titles = {
         "leaderboard": f"Leaderboard, ranked by {marked(part.board.main)}" if part.leaderboard.rows else None,
@@ -60,7 +60,7 @@ def outline_part(part: Part, task: int, place: int, *, has_charts: bool) -> Part
     return PartOutline(f"{task}.{place}", anchor, sections, _left_out(missing, part))
 
 
-def _left_out(missing: list[str], part: Part) -> str:
+def _left_out(missing: list[str], part: PagePart) -> str:
     if part.examples.left_out and not part.examples.shown:
         missing = [*missing[:-1], f"examples ({part.examples.left_out} would make the page too large)"]
     return f"Left out, having no content: {'; '.join(missing)}." if missing else ""

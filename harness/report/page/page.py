@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from harness.report.page.charts import (
     CostChart,
-    Named,
+    NamedPoint,
     cost_chart,
     curve_chart,
     curve_scale,
     ladder_chart,
     reliability_chart,
 )
-from harness.report.page.contents import Part, Report, RobustnessPart, TaskPart
+from harness.report.page.contents import PagePart, Report, RobustnessPart, TaskPart
 from harness.report.page.outline import Captions, PartOutline, outline_part
 from harness.report.page.palette import STEPS, palette_css
 from harness.report.page.pareto import Point
 from harness.report.page.provenance import Shared
 from harness.report.page.sweep_tables import Heat, HeatMap
-from harness.report.page.sweeps import Kind
+from harness.report.page.sweeps import SweepKind
 from harness.report.tables.costs import LATENCY, MEMORY
 from harness.report.tables.html import packed, score_scale, templates_in
 from harness.report.tables.table import MINUS, Table
@@ -56,7 +56,7 @@ class Curves:
 class PartView:
     """One data set of a task as the page shows it: its contents, its numbered sections, its charts of cost."""
 
-    part: Part
+    part: PagePart
     outline: PartOutline
     charts: tuple[tuple[CostChart, Any], ...]
 
@@ -97,7 +97,7 @@ def _views(report: Report) -> list[TaskView]:
     ]
 
 
-def _view(part: Part, task: int, place: int) -> PartView:
+def _view(part: PagePart, task: int, place: int) -> PartView:
     charts = tuple(cost_charts(part))
     return PartView(part, outline_part(part, task, place, has_charts=bool(charts)), charts)
 
@@ -148,7 +148,7 @@ def _environment(sets: Shared) -> Environment:
     return environment
 
 
-def cost_charts(part: Part) -> list[tuple[CostChart, Any]]:
+def cost_charts(part: PagePart) -> list[tuple[CostChart, Any]]:
     """Draw the score against latency and against memory, for rows that have both numbers."""
     drawn = []
     numbers = numbering(part.leaderboard)
@@ -158,7 +158,7 @@ def cost_charts(part: Part) -> list[tuple[CostChart, Any]]:
             score, cost = entry.row.metrics.get(part.board.main), getattr(entry.row.efficiency, column.name)
             if score is not None and cost is not None:
                 point = Point(entry.key, score, cost * column.factor)
-                points.append(Named(point, numbers[entry.key], entry.name, f"{column.title} {column.show(cost)}"))
+                points.append(NamedPoint(point, numbers[entry.key], entry.name, f"{column.title} {column.show(cost)}"))
         if len(points) > 1:
             chart = cost_chart(sorted(points, key=lambda p: -p.number), part.board.main, axis, title)
             drawn.append((chart, _safe(chart.svg)))
@@ -174,7 +174,7 @@ def numbering(leaderboard: Table) -> dict[str, int]:
 def curves(part: RobustnessPart) -> list[Curves]:
     """Draw a chart for each perturbation that has several severities, by family."""
     scale = curve_scale(part.sweep)
-    shown: dict[str, list[Kind]] = {}
+    shown: dict[str, list[SweepKind]] = {}
     for kind in part.sweep.kinds:
         if len(kind.severities) > 1 and kind.family not in ("modality", "attack"):
             shown.setdefault(kind.family, []).append(kind)

@@ -21,7 +21,7 @@ STEPS = 11
 _HEAT = {"light": ("#eef4fb", "#0b4a86"), "dark": ("#1e262f", "#9bd0ff")}
 
 
-def contrast(a: str, b: str) -> float:
+def contrast_ratio(a: str, b: str) -> float:
     """Contrast ratio of two colours, 1 to 21 (WCAG 2.2, 1.4.3).
 
     >>> round(contrast("#000000", "#ffffff"), 1)
@@ -48,7 +48,7 @@ def heat_colours(theme: str) -> list[tuple[str, str]]:
         share = step / (STEPS - 1)
         mixed = [round(a + (b - a) * share) for a, b in zip(low, high, strict=True)]
         back = "#" + "".join(f"{value:02x}" for value in mixed)
-        steps.append((back, max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, back))))
+        steps.append((back, max(("#000000", "#ffffff"), key=lambda ink: contrast_ratio(ink, back))))
     return steps
 
 

@@ -19,7 +19,7 @@ class Point:
     cost: float
 
 
-def difference(a: Estimate, b: Estimate) -> Estimate:
+def pareto_difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b with an interval made of the two intervals: MOVER (Zou & Donner 2008, doi 10.1002/sim.3095).
 
     It takes the two as independent. On shared samples they rise and fall together, so this interval is too wide
@@ -61,5 +61,5 @@ def _dominates(a: Point, b: Point) -> bool:
 
 def _alike(a: Estimate, b: Estimate) -> bool:
     """Tell whether noise could explain the difference: also where an interval is absent, as nothing excludes it."""
-    low = difference(a, b).low
+    low = pareto_difference(a, b).low
     return low is None or low <= 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.report.page.contents import Part, Report
+from harness.report.page.contents import PagePart, Report
 from harness.report.tables.document import markdown_table
 from harness.report.tables.table import Table
 from harness.report.tables.values import table_csv
@@ -46,11 +46,11 @@ def render_csv_files(report: Report) -> dict[str, str]:
     return files
 
 
-def _parts(report: Report) -> Iterator[Part]:
+def _parts(report: Report) -> Iterator[PagePart]:
     return (part for task in report.tasks for part in task.parts)
 
 
-def _numbers(report: Report, part: Part, table: Table) -> Iterator[list[object]]:
+def _numbers(report: Report, part: PagePart, table: Table) -> Iterator[list[object]]:
     first = part.board.first
     shared = [part.board.task, first.data, first.data_digest, first.split, first.signature, table.name]
     rows = report.provenance["rows"]

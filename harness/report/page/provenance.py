@@ -32,7 +32,7 @@ class Shared:
         return self._places[key]
 
 
-def provenance(boards: Sequence[tuple[Board, Sequence[Sweep]]]) -> dict[str, Any]:
+def provenance_of_page(boards: Sequence[tuple[Board, Sequence[Sweep]]]) -> dict[str, Any]:
     """Gather rows, runs and cells; package versions, settings, conditions and notes are kept once each."""
     versions, settings, notes, names = Shared(), Shared(), Shared(), Shared()
     rows: dict[str, Any] = {}

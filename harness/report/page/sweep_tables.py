@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.record import Estimate
 from harness.report.page.entries import Entry
 from harness.report.page.sweep_means import is_complete_grid, mean_estimate, retained
-from harness.report.page.sweeps import CLEAN, PARTS, Kind, Sweep
+from harness.report.page.sweeps import CLEAN_LABEL, MODALITY_PARTS, Sweep, SweepKind
 from harness.report.tables.table import (
     ENDS,
     Origin,
@@ -46,7 +46,7 @@ class HeatMap:
 
     name: str
     title: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[SweepKind, ...]
     families: tuple[tuple[str, int], ...]
     rows: tuple[tuple[Entry, tuple[Heat, ...]], ...]
 
@@ -102,12 +102,15 @@ def _short(part: str, complete: bool) -> str:
 
 
 def _title(part: str) -> str:
-    return PARTS[part][0] if part in PARTS else part.capitalize()
+    return MODALITY_PARTS[part][0] if part in MODALITY_PARTS else part.capitalize()
 
 
 def _summary_line(sweep: Sweep, entry: Entry, labels: dict[str, list[str]]) -> TableRow:
     clean = sweep.clean(entry)
-    cells = [TableCell(entry.name), score_cell(clean, Origin(f"clean {sweep.metric}", (entry.key,), (CLEAN,)), "–")]
+    cells = [
+        TableCell(entry.name),
+        score_cell(clean, Origin(f"clean {sweep.metric}", (entry.key,), (CLEAN_LABEL,)), "–"),
+    ]
     for part, wanted in labels.items():
         found = sweep.estimates(entry, wanted)
         origin = Origin(f"{_title(part)}: mean {sweep.metric}", (entry.key,), tuple(wanted), _WIDEST)
@@ -118,7 +121,7 @@ def _summary_line(sweep: Sweep, entry: Entry, labels: dict[str, list[str]]) -> T
         mean = mean_estimate(found)
         cells += [TableCell(mean.value, mean, origin=origin)]
         for chance, of in ((0.0, "mean / clean"), (sweep.chance, "(mean - chance) / (clean - chance)")):
-            why = Origin(f"{_title(part)}: {of}", (entry.key,), (CLEAN, *wanted))
+            why = Origin(f"{_title(part)}: {of}", (entry.key,), (CLEAN_LABEL, *wanted))
             cells.append(_share(mean, clean, chance, why))
     return TableRow(tuple(cells), group=entry.name, key=entry.name)
 
@@ -143,7 +146,7 @@ def heat_maps(sweep: Sweep) -> list[HeatMap]:
     """One heat map for each part of the grid."""
     maps = []
     for part in unique([kind.part for kind in sweep.kinds]):
-        kinds = (Kind(CLEAN, "", "", (0,)), *(kind for kind in sweep.kinds if kind.part == part))
+        kinds = (SweepKind(CLEAN_LABEL, "", "", (0,)), *(kind for kind in sweep.kinds if kind.part == part))
         rows = tuple((entry, tuple(_heat(sweep, entry, kind) for kind in kinds)) for entry in sweep.entries)
         families = unique([kind.family for kind in kinds])
         spans = tuple((family, sum(kind.family == family for kind in kinds)) for family in families)
@@ -163,9 +166,9 @@ def heat_table(heat_map: HeatMap, metric: str) -> Table:
     return Table("heat", f"{heat_map.title}: {metric}", columns, lines)
 
 
-def _heat(sweep: Sweep, entry: Entry, kind: Kind) -> Heat:
+def _heat(sweep: Sweep, entry: Entry, kind: SweepKind) -> Heat:
     over = f"mean over severities {kind.severities[0]}–{kind.severities[-1]}" if len(kind.severities) > 1 else ""
-    conditions = tuple(unique([CLEAN, *kind.labels]))
+    conditions = tuple(unique([CLEAN_LABEL, *kind.labels]))
     origin = Origin(f"{sweep.metric} under {kind.name}", (entry.key,), conditions, over)
     found = sweep.estimates(entry, kind.labels)
     if found is None:
@@ -175,6 +178,6 @@ def _heat(sweep: Sweep, entry: Entry, kind: Kind) -> Heat:
     return Heat(mean, shares[0], shares[1], "ok", origin, _is_weak(sweep, entry, kind))
 
 
-def _is_weak(sweep: Sweep, entry: Entry, kind: Kind) -> bool:
+def _is_weak(sweep: Sweep, entry: Entry, kind: SweepKind) -> bool:
     notes = [sweep.answers[entry.key][label].notes for label in kind.labels]
     return any(isinstance(v, str) and v.startswith(LOWER_EFFORT) for of in notes for v in of.values())

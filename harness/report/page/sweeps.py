@@ -11,8 +11,8 @@ from harness.report.page.entries import Board, Entry
 from harness.report.tables.table import unique
 from harness.stats.seed_variance import combine_seeds
 
-CLEAN = "clean"
-PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+CLEAN_LABEL = "clean"
+MODALITY_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "image": ("Image corruptions", ("noise", "blur", "weather", "digital", "extra")),
     "text": ("Text", ("character", "word", "sentence")),
     "geometry": ("Geometry", ("geometry",)),
@@ -36,7 +36,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Kind:
+class SweepKind:
     """A perturbation, with its family and the severities at which it was applied."""
 
     name: str
@@ -47,12 +47,12 @@ class Kind:
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of its conditions."""
-        return tuple(label_of(self.name, severity) for severity in self.severities)
+        return tuple(sweep_label_of(self.name, severity) for severity in self.severities)
 
     @property
     def part(self) -> str:
         """The heat map that it stands in."""
-        return next((part for part, (_, families) in PARTS.items() if self.family in families), self.family)
+        return next((part for part, (_, families) in MODALITY_PARTS.items() if self.family in families), self.family)
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ class Sweep:
     limit: int | None
     shortest_px: int
     entries: tuple[Entry, ...]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[SweepKind, ...]
     answers: Mapping[str, Mapping[str, Answer]]
     """By id of the row, then by label of the condition; a condition that was never run is not there."""
 
     def clean(self, entry: Entry) -> Estimate | None:
         """The row's score on the same samples unperturbed."""
-        answer = self.answers[entry.key].get(CLEAN)
+        answer = self.answers[entry.key].get(CLEAN_LABEL)
         return answer.estimate if answer else None
 
     def estimates(self, entry: Entry, labels: Sequence[str]) -> list[Estimate] | None:
@@ -80,7 +80,7 @@ class Sweep:
         return values if values and len(values) == len(labels) else None
 
 
-def label_of(perturbation: str, severity: int) -> str:
+def sweep_label_of(perturbation: str, severity: int) -> str:
     """Name a condition: fog-3, or shift-style, which has no severity."""
     return f"{perturbation}-{severity}" if severity else perturbation
 
@@ -117,12 +117,12 @@ def _distinct(record: RobustnessRecord) -> RobustnessRecord:
     return replace(record, scores=tuple(scores))
 
 
-def _kinds(scores: Sequence[PerturbedScore]) -> tuple[Kind, ...]:
+def _kinds(scores: Sequence[PerturbedScore]) -> tuple[SweepKind, ...]:
     """List what was done, families in the order of `PARTS`."""
-    first = {score.perturbation: score for score in reversed(scores) if score.perturbation != CLEAN}
+    first = {score.perturbation: score for score in reversed(scores) if score.perturbation != CLEAN_LABEL}
     severities = {n: sorted({s.severity for s in scores if s.perturbation == n}) for n in first}
-    kinds = [Kind(n, _family(s), s.modality, tuple(severities[n])) for n, s in first.items()]
-    families = [family for _, of_part in PARTS.values() for family in of_part]
+    kinds = [SweepKind(n, _family(s), s.modality, tuple(severities[n])) for n, s in first.items()]
+    families = [family for _, of_part in MODALITY_PARTS.values() for family in of_part]
     families += unique([kind.family for kind in kinds if kind.family not in families])
     seen = unique([score.perturbation for score in scores])
     return tuple(sorted(kinds, key=lambda kind: (families.index(kind.family), seen.index(kind.name))))
@@ -137,7 +137,7 @@ def _answers(records: Sequence[RobustnessRecord], metric: str) -> dict[str, Answ
     by_label: dict[str, list[PerturbedScore]] = {}
     for record in records:
         for score in record.scores:
-            by_label.setdefault(label_of(score.perturbation, score.severity), []).append(score)
+            by_label.setdefault(sweep_label_of(score.perturbation, score.severity), []).append(score)
     return {label: _answer(scores, metric, len(records)) for label, scores in by_label.items()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
 
-from harness.report.tables.layout import PIPE_WIDTH, Layout, folded, folded_heading, laid_out, places_of
+from harness.report.tables.layout import PIPE_WIDTH, TableLayout, folded, folded_heading, laid_out, places_of
 from harness.report.tables.table import Table, with_footnotes
 from harness.text.outside_text import markdown_text, one_line
 
@@ -92,14 +92,14 @@ def note_lines(notes: Notes, width: int | None) -> Iterator[str]:
         yield from [line] if width is None or not notes.fold else folded(line, max(width, _LEAST), indent="  ")
 
 
-def aligned_lines(layout: Layout) -> Iterator[str]:
+def aligned_lines(layout: TableLayout) -> Iterator[str]:
     """Draw without any box: words to the left, numbers to the right, a rule below the heading."""
     yield from heading_lines(layout)
     for row in layout.texts[1:]:
         yield from row_lines(layout, row)
 
 
-def heading_lines(layout: Layout) -> Iterator[str]:
+def heading_lines(layout: TableLayout) -> Iterator[str]:
     """Draw the heading, words that are on fewer lines at the bottom, and the rule."""
     folds = [folded_heading(text, width) for text, width in zip(layout.texts[0], layout.widths, strict=True)]
     lines = max(map(len, folds))
@@ -107,12 +107,12 @@ def heading_lines(layout: Layout) -> Iterator[str]:
     yield "-" * layout.width
 
 
-def row_lines(layout: Layout, row: Sequence[str]) -> Iterator[str]:
+def row_lines(layout: TableLayout, row: Sequence[str]) -> Iterator[str]:
     """Draw one row, on several lines where its texts are folded."""
     return _side_by_side(layout, [folded(text, width) for text, width in zip(row, layout.widths, strict=True)])
 
 
-def _side_by_side(layout: Layout, folds: Sequence[Sequence[str]]) -> Iterator[str]:
+def _side_by_side(layout: TableLayout, folds: Sequence[Sequence[str]]) -> Iterator[str]:
     for texts in zip_longest(*folds, fillvalue=""):
         padded = []
         for text, width, column in zip(texts, layout.widths, layout.table.columns, strict=True):

@@ -17,7 +17,7 @@ _HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Scale:
+class ValueScale:
     """From where to where the bars of a table reach; `centred` ones have a line in the middle, at no difference."""
 
     low: float
@@ -31,17 +31,17 @@ class Scale:
         return tuple(round(100 * (end - self.low) / width, 1) for end in (low, estimate.value, high))  # type: ignore[return-value]
 
 
-def score_scale(table: Table) -> Scale | None:
+def score_scale(table: Table) -> ValueScale | None:
     """The scale of a table's first scores: from 0, or below, to the greatest; None where there are none."""
     found = [row.cells[table.first_score].estimate for row in table.rows] if table.first_score is not None else []
     known = [estimate for estimate in found if estimate is not None]
-    return Scale(min(0.0, *(e.drawn[0] for e in known)), max(e.drawn[1] for e in known)) if known else None
+    return ValueScale(min(0.0, *(e.drawn[0] for e in known)), max(e.drawn[1] for e in known)) if known else None
 
 
-def gap_scale(widest: float) -> Scale:
+def gap_scale(widest: float) -> ValueScale:
     """The scale of differences that reach as far as `widest` from 0, which is in the middle."""
     reach = widest * 50 / 48 or 1.0
-    return Scale(-reach, reach, centred=True)
+    return ValueScale(-reach, reach, centred=True)
 
 
 def packed(estimate: Estimate, column: TableColumn = SCORE) -> str:

@@ -24,7 +24,7 @@ _LONGEST_WORD = 32
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """What of a table is drawn, texts heading first, how wide each column is, and the titles of those left out."""
 
     table: Table
@@ -44,7 +44,7 @@ class Layout:
         return (*self.table.notes, *([told] if self.dropped else []))
 
 
-def laid_out(table: Table, width: int | None) -> Layout:
+def laid_out(table: Table, width: int | None) -> TableLayout:
     """Choose columns and their widths; `width` None shows everything as wide as it is."""
     whole = with_footnotes(table.only(table.drawn))
     texts = _texts(whole)
@@ -61,7 +61,7 @@ def laid_out(table: Table, width: int | None) -> Layout:
     widths = [max(map(places_of, column)) for column in zip(*texts, strict=True)]
     if width is not None:
         widths = _shrunk(widths, [_least(kept, texts, place) for place in range(len(places))], width)
-    return Layout(kept, texts, tuple(widths), dropped)
+    return TableLayout(kept, texts, tuple(widths), dropped)
 
 
 def _texts(table: Table) -> tuple[tuple[str, ...], ...]:

@@ -16,7 +16,7 @@ from harness.inputs.images import open_images
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
 from harness.jobs.jobs import read_checkpoint, write_checkpoint
 from harness.jobs.predict import predict_all
-from harness.jobs.train import TrainingData, train, trained_state
+from harness.jobs.train import TrainingData, train_learner, trained_state
 from harness.sample import Sample
 
 from .conftest import TARGETS
@@ -73,7 +73,7 @@ def test_train_keep_load_predict(
     assert (data.training.features is not None) == learner.vision_frozen
     options = TrainOptions(steps=8, batch_size=16, validations=4, learning_rate=1e-2, dropout=0.0, precision=precision)
     log: list[Any] = []
-    summary = train(learner, data, options, 0, (silent, log.append))
+    summary = train_learner(learner, data, options, 0, (silent, log.append))
     trained = any(vars(learner.parameter_groups()).values())
     assert summary.steps == (8 if trained else 0)
     digest = write_checkpoint(trained_state(learner), tmp_path / "checkpoint.safetensors")

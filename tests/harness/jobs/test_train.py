@@ -12,7 +12,15 @@ import torch
 
 from harness.cell import TrainOptions
 from harness.errors import OutOfMemory, TrainingDiverged
-from harness.jobs.train import TrainingData, batches, build_optimizer, build_pulls, train, trained_state, warmup_cosine
+from harness.jobs.train import (
+    TrainingData,
+    batches,
+    build_optimizer,
+    build_pulls,
+    train_learner,
+    trained_state,
+    warmup_cosine,
+)
 from harness.protocols import NOTICE
 
 OPTIONS = TrainOptions(steps=12, batch_size=4, precision="fp32", validations=3, weight_decay=0.0, clip_norm=1e9)
@@ -48,7 +56,7 @@ def run(visuals_of: Callable[..., Any]) -> Callable[..., Any]:
         options = TrainOptions(**{**OPTIONS.__dict__, **changes})
         data = TrainingData(task or Closeness(), visuals_of(learner, count), visuals_of(learner, count))
         report = Report()
-        summary = train(learner, data, options, seed, (report.progress, lambda e: report.log.append(dict(e))))
+        summary = train_learner(learner, data, options, seed, (report.progress, lambda e: report.log.append(dict(e))))
         return SimpleNamespace(summary=summary, report=report, state=dict(trained_state(learner)))
 
     return run

@@ -14,7 +14,7 @@ import pytest
 
 from harness.judge.leaderboard import Row, build_rows
 from harness.record import Efficiency, Estimate, RunRecord
-from harness.report.leaderboard_tables import render
+from harness.report.leaderboard_tables import render_leaderboard
 from harness.stats.seed_variance import combine_seeds
 
 METRICS = ("main", "gone")
@@ -47,21 +47,21 @@ def test_the_first_metric_ranks_and_failures_come_last(record: Make) -> None:
 def test_rows_that_cannot_be_compared_stand_apart(changes: dict[str, Any], record: Make) -> None:
     tables = rows(record("a", 0.1), record("b", 0.9, **changes))
     assert names(tables) == [["a"], ["b"]]
-    assert render(tables, METRICS, "text").count("main") >= 2
+    assert render_leaderboard(tables, METRICS, "text").count("main") >= 2
 
 
 def test_the_share_that_was_evaluated_stands_in_every_format(record: Make) -> None:
     part = {"samples": {"evaluated": 500, "of": 5000}}
     tables = rows(record("a", 0.1, provenance=part, limit=500), record("b", 0.2, provenance=part, limit=500))
-    assert "split val, 500 of 5,000 samples" in render(tables, METRICS, "text").splitlines()[0]
-    assert "split val, 500 of 5,000 samples**" in render(tables, METRICS, "md").splitlines()[0]
-    found = json.loads(render(tables, METRICS, "json"))
+    assert "split val, 500 of 5,000 samples" in render_leaderboard(tables, METRICS, "text").splitlines()[0]
+    assert "split val, 500 of 5,000 samples**" in render_leaderboard(tables, METRICS, "md").splitlines()[0]
+    found = json.loads(render_leaderboard(tables, METRICS, "json"))
     assert [(row["samples"], row["samples_total"]) for row in found] == [(500, 5000)] * 2
-    line = next(csv.DictReader(io.StringIO(render(tables, METRICS, "csv"))))
+    line = next(csv.DictReader(io.StringIO(render_leaderboard(tables, METRICS, "csv"))))
     assert (line["samples"], line["samples_total"]) == ("500", "5000")
     whole = rows(record("a", 0.1, provenance={"samples": {"evaluated": 5000, "of": 5000}}))
-    assert "split val, 5,000 samples" in render(whole, METRICS, "text").splitlines()[0]
-    assert "split val, 48 samples" in render(rows(record("a", 0.1)), METRICS, "text").splitlines()[0]
+    assert "split val, 5,000 samples" in render_leaderboard(whole, METRICS, "text").splitlines()[0]
+    assert "split val, 48 samples" in render_leaderboard(rows(record("a", 0.1)), METRICS, "text").splitlines()[0]
 
 
 def test_a_failure_stands_beside_the_rest_of_its_data(record: Make) -> None:
@@ -91,7 +91,7 @@ def test_a_seed_that_failed_is_not_averaged_and_not_hidden(record: Make) -> None
     assert (row.status, row.error, row.seeds) == ("failed", "it broke", (0,))
     assert row.metrics["main"] is not None
     assert row.metrics["main"].value == 0.5
-    assert "it broke" in render([[row]], METRICS, "text")
+    assert "it broke" in render_leaderboard([[row]], METRICS, "text")
 
 
 def test_costs_are_medians_over_seeds(record: Make) -> None:
@@ -111,7 +111,7 @@ def test_each_setting_is_a_row_that_says_what_differs(record: Make) -> None:
         assert [row.older for row in table] == [(), ()]
     ((alone,),) = rows(*first)
     assert alone.name == "a"
-    text = render(rows(*first, second), METRICS, "text")
+    text = render_leaderboard(rows(*first, second), METRICS, "text")
     assert "a steps=1" in text and "a steps=2" in text and "older record" not in text
 
 
@@ -121,7 +121,7 @@ def test_records_of_older_code_are_folded_and_not_dropped(record: Make) -> None:
     ((row,),) = rows(*old, new)
     assert (row.name, row.fingerprints) == ("a", (new.fingerprint,))
     assert set(row.older) == {r.fingerprint for r in old}
-    assert "2 older records of other code versions: --all shows them" in render([[row]], METRICS, "text")
+    assert "2 older records of other code versions: --all shows them" in render_leaderboard([[row]], METRICS, "text")
     (table,) = build_rows([*old, new], METRICS, every_code=True)
     assert [(r.name, len(r.seeds), r.older) for r in table] == [
         ("a code.model=1", 2, ()), ("a code.model=2", 1, ())
@@ -133,7 +133,9 @@ def test_what_was_only_measured_again_is_the_same_row(record: Make) -> None:
     again = replace(first, created="2026-02", fingerprint="again", cell=first.cell | {"measure": {"runs": 5}})
     ((row,),) = rows(first, again)
     assert (row.fingerprints, row.replaced, row.older) == (("again",), (first.fingerprint,), ())
-    assert "1 record of rows that were measured or resampled again: not shown" in render([[row]], METRICS, "md")
+    assert "1 record of rows that were measured or resampled again: not shown" in render_leaderboard(
+        [[row]], METRICS, "md"
+    )
 
 
 def test_a_skip_hides_no_score_and_is_forgotten_after_one(record: Make) -> None:
@@ -147,7 +149,7 @@ def test_a_skip_hides_no_score_and_is_forgotten_after_one(record: Make) -> None:
 def test_a_control_is_a_row_of_its_own(record: Make) -> None:
     tables = rows(record("a", 0.5), record("a", 0.2, control="C1"))
     assert [(row.model, row.control) for row in tables[0]] == [("a", None), ("a", "C1")]
-    assert "a [C1]" in render(tables, METRICS, "text")
+    assert "a [C1]" in render_leaderboard(tables, METRICS, "text")
 
 
 @pytest.fixture
@@ -157,7 +159,7 @@ def mixed(record: Make) -> list[list[Row]]:
 
 
 def test_json_has_the_documented_keys(mixed: list[list[Row]]) -> None:
-    parsed = json.loads(render(mixed, METRICS, "json"))
+    parsed = json.loads(render_leaderboard(mixed, METRICS, "json"))
     assert len(parsed) == 3
     for row in parsed:
         assert set(DOCUMENTED) <= set(row)
@@ -169,7 +171,7 @@ def test_json_has_the_documented_keys(mixed: list[list[Row]]) -> None:
 
 
 def test_csv_parses_back(mixed: list[list[Row]]) -> None:
-    parsed = {row["model"]: row for row in csv.DictReader(io.StringIO(render(mixed, METRICS, "csv")))}
+    parsed = {row["model"]: row for row in csv.DictReader(io.StringIO(render_leaderboard(mixed, METRICS, "csv")))}
     assert float(parsed["a"]["main"]) == 0.5
     assert float(parsed["a"]["main low"]) == 0.4
     assert (parsed["a"]["gone"], parsed["b|c"]["main"], parsed["b|c"]["status"]) == ("", "", "failed")
@@ -177,7 +179,7 @@ def test_csv_parses_back(mixed: list[list[Row]]) -> None:
 
 
 def test_markdown_has_equal_columns_and_shows_absent(mixed: list[list[Row]]) -> None:
-    lines = [line for line in render(mixed, METRICS, "md").splitlines() if line.startswith("|")]
+    lines = [line for line in render_leaderboard(mixed, METRICS, "md").splitlines() if line.startswith("|")]
     columns = [line.replace("\\|", "").count("|") for line in lines]
     assert len(set(columns)) == 1
     (good,) = [line for line in lines if line.startswith("| a ")]
@@ -190,7 +192,7 @@ def test_markdown_has_equal_columns_and_shows_absent(mixed: list[list[Row]]) -> 
 
 @pytest.mark.parametrize(("style", "expected"), [("text", "No records"), ("md", "No records"), ("json", "[]")])
 def test_no_records(style: str, expected: str) -> None:
-    assert render([], METRICS, style).startswith(expected)
+    assert render_leaderboard([], METRICS, style).startswith(expected)
 
 
 CEILINGS = {
@@ -223,7 +225,9 @@ def cells(line: str) -> list[str]:
 @pytest.mark.parametrize("style", ["text", "md"])
 def test_slices_stand_before_the_mean_that_hides_them(style: str, sliced: Any, record: Make) -> None:
     failed = record("broken", status="failed", error="it broke")
-    text = render(rows(sliced("fused", 0.8, 0.7, 0.95), sliced("plain", 0.6, 0.9, 0.4), failed), METRICS, style)
+    text = render_leaderboard(
+        rows(sliced("fused", 0.8, 0.7, 0.95), sliced("plain", 0.6, 0.9, 0.4), failed), METRICS, style
+    )
     assert text.index("by slice") < text.index("0.800 [0.700, 0.900]")
     lines = text.splitlines()
     begin = next(number for number, line in enumerate(lines) if "by slice" in line)
@@ -239,7 +243,7 @@ def test_slices_stand_before_the_mean_that_hides_them(style: str, sliced: Any, r
 
 
 def test_ceilings_stand_below_their_columns(sliced: Any) -> None:
-    text = render(rows(sliced("fused", 0.8, 0.7)), METRICS, "md")
+    text = render_leaderboard(rows(sliced("fused", 0.8, 0.7)), METRICS, "md")
     main = text[text.index("| model |") :].splitlines()
     column = cells(main[0]).index("main")
     ceilings = {cells(line)[0]: cells(line) for line in main if line.startswith("| ceiling")}
@@ -251,16 +255,18 @@ def test_ceilings_stand_below_their_columns(sliced: Any) -> None:
 
 
 def test_without_slices_and_ceilings_there_is_one_table(record: Make) -> None:
-    text = render(rows(record("a", 0.5)), METRICS, "md")
+    text = render_leaderboard(rows(record("a", 0.5)), METRICS, "md")
     assert "by slice" not in text and "ceiling" not in text
     assert sum(line.startswith("|---") for line in text.splitlines()) == 1
 
 
 def test_rows_within_two_points_of_the_ceiling_are_not_ranked(sliced: Any) -> None:
     near = [sliced("a", 0.89, 1.0), sliced("b", 0.88, 1.0), sliced("c", 0.879, 1.0)]
-    text = render(rows(*near), METRICS, "text")
+    text = render_leaderboard(rows(*near), METRICS, "text")
     assert "within 2 points of the ceiling, so not ranked: a, b\n" in text
-    assert "not ranked" not in render(rows(near[0], near[2]), METRICS, "text"), "one row alone needs no ranking"
+    assert "not ranked" not in render_leaderboard(rows(near[0], near[2]), METRICS, "text"), (
+        "one row alone needs no ranking"
+    )
 
 
 def test_models_that_cannot_learn_here_get_no_verdict(record: Make) -> None:
@@ -276,19 +282,20 @@ def test_models_that_cannot_learn_here_get_no_verdict(record: Make) -> None:
     ):  # fmt: skip
         tables = rows(*learnable(*answers))
         assert tables[0][0].learnable is expected
-        assert ("a: not learnable here (it cannot fit 32 samples): no verdict" in render(tables, METRICS, "text")) == (
-            expected is False
-        )
-        assert json.loads(render(tables, METRICS, "json"))[0]["learnable"] is expected
+        assert (
+            "a: not learnable here (it cannot fit 32 samples): no verdict"
+            in render_leaderboard(tables, METRICS, "text")
+        ) == (expected is False)
+        assert json.loads(render_leaderboard(tables, METRICS, "json"))[0]["learnable"] is expected
 
 
 def test_json_and_csv_hold_slices_classes_and_ceilings(sliced: Any) -> None:
     tables = rows(sliced("fused", 0.8, 0.7, 0.95))
-    (row,) = json.loads(render(tables, METRICS, "json"))
+    (row,) = json.loads(render_leaderboard(tables, METRICS, "json"))
     assert row["ceilings"] == CEILINGS
     assert row["metrics"]["main[night]"]["value"] == 0.95
     assert row["metrics"]["main:crane [bird]"]["value"] == 0.321
-    (line,) = csv.DictReader(io.StringIO(render(tables, METRICS, "csv")))
+    (line,) = csv.DictReader(io.StringIO(render_leaderboard(tables, METRICS, "csv")))
     values = {name: float(line[name]) for name in ("main", "main[night]", "main[night] low", "main:cat")}
     assert values == pytest.approx({"main": 0.8, "main[night]": 0.95, "main[night] low": 0.85, "main:cat": 0.123})
     known = {source: float(line[f"main ceiling: {source}"]) for source in CEILINGS["main"]}

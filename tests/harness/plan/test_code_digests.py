@@ -14,11 +14,11 @@ from harness import protocols
 from harness.cell import ModelOptions
 from harness.plan import code_digests
 from harness.plan.code_digests import CodeDigests
-from harness.plan.import_closure import NOBODY, Codebase, Named, Target, digest_of
+from harness.plan.import_closure import NOBODY, Codebase, Definition, NamedParts, code_digest_of
 from harness.plan.plugins import load_model, load_perturbations, load_task
-from harness.plan.source_parts import Module, Part
+from harness.plan.source_parts import Module, SourcePart
 
-EDIT = Part("0" * 16)
+EDIT = SourcePart("0" * 16)
 """A line at the top level of a module, which runs whenever the module is imported."""
 JOBS = {
     "coco-caption": ("prefix", "cross-attention-lora", "hf-blip"),
@@ -32,8 +32,8 @@ class Asked:
     """What one digest is taken of."""
 
     code: Codebase
-    roots: frozenset[Target]
-    named: Named
+    roots: frozenset[Definition]
+    named: NamedParts
 
     def modules(self) -> set[str]:
         """The modules that it reaches."""
@@ -67,8 +67,8 @@ class Edited(Codebase):
 
     edits: Collection[str] = ()
 
-    def digest(self, roots: Iterable[Target], named: Named = NOBODY) -> str:
-        return digest_of(self.reached(roots, named))
+    def digest(self, roots: Iterable[Definition], named: NamedParts = NOBODY) -> str:
+        return code_digest_of(self.reached(roots, named))
 
     def module(self, name: str) -> Module | None:
         found = super().module(name)
@@ -82,7 +82,7 @@ class Recording(CodeDigests):
         super().__init__()
         self.asked: list[Asked] = []
 
-    def _digest(self, plugin: object, roots: Iterable[Target], named: Named = NOBODY) -> str:
+    def _digest(self, plugin: object, roots: Iterable[Definition], named: NamedParts = NOBODY) -> str:
         wanted = list(roots)
         found = super()._digest(plugin, wanted, named)
         package = "harness" if plugin is None else type(plugin).__module__.partition(".")[0]

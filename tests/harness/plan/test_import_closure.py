@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import PluginError
-from harness.plan.import_closure import Codebase, Named
+from harness.plan.import_closure import Codebase, NamedParts
 from harness.plan.parsed_sources import ParsedSources
 
 FILES = {
@@ -81,8 +81,8 @@ def codebase(**more: object) -> Codebase:
     return Codebase(frozenset({"own"}), ParsedSources(), **more)  # type: ignore[arg-type]
 
 
-def reached(*roots: tuple[str, str], named: Named | None = None, **more: object) -> set[str]:
-    found = codebase(**more).reached(roots, named or Named())
+def reached(*roots: tuple[str, str], named: NamedParts | None = None, **more: object) -> set[str]:
+    found = codebase(**more).reached(roots, named or NamedParts())
     return {module for module, _ in found}
 
 
@@ -117,15 +117,15 @@ def test_the_digest_follows_what_is_reached(root: Path, file: str, old: str, new
 def test_a_name_chooses_in_a_table_of_places_and_where_none_does_all_are_reached(root: Path) -> None:
     fusion = {"own.fusion.film", "own.fusion.gated"}
     assert fusion <= reached(BUILD)
-    assert reached(BUILD, named=Named(frozenset({"film", "other"}))) & fusion == {"own.fusion.film"}
+    assert reached(BUILD, named=NamedParts(frozenset({"film", "other"}))) & fusion == {"own.fusion.film"}
     (root / "heads.py").write_text("class Head:\n    def __init__(self, *parts, matched='gated'):\n        pass\n")
-    assert fusion <= reached(BUILD, named=Named(frozenset({"film"}))), "a control may take another by name"
+    assert fusion <= reached(BUILD, named=NamedParts(frozenset({"film"}))), "a control may take another by name"
 
 
 def test_the_rest_of_a_name_may_be_anything_or_what_is_named(root: Path) -> None:
     find, lora, full = ("own.by_form", "find"), "own.tuning.lora", "own.tuning.full"
     assert reached(find) == {"own.by_form", lora, full}
-    assert reached(find, named=Named(frozenset({"lora"}))) == {"own.by_form", lora}
+    assert reached(find, named=NamedParts(frozenset({"lora"}))) == {"own.by_form", lora}
 
 
 def test_of_a_group_those_are_reached_that_are_named(root: Path) -> None:
@@ -134,8 +134,12 @@ def test_of_a_group_those_are_reached_that_are_named(root: Path) -> None:
     }
     find, film, gated = ("own.by_group", "find"), "own.fusion.film", "own.fusion.gated"
     assert reached(find, entries=entries) == {"own.by_group"}
-    assert reached(find, named=Named(frozenset({"film"})), entries=entries) == {"own.by_group", film}
-    assert reached(find, named=Named(frozenset({"film", "gated"})), entries=entries) == {"own.by_group", film, gated}
+    assert reached(find, named=NamedParts(frozenset({"film"})), entries=entries) == {"own.by_group", film}
+    assert reached(find, named=NamedParts(frozenset({"film", "gated"})), entries=entries) == {
+        "own.by_group",
+        film,
+        gated,
+    }
 
 
 @pytest.mark.parametrize(("loader", "wanted"), [("load_part", {"film"}), ("load_parts", {"film", "gated"})])
@@ -148,7 +152,7 @@ def test_parts_of_models_are_those_that_are_named_or_all_where_all_are_loaded(
     entries = {
         "bench.fusion": [EntryPoint(n, f"own.fusion.{n}:{n.title()}", "bench.fusion") for n in ("film", "gated")]
     }
-    found = reached(("own.by_group", "find"), named=Named(frozenset({"film"})), entries=entries)
+    found = reached(("own.by_group", "find"), named=NamedParts(frozenset({"film"})), entries=entries)
     assert found == {"own.by_group", *(f"own.fusion.{name}" for name in wanted)}
 
 

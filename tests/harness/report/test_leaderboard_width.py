@@ -12,7 +12,7 @@ from harness.judge.leaderboard import Row
 from harness.judge.verdict.judge import installed_fusion
 from harness.plan.plugins import load_task
 from harness.records.store import Store
-from harness.report.leaderboard_tables import metric_names, render
+from harness.report.leaderboard_tables import metric_names, render_leaderboard
 from harness.report.tables.costs import COSTS
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -27,7 +27,7 @@ def tables(request: pytest.FixtureRequest) -> tuple[list[list[Row]], list[str]]:
 
 
 def test_no_line_is_longer_than_100_columns(tables: tuple[list[list[Row]], list[str]]) -> None:
-    lines = render(*tables, "text").splitlines()
+    lines = render_leaderboard(*tables, "text").splitlines()
     assert len(lines) > 20
     assert max(map(len, lines)) <= 100
     first = next(line for line in lines if line.startswith("model"))
@@ -36,7 +36,7 @@ def test_no_line_is_longer_than_100_columns(tables: tuple[list[list[Row]], list[
 
 def test_what_is_left_out_is_named_and_wide_shows_it(tables: tuple[list[list[Row]], list[str]]) -> None:
     rows, metrics = tables
-    narrow, wide = render(rows, metrics, "text"), render(rows, metrics, "text", None)
+    narrow, wide = render_leaderboard(rows, metrics, "text"), render_leaderboard(rows, metrics, "text", None)
     assert "left out for want of room (--wide shows all)" in narrow and "left out" not in wide
     titles = [name for table in rows for name in metric_names(table, metrics)]
     titles += [cost.title for cost in COSTS]

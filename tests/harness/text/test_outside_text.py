@@ -28,15 +28,15 @@ from harness.judge.select_records import Chosen
 from harness.judge.verdict.verdict import ClaimScope, Judged, Number, Verdict
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.store import Store
-from harness.report.comparison_tables import render as render_comparison
+from harness.report.comparison_tables import render_comparison
 from harness.report.gate_tables import render_gate
-from harness.report.leaderboard_tables import render as render_leaderboard
+from harness.report.leaderboard_tables import render_leaderboard
 from harness.report.page.contents import build_report
 from harness.report.page.plain_formats import render_csv, render_csv_files, render_markdown
 from harness.report.page.sources import ReportOptions, Sources
 from harness.report.robustness_tables import STYLES as ROBUSTNESS
 from harness.report.robustness_tables import render_conditions, render_summary
-from harness.report.verdict_tables import render as render_verdict
+from harness.report.verdict_tables import render_verdict
 from harness.stats.sample_scores import SampleScores
 from harness.text.outside_text import csv_cell, markdown_text, one_line, visible
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.sample import Outcome
-from tasks.formats.coco_captions import digest_of, read_caption_file, read_caption_results, read_references
+from tasks.formats.coco_captions import captions_digest_of, read_caption_file, read_caption_results, read_references
 from tasks.formats.coco_layout import find_caption_files
 from tasks.formats.json_files import read_json
 
@@ -192,7 +192,7 @@ def test_the_digest_follows_content_and_not_the_place(captions_in: MakeCaptions,
     first, second = (captions_in(tmp_path / name, train=5, val=3) for name in ("one", "two"))
 
     def digest(root: Path) -> str:
-        return digest_of({split: read_caption_file(file) for split, file in find_caption_files(root).items()})
+        return captions_digest_of({split: read_caption_file(file) for split, file in find_caption_files(root).items()})
 
     digests = [digest(root) for root in (first, second)]
     assert digests[0] == digests[1]

@@ -18,7 +18,7 @@ from harness.judge.check.change import (  # fmt: skip
     UNCHANGED,
     Change,
     Limits,
-    judge,
+    judge_change,
 )
 
 
@@ -45,14 +45,14 @@ def change(kind=ACCURACY, loss=0.0, p=1.0, reach=0.01, missing=False):
     ],
 )
 def test_an_outcome(row, outcome):
-    assert judge([row], Limits())[0].outcome == outcome
+    assert judge_change([row], Limits())[0].outcome == outcome
 
 
 def test_false_discovery_is_bounded_over_the_table():
     """0.002 in a table of 10 is 0.02 adjusted; five such rows are 0.004."""
-    alone = judge([change(loss=0.1, p=0.002, reach=0.2), *[change()] * 9], Limits())
+    alone = judge_change([change(loss=0.1, p=0.002, reach=0.2), *[change()] * 9], Limits())
     assert (alone[0].outcome, alone[0].adjusted_p) == (INCONCLUSIVE, pytest.approx(0.02))
-    five = judge([*[change(loss=0.1, p=0.002)] * 5, *[change()] * 5], Limits())
+    five = judge_change([*[change(loss=0.1, p=0.002)] * 5, *[change()] * 5], Limits())
     assert [row.outcome for row in five] == [REGRESSED] * 5 + [UNCHANGED] * 5
     assert five[0].adjusted_p == pytest.approx(0.004)
 
@@ -61,7 +61,7 @@ def test_adjusted_p_is_scipys_and_rows_without_p_do_not_count():
     p = np.random.default_rng(0).uniform(size=30) ** 3
     table = [change(p=value) for value in p]
     table.insert(4, change(p=None))
-    adjusted = [row.adjusted_p for row in judge(table, Limits())]
+    adjusted = [row.adjusted_p for row in judge_change(table, Limits())]
     assert adjusted.pop(4) is None
     assert adjusted == pytest.approx(scipy.stats.false_discovery_control(p))
 

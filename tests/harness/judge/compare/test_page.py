@@ -21,8 +21,8 @@ from harness.judge.compare.slices import SliceDifference
 from harness.judge.select_records import Chosen
 from harness.record import Estimate, RunRecord
 from harness.records.store import Store
-from harness.report.compare_page import render_page
-from harness.report.comparison_tables import render, verdict_of
+from harness.report.compare_page import render_compare_page
+from harness.report.comparison_tables import render_comparison, verdict_of
 from harness.report.tables.html import gap_scale
 from harness.stats.difference import Difference
 
@@ -58,7 +58,7 @@ def found(record: Callable[..., RunRecord], tmp_path: Path) -> Comparison:
 
 
 def test_everything_from_outside_is_escaped(found: Comparison) -> None:
-    page = render_page([found])
+    page = render_compare_page([found])
     assert "<script" not in page
     assert "<img src=x" not in page
     assert page.count("&lt;script&gt;") >= 8
@@ -66,7 +66,7 @@ def test_everything_from_outside_is_escaped(found: Comparison) -> None:
 
 
 def test_pictures_are_small_and_real_and_a_missing_one_is_named(found: Comparison) -> None:
-    page = render_page([found])
+    page = render_compare_page([found])
     assert page.count("<img ") == 1
     assert "the image is not here" in page
     uri = picture(found.flips[0].image)
@@ -77,7 +77,7 @@ def test_pictures_are_small_and_real_and_a_missing_one_is_named(found: Compariso
 
 
 def test_markdown_keeps_its_cells_and_slices_without_a_difference_are_not_shown(found: Comparison) -> None:
-    text = render([found], "md")
+    text = render_comparison([found], "md")
     assert "a\\|b" in text
     assert "class: none" not in text
     assert "(1 in which no sample differs are not shown)" in text
@@ -87,7 +87,7 @@ def test_markdown_keeps_its_cells_and_slices_without_a_difference_are_not_shown(
 
 def test_the_bars_of_metrics_and_slices_share_one_scale(found: Comparison) -> None:
     wide = difference(0.3, 0.3, "NLL")
-    page = render_page([replace(found, metrics=(*found.metrics, wide))])
+    page = render_compare_page([replace(found, metrics=(*found.metrics, wide))])
     bars = re.findall(r'class="iv" d="M([\d.]+) 5H([\d.]+)"', page)
     assert bars == [("58.0", "74.0"), ("50.0", "98.0"), ("58.0", "74.0")]  # 48 of 100 are 0.6, in both tables
     assert "from −0.600 at the left to +0.600" in page
@@ -101,7 +101,7 @@ def test_bars_stand_around_no_difference() -> None:
 
 
 def test_several_comparisons_share_a_page(found: Comparison) -> None:
-    page = render_page([found, found])
+    page = render_compare_page([found, found])
     assert "2 comparisons" in page
     assert page.count("<h2") == 2
 
@@ -122,5 +122,5 @@ def test_better_and_worse_go_by_the_direction(found: Comparison, metric: str, ch
     sides = [replace(side, name=name) for side, name in ((found.a, "one"), (found.b, "two"))]
     plain = replace(found, a=sides[0], b=sides[1], metrics=(main,), slices=(), flips=(), notes=(), refused={})
     assert told in verdict_of(plain)
-    assert told in render([plain], "text")
-    assert ("less is better" in render([plain], "text")) == (metric in ("ECE", "NLL"))
+    assert told in render_comparison([plain], "text")
+    assert ("less is better" in render_comparison([plain], "text")) == (metric in ("ECE", "NLL"))

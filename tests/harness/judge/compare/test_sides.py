@@ -16,7 +16,7 @@ from harness.plan.run_plan import Environment
 from harness.record import Estimate, RunRecord
 from harness.records.rescore import DataPlace
 from harness.records.store import Store
-from harness.report.comparison_tables import render, title_of
+from harness.report.comparison_tables import comparison_title, render_comparison
 
 Make = Callable[..., RunRecord]
 
@@ -55,8 +55,8 @@ def test_other_samples_are_refused_by_what_differs(other: str, differs: str, sto
         compared(store, place, "plain", other)
     assert "--other-data" in str(raised.value)
     found = compared(store, place, "plain", other, other_data=True)
-    assert title_of(found) == f"UNPAIRED, OTHER SAMPLES ({differs}): plain − {other}"
-    assert render([found], "text").startswith("UNPAIRED, OTHER SAMPLES")
+    assert comparison_title(found) == f"UNPAIRED, OTHER SAMPLES ({differs}): plain − {other}"
+    assert render_comparison([found], "text").startswith("UNPAIRED, OTHER SAMPLES")
 
 
 def test_the_metric_that_ranks_leads_though_records_are_in_the_order_of_the_alphabet(

@@ -27,7 +27,7 @@ from harness.plan.run_plan import Environment
 from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.rescore import DataPlace
 from harness.records.store import Store, scores_name
-from harness.report.comparison_tables import render
+from harness.report.comparison_tables import render_comparison
 from harness.stats.proportions import ProportionStatistics, proportion
 from harness.stats.resampling import MeanStatistics
 from harness.stats.sample_scores import SampleScores
@@ -142,10 +142,10 @@ def test_records_alone_are_compared_by_their_estimates(two: tuple[Store, RunReco
     place = DataPlace(Environment(tmp_path, tmp_path))
     found = compare(Chosen("one", store, (a,)), Chosen("two", store, (b,)), place, Wanted())
     assert not found.paired
-    assert "neither predictions nor scores" in render([found], "text")
-    content = json.loads(render([found], "json"))["comparisons"][0]
+    assert "neither predictions nor scores" in render_comparison([found], "text")
+    content = json.loads(render_comparison([found], "json"))["comparisons"][0]
     assert content["metrics"][0]["low"] < content["metrics"][0]["difference"] < content["metrics"][0]["high"]
-    assert "UNPAIRED" in render([found], "md")
+    assert "UNPAIRED" in render_comparison([found], "md")
 
 
 def test_stored_scores_that_are_no_numbers_are_refused() -> None:

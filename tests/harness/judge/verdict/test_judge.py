@@ -17,7 +17,7 @@ from harness.judge.verdict.evidence import FusionControls, Options
 from harness.judge.verdict.judge import check_claims, installed_fusion, judge, judge_stores, marks, score_reader
 from harness.judge.verdict.verdict import CLAIMS, Judged, Verdict
 from harness.records.store import Store, scores_name
-from harness.report.verdict_tables import merged, render
+from harness.report.verdict_tables import merged, render_verdict
 
 GAINS = dict.fromkeys(("C0", "C1", "C2", "C3", "C4"), 0.05)
 
@@ -107,7 +107,7 @@ def test_from_folders(world: Any, right: np.ndarray, tmp_path: Path) -> None:
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     assert judge_stores("image-classification", [Store(str(tmp_path))]) == []
-    assert "bench run" in render([])
+    assert "bench run" in render_verdict([])
 
 
 def test_plugins_say_what_is_fused() -> None:
@@ -121,7 +121,7 @@ def test_plugins_say_what_is_fused() -> None:
 def test_formats_say_the_same(style: str, world: Any, right: np.ndarray) -> None:
     world.ladder(right, {**GAINS, "C1": 0.0})
     evidence = world.evidence()
-    text = render([Judged(evidence.scope, tuple(judge(evidence)))], style)
+    text = render_verdict([Judged(evidence.scope, tuple(judge(evidence)))], style)
     assert "capacity explains the gain" in text
     assert "not supported" in text
     if style == "json":
@@ -133,7 +133,7 @@ def test_formats_say_the_same(style: str, world: Any, right: np.ndarray) -> None
         assert "✗ not supported" in text
         assert "no record of attributions" in text
     with pytest.raises(UsageError, match="--format"):
-        render([], "csv")
+        render_verdict([], "csv")
 
 
 def test_the_same_of_several_models_stands_once() -> None:
@@ -146,7 +146,7 @@ def test_the_same_of_several_models_stands_once() -> None:
 def test_text_from_outside_cannot_break_a_table(world: Any, right: np.ndarray) -> None:
     verdict = Verdict("fusion-gain", "evil|name\nx", "inconclusive", "a | b")
     evidence = (world.add("fused", None, right), world.evidence())[1]
-    table = render([Judged(evidence.scope, (verdict,))], "md")
+    table = render_verdict([Judged(evidence.scope, (verdict,))], "md")
     assert "| fusion-gain: fusion raises the score | evil\\|name x | ? inconclusive | a \\| b |" in table
 
 
@@ -161,6 +161,6 @@ def test_five_seeds_of_eight_rows_take_less_than_five_seconds(world: Any, tmp_pa
     store = stored(world, tmp_path)
     started = time.process_time()
     (judged,) = judge_stores("image-classification", [store])
-    assert render([judged])
+    assert render_verdict([judged])
     assert time.process_time() - started < 5
     assert {v.claim for v in judged.verdicts} == set(CLAIMS)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from harness.errors import StoreError
 from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.store import Store
-from harness.report.page.contents import Part, build_report
+from harness.report.page.contents import PagePart, build_report
 from harness.report.page.entries import build_boards
-from harness.report.page.pareto import Point, difference, front
+from harness.report.page.pareto import Point, front, pareto_difference
 from harness.report.page.sources import ReportOptions, Sources, read_sources
 from harness.report.page.sweep_means import is_complete_grid, mean_estimate, retained
 from harness.stats.intervals import wilson
@@ -27,13 +27,13 @@ from .made_up import STANDARD_CORRUPTIONS, made_record, made_records, made_sweep
 OPTIONS = ReportOptions(metrics={"image-classification": ("top-1", "macro-F1", "ECE", "ECE-null")})
 
 
-def part_of(records: list[RunRecord], sweeps: list[RobustnessRecord] | None = None) -> Part:
+def part_of(records: list[RunRecord], sweeps: list[RobustnessRecord] | None = None) -> PagePart:
     report = build_report(Sources(tuple(records), tuple(sweeps or ())), OPTIONS)
     ((part,),) = (task.parts for task in report.tasks)
     return part
 
 
-def names(part: Part) -> list[str]:
+def names(part: PagePart) -> list[str]:
     return [line.key for line in part.leaderboard.rows]
 
 
@@ -72,7 +72,7 @@ def test_data_that_differs_is_never_one_table() -> None:
 def test_the_difference_of_two_proportions_is_newcombes() -> None:
     """56 of 70 against 48 of 80: 0.2 [0.0524, 0.3339] (Newcombe 1998, table II, method 10)."""
     a, b = (Estimate(k / n, *wilson(k, n), n) for k, n in ((56, 70), (48, 80)))
-    found = difference(a, b)
+    found = pareto_difference(a, b)
     assert found.value == pytest.approx(0.2)
     assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)
 

@@ -13,12 +13,12 @@ import pytest
 
 from harness.errors import StoreError
 from harness.record import Estimate
-from harness.report.page.charts import Named, cost_chart, curve_chart, curve_scale
+from harness.report.page.charts import NamedPoint, cost_chart, curve_chart, curve_scale
 from harness.report.page.contents import build_report
 from harness.report.page.entries import build_boards
 from harness.report.page.examples import ExampleIndex, build_examples
 from harness.report.page.page import embedded_json, render_page
-from harness.report.page.palette import DARK, LIGHT, contrast, heat_colours
+from harness.report.page.palette import DARK, LIGHT, contrast_ratio, heat_colours
 from harness.report.page.pareto import Point
 from harness.report.page.sources import ReportOptions, Sources, read_sources
 from harness.report.page.sweeps import build_robustness
@@ -141,25 +141,25 @@ def test_json_cannot_end_its_script() -> None:
 
 
 def test_colours_can_be_read_in_both_themes() -> None:
-    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)  # WebAIM's well-known example
+    assert contrast_ratio("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)  # WebAIM's well-known example
     for palette in (LIGHT, DARK):
         for ink in ("ink", "muted", "accent"):
             for back in ("page", "panel", "sunken"):
-                assert contrast(palette[ink], palette[back]) >= 4.5, (ink, back)
-        assert contrast(palette["on-accent"], palette["accent"]) >= 4.5
-        assert contrast(palette["warn-ink"], palette["warn-back"]) >= 4.5
+                assert contrast_ratio(palette[ink], palette[back]) >= 4.5, (ink, back)
+        assert contrast_ratio(palette["on-accent"], palette["accent"]) >= 4.5
+        assert contrast_ratio(palette["warn-ink"], palette["warn-back"]) >= 4.5
         for number in range(1, 7):
-            assert contrast(palette[f"series-{number}"], palette["panel"]) >= 4.5
-        assert contrast(palette["strong"], palette["panel"]) >= 3
+            assert contrast_ratio(palette[f"series-{number}"], palette["panel"]) >= 4.5
+        assert contrast_ratio(palette["strong"], palette["panel"]) >= 3
     for theme in ("light", "dark"):
         steps = heat_colours(theme)
-        assert all(contrast(back, ink) >= 4.5 for back, ink in steps)
+        assert all(contrast_ratio(back, ink) >= 4.5 for back, ink in steps)
         assert len({back for back, _ in steps}) == len(steps)
 
 
 def test_a_scatter_plot_has_each_point_once_where_it_belongs() -> None:
     points = [
-        Named(Point(f"r{n}", Estimate(score, score - 0.01, score + 0.01, 9), cost), n, f"<m{n}>", "p50 1 ms")
+        NamedPoint(Point(f"r{n}", Estimate(score, score - 0.01, score + 0.01, 9), cost), n, f"<m{n}>", "p50 1 ms")
         for n, (score, cost) in enumerate([(0.2, 1.0), (0.6, 2.0), (0.4, 3.0)], start=1)
     ]
     chart = cost_chart(points, "top-1", "latency, ms", "Score against latency")

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import StoreError, UsageError
 from harness.judge.leaderboard import build_rows
 from harness.records.store import Store
-from harness.report.leaderboard_tables import render
+from harness.report.leaderboard_tables import render_leaderboard
 from harness.report.page.contents import build_report
 from harness.report.page.page import render_page
 from harness.report.page.plain_formats import render_csv, render_csv_files, render_markdown
@@ -36,7 +36,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_scores_and_costs_are_those_of_the_terminal(sources: Sources) -> None:
     tables = build_rows(sources.records, METRICS)
-    terminal = render(tables, METRICS, "md")
+    terminal = render_leaderboard(tables, METRICS, "md")
     ours = render_markdown(build_report(sources, OPTIONS))
     page = render_page(build_report(sources, OPTIONS))
     lines = [line for line in terminal.splitlines() if line.startswith("| fused-b |")]
