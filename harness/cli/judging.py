@@ -40,9 +40,9 @@ def check(
     """Compare records with a committed baseline: exit 0 fine, 1 regressed, 2 usage, 3 not measured or missing."""
     from harness.judge.check.change import Limits
     from harness.judge.check.run_gate import check_results, update_baseline
-    from harness.report.gate_tables import STYLES, gate_document, render_gate, style_of
+    from harness.report.gate_tables import GATE_STYLES, gate_document, render_gate, style_of
 
-    require_choice("--format", style, STYLES)
+    require_choice("--format", style, GATE_STYLES)
     styles = {path: style_of(path) for path in out or ()}
     tasks = None if task in (None, "all") else chosen_tasks(task)
     if update:
@@ -78,9 +78,9 @@ def verdict(
     from harness.judge.verdict.judge import judge_tasks
     from harness.records.store import Store
     from harness.report.tables.values import json_text
-    from harness.report.verdict_tables import STYLES, verdict_document
+    from harness.report.verdict_tables import VERDICT_STYLES, verdict_document
 
-    require_choice("--format", style, STYLES)
+    require_choice("--format", style, VERDICT_STYLES)
     folders, models, claims = (words(text) for text in (results, model, claim))
     options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None)
     tasks, stores = stored_tasks(task, folders), [Store(folder) for folder in folders]

@@ -25,7 +25,7 @@ from harness.report.tables.table import ALWAYS, Table, TableCell, TableColumn, T
 from harness.report.tables.values import json_text
 from harness.text.outside_text import markdown_text, one_line
 
-STYLES = ("text", "md", "json", "junit")
+GATE_STYLES = ("text", "md", "json", "junit")
 _WORDS = (REGRESSED, MISSING, IMPROVED, INCONCLUSIVE, UNCHANGED)
 _COLUMNS = (
     text_column("outcome", importance=ALWAYS),
@@ -42,7 +42,7 @@ _COLUMNS = (
 
 
 def render_gate(gate: Gate, style: str, width: int | None = PIPE_WIDTH) -> str:
-    """Render in one of STYLES."""
+    """Render in one of GATE_STYLES."""
     if style == "json":
         return json_text(gate.to_json())
     if style == "junit":

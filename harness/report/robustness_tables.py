@@ -31,7 +31,7 @@ from harness.report.tables.table import (
 from harness.report.tables.values import json_text, table_csv
 from harness.stats.propagation import Figure, mean_of
 
-STYLES = ("text", "md", "csv", "json")
+ROBUSTNESS_STYLES = ("text", "md", "csv", "json")
 _NOTHING = "No robustness records. Run 'bench run' with --perturb first, or give another folder with --results."
 _METHOD = "[95 % intervals; conservative where several conditions of the same samples enter one number]"
 _SCOPE = ("task", "data", "data_digest", "split", "metric", "signature", "limit", "shortest_px")
@@ -281,5 +281,5 @@ def _conditions_json(row: RobustnessRow) -> list[dict[str, Any]]:
 
 
 def _check(style: str) -> None:
-    if style not in STYLES:
-        raise UsageError(f"Unknown style '{style}'. {nearest(style, STYLES)}")
+    if style not in ROBUSTNESS_STYLES:
+        raise UsageError(f"Unknown style '{style}'. {nearest(style, ROBUSTNESS_STYLES)}")

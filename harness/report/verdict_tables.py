@@ -22,7 +22,7 @@ from harness.report.tables.table import (
 )
 from harness.report.tables.values import json_text
 
-STYLES = ("text", "md", "json")
+VERDICT_STYLES = ("text", "md", "json")
 _METHOD = (
     "[F: the fused model; C0 to C6: its matched controls; "
     f"95 % intervals over seeds and test samples; no verdict below {LEAST_SEEDS} seeds; Holm over the comparisons of "
@@ -37,8 +37,8 @@ _NOTHING = (
 
 def render_verdict(judged: Sequence[Judged], style: str = "text", width: int | None = PIPE_WIDTH) -> str:
     """Draw two tables for each table of comparable records; raises UsageError for an unknown style."""
-    if style not in STYLES:
-        raise UsageError(f"--format: unknown value '{style}'. {nearest(style, STYLES)}")
+    if style not in VERDICT_STYLES:
+        raise UsageError(f"--format: unknown value '{style}'. {nearest(style, VERDICT_STYLES)}")
     if style == "json":
         return json_text([verdict for table in judged for verdict in table.to_json()])
     return document_text(verdict_document(judged), style, width)

@@ -34,8 +34,7 @@ from harness.report.leaderboard_tables import render_leaderboard
 from harness.report.page.contents import build_report
 from harness.report.page.plain_formats import render_csv, render_csv_files, render_markdown
 from harness.report.page.sources import ReportOptions, Sources
-from harness.report.robustness_tables import STYLES as ROBUSTNESS
-from harness.report.robustness_tables import render_conditions, render_summary
+from harness.report.robustness_tables import ROBUSTNESS_STYLES, render_conditions, render_summary
 from harness.report.verdict_tables import render_verdict
 from harness.stats.sample_scores import SampleScores
 from harness.text.outside_text import csv_cell, markdown_text, one_line, visible
@@ -137,7 +136,7 @@ def documents(name: str) -> dict[str, str]:
     chosen = Chosen(name, Store("x"), (made(name),))
     told = Comparison(chosen, chosen, name, True, ((0, 0),), 60, (), {name: name}, (), (), (name,))
     robust = summaries([perturbed(name)], [])
-    verdict = Verdict("a", name, "inconclusive", name, (Number(name, 0.5, note=name), Number(name, 0.5)), (name,))
+    verdict = Verdict("fusion-gain", name, "inconclusive", name, (Number(name, 0.5, note=name), Number(name, 0.5)), (name,))
     judged = Judged(ClaimScope("t", name, name, name, name, None, name, 9), (verdict, replace(verdict, model="other")))
     gate = run_gate([measured(name)], [measured("x" + name)], Limits())
     report = build_report(Sources((made(name), failed(name))), ReportOptions())
@@ -145,8 +144,8 @@ def documents(name: str) -> dict[str, str]:
         f"leaderboard.{style}": render_leaderboard(rows, ("top-1",), style) for style in ("text", "md", "csv", "json")
     }
     found |= {f"compare.{style}": render_comparison([told], style) for style in ("text", "md", "json")}
-    found |= {f"robustness.{style}": render_summary(robust, style) for style in ROBUSTNESS}
-    found |= {f"conditions.{style}": render_conditions(robust, style) for style in ROBUSTNESS} | {
+    found |= {f"robustness.{style}": render_summary(robust, style) for style in ROBUSTNESS_STYLES}
+    found |= {f"conditions.{style}": render_conditions(robust, style) for style in ROBUSTNESS_STYLES} | {
         "long.csv": render_conditions(robust, "csv")
     }
     found |= {f"verdict.{style}": render_verdict([judged], style) for style in ("text", "md", "json")}
