@@ -136,7 +136,9 @@ def documents(name: str) -> dict[str, str]:
     chosen = Chosen(name, Store("x"), (made(name),))
     told = Comparison(chosen, chosen, name, True, ((0, 0),), 60, (), {name: name}, (), (), (name,))
     robust = summaries([perturbed(name)], [])
-    verdict = Verdict("fusion-gain", name, "inconclusive", name, (Number(name, 0.5, note=name), Number(name, 0.5)), (name,))
+    verdict = Verdict(
+        "fusion-gain", name, "inconclusive", name, (Number(name, 0.5, note=name), Number(name, 0.5)), (name,)
+    )
     judged = Judged(ClaimScope("t", name, name, name, name, None, name, 9), (verdict, replace(verdict, model="other")))
     gate = run_gate([measured(name)], [measured("x" + name)], Limits())
     report = build_report(Sources((made(name), failed(name))), ReportOptions())
