@@ -12,6 +12,7 @@ import pytest
 import timm
 from safetensors.torch import save_file
 
+from harness.judge.verdict.verdict import CLAIMS
 from tests.conftest import REPOSITORY, Bench
 from tests.tasks.squares import write_squares
 from tests.warm_bench import WarmServer
@@ -123,3 +124,9 @@ def test_the_verdict_of_the_readme_is_what_the_command_prints(reader: Bench) -> 
         str(REPOSITORY / word) if word.startswith("results/") else word for word in shlex.split(command[1])[1:]
     ]
     assert reader(*arguments).stdout.startswith(shown), "copy what the command prints"
+
+
+def test_the_concepts_name_every_claim_and_control() -> None:
+    text = (DOCS / "concepts.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in text for name in CLAIMS)
+    assert all(f"| {control} |" in text for control in ("C0", "C1", "C2", "C3", "C4", "C5", "C6"))
