@@ -85,7 +85,7 @@ def _device() -> list[Finding]:
 def _plugins() -> list[Finding]:
     """As many as `bench list` shows."""
     findings = []
-    for kind in ("tasks", "models", "data", "perturbations", *GROUPS):
+    for kind in ("tasks", "models", "data", "metrics", "perturbations", *GROUPS):
         shown, broken = catalogue(kind)
         findings.append(Finding(kind, "ok", f"{len(shown)} installed"))
         findings += [Finding(kind, "broken", str(error), cause_of(error)) for error in broken]

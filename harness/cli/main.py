@@ -169,13 +169,13 @@ def score(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(help="tasks, models, data, perturbations, fusion, heads, tuning, options of a run, or pairs."),
+        typer.Argument(help="tasks, models, data, metrics, perturbations, fusion, heads, tuning, options, or pairs."),
     ],
     debug: Debug = False,
     style: Annotated[str, typer.Option("--format", help="text, md or json; options md.")] = "text",
     wide: Wide = False,
 ) -> None:
-    """List what is installed: tasks, models, data, perturbations, parts of models; all options; what serves what."""
+    """List what is installed: tasks, models, data, metrics, perturbations, parts of models; options; what serves what."""
     from dataclasses import asdict
 
     from harness.plan.installed import catalogue
@@ -184,7 +184,9 @@ def list_(
     from harness.report.installed_tables import catalogue_table, pair_table
     from harness.report.tables.values import json_text
 
-    require_choice("bench list", what, ("tasks", "models", "data", "perturbations", *GROUPS, "options", "pairs"))
+    require_choice(
+        "bench list", what, ("tasks", "models", "data", "metrics", "perturbations", *GROUPS, "options", "pairs")
+    )
     if what == "options":
         from harness.report.options_text import render_options
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import PluginError
+from harness.metrics.metric import Metric
+from harness.plan.installed_metrics import load_metrics
 from harness.plan.parts import GROUPS, PluginPart, load_parts
 from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all, load_all_perturbations, load_summaries
 from harness.plan.taken_whole import needs_training
@@ -22,13 +24,16 @@ class InstalledEntry:
 
 
 def catalogue(what: str) -> tuple[list[InstalledEntry], list[PluginError]]:
-    """List tasks, models, data, perturbations or parts of models, and the plugins that are broken."""
+    """List tasks, models, data, metrics, perturbations or parts of models, and the plugins that are broken."""
     if what == "perturbations":
         known, faulty = load_all_perturbations()
         return [
             InstalledEntry(p.name, f"{p.modality}, {p.family}", f"{p.summary} ({_span(p.severities)})")
             for p in known.values()
         ], faulty
+    if what == "metrics":
+        metrics, faulty = load_metrics()
+        return [_metric_entry(metric) for metric in metrics.values()], faulty
     if what in GROUPS:
         parts, broken = load_parts(what)
         return [InstalledEntry(part.name, _own_settings(part), part.summary) for part in parts], broken
@@ -45,6 +50,11 @@ def catalogue(what: str) -> tuple[list[InstalledEntry], list[PluginError]]:
 
 def _kind(model: Model) -> str:
     return ("fused" if model.fused else "un-fused") + ("" if needs_training(model) else ", not trained")
+
+
+def _metric_entry(metric: Metric) -> InstalledEntry:
+    summary = f"{metric.title} ({metric.reference})" if metric.reference else metric.title
+    return InstalledEntry(metric.name, f"{metric.arrow} {metric.answers or 'of a task'}".strip(), summary)
 
 
 def _own_settings(part: PluginPart) -> str:

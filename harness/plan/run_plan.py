@@ -16,6 +16,7 @@ from harness.measure.provenance import OF_TRAINING, package_versions
 from harness.plan.code_digests import CodeDigests
 from harness.plan.config import RunConfig, require_finite_settings
 from harness.plan.data_places import remember
+from harness.plan.installed_metrics import load_metrics
 from harness.plan.plugins import (
     as_plugin_error,
     load_all,
@@ -93,6 +94,8 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     named = [split_name(name) for name in config.models]
     alone = config.names_one_task
     models = choose_models([name for name, _ in named], task_name, alone=alone, excluded=config.excluded)
+    for error in load_metrics()[1]:
+        progress(f"{error} It is left out.", 0, NOTICE)
     unloaded = models_for(task_name)[1] if ("all", None) in named else ()
     broken = [error for error in unloaded if error.plugin not in config.excluded]
     check_settings(config.options.settings, models)
