@@ -175,7 +175,7 @@ def list_(
     style: Annotated[str, typer.Option("--format", help="text, md or json; options md.")] = "text",
     wide: Wide = False,
 ) -> None:
-    """List what is installed: tasks, models, data, metrics, perturbations, parts of models; options; what serves what."""
+    """List what is installed: tasks, models, data, metrics, perturbations, parts of models, options, pairs."""
     from dataclasses import asdict
 
     from harness.plan.installed import catalogue
