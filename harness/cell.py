@@ -98,7 +98,7 @@ class EvaluateOptions:
     limit: AtLeastOne | None = None
     """Evaluate on the first samples only."""
     embedded_limit: AtLeastOne | None = None
-    """The same for embedded data where `limit` is not given."""
+    """The same for built-in data where `limit` is not given."""
     resamples: Annotated[int, Range(gt=0, le=1_000_000)] = 1000
     """Bootstrap resamples behind the intervals."""
     emap: NoneOrMore = 200

@@ -46,7 +46,7 @@ class Condition:
 
     @property
     def split_key(self) -> str:
-        """Name the split that it is evaluated on among those of a sweep; empty for that of the models' records."""
+        """Name the split that it is evaluated on in a robustness run; empty for that of the models' records."""
         if self.shift is None:
             return ""
         return f"{self.shift}-{self.level}" if self.level else self.shift

@@ -1,6 +1,6 @@
 """A pretrained language model of transformers as an encoder of texts, by mean pooling over its tokens.
 
-The embedded one is a sentence encoder that was trained with just this pooling (Reimers & Gurevych 2019,
+The built-in one is a sentence encoder that was trained with just this pooling (Reimers & Gurevych 2019,
 arXiv 1908.10084).
 """
 

@@ -1,4 +1,4 @@
-"""Finds a language model's files: the embedded MiniLM, a local folder, or a hub name. No torch here."""
+"""Finds a language model's files: the built-in MiniLM, a local folder, or a hub name. No torch here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LanguageSource:
 
 
 def find_language(wish: str | None) -> LanguageSource:
-    """Find the model that `--language` names; None takes the embedded one.
+    """Find the model that `--language` names; None takes the built-in one.
 
     Raises WeightsUnavailable when it is not there, CheckpointError when its files cannot be taken.
     """
@@ -51,7 +51,7 @@ def _embedded() -> LanguageSource:
     found = importlib.util.find_spec(EMBEDDED_PACKAGE)
     if found is None or found.origin is None:
         raise WeightsUnavailable(
-            f"The embedded language model is not installed (package {EMBEDDED_PACKAGE.replace('_', '-')}). "
+            f"The built-in language model is not installed (package {EMBEDDED_PACKAGE.replace('_', '-')}). "
             "Install it, or name another model with --language FOLDER."
         )
     folder = Path(found.origin).parent / "model"

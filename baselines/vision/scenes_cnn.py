@@ -1,4 +1,4 @@
-"""The embedded default backbone `scenes-cnn`: a small timm network trained on Scenes' attributes (phi0).
+"""The built-in default backbone `scenes-cnn`: a small timm network trained on Scenes' attributes (phi0).
 
 Nothing pretrained can be downloaded where the tool must work at once, so its features are made here,
 once, from the training split's attributes; captions and every other split stay unseen.

@@ -67,12 +67,12 @@ def find_vision(options: ModelOptions) -> VisionSource:
 
 
 def scenes_cnn_from_scratch(options: ModelOptions) -> VisionSource:
-    """The embedded default's network before it is trained."""
+    """The built-in default's network before it is trained."""
     return _scenes_cnn(options, "scratch")
 
 
 def is_scenes_cnn(options: ModelOptions) -> bool:
-    """Tell whether a run takes the embedded default, which is trained on Scenes' attributes first."""
+    """Tell whether a run takes the built-in default, which is trained on Scenes' attributes first."""
     return options.vision in (None, SCENES_CNN)
 
 

@@ -50,7 +50,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-data_app = typer.Typer(help="Write embedded data to disk.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Write built-in data to disk.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(tables_app)
 app.add_typer(judging_app)
 app.add_typer(records_app)
@@ -228,7 +228,7 @@ def scenes(
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     splits: Annotated[str | None, typer.Option(help="Splits, a,b. [default: all]")] = None,
 ) -> None:
-    """Write the embedded Scenes world as true COCO files."""
+    """Write the built-in Scenes world as true COCO files."""
     from harness.plan.plugins import load_writer
 
     reporter = reporter_for("")

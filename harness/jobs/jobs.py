@@ -293,7 +293,7 @@ def read_checkpoint(learner: Learner, path: Path, digest: str) -> None:
 
 
 def preprocessing_hash(learner: Learner) -> str | None:
-    """Hash what the model sees of a fixed image, its normalisation, and the versions of decoder and passport."""
+    """Hash what the model sees of a fixed image, its normalisation, and the versions of decoder and golden inputs."""
     if learner.vision is None:
         return None
     from PIL import Image

@@ -1,4 +1,4 @@
-"""What the runner asks of one process of a sweep, and how answers come back: in a file for each model and condition."""
+"""What the runner asks of one process of a robustness run, and how answers come back: a file a model and condition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OK, FAILED, SKIPPED = "ok", "failed", "skipped"
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained model of a sweep: its cell and where its checkpoint lies."""
+    """A trained model of a robustness run: its cell and where its checkpoint lies."""
 
     cell: Cell
     places: Places

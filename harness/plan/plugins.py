@@ -119,10 +119,10 @@ def load_summaries() -> tuple[dict[str, str], list[PluginError]]:
 
 
 def load_writer(name: str) -> Callable[..., None]:
-    """Load the function that writes an embedded data set to disk (group `bench.data_writers`)."""
+    """Load the function that writes a built-in data set to disk (group `bench.data_writers`)."""
     entries = entries_of("bench.data_writers")
     if name not in entries:
-        raise UsageError(f"No embedded data '{name}'. {nearest(name, entries)}")
+        raise UsageError(f"No built-in data '{name}'. {nearest(name, entries)}")
     writer: Callable[..., None] = import_entry(entry_of(entries, name), "data writer")
     return writer
 

@@ -129,7 +129,7 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
 
 
 def _limit(config: RunConfig, data: Dataset) -> int | None:
-    """On how many samples to evaluate: a profile takes a part of embedded data alone."""
+    """On how many samples to evaluate: a profile takes a part of built-in data alone."""
     wish = config.evaluate
     return wish.embedded_limit if wish.limit is None and data.embedded else wish.limit
 

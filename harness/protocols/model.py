@@ -83,7 +83,7 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """A network that must have been trained first: its task, model and budget, on embedded data."""
+    """A network that must have been trained first: its task, model and budget, on built-in data."""
 
     task: str
     model: str

@@ -50,7 +50,8 @@ def render_mended(found: list[Mended], *, written: bool) -> str:
     if not found:
         return "All records vouch for their tables, and none tells where it was made."
     lines = [
-        f"{each.task}  {each.fingerprint}{'  sweep' if each.sweep else ''}: {', '.join(each.what)}" for each in found
+        f"{each.task}  {each.fingerprint}{'  perturbed' if each.sweep else ''}: {', '.join(each.what)}"
+        for each in found
     ]
     end = "They were brought up to date." if written else "Bring them up to date with --write."
     return "\n".join([*lines, f"{len(found)} records. {end}"])

@@ -1,4 +1,4 @@
-"""Predictions once they are scored, of a run or under a condition of a sweep, and what is stored of them."""
+"""Predictions once they are scored, of a run or under a condition of a robustness run, and what is stored of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.storage.portable import scrubbed, without_places
 OUTCOMES, SCORES = "outcomes_sha256", "scores_sha256"
 """Where the provenance of a run's record holds the digests of its tables."""
 TABLES = "tables"
-"""Where the provenance of a sweep's record holds them, by condition."""
+"""Where the provenance of a robustness run's record holds them, by condition."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Scores predictions that were made elsewhere, with the same metrics, passport and intervals."""
+"""Scores predictions that were made elsewhere, with the same metrics, golden inputs and intervals."""
 
 from __future__ import annotations
 

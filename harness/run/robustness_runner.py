@@ -78,7 +78,7 @@ class _Lacking:
 
 
 class _RobustnessRun:
-    """One task's sweep: what is pending, the processes that answer, the scorer and the records."""
+    """One task's robustness run: what is pending, the processes that answer, the scorer and the records."""
 
     def __init__(
         self, plan: Plan, sweep: RobustnessPlan, store: Store, environment: Environment, reporter: Reporter

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CaptionTask:
-    """COCO captioning on COCO 2017, COCO 2014, plain caption folders, or the embedded Scenes.
+    """COCO captioning on COCO 2017, COCO 2014, plain caption folders, or the built-in Scenes.
 
     `clip_score` names a CLIP on disk (see `tasks.captioning.clip_weights`), by which CLIPScore and RefCLIPScore are
     computed too.

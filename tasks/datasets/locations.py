@@ -1,4 +1,4 @@
-"""Where a run's data is: `--data`, else `$BENCH_DATA`, else `./data/coco`, else the embedded Scenes."""
+"""Where a run's data is: `--data`, else `$BENCH_DATA`, else `./data/coco`, else the built-in Scenes."""
 
 from __future__ import annotations
 

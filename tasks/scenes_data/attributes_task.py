@@ -1,4 +1,4 @@
-"""The task that gives the embedded vision backbone its pretraining: which attributes does a scene show?
+"""The task that gives the built-in vision backbone its pretraining: which attributes does a scene show?
 
 It only trains a prerequisite (phi0 of the default vision tower) and is not offered to users.
 """
@@ -25,7 +25,7 @@ class SceneAttributes:
     """Multi-label attribute recognition on the training images of Scenes."""
 
     name: str = "scene-attributes"
-    summary: str = "pretraining of the embedded vision backbone"
+    summary: str = "pretraining of the built-in vision backbone"
     version: int = 1
     metrics: tuple[str, ...] = ("mAP",)
     settings: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class SceneAttributes:
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
         """There is none: this task has no leaderboard."""
-        raise UsageError("scene-attributes only pretrains the embedded vision backbone; it is not scored.")
+        raise UsageError("scene-attributes only pretrains the built-in vision backbone; it is not scored.")
 
     def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
         """There are none to read."""

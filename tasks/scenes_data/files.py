@@ -1,4 +1,4 @@
-"""Whether the files of the embedded Scenes in a cache are still those that were made: their digest names the recipe."""
+"""Whether the files of the built-in Scenes in a cache are still those that were made: their digest names the recipe."""
 
 from __future__ import annotations
 

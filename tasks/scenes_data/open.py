@@ -1,4 +1,4 @@
-"""The embedded Scenes world as a data set of the tasks: found by digest in the cache, made where missing."""
+"""The built-in Scenes world as a data set of the tasks: found by digest in the cache, made where missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tasks.scenes import ensure_scenes, recipe_digest, split_names
 from tasks.scenes.layout import annotation_file, image_dir
 from tasks.scenes_data.files import forget_changed
 
-SUMMARY = "embedded: rendered worlds with known causes, made on first use; splits train, val, test and the shifts"
+SUMMARY = "built-in: rendered worlds with known causes, made on first use; splits train, val, test and the shifts"
 COCO_SUMMARY = "COCO 2017 or 2014, or any folder in its layout: --data PATH, $BENCH_DATA or ./data/coco"
 _ALWAYS = ("train", "val")
 _SHIFTS = ("style", "ground-swap", "light", "scale", "count", "lexical", "prior-conflict")

@@ -175,7 +175,7 @@ def _both(drop: Difference | str, impact: Difference | str) -> tuple[Difference,
 
 
 def _cells(sweeps: Sequence[RobustnessRecord]) -> tuple[GridCell, ...] | str:
-    """The standard cells that any of the sweeps ran; all must have all of them."""
+    """The standard cells that any of the robustness runs had; all must have all of them."""
     run = [{(s.perturbation, s.severity) for s in sweep.scores} for sweep in sweeps]
     cells = tuple(cell for cell in STANDARD_CELLS if any(cell in names for names in run))
     for sweep in sweeps:

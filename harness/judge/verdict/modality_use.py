@@ -21,7 +21,7 @@ class Usage:
 
 
 def usage(evidence: Evidence, head: Group) -> Usage:
-    """Judge from the modality conditions of the model's own sweeps (class texts are exchanged where it reads no other).
+    """Judge from the modality conditions of the model's own runs (class texts are exchanged where it reads no other).
 
     A model that reads no text, as captioners do, must use the image; its language is tested by C1 and C2 alone.
     """

@@ -1,6 +1,6 @@
-"""The passport of detection metrics: a fixed case with known scores, checked before scoring, and the signature.
+"""Golden inputs of detection metrics: a fixed case with known scores, checked before scoring, and the signature.
 
-The known scores were computed by pycocotools 2.0.11; tests/harness/metrics/test_detection_passport.py computes them
+The known scores were computed by pycocotools 2.0.11; tests/harness/metrics/boxes/test_golden.py computes them
 again. The case has a crowd, an empty image, equal scores, a detection too many and objects of all three sizes.
 """
 

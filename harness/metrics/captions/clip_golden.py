@@ -1,4 +1,4 @@
-"""The passport of CLIPScore: embeddings with known scores, worked by hand, checked before scoring; and the signature.
+"""Golden inputs of CLIPScore: embeddings with known scores, worked by hand, checked before scoring; and the signature.
 
 The vectors are Pythagorean, so that cosines are short decimals; one caption and one reference point away from what
 they are compared with (clipped at 0), no vector has length 1, and texts are known only with their prefix.

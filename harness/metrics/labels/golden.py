@@ -1,8 +1,8 @@
-"""The passport of label metrics: a fixed case with known scores, checked before scoring, and the signature.
+"""Golden inputs of label metrics: a fixed case with known scores, checked before scoring, and the signature.
 
 The known scores were computed by scikit-learn 1.9 (top-1, top-5, F1, recall, log loss, average precision) and
 torchmetrics 1.9 (ECE), and those of equal-mass bins and of unseen classes from their definitions, step by step;
-tests/harness/metrics/test_label_passport.py computes them again.
+tests/harness/metrics/labels/test_golden.py computes them again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The passport of segmentation metrics: a fixed case with known scores, checked before scoring, and the signature.
+"""Golden inputs of segmentation metrics: a fixed case with known scores, checked before scoring, and the signature.
 
 The known scores of label maps were computed by scikit-learn 1.9 (Jaccard score, accuracy, recall), those of segments by
 hotcoco 1.3's own panoptic evaluation; tests/harness/metrics/test_segmentation_passport.py computes them again.

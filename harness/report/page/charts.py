@@ -87,7 +87,7 @@ def _standing(key: str, best: Front) -> tuple[str, str]:
 
 
 def curve_chart(sweep: Sweep, kind: SweepKind, scale: tuple[float, float]) -> str:
-    """Draw each row's score from clean to the greatest severity; `scale` is shared by all charts of a sweep."""
+    """Draw each row's score from clean to the greatest severity; `scale` is shared by all charts of a model set."""
     import altair
 
     marks: list[Mark] = []
@@ -121,7 +121,7 @@ def curve_chart(sweep: Sweep, kind: SweepKind, scale: tuple[float, float]) -> st
 
 
 def curve_scale(sweep: Sweep) -> tuple[float, float]:
-    """Span all scores of a sweep, 0 included."""
+    """Span all scores of a robustness run, 0 included."""
     found = [a.estimate for of_row in sweep.answers.values() for a in of_row.values() if a.estimate is not None]
     low, high = min([0.0, *(e.drawn[0] for e in found)]), max([0.0, *(e.drawn[1] for e in found)])
     return low, high if high > low else low + 1.0
