@@ -1,4 +1,4 @@
-"""Golden inputs of caption metrics: fixed cases with known scores, checked before scoring, and the signature of records.
+"""Golden inputs of caption metrics: fixed cases with known scores, checked before scoring, and the signature.
 
 The known scores are pycocoevalcap 1.2's own. The cases are small, but a scorer that skips the tokenizer, takes its
 IDF from one pair at a time or loses METEOR's stems, synonyms or paraphrases gives other scores on them.

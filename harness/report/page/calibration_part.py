@@ -50,7 +50,7 @@ class Diagram:
 
 
 def calibration_table(board: Board, sweeps: Sequence[Sweep]) -> Table | None:
-    """ECE of each row on the clean test set and the mean over each part of the conditions; None where nothing has it."""
+    """ECE of each row on the clean test set and that of each part of the conditions; None where nothing has it."""
     scored = [entry for entry in board.entries if entry.row.metrics.get(_ERROR)]
     if not scored:
         return None
