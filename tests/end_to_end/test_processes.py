@@ -62,10 +62,9 @@ def test_ctrl_c_ends_every_process_and_blames_no_memory(
     hanging = ("--set", "model.outsider_fault=hang")
     run = bench.start_fresh("run", *quick, *hanging, "--data", captions, "--results", tmp_path / "results")
     try:
-        assert any("training" in line for line in iter(run.stderr.readline, ""))
+        processes.wait_until(lambda: len(family(run.pid)) >= 3, 120)  # itself, the fork server, the job that hangs
         time.sleep(1)
         everyone = family(run.pid)
-        assert len(everyone) >= 3
         os.killpg(run.pid, signal.SIGINT)
         _, told = run.communicate(timeout=30)
         processes.wait_until(lambda: not any(process.is_running() for process in everyone), 5)

@@ -108,7 +108,7 @@ def test_two_runs_at_once_do_not_share_a_folder(finished: Any, quick: tuple[str,
     first = finished.bench.start(*command, *slow)
     try:
         lines = iter(first.stderr.readline, "")
-        assert any("building" in line for line in lines)
+        assert any("training" in line for line in lines)
         second = finished.run("--set", "train.steps=3")
         assert second.returncode == 3
         assert "Another bench run is writing" in second.stderr
