@@ -69,7 +69,7 @@ def reference(pairs: list[Pair], categories: list[dict[str, Any]]) -> dict[str, 
             if excused / area[f] <= 0.5:
                 totals[category][2] += 1
     result = {}
-    for name, kinds in (("", (0, 1)), ("-things", (1,)), ("-stuff", (0,))):
+    for name, kinds in (("", (0, 1)), ("-Th", (1,)), ("-St", (0,))):
         pq = sq = rq = 0.0
         counted = 0
         for category in categories:
