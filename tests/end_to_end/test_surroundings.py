@@ -148,14 +148,14 @@ def test_results_and_cache_of_a_colleague_can_be_written(
 def test_a_terminal_of_few_letters_gets_escapes_and_files_are_utf_8(
     environment: dict[str, str], ended: Any, tmp_path: Path
 ) -> None:
-    """The mark of metrics that are better low is none of their letters."""
+    """The marks of which way a metric is read are none of their letters."""
     results = ["--task", "coco-caption", "--results", str(REPOSITORY / "results" / "scenes")]
     shown = ended(str(BENCH), "leaderboard", *results, **environment)
     assert shown.returncode == 0, shown.stderr
-    assert "p50 latency \\u2193" in shown.stdout
+    assert "CIDEr \\u2191" in shown.stdout
     done = ended(str(BENCH), "leaderboard", *results, "--out", str(tmp_path / "x.txt"), **environment)
     assert done.returncode == 0, done.stderr
-    assert "p50 latency ↓" in (tmp_path / "x.txt").read_text(encoding="utf-8")
+    assert "CIDEr ↑" in (tmp_path / "x.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_help_and_lists_start_quickly(arguments: list[str], bench: Any) -> None:
         (["run", "--config", "no.toml"], 2, "No file no.toml"),
         (["run", "--data", "coco"], 2, "--data coco: COCO is not here"),
         (["run", "--data", "nowhere"], 2, "No folder nowhere"),
-        (["run", "--task", "word-caption", "--model", "concat", "--data", "{data}"], 2, "does not serve word-caption"),
+        (["run", "--task", "word-caption", "--model", "film", "--data", "{data}"], 2, "does not serve word-caption"),
         (["run", "--model", "retrieval", "--data", "{data}", "--split", "vall"], 2, "Did you mean 'val'"),
         (["run", "--model", "retrieval", "--set", "model.depht=3"], 2, "Unknown setting model.depht"),
         (["list", "modles"], 2, "unknown value 'modles'. Did you mean 'models'"),

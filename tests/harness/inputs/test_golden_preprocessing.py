@@ -267,5 +267,5 @@ def test_a_run_stops_before_its_metrics_are_even_prepared(monkeypatch: pytest.Mo
     real = images.fit_image
     monkeypatch.setattr(images, "fit_image", lambda image, wish: real(image.transpose(1), wish))
     with pytest.raises(PreprocessingDrift, match="golden image resized by fit crop and filter nearest differs"):
-        runner.prepare()
+        runner.prepare([])
     assert told == ["checking preprocessing and metrics on golden vectors"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,9 @@ from harness.metrics.labels.average_precision import MeanAveragePrecision, ranki
 from harness.metrics.labels.class_means import mean_recall
 from harness.metrics.labels.classification import classification_statistics
 from harness.record import Estimate
-from harness.records.sample_scores import sample_columns
-from harness.run.runner import _Runner
-from harness.sample import Outcome, Predicted, Sample
+from harness.records.sample_scores import Scored, sample_columns
+from harness.records.score_answers import answer_metrics
+from harness.sample import Outcome, Sample
 from harness.stats.estimates import estimate, estimates
 from harness.stats.grouped import GroupedStatistics
 from harness.stats.intervals import bootstrap, clustered_wilson, jackknife_error, wilson
@@ -283,10 +282,8 @@ def interaction() -> Callable[..., Any]:
         samples = [Sample(f"{letter}{number}", Path(), None) for letter in "pqrs" for number in range(2)]
         outcomes = [Outcome(s.sample_id, mark == "+") for s, mark in zip(samples, own, strict=True)]
         projected = [Outcome(s.sample_id, m == "+") for s, m in zip(samples, additive, strict=True) if m != " "]
-        runner = SimpleNamespace(plan=SimpleNamespace(task=SimpleNamespace(metrics=("main", "rest"))))
-        runner.scorer = OneScorer(grouped)
-        predicted = Predicted(tuple(outcomes), {}, None, tuple(projected[::-1]))
-        return _Runner._interaction(runner, samples, predicted, 400)  # type: ignore[arg-type]
+        scored = Scored(samples, outcomes, {}, tuple(projected[::-1]))
+        return answer_metrics(OneScorer(grouped), scored, "main", 400)  # type: ignore[arg-type]
 
     return make
 
@@ -309,5 +306,4 @@ def test_the_interaction_of_questions_about_one_image_is_drawn_by_image(interact
 
 def test_without_a_projection_there_is_no_interaction(interaction: Any) -> None:
     assert interaction("++++++--", "        ") == {}
-    nothing = replace(Predicted((), {}, None), additive=())
-    assert _Runner._interaction(SimpleNamespace(), [], nothing, 10) == {}  # type: ignore[arg-type]
+    assert answer_metrics(OneScorer(False), Scored([], [], {}), "main", 10) == {}  # type: ignore[arg-type]
