@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from baselines.language.source import LanguageSource
 from baselines.language.vocabulary import PieceVocabulary, Vocabulary
@@ -215,8 +215,3 @@ def quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
         if bar:
             transformers_logging.enable_progress_bar()
-
-
-def count_requiring_grad(parameters: Sequence[Tensor]) -> int:
-    """Count the numbers in those parameters that are trained."""
-    return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)

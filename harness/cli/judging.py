@@ -77,8 +77,7 @@ def verdict(
     from harness.judge.verdict.evidence import Options
     from harness.judge.verdict.judge import judge_tasks
     from harness.records.store import Store
-    from harness.report.tables.values import json_text
-    from harness.report.verdict_tables import VERDICT_STYLES, verdict_document
+    from harness.report.verdict_tables import VERDICT_STYLES, render_verdict, verdict_document
 
     require_choice("--format", style, VERDICT_STYLES)
     folders, models, claims = (words(text) for text in (results, model, claim))
@@ -86,6 +85,6 @@ def verdict(
     tasks, stores = stored_tasks(task, folders), [Store(folder) for folder in folders]
     judged = judge_tasks(tasks, stores, models, claims, options)
     if style == "json":
-        write(json_text([verdict for table in judged for verdict in table.to_json()]), out)
+        write(render_verdict(judged, style), out)
     else:
         show_document(verdict_document(judged), style, out, wide=wide)

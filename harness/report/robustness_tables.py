@@ -85,7 +85,6 @@ def comparable(rows: Sequence[RobustnessRow]) -> dict[Comparable, list[Robustnes
 
 
 RobustnessPiece = tuple[TableColumn, list[TableCell]]
-RobustnessNumbers = Mapping[str, TableColumn]
 
 
 def robustness_table(rows: Sequence[RobustnessRow], keys: Sequence[str] = ()) -> Table:
