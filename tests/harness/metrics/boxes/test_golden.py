@@ -51,7 +51,7 @@ def test_both_engines_give_them_and_one_signature(engine: str, iou: str) -> None
 
 def test_a_score_that_drifts_stops_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = {**detection_passport.BOX_SCORES["bbox"], "AP-small": 0.25}
-    monkeypatch.setattr(detection_passport, "GOLDEN_SCORES", {"bbox": scores})
+    monkeypatch.setattr(detection_passport, "BOX_SCORES", {"bbox": scores})
     with pytest.raises(MetricDrift, match=r"AP-small gives 0\.4.* instead of 0\.25 .*'bbox with hotcoco'"):
         detection_passport.check_detection_metrics("hotcoco", "bbox")
 

@@ -65,6 +65,6 @@ def test_the_signature_says_whether_segments_were_scored() -> None:
 
 
 def test_a_score_that_drifts_stops_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passport, "GOLDEN_SCORES", {**passport.MAP_SCORES, "RQ": 0.5})
+    monkeypatch.setattr(passport, "MAP_SCORES", {**passport.MAP_SCORES, "RQ": 0.5})
     with pytest.raises(MetricDrift, match=r"RQ gives 0.81.* instead of 0.5 on the golden case"):
         passport.check_segmentation_metrics(panoptic=False)
