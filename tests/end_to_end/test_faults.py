@@ -94,7 +94,9 @@ def test_only_failed_cells_are_tried_again(faulty: Any) -> None:
 
 def test_damaged_trainings_are_named_and_mended_by_deleting_them(finished: Any, tmp_path: Path) -> None:
     shutil.copytree(finished.results, tmp_path / "results")
-    one, other = sorted((tmp_path / "results").glob("word-caption/training/*"))[:2]
+    summaries = (tmp_path / "results").glob("word-caption/training/*/training.json")
+    first_made = sorted(summaries, key=lambda path: path.stat().st_mtime_ns)[:2]  # other tests may have added more
+    one, other = (path.parent for path in first_made)
     (one / "checkpoint.safetensors").write_bytes(b"\x80\x04K\x01.")
     (other / "training.json").write_text('{"checkpoint_')
     command = ("--seeds", "2", "--limit", "4", "--results", tmp_path / "results")
