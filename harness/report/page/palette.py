@@ -24,7 +24,7 @@ _HEAT = {"light": ("#eef4fb", "#0b4a86"), "dark": ("#1e262f", "#9bd0ff")}
 def contrast_ratio(a: str, b: str) -> float:
     """Contrast ratio of two colours, 1 to 21 (WCAG 2.2, 1.4.3).
 
-    >>> round(contrast("#000000", "#ffffff"), 1)
+    >>> round(contrast_ratio("#000000", "#ffffff"), 1)
     21.0
     """
     brighter, darker = sorted((_luminance(a), _luminance(b)), reverse=True)
