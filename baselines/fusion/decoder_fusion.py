@@ -53,7 +53,7 @@ class DecoderFusion(nn.Module):
 
     def forward(self, visual: Tensor) -> Fused:
         """Take in visual tokens `[B, N, visual_width]`, once for each image."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no forward: it must return a Fused of the visual tokens")
 
     def reads_before(self, block: int) -> bool:
         """Tell whether a layer of this operator stands before a block of the language model."""
@@ -61,4 +61,4 @@ class DecoderFusion(nn.Module):
 
     def read(self, block: int, hidden: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
         """Add what the layer before `block` reads to the hidden states `[B, T, language_width]`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} says that it reads before a block, and has no read")
