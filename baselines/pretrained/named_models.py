@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from baselines.pretrained.architectures import ANSWERS, CONFIG_NAME, read_kind
+from baselines.pretrained.as_it_is import AsItIs
 from baselines.pretrained.settings import PRETRAINED_SETTINGS
 from baselines.pretrained.transformers_model import TransformersModel, find_checkpoint
 from baselines.weights.hub import download, find_cached
 from harness.cell import ModelOptions
-from harness.errors import UsageError
-from harness.protocols import BuildContext, Learner, Model, Prerequisite
+from harness.protocols import BuildContext, Learner
 from harness.sample import TaskSpec
 
 
 @dataclass(frozen=True)
-class UnreadModel:
+class UnreadModel(AsItIs):
     """A model whose config.json is not here yet: its kind is asked for when its recipe is made."""
 
     name: str
@@ -28,19 +28,6 @@ class UnreadModel:
     answers: tuple[str, ...] = ANSWERS
     fused: bool = False
     settings: tuple[str, ...] = PRETRAINED_SETTINGS
-    evaluates_only: bool = True
-
-    def controls_for(self, answers: str) -> tuple[str, ...]:
-        """Offer none."""
-        return ()
-
-    def with_control(self, control: str) -> Model:
-        """Refuse, as every model that is evaluated as it is."""
-        raise UsageError(f"Model '{self.name}' is evaluated as it is and has no control '{control}'.")
-
-    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
-        """Need no other network."""
-        return None
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Fetch config.json and name what it says; raises WeightsUnavailable, CheckpointError or UsageError."""

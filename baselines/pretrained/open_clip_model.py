@@ -12,12 +12,13 @@ from typing import Any
 
 from baselines.clip.model import CLASSIFICATION
 from baselines.clip.source import OpenClipSource
+from baselines.pretrained.as_it_is import AsItIs
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.settings import Settings
 from harness.answers import CAPTIONS, CHOICES
 from harness.cell import ModelOptions
 from harness.errors import UsageError
-from harness.protocols import BuildContext, Learner, Model, Prerequisite
+from harness.protocols import BuildContext, Learner
 from harness.sample import TaskSpec
 
 CHOOSING = (*CLASSIFICATION, CHOICES)
@@ -25,7 +26,7 @@ CHOOSING = (*CLASSIFICATION, CHOICES)
 
 
 @dataclass(frozen=True)
-class OpenClipModel:
+class OpenClipModel(AsItIs):
     """A checkpoint that is evaluated as it is.
 
     It comes whole: options that compose a model (`--vision`, `--language`, `--tune`) do not change it.
@@ -37,19 +38,6 @@ class OpenClipModel:
     answers: tuple[str, ...] = CHOOSING
     fused: bool = True
     settings: tuple[str, ...] = PRETRAINED_SETTINGS
-    evaluates_only: bool = True
-
-    def controls_for(self, answers: str) -> tuple[str, ...]:
-        """Offer none."""
-        return ()
-
-    def with_control(self, control: str) -> Model:
-        """Refuse: nothing is trained here that a control could leave out."""
-        raise UsageError(f"Model '{self.name}' is evaluated as it is and has no control '{control}'.")
-
-    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
-        """Need no other network."""
-        return None
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name architecture and digest of the weights; raises WeightsUnavailable or CheckpointError."""

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from baselines.pretrained.architectures import CLASSIFIER
+from baselines.pretrained.as_it_is import AsItIs
 from baselines.vision.source import VisionSource, find_vision
 from baselines.vision.timm_keywords import require_shaping_arguments
 from baselines.weights.hub import Checkpoint, download, find_cached, find_on_hub, hub_command, weights_digest
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
-from harness.protocols import BuildContext, Learner, Model, Prerequisite
+from harness.protocols import BuildContext, Learner
 from harness.sample import TaskSpec
 
 TIMM_FAMILY = "timm:"
@@ -38,7 +39,7 @@ _WANTED = (
 
 
 @dataclass(frozen=True)
-class TimmModel:
+class TimmModel(AsItIs):
     """A pretrained classifier: from a hub's `repository`, a `folder`, or an `architecture` and `--vision-weights`.
 
     It comes whole, with its head; its preprocessing is what timm's entry or the folder's config.json says.
@@ -53,19 +54,6 @@ class TimmModel:
     answers: tuple[str, ...] = (CLASSIFIER.answers,)
     fused: bool = False
     settings: tuple[str, ...] = ()
-    evaluates_only: bool = True
-
-    def controls_for(self, answers: str) -> tuple[str, ...]:
-        """Offer none."""
-        return ()
-
-    def with_control(self, control: str) -> Model:
-        """Refuse: nothing is trained here that a control could leave out."""
-        raise UsageError(f"Model '{self.name}' is evaluated as it is and has no control '{control}'.")
-
-    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
-        """Need no other network."""
-        return None
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name network and digest of its weights; raises WeightsUnavailable, CheckpointError or UsageError."""

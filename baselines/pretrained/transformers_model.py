@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.pretrained.architectures import ArchitectureKind, check_answers
+from baselines.pretrained.as_it_is import AsItIs
 from baselines.pretrained.loaders import Loading
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.weights.hub import (
@@ -21,15 +22,15 @@ from baselines.weights.hub import (
 )
 from harness.answers import CAPTIONS
 from harness.cell import ModelOptions
-from harness.errors import CheckpointError, UsageError, WeightsUnavailable
-from harness.protocols import BuildContext, Learner, Model, Prerequisite
+from harness.errors import CheckpointError, WeightsUnavailable
+from harness.protocols import BuildContext, Learner
 from harness.sample import TaskSpec
 
 _PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
 @dataclass(frozen=True)
-class TransformersModel:
+class TransformersModel(AsItIs):
     """A pretrained captioner, classifier, detector or segmenter, from a local `folder` or a hub's `repository`.
 
     It comes whole: options that compose a model (`--vision`, `--language`, `--tune`) do not change it.
@@ -42,7 +43,6 @@ class TransformersModel:
     folder: Path | None = None
     repository: str | None = None
     downloads: bool = True
-    evaluates_only: bool = True
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -58,18 +58,6 @@ class TransformersModel:
     def settings(self) -> tuple[str, ...]:
         """A prompt and a size for captioners; nothing for others."""
         return PRETRAINED_SETTINGS if self.kind.answers == CAPTIONS else ()
-
-    def controls_for(self, answers: str) -> tuple[str, ...]:
-        """Offer none."""
-        return ()
-
-    def with_control(self, control: str) -> Model:
-        """Refuse: nothing is trained here that a control could leave out."""
-        raise UsageError(f"Model '{self.name}' is evaluated as it is and has no control '{control}'.")
-
-    def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
-        """Need no other network."""
-        return None
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name checkpoint, digest and settings; raises WeightsUnavailable, CheckpointError or UsageError."""
