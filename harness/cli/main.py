@@ -33,7 +33,7 @@ from harness.cli.options import (
     tell,
 )
 from harness.cli.records import app as records_app
-from harness.cli.run import open_trackers_of, reporter_for, run_task
+from harness.cli.run import Shown, open_trackers_of, reporter_for, run_task
 from harness.cli.shown import Wide, show_document
 from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
@@ -70,6 +70,7 @@ def run(
     set_: Annotated[list[str] | None, in_training("--set", help="Any other setting: train.steps=50 …")] = None,
     config: Annotated[Path | None, in_what(help="TOML file with any of these options.")] = None,
     debug: Debug = False,
+    wide: Wide = False,
     **flags: Any,
 ) -> None:
     """Train and evaluate models: writes a record for each model, control and seed, and prints the leaderboard."""
@@ -86,7 +87,7 @@ def run(
         for name in names:
             built = build_config(options, set_ or (), vision_args, config, name)
             try:
-                failed += run_task(built, name, trackers, server, debug)
+                failed += run_task(built, name, trackers, server, Shown(debug, wide))
             except MissingPath:
                 raise  # a misspelt path is misspelt for every task
             except (UsageError, DataError, PluginError) as error:
@@ -120,6 +121,7 @@ def score(
         in_output(help="Also keep per-sample scores: a .parquet file or a folder."),
     ] = None,
     style: Annotated[str, in_output("--format", help="text or json.")] = "text",
+    wide: Wide = False,
     **flags: Any,
 ) -> None:
     """Score predictions made elsewhere, with the same metrics and intervals."""
@@ -136,7 +138,7 @@ def score(
     if robustness is not None:
         if out is not None:
             raise UsageError("--out keeps per-sample scores, which a table of --robustness has none of. Leave it out.")
-        _score_cells(robustness, reference_model, style)
+        _score_cells(robustness, reference_model, style, wide=wide)
         return
     if predictions is None:
         raise UsageError("Nothing to score. Give --predictions FILE, or --robustness FILE with a table of cells.")
@@ -162,7 +164,7 @@ def score(
     if style == "json":
         tell(json.dumps(scores.to_json(), allow_nan=False))
     else:
-        show_document(score_document(scores))
+        show_document(score_document(scores), wide=wide)
 
 
 @app.command(name="list")
@@ -265,7 +267,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def _score_cells(path: Path, reference: str | None, style: str) -> None:
+def _score_cells(path: Path, reference: str | None, style: str, *, wide: bool) -> None:
     import json
 
     from harness.judge.robustness.external_scores import score_cells
@@ -275,7 +277,7 @@ def _score_cells(path: Path, reference: str | None, style: str) -> None:
     if style == "json":
         tell(json.dumps(scores.to_json(), allow_nan=False))
     else:
-        show_document(external_document(scores))
+        show_document(external_document(scores), wide=wide)
 
 
 def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:

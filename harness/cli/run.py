@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.cli.options import environment_of_command, tell
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
     from harness.run.runner import RunSummary
 
 
-def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer, debug: bool = False) -> int:
+@dataclass(frozen=True)
+class Shown:
+    """How much a run shows: the tracebacks of plugins that fail, and columns of tables that do not fit."""
+
+    debug: bool = False
+    wide: bool = False
+
+
+def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer, shown: Shown) -> int:
     """Run one task and print its table; returns how many cells failed, or were asked for by name and did not run."""
     from harness.plan.conditions import plan_robustness
     from harness.plan.plugins import load_task
@@ -39,7 +48,7 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
         plan = plan_run(config, name, here, reporter.progress)
         sweep = plan_robustness(config, plan, here, reporter.progress)
         reporter.say(_data_line(config, plan, here))
-        for line in _left_out(plan, debug):
+        for line in _left_out(plan, shown.debug):
             reporter.say(line)
         for note in plan.data.notes:
             reporter.say(f"Note: {note}")
@@ -47,8 +56,10 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
         summary = run_plan(plan, store, here, reporter, workers)
     finally:
         reporter.close()
-    failed = _unmeasured(summary, name) + (_run_robustness(config, plan, sweep, workers) if sweep else 0)
-    print_leaderboards([name], config.request.results, "text", None, plan)
+    failed = _unmeasured(summary, name)
+    if sweep:
+        failed += _run_robustness(config, plan, sweep, workers, wide=shown.wide)
+    print_leaderboards([name], config.request.results, "text", None, plan, wide=shown.wide)
     tell(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
         f"records in {config.request.results}"
@@ -105,7 +116,7 @@ def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
         tell(f"Tracked: {summary}")
 
 
-def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, workers: Workers) -> int:
+def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, workers: Workers, *, wide: bool) -> int:
     """Perturb inputs of the trained models of a plan, print their robustness; returns how many conditions failed."""
     from harness.records.store import Store
     from harness.run.robustness_runner import run_robustness
@@ -119,14 +130,14 @@ def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, worker
     tell(
         f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
     )
-    print_robustness([plan.task.name], config.request.results)
+    print_robustness([plan.task.name], config.request.results, wide=wide)
     return summary.failed
 
 
-def _data_line(config: RunConfig, plan: Plan, environment_of_command: Environment) -> str:
+def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
     reasons = {
         config.request.data is not None: f"asked for with --data {config.request.data}",
-        config.request.data is None and bool(environment_of_command.bench_data): "from $BENCH_DATA",
+        config.request.data is None and bool(environment.bench_data): "from $BENCH_DATA",
     }
     fallback = "no --data, no $BENCH_DATA" + (", no ./data/coco" if plan.data.layout == "scenes" else ": ./data/coco")
     reason = reasons.get(True, fallback)

@@ -221,7 +221,7 @@ def ceiling_rows(rows: Sequence[Row], columns: Sequence[TableColumn]) -> list[Ta
 
 def leaderboard_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     """What keeps rows from being ranked, how ranks were made, what is not shown, where costs are from, what failed."""
-    devices = sorted({_device(row) for row in rows})
+    devices = sorted({_device(row) for row in rows if row.status == "ok"})
     how = "95 % intervals over images: by bootstrap, Wilson's for proportions"
     return [
         *verdict_notes(rows, metrics),

@@ -64,11 +64,11 @@ def _stripes(clean: Tensor, ball: Ball, rngs: Sequence[np.random.Generator]) -> 
     return ball.project(clean + ball.eps * _signs(drawn, clean), clean)
 
 
-def _with_squares(points: tuple[Tensor, Tensor], ball: Ball, square_share: float, numbers: UniformDraws) -> Tensor:
+def _with_squares(points: tuple[Tensor, Tensor], ball: Ball, share: float, numbers: UniformDraws) -> Tensor:
     """Move a square of each image by 2 eps up or down in each channel: to one edge of the ball or the other."""
     pixels, clean = points
     height, width = clean.shape[2:]
-    side = min(max(round((square_share * height * width) ** 0.5), 1), height, width)
+    side = min(max(round((share * height * width) ** 0.5), 1), height, width)
     tops, lefts = _places(numbers[:, 0], height, side), _places(numbers[:, 1], width, side)
     inside = _span(tops, side, height, clean)[:, None, :, None] & _span(lefts, side, width, clean)[:, None, None, :]
     change = 2.0 * ball.eps * _signs(numbers[:, 5:8], clean)[:, :, None, None]
@@ -124,11 +124,11 @@ def _tiles(clean: Tensor, ball: Ball, rngs: Sequence[np.random.Generator]) -> Te
     return _at_length(change, clean, ball)
 
 
-def _with_moved_mass(points: tuple[Tensor, Tensor], ball: Ball, square_share: float, numbers: UniformDraws) -> Tensor:
+def _with_moved_mass(points: tuple[Tensor, Tensor], ball: Ball, share: float, numbers: UniformDraws) -> Tensor:
     """Take the change away from one square of each image and add it to another one, as a bump."""
     pixels, clean = points
     height, width = clean.shape[2:]
-    side = max(round((square_share * height * width) ** 0.5), 3)
+    side = max(round((share * height * width) ** 0.5), 3)
     side = min(side + 1 - side % 2, height, width)
     change, shape = pixels - clean, bump(side, clean)
     left_over = (ball.eps**2 - lengths(change) ** 2).clamp(min=0.0)[:, 0, 0, 0] / clean.shape[1]

@@ -42,7 +42,7 @@ def test_run_has_a_flag_for_each_option_in_its_panel_and_no_other() -> None:
     shown = {flag: name for name, flags in panels.items() for flag in flags}
     wanted = {item.flag: item.option.panel for item in declared(RunRequest) if item.option and not item.option.hidden}
     assert {flag: shown[flag] for flag in wanted} == wanted
-    assert set(shown) - set(wanted) == {"--vision-args", "--set", "--config", "--debug", "--help"}
+    assert set(shown) - set(wanted) == {"--vision-args", "--set", "--config", "--debug", "--wide", "--help"}
 
 
 def test_help_gives_the_words_and_the_default_of_the_declaration() -> None:
@@ -51,6 +51,15 @@ def test_help_gives_the_words_and_the_default_of_the_declaration() -> None:
     assert "--job-timeout <float> End a job silent for so many seconds; 0: never. [default: 3600]" in text
     assert "--jobs <int> Models trained in parallel. [default: one per core]" in text
     assert "--limit <int> Evaluate on the first N samples only. --" in text
+
+
+DRAWN = ("run", "score", "leaderboard", "robustness", "compare", "verdict", "check", "list", "rescore", "doctor")
+
+
+@pytest.mark.parametrize("command", DRAWN)
+def test_where_columns_may_be_left_out_all_can_be_asked_for(command: str) -> None:
+    """A table that leaves columns out says that --wide shows them: it must be there."""
+    assert "--wide" in help_of(command)
 
 
 @pytest.mark.parametrize("command", ["run", "score"])
