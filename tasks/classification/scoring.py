@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from harness.answers import NO_CLASS, answered_class, is_label
 from harness.errors import DataError
@@ -13,6 +12,7 @@ from harness.metrics.labels.golden import check_label_metrics
 from harness.protocols import Statistics
 from harness.sample import Classes, Note, Outcome, Sample
 from tasks.targets.matching import in_sample_order
+from tasks.targets.plain_scorer import PlainScorer, require_samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,26 +36,15 @@ class LabelAnswers:
 
 
 @dataclass(frozen=True)
-class LabelScorer:
+class LabelScorer(PlainScorer):
     """The scorer of both classification tasks; with `zero_shot` seen and unseen classes are told apart."""
 
     classes: Classes
     zero_shot: bool = False
 
-    matches = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
     def prepare(self, samples: Sequence[Sample]) -> str:
         """Check the golden vectors; raises DataError for an empty split."""
-        if not samples:
-            raise DataError("The split has no samples: there is nothing to score. Choose another with --split.")
+        require_samples(samples)
         return check_label_metrics()
 
     def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:

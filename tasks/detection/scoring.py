@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError
 from harness.protocols import Statistics
 from harness.sample import Classes, Note, Outcome, Prediction, Sample
 from tasks.formats.id_readings import IdReading, ids_themselves, numbers_of_names, one_reading, reading_note
 from tasks.targets.matching import in_sample_order
+from tasks.targets.plain_scorer import PlainScorer, require_samples
 from tasks.targets.targets import BoxTarget
 
 if TYPE_CHECKING:
@@ -33,29 +33,18 @@ _WANTED = "wanted a list of [class, score, x, y, width, height]"
 
 
 @dataclass(frozen=True)
-class DetectionScorer:
+class DetectionScorer(PlainScorer):
     """The scorer of `coco-detection`; with classes that are unseen also AP-base and AP-novel."""
 
     classes: Classes
     engine: str = "hotcoco"
     iou: str = "bbox"
 
-    matches = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
     def prepare(self, samples: Sequence[Sample]) -> str:
         """Check the golden case; raises DataError for a split without any object to be found."""
         from harness.metrics.boxes.golden import check_detection_metrics
 
-        if not samples:
-            raise DataError("The split has no samples: there is nothing to score. Choose another with --split.")
+        require_samples(samples)
         if all(all(sample.target.crowd) for sample in samples):
             raise DataError(
                 f"Not one of the split's {len(samples)} images has an object that counts: there is nothing to score. "

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.answers import IGNORED, decode_label_map, resize_label_map
 from harness.errors import DataError
@@ -18,6 +17,7 @@ from tasks.formats.predicted_maps import naming_notes, read_predicted_maps
 from tasks.segmentation.segments import LEAST_PX, PanopticClasses, given_segments, labels_of_segments, true_segments
 from tasks.targets.answer_tally import AnswerTally, is_consecutive, tally, tally_notes
 from tasks.targets.matching import in_sample_order
+from tasks.targets.plain_scorer import PlainScorer, require_samples
 from tasks.targets.targets import MapTarget
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SEGMENTS_PNG, SEGMENTS = "panoptic_png", "segments"
 
 
 @dataclass(frozen=True)
-class SegmentationScorer:
+class SegmentationScorer(PlainScorer):
     """The scorer of `coco-segmentation`; `panoptic` are the classes as things and stuff where PQ is wanted."""
 
     classes: Classes
@@ -43,22 +43,11 @@ class SegmentationScorer:
     tallies: dict[str, AnswerTally] = field(default_factory=dict, repr=False, compare=False)
     """What was seen of the label images made elsewhere while they were scored, by their path."""
 
-    matches = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
     def prepare(self, samples: Sequence[Sample]) -> str:
         """Check the golden case; raises DataError for an empty split."""
         from harness.metrics.maps.golden import check_segmentation_metrics
 
-        if not samples:
-            raise DataError("The split has no samples: there is nothing to score. Choose another with --split.")
+        require_samples(samples)
         signature = check_segmentation_metrics(panoptic=self.panoptic is not None)
         how = f",label-maps=components:4-connected,least={LEAST_PX}px" if self.panoptic else ""
         return signature + how
