@@ -77,7 +77,11 @@ def judge_tasks(
     claims: Sequence[str] = (),
     options: Options | None = None,
 ) -> list[Judged]:
-    """Judge several tasks as `judge_stores` does one; a model must have a record of one of them at least."""
+    """Judge several tasks as `judge_stores` does one; a model must have a record of one of them at least.
+
+    Raises UsageError for a claim that there is not, also where nothing is stored.
+    """
+    check_claims(claims)
     if len(tasks) <= 1 or not models:
         return [found for task in tasks for found in judge_stores(task, stores, models, claims, options)]
     known = {task: _known_fused([r for store in stores for r in store.read_records(task)], task) for task in tasks}

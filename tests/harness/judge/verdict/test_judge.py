@@ -14,7 +14,15 @@ from harness.errors import UsageError
 from harness.judge.judged_leaderboard import judged_tables
 from harness.judge.leaderboard import build_rows
 from harness.judge.verdict.evidence import FusionControls, Options
-from harness.judge.verdict.judge import check_claims, installed_fusion, judge, judge_stores, marks, score_reader
+from harness.judge.verdict.judge import (
+    check_claims,
+    installed_fusion,
+    judge,
+    judge_stores,
+    judge_tasks,
+    marks,
+    score_reader,
+)
 from harness.judge.verdict.verdict import CLAIMS, Judged, Verdict
 from harness.records.store import Store, scores_name
 from harness.report.verdict_tables import merged, render_verdict
@@ -52,6 +60,8 @@ def test_claims_and_models_can_be_chosen(world: Any, right: np.ndarray) -> None:
     assert judge(world.evidence(), models=["other"]) == []
     with pytest.raises(UsageError, match="--claim x"):
         check_claims(["x"])
+    with pytest.raises(UsageError, match="--claim x"):
+        judge_tasks([], [], claims=["x"])  # also where nothing is stored
 
 
 def test_undecidable_claims_stand_once_for_all_models(world: Any, right: np.ndarray) -> None:
