@@ -158,7 +158,8 @@ class Bench:
         return [str(Path(sys.executable).with_name("bench")), *map(str, arguments)]
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
-        own = {k: v for k, v in os.environ.items() if not k.startswith("BENCH_") and k != "PYTHONWARNINGS"}
+        left_out = {"PYTHONWARNINGS", "COLUMNS"}  # a test worker has a width that is no terminal of anybody
+        own = {k: v for k, v in os.environ.items() if not k.startswith("BENCH_") and k not in left_out}
         return own | self.environment | more
 
 

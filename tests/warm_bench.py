@@ -31,7 +31,7 @@ EARLY = ("torch._dynamo", "torch.utils.flop_counter", "PIL.Image", "altair", "pa
 READ_LATE = ("BENCH_", "PYTEST_")
 """Environment variables with these beginnings are looked at when they are needed, and so are COLUMNS and the like:
 with others a process must be started anew, since libraries read them while they are imported."""
-READ_LATE_NAMES = {"PYTHONPATH", "COLUMNS", "TMPDIR"}
+READ_LATE_NAMES = {"PATH", "PYTHONPATH", "COLUMNS", "TMPDIR"}
 SET_BY_IMPORTS = ("KMP_", "LD_LIBRARY_PATH", "TOKENIZERS_PARALLELISM", "TORCHINDUCTOR_CACHE_DIR", "_MLFLOW_")
 """scikit-learn, OpenCV, open_clip, timm and mlflow set these where a test imports them, and then in the server too."""
 
