@@ -18,6 +18,7 @@ from harness.plan.run_request import RunRequest
 from harness.protocols import DataContext, Model, Task, serves
 from harness.report.tables.table import ALWAYS, Table, TableCell, TableRow, text_column
 from harness.sample import Dataset
+from harness.text.error_text import named_error
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,15 @@ def _device() -> list[Finding]:
     from harness.measure.device import bf16_is_faster, resolve_device
     from harness.measure.machine import describe_machine
 
-    device = resolve_device("auto")
-    detail = f"{describe_machine(device).label}; mixed precision {'bf16' if bf16_is_faster(device) else 'off'}"
+    unusable: list[str] = []
+    device = resolve_device("auto", unusable.append)
+    try:
+        detail = f"{describe_machine(device).label}; mixed precision {'bf16' if bf16_is_faster(device) else 'off'}"
+    except (RuntimeError, AssertionError) as error:  # torch's, for a device that it cannot start
+        return [Finding("device", "broken", f"{device} cannot be asked what it is: {named_error(error)}")]
     if device == "cpu":
-        detail += "; no CUDA device, everything runs on the CPU"
-    return [Finding("device", "ok", detail)]
+        detail += "; no CUDA device" * (not unusable) + "; everything runs on the CPU"
+    return [Finding("device", "ok", detail), *(Finding("device", "warning", why) for why in unusable)]
 
 
 def _plugins() -> list[Finding]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.measure.gpu_probe import GpuProbe, probe_gpu
 from harness.option_fields import Precision
 
 _DRIVER_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd", "/dev/nvmap")
@@ -23,12 +27,13 @@ class DevicePeak:
     reserved_bytes: int
 
 
-def resolve_device(wish: str) -> str:
+def resolve_device(wish: str, say: Callable[[str], None], precision: Precision = "auto") -> str:
     """Turn `auto`, `cpu`, `cuda` or `cuda:INDEX` into `cpu` or `cuda:INDEX`.
 
-    `auto` takes the first CUDA device where there is one. Devices are counted through NVML where it
-    answers, so a process that asks can still be forked; a machine without a driver is known without
-    importing torch. Raises UsageError for other names and for CUDA devices that are not there.
+    `auto` takes the first CUDA device where there is one that torch can use, and says why where it cannot. Devices are
+    counted through NVML where it answers, so a process that asks can still be forked; a machine without a driver is
+    known without importing torch. Whether torch can use one, in this precision, is found by a child process, once a
+    process. Raises UsageError for other names, and for CUDA devices that are not there or cannot be used.
     """
     if wish == "cpu":
         return "cpu"
@@ -37,11 +42,19 @@ def resolve_device(wish: str) -> str:
     if not understood and wish != "auto":
         raise UsageError(f"Device '{wish}' is not understood. Known: auto, cpu, cuda, cuda:INDEX (such as cuda:0).")
     count = _cuda_device_count()
-    if wish == "auto":
-        return "cuda:0" if count else "cpu"
-    if int(index or 0) >= count:
+    if wish != "auto" and int(index or 0) >= count:
         raise UsageError(_absent(wish, count))
-    return f"cuda:{int(index or 0)}"
+    if not count:
+        if why := _hidden():
+            say(f"{why} The CPU is taken.")
+        return "cpu"
+    found = _probed(f"cuda:{int(index or 0)}", precision)
+    if found.failure is None:
+        return found.device
+    if wish != "auto":
+        raise UsageError(f"{found.reason} Or use `--device cpu`.")
+    say(f"{found.reason} The CPU is taken.")
+    return "cpu"
 
 
 def synchronize(device: str) -> None:
@@ -136,9 +149,34 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine() or "unknown processor"
 
 
+def has_driver() -> bool:
+    """Whether the driver of an accelerator can be here: False on a Linux without its device nodes."""
+    return sys.platform != "linux" or _node() is not None
+
+
+def _node() -> str | None:
+    return next((node for node in _DRIVER_NODES if Path(node).exists()), None)
+
+
+@lru_cache
+def _probed(device: str, precision: Precision) -> GpuProbe:
+    return probe_gpu(device, precision)
+
+
+def _hidden() -> str | None:
+    """Say that there is a driver and no device; None where there is no driver, or the user has hidden its devices."""
+    node = _node()
+    if node is None or os.environ.get("CUDA_VISIBLE_DEVICES") is not None:
+        return None
+    return (
+        f"{node} is here and torch finds no CUDA device: `nvidia-smi` says whether the driver works, and "
+        "`python -c 'import torch; print(torch.version.cuda)'` whether this torch was built for CUDA."
+    )
+
+
 def _cuda_device_count() -> int:
     """Count CUDA devices, importing torch only where a driver can be there."""
-    if sys.platform == "linux" and not any(Path(node).exists() for node in _DRIVER_NODES):
+    if not has_driver():
         return 0
     import torch
 

@@ -112,7 +112,8 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
             f"--split, or leave it out to take {data.default_split}."
         )
     remember(task.name, data.digest, split, context)
-    planner = _Planner(config, task, data, resolve_device(config.request.device), environment, progress)
+    device = resolve_device(config.request.device, lambda message: progress(message, 0, NOTICE), config.train.precision)
+    planner = _Planner(config, task, data, device, environment, progress)
     evaluate = replace(config.evaluate, limit=_limit(config, data), embedded_limit=None)
     cells: list[Cell] = []
     absent: list[Absent] = []

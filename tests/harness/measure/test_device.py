@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,13 @@ import pytest
 
 from harness.errors import UsageError
 from harness.measure import device
+from harness.measure.gpu_probe import GpuProbe
 
 
 def test_cpu_and_auto_resolve_without_torch_on_a_machine_without_a_driver() -> None:
     program = (
         "import sys; from harness.measure import device; device._DRIVER_NODES = ();"
-        "print(device.resolve_device('cpu'), device.resolve_device('auto'), 'torch' in sys.modules)"
+        "print(device.resolve_device('cpu', print), device.resolve_device('auto', print), 'torch' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["cpu", "cpu", "False"] or sys.platform != "linux"
@@ -34,8 +36,12 @@ def test_cpu_and_auto_resolve_without_torch_on_a_machine_without_a_driver() -> N
 def test_wishes_resolve_to_one_canonical_name(
     monkeypatch: pytest.MonkeyPatch, wish: str, count: int, resolved: str
 ) -> None:
+    told: list[str] = []
     monkeypatch.setattr(device, "_cuda_device_count", lambda: count)
-    assert device.resolve_device(wish) == resolved
+    monkeypatch.setattr(device, "_probed", lambda name, precision: GpuProbe(name, None))
+    monkeypatch.setattr(device, "_DRIVER_NODES", ())
+    assert device.resolve_device(wish, told.append) == resolved
+    assert told == []
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,30 @@ def test_a_wish_that_cannot_be_met_is_an_error_with_a_remedy(
 ) -> None:
     monkeypatch.setattr(device, "_cuda_device_count", lambda: count)
     with pytest.raises(UsageError, match=remedy):
-        device.resolve_device(wish)
+        device.resolve_device(wish, print)
+
+
+def test_no_child_is_started_where_no_device_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> GpuProbe:
+        raise AssertionError(arguments)
+
+    monkeypatch.setattr(device, "_cuda_device_count", lambda: 0)
+    monkeypatch.setattr(device, "probe_gpu", refuse)
+    assert device.resolve_device("auto", print) == device.resolve_device("cpu", print) == "cpu"
+
+
+def test_a_driver_without_a_device_is_told_unless_the_user_has_hidden_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(device, "_cuda_device_count", lambda: 0)
+    monkeypatch.setattr(device, "_DRIVER_NODES", (str(tmp_path),))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert device.resolve_device("auto", told.append) == "cpu"
+    assert told == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert device.resolve_device("auto", told.append) == "cpu"
+    assert re.fullmatch(f"{tmp_path} is here and torch finds no CUDA device: .*nvidia-smi.* The CPU is taken.", told[0])
 
 
 def test_the_cpu_has_a_name_threads_and_no_device_memory() -> None:

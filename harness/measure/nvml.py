@@ -1,0 +1,120 @@
+"""What the NVIDIA management library says of a GPU: name, driver, clocks, power limit, and who else computes on it.
+
+Nothing here starts CUDA. What the library does not say, or where it is not there, is None and never guessed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class GpuState:
+    """A GPU at one moment: clocks in MHz, `power_limit_watts` the limit that is enforced.
+
+    `other_processes` counts those that compute there beside this one. It is None where this process is not among those
+    that are listed, as in a container: its own number cannot be told from others there.
+    """
+
+    name: str | None
+    driver: str | None
+    sm_clock_mhz: int | None
+    memory_clock_mhz: int | None
+    power_limit_watts: float | None
+    other_processes: int | None
+
+    def to_json(self) -> dict[str, str | int | float | None]:
+        """Turn into plain JSON types."""
+        return asdict(self)
+
+
+def gpu_state(device: str) -> GpuState | None:
+    """Read the state of a device that this process computes on; None for the CPU, and where NVML does not answer."""
+    if device == "cpu":
+        return None
+    import torch
+
+    properties: Any = torch.cuda.get_device_properties(device)
+    if not hasattr(properties, "pci_bus_id"):  # torch before 2.8
+        return None
+    bus = f"{properties.pci_domain_id:08X}:{properties.pci_bus_id:02X}:{properties.pci_device_id:02X}.0"
+    return read_gpu(bus)
+
+
+def read_gpu(bus: str) -> GpuState | None:
+    """Read the state of the GPU at a PCI address such as 00000000:3B:00.0: visible devices are numbered otherwise."""
+    with _library() as nvml:
+        if nvml is None:
+            return None
+        handle = _said(lambda: nvml.nvmlDeviceGetHandleByPciBusId(bus.encode()))
+        if handle is None:
+            return None
+        limit = _said(lambda: int(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)))
+        return GpuState(
+            name=_said(lambda: _text(nvml.nvmlDeviceGetName(handle))),
+            driver=_said(lambda: _text(nvml.nvmlSystemGetDriverVersion())),
+            sm_clock_mhz=_said(lambda: int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM))),
+            memory_clock_mhz=_said(lambda: int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM))),
+            power_limit_watts=None if limit is None else limit / 1000,
+            other_processes=_said(lambda: _others(nvml.nvmlDeviceGetComputeRunningProcesses(handle))),
+        )
+
+
+def driver_version() -> str | None:
+    """Read the version of the NVIDIA driver, which needs no GPU that works."""
+    with _library() as nvml:
+        return None if nvml is None else _said(lambda: _text(nvml.nvmlSystemGetDriverVersion()))
+
+
+def card(index: int) -> str | None:
+    """Name the GPU that NVML counts as `index`, with its compute capability: `Tesla V100-SXM2-16GB (sm_70)`."""
+    with _library() as nvml:
+        if nvml is None:
+            return None
+        handle = _said(lambda: nvml.nvmlDeviceGetHandleByIndex(index))
+        name = None if handle is None else _said(lambda: _text(nvml.nvmlDeviceGetName(handle)))
+        if name is None:
+            return None
+        capability = _said(lambda: nvml.nvmlDeviceGetCudaComputeCapability(handle))
+        return name if capability is None else f"{name} (sm_{capability[0]}{capability[1]})"
+
+
+@contextmanager
+def _library() -> Iterator[Any]:
+    """Open the library for the block; None where it or the driver is not there."""
+    nvml: Any = None
+    with suppress(Exception):  # it raises its own kinds
+        import pynvml  # type: ignore[import-untyped]
+
+        pynvml.nvmlInit()
+        nvml = pynvml
+    try:
+        yield nvml
+    finally:
+        if nvml is not None:
+            with suppress(Exception):
+                nvml.nvmlShutdown()
+
+
+def _said(ask: Callable[[], Value]) -> Value | None:
+    """Ask one thing; None where this card or driver does not say it."""
+    try:
+        return ask()
+    except Exception:  # the library's own kinds: not supported, no permission, the GPU is lost
+        return None
+
+
+def _others(processes: Any) -> int | None:
+    listed = {int(process.pid) for process in processes}
+    own = os.getpid()
+    return len(listed - {own}) if own in listed else None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
