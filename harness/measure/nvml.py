@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -90,10 +91,9 @@ def _library() -> Iterator[Any]:
     """Open the library for the block; None where it or the driver is not there."""
     nvml: Any = None
     with suppress(Exception):  # it raises its own kinds
-        import pynvml  # type: ignore[import-untyped]
-
-        pynvml.nvmlInit()
-        nvml = pynvml
+        found = import_module("pynvml")
+        found.nvmlInit()
+        nvml = found
     try:
         yield nvml
     finally:
