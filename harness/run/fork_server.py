@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from harness.run.cuda_guard import NVML_CHECK
 from harness.run.messages import Receiver, Sender
 
 _PROGRAM = (
     "import sys; sys.path[:] = {path!r}; from harness.run.forking import serve; serve(int(sys.argv[1]), *{rest!r})"
 )
 _PATIENCE_SECONDS = 10.0
+_ANEW = "The next job starts it anew."
 
 
 @dataclass(eq=False)
@@ -159,11 +161,13 @@ class ForkServer:
             kind, told = pickle.loads(content)
             if kind == "forked":
                 return int(told)
-            raise ServerLost(f"No process could be started for the job: {told}.")
+            raise ServerLost(f"No process could be started for the job: {told.rstrip('.')}.")
         if end.ended:
-            raise ServerLost(f"The server that processes are forked from ended ({self._how_it_ended()}).")
+            raise ServerLost(f"The server that processes are forked from ended ({self._how_it_ended()}). {_ANEW}")
         self.close()
-        raise ServerLost(f"The server that processes are forked from did not answer for {seconds:g} s; it was ended.")
+        raise ServerLost(
+            f"The server that processes are forked from did not answer for {seconds:g} s; it was ended. {_ANEW}"
+        )
 
     def _how_it_ended(self) -> str:
         assert self._process is not None
@@ -190,9 +194,11 @@ class ForkServer:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
-                    env={**os.environ, "PYTHONSAFEPATH": "1"},
+                    env={**os.environ, **NVML_CHECK, "PYTHONSAFEPATH": "1"},
                 )
             except OSError as error:
                 ours.close()
-                raise ServerLost(f"The server that processes are forked from cannot be started: {error}.") from None
+                raise ServerLost(
+                    f"The server that processes are forked from cannot be started: {error}. {_ANEW}"
+                ) from None
         self._control = ours

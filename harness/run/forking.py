@@ -1,8 +1,9 @@
 """The program of the fork server: imports the heavy packages once, then forks itself whenever it is asked.
 
-It never touches torch's threads or CUDA, so that forking it is safe. Each forked process leads a session of its own
-and is waited for here: when it ends, whatever it has started and left behind is killed, and only then is its end
-told. When the runner has gone, however it went, everything is killed and the server ends; also during imports.
+It never touches torch's threads or CUDA, so that forking it is safe; where an import starts CUDA it gives no process
+and says whose import that was. Each forked process leads a session of its own and is waited for here: when it ends,
+whatever it has started and left behind is killed, and only then is its end told. When the runner has gone, however it
+went, everything is killed and the server ends; also during imports.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from harness.run.cuda_guard import accusation, cuda_started
 from harness.run.messages import Sender
 
 _DESCRIPTORS = 3
@@ -39,13 +41,21 @@ def serve(control: int, entry: str, modules: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asked = socket.socket(fileno=control)
     with _ending_with(asked):
-        for name in modules:
-            with suppress(Exception):  # whoever needs it is told why
-                import_module(name)
+        unsafe = _preload(modules)
         module, _, function = entry.partition(":")
         run = getattr(import_module(module), function)
-    _Server(asked, run).serve()
+    _Server(asked, run, unsafe).serve()
     os._exit(0)  # nothing here is worth the seconds that an interpreter full of libraries takes to end
+
+
+def _preload(modules: Sequence[str]) -> str | None:
+    """Import modules; say which of them has made forks useless for CUDA, None where all is well."""
+    for name in modules:
+        with suppress(Exception):  # whoever needs it is told why
+            import_module(name)
+        if started := cuda_started():
+            return accusation(name, started)
+    return None
 
 
 @contextmanager
@@ -73,6 +83,8 @@ class _Server:
 
     asked: socket.socket
     run: Callable[[int, int], None]
+    unsafe: str | None = None
+    """Why no process that is forked here could use CUDA: then none is given."""
     children: dict[int, Sender] = field(default_factory=dict)
 
     def serve(self) -> None:
@@ -108,9 +120,9 @@ class _Server:
         requests, reports, ends = descriptors
         end = Sender(ends)
         try:
-            child = os.fork()
+            child = self._fork()
         except OSError as error:
-            end.send(("refused", f"{error.strerror}"))
+            end.send(("refused", f"{error.strerror or error}"))
             end.close()
         else:
             if child == 0:
@@ -119,6 +131,12 @@ class _Server:
         os.close(requests)
         os.close(reports)
         return True
+
+    def _fork(self) -> int:
+        """Fork, unless that would be in vain; raises OSError."""
+        if self.unsafe is not None:
+            raise OSError(self.unsafe)
+        return os.fork()
 
     def _become_child(self, pipes: tuple[int, int], end: Sender, own: Sequence[int]) -> None:
         """Lead a session, say who this is, keep nothing of the server's, do the job and end."""

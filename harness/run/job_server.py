@@ -154,7 +154,7 @@ class JobServer:
             try:
                 process = process or self._forks.fork(self._start_s)
             except ServerLost as lost:
-                raise JobFailure(f"{lost.message} The next job starts it anew.", SERVER) from None
+                raise JobFailure(lost.message, SERVER) from None
             self._busy.add(process)
             self._starter = threading.Thread(target=self._prepare_spare, daemon=True)
             self._starter.start()
