@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import BadSample
+from harness.inputs.array_file import has_room, writing_array
 from harness.inputs.decoding_memory import PixelBudget
 from harness.inputs.sealed_files import find_or_make
 from harness.protocols import Progress
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Pixels = npt.NDArray[np.uint8]
-CACHE_LIMIT_BYTES = 8 * 2**30
-"""A split whose pixels would take more than this is decoded batch by batch instead."""
 _CHUNK = 64
 _TOO_LARGE = "has more than 178,956,970 pixels, which Pillow does not decode. Scale it down"
 DECODER = 2
@@ -74,7 +73,7 @@ class ImageSplit:
 def open_images(
     samples: Sequence[Sample], preprocessing: Preprocessing, cache: Path, on_bad: str, progress: Progress
 ) -> ImageSplit:
-    """Decode a split, or find it in the cache.
+    """Decode a split, or find it in the cache; its pixels are kept where they fit on the disk (`array_file`).
 
     An unreadable image raises BadSample when `on_bad` is fail, and is left out and named when it is skip.
     """
@@ -82,7 +81,12 @@ def open_images(
     contents = Contents(cache, progress)
     digests = dict(zip(paths, contents.of(paths), strict=True))
     path = cache / "pixels" / f"{_key(digests.values(), preprocessing)}.npy"
-    noted = find_or_make(path, lambda place: _decode_all(paths, preprocessing, place, progress), contents)
+    keep = has_room(path, len(paths) * 3 * preprocessing.size**2)
+    if not keep:  # its notes alone, which say what is broken; once there is room the pixels are kept after all
+        path = path.with_name(f"{path.stem}-sizes.npy")
+    noted = find_or_make(
+        path, lambda place: _decode_all(paths, preprocessing, place if keep else None, progress), contents
+    )
     broken = broken_of(noted, paths)
     kept, skipped = keep_readable(samples, broken, on_bad)
     good = tuple(path for path in paths if path not in broken)
@@ -262,15 +266,15 @@ def _key(contents: Iterable[str], preprocessing: Preprocessing) -> str:
 
 
 def _decode_all(
-    paths: Sequence[Path], preprocessing: Preprocessing, place: Path, progress: Progress
+    paths: Sequence[Path], preprocessing: Preprocessing, place: Path | None, progress: Progress
 ) -> Mapping[str, Any]:
-    """Decode every image once and write all pixels, unless they are too many; returns what is broken, and sizes."""
-    pixels: list[Pixels] = []
+    """Decode every image once and write all pixels, where there is a place; returns what is broken, and sizes."""
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
-    keep = len(paths) * 3 * preprocessing.size**2 <= CACHE_LIMIT_BYTES
-    budget = PixelBudget()
-    with ThreadPoolExecutor() as pool:
+    with writing_array(place) if place else nullcontext() as writer, ThreadPoolExecutor() as pool:
+        if writer is not None:
+            writer.append(np.zeros((0, 3, preprocessing.size, preprocessing.size), np.uint8))
+        budget = PixelBudget()
         for start in range(0, len(paths), _CHUNK):
             chunk = paths[start : start + _CHUNK]
             for position, result in enumerate(pool.map(lambda p: _try_read(p, preprocessing, budget), chunk), start):
@@ -278,15 +282,10 @@ def _decode_all(
                     broken[position] = result.removeprefix(f"{paths[position]} ")
                     continue
                 sizes.append(result[1])
-                if keep:
-                    pixels.append(result[0])
+                if writer is not None:
+                    writer.append(result[0][np.newaxis])
             progress("decoding images", start + len(chunk), len(paths))
-    if keep:
-        shape = (0, 3, preprocessing.size, preprocessing.size)
-        array = np.stack(pixels) if pixels else np.zeros(shape, np.uint8)
-        with place.open("wb") as file:
-            np.save(file, array)
-    return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes, "kept": keep}
+    return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes, "kept": place is not None}
 
 
 def _try_read(path: Path, preprocessing: Preprocessing, budget: PixelBudget) -> tuple[Pixels, tuple[int, int]] | str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.inputs.array_file import has_room, writing_array
 from harness.inputs.images import DECODER, ImageSplit
 from harness.inputs.modes import evaluate_module
 from harness.inputs.sealed_files import find_or_make
@@ -21,8 +22,6 @@ from harness.storage.content import Contents
 if TYPE_CHECKING:
     from torch import Tensor
 
-FEATURE_LIMIT_BYTES = 16 * 2**30
-"""Frozen features that would take more than this are computed anew at each use."""
 _FEATURE_BATCH = 64
 
 
@@ -81,8 +80,12 @@ def open_visual_tokens(
 def _frozen_features(
     tower: VisionTower, images: ImageSplit, cache: Path, device: str, progress: Progress
 ) -> npt.NDArray[np.float32] | None:
-    """Find or compute float32 features `[images, N, width]`; None when they would be too large to keep."""
+    """Find or compute float32 features `[images, N, width]`; None when they do not fit on the disk."""
     path = cache / "features" / f"{_feature_key(tower, images, device)}.npy"
+    if not path.is_file():
+        first = _encode(tower, images, range(min(1, len(images.paths))), device)
+        if not has_room(path, first.nbytes * len(images.paths)):
+            return None
     noted = find_or_make(
         path, lambda place: _write_features(place, tower, images, device, progress), Contents(cache, progress)
     )
@@ -94,16 +97,12 @@ def _write_features(
     place: Path, tower: VisionTower, images: ImageSplit, device: str, progress: Progress
 ) -> Mapping[str, Any]:
     """Encode in batches of fixed size, so that the features do not depend on who asks first."""
-    blocks, total = [], len(images.paths)
-    first = _encode(tower, images, range(min(1, total)), device)
-    if first.nbytes * total > FEATURE_LIMIT_BYTES:
-        return {"kept": False}
-    for start in range(0, total, _FEATURE_BATCH):
-        stop = min(start + _FEATURE_BATCH, total)
-        blocks.append(_encode(tower, images, range(start, stop), device))
-        progress("computing frozen features", stop, total)
-    with place.open("wb") as file:
-        np.save(file, np.concatenate(blocks))
+    total = len(images.paths)
+    with writing_array(place) as writer:
+        for start in range(0, total, _FEATURE_BATCH):
+            stop = min(start + _FEATURE_BATCH, total)
+            writer.append(_encode(tower, images, range(start, stop), device))
+            progress("computing frozen features", stop, total)
     return {"kept": True}
 
 

@@ -256,7 +256,10 @@ def test_a_split_too_large_for_the_cache_is_read_on_the_way(
     samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = open_images(samples, PLAIN, tmp_path / "kept", "fail", quiet)
-    monkeypatch.setattr("harness.inputs.images.CACHE_LIMIT_BYTES", 100)
+    monkeypatch.setattr("harness.inputs.array_file.FREE_DISK_SHARE", 0.0)
     split = open_images(samples, PLAIN, tmp_path / "cache", "fail", quiet)
     assert split.cached is None
+    assert (split.sizes, split.digests) == (kept.sizes, kept.digests)
     np.testing.assert_array_equal(split.read([5, 1]), kept.read([5, 1]))
+    monkeypatch.setattr("harness.inputs.array_file.FREE_DISK_SHARE", 0.5)
+    assert open_images(samples, PLAIN, tmp_path / "cache", "fail", quiet).cached is not None

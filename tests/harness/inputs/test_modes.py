@@ -183,7 +183,7 @@ def test_scores_do_not_depend_on_what_came_first(study: Study, tmp_path: Path) -
 def test_a_tower_too_large_to_keep_is_in_evaluation_mode_too(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     study.use()
     first = study.train("kept")
-    monkeypatch.setattr("harness.inputs.visual_tokens.FEATURE_LIMIT_BYTES", 10)
+    monkeypatch.setattr("harness.inputs.array_file.FREE_DISK_SHARE", 0.0)
     for path in (study.folder / "cache/features").iterdir():
         path.unlink()
     second = study.train("not kept")

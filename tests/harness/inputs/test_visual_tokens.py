@@ -90,7 +90,7 @@ def test_a_tower_that_learns_gets_gradients(images: ImageSplit, tmp_path: Path) 
 def test_a_frozen_tower_without_room_for_features_gets_no_gradients(
     images: ImageSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.inputs.visual_tokens.FEATURE_LIMIT_BYTES", 10)
+    monkeypatch.setattr("harness.inputs.array_file.FREE_DISK_SHARE", 0.0)
     visual_tokens = open_visual_tokens(learner(Tower()), images, tmp_path, "cpu", quiet)
     batch = visual_tokens.batch([0, 1], with_targets=False)
     assert visual_tokens.features is None
