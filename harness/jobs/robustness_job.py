@@ -19,9 +19,9 @@ from harness.errors import BenchError
 from harness.inputs.decoded_images import DecodedImage, DecodedImages, open_decoded_images
 from harness.inputs.images import fit_image, to_channels_first
 from harness.inputs.perturbed_inputs import ImageSource, Rewriter, Words, absence, part_for, words_for
+from harness.jobs.device_errors import ends_process
 from harness.jobs.heartbeat import Heartbeat
 from harness.jobs.jobs import load_trained
-from harness.jobs.predict import is_out_of_memory
 from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock, Subject
 from harness.metrics.plain_answers import answers_of, outcomes_of
 from harness.perturb.perturbation import IMAGE, TEXT, GeometricPerturbation, Perturbation
@@ -91,7 +91,7 @@ def load_models(block: RobustnessBlock) -> tuple[Task, list[LoadedModel]]:
         try:
             task, learner = load_trained(subject.cell.training, subject.places)
         except Exception as error:
-            if is_out_of_memory(error):
+            if ends_process(error):
                 raise
             for condition in block.conditions:
                 _explained(error).write(block.file(subject, condition))
@@ -171,7 +171,7 @@ class _RobustnessJob:
                 )
                 loaded.answers.setdefault(condition.label, []).extend(answers_of(loaded.learner, batch))
         except Exception as error:
-            if is_out_of_memory(error):
+            if ends_process(error):
                 raise
             loaded.errors[condition.label] = _explained(error)
             loaded.answers.pop(condition.label, None)
@@ -257,7 +257,7 @@ class _RobustnessJob:
                 ids = [sample.sample_id for sample in request.samples]
                 found = outcomes_of(ids, result.predictions) if result.skipped is None else []
             except Exception as error:
-                if is_out_of_memory(error):
+                if ends_process(error):
                     raise
                 _explained(error).write(path)
                 continue

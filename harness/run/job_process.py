@@ -10,6 +10,7 @@ import threading
 from multiprocessing import connection
 
 from harness.errors import BenchError
+from harness.run.job_server import LOST_DEVICE
 from harness.run.messages import Receiver, Sender
 from harness.text.error_text import error_text, named_error, traceback_text
 
@@ -30,16 +31,19 @@ def run_job(requests: int, reports: int) -> None:
     try:
         job, arguments = pickle.loads(content)
         sender.send(("result", job(*arguments, progress)))
-    except BenchError as error:
-        sender.send(("failure", (error_text(error), type(error).__name__, None)))
     except Exception as error:
         sender.send(("failure", _explained(error)))
 
 
 def _explained(error: Exception) -> tuple[str, str, str | None]:
     """Message, kind and, for a bug, the traceback; a full disk and too little memory are no bugs."""
+    from harness.jobs.device_errors import lost_device
     from harness.jobs.predict import is_out_of_memory
 
+    if lost := lost_device(error):  # also where a deliberate error was made of it
+        return named_error(lost), LOST_DEVICE, traceback_text()
+    if isinstance(error, BenchError):
+        return error_text(error), type(error).__name__, None
     if is_out_of_memory(error):
         return f"Out of memory ({error_text(error)}). Take a smaller model, image or batch.", "OutOfMemory", None
     if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:

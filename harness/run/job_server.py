@@ -35,6 +35,8 @@ Result = TypeVar("Result")
 KILLED, SILENT, SERVER, CLOSED = "killed", "silent", "server", "closed"
 """Kinds of failure that are no exception's name: killed by a signal or gone without a result; no report for too long;
 no process to be had; the run has ended."""
+LOST_DEVICE = "AcceleratorError"
+"""Kind of an error after which a process cannot use its accelerator, whatever exception told it."""
 
 
 @dataclass(eq=False)

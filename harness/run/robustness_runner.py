@@ -21,10 +21,11 @@ from harness.records.sample_scores import TABLES, label_of, portable_score, tabl
 from harness.records.scoring import Scoring
 from harness.records.store import Store, examples_folder, only_one
 from harness.records.trainings import CHECKPOINT, prerequisite_folder, training_folder, why_unusable
+from harness.run.blocks_apart import ApartWhereItFails
 from harness.run.condition_names import ConditionNames, kind_of, ranking_metric
 from harness.run.condition_scores import MAIN, ConditionScores
 from harness.run.examples import Gallery, write_examples
-from harness.run.job_server import CLOSED, JobFailure, JobServer, Workers
+from harness.run.job_server import JobFailure, JobServer, Workers
 from harness.run.runner import ALONE, Reporter, is_done, jobs_at_once, naming_what_cannot_be_scored
 from harness.run.spool import own_folder
 from harness.run.stored_conditions import StoredConditions
@@ -118,7 +119,8 @@ class _RobustnessRun:
         pending, recalled = self._recall(pending)
         blocks = self._blocks(pending, count)
         self.total = sum(len(lacking.conditions) for lacking in pending)
-        started = {pool.submit(self._run, block): block for block in blocks}
+        apart = ApartWhereItFails(self._answer, self.lost, self.reporter.say)
+        started = {pool.submit(apart.run, block): block for block in blocks}
         started |= {pool.submit(list, (block,)): block for block in recalled}
         self._score_all(started, workers)
 
@@ -207,33 +209,6 @@ class _RobustnessRun:
             # Every count-th one, so that mild and strong, cheap and costly ones are mixed.
             blocks += [replace(first, conditions=tuple(conditions[start::count])) for start in range(count)]
         return blocks
-
-    def _run(self, block: RobustnessBlock) -> list[RobustnessBlock]:
-        """Run a block; when its process dies, run each model alone, so that only the guilty one fails."""
-        lost = tuple(s for s in block.subjects if s.cell.fingerprint in self.lost)
-        for subject in lost:
-            self._fail(block, subject, self.lost[subject.cell.fingerprint])
-        there = tuple(s for s in block.subjects if s not in lost)
-        if lost:
-            return [replace(block, subjects=lost), *(self._run(replace(block, subjects=there)) if there else ())]
-        try:
-            self._answer(block)
-        except JobFailure as failure:
-            if failure.kind == CLOSED:
-                raise
-            if len(block.subjects) > 1:
-                self.reporter.say(f"{failure.message} Going on with one model at a time.")
-                return [part for s in block.subjects for part in self._run(replace(block, subjects=(s,), chunk=8))]
-            self._fail(block, block.subjects[0], failure)
-        return [block]
-
-    @staticmethod
-    def _fail(block: RobustnessBlock, subject: Subject, failure: JobFailure) -> None:
-        """Leave a failure under each condition that a model has not answered under."""
-        for condition in block.conditions:
-            path = block.file(subject, condition)
-            if not path.is_file():
-                Answers(FAILED, error=failure.message, trace=failure.trace).write(path)
 
     def _answer(self, block: RobustnessBlock) -> None:
         before = 0

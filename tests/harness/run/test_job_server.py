@@ -19,7 +19,7 @@ import pytest
 
 from harness.protocols import Progress
 from harness.run import job_server as isolation
-from harness.run.job_server import JobFailure, JobServer, Workers
+from harness.run.job_server import LOST_DEVICE, JobFailure, JobServer, Workers
 
 PLANTED = r"""
 import os, signal, sys, time
@@ -45,6 +45,12 @@ def planted(what, progress):
         raise OSError(28, "No space left on device", "/cache/pixels/a.npy")
     if what == "memory":
         raise MemoryError
+    if what == "lost device":
+        import torch
+        try:
+            raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+        except RuntimeError:
+            raise TrainingDiverged("the loss is nan")
     if what == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "segfault":
@@ -201,6 +207,7 @@ def test_a_further_job_in_a_warm_runner_costs_little(server: JobServer) -> None:
         ("unpicklable", "planted.<locals>.<lambda>", "", True),
         ("disk full", "No space left on device.*/cache/pixels/a.npy.*Free space", "OSError", False),
         ("memory", "Out of memory", "OutOfMemory", False),
+        ("lost device", "AcceleratorError: CUDA error: device-side assert", LOST_DEVICE, True),
         ("kill", "ended by SIGKILL \\(not by this system for memory", "killed", False),
         ("segfault", "ended by SIGSEGV", "killed", False),
         ("exit", "exit code 7 and no result", "killed", False),
