@@ -45,7 +45,7 @@ class ApartWhereItFails:
 
     def _apart(self, block: RobustnessBlock, failure: JobFailure) -> list[RobustnessBlock]:
         if len(block.subjects) > 1:
-            self.say(f"{failure.message} Going on with one model at a time.")
+            self.say(f"{failure.message.rstrip('.')}. Going on with one model at a time.")
             alone = [replace(block, subjects=(subject,), chunk=_SMALL_CHUNK) for subject in block.subjects]
             return [part for one in alone for part in self.run(one)]
         (subject,) = block.subjects
@@ -54,7 +54,7 @@ class ApartWhereItFails:
         if failure.kind != LOST_DEVICE or len(left) < 2:
             _fail(block, subject, failure)
             return [block]
-        self.say(f"{subject.cell.label}: {failure.message} Going on with one condition at a time.")
+        self.say(f"{subject.cell.label}: {failure.message.rstrip('.')}. Going on with one condition at a time.")
         parts = [replace(block, conditions=done)] if done else []
         return parts + [part for c in left for part in self.run(replace(block, conditions=(c,)))]
 

@@ -75,8 +75,8 @@ def test_a_lost_device_is_recorded_of_one_model_under_one_condition(block: Robus
         ("c", "fog,snow,frost"),
     ]  # fmt: skip
     model, condition = told
-    assert model == f"{ASSERT.message} Going on with one model at a time."
-    assert condition == f"b: {ASSERT.message} Going on with one condition at a time."
+    assert model == f"{ASSERT.message}. Going on with one model at a time."
+    assert condition == f"b: {ASSERT.message}. Going on with one condition at a time."
 
 
 def test_a_model_that_always_loses_the_device_fails_everywhere_and_the_others_nowhere(block: RobustnessBlock) -> None:
