@@ -14,6 +14,7 @@ from harness.measure.foreign_load import ForeignLoad, noise_reasons
 from harness.measure.latency import LatencySummary, time_calls
 from harness.measure.machine import describe_machine
 from harness.measure.memory import PeakMeter
+from harness.measure.nvml import GpuWatch
 from harness.measure.parameters import ParameterCount, count_parameters
 from harness.measure.reference_workload import calibration_workload
 from harness.measure.throughput import Throughput, time_throughput
@@ -55,8 +56,12 @@ def profile_learner(
         counted = _counted(parameters, flops, stated)
         if not options.timed:
             return replace(counted, notes={"not_measured": "latency, throughput and memory (--no-measure)"})
+        watch = GpuWatch(device)
+        watch.look()
         latency = _latency(learner, visual_tokens, options, progress)
+        watch.look()  # while the clocks are those of the timed calls
         throughput = _throughput(learner, visual_tokens, options, progress)
+        watch.look()
     memory = meter.read()
     machine = describe_machine(device)
     return replace(
@@ -74,9 +79,10 @@ def profile_learner(
             "first_call_seconds": latency.first_seconds,
             "latency_iqr_over_median": latency.iqr_over_median,
             "calibrated_latency": None if latency.calibrated is None else latency.calibrated.to_json(),
+            **({} if watch.state is None else {"gpu_state": watch.state.to_json()}),
             "foreign_cpu_share": load.share,
-            # The calls answer different samples, so their spread is not noise: only others' CPU time counts here.
-            "noisy": list(noise_reasons(None, load.share)),
+            # The calls answer different samples, so their spread is not noise: only what others did counts here.
+            "noisy": list(noise_reasons(None, load.share, watch.state.other_processes if watch.state else None)),
         },
     )
 

@@ -1,4 +1,4 @@
-"""Whether a measurement was disturbed: how much CPU others used, and how far the timings spread.
+"""Whether a measurement was disturbed: by others on the CPU or the GPU, and how far the timings spread.
 
 One busy neighbour was seen to slow two-thread torch 4.5 times, so a disturbed row is flagged.
 """
@@ -48,13 +48,17 @@ class ForeignLoad:
         self.share = _share(wall, busy, own, _cores())
 
 
-def noise_reasons(iqr_over_median: float | None, foreign_share: float | None) -> tuple[str, ...]:
+def noise_reasons(
+    iqr_over_median: float | None, foreign_share: float | None, gpu_processes: int | None = None
+) -> tuple[str, ...]:
     """Say why a measurement is noisy; empty when it is quiet. None is a number that was not taken."""
     reasons = []
     if iqr_over_median is not None and iqr_over_median > SPREAD_LIMIT:
         reasons.append(f"timings spread by {iqr_over_median:.0%} of the median (limit {SPREAD_LIMIT:.0%})")
     if foreign_share is not None and foreign_share > FOREIGN_LIMIT:
         reasons.append(f"other processes used {foreign_share:.0%} of the CPU (limit {FOREIGN_LIMIT:.0%})")
+    if gpu_processes:
+        reasons.append(f"{gpu_processes} other process{'' if gpu_processes == 1 else 'es'} computed on the GPU")
     return tuple(reasons)
 
 

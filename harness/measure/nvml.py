@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -46,6 +46,21 @@ def gpu_state(device: str) -> GpuState | None:
         return None
     bus = f"{properties.pci_domain_id:08X}:{properties.pci_bus_id:02X}:{properties.pci_device_id:02X}.0"
     return read_gpu(bus)
+
+
+class GpuWatch:
+    """Looks at the GPU that a measurement runs on, now and then; on the CPU it sees nothing and costs nothing."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self.state: GpuState | None = None
+        """As it was last seen, with the most other processes that were ever seen there."""
+
+    def look(self) -> None:
+        """Read the state now."""
+        now = gpu_state(self._device)
+        counts = [seen.other_processes for seen in (self.state, now) if seen and seen.other_processes is not None]
+        self.state = replace(now, other_processes=max(counts, default=None)) if now else self.state
 
 
 def read_gpu(bus: str) -> GpuState | None:

@@ -54,7 +54,11 @@ def origin(record: RunRecord, store: Store) -> dict[str, Any]:
             "python": known.get("python"),
         },
         "versions": recorded_versions(known),
-        "hardware": {"device": record.device, **record.efficiency.notes.get("machine", {})},
+        "hardware": {
+            "device": record.device,
+            **record.efficiency.notes.get("machine", {}),
+            "gpu_state": record.efficiency.notes.get("gpu_state", {}),
+        },
         "data": {
             "name": record.data,
             "sha256": record.data_digest,

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from harness.cell import MeasureOptions
 from harness.jobs.profile_learner import profile_learner
+from harness.measure import nvml
 from harness.measure.memory import PeakMeter
+from harness.measure.nvml import GpuState
 from harness.plan.taken_whole import StatedCosts
 from harness.protocols import ParameterGroups
 from harness.sample import Batch
@@ -50,6 +52,21 @@ def test_costs_that_cannot_be_seen_are_absent(visuals_of: Any) -> None:
     found = profiled(Session(), visuals_of)
     assert (found.parameters_total, found.parameters_trainable, found.flops) == (None, None, None)
     assert found.latency_p50_seconds is not None and found.peak_memory_bytes
+
+
+@pytest.mark.parametrize(("others", "noise"), [(None, []), (2, ["2 other processes computed on the GPU"])])
+def test_the_gpu_and_its_other_users_are_noted_where_it_measured(
+    others: int | None, noise: list[str], visuals_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = GpuState("NVIDIA H100", "580.65", 1980, 2619, 700.0, others)
+    monkeypatch.setattr(nvml, "gpu_state", lambda device: state)
+    notes = profiled(Session(), visuals_of).notes
+    assert notes["gpu_state"] == state.to_json()
+    assert [reason for reason in notes["noisy"] if "GPU" in reason] == noise
+
+
+def test_on_the_cpu_no_gpu_is_noted(visuals_of: Any) -> None:
+    assert "gpu_state" not in profiled(Session(), visuals_of).notes
 
 
 def test_a_learner_states_its_costs(visuals_of: Any) -> None:

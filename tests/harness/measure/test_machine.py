@@ -58,3 +58,8 @@ def test_noise_is_flagged_above_the_limits(spread: float | None, foreign: float 
 
 def test_a_reason_names_the_number_and_the_limit() -> None:
     assert noise_reasons(0.234, None) == ("timings spread by 23% of the median (limit 10%)",)
+
+
+@pytest.mark.parametrize(("others", "reasons"), [(None, ()), (0, ()), (1, ("1 other process computed on the GPU",))])
+def test_others_on_the_gpu_are_noise(others: int | None, reasons: tuple[str, ...]) -> None:
+    assert noise_reasons(None, None, others) == reasons
