@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from baselines.clip.text_tower import TextTower
 from baselines.weights.digests import text_digest
+from harness.inputs.frozen_features import computing_kind
 from harness.inputs.sealed_files import find_or_make
-from harness.inputs.visual_tokens import computing_kind
 from harness.storage.content import Contents
 
 

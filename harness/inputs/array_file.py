@@ -68,3 +68,11 @@ def free_share(path: Path) -> int:
     """Bytes that a new file at `path` may take: a share of what is free there, measured now."""
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
     return int(shutil.disk_usage(folder).free * FREE_DISK_SHARE)
+
+
+def too_large_for(path: Path, what: str, wanted_bytes: int) -> str:
+    """Say that a file does not fit, in numbers, and what would help."""
+    return (
+        f"{what} would take {wanted_bytes / 2**30:.3g} GiB, and {path.parent} may take {free_share(path) / 2**30:.3g} "
+        f"GiB, {FREE_DISK_SHARE:.0%} of what is free there (free some, or move the cache with BENCH_CACHE)"
+    )

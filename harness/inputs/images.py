@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import BadSample
-from harness.inputs.array_file import has_room, writing_array
+from harness.inputs.array_file import has_room, too_large_for, writing_array
 from harness.inputs.decoding_memory import PixelBudget
 from harness.inputs.sealed_files import find_or_make
-from harness.protocols import Progress
+from harness.protocols import NOTICE, Progress
 from harness.sample import Preprocessing, Sample
 from harness.storage.content import Contents
 
@@ -54,6 +54,7 @@ class ImageSplit:
     rows: tuple[int, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ()
     digests: tuple[str, ...] = ()
+    budget: PixelBudget = field(default_factory=PixelBudget, compare=False)
 
     def read(self, indices: Sequence[int]) -> Pixels:
         """Read the uint8 pixels of samples, `[B, 3, size, size]`, RGB."""
@@ -63,7 +64,12 @@ class ImageSplit:
         """Read the uint8 pixels of images, `[B, 3, size, size]`, RGB."""
         if self.cached is not None:
             return np.ascontiguousarray(self.cached[list(rows)])
-        return np.stack([read_image(self.paths[row], self.preprocessing) for row in rows])
+        return np.stack([self.decode(row) for row in rows])
+
+    def decode(self, row: int) -> Pixels:
+        """Decode one image to uint8 `[3, size, size]`, beside what other threads decode; BadSample names its file."""
+        with self.budget.decoding(self.paths[row]):
+            return read_image(self.paths[row], self.preprocessing)
 
     def sizes_of(self, indices: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Width and height in px of the samples' images; empty where no image is wanted."""
@@ -81,8 +87,11 @@ def open_images(
     contents = Contents(cache, progress)
     digests = dict(zip(paths, contents.of(paths), strict=True))
     path = cache / "pixels" / f"{_key(digests.values(), preprocessing)}.npy"
-    keep = has_room(path, len(paths) * 3 * preprocessing.size**2)
+    wanted = len(paths) * 3 * preprocessing.size**2
+    keep = has_room(path, wanted)
     if not keep:  # its notes alone, which say what is broken; once there is room the pixels are kept after all
+        what = too_large_for(path, f"the pixels of {len(paths)} images", wanted)
+        progress(f"{what}: images are decoded anew at each use, which takes processors", 0, NOTICE)
         path = path.with_name(f"{path.stem}-sizes.npy")
     noted = find_or_make(
         path, lambda place: _decode_all(paths, preprocessing, place if keep else None, progress), contents

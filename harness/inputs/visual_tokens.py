@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from harness.inputs.array_file import has_room, writing_array
-from harness.inputs.images import DECODER, ImageSplit
-from harness.inputs.modes import evaluate_module
-from harness.inputs.sealed_files import find_or_make
-from harness.protocols import Learner, Progress, VisionTower
+from harness.inputs.frozen_features import BF16, Features, FrozenFeatures
+from harness.inputs.images import ImageSplit
+from harness.inputs.read_ahead import AHEAD_BATCHES, reading_ahead, reading_threads
+from harness.inputs.read_batch import ReadIndices, begin_array, begin_images
+from harness.protocols import Learner, Progress
 from harness.sample import Batch, Sample
-from harness.storage.content import Contents
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FEATURE_BATCH = 64
+_AHEAD_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
 class VisualTokens:
-    """A split as a learner sees it: batches by index, with cached tokens where there are any."""
+    """A split as a learner sees it: batches by index, with cached tokens where there are any.
+
+    `features` `[images, N, width]` are float32, or the bits of bfloat16 as uint16. `kept_as` is the number format in
+    which a frozen tower's features are kept: where the disk has no room for them, tokens are the same all the same.
+    Empty: as whoever asks computes.
+    """
 
     learner: Learner
     images: ImageSplit | None
     samples: tuple[Sample, ...]
-    features: npt.NDArray[np.float32] | None
+    features: Features | None
     device: str
+    kept_as: str = ""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -50,101 +55,109 @@ class VisualTokens:
             choices=tuple(sample.choices for sample in chosen),
         )
 
+    @contextmanager
+    def in_order(self, groups: Iterable[Iterable[Sequence[int]]]) -> Iterator[Iterator[Sequence[int]]]:
+        """Give batches of indices in order, what `batch` needs of them being read ahead where that takes time.
+
+        The batches of a group are known before they are used (see `reading_ahead`). No thread outlives the block.
+        """
+        if not self.reads_ahead:
+            yield chain.from_iterable(groups)
+            return
+        with reading_ahead(groups, self._begin, self._ahead) as batches:
+            yield batches
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether threads read ahead: always where images are decoded at each use, and for each accelerator."""
+        if self.features is None and (self.images is None or self.learner.vision is None):
+            return False
+        decodes = self.features is None and self.images is not None and self.images.cached is None
+        return decodes or self.device.partition(":")[0] != "cpu"
+
+    @property
+    def path_taken(self) -> str:
+        """Say where a learner's tokens come from."""
+        if self.features is not None:
+            found = f"features of its frozen tower, memory-mapped ({_gib(self.features.nbytes)})"
+        elif self.images is None or self.learner.vision is None:
+            return "reads no images"
+        elif self.images.cached is not None:
+            found = f"pixels, memory-mapped ({_gib(self.images.cached.nbytes)})"
+        else:
+            found = "images, decoded at each use"
+        return f"reads {found}" + (f", ahead by {reading_threads()} threads" if self.reads_ahead else "")
+
+    @property
+    def _ahead(self) -> int:
+        """Batches of 64 that are held at once, so that large pixels do not fill the memory."""
+        return max(1, min(AHEAD_BATCHES, _AHEAD_BYTES // max(1, 64 * prod(self._row_shape))))
+
+    @property
+    def _row_shape(self) -> tuple[int, ...]:
+        if self.features is not None:
+            return self.features.shape[1:]
+        assert self.images is not None
+        return (3, self.images.preprocessing.size, self.images.preprocessing.size)
+
+    def _rows(self, indices: Sequence[int]) -> list[int]:
+        return [self.images.rows[index] for index in indices] if self.images else list(indices)
+
+    def _begin(self, indices: Sequence[int], pool: Executor) -> Callable[[], ReadIndices]:
+        rows = self._rows(indices)
+        if self.features is not None:
+            wait = begin_array(self.features, self.device, rows, pool)
+        else:
+            assert self.images is not None
+            wait = begin_images(self.images, self.device, rows, pool)
+        return lambda: ReadIndices(indices, wait())
+
+    def _read(self, indices: Sequence[int]) -> Tensor | None:
+        """Read features or pixels of samples to the host; None where the learner sees no images."""
+        import torch
+
+        if isinstance(indices, ReadIndices):
+            return indices.read
+        if self.features is not None:
+            return torch.from_numpy(self.features[self._rows(indices)])
+        if self.images is None or self.learner.vision is None:
+            return None
+        return torch.from_numpy(self.images.read(indices))
+
     def _tokens(self, indices: Sequence[int]) -> Tensor | None:
         import torch
 
-        if self.features is not None:
-            rows = [self.images.rows[index] for index in indices] if self.images else list(indices)
-            return torch.from_numpy(self.features[rows]).to(self.device)
-        if self.images is None or self.learner.vision is None:
+        read = self._read(indices)
+        if read is None:
             return None
-        pixels = torch.from_numpy(self.images.read(indices)).to(self.device)
+        if self.features is not None:
+            bits = read.view(torch.bfloat16) if read.dtype == torch.uint16 else read
+            return bits.to(self.device, non_blocking=True).float()
+        assert self.learner.vision is not None
+        pixels = read.to(self.device, non_blocking=True)
         if not self.learner.vision_frozen:
             return self.learner.vision(pixels)
-        with torch.no_grad():
-            return self.learner.vision(pixels)
+        as_kept = torch.autocast(self.device.partition(":")[0], enabled=False) if self.kept_as else nullcontext()
+        with torch.no_grad(), as_kept:
+            tokens = self.learner.vision(pixels)
+        return tokens.bfloat16().float() if self.kept_as == BF16 else tokens
 
 
 def open_visual_tokens(
-    learner: Learner, images: ImageSplit, cache: Path, device: str, progress: Progress
+    learner: Learner, images: ImageSplit, cache: Path, device: str, progress: Progress, precision: str = "fp32"
 ) -> VisualTokens:
-    """Prepare a split for a learner; computes or finds the features of a frozen tower."""
+    """Prepare a split for a learner; computes or finds the features of a frozen tower.
+
+    They are kept in bfloat16 where an accelerator uses them in that `precision`, else in float32.
+    """
     if learner.vision is None:
         return VisualTokens(learner, None, images.samples, None, device)
-    features = None
-    if learner.vision_frozen:
-        features = _frozen_features(learner.vision, images, cache, device, progress)
-    return VisualTokens(learner, images, images.samples, features, device)
+    if not learner.vision_frozen:
+        return VisualTokens(learner, images, images.samples, None, device)
+    kept_as = BF16 if precision == BF16 and device.partition(":")[0] != "cpu" else "fp32"
+    features = FrozenFeatures(learner.vision, images, device, kept_as).find(cache, progress)
+    return VisualTokens(learner, images, images.samples, features, device, kept_as)
 
 
-def _frozen_features(
-    tower: VisionTower, images: ImageSplit, cache: Path, device: str, progress: Progress
-) -> npt.NDArray[np.float32] | None:
-    """Find or compute float32 features `[images, N, width]`; None when they do not fit on the disk."""
-    path = cache / "features" / f"{_feature_key(tower, images, device)}.npy"
-    if not path.is_file():
-        first = _encode(tower, images, range(min(1, len(images.paths))), device)
-        if not has_room(path, first.nbytes * len(images.paths)):
-            return None
-    noted = find_or_make(
-        path, lambda place: _write_features(place, tower, images, device, progress), Contents(cache, progress)
-    )
-    features: npt.NDArray[np.float32] | None = np.load(path, mmap_mode="r") if noted["kept"] else None
-    return features
-
-
-def _write_features(
-    place: Path, tower: VisionTower, images: ImageSplit, device: str, progress: Progress
-) -> Mapping[str, Any]:
-    """Encode in batches of fixed size, so that the features do not depend on who asks first."""
-    total = len(images.paths)
-    with writing_array(place) as writer:
-        for start in range(0, total, _FEATURE_BATCH):
-            stop = min(start + _FEATURE_BATCH, total)
-            writer.append(_encode(tower, images, range(start, stop), device))
-            progress("computing frozen features", stop, total)
-    return {"kept": True}
-
-
-def _encode(tower: VisionTower, images: ImageSplit, rows: Sequence[int], device: str) -> npt.NDArray[np.float32]:
-    import torch
-
-    evaluate_module(tower)
-    with torch.inference_mode():
-        tokens = tower(torch.from_numpy(images.read_rows(rows)).to(device)).float().cpu().numpy()
-    return np.asarray(tokens, dtype=np.float32)
-
-
-def _feature_key(tower: VisionTower, images: ImageSplit, device: str) -> str:
-    """Name features by all that moves them: weights, pixels, and what computes, down to the order of its sums."""
-    digest = hashlib.sha256(f"{tower.key} {_weights_digest(tower)} {computing_kind(device)}".encode())
-    digest.update(f" {DECODER} {images.preprocessing}".encode())
-    for content in images.digests:
-        digest.update(f"\n{content}".encode())
-    return digest.hexdigest()[:24]
-
-
-def computing_kind(device: str) -> str:
-    """Name the kind of device, its instructions and the number of threads, with torch's version."""
-    import torch
-
-    if device.partition(":")[0] == "cuda":
-        kind = f"{torch.cuda.get_device_name(device)} tf32={torch.backends.cuda.matmul.allow_tf32}"
-    else:
-        kind = f"{device.partition(':')[0]} {torch.backends.cpu.get_cpu_capability()}"
-    return f"{kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-def _weights_digest(tower: VisionTower) -> str:
-    """Digest the weights themselves, since a tower's key is only what its author says; empty for one without."""
-    import torch
-
-    state: Any = getattr(tower, "state_dict", None)
-    digest = hashlib.sha256()
-    for name, value in sorted(state().items()) if callable(state) else ():
-        if isinstance(value, torch.Tensor):
-            plain = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode() + plain.tobytes())
-        else:
-            digest.update(f"{name} {value!r}\n".encode())
-    return digest.hexdigest()
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2g} GiB"

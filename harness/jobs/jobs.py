@@ -26,6 +26,7 @@ from harness.jobs.emap import additive_outcomes, has_two_inputs
 from harness.jobs.predict import is_out_of_memory, predict_all
 from harness.jobs.profile_learner import profile_learner
 from harness.jobs.train import UNTRAINED, TrainingData, TrainingSummary, require_parts, train_learner, trained_state
+from harness.measure.device import resolve_precision
 from harness.measure.memory import PeakMeter
 from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
@@ -99,7 +100,9 @@ def _trained(job: TrainingJob, task: Task, places: Places, progress: Progress, a
     images = _open(learner, samples, job, places, progress)
     if images.skipped:
         learner = build_learner(job, task, images.samples, places)
-    training = open_visual_tokens(learner, images, places.cache, job.device, progress)
+    precision = resolve_precision(job.train.precision, job.device)
+    training = open_visual_tokens(learner, images, places.cache, job.device, progress, precision)
+    _say_path(job, training, progress)
     selection = _selection(task, learner, job, places, progress)
     log: list[str] = []
     summary = train_learner(
@@ -120,9 +123,16 @@ def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
     task, learner = load_trained(cell.training, places)
     images = evaluation_images(cell, task, learner, places, progress)
     visual_tokens = open_visual_tokens(learner, images, places.cache, cell.training.device, progress)
+    _say_path(cell.training, visual_tokens, progress)
     outcomes = predict_all(learner, visual_tokens, cell.evaluate.batch_size, progress)
     additive = _additive(cell, task, learner, visual_tokens, progress)
     return Predicted(tuple(outcomes), images.skipped, preprocessing_hash(learner), tuple(additive))
+
+
+def _say_path(job: TrainingJob, visual_tokens: VisualTokens, progress: Progress) -> None:
+    """Say once a job how its inputs are read; of built-in data, which are small, only what is out of the ordinary."""
+    if visual_tokens.reads_ahead or not job.data.embedded:
+        progress(visual_tokens.path_taken, 0, NOTICE)
 
 
 def _additive(

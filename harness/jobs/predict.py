@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from harness.errors import OutOfMemory
@@ -20,18 +22,21 @@ def predict_all(learner: Learner, visual_tokens: VisualTokens, batch_size: int, 
     total = len(visual_tokens)
     batch_size = max(1, min(batch_size, total))
     while len(outcomes) < total:
-        indices = range(len(outcomes), min(len(outcomes) + batch_size, total))
-        try:
-            outcomes += _predict(learner, visual_tokens, indices)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if batch_size == 1:
-                raise OutOfMemory("Out of memory in evaluation with one sample at a time.") from error
-            batch_size = max(1, batch_size // 2)
-            progress(f"out of memory: going on with batches of {batch_size}", len(outcomes), NOTICE)
-            continue
-        progress("predicting", len(outcomes), total)
+        starts = range(len(outcomes), total, batch_size)
+        parts = [range(start, min(start + batch_size, total)) for start in starts]
+        with visual_tokens.in_order([parts]) as order:
+            for indices in order:
+                try:
+                    outcomes += _predict(learner, visual_tokens, indices)
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    if batch_size == 1:
+                        raise OutOfMemory("Out of memory in evaluation with one sample at a time.") from error
+                    batch_size = max(1, batch_size // 2)
+                    progress(f"out of memory: going on with batches of {batch_size}", len(outcomes), NOTICE)
+                    break
+                progress("predicting", len(outcomes), total)
     return outcomes
 
 
@@ -45,6 +50,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @torch.inference_mode()
-def _predict(learner: Learner, visual_tokens: VisualTokens, indices: range) -> list[Outcome]:
+def _predict(learner: Learner, visual_tokens: VisualTokens, indices: Sequence[int]) -> list[Outcome]:
     batch = visual_tokens.batch(indices, with_targets=False)
     return outcomes_of(batch.sample_ids, learner.predict(batch))

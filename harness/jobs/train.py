@@ -109,17 +109,18 @@ class _Run:
     def run(self) -> TrainingSummary:
         module: Any = self.learner
         started, loss, step = time.perf_counter(), math.nan, 0
-        order = batches(len(self.data.training), self.options.batch_size, self.options.steps, self.generator)
+        drawn = known_batches(len(self.data.training), self.options.batch_size, self.options.steps, self.generator)
         every = max(1, math.ceil(self.options.steps / max(1, self.options.validations)))
         for_training(self.learner)
-        for step, indices in enumerate(order, start=1):
-            loss = self._step_with_retry(indices, step)
-            self.progress("training", step, self.options.steps)
-            if step % every == 0 or step == self.options.steps:
-                self.log({"step": step, "loss": loss, "seconds": time.perf_counter() - started})
-                if self._validate(step):
-                    break
-                for_training(self.learner)
+        with self.data.training.in_order(drawn) as order:
+            for step, indices in enumerate(order, start=1):
+                loss = self._step_with_retry(indices, step)
+                self.progress("training", step, self.options.steps)
+                if step % every == 0 or step == self.options.steps:
+                    self.log({"step": step, "loss": loss, "seconds": time.perf_counter() - started})
+                    if self._validate(step):
+                        break
+                    for_training(self.learner)
         if self.best is not None:
             module.load_state_dict(self.best[2], strict=False)
         for_evaluation(self.learner)
@@ -233,14 +234,20 @@ def warmup_cosine(step: int, options: TrainOptions) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-def batches(count: int, batch_size: int, steps: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Yield `steps` batches of shuffled indices; each epoch visits every sample once."""
+def known_batches(count: int, batch_size: int, steps: int, generator: torch.Generator) -> Iterator[list[list[int]]]:
+    """Yield `steps` batches of shuffled indices; each epoch visits every sample once.
+
+    They come in groups, of as many as are known before the generator must be drawn from again: it serves the losses
+    too, so that the next epoch's order can only be drawn when the steps before it are done.
+    """
     queue: list[int] = []
-    for _ in range(steps):
+    while steps:
         while len(queue) < min(batch_size, count):
             queue += torch.randperm(count, generator=generator).tolist()
-        yield queue[:batch_size]
-        queue = queue[batch_size:]
+        known = min(steps, max(1, len(queue) // batch_size))
+        yield [queue[start : start + batch_size] for start in range(0, known * batch_size, batch_size)]
+        queue = queue[known * batch_size :]
+        steps -= known
 
 
 def build_optimizer(learner: Learner, options: TrainOptions) -> torch.optim.AdamW:
@@ -278,13 +285,14 @@ def _fit(learner: Any, data: TrainingData, progress: Progress) -> TrainingSummar
     started = time.perf_counter()
     total, size = len(data.training), 64
 
-    def batches_in_order() -> Iterator[Batch]:
-        for start in range(0, total, size):
+    def read(order: Iterator[Sequence[int]]) -> Iterator[Batch]:
+        for start, indices in zip(range(0, total, size), order, strict=True):
             progress("fitting", start, total)
-            yield data.training.batch(range(start, min(start + size, total)), with_targets=True)
+            yield data.training.batch(indices, with_targets=True)
 
-    with torch.no_grad():
-        learner.fit(batches_in_order())
+    parts = [range(start, min(start + size, total)) for start in range(0, total, size)]
+    with torch.no_grad(), data.training.in_order([parts]) as order:
+        learner.fit(read(order))
     for_evaluation(learner)
     return TrainingSummary(0, 0, None, time.perf_counter() - started, "fp32", 1, None)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +15,9 @@ from harness.cell import TrainOptions
 from harness.errors import OutOfMemory, TrainingDiverged
 from harness.jobs.train import (
     TrainingData,
-    batches,
     build_optimizer,
     build_pulls,
+    known_batches,
     train_learner,
     trained_state,
     warmup_cosine,
@@ -71,12 +72,31 @@ def test_the_schedule_warms_up_and_falls_to_zero() -> None:
 
 
 def test_each_epoch_visits_every_sample_once() -> None:
-    drawn = list(batches(10, 4, 5, torch.Generator().manual_seed(0)))
+    drawn = list(chain.from_iterable(known_batches(10, 4, 5, torch.Generator().manual_seed(0))))
     assert [len(batch) for batch in drawn] == [4] * 5
     flat = [index for batch in drawn for index in batch]
     assert sorted(flat[:10]) == sorted(flat[10:]) == list(range(10))
     assert flat[:10] != flat[10:]
-    assert [sorted(batch) for batch in batches(3, 8, 2, torch.Generator().manual_seed(0))] == [[0, 1, 2]] * 2
+    few = chain.from_iterable(known_batches(3, 8, 2, torch.Generator().manual_seed(0)))
+    assert [sorted(batch) for batch in few] == [[0, 1, 2]] * 2
+
+
+@pytest.mark.parametrize(("count", "batch_size", "steps"), [(10, 4, 9), (8, 4, 7), (3, 8, 4), (5, 5, 4), (70, 3, 50)])
+def test_orders_are_drawn_where_one_batch_at_a_time_would_draw_them(count: int, batch_size: int, steps: int) -> None:
+    def one_at_a_time(generator: torch.Generator) -> Iterator[list[int]]:
+        queue: list[int] = []
+        for _ in range(steps):
+            while len(queue) < min(batch_size, count):
+                queue += torch.randperm(count, generator=generator).tolist()
+            yield queue[:batch_size]
+            queue = queue[batch_size:]
+
+    def trace(order: Iterable[list[int]], generator: torch.Generator) -> list[Any]:
+        return [(batch, torch.rand(1, generator=generator).item()) for batch in order]  # a loss that draws
+
+    first, second = (torch.Generator().manual_seed(1) for _ in range(2))
+    grouped = chain.from_iterable(known_batches(count, batch_size, steps, first))
+    assert trace(grouped, first) == trace(one_at_a_time(second), second)
 
 
 @pytest.mark.parametrize("accumulation", [2, 3, 4, 9])
