@@ -37,12 +37,18 @@ class PixelBudget:
 
 def pixels_in(path: Path) -> int:
     """Read from its header how many pixels an image has; 0 where there is no image, which whoever decodes it says."""
+    width, height = size_in(path)
+    return width * height
+
+
+def size_in(path: Path) -> tuple[int, int]:
+    """Read width and height as stored from an image's header, without turning it; (0, 0) where there is no image."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                return image.width * image.height
+                return image.size
     except Exception:  # a decoder may raise anything on broken bytes
-        return 0
+        return 0, 0

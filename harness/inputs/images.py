@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from harness.errors import BadSample
 from harness.inputs.array_file import has_room, too_large_for, writing_array
 from harness.inputs.decoding_memory import PixelBudget
+from harness.inputs.read_ahead import reading_in_threads, tell_now_and_then
 from harness.inputs.sealed_files import find_or_make
 from harness.protocols import NOTICE, Progress
 from harness.sample import Preprocessing, Sample
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Pixels = npt.NDArray[np.uint8]
-_CHUNK = 64
 _TOO_LARGE = "has more than 178,956,970 pixels, which Pillow does not decode. Scale it down"
 DECODER = 2
 """Raised whenever the same file would decode to other pixels: cached pixels carry it."""
@@ -280,20 +279,21 @@ def _decode_all(
     """Decode every image once and write all pixels, where there is a place; returns what is broken, and sizes."""
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
-    with writing_array(place) if place else nullcontext() as writer, ThreadPoolExecutor() as pool:
+    budget, shape = PixelBudget(), (0, 3, preprocessing.size, preprocessing.size)
+    with (
+        writing_array(place) if place else nullcontext() as writer,
+        reading_in_threads(paths, lambda path: _try_read(path, preprocessing, budget)) as results,
+    ):
         if writer is not None:
-            writer.append(np.zeros((0, 3, preprocessing.size, preprocessing.size), np.uint8))
-        budget = PixelBudget()
-        for start in range(0, len(paths), _CHUNK):
-            chunk = paths[start : start + _CHUNK]
-            for position, result in enumerate(pool.map(lambda p: _try_read(p, preprocessing, budget), chunk), start):
-                if isinstance(result, str):
-                    broken[position] = result.removeprefix(f"{paths[position]} ")
-                    continue
+            writer.append(np.zeros(shape, np.uint8))
+        for position, result in enumerate(results):
+            if isinstance(result, str):
+                broken[position] = result.removeprefix(f"{paths[position]} ")
+            else:
                 sizes.append(result[1])
                 if writer is not None:
                     writer.append(result[0][np.newaxis])
-            progress("decoding images", start + len(chunk), len(paths))
+            tell_now_and_then(progress, "decoding images", position + 1, len(paths))
     return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes, "kept": place is not None}
 
 

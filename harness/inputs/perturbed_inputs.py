@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,35 +73,45 @@ class ImageSource:
             return None
         return affine_for(self.perturbation, self.part, self.seed, self._key(row))
 
-    def read_all(self, rows: Iterable[int]) -> dict[int, DecodedImage]:
-        """Read images as the condition shows them, uint8 `[H, W, 3]` each."""
-        wanted = list(rows)
-        if self.device == "cpu" or self.perturbation is None or not _runs_on_device(self.perturbation):
-            return {row: self.read(row) for row in wanted}
-        of_size: dict[tuple[int, int], list[int]] = {}
-        for row in wanted:
-            of_size.setdefault(self.decoded_images.sizes[row], []).append(row)
-        found = {row: image for same in of_size.values() for row, image in self._corrupted(same).items()}
-        return {row: found[row] for row in wanted}
+    @contextmanager
+    def in_order(self, groups: Iterable[Sequence[int]]) -> Iterator[Iterator[dict[int, DecodedImage]]]:
+        """Give the images of each group of rows as the condition shows them, uint8 `[H, W, 3]` each, by row.
 
-    def _corrupted(self, rows: Sequence[int]) -> dict[int, DecodedImage]:
+        Where images must be decoded for it, that is done ahead.
+        """
+        with self.decoded_images.in_order(groups) as decoded:
+            yield map(self.perturbed, decoded)
+
+    def perturbed(self, images: Mapping[int, DecodedImage]) -> dict[int, DecodedImage]:
+        """Perturb decoded images, by row."""
+        if self.device == "cpu" or self.perturbation is None or not _runs_on_device(self.perturbation):
+            return {row: self._perturbed(row, image) for row, image in images.items()}
+        of_size: dict[tuple[int, int], dict[int, DecodedImage]] = {}
+        for row, image in images.items():
+            of_size.setdefault(self.decoded_images.sizes[row], {})[row] = image
+        found = {row: image for same in of_size.values() for row, image in self._corrupted(same).items()}
+        return {row: found[row] for row in images}
+
+    def _corrupted(self, images: Mapping[int, DecodedImage]) -> dict[int, DecodedImage]:
         """Corrupt images of one size together on the device, equal to `read` to one grey level."""
         import torch
 
         from harness.perturb.image.on_device import corrupt_on_device
 
         assert self.part is not None
-        pixels = torch.from_numpy(np.stack([self.decoded_images.read(row) for row in rows])).to(self.device)
-        rngs = [generator_for(self.part, self.seed, self._key(row).name) for row in rows]
+        pixels = torch.from_numpy(np.stack(list(images.values()))).to(self.device)
+        rngs = [generator_for(self.part, self.seed, self._key(row).name) for row in images]
         changed = corrupt_on_device(self.part.name, pixels.permute(0, 3, 1, 2), self.part.severity, rngs)
-        return dict(zip(rows, changed.permute(0, 2, 3, 1).contiguous().cpu().numpy(), strict=True))
+        return dict(zip(images, changed.permute(0, 2, 3, 1).contiguous().cpu().numpy(), strict=True))
 
     def _key(self, row: int) -> ImageKey:
         return image_key(self.decoded_images.paths[row], self.decoded_images.sizes[row])
 
     def read(self, row: int) -> DecodedImage:
         """Read one image as the condition shows it, uint8 `[H, W, 3]`."""
-        pixels = self.decoded_images.read(row)
+        return self._perturbed(row, self.decoded_images.read(row))
+
+    def _perturbed(self, row: int, pixels: DecodedImage) -> DecodedImage:
         if self.part is None or isinstance(self.perturbation, Exchange):
             return pixels
         affine = self.affine(row)

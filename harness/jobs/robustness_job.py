@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,12 +145,14 @@ class _RobustnessJob:
         wanted = [(s, c) for s in self.loaded_models for c in group if self._leave_out(s, c, words[c.label]) is None]
         digest = hashlib.sha256()
         beat = Heartbeat(self.progress, "answering under perturbations")
-        for chunk in self._chunks(source, digest):
-            tokens = _Tokens(chunk)
-            for loaded, condition in wanted:
-                beat()
-                if condition.label not in loaded.errors:
-                    self._answer(loaded, condition, words[condition.label], tokens)
+        rows = source.rows()
+        with source.in_order(self._fresh_rows(rows)) as fresh:
+            for chunk in self._chunks(rows, fresh, digest):
+                tokens = _Tokens(chunk)
+                for loaded, condition in wanted:
+                    beat()
+                    if condition.label not in loaded.errors:
+                        self._answer(loaded, condition, words[condition.label], tokens)
         for loaded in self.loaded_models:
             if isinstance(loaded.learner, SupportsForget):
                 loaded.learner.forget()  # or memory would grow with every condition's words
@@ -222,23 +225,30 @@ class _RobustnessJob:
             answers = list(zip(ids, loaded.answers.pop(condition.label), strict=True))
             Answers(OK, answers, notes=notes).write(path)
 
-    def _chunks(self, source: ImageSource, digest: Any) -> Iterator[_Chunk]:
-        """Perturb chunk by chunk; an image that several samples ask about is perturbed once."""
-        seen = any(loaded.learner.vision is not None for loaded in self.loaded_models)
-        rows: tuple[int, ...] = source.rows()
-        kept: dict[int, DecodedImage] = {}
+    def _fresh_rows(self, rows: Sequence[int]) -> list[list[int]]:
+        """List for each chunk the images to be perturbed: all that the chunk before has not; none for the blind."""
+        chunk = self.block.chunk
+        parts = [dict.fromkeys(rows[start : start + chunk]) for start in range(0, len(rows), chunk)]
+        if not any(loaded.learner.vision is not None for loaded in self.loaded_models):
+            return [[] for _ in parts]
+        return [[row for row in part if row not in before] for before, part in pairwise([{}, *parts])]
+
+    def _chunks(
+        self, rows: Sequence[int], fresh_images: Iterator[Mapping[int, DecodedImage]], digest: Any
+    ) -> Iterator[_Chunk]:
+        """Gather chunk by chunk; an image that several samples ask about is perturbed once."""
+        kept: Mapping[int, DecodedImage] = {}
         chunk, hashed = self.block.chunk, set[int]()
-        for start in range(0, len(rows), chunk):
+        for start, fresh in zip(range(0, len(rows), chunk), fresh_images, strict=True):
             wanted = rows[start : start + chunk]
-            if seen:
-                fresh = source.read_all(row for row in dict.fromkeys(wanted) if row not in kept)
-                kept = {row: kept[row] if row in kept else fresh[row] for row in dict.fromkeys(wanted)}
-                for row in [row for row in kept if row not in hashed]:
-                    digest.update(kept[row].tobytes())
-                hashed |= kept.keys()
+            known = {**kept, **fresh}
+            kept = {row: known[row] for row in dict.fromkeys(wanted) if row in known}
+            for row in [row for row in kept if row not in hashed]:
+                digest.update(kept[row].tobytes())
+            hashed |= kept.keys()
             samples = self.decoded_images.samples[start : start + chunk]
             sizes = tuple(self.decoded_images.sizes[row] for row in wanted)
-            yield _Chunk(start, samples, wanted, dict(kept), sizes)
+            yield _Chunk(start, samples, tuple(wanted), kept, sizes)
 
     def _attack(self, condition: Condition) -> None:
         """Attack each model on its own pixels, on the first samples only."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from harness.condition import Part
 from harness.errors import BadSample
 from harness.inputs.decoded_images import open_decoded_images
+from harness.inputs.perturbed_inputs import ImageSource
+from harness.inputs.read_ahead import THREAD_NAME
+from harness.plan.plugins import load_perturbations
+from harness.protocols import NOTICE
 from harness.sample import Sample
 
 
@@ -56,3 +62,34 @@ def test_a_broken_image_is_named_or_left_out(tmp_path: Path) -> None:
     found = open_decoded_images(samples_of(bad, good), 224, tmp_path / "cache", "skip", quiet)
     assert list(found.skipped) == ["0"] and found.rows == (0,) and found.paths == (good,)
     assert (found.read(0) == np.asarray(Image.open(good))).all()
+
+
+def test_without_room_images_are_decoded_ahead_and_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [save(tmp_path / f"{n}.png", "RGB", (31 + n, 300)) for n in range(5)]
+    told: list[str] = []
+    kept = open_decoded_images(samples_of(*paths), 24, tmp_path / "kept", "fail", quiet)
+    monkeypatch.setattr("harness.inputs.array_file.FREE_DISK_SHARE", 0.0)
+    found = open_decoded_images(
+        samples_of(*paths),
+        24,
+        tmp_path / "cache",
+        "fail",
+        lambda what, done, total: told.append(what) if total == NOTICE else None,
+    )
+    assert found.pixels is None and found.sizes == kept.sizes
+    assert len(told) == 1 and "the pixels of 5 images would take" in told[0] and "for each condition" in told[0]
+    known, part = load_perturbations(), Part("gaussian-noise", 3)
+    groups = [[3, 0], [], [4, 1]]
+    read = []
+    for images in (kept, found):
+        with ImageSource(images, part, known[part.name], 7).in_order(groups) as order:
+            read.append(list(order))
+    assert [list(group) for group in read[0]] == [list(group) for group in read[1]] == groups
+    for one, other in zip(*read, strict=True):
+        assert all(np.array_equal(one[row], other[row]) for row in one)
+    paths[2].write_bytes(b"not an image")
+    with pytest.raises(BadSample, match=r"2\.png is not an image"), found.in_order([[1], [2]]) as order:
+        list(order)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(THREAD_NAME)]

@@ -120,10 +120,10 @@ def test_corruptions_on_a_device_are_those_of_the_cpu_whatever_the_batch(name: s
     known = load_perturbations()
     on_cpu = ImageSource(pictures, Part(name, 3), known[name], 7)  # type: ignore[arg-type]
     on_device = replace(on_cpu, device="cpu:0")  # as torch names a device: the way a GPU's images take
-    together = on_device.read_all([2, 0, 1, 3])
+    together = on_device.perturbed({row: pictures.read(row) for row in (2, 0, 1, 3)})
     assert list(together) == [2, 0, 1, 3]
     for row in range(4):
-        assert np.array_equal(on_device.read_all([row])[row], together[row])
+        assert np.array_equal(on_device.perturbed({row: pictures.read(row)})[row], together[row])
         assert together[row].shape == pictures.images[row].shape and together[row].dtype == np.uint8
         assert np.abs(together[row].astype(int) - on_cpu.read(row)).max() <= 1
     assert any(not np.array_equal(together[row], pictures.images[row]) for row in range(4))
