@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -16,6 +16,7 @@ except ImportError:  # no such locks on this system: two processes may then make
     fcntl = None  # type: ignore[assignment]
 
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
@@ -54,6 +55,45 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 
     Permissions are those of the process's umask. An OSError names `path`, whichever step it came from.
     """
+    with _publishing(path, lambda temporary: temporary.replace(path)) as temporary:
+        yield temporary
+
+
+def create_whole(path: Path, content: bytes) -> bool:
+    """Make a file with that content unless there is one; of several processes that try at once one succeeds.
+
+    Returns whether it was made. Nobody ever sees a part of it, however this process ends.
+    """
+    made = False
+
+    def publish(temporary: Path) -> None:
+        nonlocal made
+        made = _link(temporary, path)
+
+    with _publishing(path, publish) as temporary:
+        temporary.write_bytes(content)
+    return made
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    """Give a whole file its name, unless that is taken; returns whether it was free."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with one_at_a_time(path):  # a file system without hard links
+            if path.exists():
+                return False
+            temporary.replace(path)
+    return True
+
+
+@contextmanager
+def _publishing(path: Path, publish: Callable[[Path], object]) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block succeeds, what lies there is on the disk and published."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +104,7 @@ def replace_atomically(path: Path) -> Iterator[Path]:
             temporary.chmod(permissions)  # a library may have put a file of its own in the place of ours
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            publish(temporary)
         finally:
             temporary.unlink(missing_ok=True)
 

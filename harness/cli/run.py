@@ -33,7 +33,7 @@ class Shown:
 
 
 def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer, shown: Shown) -> int:
-    """Run one task and print its table; returns how many cells failed, or were asked for by name and did not run."""
+    """Run one task and print its table; returns how many cells failed, conflict, or did not run though asked for."""
     from harness.plan.conditions import plan_robustness
     from harness.plan.plugins import load_task
     from harness.plan.run_plan import plan_run
@@ -90,7 +90,9 @@ def _unmeasured(summary: RunSummary, task: str) -> int:
     elif summary.skipped and not summary.ok and not summary.failed:
         print(f"bench: {task}: nothing ran; the table says why.", file=sys.stderr)
         return summary.skipped
-    return summary.failed + summary.not_run
+    if summary.conflicts:
+        print(f"bench: {task}: {_cells(summary.conflicts)} in conflict with another run.", file=sys.stderr)
+    return summary.failed + summary.not_run + summary.conflicts
 
 
 def open_trackers_of(config: RunConfig) -> Sequence[Tracker]:

@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError
-from harness.files import replace_atomically
+from harness.files import create_whole, replace_atomically
 from harness.text.error_text import error_text, named_error
+
+_REMEDY = "Free space or permissions there, or give another folder with --results; finished cells are kept."
+_WHOLE_PUTS = ("s3", "s3a", "gs", "gcs", "memory")
+"""Protocols whose plain PUT shows a file whole or not at all: renaming there would copy it.
+
+Their fsspec packages make a file only where there is none, in one request, with `mode="create"`.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Folder:
             if self.local is not None:
                 return sorted(path.relative_to(self.local).as_posix() for path in self.local.glob(pattern))
             system, root = self._filesystem()
+            system.invalidate_cache()  # its package remembers listings, and other runs write here too
             return sorted(path[len(root) + 1 :] for path in system.glob(f"{root}/{pattern}"))
 
     def exists(self, name: str) -> bool:
@@ -45,6 +53,7 @@ class Folder:
             if self.local is not None:
                 return (self.local / name).is_file()
             system, root = self._filesystem()
+            system.invalidate_cache(f"{root}/{name}")
             return bool(system.exists(f"{root}/{name}"))
 
     def state(self, name: str) -> Hashable:
@@ -67,17 +76,46 @@ class Folder:
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all; raises StoreError when it cannot be written."""
-        remedy = "Free space or permissions there, or give another folder with --results; finished cells are kept."
-        with self._naming("write", name, remedy):
+        with self._naming("write", name, _REMEDY):
             if self.local is not None:
                 with replace_atomically(self.local / name) as temporary:
                     temporary.write_bytes(content)
                 return
             system, root = self._filesystem()
+            if self._protocol in _WHOLE_PUTS:
+                system.pipe_file(f"{root}/{name}", content)
+                return
             system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
-            part = f"{root}/{name}.{uuid.uuid4().hex}.part"  # two runs may write one record at once
+            part = f"{root}/{name}.{uuid.uuid4().hex}.part"  # two runs may write one file at once
             system.pipe_file(part, content)
             system.mv(part, f"{root}/{name}")
+
+    def create_only(self, name: str, content: bytes) -> bool:
+        """Make a file, whole or not at all, unless there is one; returns whether it was made. Raises StoreError.
+
+        Of several writers at once one succeeds: locally by a hard link, on S3 and Google Cloud Storage by a conditional
+        PUT (`If-None-Match: *`). Other protocols have no such request: there it is for one writer at a time.
+        """
+        with self._naming("write", name, _REMEDY):
+            if self.local is not None:
+                return create_whole(self.local / name, content)
+            system, root = self._filesystem()
+            if self._protocol == "file":
+                return create_whole(Path(root) / name, content)
+            if self._protocol in _WHOLE_PUTS:
+                try:
+                    system.pipe_file(f"{root}/{name}", content, mode="create")
+                except FileExistsError:
+                    return False
+                return True
+        if self.exists(name):
+            return False
+        self.write_bytes(name, content)
+        return True
+
+    @property
+    def _protocol(self) -> str:
+        return self.url.partition("://")[0]
 
     @contextmanager
     def _naming(self, doing: str, name: str, remedy: str = "") -> Iterator[None]:

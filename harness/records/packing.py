@@ -92,7 +92,7 @@ def _extent(root: Path) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
-_OWN = (".lock", ".writable")
+_OWN = (".lock", ".records.lock", ".writable")
 """What runs leave to keep others out, and to see whether they may write."""
 
 

@@ -19,7 +19,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import StoreError
-from harness.files import open_lock
+from harness.files import one_at_a_time, open_lock
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
 from harness.records.folder import Folder
 from harness.records.packed import PackedFolder
@@ -84,11 +84,23 @@ class Store:
         return self._record(name) if self.exists(name) else None
 
     def write_record(self, record: RunRecord) -> None:
-        """Write a record; one that is ok is never replaced."""
-        existing = self.find_record(record.task, record.fingerprint)
-        if existing is not None and existing.status == "ok":
-            raise StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
-        self.replace_record(replace(record, created=self._after_all(record)))
+        """Write a record; one that is ok is never replaced, also where another run writes it at the same moment.
+
+        Raises StoreError where there is one.
+        """
+        dated = replace(record, created=self._after_all(record))
+        name = f"{record.task}/records/{record.fingerprint}.json"
+        if not self.exists(name) and self.create_only(name, with_digest(dated.to_json())):
+            return
+        with self._replacing():
+            existing = self.find_record(record.task, record.fingerprint)
+            if existing is not None and existing.status == "ok":
+                raise StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
+            self.replace_record(dated)
+
+    def _replacing(self) -> AbstractContextManager[None]:
+        """Let one run at a time put records in the place of failed ones; on a URL the last one stands."""
+        return nullcontext() if self.local is None else one_at_a_time(self.local / ".records")
 
     def _after_all(self, record: RunRecord) -> str:
         """When a record was made, but after all others of its task: a clock that went back must not make it old."""
@@ -206,6 +218,10 @@ class Store:
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all; raises StoreError when it cannot be written."""
         self._files.folder.write_bytes(name, content)
+
+    def create_only(self, name: str, content: bytes) -> bool:
+        """Make a file, whole or not at all, unless there is one; returns whether it was made. Raises StoreError."""
+        return self._files.folder.create_only(name, content)
 
     def local_copy(self, name: str) -> AbstractContextManager[Path]:
         """Give a local path with a file's content; where it is a copy, it is gone after the block."""

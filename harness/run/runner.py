@@ -19,6 +19,7 @@ from harness.plan.plugins import load_model, package_of
 from harness.plan.run_plan import Environment, Plan
 from harness.protocols import Progress
 from harness.record import Efficiency, Estimate, RunRecord
+from harness.records.conflicts import settle
 from harness.records.sample_scores import table_digests, write_scores
 from harness.records.score_answers import answer_metrics, score_answers
 from harness.records.scoring import Scoring
@@ -58,7 +59,8 @@ class Reporter(Protocol):
 class RunSummary:
     """How many of the planned cells are now in which state, and how many were done before.
 
-    `not_run` are those of the skipped ones whose model was asked for by name.
+    `not_run` are those of the skipped ones whose model was asked for by name; `conflicts` those that another run has
+    finished at the same time with another result.
     """
 
     ok: int
@@ -66,6 +68,7 @@ class RunSummary:
     skipped: int
     found: int
     not_run: int = 0
+    conflicts: int = 0
 
 
 def run_plan(
@@ -84,15 +87,15 @@ def run_plan(
             record = absent_record(plan, absent)
             store.write_record(record)  # in the place of what an earlier run said
             reporter.finish(record)
-        records, meanwhile = [], 0
+        records, meanwhile, conflicts = [], 0, 0
         if pending:
             runner = _Runner(plan, store, environment, reporter, stack, workers)
             records = _run_cells(pending, runner, workers.jobs)
-            meanwhile = runner.found
+            meanwhile, conflicts = runner.found, runner.conflicts
     failed = sum(record.status == "failed" for record in records)
     found = len(plan.cells) - len(pending)
     not_run = sum(absent.named for absent in plan.absent)
-    return RunSummary(len(records) - failed + found, failed, len(plan.absent), found + meanwhile, not_run)
+    return RunSummary(len(records) - failed + found, failed, len(plan.absent), found + meanwhile, not_run, conflicts)
 
 
 def _run_cells(pending: Sequence[Cell], runner: _Runner, jobs: int) -> list[RunRecord]:
@@ -153,7 +156,7 @@ class _Runner:
         self.told_share = False
         self.ceilings: Mapping[str, Mapping[str, float]] = {}
         self.failed_prerequisites: dict[str, str] = {}
-        self.found = 0
+        self.found = self.conflicts = 0
         self.prerequisite_lock = Lock()
         self.answered: Mapping[str, RunRecord] = {}
 
@@ -201,8 +204,10 @@ class _Runner:
                 other = self._made_elsewhere(cell)
                 if other is None:
                     raise
-        self.reporter.say(f"{cell.label}: another run has finished it meanwhile; its record stands.")
         self.found += 1
+        message, differs = settle(self.store, cell.label, record, other)
+        self.conflicts += differs
+        self.reporter.say(message)
         return other
 
     def _made_elsewhere(self, cell: Cell) -> RunRecord | None:
