@@ -105,7 +105,9 @@ class Folder:
             if self._protocol in _WHOLE_PUTS:
                 try:
                     system.pipe_file(f"{root}/{name}", content, mode="create")
-                except FileExistsError:
+                except OSError:  # FileExistsError, or what older versions make of the server's "precondition failed"
+                    if not self.exists(name):
+                        raise
                     return False
                 return True
         if self.exists(name):

@@ -117,6 +117,25 @@ def test_a_file_that_is_there_is_not_made_again(url: str) -> None:
     assert folder.read_bytes("once.json") == b"first"
 
 
+def test_a_server_that_says_no_in_other_words_has_one_winner_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    folder = Folder("memory://other-words/results")
+    pipe = MemoryFileSystem.pipe_file
+
+    def refuse(system: Any, path: str, value: bytes, mode: str = "overwrite") -> None:
+        if mode == "create":
+            raise OSError(22, "precondition failed")
+        pipe(system, path, value)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", refuse)
+    with pytest.raises(StoreError, match=r"Cannot write memory://other-words/results/once.json: Invalid argument"):
+        folder.create_only("once.json", b"first")
+    folder.write_bytes("once.json", b"first")
+    assert not folder.create_only("once.json", b"second")
+    assert folder.read_bytes("once.json") == b"first"
+
+
 def test_a_file_system_without_hard_links_has_one_winner_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "no links here")
