@@ -7,6 +7,7 @@
 <results>/<task>/robustness/<fingerprint>.json       how the record's model scores under each condition
 <results>/<task>/robustness/<fingerprint>/<condition>.parquet   its outcomes under that condition
 <results>/<task>/robustness/<fingerprint>/scores/<condition>.parquet   what each sample contributes to the first metric
+<results>/<task>/conflicts/<fingerprint>-<digest>.json   a record that differs from the one that another run left first
 <results>/<task>/robustness/examples/<data and split>/   index.json and small images: what models answered to a few
 
 Records carry a digest of their content; one that was changed by hand is refused. `harness.records.packed` says which
