@@ -9,7 +9,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from harness.option_fields import AtLeastOne, Fraction, NoneOrMore, NotNegative, Positive, Precision, Range, Threads
+from harness.option_fields import (
+    AtLeastOne,
+    Augment,
+    Fraction,
+    NoneOrMore,
+    NotNegative,
+    Positive,
+    Precision,
+    Range,
+    Threads,
+)
 from harness.sample import Dataset
 from harness.storage.portable import by_content
 
@@ -68,6 +78,8 @@ class TrainOptions:
     """Validation samples at most."""
     patience: NoneOrMore = 0
     """Validations without a gain after which training stops; 0: never."""
+    augment: Augment | None = None
+    """Random changes of training images: resized crop, left-right flip, RandAugment; what is right goes with them."""
     limit: AtLeastOne | None = None
     """Training samples at most."""
     threads: Threads = 1

@@ -46,6 +46,9 @@ Positive: TypeAlias = Annotated[float, Range(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Range(ge=0)]
 Fraction: TypeAlias = Annotated[float, Range(ge=0, lt=1)]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
+Augment: TypeAlias = Literal[
+    "crop", "flip", "crop+flip", "randaugment", "crop+randaugment", "flip+randaugment", "crop+flip+randaugment"
+]
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,11 @@ class ImageSplit:
             return np.ascontiguousarray(self.cached[list(rows)])
         return np.stack([self.decode(row) for row in rows])
 
+    def upright(self, row: int) -> Image:
+        """Decode one image whole, beside what other threads decode; BadSample names its file."""
+        with self.budget.decoding(self.paths[row]):
+            return upright_image(self.paths[row])
+
     def decode(self, row: int) -> Pixels:
         """Decode one image to uint8 `[3, size, size]`, beside what other threads decode; BadSample names its file."""
         with self.budget.decoding(self.paths[row]):

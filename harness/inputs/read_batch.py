@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from harness.inputs.augment import Augmentation, Augmenter
+from harness.inputs.images import ImageSplit, to_channels_first
+from harness.sample import Sample
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from harness.inputs.images import ImageSplit
 
 
 @dataclass(frozen=True)
 class ReadIndices(Sequence[int]):
-    """Indices of samples, with what was read for them `[B, ...]` on the host; a part of them has its part of it."""
+    """Indices of samples, with what was read for them `[B, ...]` on the host; a part of them has its part of it.
+
+    `samples` are those that went with changed images; empty where images were not changed.
+    """
 
     indices: Sequence[int]
     read: Tensor
+    samples: tuple[Sample, ...] = ()
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -31,7 +37,7 @@ class ReadIndices(Sequence[int]):
     def __getitem__(self, index: slice) -> ReadIndices: ...
     def __getitem__(self, index: int | slice) -> int | ReadIndices:
         if isinstance(index, slice):
-            return ReadIndices(self.indices[index], self.read[index])
+            return ReadIndices(self.indices[index], self.read[index], self.samples[index])
         return self.indices[index]
 
 
@@ -58,6 +64,32 @@ def begin_images(images: ImageSplit, device: str, rows: Sequence[int], pool: Exe
         pixels[at] = images.decode(row)
 
     return _waiting([pool.submit(read, row, at) for row, at in places.items()], buffer)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """How a sample's image, of which `row` it is, is changed."""
+
+    sample: Sample
+    row: int
+    augmentation: Augmentation
+
+
+def begin_changed(
+    images: ImageSplit, device: str, augmenter: Augmenter, changed: Sequence[Changed], pool: Executor
+) -> Callable[[], tuple[Tensor, tuple[Sample, ...]]]:
+    """Have threads decode and change images; returns what waits for their pixels, and for samples that follow them."""
+    size = images.preprocessing.size
+    buffer = _host_buffer((len(changed), 3, size, size), "uint8", device)
+    pixels = buffer.numpy()
+
+    def read(place: int, one: Changed) -> Sample:
+        image = images.upright(one.row)
+        pixels[place] = to_channels_first(one.augmentation.fit(image, images.preprocessing))
+        return augmenter.moved(one.sample, one.augmentation.movements(image.size))
+
+    tasks = [pool.submit(read, place, one) for place, one in enumerate(changed)]
+    return lambda: (buffer, tuple(task.result() for task in tasks))
 
 
 def _waiting(tasks: Sequence[Future[Any]], buffer: Tensor) -> Callable[[], Tensor]:

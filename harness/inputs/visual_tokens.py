@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
@@ -11,10 +12,11 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.inputs.augment import Augmenter
 from harness.inputs.frozen_features import BF16, Features, FrozenFeatures
 from harness.inputs.images import ImageSplit
 from harness.inputs.read_ahead import AHEAD_BATCHES, reading_ahead, reading_threads
-from harness.inputs.read_batch import ReadIndices, begin_array, begin_images
+from harness.inputs.read_batch import Changed, ReadIndices, begin_array, begin_changed, begin_images
 from harness.protocols import Learner, Progress
 from harness.sample import Batch, Sample
 
@@ -45,7 +47,8 @@ class VisualTokens:
 
     def batch(self, indices: Sequence[int], *, with_targets: bool) -> Batch:
         """Gather a batch; targets only where the caller is training."""
-        chosen = [self.samples[index] for index in indices]
+        chosen = indices.samples if isinstance(indices, ReadIndices) else ()
+        chosen = chosen or tuple(self.samples[index] for index in indices)
         return Batch(
             sample_ids=tuple(sample.sample_id for sample in chosen),
             visual=self._tokens(indices),
@@ -65,6 +68,34 @@ class VisualTokens:
             yield chain.from_iterable(groups)
             return
         with reading_ahead(groups, self._begin, self._ahead) as batches:
+            yield batches
+
+    @contextmanager
+    def augmented(
+        self, groups: Iterable[Iterable[Sequence[int]]], augmenter: Augmenter | None
+    ) -> Iterator[Iterator[Sequence[int]]]:
+        """Give batches as `in_order` does, of changed images where there is an augmenter and the learner sees any.
+
+        Each visit of a sample is another epoch. Images are decoded anew for it, ahead, whatever is cached.
+        """
+        images = self.images
+        if augmenter is None or images is None or self.learner.vision is None:
+            with self.in_order(groups) as batches:
+                yield batches
+            return
+        visits: Counter[int] = Counter()
+
+        def begin(indices: Sequence[int], pool: Executor) -> Callable[[], ReadIndices]:
+            changed = []
+            for index in indices:
+                sample, row = self.samples[index], images.rows[index]
+                drawn = augmenter.draw(sample, visits[index], images.sizes[row], images.preprocessing)
+                changed.append(Changed(sample, row, drawn))
+                visits[index] += 1
+            wait = begin_changed(images, self.device, augmenter, changed, pool)
+            return lambda: ReadIndices(indices, *wait())
+
+        with reading_ahead(groups, begin, self._ahead) as batches:
             yield batches
 
     @property

@@ -20,6 +20,7 @@ from harness.files import replace_atomically
 from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION, check_resizing, check_tower
 from harness.inputs.images import ImageSplit, open_images
 from harness.inputs.modes import for_evaluation, require_frozen
+from harness.inputs.read_ahead import reading_threads
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
 from harness.jobs.attainable import attainable_score
 from harness.jobs.emap import additive_outcomes, has_two_inputs
@@ -100,8 +101,7 @@ def _trained(job: TrainingJob, task: Task, places: Places, progress: Progress, a
     images = _open(learner, samples, job, places, progress)
     if images.skipped:
         learner = build_learner(job, task, images.samples, places)
-    precision = resolve_precision(job.train.precision, job.device)
-    training = open_visual_tokens(learner, images, places.cache, job.device, progress, precision)
+    training = _training_tokens(learner, images, job, places, progress)
     _say_path(job, training, progress)
     selection = _selection(task, learner, job, places, progress)
     log: list[str] = []
@@ -115,6 +115,22 @@ def _trained(job: TrainingJob, task: Task, places: Places, progress: Progress, a
     gate = _gate(job, task, images, training, places, progress)
     share = {"trained": len(images.samples), "of": len(whole)}
     return _Training(learner, summary, share, images.skipped, log, gate)
+
+
+def _training_tokens(
+    learner: Learner, images: ImageSplit, job: TrainingJob, places: Places, progress: Progress
+) -> VisualTokens:
+    """Prepare the training split; of images that change from epoch to epoch, features cannot be kept, which is said."""
+    if job.train.augment is None:
+        precision = resolve_precision(job.train.precision, job.device)
+        return open_visual_tokens(learner, images, places.cache, job.device, progress, precision)
+    if isinstance(learner, SupportsFit):
+        progress(f"is not trained in steps: train.augment={job.train.augment} changes none of its images", 0, NOTICE)
+    elif learner.vision is not None:
+        costs = ", and its frozen tower runs at each step" if learner.vision_frozen else ""
+        what = f"images are changed by {job.train.augment}: they are decoded anew in each epoch"
+        progress(f"{what}, by {reading_threads()} threads ahead{costs}", 0, NOTICE)
+    return VisualTokens(learner, images if learner.vision else None, images.samples, None, job.device)
 
 
 def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
@@ -172,7 +188,7 @@ def _gate(
         return {}
     options = replace(
         job.train, steps=job.train.gate_steps, batch_size=min(GATE_SAMPLES, job.train.batch_size), dropout=0.0,
-        weight_decay=0.0, beta=0.0, gamma=0.0, validations=1, patience=0, limit=None,
+        weight_decay=0.0, augment=None, beta=0.0, gamma=0.0, validations=1, patience=0, limit=None,
     )  # fmt: skip
     learner = build_learner(replace(job, train=options), task, images.samples, places)
     few = replace(training, learner=learner, samples=training.samples[:GATE_SAMPLES])

@@ -13,6 +13,7 @@ import torch
 
 from harness.cell import TrainOptions
 from harness.errors import OutOfMemory, TrainingDiverged
+from harness.inputs.augment import augmenter_for
 from harness.inputs.modes import for_evaluation, for_training
 from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.predict import is_out_of_memory, predict_all
@@ -94,7 +95,7 @@ class _Run:
     def __init__(
         self, learner: Learner, data: TrainingData, options: TrainOptions, seed: int, report: tuple[Progress, Log]
     ) -> None:
-        self.learner, self.data, self.options = learner, data, options
+        self.learner, self.data, self.options, self.seed = learner, data, options, seed
         self.progress, self.log = report
         self.device = data.training.device
         self.precision = resolve_precision(options.precision, self.device)
@@ -112,7 +113,8 @@ class _Run:
         drawn = known_batches(len(self.data.training), self.options.batch_size, self.options.steps, self.generator)
         every = max(1, math.ceil(self.options.steps / max(1, self.options.validations)))
         for_training(self.learner)
-        with self.data.training.in_order(drawn) as order:
+        augmenter = augmenter_for(self.options.augment, self.seed, self.data.task)
+        with self.data.training.augmented(drawn, augmenter) as order:
             for step, indices in enumerate(order, start=1):
                 loss = self._step_with_retry(indices, step)
                 self.progress("training", step, self.options.steps)

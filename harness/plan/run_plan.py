@@ -91,6 +91,10 @@ class Plan:
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     task = load_task(task_name)
+    if config.train.augment is not None:
+        from harness.inputs.augment import augmenter_for
+
+        augmenter_for(config.train.augment, 0, task)  # raises where its targets do not follow
     named = [split_name(name) for name in config.models]
     alone = config.names_one_task
     models = choose_models([name for name, _ in named], task_name, alone=alone, excluded=config.excluded)
