@@ -23,7 +23,7 @@ from harness.text.spelling import name_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Box: TypeAlias = tuple[int, int, int, int]
+CropBox: TypeAlias = tuple[int, int, int, int]
 Step: TypeAlias = "Affine | Recolouring"
 
 _AREAS, _LOG_RATIOS = (0.08, 1.0), (math.log(3 / 4), math.log(4 / 3))  # as in Inception (arXiv 1409.4842)
@@ -52,7 +52,7 @@ class Recolouring:
 class Augmentation:
     """How one image is changed: the part that is kept, in px of the upright image (None: all), and what follows."""
 
-    box: Box | None = None
+    box: CropBox | None = None
     steps: tuple[Step, ...] = ()
 
     def movements(self, size: tuple[int, int]) -> tuple[Affine, ...]:
@@ -134,14 +134,14 @@ def _applied(step: Step, image: Image) -> Image:
     return pillow.fromarray(apply_affine(np.asarray(image), step))
 
 
-def _cut(box: Box, size: tuple[int, int]) -> Affine:
+def _cut(box: CropBox, size: tuple[int, int]) -> Affine:
     """Map the places of an image to those of a part of it, made as large as the whole."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     return Affine((size[0] / width, 0, -left / width, 0, size[1] / height, -top / height))
 
 
-def _random_box(size: tuple[int, int], rng: np.random.Generator) -> Box:
+def _random_box(size: tuple[int, int], rng: np.random.Generator) -> CropBox:
     """Draw a part of 8 to 100 % of the area and an aspect of 3/4 to 4/3; after 10 misses the largest central one."""
     width, height = size
     for _ in range(_TRIES):
