@@ -8,13 +8,15 @@ DEFAULT = "Describe the image in one short sentence."
 _UNPROMPTED = frozenset({"blip", "blip-2", "git", "vision-encoder-decoder", "pix2struct"})
 _BY_TYPE = {"florence2": "<CAPTION>", "paligemma": "caption en", "kosmos-2": "<grounding>An image of"}
 """Prompts under which these were trained to caption, from their model cards."""
+_OWN_TOKENS = frozenset({"instructblip"})
+"""Their processors put the image's tokens before any text: one more finds no features to stand for."""
 
 
 def prompt_for(processor: Any, model_type: str, wish: str) -> str | None:
     """Choose the text: the user's, else the one that the model was trained with; None for captioners.
 
     A chat template is filled where the processor has one; else an image token is put in front where the
-    processor has one that the text lacks.
+    processor has one that the text lacks and that it does not add itself.
     """
     if not wish and model_type in _UNPROMPTED:
         return None
@@ -25,5 +27,6 @@ def prompt_for(processor: Any, model_type: str, wish: str) -> str | None:
         return str(filled)
     token = getattr(processor, "image_token", None)
     token = getattr(token, "content", token)
-    needs_token = isinstance(token, str) and model_type not in _UNPROMPTED | _BY_TYPE.keys() and token not in text
+    complete = _UNPROMPTED | _OWN_TOKENS | _BY_TYPE.keys()
+    needs_token = isinstance(token, str) and model_type not in complete and token not in text
     return f"{token}\n{text}" if needs_token else text

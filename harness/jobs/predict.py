@@ -40,13 +40,22 @@ def predict_all(learner: Learner, visual_tokens: VisualTokens, batch_size: int, 
     return outcomes
 
 
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "nable to find an engine",
+)
+"""What allocators say, and cuBLAS and cuDNN where their own workspaces find no room (cuDNN: no engine that fits)."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an exception means that memory ran out, on any device."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(
-        phrase in str(error) for phrase in ("out of memory", "can't allocate memory", "not enough memory")
-    )
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in _NO_MEMORY)
 
 
 @torch.inference_mode()

@@ -17,6 +17,7 @@ from harness.inputs.augment import augmenter_for
 from harness.inputs.modes import for_evaluation, for_training
 from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.predict import is_out_of_memory, predict_all
+from harness.jobs.random_states import random_states
 from harness.measure.device import resolve_precision
 from harness.protocols import NOTICE, HasMeanLoss, Learner, Progress, SupportsFit, Task
 from harness.sample import Batch
@@ -116,7 +117,7 @@ class _Run:
         augmenter = augmenter_for(self.options.augment, self.seed, self.data.task)
         with self.data.training.augmented(drawn, augmenter) as order:
             for step, indices in enumerate(order, start=1):
-                loss = self._step_with_retry(indices, step)
+                loss = self._step(indices, step)
                 self.progress("training", step, self.options.steps)
                 if step % every == 0 or step == self.options.steps:
                     self.log({"step": step, "loss": loss, "seconds": time.perf_counter() - started})
@@ -136,11 +137,26 @@ class _Run:
             final_loss=loss if step else None,
         )
 
-    def _step_with_retry(self, indices: Sequence[int], step: int) -> float:
-        """Make one optimiser step; when memory runs out, again with half the micro-batch."""
+    def _step(self, indices: Sequence[int], step: int) -> float:
+        """Make one optimiser step; only what comes before the update can be made again with less memory."""
+        loss = self._gradients_with_retry(indices, step)
+        try:
+            self._update(step)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"Out of memory in the optimiser at step {step}, where smaller micro-batches save nothing. "
+                "Take a smaller model, or train fewer of its weights."
+            ) from error
+        return loss
+
+    def _gradients_with_retry(self, indices: Sequence[int], step: int) -> float:
+        """Run forward and backward; when memory runs out, again with half the micro-batch and the same draws."""
+        before = random_states(self.generator)
         while True:
             try:
-                return self._step(indices, step)
+                return self._gradients(indices, step)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -150,11 +166,12 @@ class _Run:
                         f"Out of memory at step {step} with one sample at a time. Take a smaller model or image."
                     ) from error
             self.optimizer.zero_grad(set_to_none=True)
+            before.restore(self.generator)
             self.accumulation = min(2 * self.accumulation, len(indices))
             self.log({"step": step, "warning": f"out of memory: {self.accumulation} micro-batches a step from here"})
             self.progress(f"out of memory: going on in {self.accumulation} micro-batches a step", step, NOTICE)
 
-    def _step(self, indices: Sequence[int], step: int) -> float:
+    def _gradients(self, indices: Sequence[int], step: int) -> float:
         micro = math.ceil(len(indices) / self.accumulation)
         total = 0.0
         for start in range(0, len(indices), micro):
@@ -165,6 +182,9 @@ class _Run:
             (loss * share).backward()
             total += float(loss.detach()) * share
         self._require_finite("loss", total, step)
+        return total
+
+    def _update(self, step: int) -> None:
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.options.clip_norm)
         self._require_finite("gradient's norm", float(norm), step)
@@ -172,7 +192,6 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         self._pull()
         self.schedule.step()
-        return total
 
     def _require_finite(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):

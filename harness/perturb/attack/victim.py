@@ -124,12 +124,13 @@ class Victim:
 
 
 def black_box_losses(learner: Any, batch: Batch) -> Tensor:
-    """Losses `[n]` of a batch with visual tokens, for search without gradients."""
+    """Losses `[n]` of a batch, for search without gradients; on the device of its visual tokens."""
     if isinstance(learner, HasSampleLosses):
         return learner.losses(batch).detach().float()
     assert batch.targets is not None
     answers = answers_of(learner, replace(batch, targets=None))
-    return torch.tensor([_surprise(a, t) for a, t in zip(answers, batch.targets, strict=True)])
+    surprises = [_surprise(a, t) for a, t in zip(answers, batch.targets, strict=True)]
+    return torch.tensor(surprises, device=None if batch.visual is None else batch.visual.device)
 
 
 def _surprise(answer: Sequence[float], target: Any) -> float:

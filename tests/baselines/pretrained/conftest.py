@@ -75,34 +75,50 @@ def git() -> tuple[Any, Any]:
     return GitForCausalLM(GitConfig(vision_config=VISION, **TEXT, **IDS)), GitProcessor(sizes, tokenizer())
 
 
-def blip2() -> tuple[Any, Any]:
-    from transformers import (
-        Blip2Config,
-        Blip2ForConditionalGeneration,
-        Blip2Processor,
-        BlipImageProcessor,
-        OPTConfig,
-    )
+def opt() -> dict[str, Any]:
+    """Settings of a decoder for models that are put together."""
+    from transformers import OPTConfig
 
-    opt = OPTConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        ffn_dim=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=64,
-        word_embed_proj_dim=32,
-        **IDS,
-    )
+    sizes = {"hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    places = {"max_position_embeddings": 64, "word_embed_proj_dim": 32}
+    settings: dict[str, Any] = OPTConfig(vocab_size=VOCABULARY, **sizes, **places, **IDS).to_dict()
+    return settings
+
+
+def blip2() -> tuple[Any, Any]:
+    from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessor
+
     config = Blip2Config(
         vision_config=VISION,
         qformer_config={**TEXT, "encoder_hidden_size": 32, "cross_attention_frequency": 1},
-        text_config=opt.to_dict(),
+        text_config=opt(),
         num_query_tokens=4,
         image_token_index=IMAGE_TOKEN,
     )
     sizes = BlipImageProcessor(size={"height": 32, "width": 32})
     return Blip2ForConditionalGeneration(config), Blip2Processor(sizes, tokenizer(), num_query_tokens=4)
+
+
+def instructblip() -> tuple[Any, Any]:
+    from transformers import (
+        BertTokenizerFast,
+        BlipImageProcessor,
+        InstructBlipConfig,
+        InstructBlipForConditionalGeneration,
+        InstructBlipProcessor,
+    )
+
+    config = InstructBlipConfig(
+        vision_config=VISION,
+        qformer_config={**TEXT, "encoder_hidden_size": 32, "cross_attention_frequency": 1},
+        text_config=opt(),
+        num_query_tokens=4,
+        image_token_index=IMAGE_TOKEN,
+    )
+    reader = BertTokenizerFast(vocab={word: index for index, word in enumerate(SPECIAL + WORDS)})
+    sizes = BlipImageProcessor(size={"height": 32, "width": 32})
+    processor = InstructBlipProcessor(sizes, tokenizer(), reader, num_query_tokens=4)
+    return InstructBlipForConditionalGeneration(config), processor
 
 
 def llava() -> tuple[Any, Any]:
@@ -167,6 +183,7 @@ BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "blip": blip,
     "git": git,
     "blip2": blip2,
+    "instructblip": instructblip,
     "llava": llava,
     "idefics3": idefics3,
 }

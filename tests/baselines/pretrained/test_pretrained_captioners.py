@@ -18,7 +18,7 @@ from harness.inputs.images import fit_image
 from harness.protocols import BuildContext, Learner
 from harness.sample import Batch, TaskSpec
 
-FIXED = ("blip", "git", "blip2", "llava")
+FIXED = ("blip", "git", "blip2", "instructblip", "llava")
 EVERY = (*FIXED, "idefics3")
 Folders = Callable[[str], Path]
 
@@ -92,7 +92,7 @@ def test_answers_equal_the_librarys_own_generation(name: str, checkpoint: Folder
         assert answers(learner, [image]) == [processor.decode(ids[0, start:], skip_special_tokens=True)]
 
 
-@pytest.mark.parametrize("name", ["blip", "blip2", "llava"])
+@pytest.mark.parametrize("name", ["blip", "blip2", "instructblip", "llava"])
 def test_a_prompt_is_obeyed_and_not_repeated(name: str, checkpoint: Folders, pictures: list[Image.Image]) -> None:
     folder = checkpoint(name)
     prompted = answers(build(f"hf:{folder}", prompt="the red circle"), pictures)

@@ -26,6 +26,7 @@ ASSERT = "CUDA error: device-side assert triggered"
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True, True),
         (torch.OutOfMemoryError("CUDA out of memory"), False, True),
         (torch.AcceleratorError("CUDA error: out of memory"), False, True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), False, True),
         (MemoryError(), False, True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False, False),
         (ValueError(ASSERT), False, False),

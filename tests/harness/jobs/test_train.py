@@ -208,6 +208,43 @@ def test_memory_too_small_for_one_sample_fails(line: Any, run: Any) -> None:
         run(line(limit=0))
 
 
+@pytest.mark.parametrize("failing", [1, 3])
+def test_memory_that_runs_out_in_the_optimiser_is_no_second_update(
+    failing: int, line: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, updates = torch.optim.AdamW.step, list[int]()
+
+    def step(self: Any, closure: Any = None) -> Any:
+        updates.append(len(updates) + 1)
+        if len(updates) == failing:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return real(self, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    with pytest.raises(OutOfMemory, match=rf"in the optimiser at step {failing}, where smaller micro-batches"):
+        run(line(), batch_size=8)
+    assert updates == list(range(1, failing + 1))
+
+
+def test_a_step_that_is_made_again_draws_the_same(line: Any, run: Any) -> None:
+    class Drawing(line):  # type: ignore[misc]
+        """Its loss is weighted by numbers of both generators, drawn before memory may run out."""
+
+        def __init__(self) -> None:
+            super().__init__(limit=4)
+            self.drawn = list[tuple[float, float]]()
+
+        def loss(self, batch: Any, generator: torch.Generator) -> Any:
+            self.drawn.append((float(torch.rand(())), float(torch.rand((), generator=generator))))
+            return super().loss(batch, generator) * sum(self.drawn[-1])
+
+    torch.manual_seed(5)
+    learner = Drawing()
+    run(learner, batch_size=8)
+    assert learner.sizes[:3] == [8, 4, 4]
+    assert learner.drawn[0] == learner.drawn[1] != learner.drawn[2]
+
+
 @pytest.mark.parametrize(("factor", "message"), [(math.nan, "loss is nan"), (math.inf, "loss is inf")])
 def test_a_loss_that_is_not_finite_stops_the_training(factor: float, message: str, line: Any, run: Any) -> None:
     learner = line()

@@ -20,7 +20,7 @@ from harness.perturb.attack.pixel_attack import ball_on
 from harness.perturb.attack.projection import Ball, lengths
 from harness.perturb.attack.request import Attack, AttackOptions, epsilon
 from harness.perturb.attack.square import bump, square, square_share
-from harness.perturb.attack.victim import generators, pixels_of, sample_losses, victim_of
+from harness.perturb.attack.victim import black_box_losses, generators, pixels_of, sample_losses, victim_of
 from harness.perturb.perturbation import Perturbation
 from harness.sample import Batch
 
@@ -174,6 +174,19 @@ def test_without_gradients_only_square_attacks(trained: Trained) -> None:
     assert found.notes["loss"].startswith("-log of the probability")
     same = attack("square", "linf").predict(trained.learner(), request, 5)
     np.testing.assert_allclose(found.predictions, same.predictions, atol=1e-4)  # -log p is the cross-entropy
+
+
+def test_losses_from_answers_lie_where_the_pixels_do() -> None:
+    class Even(torch.nn.Module):
+        """Answers without a look: values are nowhere on the device `meta`."""
+
+        def predict(self, batch: Batch) -> list[list[float]]:
+            return [[0.5, 0.5]] * len(batch)
+
+    batch = Batch(("a", "b"), torch.zeros(2, 1, 4, device="meta"), (None, None), targets=(Label(0), Label(1)))
+    assert black_box_losses(Even(), batch).device.type == "meta"
+    there = black_box_losses(Even(), replace(batch, visual=torch.zeros(2, 1, 4)))
+    np.testing.assert_allclose(there, -np.log([0.5, 0.5]), rtol=1e-6)
 
 
 def test_what_cannot_be_attacked_is_skipped(trained: Trained) -> None:
