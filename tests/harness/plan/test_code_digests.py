@@ -136,10 +136,13 @@ SPEAKING = (
 )  # fmt: skip
 
 
+NO_MOVEMENT = ("*.perturb.[!i]*", "*.perturb.image.[!g]*")  # augmentation crops and flips by perturb.image.geometry
+
+
 @pytest.mark.parametrize(
     ("digest", "wanted", "refused"),
     [
-        ("training", [f"harness.{m}" for m in TRAINING], ["harness.stats*", "*.perturb*", "*profile*", *SPEAKING]),
+        ("training", [f"harness.{m}" for m in TRAINING], ["harness.stats*", *NO_MOVEMENT, "*profile*", *SPEAKING]),
         ("task coco-caption", ["tasks.captioning.task", "tasks.formats.coco_layout"], ["*clip*", "harness.metrics*"]),
         ("task coco-detection", ["tasks.detection.task", "tasks.formats.coco_instances"], ["tasks.targets.moved"]),
         ("scoring coco-caption", [f"harness.{m}" for m in SCORING], ["harness.jobs*", "harness.perturb*", *SPEAKING]),
