@@ -79,8 +79,8 @@ def opt() -> dict[str, Any]:
     """Settings of a decoder for models that are put together."""
     from transformers import OPTConfig
 
-    sizes = {"hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    places = {"max_position_embeddings": 64, "word_embed_proj_dim": 32}
+    sizes: dict[str, Any] = {"hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    places: dict[str, Any] = {"max_position_embeddings": 64, "word_embed_proj_dim": 32}
     settings: dict[str, Any] = OPTConfig(vocab_size=VOCABULARY, **sizes, **places, **IDS).to_dict()
     return settings
 
@@ -101,7 +101,7 @@ def blip2() -> tuple[Any, Any]:
 
 def instructblip() -> tuple[Any, Any]:
     from transformers import (
-        BertTokenizerFast,
+        BertTokenizer,
         BlipImageProcessor,
         InstructBlipConfig,
         InstructBlipForConditionalGeneration,
@@ -115,7 +115,7 @@ def instructblip() -> tuple[Any, Any]:
         num_query_tokens=4,
         image_token_index=IMAGE_TOKEN,
     )
-    reader = BertTokenizerFast(vocab={word: index for index, word in enumerate(SPECIAL + WORDS)})
+    reader = BertTokenizer(vocab={word: index for index, word in enumerate(SPECIAL + WORDS)})
     sizes = BlipImageProcessor(size={"height": 32, "width": 32})
     processor = InstructBlipProcessor(sizes, tokenizer(), reader, num_query_tokens=4)
     return InstructBlipForConditionalGeneration(config), processor
