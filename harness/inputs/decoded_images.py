@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import BadSample
 from harness.inputs.array_file import has_room, too_large_for
 from harness.inputs.decoding_memory import PixelBudget, size_in
-from harness.inputs.images import DECODER, broken_of, keep_readable, upright_image
-from harness.inputs.read_ahead import reading_ahead, reading_in_threads, reading_threads, tell_now_and_then
+from harness.inputs.images import DECODER, broken_of, each_readable, keep_readable, upright_image
+from harness.inputs.read_ahead import reading_ahead, reading_in_threads, reading_threads
 from harness.inputs.sealed_files import find_or_make
 from harness.protocols import NOTICE, Progress
 from harness.sample import Sample
@@ -121,28 +120,15 @@ def _decode_all(
     """Decode every image once and write all pixels, where they are kept; returns what is broken, and sizes."""
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
-    budget = PixelBudget()
     with (
         place.open("wb") as file,
-        reading_in_threads(paths, lambda path: _try_read(path, shortest_px, budget)) as results,
+        closing(each_readable(paths, lambda path: _read(path, shortest_px), broken, progress)) as decoded,
     ):
-        for position, result in enumerate(results):
-            if isinstance(result, str):
-                broken[position] = result.removeprefix(f"{paths[position]} ")
-            else:
-                sizes.append((result.shape[1], result.shape[0]))
-                if keep:
-                    file.write(result.tobytes())
-            tell_now_and_then(progress, "decoding images", position + 1, len(paths))
+        for image in decoded:
+            sizes.append((image.shape[1], image.shape[0]))
+            if keep:
+                file.write(image.tobytes())
     return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes}
-
-
-def _try_read(path: Path, shortest_px: int, budget: PixelBudget) -> DecodedImage | str:
-    try:
-        with budget.decoding(path):
-            return _read(path, shortest_px)
-    except BadSample as error:
-        return str(error)
 
 
 def _read(path: Path, shortest_px: int) -> DecodedImage:

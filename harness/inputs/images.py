@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from harness.errors import BadSample
 from harness.inputs.array_file import has_room, too_large_for, writing_array
 from harness.inputs.decoding_memory import PixelBudget
-from harness.inputs.read_ahead import reading_in_threads, tell_now_and_then
+from harness.inputs.read_ahead import reading_in_threads
 from harness.inputs.sealed_files import find_or_make
 from harness.protocols import NOTICE, Progress
 from harness.sample import Preprocessing, Sample
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Pixels = npt.NDArray[np.uint8]
+Value = TypeVar("Value")
+_TOLD_EVERY = 64
 _TOO_LARGE = "has more than 178,956,970 pixels, which Pillow does not decode. Scale it down"
 DECODER = 2
 """Raised whenever the same file would decode to other pixels: cached pixels carry it."""
@@ -284,27 +286,41 @@ def _decode_all(
     """Decode every image once and write all pixels, where there is a place; returns what is broken, and sizes."""
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
-    budget, shape = PixelBudget(), (0, 3, preprocessing.size, preprocessing.size)
+    shape = (0, 3, preprocessing.size, preprocessing.size)
     with (
         writing_array(place) if place else nullcontext() as writer,
-        reading_in_threads(paths, lambda path: _try_read(path, preprocessing, budget)) as results,
+        closing(each_readable(paths, lambda path: _read(path, preprocessing), broken, progress)) as decoded,
     ):
         if writer is not None:
             writer.append(np.zeros(shape, np.uint8))
-        for position, result in enumerate(results):
-            if isinstance(result, str):
-                broken[position] = result.removeprefix(f"{paths[position]} ")
-            else:
-                sizes.append(result[1])
-                if writer is not None:
-                    writer.append(result[0][np.newaxis])
-            tell_now_and_then(progress, "decoding images", position + 1, len(paths))
+        for pixels, size in decoded:
+            sizes.append(size)
+            if writer is not None:
+                writer.append(pixels[np.newaxis])
     return {"broken": {str(at): reason for at, reason in broken.items()}, "sizes": sizes, "kept": place is not None}
 
 
-def _try_read(path: Path, preprocessing: Preprocessing, budget: PixelBudget) -> tuple[Pixels, tuple[int, int]] | str:
-    try:
-        with budget.decoding(path):
-            return _read(path, preprocessing)
-    except BadSample as error:
-        return str(error)
+def each_readable(
+    paths: Sequence[Path], read: Callable[[Path], Value], broken: dict[int, str], progress: Progress
+) -> Generator[Value, None, None]:
+    """Give what `read` makes of each image, in order, made in threads; close it when done.
+
+    What raises BadSample is left out, and put with the reason into `broken` by its position.
+    """
+    budget = PixelBudget()
+
+    def read_or_say(path: Path) -> tuple[Value, None] | tuple[None, str]:
+        try:
+            with budget.decoding(path):
+                return read(path), None
+        except BadSample as error:
+            return None, str(error)
+
+    with reading_in_threads(paths, read_or_say) as results:
+        for position, (value, reason) in enumerate(results):
+            if reason is not None:
+                broken[position] = reason.removeprefix(f"{paths[position]} ")
+            else:
+                yield value  # type: ignore[misc]
+            if (position + 1) % _TOLD_EVERY == 0 or position + 1 == len(paths):
+                progress("decoding images", position + 1, len(paths))

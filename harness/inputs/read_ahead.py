@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
-from harness.protocols import Progress
-
 AHEAD_BATCHES = 4
 """Batches that are read ahead of the one in use, at most."""
 THREAD_NAME = "read-ahead"
@@ -54,12 +52,6 @@ def reading_in_threads(keys: Iterable[Key], read: Callable[[Key], Value]) -> Ite
     ahead = AHEAD_BATCHES * reading_threads()
     with reading_ahead([keys], lambda key, pool: pool.submit(read, key).result, ahead) as values:
         yield values
-
-
-def tell_now_and_then(progress: Progress, what: str, done: int, total: int) -> None:
-    """Report every 64th of many small things, and the last one."""
-    if done % 64 == 0 or done == total:
-        progress(what, done, total)
 
 
 def _in_order(

@@ -44,7 +44,8 @@ class ReadIndices(Sequence[int]):
 def begin_array(array: Any, device: str, rows: Sequence[int], pool: Executor) -> Callable[[], Tensor]:
     """Have a thread gather rows of a (memory-mapped) array; returns what waits for the tensor, on the host."""
     buffer = _host_buffer((len(rows), *array.shape[1:]), str(array.dtype), device)
-    return _waiting([pool.submit(np.take, array, rows, axis=0, out=buffer.numpy(), mode="clip")], buffer)
+    take = pool.submit(np.take, array, rows, axis=0, out=buffer.numpy(), mode="clip")  # others copy `out` once more
+    return _waiting([take], buffer)
 
 
 def begin_images(images: ImageSplit, device: str, rows: Sequence[int], pool: Executor) -> Callable[[], Tensor]:

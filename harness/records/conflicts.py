@@ -29,9 +29,10 @@ def settle(store: Store, label: str, record: RunRecord, other: RunRecord) -> tup
     One that differs is kept in <results>/<task>/conflicts/<fingerprint>-<digest>.json, beside the other: no table is
     made of it, and nothing replaces it. One that failed is not compared.
     """
-    if record.status != "ok" or deterministic_digest(record) == deterministic_digest(other):
+    digest = deterministic_digest(record)
+    if record.status != "ok" or digest == deterministic_digest(other):
         return f"{label}: another run has finished it meanwhile; its record stands.", False
-    name = f"{record.task}/conflicts/{record.fingerprint}-{deterministic_digest(record)[:16]}.json"
+    name = f"{record.task}/conflicts/{record.fingerprint}-{digest[:16]}.json"
     store.create_only(name, with_digest(record.to_json()))
     return (
         f"{label}: CONFLICT: another run has finished it meanwhile with other answers or scores. Its record stands, "

@@ -75,28 +75,28 @@ def git() -> tuple[Any, Any]:
     return GitForCausalLM(GitConfig(vision_config=VISION, **TEXT, **IDS)), GitProcessor(sizes, tokenizer())
 
 
-def opt() -> dict[str, Any]:
-    """Settings of a decoder for models that are put together."""
+def querying() -> dict[str, Any]:
+    """Settings of models whose decoder reads what a small number of queries has found in the image."""
     from transformers import OPTConfig
 
     sizes: dict[str, Any] = {"hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     places: dict[str, Any] = {"max_position_embeddings": 64, "word_embed_proj_dim": 32}
-    settings: dict[str, Any] = OPTConfig(vocab_size=VOCABULARY, **sizes, **places, **IDS).to_dict()
-    return settings
+    return {
+        "vision_config": VISION,
+        "qformer_config": {**TEXT, "encoder_hidden_size": 32, "cross_attention_frequency": 1},
+        "text_config": OPTConfig(vocab_size=VOCABULARY, **sizes, **places, **IDS).to_dict(),
+        "num_query_tokens": 4,
+        "image_token_index": IMAGE_TOKEN,
+    }
 
 
 def blip2() -> tuple[Any, Any]:
     from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessor
 
-    config = Blip2Config(
-        vision_config=VISION,
-        qformer_config={**TEXT, "encoder_hidden_size": 32, "cross_attention_frequency": 1},
-        text_config=opt(),
-        num_query_tokens=4,
-        image_token_index=IMAGE_TOKEN,
-    )
     sizes = BlipImageProcessor(size={"height": 32, "width": 32})
-    return Blip2ForConditionalGeneration(config), Blip2Processor(sizes, tokenizer(), num_query_tokens=4)
+    return Blip2ForConditionalGeneration(Blip2Config(**querying())), Blip2Processor(
+        sizes, tokenizer(), num_query_tokens=4
+    )
 
 
 def instructblip() -> tuple[Any, Any]:
@@ -108,17 +108,10 @@ def instructblip() -> tuple[Any, Any]:
         InstructBlipProcessor,
     )
 
-    config = InstructBlipConfig(
-        vision_config=VISION,
-        qformer_config={**TEXT, "encoder_hidden_size": 32, "cross_attention_frequency": 1},
-        text_config=opt(),
-        num_query_tokens=4,
-        image_token_index=IMAGE_TOKEN,
-    )
     reader = BertTokenizer(vocab={word: index for index, word in enumerate(SPECIAL + WORDS)})
     sizes = BlipImageProcessor(size={"height": 32, "width": 32})
     processor = InstructBlipProcessor(sizes, tokenizer(), reader, num_query_tokens=4)
-    return InstructBlipForConditionalGeneration(config), processor
+    return InstructBlipForConditionalGeneration(InstructBlipConfig(**querying())), processor
 
 
 def llava() -> tuple[Any, Any]:
