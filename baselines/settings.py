@@ -7,11 +7,13 @@ recipe holds no others. A key that neither a model nor an installed part (`harne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from baselines.load_options import LOAD_SETTINGS, LoadOptions, load_options_of, read_load_options
 from harness.errors import UsageError, nearest
 from harness.plan.parts import part_defaults
+from harness.protocols import BuildContext
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Settings:
     wise_alpha: float = 0.5
     """Share of the fine-tuned weights in WiSE-FT, above 0 and up to 1; the rest are the zero-shot ones."""
 
+    load: LoadOptions = field(default_factory=LoadOptions)
+    """How pretrained weights are loaded: dtype, device_map, quantise, attention."""
     parts: Mapping[str, Any] = field(default_factory=dict)
     """What was given for the own settings of fusion operators, heads and tuning policies, by name."""
 
@@ -68,26 +72,32 @@ class Settings:
         return {name: _converted(name, self.parts.get(name, value), type(value)) for name, value in defaults.items()}
 
 
-_DEFAULTS = {each.name: each.default for each in fields(Settings) if each.name != "parts"}
+_DEFAULTS = {each.name: each.default for each in fields(Settings) if each.name not in ("load", "parts")}
 
 
 def setting_names() -> tuple[str, ...]:
     """Name what compositions take in `--set model.NAME=VALUE`: their own settings and those of all installed parts."""
-    return (*_DEFAULTS, *(name for name in part_defaults() if name not in _DEFAULTS))
+    own = (*_DEFAULTS, *LOAD_SETTINGS)
+    return (*own, *(name for name in part_defaults() if name not in own))
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:
     """Check and convert settings; raises UsageError for an unknown key or a value of another type."""
     of_parts = part_defaults() if given else {}
     for key in given:
-        if key not in _DEFAULTS and key not in of_parts:
-            raise UsageError(f"Unknown setting model.{key}. {nearest(key, {*_DEFAULTS, *of_parts})}")
+        if key not in (known := {*_DEFAULTS, *LOAD_SETTINGS, *of_parts}):
+            raise UsageError(f"Unknown setting model.{key}. {nearest(key, known)}")
     own = {key: _converted(key, value, type(_DEFAULTS[key])) for key, value in given.items() if key in _DEFAULTS}
     parts = {key: _converted(key, value, type(of_parts[key])) for key, value in given.items() if key in of_parts}
-    settings = Settings(**own, parts=parts)
+    settings = Settings(**own, load=read_load_options(given), parts=parts)
     if settings.vision_tune not in ("frozen", "full"):
         raise UsageError(f"model.vision_tune={settings.vision_tune}: wanted frozen or full.")
     return settings
+
+
+def settings_to_build(context: BuildContext) -> Settings:
+    """The settings of a model that is being built, how it is loaded settled for its device."""
+    return replace(read_settings(context.options.settings), load=load_options_of(context))
 
 
 def settings_of(settings: Settings, *names: str) -> dict[str, Any]:

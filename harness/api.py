@@ -223,20 +223,20 @@ def _run_task(config: RunConfig, name: str, command: str, reporter: _Reporter, s
     from harness.plan.conditions import plan_robustness
     from harness.plan.run_plan import plan_run
     from harness.records.store import Store
-    from harness.run.job_server import Workers
+    from harness.run.cells_elsewhere import run_cells
+    from harness.run.choose_executor import workers_here, workers_of
     from harness.run.robustness_runner import run_robustness
-    from harness.run.runner import run_plan
 
     here, store = environment(command), Store(config.request.results)
-    workers = Workers(config.request.jobs, config.request.job_timeout, server)
+    workers = workers_of(config.request, server)
     plan = plan_run(config, name, here, reporter.progress)
     conditions = plan_robustness(config, plan, here, reporter.progress)
     for note in (*plan.broken, *plan.data.notes):
         reporter.say(str(note))
     reporter.cells = len(plan.cells) + len(plan.absent)
-    run_plan(plan, store, here, reporter, workers)
+    run_cells(config, plan, store, here, reporter, workers)
     if conditions:
-        run_robustness(plan, conditions, store, here, reporter, workers)
+        run_robustness(plan, conditions, store, here, reporter, workers_here(workers))
     planned = [cell.fingerprint for cell in plan.cells] + [absent.fingerprint for absent in plan.absent]
     made = [store.find_record(name, fingerprint) for fingerprint in planned]
     return _frame_of([record for record in made if record is not None])

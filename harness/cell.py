@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from harness.option_fields import (
@@ -72,6 +73,10 @@ class TrainOptions:
     """The same pull of vision weights."""
     precision: Precision = "auto"
     """Number format of training."""
+    deterministic: bool = False
+    """Train and answer by operations alone that give the same bits each time, also on a GPU; some are slower."""
+    processes: Threads = 1
+    """Processes that share each batch, on as many devices; weights are those of one process but for rounding."""
     validations: NoneOrMore = 4
     """How often the validation split is scored, to keep the best checkpoint."""
     validation_limit: AtLeastOne = 200
@@ -86,6 +91,10 @@ class TrainOptions:
     """CPU threads of a job: part of the recipe, because the order of a sum depends on it."""
     gate_steps: NoneOrMore = 0
     """Steps on 32 samples after which a model that cannot fit them is marked not learnable here; 0: no gate."""
+
+
+FORMER_TRAINING: Mapping[str, Any] = MappingProxyType({"deterministic": False, "processes": 1})
+"""Options that came later, as all were trained before: so they are in no fingerprint, and those of old stay."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +120,15 @@ class EvaluateOptions:
     """Evaluate on the first samples only."""
     embedded_limit: AtLeastOne | None = None
     """The same for built-in data where `limit` is not given."""
-    resamples: Annotated[int, Range(gt=0, le=1_000_000)] = 1000
-    """Bootstrap resamples behind the intervals."""
+    precision: Precision = "fp32"
+    """Number format of evaluation, and of measuring."""
+    resamples: Annotated[int, Range(ge=0, le=1_000_000)] = 1000
+    """Bootstrap resamples behind the intervals; 0: no intervals."""
     emap: NoneOrMore = 200
     """Samples on which a model of image and text is projected to its additive part; 0: none."""
 
 
-_OF_ANSWERS = ("batch_size", "limit", "emap")
+_OF_ANSWERS = ("batch_size", "limit", "emap", "precision")
 """Options of evaluation that move answers; the others move scores of them."""
 
 
@@ -198,13 +209,18 @@ class Cell:
     @property
     def fingerprint(self) -> str:
         """Name the cell by the digest of its content, 16 hexadecimal digits."""
+        return fingerprint_of(self.content)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Everything that can move a number of the cell's record, as JSON-able data; no places on a disk."""
         content = {"training": _job_content(self.training), "scored_by": by_content(self.training.data.scoring)}
-        return fingerprint_of(asdict(self) | content)
+        return asdict(self) | content | {"evaluate": _evaluate_content(self.evaluate)}
 
     @property
     def answers(self) -> str:
         """Name what its model answers, by all that can move that: not how answers are scored, nor what they cost."""
-        evaluate = {name: value for name, value in asdict(self.evaluate).items() if name in _OF_ANSWERS}
+        evaluate = {name: value for name, value in _evaluate_content(self.evaluate).items() if name in _OF_ANSWERS}
         return fingerprint_of({"training": _job_content(self.training), "split": self.split, "evaluate": evaluate})
 
     @property
@@ -216,11 +232,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a job reads and writes: the cache, its training folder, and its prerequisite's."""
+    """Where a job reads and writes: the cache, its training folder, and its prerequisite's.
+
+    Into the training folder it writes the state of a running training every `keep_every_s` seconds; 0: never.
+    """
 
     cache: Path
     training: Path
     prerequisite: Path | None
+    keep_every_s: float = 0.0
 
 
 def fingerprint_of(content: Mapping[str, Any]) -> str:
@@ -236,6 +256,17 @@ def _job_content(job: TrainingJob) -> dict[str, Any]:
         del content["data"][name]
     content["data"]["options"] = by_content(content["data"]["options"])
     content["options"] = options_content(job.options)
+    for name, former in FORMER_TRAINING.items():
+        if content["train"][name] == former:
+            del content["train"][name]
+    return content
+
+
+def _evaluate_content(options: EvaluateOptions) -> dict[str, Any]:
+    """Name a precision where it is not that of all evaluations before it could be chosen: their records stay theirs."""
+    content = asdict(options)
+    if content["precision"] == "fp32":
+        del content["precision"]
     return content
 
 

@@ -50,6 +50,18 @@ class OutOfMemory(BenchError):
     """Memory that was too small even for the smallest batch."""
 
 
+class NotDeterministic(BenchError):
+    """An operation that has no deterministic form, where only such were asked for."""
+
+
+class MachineDiffers(BenchError):
+    """A machine that a cell was sent to and whose packages, code, data or results folder are not those of the run."""
+
+
+class ClusterLost(BenchError):
+    """A cluster that cells were sent to and that does not answer any more."""
+
+
 class PluginError(BenchError):
     """A plugin that cannot be imported or does not fit its protocol; `plugin` is its name where that is known."""
 

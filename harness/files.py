@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,7 @@ try:
 except ImportError:  # no such locks on this system: two processes may then make the same file, atomically
     fcntl = None  # type: ignore[assignment]
 
+_ABANDONED_SECONDS = 3600.0
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -89,6 +91,14 @@ def _link(temporary: Path, path: Path) -> bool:
                 return False
             temporary.replace(path)
     return True
+
+
+def clear_parts(folder: Path) -> None:
+    """Delete what writers that were killed have left in a folder: temporary files untouched for an hour."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):  # another process clears it, or it is not ours
+            if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
+                part.unlink()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ A field is `name: Annotated[int, Range(gt=0), Option("What it is.", "Panel")] = 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
@@ -38,14 +39,55 @@ class Range:
         return " and ".join(text.format(bound) for text, bound in words.items() if bound is not None)
 
 
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_TIME = re.compile(rf"\s*(-?\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*")
+
+
+@dataclass(frozen=True)
+class Time:
+    """Says that a number is one of seconds, which may be written with a unit."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Read a text before it is checked as a number, as pydantic asks of what stands in `Annotated`."""
+        from pydantic_core.core_schema import no_info_before_validator_function
+
+        return no_info_before_validator_function(seconds_of, handler(source))
+
+
+def seconds_of(value: Any) -> Any:
+    """Read a time of `90`, `90s`, `30m`, `2h` or `1d` in seconds; a number is one. Raises ValueError.
+
+    >>> seconds_of("90"), seconds_of("1.5h"), seconds_of(7)
+    (90.0, 5400.0, 7)
+    """
+    if not isinstance(value, str):
+        return value
+    if (found := _TIME.fullmatch(value)) is None:
+        raise ValueError("wanted a time, as 90 or 90s, 30m, 2h, 1d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def time_text(seconds: float) -> str:
+    """Write a time so that `seconds_of` reads it, in the largest unit that divides it.
+
+    >>> time_text(3600), time_text(90), time_text(0.5), time_text(0)
+    ('1h', '90s', '0.5s', '0')
+    """
+    if seconds == 0:
+        return "0"
+    unit = next(unit for unit in ("d", "h", "m", "s") if seconds % _UNITS[unit] == 0 or unit == "s")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
 MOST = 1_000_000_000
 AtLeastOne: TypeAlias = Annotated[int, Range(gt=0, le=MOST)]
 NoneOrMore: TypeAlias = Annotated[int, Range(ge=0, le=MOST)]
 Threads: TypeAlias = Annotated[int, Range(gt=0, le=1024)]
 Positive: TypeAlias = Annotated[float, Range(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Range(ge=0)]
+Duration: TypeAlias = Annotated[float, Range(ge=0), Time()]
 Fraction: TypeAlias = Annotated[float, Range(ge=0, lt=1)]
-Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Augment: TypeAlias = Literal[
     "crop", "flip", "crop+flip", "randaugment", "crop+randaugment", "flip+randaugment", "crop+flip+randaugment"
 ]
@@ -71,7 +113,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Declared:
-    """A field of options as it was declared; `kind` is the type of a value as it is written."""
+    """A field of options as it was declared; `kind` is the type of a value as it is written.
+
+    `is_time` says that it is a number of seconds, which may be written with a unit.
+    """
 
     name: str
     kind: type
@@ -79,6 +124,7 @@ class Declared:
     range: Range | None
     choices: tuple[str, ...]
     option: Option | None
+    is_time: bool = False
 
     @property
     def flag(self) -> str:
@@ -89,8 +135,11 @@ class Declared:
     def shown_default(self) -> str:
         """Say what is taken where the option is not given; nothing where that is nothing."""
         words = self.option.left_out if self.option else ""
-        plain = "" if self.default in (None, False) else f"{self.default:g}" if self.kind is float else self.default
-        return words or str(plain)
+        if words or self.default in (None, False):
+            return words
+        if self.is_time:
+            return time_text(self.default)
+        return f"{self.default:g}" if self.kind is float else str(self.default)
 
 
 @cache
@@ -107,7 +156,8 @@ def declared(kind: type) -> tuple[Declared, ...]:
         limits = next((part for part in parts if isinstance(part, Range)), None)
         choices = tuple(part for part in parts if isinstance(part, str))
         option = next((part for part in parts if isinstance(part, Option)), None)
-        found.append(Declared(item.name, written, item.default, limits, choices, option))
+        is_time = any(isinstance(part, Time) for part in parts)
+        found.append(Declared(item.name, written, item.default, limits, choices, option, is_time))
     return tuple(found)
 
 

@@ -123,9 +123,12 @@ class RunRecord:
         return {**asdict(self), "metrics": _plain(self.metrics)}
 
     @staticmethod
-    def from_json(content: Mapping[str, Any]) -> RunRecord:
-        """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key."""
-        require_types(RunRecord, content)
+    def from_json(content: Mapping[str, Any], text: str | None = None) -> RunRecord:
+        """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key.
+
+        `text` is the same content as JSON, where that is at hand.
+        """
+        require_types(RunRecord, content, text=text)
         require_file_names(content, ("fingerprint", "task"))
         _require_status(content["status"])
         require_tables(content["cell"], ("training", "evaluate", "measure"), "cell")
@@ -194,10 +197,10 @@ class RobustnessRecord:
         return {**asdict(replace(self, scores=())), "scores": scores}
 
     @staticmethod
-    def from_json(content: Mapping[str, Any]) -> RobustnessRecord:
-        """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key."""
+    def from_json(content: Mapping[str, Any], text: str | None = None) -> RobustnessRecord:
+        """Build from what `to_json` made, as `RunRecord.from_json`; raises the same errors."""
         require_file_names(content, ("fingerprint", "task"))
-        require_types(RobustnessRecord, content)
+        require_types(RobustnessRecord, content, text=text)
         for score in content["scores"]:
             _require_status(score["status"])
         scores = tuple(

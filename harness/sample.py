@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,6 +16,7 @@ Target: TypeAlias = Any
 
 Prediction: TypeAlias = Any
 """What a model answers; JSON-able, its type is the task's own (for captions: `str`)."""
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,15 @@ class FileOutcomes(list[Outcome]):
 class Predicted:
     """The outcomes of a split; which samples were skipped as unreadable, and why; what the model saw.
 
-    `additive` are the answers on some of the samples if image and text could not interact (`harness.jobs.emap`).
+    `additive` are the answers on some of the samples if image and text could not interact (`harness.jobs.emap`);
+    `checkpoint_settings` are what the checkpoint itself brings that moves answers.
     """
 
     outcomes: tuple[Outcome, ...]
     skipped: Mapping[str, str]
     preprocessing_hash: str | None
     additive: tuple[Outcome, ...] = ()
+    checkpoint_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,8 +189,46 @@ class TaskSpec:
     training_targets: Sequence[Target]
     answers: str = "captions"
     classes: Classes = field(default_factory=lambda: Classes())
-    training_texts: tuple[str, ...] = ()
+    training_texts: Sequence[str] = ()
     """The texts beside the training images, where each image has one; empty where the task has none."""
+
+
+class OnDemand(Sequence[_Item]):
+    """A sequence that is read when something of it is first asked for."""
+
+    def __init__(self, read: Callable[[], Sequence[_Item]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _items(self) -> Sequence[_Item]:
+        return self._read()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> _Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_Item]: ...
+    def __getitem__(self, index: int | slice) -> _Item | Sequence[_Item]:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[_Item]:
+        return iter(self._items)
+
+
+def targets_of(samples: Sequence[Sample]) -> Sequence[Target]:
+    """Take the targets of samples; of samples on demand they are so too."""
+    if isinstance(samples, OnDemand):
+        return OnDemand(lambda: tuple(sample.target for sample in samples))
+    return tuple(sample.target for sample in samples)
+
+
+def texts_of(samples: Sequence[Sample]) -> Sequence[str]:
+    """Take the texts beside the images that have one; of samples on demand they are so too."""
+    if isinstance(samples, OnDemand):
+        return OnDemand(lambda: tuple(sample.text for sample in samples if sample.text is not None))
+    return tuple(sample.text for sample in samples if sample.text is not None)
 
 
 def limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:

@@ -43,9 +43,9 @@ class CandidateChooser(nn.Module):
         return ParameterGroups((), (), ())
 
 
-def load_chooser(source: OpenClipSource) -> CandidateChooser:
+def load_chooser(source: OpenClipSource, dtype: torch.dtype) -> CandidateChooser:
     """Load both towers of a checkpoint; raises WeightsUnavailable, CheckpointError."""
     with torch.random.fork_rng(devices=[]):  # its weights are drawn before they are read
-        loaded = load_open_clip(source)
+        loaded = load_open_clip(source, dtype=dtype)
     tower = ClipTower(loaded.model.visual, clip_preprocessing_of(loaded.model), loaded.digest)
     return CandidateChooser(tower, text_tower(loaded.model, loaded.tokenizer))

@@ -100,7 +100,8 @@ class DualEncoder(nn.Module):
         with torch.no_grad():
             self.logit_scale.clamp_(max=math.log(_LARGEST_SCALE))
         with torch.autocast(image.device.type, enabled=False):
-            return unicl_loss(self.logit_scale.exp() * image @ text.T, torch.tensor(labels, device=image.device))
+            wanted = torch.tensor(labels).to(image.device, non_blocking=True)
+            return unicl_loss(self.logit_scale.exp() * image @ text.T, wanted)
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[list[float]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.clip.model import CLASSIFICATION, CLIP_CONTROLS
 from baselines.language.source import find_language
-from baselines.settings import read_settings, settings_of
+from baselines.load_options import FOR_PARTS, LOAD_SETTINGS, SettlesLoading
+from baselines.settings import read_settings, settings_of, settings_to_build
 from baselines.tuning.policy import find_policy, installed_policies
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
 from harness.cell import ModelOptions
@@ -20,7 +21,7 @@ _OWN = ("vision_stage", "vision_tune", "text_layers", "joint_width")
 
 
 @dataclass(frozen=True)
-class DualEncoderModel:
+class DualEncoderModel(SettlesLoading):
     """Any timm backbone with any language model of transformers; both frozen unless the options say otherwise."""
 
     name: str
@@ -32,7 +33,12 @@ class DualEncoderModel:
     @property
     def settings(self) -> tuple[str, ...]:
         """Its own, and those of all installed tuning policies."""
-        return (*_OWN, *(name for policy in installed_policies() for name in policy.settings))
+        return (*_OWN, *LOAD_SETTINGS, *(name for policy in installed_policies() for name in policy.settings))
+
+    @property
+    def loads_with(self) -> Sequence[str]:
+        """What a backbone and a language model can do."""
+        return FOR_PARTS
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer C2 and C3."""
@@ -58,6 +64,7 @@ class DualEncoderModel:
             "language": find_language(options.language).to_json(),
             "tune": policy.name,
             **settings_of(settings, *_OWN),
+            **settings.load.to_json(),
             **settings.of_part(policy.settings),
         }
 
@@ -73,12 +80,13 @@ class DualEncoderModel:
         require_single_label(spec, self.name, "it is trained with a softmax over the batch.")
         texts = check_class_texts(spec)
         order = derangement(len(texts), context.seed) if self.control == "C3" else range(len(texts))
-        settings = read_settings(context.options.settings)
+        settings = settings_to_build(context)
         with seeded(context.seed):
             language = load_encoder(
                 find_language(context.options.language),
                 find_policy(context.options.tune or "frozen").name,
                 settings,
+                context,
                 reinitialised=self.control == "C2",
             )
             text = TextSide(language, settings.joint_width, texts, order)

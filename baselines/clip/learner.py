@@ -30,15 +30,16 @@ class ClassAnswers(nn.Module):
         super().__init__()
         seen = torch.tensor(classes.seen or (True,) * len(classes))
         self.multilabel = classes.multilabel
+        self._seen = seen
         self.register_buffer("seen", seen.nonzero().flatten(), persistent=False)
         self.register_buffer("position", torch.where(seen, seen.cumsum(0) - 1, -1), persistent=False)
 
     def loss(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
         """Mean loss over a batch."""
         if self.multilabel:
-            return presence_loss(logits, targets, self.get_buffer("seen"))
+            return presence_loss(logits, targets, self._seen)
         logits = logits.float()[:, self.get_buffer("seen")]
-        labels = torch.tensor([target.label for target in targets]).to(logits.device)
+        labels = torch.tensor([target.label for target in targets]).to(logits.device, non_blocking=True)
         return F.cross_entropy(logits, self.position[labels])
 
     def losses(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:

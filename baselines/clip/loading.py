@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from baselines.clip.hub_table import find_entry
 from baselines.clip.source import OpenClipSource
 from harness.errors import CheckpointError, UsageError
@@ -13,14 +15,19 @@ from harness.sample import Preprocessing
 
 @dataclass(frozen=True)
 class LoadedClip:
-    """An open_clip model (CLIP, CustomTextCLIP or CoCa) on the CPU in float32, and what belongs to it."""
+    """An open_clip model (CLIP, CustomTextCLIP or CoCa) on the CPU, and what belongs to it.
+
+    `scale` is exp(logit_scale), `bias` SigLIP's or None, as they are in float32.
+    """
 
     model: Any
     tokenizer: Any
     digest: str
+    scale: float
+    bias: float | None
 
 
-def load_open_clip(source: OpenClipSource, *, random: bool = False) -> LoadedClip:
+def load_open_clip(source: OpenClipSource, *, random: bool = False, dtype: torch.dtype = torch.float32) -> LoadedClip:
     """Load a checkpoint, downloading it first where it must; `random` leaves the weights as they are drawn.
 
     A tag's own activation is taken: `ViT-B-32/openai` was trained with QuickGELU, though its architecture's
@@ -50,7 +57,14 @@ def load_open_clip(source: OpenClipSource, *, random: bool = False) -> LoadedCli
         ) from error
     except Exception as error:  # torch's refusal of a pickle with code is an UnpicklingError
         raise CheckpointError(f"{weights or name} cannot be read safely: {error} Convert it to safetensors.") from error
-    return LoadedClip(model, tokenizer, digest)
+    scale, bias = getattr(model, "logit_scale", None), getattr(model, "logit_bias", None)
+    return LoadedClip(
+        model=model.to(dtype) if dtype != torch.float32 else model,
+        tokenizer=tokenizer,
+        digest=digest,
+        scale=1.0 if scale is None else float(scale.detach().exp()),
+        bias=None if bias is None else float(bias.detach()),
+    )
 
 
 def clip_preprocessing_of(model: Any) -> Preprocessing:

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from baselines.clip.source import OpenClipSource, parse_source
-from baselines.settings import Settings, read_settings, settings_of
+from baselines.load_options import FOR_WEIGHTS, SettlesLoading, require_loss_scale
+from baselines.settings import Settings, read_settings, settings_of, settings_to_build
 from harness.answers import LABELS, UNSEEN_LABELS
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
@@ -18,12 +19,14 @@ from harness.sample import TaskSpec
 CLASSIFICATION = (LABELS, UNSEEN_LABELS)
 """Kinds of answer of what names classes by their texts."""
 DEFAULT_CLIP = "ViT-B-32/laion2b_s34b_b79k"
+TRAINS_TOWER = "wise_ft"
+"""The method that keeps no frozen weight, so that it takes no dtype."""
 CLIP_CONTROLS = ("C2", "C3")
 """The text tower's weights drawn at random; each class worded by the texts of another."""
 
 
 @dataclass(frozen=True)
-class ClipModel:
+class ClipModel(SettlesLoading):
     """`method` is the file of this package that builds it; `own` are the settings that only it knows.
 
     The default CLIP is taken from the Hugging Face cache only; one that is named is downloaded too.
@@ -46,7 +49,7 @@ class ClipModel:
     @property
     def settings(self) -> tuple[str, ...]:
         """Names that it takes in `--set model.NAME=VALUE`."""
-        return ("clip", *self.own)
+        return ("clip", *self.own, *(name for name in FOR_WEIGHTS if name != "dtype" or self.method != TRAINS_TOWER))
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer C2 and C3 of what is trained or fitted and reads class texts."""
@@ -73,6 +76,7 @@ class ClipModel:
             "control": self.control,
             **source_of(settings.clip).to_json(),
             **settings_of(settings, *self.own),
+            **settings.load.to_json(),
         }
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
@@ -80,7 +84,9 @@ class ClipModel:
         from baselines.clip.parts import open_parts
         from baselines.seeding import seeded
 
-        settings = read_settings(context.options.settings)
+        settings = settings_to_build(context)
+        if self.method == "coop":
+            require_loss_scale(settings.load, context.train)
         with seeded(context.seed):
             parts = open_parts(source_of(settings.clip), spec, context, settings, self.control)
         with seeded(context.seed):  # anew, so that what is trained starts alike whatever was loaded

@@ -19,7 +19,7 @@ from baselines.language.class_texts import derangement
 from baselines.settings import Settings
 from harness.answers import LABELS
 from harness.errors import UsageError
-from harness.protocols import BuildContext
+from harness.protocols import BuildContext, Derived
 from harness.sample import Classes, TaskSpec
 
 
@@ -43,6 +43,7 @@ class ClipParts:
     reinitialised: bool
     cache: Path
     reread: Reread
+    derived: Derived
 
     @property
     def classes(self) -> Classes:
@@ -69,32 +70,34 @@ def open_parts(
     """
     texts = check_class_texts(spec)
     order = derangement(len(texts), context.seed) if control == "C3" else list(range(len(texts)))
-    loaded = load_open_clip(source)
+    dtype = settings.load.torch_dtype
+    loaded = load_open_clip(source, dtype=dtype)
     model = loaded.model
     tower = ClipTower(model.visual, clip_preprocessing_of(model), loaded.digest)
     seed = context.seed if control == "C2" else None
-    text = _open_text(source, loaded, seed)
+    text = _open_text(source, loaded, seed, dtype)
     return ClipParts(
         tower=tower,
         text=text,
-        scale=float(model.logit_scale.detach().exp()),
-        bias=None if model.logit_bias is None else float(model.logit_bias.detach()),
+        scale=loaded.scale,
+        bias=loaded.bias,
         spec=spec,
         texts=[texts[index] for index in order],
         order=order,
         settings=settings,
-        digest=loaded.digest,
+        digest=loaded.digest if dtype == torch.float32 else f"{loaded.digest} {settings.load.dtype}",
         reinitialised=control == "C2",
         cache=context.cache,
-        reread=Rereading(source, seed, order),
+        reread=Rereading(source, seed, order, dtype),
+        derived=context.derived,
     )
 
 
 class Rereading:
     """Embeds other class texts; its text tower is loaded when it is first asked, since few evaluations need one."""
 
-    def __init__(self, source: OpenClipSource, seed: int | None, order: Sequence[int]) -> None:
-        self._source, self._seed, self._order = source, seed, order
+    def __init__(self, source: OpenClipSource, seed: int | None, order: Sequence[int], dtype: torch.dtype) -> None:
+        self._source, self._seed, self._order, self._dtype = source, seed, order, dtype
         self._text: TextTower | None = None
 
     def __call__(self, texts: Sequence[Sequence[str]]) -> Tensor:
@@ -103,17 +106,18 @@ class Rereading:
         with torch.inference_mode(False), torch.no_grad():
             if self._text is None:
                 with torch.random.fork_rng(devices=[]):  # its weights are drawn before they are read
-                    self._text = _open_text(self._source, load_open_clip(self._source), self._seed)
+                    loaded = load_open_clip(self._source, dtype=self._dtype)
+                    self._text = _open_text(self._source, loaded, self._seed, self._dtype)
             return embed_classes(self._text, [texts[index] for index in self._order])
 
 
-def _open_text(source: OpenClipSource, loaded: Any, seed: int | None) -> TextTower:
+def _open_text(source: OpenClipSource, loaded: Any, seed: int | None, dtype: torch.dtype) -> TextTower:
     """Take the text tower of a loaded model, or with a seed one that is drawn anew (control C2)."""
     if seed is None:
         return text_tower(loaded.model, loaded.tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return text_tower(load_open_clip(source, random=True).model, loaded.tokenizer)
+        return text_tower(load_open_clip(source, random=True, dtype=dtype).model, loaded.tokenizer)
 
 
 def check_class_texts(spec: TaskSpec) -> Sequence[Sequence[str]]:

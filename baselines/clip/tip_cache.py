@@ -37,7 +37,8 @@ class CacheHead(nn.Module):
 
     def __init__(self, parts: ClipParts, *, tuned: bool) -> None:
         super().__init__()
-        slots = torch.tensor(_slots_of(parts.spec.training_targets, parts.settings.shots), dtype=torch.int64)
+        known = parts.derived.get("slots", lambda: _slots_of(parts.spec.training_targets, parts.settings.shots))
+        slots = torch.tensor(known, dtype=torch.int64)
         keys = torch.zeros(len(slots), parts.tower.width)
         if tuned:
             self.keys = nn.Parameter(keys)

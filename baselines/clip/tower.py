@@ -37,7 +37,7 @@ class ClipTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode."""
-        encoded: Any = self.visual(self.normalized(pixels))
+        encoded: Any = self.visual(self.normalized(pixels).to(next(self.visual.parameters()).dtype))
         embedding: Tensor = encoded[0] if isinstance(encoded, tuple) else encoded  # CoCa's has tokens beside it
         return embedding.float()[:, None]
 

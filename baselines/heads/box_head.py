@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, sigmoid_focal_loss
 
-from baselines.heads.boxes import corners_to_answer, generalised_iou, target_corners
+from baselines.heads.boxes import corners_to_answer, generalised_iou, on_host, target_corners
 from baselines.heads.class_scorers import ClassScorer
 from baselines.heads.head import Head, HeadShape
+from baselines.host_masks import indices_of
 from harness.sample import Classes
 
 _RADIUS_CELLS = 1.5
@@ -31,18 +33,37 @@ RawCentres = tuple[Tensor, Tensor]
 """Class logits `[B, N, C]` and distances left, top, right, bottom `[B, N, 4]` in fractions of the image."""
 
 
+@dataclass(frozen=True)
+class _Assigned:
+    """What is wanted of each cell of a batch, on the host.
+
+    `owned` bool `[B, N]`: cells at objects; their classes `[P]` and boxes `[P, 4]` in that order; `asked` float
+    `[B, N]` is 0 in crowds.
+    """
+
+    owned: Tensor
+    labels: Tensor
+    corners: Tensor
+    asked: Tensor
+
+
 class BoxHead(nn.Module):
     """Boxes from features `[B, N, d]` on a grid."""
 
+    seen: Tensor | None
+
     def __init__(self, scorer: ClassScorer, width: int, grid: tuple[int, int], classes: Classes) -> None:
         super().__init__()
-        self.register_buffer("seen", torch.tensor(classes.seen), persistent=False)
+        seen = None if all(classes.seen) else torch.tensor(classes.seen).nonzero().flatten()
+        self.register_buffer("seen", seen, persistent=False)
         self.scorer = scorer
         self.distances = nn.Linear(width, 4)
         self.class_bias = nn.Parameter(torch.tensor(-math.log((1 - _PRIOR) / _PRIOR)))
         rows, columns = grid
         y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")
-        self.register_buffer("centres", torch.stack([x.flatten(), y.flatten()], dim=1), persistent=False)
+        self._places = torch.stack([x.flatten(), y.flatten()], dim=1)
+        """Stays on the host, where objects are given cells."""
+        self.register_buffer("centres", self._places.clone(), persistent=False)
         self.cell = (1 / columns, 1 / rows)
 
     def forward(self, features: Tensor) -> RawCentres:
@@ -53,77 +74,85 @@ class BoxHead(nn.Module):
 
     def loss(self, raw: RawCentres, targets: Sequence[Any]) -> Tensor:
         """Focal loss over all cells that are not in a crowd, GIoU loss over cells at objects."""
-        return self._loss(raw, targets, self.get_buffer("seen"))  # no training image says where the others are not
+        return self._loss(raw, self._assign(targets), self.seen)  # no training image says where the others are not
 
-    def _loss(self, raw: RawCentres, targets: Sequence[Any], classes: Tensor) -> Tensor:
-        """The loss in which these classes (bool `[C]`) take part."""
+    def _loss(self, raw: RawCentres, assigned: _Assigned, classes: Tensor | None) -> Tensor:
+        """The loss in which these classes (indices) take part; None for all."""
         logits, distances = raw
-        wanted, corners, asked = self._assign(targets, logits.shape[-1])
-        positives = wanted.sum().clamp(min=1)
-        focal = sigmoid_focal_loss(logits[..., classes], wanted[..., classes], reduction="none").sum(dim=-1)
-        at_object = wanted.any(dim=-1)
-        overlap = generalised_iou(self._corners(distances)[at_object], corners[at_object])
-        loss: Tensor = ((focal * asked).sum() + (1 - overlap).sum()) / positives
+        device, count = logits.device, len(assigned.labels)
+        labels, corners = (part.to(device, non_blocking=True) for part in (assigned.labels, assigned.corners))
+        asked = assigned.asked.to(device, non_blocking=True)
+        images, cells = indices_of(assigned.owned, device)
+        wanted = torch.zeros_like(logits)
+        wanted[images, cells, labels] = 1.0
+        if classes is not None:
+            logits, wanted = logits[..., classes], wanted[..., classes]
+        focal = sigmoid_focal_loss(logits, wanted, reduction="none").sum(dim=-1)
+        overlap = generalised_iou(self._corners(distances)[images, cells], corners)
+        loss: Tensor = ((focal * asked).sum() + (1 - overlap).sum()) / max(1, count)
         return loss
 
     def losses(self, raw: RawCentres, targets: Sequence[Any]) -> Tensor:
         """The loss of each image taken alone, over all classes `[B]`."""
-        every = torch.ones_like(self.get_buffer("seen"))
         alone = [(logits[None], places[None]) for logits, places in zip(*raw, strict=True)]
-        return torch.stack([self._loss(one, [target], every) for one, target in zip(alone, targets, strict=True)])
+        return torch.stack(
+            [self._loss(one, self._assign([target]), None) for one, target in zip(alone, targets, strict=True)]
+        )
 
     @torch.no_grad()
     def answer(self, raw: RawCentres) -> list[list[list[float]]]:
-        """Keep the best boxes of each image after non-maximum suppression within each class."""
+        """Keep the best boxes of each image after non-maximum suppression within each class.
+
+        The candidates come to the host first, all at once: suppression there takes less time than to wait for it.
+        """
         logits, distances = raw
-        return [
-            self._best(scores, corners)
-            for scores, corners in zip(logits.sigmoid(), self._corners(distances), strict=True)
-        ]
+        classes = logits.shape[-1]
+        values, order = logits.sigmoid().flatten(1).topk(min(_CANDIDATES, logits[0].numel()), dim=1)
+        boxes = self._corners(distances).gather(1, (order // classes)[..., None].expand(-1, -1, 4)).clamp(0, 1)
+        return [_best(*image) for image in zip(*on_host(values, order % classes, boxes), strict=True)]
 
     def _corners(self, distances: Tensor) -> Tensor:
         """Turn distances `[..., N, 4]` into corners x0, y0, x1, y1."""
         centres = self.get_buffer("centres")
         return torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1)
 
-    def _best(self, scores: Tensor, corners: Tensor) -> list[list[float]]:
-        flat, classes = scores.flatten(), scores.shape[1]
-        values, order = flat.topk(min(_CANDIDATES, len(flat)))
-        order = order[values >= _LEAST_SCORE]
-        boxes = corners[order // classes].clamp(0, 1)
-        kept = batched_nms(boxes, flat[order], order % classes, _NMS_IOU)[:_KEPT]
-        return corners_to_answer(boxes[kept], flat[order][kept], (order % classes)[kept])
-
-    def _assign(self, targets: Sequence[Any], classes: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Give each cell its class one-hot `[B, N, C]`, its box `[B, N, 4]`, and say if it is asked about `[B, N]`."""
-        centres = self.get_buffer("centres")
-        count, cells = len(targets), len(centres)
-        wanted = torch.zeros(count, cells, classes, device=centres.device)
-        corners = torch.zeros(count, cells, 4, device=centres.device)
-        asked = torch.ones(count, cells, device=centres.device)
+    def _assign(self, targets: Sequence[Any]) -> _Assigned:
+        """Give the cells of each image to its objects."""
+        centres = self._places
+        owned = torch.zeros(len(targets), len(centres), dtype=torch.bool)
+        asked = torch.ones(len(targets), len(centres))
+        labels_of_owned, corners_of_owned = [], []
         for row, target in enumerate(targets):
-            boxes, labels, crowd = target_corners(target, centres.device)
-            inside = _inside(centres, boxes)
-            asked[row][inside[:, crowd].any(dim=1)] = 0.0
-            owner, owned = self._owners(boxes[~crowd])
-            wanted[row, owned, labels[~crowd][owner[owned]]] = 1.0
-            corners[row, owned] = boxes[~crowd][owner[owned]]
-            asked[row, owned] = 1.0
-        return wanted, corners, asked
+            boxes, labels, crowd = target_corners(target)
+            asked[row][_inside(centres, boxes)[:, crowd].any(dim=1)] = 0.0
+            owner, owned[row] = self._owners(boxes[~crowd])
+            chosen = owner[owned[row]]
+            labels_of_owned.append(labels[~crowd][chosen])
+            corners_of_owned.append(boxes[~crowd][chosen])
+            asked[row, owned[row]] = 1.0
+        return _Assigned(owned, torch.cat(labels_of_owned), torch.cat(corners_of_owned), asked)
 
     def _owners(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """For each cell the smallest object near whose centre it lies, and whether there is one."""
-        centres = self.get_buffer("centres")
+        centres = self._places
         if not len(boxes):
             return torch.zeros(len(centres), dtype=torch.int64), torch.zeros(len(centres), dtype=torch.bool)
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        reach = torch.tensor(self.cell, device=boxes.device) * _RADIUS_CELLS
+        reach = torch.tensor(self.cell) * _RADIUS_CELLS
         near = ((centres[:, None] - middle[None]).abs() <= reach).all(dim=-1)
         nearest = (centres[:, None] - middle[None]).abs().sum(dim=-1).argmin(dim=0)
-        near[nearest, torch.arange(len(boxes), device=boxes.device)] = True  # an object smaller than a cell has one too
+        near[nearest, torch.arange(len(boxes))] = True  # an object smaller than a cell has one too
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         ranked = torch.where(near, areas[None], torch.inf)
         return ranked.argmin(dim=1), near.any(dim=1)
+
+
+def _best(values: Tensor, classes: Tensor, boxes: Tensor) -> list[list[float]]:
+    """Suppress among the candidates of one image, best first: scores `[K]`, classes `[K]`, corners `[K, 4]`."""
+    likely = values >= _LEAST_SCORE
+    values, classes, boxes = values[likely], classes[likely], boxes[likely]
+    kept = batched_nms(boxes, values, classes, _NMS_IOU)[:_KEPT]
+    return corners_to_answer(boxes[kept], values[kept], classes[kept])
 
 
 def _inside(points: Tensor, boxes: Tensor) -> Tensor:

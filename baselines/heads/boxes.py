@@ -8,12 +8,20 @@ import torch
 from torch import Tensor
 
 
-def target_corners(target: Any, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Turn a target into corners `[K, 4]`, classes `[K]` and crowd flags `[K]`."""
-    boxes = torch.tensor(target.boxes, dtype=torch.float32, device=device).reshape(-1, 4)
+def target_corners(target: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Turn a target into corners `[K, 4]`, classes `[K]` and crowd flags `[K]`, on the host."""
+    boxes = torch.tensor(target.boxes, dtype=torch.float32).reshape(-1, 4)
     corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1)
-    labels = torch.tensor(target.labels, dtype=torch.int64, device=device)
-    return corners, labels, torch.tensor(target.crowd, dtype=torch.bool, device=device)
+    return corners, torch.tensor(target.labels, dtype=torch.int64), torch.tensor(target.crowd, dtype=torch.bool)
+
+
+def on_host(*tensors: Tensor) -> list[Tensor]:
+    """Bring tensors to the host, in one copy: as float64, which holds float32 and any class or place exactly."""
+    if tensors[0].device.type == "cpu":
+        return list(tensors)
+    copied = torch.cat([tensor.flatten().double() for tensor in tensors]).cpu()
+    parts = copied.split([tensor.numel() for tensor in tensors])
+    return [part.to(tensor.dtype).view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 def corners_to_answer(corners: Tensor, scores: Tensor, labels: Tensor) -> list[list[float]]:

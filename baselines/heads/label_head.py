@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from baselines.heads.class_scorers import ClassScorer
 from baselines.heads.head import Head, HeadShape
+from baselines.host_masks import indices_of
 from harness.answers import UNKNOWN
 from harness.sample import Classes
 
@@ -49,13 +50,15 @@ class LabelHead(nn.Module):
     """
 
     loss_is_mean_over_samples = True
+    unseen: Tensor | None
 
     def __init__(self, pool: nn.Module, scorer: ClassScorer, classes: Classes) -> None:
         super().__init__()
         self.pool = pool
         self.scorer = scorer
         self.multilabel = classes.multilabel
-        self.register_buffer("seen", torch.tensor(classes.seen), persistent=False)
+        self.seen = torch.tensor(classes.seen)
+        self.register_buffer("unseen", unseen_mask(classes.seen), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits `[B, C]` of features `[B, N, d]`."""
@@ -64,9 +67,8 @@ class LabelHead(nn.Module):
     def loss(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
         """Cross-entropy; binary where images have several classes."""
         if self.multilabel:
-            return presence_loss(logits, targets, self.get_buffer("seen"))
-        labels = torch.tensor([target.label for target in targets])
-        return F.cross_entropy(without_unseen(logits.float(), self.get_buffer("seen")), labels.to(logits.device))
+            return presence_loss(logits, targets, self.seen)
+        return F.cross_entropy(without_unseen(logits.float(), self.unseen), _labels(targets, logits.device))
 
     def losses(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
         """Cross-entropy of each image over all classes `[B]`; where images have several, the mean over classes."""
@@ -86,31 +88,44 @@ class LabelHead(nn.Module):
 
 
 def presence_loss(logits: Tensor, targets: Sequence[Any], seen: Tensor) -> Tensor:
-    """Binary cross-entropy of logits `[B, C]` over the `seen` classes; where a label is UNKNOWN nothing is asked."""
-    wanted = _presence(targets, logits)[:, seen]
-    known = wanted != UNKNOWN
-    return F.binary_cross_entropy_with_logits(logits.float()[:, seen][known], wanted[known])
+    """Binary cross-entropy of logits `[B, C]` over the `seen` classes; where a label is UNKNOWN nothing is asked.
+
+    `seen` is a mask or indices, on the host.
+    """
+    presence = _presence(targets)
+    asked = torch.zeros_like(presence, dtype=torch.bool)
+    asked[:, seen] = presence[:, seen] != UNKNOWN
+    wanted = presence[asked].to(logits.device, non_blocking=True)
+    return F.binary_cross_entropy_with_logits(logits.float()[indices_of(asked, logits.device)], wanted)
 
 
 def label_losses(logits: Tensor, targets: Sequence[Any], *, multilabel: bool) -> Tensor:
     """Cross-entropy of each row of logits `[B, C]`; where images have several classes, the binary one's mean."""
     if multilabel:
-        wanted = _presence(targets, logits)
+        wanted = _presence(targets).to(logits.device, non_blocking=True)
         known = (wanted != UNKNOWN).float()
         certain = logits.float().clamp(min=-_LARGEST_LOSS)  # a linear probe gives unseen classes minus infinity
         losses = F.binary_cross_entropy_with_logits(certain, wanted.clamp(min=0), reduction="none")
         return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
-    labels = torch.tensor([target.label for target in targets], device=logits.device)
-    return F.cross_entropy(logits.float(), labels, reduction="none")
+    return F.cross_entropy(logits.float(), _labels(targets, logits.device), reduction="none")
 
 
-def _presence(targets: Sequence[Any], like: Tensor) -> Tensor:
-    return torch.tensor([list(target.labels) for target in targets], dtype=torch.float32, device=like.device)
+def _labels(targets: Sequence[Any], device: torch.device) -> Tensor:
+    return torch.tensor([target.label for target in targets]).to(device, non_blocking=True)
 
 
-def without_unseen(logits: Tensor, seen: Tensor) -> Tensor:
+def _presence(targets: Sequence[Any]) -> Tensor:
+    return torch.tensor([list(target.labels) for target in targets], dtype=torch.float32)
+
+
+def unseen_mask(seen: Sequence[bool]) -> Tensor | None:
+    """Mark the classes without training samples, bool `[C]`; None where there are none."""
+    return None if all(seen) else ~torch.tensor(seen)
+
+
+def without_unseen(logits: Tensor, unseen: Tensor | None) -> Tensor:
     """Take classes without training samples out of a softmax over the last dimension."""
-    return logits if bool(seen.all()) else logits.masked_fill(~seen, -torch.inf)
+    return logits if unseen is None else logits.masked_fill(unseen, -torch.inf)
 
 
 def build(shape: HeadShape) -> LabelHead:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from baselines.fusion.decoder_fusion import DecoderFusion, Fused
 from baselines.language.pretrained import Language
+from baselines.load_options import computing_in
 
 
 class LanguageState:
@@ -38,6 +39,7 @@ class LanguageDecoder(nn.Module):
     def __init__(self, language: Language, fusion: DecoderFusion | None) -> None:
         super().__init__()
         self.language = language.model
+        self._dtype = language.dtype
         self.fusion = fusion
         self.vocabulary = language.vocabulary
         self._fused = Fused()
@@ -53,7 +55,7 @@ class LanguageDecoder(nn.Module):
         """
         fused = self._fuse(visual)
         embedded = self._embed(tokens, fused.prefix)
-        with self._reading(fused):
+        with self._reading(fused), computing_in(self.language, self._dtype):
             logits = self.language(inputs_embeds=embedded, use_cache=False, **self._keep(tokens.shape[1])).logits
         kept: Tensor = logits[:, -tokens.shape[1] :]
         return kept
@@ -68,7 +70,7 @@ class LanguageDecoder(nn.Module):
         """Read one id a row `[R]`, return the logits `[R, size]` of the next."""
         is_first = state.cache.get_seq_length() == 0
         embedded = self._embed(tokens[:, None], state.fused.prefix if is_first else None)
-        with self._reading(state.fused):
+        with self._reading(state.fused), computing_in(self.language, self._dtype):
             logits = self.language(
                 inputs_embeds=embedded, past_key_values=state.cache, use_cache=True, **self._keep(1)
             ).logits

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from baselines.heads.class_scorers import ClassScorer
 from baselines.heads.head import Head, HeadShape
-from baselines.heads.label_head import without_unseen
+from baselines.heads.label_head import unseen_mask, without_unseen
+from baselines.host_masks import indices_of
 from harness.answers import IGNORED, encode_label_map, resize_label_map
 from harness.sample import Classes
 
@@ -32,11 +33,13 @@ class MapHead(nn.Module):
     With `refine` each of these pixels has features of its own; without, cells are scored and their logits enlarged.
     """
 
+    unseen: Tensor | None
+
     def __init__(
         self, scorer: ClassScorer, width: int, grid: tuple[int, int], classes: Classes, *, refine: bool
     ) -> None:
         super().__init__()
-        self.register_buffer("seen", torch.tensor(classes.seen), persistent=False)
+        self.register_buffer("unseen", unseen_mask(classes.seen), persistent=False)
         self.scorer = scorer
         self.grid = grid
         self.size = (_ENLARGED * grid[0], _ENLARGED * grid[1])
@@ -52,15 +55,17 @@ class MapHead(nn.Module):
 
     def loss(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
         """Cross-entropy over the pixels that are asked about, at the logits' resolution."""
-        wanted = torch.from_numpy(np.stack([self._labels(target) for target in targets])).to(logits.device)
+        wanted = torch.from_numpy(np.stack([self._labels(target) for target in targets]))
         asked = wanted != IGNORED
         if not bool(asked.any()):
             return logits.sum() * 0.0
-        return F.cross_entropy(without_unseen(logits.movedim(1, -1)[asked], self.get_buffer("seen")), wanted[asked])
+        pixels = logits.movedim(1, -1)[indices_of(asked, logits.device)]
+        return F.cross_entropy(without_unseen(pixels, self.unseen), wanted[asked].to(logits.device, non_blocking=True))
 
     def losses(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
         """Mean cross-entropy of each image over all classes and its asked pixels `[B]`; 0 for one without any."""
-        wanted = torch.from_numpy(np.stack([self._labels(target) for target in targets])).to(logits.device)
+        wanted = torch.from_numpy(np.stack([self._labels(target) for target in targets]))
+        wanted = wanted.to(logits.device, non_blocking=True)
         asked = wanted != IGNORED
         pixels = F.cross_entropy(logits.float(), wanted.masked_fill(~asked, 0), reduction="none") * asked
         return pixels.sum(dim=(1, 2)) / asked.sum(dim=(1, 2)).clamp(min=1)
@@ -68,11 +73,11 @@ class MapHead(nn.Module):
     @torch.no_grad()
     def answer(self, logits: Tensor) -> list[dict[str, Any]]:
         """Return a label map for each image, finer than the logits."""
-        answers = []
+        found = []
         for row in logits:  # one at a time: maps of many classes are large
             larger = F.interpolate(row[None], scale_factor=_ANSWERED, mode="bilinear", align_corners=False)[0]
-            answers.append(encode_label_map(larger.argmax(dim=0).cpu().numpy().astype(np.uint16)))
-        return answers
+            found.append(larger.argmax(dim=0).int())
+        return [encode_label_map(labels) for labels in torch.stack(found).cpu().numpy().astype(np.uint16)]
 
     def combine(self, one: Tensor, other: Tensor) -> Tensor:
         """Add two models' log-probabilities (control C6)."""

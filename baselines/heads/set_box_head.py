@@ -7,17 +7,19 @@ learns slowly; it is for GPUs (`--set model.box_head=set`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from baselines.fusion.q_former import QueryBlock
-from baselines.heads.boxes import corners_to_answer, generalised_iou, target_corners
+from baselines.heads.boxes import corners_to_answer, generalised_iou, on_host, target_corners
 from baselines.heads.class_scorers import ClassScorer
 from baselines.heads.head import Head, HeadShape
-from baselines.heads.label_head import without_unseen
+from baselines.heads.label_head import unseen_mask, without_unseen
 from harness.sample import Classes
 
 _L1, _GIOU = 5.0, 2.0
@@ -30,10 +32,12 @@ RawSet = tuple[Tensor, Tensor]
 class SetBoxHead(nn.Module):
     """Boxes from features `[B, N, d]`; `size` is the number of queries and of blocks."""
 
+    unseen: Tensor | None
+
     def __init__(self, scorer: ClassScorer, width: int, size: tuple[int, int], classes: Classes) -> None:
         super().__init__()
         queries, blocks = size
-        self.register_buffer("seen", torch.tensor([*classes.seen, True]), persistent=False)
+        self.register_buffer("unseen", unseen_mask([*classes.seen, True]), persistent=False)
         self.scorer = scorer
         self.queries = nn.Parameter(torch.randn(queries, width))
         self.blocks = nn.ModuleList(QueryBlock(width, width, 8, 0.0) for _ in range(blocks))
@@ -52,54 +56,79 @@ class SetBoxHead(nn.Module):
 
     def loss(self, raw: RawSet, targets: Sequence[Any]) -> Tensor:
         """Match queries and objects, then score classes of all and boxes of the matched; crowds are left out."""
-        return self._loss(raw, targets, self.get_buffer("seen"))
-
-    def _loss(self, raw: RawSet, targets: Sequence[Any], may_be: Tensor) -> Tensor:
-        """The loss in which these classes, and no object, take part (bool `[C + 1]`)."""
-        logits, boxes = raw
-        classes = torch.full(logits.shape[:2], logits.shape[-1] - 1, device=logits.device)
-        found, wanted = [], []
-        for row, target in enumerate(targets):
-            corners, labels, crowd = target_corners(target, logits.device)
-            corners, labels = corners[~crowd], labels[~crowd]
-            queries, objects = _match(logits[row], boxes[row], corners, labels)
-            classes[row, queries] = labels[objects]
-            found.append(boxes[row, queries])
-            wanted.append(corners[objects])
-        weights = torch.ones(logits.shape[-1], device=logits.device)
-        weights[-1] = _NO_OBJECT_WEIGHT
-        loss = F.cross_entropy(without_unseen(logits.flatten(0, 1), may_be), classes.flatten(), weights)
-        own, right = torch.cat(found), torch.cat(wanted)
-        count = max(1, len(own))
-        distance = F.l1_loss(own, _centred(right), reduction="sum")
-        return loss + (_L1 * distance + _GIOU * (1 - generalised_iou(_cornered(own), right)).sum()) / count
+        return _loss(raw, _match(*raw, targets), self.unseen)
 
     def losses(self, raw: RawSet, targets: Sequence[Any]) -> Tensor:
         """The loss of each image taken alone, over all classes `[B]`."""
-        every = torch.ones_like(self.get_buffer("seen"))
-        alone = [(logits[None], places[None]) for logits, places in zip(*raw, strict=True)]
-        return torch.stack([self._loss(one, [target], every) for one, target in zip(alone, targets, strict=True)])
+        matches = _match(*raw, targets)
+        alone = [(logits[None], boxes[None]) for logits, boxes in zip(*raw, strict=True)]
+        return torch.stack([_loss(one, [match], None) for one, match in zip(alone, matches, strict=True)])
 
     @torch.no_grad()
     def answer(self, raw: RawSet) -> list[list[list[float]]]:
         """Give each query's best class; no suppression is needed."""
         logits, boxes = raw
         scores, labels = logits.softmax(dim=-1)[..., :-1].max(dim=-1)
-        return [
-            corners_to_answer(_cornered(b).clamp(0, 1), s, c) for s, c, b in zip(scores, labels, boxes, strict=True)
-        ]
+        rows = zip(*on_host(_cornered(boxes).clamp(0, 1), scores, labels), strict=True)
+        return [corners_to_answer(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class _Match:
+    """Which queries of an image answer for which objects `[K]`: their classes `[K]` and corners `[K, 4]`."""
+
+    queries: Tensor
+    labels: Tensor
+    corners: Tensor
+
+
+def _loss(raw: RawSet, matches: Sequence[_Match], unseen: Tensor | None) -> Tensor:
+    """The loss without the classes that are `unseen`."""
+    logits, boxes = raw
+    device = logits.device
+    classes = torch.full(logits.shape[:2], logits.shape[-1] - 1)
+    for row, match in enumerate(matches):
+        classes[row, match.queries] = match.labels
+    weights = torch.ones(logits.shape[-1], device=device)
+    weights[-1] = _NO_OBJECT_WEIGHT
+    wanted = classes.flatten().to(device, non_blocking=True)
+    loss = F.cross_entropy(without_unseen(logits.flatten(0, 1), unseen), wanted, weights)
+    rows = torch.cat([torch.full_like(match.queries, row) for row, match in enumerate(matches)])
+    places = torch.stack([rows, torch.cat([match.queries for match in matches])]).to(device, non_blocking=True)
+    own = boxes[places[0], places[1]]
+    right = torch.cat([match.corners for match in matches]).to(device, non_blocking=True)
+    distance = F.l1_loss(own, _centred(right), reduction="sum")
+    return loss + (_L1 * distance + _GIOU * (1 - generalised_iou(_cornered(own), right)).sum()) / max(1, len(own))
 
 
 @torch.no_grad()
-def _match(logits: Tensor, boxes: Tensor, corners: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the cheapest assignment of queries to objects: their indices, in pairs."""
+def _match(logits: Tensor, boxes: Tensor, targets: Sequence[Any]) -> list[_Match]:
+    """Find the cheapest assignment of queries to objects of each image; costs of all come to the host at once."""
     from scipy.optimize import linear_sum_assignment
 
-    own, count = _cornered(boxes), len(corners)
-    overlap = generalised_iou(own.repeat_interleave(count, dim=0), corners.repeat(len(own), 1)).view(len(own), count)
-    cost = -logits.softmax(dim=-1)[:, labels] + _L1 * torch.cdist(boxes, _centred(corners), p=1) - _GIOU * overlap
-    queries, objects = linear_sum_assignment(cost.cpu().numpy())
-    return torch.as_tensor(queries, device=boxes.device), torch.as_tensor(objects, device=boxes.device)
+    known = []
+    for target in targets:
+        corners, labels, crowd = target_corners(target)
+        known.append((corners[~crowd], labels[~crowd]))
+    every_corner = pad_sequence([corners for corners, _ in known], batch_first=True)
+    every_label = pad_sequence([labels for _, labels in known], batch_first=True)
+    costs = _costs(logits, boxes, every_corner, every_label).float().cpu().numpy()
+    matches = []
+    for cost, (corners, labels) in zip(costs, known, strict=True):
+        queries, objects = map(torch.as_tensor, linear_sum_assignment(cost[:, : len(labels)]))
+        matches.append(_Match(queries, labels[objects], corners[objects]))
+    return matches
+
+
+def _costs(logits: Tensor, boxes: Tensor, corners: Tensor, labels: Tensor) -> Tensor:
+    """What it costs each query `[B, Q]` to answer for each object `[B, K]`: `[B, Q, K]`."""
+    corners, labels = (part.to(boxes.device, non_blocking=True) for part in (corners, labels))
+    queries, count = boxes.shape[1], corners.shape[1]
+    own = _cornered(boxes)[:, :, None].expand(-1, -1, count, -1).reshape(-1, 4)
+    other = corners[:, None].expand(-1, queries, -1, -1).reshape(-1, 4)
+    overlap = generalised_iou(own, other).view(len(boxes), queries, count)
+    likely = logits.softmax(dim=-1).gather(2, labels[:, None].expand(-1, queries, -1))
+    return -likely + _L1 * torch.cdist(boxes, _centred(corners), p=1) - _GIOU * overlap
 
 
 def _cornered(boxes: Tensor) -> Tensor:

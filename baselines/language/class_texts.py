@@ -29,7 +29,7 @@ class ClassTexts(nn.Module):
         """Read these texts from now on, those of class i at place i."""
         self._texts = [text for group in texts for text in group]
         owners = [index for index, group in enumerate(texts) for _ in group]
-        self.owners = torch.tensor(owners, device=self.get_buffer("owners").device)
+        self.owners = torch.tensor(owners).to(self.get_buffer("owners").device, non_blocking=True)
         self._remembered: Tensor | None = None
 
     def __len__(self) -> int:

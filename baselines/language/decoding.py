@@ -14,6 +14,8 @@ from torch import Tensor
 
 from baselines.language.vocabulary import Vocabulary
 
+_ASKED_EVERY = 8
+
 
 class DecodingState(Protocol):
     """What a decoder remembers between two steps."""
@@ -56,17 +58,17 @@ def search_captions(decoder: Steps, visual: Tensor | None, rows: Tensor, search:
 
 
 def _greedy(decoder: Steps, visual: Tensor | None, rows: Tensor, max_tokens: int) -> Tensor:
-    vocabulary = decoder.vocabulary
+    vocabulary, banned = decoder.vocabulary, _banned(decoder.vocabulary, rows.device)
     state = decoder.start(visual)
     tokens = torch.full_like(rows, vocabulary.begin)
     ended = torch.zeros_like(rows, dtype=torch.bool)
     found = []
     for position in range(max_tokens):
-        logits = _allowed(decoder.step(tokens, state), vocabulary, position)
+        logits = _allowed(decoder.step(tokens, state), banned, position)
         tokens = torch.where(ended, vocabulary.end, logits.argmax(dim=-1))
         found.append(tokens)
         ended = ended | (tokens == vocabulary.end)
-        if bool(ended.all()):
+        if _all_ended(ended, position, max_tokens):
             break
     return torch.stack(found, dim=1)
 
@@ -74,6 +76,7 @@ def _greedy(decoder: Steps, visual: Tensor | None, rows: Tensor, max_tokens: int
 def _beam(decoder: Steps, visual: Tensor | None, rows: Tensor, search: Search) -> Tensor:
     """Keep the best `beams` beginnings of every row; the answer has the best mean log-probability an id."""
     vocabulary, beams, count = decoder.vocabulary, search.beams, len(rows)
+    banned = _banned(vocabulary, rows.device)
     state = decoder.start(None if visual is None else visual.repeat_interleave(beams, dim=0))
     scores = torch.full((count, beams), -torch.inf, device=rows.device)
     scores[:, 0] = 0.0  # all beams of a row are alike at first: only one may branch
@@ -81,14 +84,14 @@ def _beam(decoder: Steps, visual: Tensor | None, rows: Tensor, search: Search) -
     found = torch.empty((count, beams, 0), dtype=torch.int64, device=rows.device)
     ended = torch.zeros((count, beams), dtype=torch.bool, device=rows.device)
     for position in range(search.max_tokens):
-        logits = _allowed(decoder.step(tokens, state), vocabulary, position)
+        logits = _allowed(decoder.step(tokens, state), banned, position)
         steps = logits.log_softmax(dim=-1).view(count, beams, -1)
         steps = torch.where(ended[..., None], _only(vocabulary.end, steps), steps)
         scores, flat = (scores[..., None] + steps).flatten(1).topk(beams, dim=1)
         parents, chosen = flat // vocabulary.size, flat % vocabulary.size
         found = torch.cat([found.gather(1, parents[..., None].expand_as(found)), chosen[..., None]], dim=2)
         ended = ended.gather(1, parents) | (chosen == vocabulary.end)
-        if bool(ended.all()):
+        if _all_ended(ended, position, search.max_tokens):
             break
         state.select((parents + beams * torch.arange(count, device=rows.device)[:, None]).flatten())
         tokens = chosen.flatten()
@@ -97,12 +100,26 @@ def _beam(decoder: Steps, visual: Tensor | None, rows: Tensor, search: Search) -
     return found[torch.arange(count, device=rows.device), best]
 
 
-def _allowed(logits: Tensor, vocabulary: Vocabulary, position: int) -> Tensor:
+def _banned(vocabulary: Vocabulary, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
+    """Ids that cannot be answered, int64, None for none: at first, when an end is ruled out too, and later."""
+    at_first, later = [*vocabulary.never, vocabulary.end], list(vocabulary.never)
+    return tuple(  # type: ignore[return-value]
+        torch.tensor(ids).to(device, non_blocking=True) if ids and vocabulary.size > len(ids) else None
+        for ids in (at_first, later)
+    )
+
+
+def _allowed(logits: Tensor, banned: tuple[Tensor | None, Tensor | None], position: int) -> Tensor:
     """Rule out special ids, and an end before the first word."""
-    banned = [*vocabulary.never, vocabulary.end] if position == 0 else list(vocabulary.never)
-    if banned and vocabulary.size > len(banned):
-        logits = logits.float().index_fill(-1, torch.tensor(banned, device=logits.device), -torch.inf)
-    return logits.float()
+    ids = banned[0 if position == 0 else 1]
+    return logits.float() if ids is None else logits.float().index_fill(-1, ids, -torch.inf)
+
+
+def _all_ended(ended: Tensor, position: int, max_tokens: int) -> bool:
+    """Tell whether no row goes on. A device is asked at every eighth id only: steps of ended rows change no answer."""
+    if ended.device.type != "cpu" and ((position + 1) % _ASKED_EVERY or position + 1 == max_tokens):
+        return False
+    return bool(ended.all())
 
 
 def _only(index: int, like: Tensor) -> Tensor:

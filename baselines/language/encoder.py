@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from baselines.language.pretrained import LanguageWish, configure, load_transformer, quiet
 from baselines.language.source import LanguageSource
 from baselines.language.text_tokens import TextTokens, stack_tokens
+from baselines.load_options import computing_in, require_loss_scale
 from baselines.settings import Settings
 from baselines.tuning.policy import apply_policy
 from baselines.tuning.transformer import Transformer
 from harness.errors import CheckpointError, UsageError
+from harness.protocols import BuildContext
 
 _LONGEST = 64
 """Pieces of a text that are read; class names, remarks and expressions are far shorter."""
@@ -33,6 +35,7 @@ class LanguageEncoder(nn.Module):
         self.model = transformer.model
         self.pretrained = transformer.pretrained
         self.width = transformer.width
+        self._dtype = transformer.dtype
         self._tokenizer = tokenizer
         self._remembered: dict[str, tuple[Tensor, Tensor]] = {}
 
@@ -70,21 +73,25 @@ class LanguageEncoder(nn.Module):
         if not encoded["input_ids"].shape[1]:  # empty texts only, and a tokenizer that puts nothing around them
             nothing = torch.zeros(len(block), self.width, device=device)
             return [(vector.new_zeros(0, self.width), vector) for vector in nothing]
-        mask = encoded["attention_mask"].to(device)
-        states = self.model(input_ids=encoded["input_ids"].to(device), attention_mask=mask).last_hidden_state.float()
-        lengths = mask.sum(dim=1)
-        pooled = (states * mask[..., None]).sum(dim=1) / lengths.clamp(min=1)[:, None]
-        return [(row[:length], vector) for row, length, vector in zip(states, lengths.tolist(), pooled, strict=True)]
+        mask = encoded["attention_mask"].to(device, non_blocking=True)
+        ids = encoded["input_ids"].to(device, non_blocking=True)
+        with computing_in(self.model, self._dtype):
+            states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        pooled = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1).clamp(min=1)[:, None]
+        lengths = encoded["attention_mask"].sum(dim=1).tolist()  # on the host, where it was made
+        return [(row[:length], vector) for row, length, vector in zip(states, lengths, pooled, strict=True)]
 
 
-def load_encoder(source: LanguageSource, policy: str, settings: Settings, *, reinitialised: bool) -> LanguageEncoder:
+def load_encoder(
+    source: LanguageSource, policy: str, settings: Settings, context: BuildContext, *, reinitialised: bool
+) -> LanguageEncoder:
     """Load a language model to read texts; `reinitialised` draws its weights at random (control C2).
 
     Raises UsageError for a model that cannot encode, CheckpointError for weights that do not fit.
     """
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-    wish = LanguageWish(settings.text_layers, 0.0, reinitialised)
+    wish = LanguageWish(settings.text_layers, 0.0, reinitialised, settings.load, context.device)
     with quiet():
         config = configure(AutoConfig.from_pretrained(source.folder, local_files_only=True), source, wish)
         transformer = load_transformer(AutoModel, source, config, wish)
@@ -96,4 +103,7 @@ def load_encoder(source: LanguageSource, policy: str, settings: Settings, *, rei
     if len(tokenizer) > transformer.model.get_input_embeddings().weight.shape[0]:
         raise CheckpointError(f"--language {source.name}: its tokenizer has more pieces than it has embeddings.")
     apply_policy(policy, transformer, settings)
-    return LanguageEncoder(transformer, tokenizer)
+    encoder = LanguageEncoder(transformer, tokenizer)
+    if not encoder.frozen:
+        require_loss_scale(settings.load, context.train)
+    return encoder

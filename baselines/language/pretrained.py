@@ -13,16 +13,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from baselines.language.source import LanguageSource
-from baselines.language.vocabulary import PieceVocabulary, Vocabulary
+from baselines.language.vocabulary import PieceVocabulary, Vocabulary, occurring_pieces
+from baselines.load_options import LoadOptions
 from baselines.tuning.transformer import Transformer
 from harness.errors import CheckpointError, UsageError
+from harness.protocols import Derived
 
 _DROPOUTS = ("hidden_dropout_prob", "resid_pdrop", "embd_pdrop", "dropout", "resid_dropout", "embed_dropout")
 _ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attn_pdrop", "attention_dropout")
@@ -35,6 +37,8 @@ class LanguageWish:
     layers: int = 0
     dropout: float = 0.0
     reinitialised: bool = False
+    load: LoadOptions = field(default_factory=LoadOptions)
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,10 @@ class Language(Transformer):
     vocabulary: Vocabulary
 
 
-def load_language(source: LanguageSource, captions: Sequence[str], wish: LanguageWish) -> Language:
-    """Load a pretrained model and trim it to the pieces of the training captions.
+def load_language(
+    source: LanguageSource, captions: Sequence[str], wish: LanguageWish, derived: Derived | None = None
+) -> Language:
+    """Load a pretrained model and trim it to the pieces of the training captions, which `derived` may know already.
 
     Raises UsageError for a model that cannot decode, CheckpointError for weights that do not fit.
     """
@@ -55,13 +61,14 @@ def load_language(source: LanguageSource, captions: Sequence[str], wish: Languag
         config = _decoder_configuration(source, wish)
         whole = load_transformer(AutoModelForCausalLM, source, config, wish)
         tokenizer = AutoTokenizer.from_pretrained(source.folder, local_files_only=True)
-    vocabulary = PieceVocabulary(tokenizer, captions)
+    kept = (derived or Derived()).get("pieces", lambda: occurring_pieces(tokenizer, captions))
+    vocabulary = PieceVocabulary(tokenizer, kept)
     _check_pieces(vocabulary, whole.model, source)
     given = {id(parameter) for parameter in whole.pretrained}
     names = {name for name, parameter in whole.model.named_parameters() if id(parameter) in given}
     trim_vocabulary(whole.model, vocabulary.kept)
     pretrained = tuple(p for name, p in whole.model.named_parameters() if name in names)
-    return describe_language(source.name, whole.model, vocabulary, pretrained)
+    return replace(describe_language(source.name, whole.model, vocabulary, pretrained), dtype=whole.dtype)
 
 
 def describe_language(name: str, model: Any, vocabulary: Vocabulary, pretrained: tuple[nn.Parameter, ...]) -> Language:
@@ -70,11 +77,17 @@ def describe_language(name: str, model: Any, vocabulary: Vocabulary, pretrained:
 
 
 def load_transformer(auto: Any, source: LanguageSource, config: Any, wish: LanguageWish) -> Transformer:
-    """Load a model by one of transformers' Auto classes; re-initialised where that is wished (control C2)."""
-    model, missing = _weights(auto, source, config)
+    """Load a model by one of transformers' Auto classes; re-initialised where that is wished (control C2).
+
+    Its weights are in fp32 whatever the dtype: which of them are kept in that is known once it is tuned.
+    """
+    if wish.reinitialised and wish.load.quantise != "none":
+        raise UsageError("The control C2 draws a language model's weights at random, which model.quantise cannot hold.")
+    model, missing = _weights(auto, source, config, wish)
     if wish.reinitialised:
         _reinitialise(auto, model, config, missing)
-    return _described(source.name, model, tuple(p for name, p in model.named_parameters() if name not in missing))
+    pretrained = tuple(p for name, p in model.named_parameters() if name not in missing)
+    return replace(_described(source.name, model, pretrained), dtype=wish.load.dtype)
 
 
 def _described(name: str, model: Any, pretrained: tuple[nn.Parameter, ...]) -> Transformer:
@@ -102,7 +115,8 @@ def trim_vocabulary(model: Any, kept: Sequence[int]) -> None:
     trimmed: dict[int, nn.Parameter] = {}
     for parameter in (embedding.weight, head.weight, head.bias):
         if parameter is not None:
-            trimmed.setdefault(id(parameter), nn.Parameter(parameter.detach().index_select(0, rows)))
+            chosen = parameter.detach().index_select(0, rows.to(parameter.device))
+            trimmed.setdefault(id(parameter), nn.Parameter(chosen))
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if id(parameter) in trimmed:
@@ -145,17 +159,17 @@ def configure(config: Any, source: LanguageSource, wish: LanguageWish) -> Any:
     return config
 
 
-def _weights(auto: Any, source: LanguageSource, config: Any) -> tuple[Any, frozenset[str]]:
+def _weights(auto: Any, source: LanguageSource, config: Any, wish: LanguageWish) -> tuple[Any, frozenset[str]]:
     """Load the model; also name the parameters that its checkpoint lacks, which must all be of the head."""
+    arguments = {"attn_implementation": "sdpa", **wish.load.arguments(wish.device), "dtype": torch.float32}
     try:
         model, report = auto.from_pretrained(
             source.folder,
             config=config,
             use_safetensors=True,
             local_files_only=True,
-            dtype=torch.float32,
-            attn_implementation="sdpa",
             output_loading_info=True,
+            **arguments,
         )
     except ValueError as error:
         kind = type(config).__name__

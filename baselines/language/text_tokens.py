@@ -21,6 +21,11 @@ class TextTokens:
     mask: Tensor
     pooled: Tensor
 
+    def to(self, device: torch.device) -> TextTokens:
+        """Send them to a device that is not waited for."""
+        tokens, mask, pooled = (part.to(device, non_blocking=True) for part in (self.tokens, self.mask, self.pooled))
+        return TextTokens(tokens, mask, pooled)
+
     def as_memory(self) -> TextTokens:
         """Take the texts as the tokens of one: `[1, M, d]`, such as all class names read at once."""
         mask = torch.ones(1, len(self.pooled), dtype=torch.bool, device=self.pooled.device)

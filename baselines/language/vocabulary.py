@@ -41,15 +41,13 @@ class Vocabulary(Protocol):
 
 
 class WordVocabulary:
-    """Lower-case words, the most frequent first; words seen fewer than `min_count` times are unknown."""
+    """Lower-case words in the order of `frequent_words`; all others are unknown."""
 
     begin, end, unknown = 0, 1, 2
     never = (0, 2)
 
-    def __init__(self, captions: Iterable[str], min_count: int = 1) -> None:
-        counts = Counter(word for caption in captions for word in words_of(caption))
-        ordered = sorted(counts, key=lambda word: (-counts[word], word))
-        self.words = ["", "", "", *(word for word in ordered if counts[word] >= min_count)]
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = ["", "", "", *words]
         self.size = len(self.words)
         self._ids = {word: index for index, word in enumerate(self.words) if word}
 
@@ -65,18 +63,15 @@ class WordVocabulary:
 class PieceVocabulary:
     """The pieces of a transformers tokenizer that occur in the training captions, renumbered.
 
-    `kept` holds the tokenizer's own ids in ascending order: row i of a trimmed embedding is row
+    `kept` holds the tokenizer's own ids in ascending order (`occurring_pieces`): row i of a trimmed embedding is row
     `kept[i]` of the whole one.
     """
 
-    def __init__(self, tokenizer: Any, captions: Sequence[str]) -> None:
+    def __init__(self, tokenizer: Any, kept: Sequence[int]) -> None:
         self._tokenizer = tokenizer
-        plain = sorted({plain_caption(caption) for caption in captions})
-        begin = _first_id(tokenizer, "bos_token_id", "cls_token_id", "eos_token_id")
-        end = _first_id(tokenizer, "eos_token_id", "sep_token_id")
-        pieces = tokenizer(plain, add_special_tokens=False)["input_ids"] if plain else []
+        begin, end = _ends_of(tokenizer)
         self._special = frozenset({begin, end, *tokenizer.all_special_ids})
-        self.kept = sorted({begin, end}.union(*pieces))
+        self.kept = list(kept)
         self._new_ids = {old: new for new, old in enumerate(self.kept)}
         self.size = len(self.kept)
         self.begin, self.end = self._new_ids[begin], self._new_ids[end]
@@ -97,6 +92,19 @@ class PieceVocabulary:
         return _SPLIT_WORD.sub(r"\1", " ".join(text.lower().split()))
 
 
+def frequent_words(captions: Iterable[str], min_count: int = 1) -> list[str]:
+    """List the words that are seen `min_count` times or more, the most frequent first."""
+    counts = Counter(word for caption in captions for word in words_of(caption))
+    return [word for word in sorted(counts, key=lambda word: (-counts[word], word)) if counts[word] >= min_count]
+
+
+def occurring_pieces(tokenizer: Any, captions: Iterable[str]) -> list[int]:
+    """List the ids of a tokenizer's pieces in captions, and of what begins and ends one, in ascending order."""
+    plain = sorted({plain_caption(caption) for caption in captions})
+    pieces = tokenizer(plain, add_special_tokens=False)["input_ids"] if plain else []
+    return sorted(set(_ends_of(tokenizer)).union(*pieces))
+
+
 def plain_caption(caption: str) -> str:
     """Write a caption in lower case without punctuation.
 
@@ -113,6 +121,12 @@ def words_of(caption: str) -> list[str]:
     ['a', 'red', 'two-horned', 'circle']
     """
     return _WORD.findall(caption.lower())
+
+
+def _ends_of(tokenizer: Any) -> tuple[int, int]:
+    """Ids of the pieces that begin and end a caption."""
+    begin = _first_id(tokenizer, "bos_token_id", "cls_token_id", "eos_token_id")
+    return begin, _first_id(tokenizer, "eos_token_id", "sep_token_id")
 
 
 def _first_id(tokenizer: Any, *names: str) -> int:

@@ -45,7 +45,7 @@ class AttributeClassifier(nn.Module):
         assert batch.visual is not None and batch.targets is not None
         targets = torch.tensor([list(target) for target in batch.targets], dtype=torch.float32)
         logits = self(batch.visual).float()
-        return F.binary_cross_entropy_with_logits(logits, targets.to(logits.device))
+        return F.binary_cross_entropy_with_logits(logits, targets.to(logits.device, non_blocking=True))
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[list[float]]:

@@ -18,7 +18,7 @@ from baselines.language.stand_ins import Attributes, BagOfWords, RandomVectors
 from baselines.learners.discriminative import AdditiveLearner, DiscriminativeLearner
 from baselines.learners.neck import AttentionMixer, BareNeck, Blind, ConvolutionMixer, Neck, VisualShape
 from baselines.seeding import seeded
-from baselines.settings import Settings, read_settings
+from baselines.settings import Settings, settings_to_build
 from baselines.tuning.parameter_groups import count_trainable
 from baselines.vision.source import find_vision
 from baselines.vision.timm_tower import TimmTower, build_tower
@@ -45,13 +45,13 @@ class _Assembly:
 
     def __init__(self, model: DiscriminativeComposition, spec: TaskSpec, context: BuildContext) -> None:
         self.model, self.spec, self.context = model, spec, context
-        self.settings: Settings = read_settings(context.options.settings)
+        self.settings: Settings = settings_to_build(context)
         self.bare = model.neck == "probe"
         self.head = choose_head(context.options.answers or spec.answers, self.settings, bare=self.bare)
         self.operator = None if model.fusion is None else find_operator(model.fusion)
         self.tower = self._tower()
         self.shape = VisualShape(self.tower.width, self.tower.tokens, self.tower.grid)
-        self.beside = bool(spec.training_texts)
+        self.beside: bool = context.derived.get("texts beside images", lambda: bool(spec.training_texts))
 
     def build(self) -> Learner:
         control = self.model.control
@@ -73,7 +73,7 @@ class _Assembly:
             whole=self.head.dense,
         )
         if (self.model.vision_tune or self.settings.vision_tune) == "frozen":
-            tower.freeze()
+            tower.freeze(self.settings.load.torch_dtype)
         return tower
 
     def _answerer(self, *, fused: bool, blind: bool = False, extra: int = 0) -> DiscriminativeLearner:
@@ -123,7 +123,7 @@ class _Assembly:
 
     def _source(self) -> Any:
         """The text source of the model or its control."""
-        texts = self.spec.training_texts or self._all_class_texts()
+        texts = self.spec.training_texts if self.beside else self._all_class_texts()
         if self.model.control == "C4":
             has_attributes = not self.beside and self.spec.classes.attributes
             if has_attributes:
@@ -134,6 +134,7 @@ class _Assembly:
             find_language(options.language),
             self.model.policy(options),
             self.settings,
+            self.context,
             reinitialised=self.model.control == "C2",
         )
         if self.model.control == "C3" and self.beside:

@@ -14,18 +14,19 @@ from baselines.language.decoding import Search
 from baselines.language.pretrained import Language, LanguageWish, load_language
 from baselines.language.scratch import ScratchSize, build_scratch_language, size_of
 from baselines.language.source import find_language
-from baselines.language.vocabulary import WordVocabulary
+from baselines.language.vocabulary import WordVocabulary, frequent_words
 from baselines.learners.generative import GenerativeLearner
 from baselines.learners.matched_capacity import match_size
+from baselines.load_options import require_loss_scale
 from baselines.seeding import seeded
-from baselines.settings import Settings, read_settings
+from baselines.settings import Settings, settings_to_build
 from baselines.tuning.parameter_groups import count_trainable
 from baselines.tuning.policy import apply_policy
 from baselines.vision.timm_tower import open_tower
 from harness.errors import UsageError
 from harness.plan.parts import load_code
 from harness.protocols import BuildContext
-from harness.sample import TaskSpec
+from harness.sample import OnDemand, TaskSpec
 
 
 def build_generative(model: GenerativeComposition, spec: TaskSpec, context: BuildContext) -> GenerativeLearner:
@@ -39,8 +40,8 @@ class _Assembly:
 
     def __init__(self, model: GenerativeComposition, spec: TaskSpec, context: BuildContext) -> None:
         self.model, self.context = model, context
-        self.settings: Settings = read_settings(context.options.settings)
-        self.captions = sorted({text for target in spec.training_targets for text in target.references})
+        self.settings: Settings = settings_to_build(context)
+        self.captions = OnDemand(lambda: sorted({t for target in spec.training_targets for t in target.references}))
         self.tower = open_tower(context) if model.sees_images else None
 
     def build(self) -> GenerativeLearner:
@@ -48,15 +49,23 @@ class _Assembly:
             return self._capacity_matched()
         if self.model.decoder == "pretrained":
             return self._with_pretrained()
-        words = WordVocabulary(self.captions, self.settings.min_count)
+        words = self._words()
         if self.model.decoder == "scratch":
             return self._from_scratch(words, size_of(self.settings))
         assert self.tower is not None
         return self._captioner(LstmDecoder(words, self.tower.width, self.settings.width, self._dropout))
 
+    def _words(self) -> WordVocabulary:
+        min_count = self.settings.min_count
+        return WordVocabulary(self.context.derived.get("words", lambda: frequent_words(self.captions, min_count)))
+
     def _with_pretrained(self) -> GenerativeLearner:
-        wish = LanguageWish(self.settings.language_layers, self._dropout, self.model.control == "C2")
-        language = load_language(find_language(self.context.options.language), self.captions, wish)
+        load = self.settings.load
+        require_loss_scale(load, self.context.train)
+        again = self.model.control == "C2"
+        wish = LanguageWish(self.settings.language_layers, self._dropout, again, load, self.context.device)
+        source = find_language(self.context.options.language)
+        language = load_language(source, self.captions, wish, self.context.derived)
         apply_policy(self.model.policy(self.context.options), language, self.settings)
         return self._captioner(self._decoder(language, self.model.fusion), language)
 
@@ -67,7 +76,7 @@ class _Assembly:
     def _capacity_matched(self) -> GenerativeLearner:
         """Control C1: build the fused model to count its trainable weights, then a decoder of that size."""
         wanted = count_trainable(self._with_pretrained())
-        words = WordVocabulary(self.captions, self.settings.min_count)
+        words = self._words()
 
         def count(size: ScratchSize) -> int:
             with torch.device("meta"):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from baselines.host_masks import indices_of
 from baselines.language.decoding import Search, search_captions
 from baselines.tuning.parameter_groups import group_parameters
 from baselines.vision.timm_tower import TimmTower
@@ -40,12 +41,14 @@ class GenerativeLearner(nn.Module):
         assert batch.targets is not None
         logits, labels = self._logits(batch, [_pick(target.references, generator) for target in batch.targets])
         is_word = labels != _IGNORED
-        return F.cross_entropy(logits[is_word].float(), labels[is_word])
+        wanted = labels[is_word].to(logits.device, non_blocking=True)
+        return F.cross_entropy(logits[indices_of(is_word, logits.device)].float(), wanted)
 
     def losses(self, batch: Batch) -> Tensor:
         """Mean cross-entropy over the words of each image's first reference `[B]`."""
         assert batch.targets is not None
         logits, labels = self._logits(batch, [target.references[0] for target in batch.targets])
+        labels = labels.to(logits.device, non_blocking=True)
         words = F.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=_IGNORED, reduction="none")
         return words.sum(dim=1) / (labels != _IGNORED).sum(dim=1)
 
@@ -61,11 +64,10 @@ class GenerativeLearner(nn.Module):
         return group_parameters(self, self._pretrained)
 
     def _logits(self, batch: Batch, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Logits `[B, T, V]` and the words that were wanted `[B, T]`."""
+        """Logits `[B, T, V]` and the words that were wanted `[B, T]`, these on the host."""
         inputs, labels = self._pad([self._encode(caption) for caption in captions])
         device = next(self.decoder.parameters()).device
-        inputs, labels = inputs.to(device), labels.to(device)
-        return self.decoder(batch.visual, inputs), labels
+        return self.decoder(batch.visual, inputs.to(device, non_blocking=True)), labels
 
     def _encode(self, caption: str) -> tuple[int, ...]:
         """Turn a caption into ids; one that is too long is cut and has no end."""

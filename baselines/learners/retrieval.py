@@ -20,7 +20,7 @@ from baselines.language.vocabulary import plain_caption, words_of
 from baselines.vision.timm_tower import TimmTower
 from harness.errors import DataError
 from harness.protocols import ParameterGroups
-from harness.sample import Batch, TaskSpec
+from harness.sample import Batch
 
 _LONGEST_NGRAM = 4
 _PLACES = 5
@@ -28,16 +28,16 @@ _PLACES = 5
 
 
 class CaptionRetrieval(nn.Module):
-    """Features of the training images as a buffer `[images, width]`; captions come from the task."""
+    """Features of the training images as a buffer `[images, width]`; `captions` are theirs, in sample order."""
 
     features: Tensor
 
-    def __init__(self, vision: TimmTower, spec: TaskSpec, neighbours: int) -> None:
+    def __init__(self, vision: TimmTower, captions: Sequence[Sequence[str]], neighbours: int) -> None:
         super().__init__()
         self.vision = vision
         self.vision_frozen = True
         self.neighbours = neighbours
-        self.captions = [tuple(target.references) for target in spec.training_targets]
+        self.captions = [tuple(texts) for texts in captions]
         self.register_buffer("features", torch.zeros(len(self.captions), vision.width))
         self._similarity: tuple[Any, np.ndarray] | None = None
 

@@ -49,4 +49,5 @@ class AttributeModel:
         with seeded(context.seed):
             tower = build_tower(scenes_cnn_from_scratch(context.options))
             tower.updates_batch_norm = True
-            return AttributeClassifier(tower, len(spec.training_targets[0]))
+            attributes = context.derived.get("attributes", lambda: len(spec.training_targets[0]))
+            return AttributeClassifier(tower, attributes)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.fusion.operator import find_operator
 from baselines.heads.head import Head, check_head_names, choose_head, heads_for, installed_heads
 from baselines.language.source import find_language
+from baselines.load_options import FOR_PARTS, SettlesLoading
 from baselines.settings import Settings, read_settings, setting_names, settings_of
 from baselines.tuning.policy import find_policy
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
@@ -22,7 +23,7 @@ _WITHOUT_LANGUAGE = ("C0", "C1", "C4")
 
 
 @dataclass(frozen=True)
-class DiscriminativeModel:
+class DiscriminativeModel(SettlesLoading):
     """A composition; it serves every kind of answer that an installed head gives (`bench.heads`) and its fusion allows.
 
     `neck` is joint (tokens meet texts at a common width) or probe (a linear layer on the backbone's features).
@@ -54,6 +55,11 @@ class DiscriminativeModel:
     def settings(self) -> tuple[str, ...]:
         """Those of compositions and of all installed parts."""
         return setting_names()
+
+    @property
+    def loads_with(self) -> Sequence[str]:
+        """What a backbone and a language model can do."""
+        return FOR_PARTS
 
     @property
     def fused(self) -> bool:
@@ -92,7 +98,8 @@ class DiscriminativeModel:
             names.append("text_layers")
         if self.fusion is not None:
             recipe |= settings.of_part(find_operator(self.fusion).feature_settings)
-        return recipe | settings_of(settings, *names) | self._head_recipe(options, settings)
+        own = settings_of(settings, *names) | settings.load.to_json()
+        return recipe | own | self._head_recipe(options, settings)
 
     def parts(self, options: ModelOptions) -> tuple[str, ...]:
         """Name the code of each part that is found by entry point (`package.module:Name`): fusion, head and tuning."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.fusion.operator import FusionOperator, find_operator, operator_names
+from baselines.load_options import FOR_PARTS, SettlesLoading
 from baselines.models.discriminative import DiscriminativeModel
 from baselines.models.generative import FUSED_CONTROLS, GenerativeModel
 from baselines.settings import setting_names
@@ -20,7 +21,7 @@ FAMILY = "fuse"
 
 
 @dataclass(frozen=True)
-class FusionModel:
+class FusionModel(SettlesLoading):
     """An operator of `bench.fusion` with the default backbone and language model; the kind of answer says which side.
 
     `only` keeps its discriminative side to some kinds of answer. `operator` is the name of its entry point;
@@ -47,6 +48,11 @@ class FusionModel:
     def settings(self) -> tuple[str, ...]:
         """Those of compositions and of all installed parts."""
         return setting_names()
+
+    @property
+    def loads_with(self) -> Sequence[str]:
+        """What a backbone and a language model can do."""
+        return FOR_PARTS
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
         """The controls of the side that gives this kind of answer."""

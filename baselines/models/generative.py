@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.fusion.operator import find_operator
 from baselines.language.source import find_language
+from baselines.load_options import FOR_PARTS, SettlesLoading
 from baselines.settings import read_settings, setting_names, settings_of
 from baselines.tuning.policy import find_policy
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
@@ -21,7 +22,7 @@ FUSED_CONTROLS = ("C1", "C2")
 
 
 @dataclass(frozen=True)
-class GenerativeModel:
+class GenerativeModel(SettlesLoading):
     """A composition. `decoder` is pretrained, scratch or lstm; without a `fusion` a pretrained one is text only.
 
     `fusion` names an operator of `bench.fusion`, `tune` a policy of `bench.tuning`. `control` is C1 (no pretrained
@@ -40,6 +41,11 @@ class GenerativeModel:
     def settings(self) -> tuple[str, ...]:
         """Those of compositions and of all installed parts."""
         return setting_names()
+
+    @property
+    def loads_with(self) -> Sequence[str]:
+        """What a backbone and a language model can do."""
+        return FOR_PARTS
 
     @property
     def fused(self) -> bool:
@@ -84,7 +90,7 @@ class GenerativeModel:
         recipe |= settings_of(settings, *self._own_settings())
         if self.fusion is not None:
             recipe |= settings.of_part(find_operator(self.fusion).settings)
-        return recipe
+        return recipe | settings.load.to_json()
 
     def parts(self, options: ModelOptions) -> tuple[str, ...]:
         """Name the code of each part that is found by entry point (`package.module:Name`): fusion and tuning."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from baselines.settings import read_settings, settings_of
+from baselines.load_options import FOR_WEIGHTS, SettlesLoading
+from baselines.settings import read_settings, settings_of, settings_to_build
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
 from harness.answers import CAPTIONS
 from harness.cell import ModelOptions
@@ -16,7 +17,7 @@ from harness.sample import TaskSpec
 
 
 @dataclass(frozen=True)
-class RetrievalModel:
+class RetrievalModel(SettlesLoading):
     """Nearest-neighbour captions on a frozen backbone; `--set model.neighbours=N` wins over its own number."""
 
     name: str
@@ -24,7 +25,7 @@ class RetrievalModel:
     neighbours: int = 1
     answers: tuple[str, ...] = (CAPTIONS,)
     fused: bool = False
-    settings: tuple[str, ...] = ("vision_stage", "neighbours")
+    settings: tuple[str, ...] = ("vision_stage", "neighbours", *FOR_WEIGHTS)
 
     def controls_for(self, answers: str) -> tuple[str, ...]:
         """Offer none."""
@@ -41,6 +42,7 @@ class RetrievalModel:
             "vision": find_vision(options).to_json(),
             **settings_of(settings, "vision_stage"),
             "neighbours": settings.neighbours or self.neighbours,
+            **settings.load.to_json(),
         }
 
     def prerequisite(self, options: ModelOptions) -> Prerequisite | None:
@@ -55,6 +57,7 @@ class RetrievalModel:
 
         with seeded(context.seed):  # its weights are drawn before they are read
             tower = open_tower(context)
-        tower.freeze()
-        wish = read_settings(context.options.settings).neighbours
-        return CaptionRetrieval(tower, spec, wish or self.neighbours)
+        settings = settings_to_build(context)
+        tower.freeze(settings.load.torch_dtype)
+        captions = context.derived.get("captions", lambda: [list(t.references) for t in spec.training_targets])
+        return CaptionRetrieval(tower, captions, settings.neighbours or self.neighbours)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.pretrained import loaders
-from baselines.pretrained.loaders import Loading
+from baselines.pretrained.transformers_loading import Loading
 from harness.answers import BOXES, CAPTIONS, LABELS, MAPS
 from harness.errors import CheckpointError, UsageError
 from harness.protocols import Learner

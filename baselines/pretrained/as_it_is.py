@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from baselines.load_options import SettlesLoading
 from harness.cell import ModelOptions
 from harness.errors import UsageError
 from harness.protocols import Model, Prerequisite
 
 
-class AsItIs:
+class AsItIs(SettlesLoading):
     """The answers of such a model about controls and other networks; each class adds its checkpoint."""
 
-    name: str
     evaluates_only = True
 
     def controls_for(self, answers: str) -> tuple[str, ...]:

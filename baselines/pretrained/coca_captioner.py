@@ -90,16 +90,17 @@ class CocaCaptioner(FrozenCaptioner):
         """Caption a batch."""
         assert batch.visual is not None
         steps = CocaSteps(self.model, self._vocabulary)
-        rows = torch.arange(len(batch), device=batch.visual.device)
-        return list(search_captions(steps, batch.visual, rows, self._search))  # type: ignore[arg-type]
+        pixels = self.inputs(batch.visual)
+        rows = torch.arange(len(batch), device=pixels.device)
+        return list(search_captions(steps, pixels, rows, self._search))  # type: ignore[arg-type]
 
 
-def load_coca(source: OpenClipSource, decode: DecodeOptions) -> CocaCaptioner:
+def load_coca(source: OpenClipSource, decode: DecodeOptions, dtype: torch.dtype) -> CocaCaptioner:
     """Load a CoCa; raises WeightsUnavailable, CheckpointError, UsageError for another architecture."""
     import open_clip
     from open_clip.coca_model import CoCa
 
-    loaded = load_open_clip(source)
+    loaded = load_open_clip(source, dtype=dtype)
     name = source.architecture or source.repository or source.folder
     if not isinstance(loaded.model, CoCa):
         raise UsageError(f"{name} of open_clip is a {type(loaded.model).__name__}: only CoCa writes text.")

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from baselines.pretrained.class_prompts import ClassPrompts, class_prompts, reworded
-from baselines.pretrained.frozen_learner import FrozenLearner
+from baselines.pretrained.frozen_learner import FrozenLearner, in_fp32
 from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.object_detector import MOST_BOXES, WHOLE_IMAGE, box_answer
 from baselines.pretrained.processor_tower import ProcessorTower, equal_extents
-from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_processor
+from baselines.pretrained.transformers_loading import Loading, load_image_processor, load_network, load_processor
 from harness.errors import UsageError
-from harness.sample import Batch, Classes, Prediction, TaskSpec
+from harness.sample import Batch, Classes, Prediction
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class GroundingDetector(FrozenLearner):
         assert batch.visual is not None
         answers: list[Prediction] = [[] for _ in batch.sample_ids]
         for rows, pixels in equal_extents(batch.visual, self.vision.preprocessing, batch.sizes):
-            parts = [self._best(pixels.to(self.device()), text) for text in self._texts]
+            parts = [self._best(self.inputs(pixels), text) for text in self._texts]
             corners, scores, classes = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
             for index, row in enumerate(rows):
                 answers[row] = box_answer(corners[index], scores[index], classes[index], self._classes)
@@ -71,7 +70,7 @@ class GroundingDetector(FrozenLearner):
 
         count, device = len(pixel_values), pixel_values.device
         inputs = {name: value.to(device).expand(count, -1) for name, value in text.inputs.items()}
-        outputs = self.model(pixel_values=pixel_values, **inputs)
+        outputs = in_fp32(self.model(pixel_values=pixel_values, **inputs))
         belongs = text.tokens_of_phrase.to(device)
         probabilities = outputs.logits.sigmoid()[..., : belongs.shape[1]]
         shares = belongs / belongs.sum(dim=1, keepdim=True).clamp(min=1)  # a phrase without tokens scores 0
@@ -83,15 +82,15 @@ class GroundingDetector(FrozenLearner):
         return corners, scores, torch.tensor(text.class_of_phrase, device=device)[phrases]
 
 
-def load_grounding(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> GroundingDetector:
+def load_grounding(found: Loading) -> GroundingDetector:
     """Load a detector and tokenize the task's class names; raises CheckpointError, UsageError."""
-    network, processor = load_network(folder, auto_class), load_image_processor(folder)
-    tokenizer = load_processor(folder).tokenizer
+    network, processor = load_network(found), load_image_processor(found.folder)
+    tokenizer = load_processor(found.folder).tokenizer
 
     def read(classes: Classes) -> tuple[GroundingText, ...]:
         return tuple(grounding_texts(tokenizer, class_prompts(classes), int(network.config.max_text_len)))
 
-    return GroundingDetector(network, find_tower(processor, digest, WHOLE_IMAGE), read, spec.classes)
+    return GroundingDetector(network, find_tower(processor, found.digest, WHOLE_IMAGE), read, found.spec.classes)
 
 
 def grounding_texts(tokenizer: Any, prompts: ClassPrompts, longest: int) -> Iterator[GroundingText]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +11,9 @@ from baselines.pretrained.frozen_learner import FrozenLearner
 from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.label_names import ClassOfLabel, match_labels
 from baselines.pretrained.processor_tower import ProcessorTower
-from baselines.pretrained.transformers_loading import load_image_processor, load_network
+from baselines.pretrained.transformers_loading import Loading, load_image_processor, load_network
 from harness.errors import UsageError
-from harness.sample import Batch, Classes, Prediction, TaskSpec
+from harness.sample import Batch, Classes, Prediction
 
 
 class ImageClassifier(FrozenLearner):
@@ -54,7 +53,7 @@ class ImageClassifier(FrozenLearner):
     def _kept_logits(self, batch: Batch) -> Tensor:
         """Return `[B, K]` of the labels that mean a class of the task."""
         assert batch.visual is not None
-        return self.logits(batch.visual.to(self.device())).float()[:, self._kept]
+        return self.logits(self.inputs(batch.visual)).float()[:, self._kept]
 
     def logits(self, pixel_values: Tensor) -> Tensor:
         """Run the network on normalised pixels `[B, 3, S, S]`; returns logits `[B, L]` of its labels."""
@@ -62,13 +61,13 @@ class ImageClassifier(FrozenLearner):
         return logits
 
 
-def load_classifier(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> ImageClassifier:
+def load_classifier(found: Loading) -> ImageClassifier:
     """Load a classifier of transformers for a task's classes; raises CheckpointError, UsageError."""
-    check_one_label(spec.classes, str(folder))
-    network = load_network(folder, auto_class)
-    found = match_labels(network_labels_of(network.config), spec.classes.names, type(network).__name__)
-    tower = find_tower(load_image_processor(folder), digest, ("crop", "squash"))
-    return ImageClassifier(network, tower, found, len(spec.classes))
+    check_one_label(found.spec.classes, str(found.folder))
+    network = load_network(found)
+    labels = match_labels(network_labels_of(network.config), found.spec.classes.names, type(network).__name__)
+    tower = find_tower(load_image_processor(found.folder), found.digest, ("crop", "squash"))
+    return ImageClassifier(network, tower, labels, len(found.spec.classes))
 
 
 def check_one_label(classes: Classes, model: str) -> None:

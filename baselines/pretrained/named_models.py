@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from baselines.load_options import LOAD_SETTINGS
 from baselines.pretrained.architectures import ANSWERS, CONFIG_NAME, read_kind
 from baselines.pretrained.as_it_is import AsItIs
 from baselines.pretrained.settings import PRETRAINED_SETTINGS
 from baselines.pretrained.transformers_model import TransformersModel, find_checkpoint
 from baselines.weights.hub import download, find_cached
 from harness.cell import ModelOptions
+from harness.option_fields import Precision
 from harness.protocols import BuildContext, Learner
 from harness.sample import TaskSpec
 
@@ -27,7 +29,11 @@ class UnreadModel(AsItIs):
     repository: str | None = None
     answers: tuple[str, ...] = ANSWERS
     fused: bool = False
-    settings: tuple[str, ...] = PRETRAINED_SETTINGS
+    settings: tuple[str, ...] = (*LOAD_SETTINGS, *PRETRAINED_SETTINGS)
+
+    def settled(self, options: ModelOptions, device: str, precision: Callable[[Precision], Precision]) -> ModelOptions:
+        """Settle them as its kind does, which is read for that."""
+        return self._read().settled(options, device, precision)
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Fetch config.json and name what it says; raises WeightsUnavailable, CheckpointError or UsageError."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from baselines.heads.boxes import corners_to_answer
-from baselines.pretrained.frozen_learner import FrozenLearner
+from baselines.pretrained.frozen_learner import FrozenLearner, in_fp32
 from baselines.pretrained.image_classifier import network_labels_of
 from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.label_names import ClassOfLabel, match_labels
 from baselines.pretrained.processor_tower import ProcessorTower, equal_extents
-from baselines.pretrained.transformers_loading import load_image_processor, load_network
-from harness.sample import Batch, Prediction, TaskSpec
+from baselines.pretrained.transformers_loading import Loading, load_image_processor, load_network
+from harness.sample import Batch, Prediction
 
 MOST_BOXES = 300
 """How many boxes are given for an image, the surest first; COCO's AP counts 100 of each class."""
@@ -34,7 +33,7 @@ class ObjectDetector(FrozenLearner):
         assert batch.visual is not None
         answers: list[Prediction] = [[] for _ in batch.sample_ids]
         for rows, pixels in equal_extents(batch.visual, self.vision.preprocessing, batch.sizes):
-            outputs = self.model(pixel_values=pixels.to(self.device()))
+            outputs = in_fp32(self.model(pixel_values=self.inputs(pixels)))
             unit = [(1, 1)] * len(rows)
             results = self._processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=unit)
             for row, result in zip(rows, results, strict=True):
@@ -55,9 +54,9 @@ def box_answer(corners: Tensor, scores: Tensor, labels: Tensor, found: ClassOfLa
     return corners_to_answer(corners[order], scores[order], classes[order])
 
 
-def load_detector(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> ObjectDetector:
+def load_detector(found: Loading) -> ObjectDetector:
     """Load a detector for a task's classes; raises CheckpointError, UsageError."""
-    network = load_network(folder, auto_class)
-    found = match_labels(network_labels_of(network.config), spec.classes.names, type(network).__name__)
-    processor = load_image_processor(folder)
-    return ObjectDetector(network, find_tower(processor, digest, WHOLE_IMAGE), processor, found)
+    network = load_network(found)
+    labels = match_labels(network_labels_of(network.config), found.spec.classes.names, type(network).__name__)
+    processor = load_image_processor(found.folder)
+    return ObjectDetector(network, find_tower(processor, found.digest, WHOLE_IMAGE), processor, labels)

@@ -12,6 +12,7 @@ from typing import Any
 
 from baselines.clip.model import CLASSIFICATION
 from baselines.clip.source import OpenClipSource
+from baselines.load_options import FOR_WEIGHTS, load_options_of, read_load_options
 from baselines.pretrained.as_it_is import AsItIs
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
 from baselines.settings import Settings
@@ -37,7 +38,7 @@ class OpenClipModel(AsItIs):
     source: OpenClipSource
     answers: tuple[str, ...] = CHOOSING
     fused: bool = True
-    settings: tuple[str, ...] = PRETRAINED_SETTINGS
+    settings: tuple[str, ...] = (*FOR_WEIGHTS, *PRETRAINED_SETTINGS)
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name architecture and digest of the weights; raises WeightsUnavailable or CheckpointError."""
@@ -46,24 +47,26 @@ class OpenClipModel(AsItIs):
             raise UsageError(
                 f"'{self.name}' is not a CoCa (it has no multimodal_cfg): no other of open_clip writes text."
             )
-        return {"library": "open_clip", **self.source.to_json(), "sampling": False, "dtype": "float32"}
+        dtype = read_load_options(options.settings).dtype_name
+        return {"library": "open_clip", **self.source.to_json(), "sampling": False, "dtype": dtype}
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Load the checkpoint; raises WeightsUnavailable, CheckpointError."""
         if spec.answers == CAPTIONS:
             from baselines.pretrained.coca_captioner import load_coca
 
-            return load_coca(self.source, context.decode)
+            return load_coca(self.source, context.decode, load_options_of(context).torch_dtype)
         if spec.answers == CHOICES:
             from baselines.clip.candidates import load_chooser
 
-            return load_chooser(self.source)
+            return load_chooser(self.source, load_options_of(context).torch_dtype)
         from baselines.clip import zero_shot
         from baselines.clip.parts import open_parts
         from baselines.seeding import seeded
 
         with seeded(context.seed):  # its weights are drawn before they are read
-            return zero_shot.build(open_parts(self.source, spec, context, Settings()))
+            settings = Settings(load=load_options_of(context))
+            return zero_shot.build(open_parts(self.source, spec, context, settings))
 
 
 def open_clip_model(name: str, summary: str, source: OpenClipSource) -> OpenClipModel:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +17,8 @@ from baselines.pretrained.frozen_learner import FrozenLearner
 from baselines.pretrained.image_geometry import find_tower, square_canvas_tower
 from baselines.pretrained.object_detector import box_answer
 from baselines.pretrained.processor_tower import ProcessorTower
-from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_processor
-from harness.sample import Batch, Classes, Prediction, TaskSpec
+from baselines.pretrained.transformers_loading import Loading, load_image_processor, load_network, load_processor
+from harness.sample import Batch, Classes, Prediction
 
 EncodeTexts = Callable[[Sequence[str]], Tensor]
 
@@ -53,7 +52,7 @@ class OwlDetector(FrozenLearner):
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give `[class, score, x, y, width, height]` for each patch, in fractions of the image."""
         assert batch.visual is not None
-        outputs = self._outputs(batch.visual.to(self.device()))
+        outputs = self._outputs(self.inputs(batch.visual))
         unit = [(1, 1)] * len(batch)
         results = self._processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=unit)
         answers: list[Prediction] = []
@@ -68,7 +67,7 @@ class OwlDetector(FrozenLearner):
         features, _ = model.image_embedder(pixel_values)
         flat = features.flatten(1, 2)
         logits, _ = model.class_predictor(flat, self.queries.expand(len(flat), -1, -1))
-        return SimpleNamespace(logits=logits, pred_boxes=model.box_predictor(flat, features))
+        return SimpleNamespace(logits=logits.float(), pred_boxes=model.box_predictor(flat, features).float())
 
     def _canvas(self, size: tuple[int, int]) -> Tensor:
         """Say how many widths and heights of the image the square that the model sees is wide and high."""
@@ -78,12 +77,12 @@ class OwlDetector(FrozenLearner):
         return torch.tensor([longer / size[0], longer / size[1]] * 2)
 
 
-def load_owl(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> OwlDetector:
+def load_owl(found: Loading) -> OwlDetector:
     """Load a detector and encode the task's texts; raises CheckpointError, UsageError."""
-    network, processor = load_network(folder, auto_class), load_image_processor(folder)
+    network, processor = load_network(found), load_image_processor(found.folder)
     find = square_canvas_tower if network.config.model_type == "owlv2" else _squashing_tower
-    encode = partial(_encode, network, load_processor(folder))
-    return OwlDetector(network, find(processor, digest), processor, (encode, spec.classes))
+    encode = partial(_encode, network, load_processor(found.folder))
+    return OwlDetector(network, find(processor, found.digest), processor, (encode, found.spec.classes))
 
 
 def _squashing_tower(processor: Any, digest: str) -> ProcessorTower:

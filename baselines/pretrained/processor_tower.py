@@ -8,6 +8,7 @@ same image, to 1e-5.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -47,13 +48,33 @@ class ProcessorTower(nn.Module):
         return (pixels.float() * _BYTE - self.mean) / self.std
 
 
+@dataclass(frozen=True)
+class WholeImage(Preprocessing):
+    """Leaves an image as it is; only one that is longer than `size` is made smaller, in its own aspect.
+
+    `crop_fraction`, which means nothing where images are padded, tells the pixel caches of different rules apart.
+    """
+
+    crop_fraction: float = 0.75
+    interpolation: str = "bicubic"
+    fit: str = "pad"
+
+    def extent(self, width_px: int, height_px: int) -> tuple[int, int]:
+        """Width and height in px that an image of this size takes of the square."""
+        scale = min(1.0, self.size / max(width_px, height_px))
+        return max(1, round(width_px * scale)), max(1, round(height_px * scale))
+
+
 class RawTower(ProcessorTower):
-    """Passes pixels on as floats 0..255, for a processor that must see the image itself."""
+    """Passes pixels on as floats 0..255, for a processor that must see the image itself, in any size and aspect."""
 
     def __init__(self, size: int, weights_digest: str) -> None:
-        bytes_again = (_BYTE, _BYTE, _BYTE)
-        plain = Preprocessing(size, interpolation="bicubic", mean=(0.0, 0.0, 0.0), std=bytes_again, fit="squash")
-        super().__init__(plain, weights_digest)
+        super().__init__(WholeImage(size, mean=(0.0, 0.0, 0.0), std=(_BYTE, _BYTE, _BYTE)), weights_digest)
+
+    def images(self, pixels: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """Cut the images `[3, H, W]` out of their squares `[B, 3, S, S]`; `sizes` are those on disk, in px."""
+        extents = (self.preprocessing.extent(*size) for size in sizes)
+        return [square[:, :down, :across] for square, (across, down) in zip(pixels, extents, strict=True)]
 
 
 def equal_extents(

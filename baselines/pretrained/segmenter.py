@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.pretrained.frozen_learner import FrozenLearner
+from baselines.pretrained.frozen_learner import FrozenLearner, in_fp32
 from baselines.pretrained.image_classifier import network_labels_of
 from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.label_names import ClassOfLabel, match_labels, with_background
 from baselines.pretrained.object_detector import WHOLE_IMAGE
 from baselines.pretrained.processor_tower import ProcessorTower, equal_extents
-from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_tokenizer
+from baselines.pretrained.transformers_loading import Loading, load_image_processor, load_network, load_tokenizer
 from harness.answers import encode_label_map
 from harness.errors import CheckpointError
-from harness.sample import Batch, Prediction, TaskSpec
+from harness.sample import Batch, Prediction
 
 _MOST_SCORES = 1 << 28
 """How many scores (labels times pixels) are held at once: 1 GiB; larger images get a map of fewer pixels."""
@@ -56,7 +56,7 @@ class Segmenter(FrozenLearner):
         answers: list[Prediction] = [None] * len(batch)
         for rows, pixels in equal_extents(batch.visual, self.vision.preprocessing, batch.sizes):
             extra = {name: value.to(self.device()).expand(len(rows), -1) for name, value in self._inputs.items()}
-            outputs = self.model(pixel_values=pixels.to(self.device()), **extra)
+            outputs = in_fp32(self.model(pixel_values=self.inputs(pixels), **extra))
             for index, row in enumerate(rows):
                 answers[row] = self._answer(_row_of(outputs, index), batch.sizes[row])
         return answers
@@ -84,18 +84,18 @@ def map_size(size: tuple[int, int], labels: int) -> tuple[int, int]:
     return max(1, int(width * shrink)), max(1, int(height * shrink))
 
 
-def load_segmenter(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> Segmenter:
+def load_segmenter(found: Loading) -> Segmenter:
     """Load a segmenter for a task's classes; raises CheckpointError, UsageError."""
-    network, processor = load_network(folder, auto_class), load_image_processor(folder)
+    network, processor = load_network(found), load_image_processor(found.folder)
     if not hasattr(processor, "post_process_semantic_segmentation"):
         raise CheckpointError(
-            f"The image processor {type(processor).__name__} in {folder} cannot turn scores into a label map. "
+            f"The image processor {type(processor).__name__} in {found.folder} cannot turn scores into a label map. "
             "Wanted the one that the checkpoint was trained with."
         )
-    names = spec.classes.names
-    found = with_background(match_labels(network_labels_of(network.config), names, type(network).__name__), names)
-    inputs = _task_inputs(network, processor, folder)
-    return Segmenter(network, find_tower(processor, digest, WHOLE_IMAGE), processor, found, inputs)
+    names = found.spec.classes.names
+    labels = with_background(match_labels(network_labels_of(network.config), names, type(network).__name__), names)
+    inputs = _task_inputs(network, processor, found.folder)
+    return Segmenter(network, find_tower(processor, found.digest, WHOLE_IMAGE), processor, labels, inputs)
 
 
 def _task_inputs(network: Any, processor: Any, folder: Path) -> dict[str, Tensor]:

@@ -13,8 +13,8 @@ from harness.errors import UsageError
 class PretrainedSettings:
     """Settings that only pretrained captioners know.
 
-    `prompt` replaces the default text beside the image; `image_size` is the side in pixels of the
-    square that images become for processors without a fixed size (0 takes 512).
+    `prompt` replaces the default text beside the image; `image_size` is how many pixels long images are at most for
+    processors without a fixed size (0 takes 640).
     """
 
     prompt: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,8 +16,8 @@ from baselines.pretrained.image_geometry import find_tower
 from baselines.pretrained.label_names import BACKGROUND, name_key
 from baselines.pretrained.processor_tower import ProcessorTower
 from baselines.pretrained.segmenter import best_label_map, map_size
-from baselines.pretrained.transformers_loading import load_image_processor, load_network, load_processor
-from harness.sample import Batch, Classes, Prediction, TaskSpec
+from baselines.pretrained.transformers_loading import Loading, load_image_processor, load_network, load_processor
+from harness.sample import Batch, Classes, Prediction
 
 _TEXTS_AT_ONCE = 32
 
@@ -59,7 +58,7 @@ class TextSegmenter(FrozenLearner):
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give a label map of each whole image."""
         assert batch.visual is not None
-        pixels = batch.visual.to(self.device())
+        pixels = self.inputs(batch.visual)
         return [self._answer(pixels[row : row + 1], batch.sizes[row]) for row in range(len(batch))]
 
     def _answer(self, pixel_values: Tensor, size: tuple[int, int]) -> Prediction:
@@ -81,14 +80,16 @@ class TextSegmenter(FrozenLearner):
         for texts in self.embeddings.split(_TEXTS_AT_ONCE):
             same = tuple(activation.expand(len(texts), -1, -1) for activation in activations)
             parts.append(model.decoder(same, texts).logits)
-        return torch.cat(parts)
+        return torch.cat(parts).float()
 
 
-def load_text_segmenter(folder: Path, digest: str, spec: TaskSpec, auto_class: str) -> TextSegmenter:
+def load_text_segmenter(found: Loading) -> TextSegmenter:
     """Load CLIPSeg and encode the task's texts; raises CheckpointError, UsageError."""
-    network = load_network(folder, auto_class)
-    tower = find_tower(load_image_processor(folder), digest, ("squash",))
-    return TextSegmenter(network, tower, partial(_encode, network.eval(), load_processor(folder)), spec.classes)
+    network = load_network(found)
+    tower = find_tower(load_image_processor(found.folder), found.digest, ("squash",))
+    return TextSegmenter(
+        network, tower, partial(_encode, network.eval(), load_processor(found.folder)), found.spec.classes
+    )
 
 
 def _without(classes: Classes, number: int | None) -> Classes:

@@ -11,6 +11,7 @@ import timm
 from timm.data import CustomDatasetInfo, ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
 from torch import Tensor, nn
 
+from baselines.load_options import LoadOptions
 from baselines.pretrained.image_classifier import ImageClassifier, check_one_label
 from baselines.pretrained.label_names import match_labels
 from baselines.pretrained.processor_tower import ProcessorTower
@@ -30,7 +31,7 @@ class TimmClassifier(ImageClassifier):
         return logits
 
 
-def load_timm_folder(folder: Path, digest: str, spec: TaskSpec) -> TimmClassifier:
+def load_timm_folder(folder: Path, digest: str, spec: TaskSpec, load: LoadOptions) -> TimmClassifier:
     """Load what timm's save_for_hf wrote; raises CheckpointError, UsageError."""
     try:
         name = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["architecture"])
@@ -44,10 +45,10 @@ def load_timm_folder(folder: Path, digest: str, spec: TaskSpec) -> TimmClassifie
         network = timm.create_model(f"local-dir:{folder}", pretrained=True)
     except (RuntimeError, KeyError, TypeError, ValueError, OSError) as error:
         raise CheckpointError(f"{folder} cannot be loaded as {name} of timm: {_one_line(error)}") from error
-    return _classifier(network, digest, spec, {})
+    return _classifier(network.to(load.torch_dtype), digest, spec, {})
 
 
-def load_timm_file(source: VisionSource, spec: TaskSpec) -> TimmClassifier:
+def load_timm_file(source: VisionSource, spec: TaskSpec, load: LoadOptions) -> TimmClassifier:
     """Load an architecture with a local file, strictly; raises CheckpointError, UsageError."""
     assert source.weights is not None
     _check_known(source.timm_name)
@@ -64,7 +65,7 @@ def load_timm_file(source: VisionSource, spec: TaskSpec) -> TimmClassifier:
             f"{source.weights} does not fit {source.timm_name} with its head: {_one_line(error)} "
             "Give --vision-args num_classes=N for another number of labels."
         ) from error
-    return _classifier(network, file_digest(source.weights), spec, source.preprocessing)
+    return _classifier(network.to(load.torch_dtype), file_digest(source.weights), spec, source.preprocessing)
 
 
 def _classifier(network: nn.Module, digest: str, spec: TaskSpec, given: Mapping[str, Any]) -> TimmClassifier:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from baselines.load_options import FOR_WEIGHTS, load_options_of, read_load_options
 from baselines.pretrained.architectures import CLASSIFIER
 from baselines.pretrained.as_it_is import AsItIs
 from baselines.vision.source import VisionSource, find_vision
@@ -53,12 +54,12 @@ class TimmModel(AsItIs):
     downloads: bool = True
     answers: tuple[str, ...] = (CLASSIFIER.answers,)
     fused: bool = False
-    settings: tuple[str, ...] = ()
+    settings: tuple[str, ...] = FOR_WEIGHTS
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name network and digest of its weights; raises WeightsUnavailable, CheckpointError or UsageError."""
         source = self.source(options)
-        named = {"library": "timm", "dtype": "float32"}
+        named = {"library": "timm", "dtype": read_load_options(options.settings).dtype_name}
         if source is not None:
             return {**named, **source.to_json()}
         return {**named, "checkpoint": self.repository or "local folder", "weights": self._find().digest}
@@ -67,12 +68,12 @@ class TimmModel(AsItIs):
         """Load the network; raises WeightsUnavailable, CheckpointError, UsageError."""
         from baselines.pretrained.timm_classifier import load_timm_file, load_timm_folder
 
-        source = self.source(context.options)
+        source, load = self.source(context.options), load_options_of(context)
         if source is not None:
-            return load_timm_file(source, spec)
+            return load_timm_file(source, spec, load)
         found = self._find()
         folder = found.folder or download(str(self.repository), _FILES, found.digest)
-        return load_timm_folder(_checked(folder), found.digest, spec)
+        return load_timm_folder(_checked(folder), found.digest, spec, load)
 
     def source(self, options: ModelOptions) -> VisionSource | None:
         """Read `--vision-weights` for an architecture by name; None for a repository or a folder.

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from baselines.load_options import AUTO, LoadOptions, load_options_of
 from harness.errors import CheckpointError
+from harness.protocols import BuildContext
+from harness.sample import TaskSpec
 
 _REFUSALS = (OSError, ValueError, KeyError, ImportError, AttributeError, TypeError, RuntimeError)
 """What transformers raises when a folder is not what its class wants."""
 
 
-def load_network(folder: Path, auto_class: str) -> Any:
-    """Load a network in fp32; raises CheckpointError when the class cannot, or when a weight is missing."""
+@dataclass(frozen=True)
+class Loading:
+    """A checkpoint's folder and digest, the class of transformers that reads it, and what it is built for."""
+
+    folder: Path
+    digest: str
+    auto_class: str
+    spec: TaskSpec
+    context: BuildContext
+
+    @property
+    def options(self) -> LoadOptions:
+        """How it is loaded."""
+        return load_options_of(self.context)
+
+
+def load_network(found: Loading) -> Any:
+    """Load a network as the options say; raises CheckpointError when the class cannot, or when a weight is missing."""
     import transformers
 
+    folder, auto_class = found.folder, found.auto_class
     try:
         with _no_progress_bar():
             network, report = getattr(transformers, auto_class).from_pretrained(
@@ -26,13 +45,15 @@ def load_network(folder: Path, auto_class: str) -> Any:
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
-                dtype=torch.float32,
                 output_loading_info=True,
+                **found.options.arguments(found.context.device),
             )
     except _REFUSALS as error:
+        attention = found.options.attention
+        other = "" if attention == AUTO else f" Take another model.attention than {attention} where it is that."
         raise CheckpointError(
             f"{folder} cannot be loaded: {error} Wanted a checkpoint that {auto_class} knows, as safetensors and "
-            "without remote code."
+            f"without remote code.{other}"
         ) from error
     weights = {name for name, _ in network.named_parameters()}
     missing = sorted(name for name in report["missing_keys"] if name in weights)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from baselines.load_options import LOAD_SETTINGS, read_load_options
 from baselines.pretrained.architectures import ArchitectureKind, check_answers
 from baselines.pretrained.as_it_is import AsItIs
-from baselines.pretrained.loaders import Loading
 from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
+from baselines.pretrained.transformers_loading import Loading
 from baselines.weights.hub import (
     Checkpoint,
     download,
@@ -56,8 +57,13 @@ class TransformersModel(AsItIs):
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """A prompt and a size for captioners; nothing for others."""
-        return PRETRAINED_SETTINGS if self.kind.answers == CAPTIONS else ()
+        """How it is loaded; a prompt and a size for captioners."""
+        return (*LOAD_SETTINGS, *(PRETRAINED_SETTINGS if self.kind.answers == CAPTIONS else ()))
+
+    @property
+    def loads_with(self) -> Sequence[str]:
+        """All that transformers can do; only networks that generate are spread over devices."""
+        return tuple(name for name in LOAD_SETTINGS if name != "device_map" or self.kind.answers == CAPTIONS)
 
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name checkpoint, digest and settings; raises WeightsUnavailable, CheckpointError or UsageError."""
@@ -68,7 +74,8 @@ class TransformersModel(AsItIs):
             "checkpoint": self.repository or "local folder",
             "weights": found.digest,
             "kind": self.kind.name,
-            "dtype": "float32",
+            **(load := read_load_options(options.settings)).to_json(),
+            "dtype": load.dtype_name,
         }
         if self.kind.answers != CAPTIONS:
             return named

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from baselines.load_options import keep_frozen_in
 from baselines.settings import Settings
-from harness.errors import PluginError
+from harness.errors import PluginError, UsageError
 from harness.plan.parts import load_code, load_part, load_parts
 
 if TYPE_CHECKING:
@@ -46,6 +47,19 @@ def installed_policies() -> list[TuningPolicy]:
 
 
 def apply_policy(name: str, language: Transformer, settings: Settings) -> None:
-    """Change a language model as a policy says, with what was set of its own settings."""
+    """Change a language model as a policy says, with what was set of its own settings.
+
+    What it leaves frozen is kept in the dtype of the settings. Raises UsageError where it trains what is quantised.
+    """
     policy = find_policy(name)
-    load_code(policy.apply)(language, settings.of_part(policy.settings))
+    try:
+        load_code(policy.apply)(language, settings.of_part(policy.settings))
+    except RuntimeError as error:
+        if settings.load.quantise == "none":
+            raise
+        raise UsageError(
+            f"--tune {name} trains weights of {language.name} that model.quantise={settings.load.quantise} keeps as "
+            f"whole numbers ({error}). Take --tune lora or frozen, or leave model.quantise out."
+        ) from error
+    if settings.load.dtype != "fp32":
+        keep_frozen_in(language.model, settings.load.torch_dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -10,7 +10,10 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Transformer:
-    """`pretrained` are the parameters that the checkpoint gave (re-initialised ones under C2 included)."""
+    """`pretrained` are the parameters that the checkpoint gave (re-initialised ones under C2 included).
+
+    What of them is frozen is kept in `dtype`, and the model computes in it; the others stay in fp32.
+    """
 
     name: str
     model: Any
@@ -18,3 +21,4 @@ class Transformer:
     blocks: nn.ModuleList
     width: int
     heads: int
+    dtype: str = field(default="fp32", kw_only=True)

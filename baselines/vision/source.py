@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +116,12 @@ def _side_file(weights: Path) -> dict[str, Any]:
 
 
 def _read_side_file(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    parse = tomllib.loads if path.suffix == ".toml" else json.loads
     try:
         text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        content = parse(text)
     except (ValueError, RecursionError, OSError) as error:
         raise UsageError(f"{path} cannot be read: {error}. Mend it, or move it from beside the weights.") from None
     if not isinstance(content, dict):

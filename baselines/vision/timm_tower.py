@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.settings import read_settings
+from baselines.settings import settings_to_build
 from baselines.vision.source import PREPROCESSING_KEYS, VisionSource, find_vision
 from baselines.weights.digests import text_digest
 from harness.cell import ModelOptions
@@ -50,6 +50,7 @@ class TimmTower(nn.Module):
         self.key = key
         self.stage = stage
         self.updates_batch_norm = False
+        self._dtype = torch.float32
         self.stages = self._stages_for(grid) if grid else ()
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
@@ -60,7 +61,10 @@ class TimmTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode pixels 0..255, uint8 or float, `[B, 3, size, size]` to tokens `[B, N, width]`."""
-        return self._tokens(self.normalized(pixels).contiguous(memory_format=torch.channels_last))
+        images = self.normalized(pixels).contiguous(memory_format=torch.channels_last)
+        if self._dtype == torch.float32:
+            return self._tokens(images)
+        return self._tokens(images.to(self._dtype)).float()
 
     def normalized(self, pixels: Tensor) -> Tensor:
         """Scale pixels 0..255 `[B, 3, size, size]` to what the network is given."""
@@ -76,10 +80,13 @@ class TimmTower(nn.Module):
                     module.eval()
         return self
 
-    def freeze(self) -> None:
-        """Let no weight move, whatever mode the learner is in."""
+    def freeze(self, dtype: torch.dtype = torch.float32) -> None:
+        """Let no weight move, whatever mode the learner is in, and keep and compute them in `dtype` from now on."""
         self.requires_grad_(False)
         self.eval()
+        if dtype != self._dtype:
+            self.network.to(dtype)
+            self._dtype, self.key = dtype, text_digest(f"{self.key} in {dtype}")
 
     def _tokens(self, images: Tensor) -> Tensor:
         network: Any = self.network
@@ -290,8 +297,8 @@ def _as_tokens(features: Tensor, channels: int) -> Tensor:
 def open_tower(context: BuildContext) -> TimmTower:
     """Build the run's tower, frozen unless `model.vision_tune` says otherwise."""
     options: ModelOptions = context.options
-    settings = read_settings(options.settings)
+    settings = settings_to_build(context)
     tower = build_tower(find_vision(options), stage=settings.vision_stage, prerequisite=context.prerequisite)
     if settings.vision_tune == "frozen":
-        tower.freeze()
+        tower.freeze(settings.load.torch_dtype)
     return tower

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cell import ModelOptions
+from harness.entry_points import as_plugin_error
 from harness.errors import BenchError, PluginError, cause_of
 from harness.plan.installed import catalogue
 from harness.plan.parts import GROUPS
-from harness.plan.plugins import as_plugin_error, load_model, load_task, task_names
+from harness.plan.plugins import load_model, load_task, task_names
 from harness.plan.run_plan import Environment
 from harness.plan.run_request import RunRequest
 from harness.protocols import DataContext, Model, Task, serves
@@ -73,16 +74,21 @@ def _java() -> list[Finding]:
 
 
 def _device() -> list[Finding]:
-    from harness.measure.device import bf16_is_faster, resolve_device
+    from harness.measure.choose_devices import DeviceWish, choose_devices
     from harness.measure.machine import describe_machine
 
     unusable: list[str] = []
-    device = resolve_device("auto", unusable.append)
+    devices = choose_devices(DeviceWish(), unusable.append)
     try:
-        detail = f"{describe_machine(device).label}; mixed precision {'bf16' if bf16_is_faster(device) else 'off'}"
+        precision = devices.precision("auto")
+        detail = (
+            f"{describe_machine(devices.kind).label}; mixed precision {'off' if precision == 'fp32' else precision}"
+        )
     except (RuntimeError, AssertionError) as error:  # torch's, for a device that it cannot start
-        return [Finding("device", "broken", f"{device} cannot be asked what it is: {named_error(error)}")]
-    if device == "cpu":
+        return [Finding("device", "broken", f"{devices} cannot be asked what it is: {named_error(error)}")]
+    if len(devices.gpus) > 1:
+        detail += f"; {devices} take jobs"
+    if devices.kind == "cpu":
         detail += "; no CUDA device" * (not unusable) + "; everything runs on the CPU"
     return [Finding("device", "ok", detail), *(Finding("device", "warning", why) for why in unusable)]
 

@@ -66,8 +66,9 @@ def _parameter(item: Declared) -> inspect.Parameter:
     assert option is not None, f"{item.name}: declare it with an Option"
     default = item.shown_default
     shown = f"{option.help} [default: {default}]" if default else option.help
-    kind = list[str] if option.many else item.kind
-    flag = typer.Option(item.flag, help=shown, rich_help_panel=option.panel, hidden=option.hidden)
+    kind = list[str] if option.many else str if item.is_time else item.kind
+    metavar = "<time>" if item.is_time else None
+    flag = typer.Option(item.flag, help=shown, rich_help_panel=option.panel, hidden=option.hidden, metavar=metavar)
     return inspect.Parameter(
         item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, flag]
     )

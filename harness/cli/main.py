@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from harness.cli.data import app as data_app
 from harness.cli.errors_told import ending_of
 from harness.cli.flags import (
     InPanels,
@@ -30,6 +31,7 @@ from harness.cli.options import (
     Results,
     environment_of_command,
     require_choice,
+    task_settings,
     tell,
 )
 from harness.cli.records import app as records_app
@@ -38,7 +40,7 @@ from harness.cli.shown import Wide, show_document
 from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
 from harness.plan.environment import cache_wish
-from harness.plan.names import chosen_tasks, words
+from harness.plan.names import chosen_tasks
 from harness.plan.run_request import RunRequest
 
 app = typer.Typer(
@@ -50,7 +52,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-data_app = typer.Typer(help="Write built-in data to disk.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(tables_app)
 app.add_typer(judging_app)
 app.add_typer(records_app)
@@ -115,7 +116,7 @@ def score(
     references: Annotated[Path | None, in_data(help="Or a file of references alone (COCO JSON).")] = None,
     iou: Annotated[str | None, in_measuring(help="Detection: bbox or segm. [default: bbox]")] = None,
     set_: Annotated[list[str] | None, in_measuring("--set", help="Any other setting: task.KEY=VALUE.")] = None,
-    resamples: Annotated[int, in_measuring(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
+    resamples: Annotated[int, in_measuring(min=0, help="Bootstrap resamples behind the intervals; 0: none.")] = 1000,
     out: Annotated[
         Path | None,
         in_output(help="Also keep per-sample scores: a .parquet file or a folder."),
@@ -145,7 +146,7 @@ def score(
     kept = None if out is None else table_path(out, predictions)
     plugin = load_task(task)
     request = _of_one_task(RunRequest(**given(flags)))
-    settings = _task_settings(plugin, {"iou": iou, **configured_settings("task", request)}, set_ or ())
+    settings = task_settings(plugin, {"iou": iou, **configured_settings("task", request)}, set_ or ())
     context = _data_context(request.data, request.split, settings)
     if references is not None:
         dataset, samples = plugin.read_references(references)
@@ -225,21 +226,6 @@ def doctor(results: Results = "results/local", debug: Debug = False, wide: Wide 
         raise typer.Exit(1)
 
 
-@data_app.command()
-def scenes(
-    out: Annotated[Path, typer.Option(help="Folder to write to.")],
-    splits: Annotated[str | None, typer.Option(help="Splits, a,b. [default: all]")] = None,
-) -> None:
-    """Write the built-in Scenes world as true COCO files."""
-    from harness.plan.plugins import load_writer
-
-    reporter = reporter_for("")
-    names = None if splits is None else words(splits)
-    load_writer("scenes")(out, names, progress=reporter.progress)
-    reporter.close()
-    tell(f"Wrote Scenes to {out}")
-
-
 def main() -> None:
     """Run `bench`; what the user or the system can mend is one message and an exit code, never a traceback."""
     # Threads that spin while they wait made two-thread training 13 times slower beside one busy neighbour.
@@ -281,11 +267,13 @@ def _score_cells(path: Path, reference: str | None, style: str, *, wide: bool) -
 
 
 def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:
+    from harness.acquire.sources import folder_of
     from harness.protocols import DataContext
 
     here = environment_of_command()
     progress = reporter_for("").progress
-    return DataContext(data, split, here.bench_data, here.working_directory, here.cache, progress, settings)
+    place = folder_of(data, here.cache, progress)
+    return DataContext(place, split, here.bench_data, here.working_directory, here.cache, progress, settings)
 
 
 def _of_one_task(request: RunRequest) -> RunRequest:
@@ -298,19 +286,3 @@ def _of_one_task(request: RunRequest) -> RunRequest:
     if changed.log:
         raise UsageError(f"--track {changed.log}: bench score logs to no tracker. Leave it out.")
     return changed
-
-
-def _task_settings(task: Any, given: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """Gather a task's settings from flags and `--set task.KEY=VALUE`; raises UsageError for one it does not take."""
-    from harness.plan.config import parse_setting
-
-    found = {name: value for name, value in given.items() if value is not None}
-    for setting in settings:
-        section, name, value = parse_setting(setting)
-        if section != "task":
-            raise UsageError(f"--set {setting}: bench score takes settings of the task only, as task.KEY=VALUE.")
-        found[name] = value
-    for name in found:
-        if name not in task.settings:
-            raise UsageError(f"{task.name} takes no setting '{name}'. {nearest(name, task.settings)}")
-    return found

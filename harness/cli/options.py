@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -76,3 +76,19 @@ def require_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a value that is not among the choices, naming the nearest."""
     if value not in choices:
         raise UsageError(f"{option}: unknown value '{value}'. {nearest(value, choices)}")
+
+
+def task_settings(task: Any, given: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Gather a task's settings from flags and `--set task.KEY=VALUE`; raises UsageError for one it does not take."""
+    from harness.plan.config import parse_setting
+
+    found = {name: value for name, value in given.items() if value is not None}
+    for setting in settings:
+        section, name, value = parse_setting(setting)
+        if section != "task":
+            raise UsageError(f"--set {setting}: bench score takes settings of the task only, as task.KEY=VALUE.")
+        found[name] = value
+    for name in found:
+        if name not in task.settings:
+            raise UsageError(f"{task.name} takes no setting '{name}'. {nearest(name, task.settings)}")
+    return found

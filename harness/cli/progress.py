@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _PLAIN_SECONDS = 5.0
 _LIVE_SECONDS = 0.1
 _RUN = "run"
+_CELL = re.compile(r" seed \d+$")
+"""How the label of a cell ends, and of nothing else that tells its progress."""
 
 
 class _Bars:
@@ -66,7 +69,12 @@ class ConsoleReporter:
     total: int = 0
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     done: int = 0
-    started: float = field(default_factory=time.monotonic)
+    ends: list[float] = field(default_factory=list)
+    """When each cell was done."""
+    at_work: set[str] = field(default_factory=set)
+    """Cells that have begun."""
+    side_by_side: int = 1
+    """How many cells were at work at once, at most."""
     written: float = 0.0
     began: dict[str, tuple[float, int]] = field(default_factory=dict)
     """When a phase began, and how far it was."""
@@ -82,6 +90,9 @@ class ConsoleReporter:
             self.say(what)
             return
         now = time.monotonic()
+        if _CELL.search(cell := what.partition("  ")[0]):
+            self.at_work.add(cell)
+            self.side_by_side = max(self.side_by_side, len(self.at_work))
         start, before = self.began.get(what, (now, 0))
         self.began[what] = (now if done < before else start, done)
         if self.stream.isatty():
@@ -101,11 +112,12 @@ class ConsoleReporter:
         """Print a cell's result in one line."""
         if record.status != "skipped":
             self.done += 1
-        if self.done == 1:  # what comes before the first row, such as a prerequisite, comes once
-            self.started = time.monotonic()
+            self.ends.append(time.monotonic())
+        control = f" {record.control}" if record.control else ""
+        cell = f"{record.model}{control} seed {record.seed}"
+        self.at_work.discard(cell)
         if self.bars is not None:
-            control = f" {record.control}" if record.control else ""
-            self.bars.drop(f"{record.model}{control} seed {record.seed}")
+            self.bars.drop(cell)
         self.say(f"{self._position()}{_result(record, self.metric)}")
 
     def close(self) -> None:
@@ -137,9 +149,14 @@ class ConsoleReporter:
         return ", ".join(part for part in parts if part)
 
     def _remaining(self, now: float) -> str:
-        if self.done < 2 or self.done >= self.total:
+        """Say how long the run still takes, from how fast cells were done since as many were as are side by side.
+
+        What comes before, such as a prerequisite, comes once, and the first ones of cells side by side end together.
+        """
+        first = self.side_by_side
+        if self.done <= first or self.done >= self.total:
             return ""
-        each = (now - self.started) / (self.done - 1)
+        each = (now - self.ends[first - 1]) / (self.done - first)
         return f"run: about {_duration(each * (self.total - self.done))} to go"
 
 

@@ -34,15 +34,16 @@ class Shown:
 
 def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: ForkServer, shown: Shown) -> int:
     """Run one task and print its table; returns how many cells failed, conflict, or did not run though asked for."""
+    from harness.audit.kept_audits import kept_findings
     from harness.plan.conditions import plan_robustness
     from harness.plan.plugins import load_task
     from harness.plan.run_plan import plan_run
     from harness.records.store import Store
-    from harness.run.job_server import Workers
-    from harness.run.runner import run_plan
+    from harness.run.cells_elsewhere import run_cells
+    from harness.run.choose_executor import workers_of
 
     here, store = environment_of_command(), Store(config.request.results)
-    workers = Workers(config.request.jobs, config.request.job_timeout, server)
+    workers = workers_of(config.request, server)
     reporter = reporter_for(load_task(name).metrics[0])
     try:
         plan = plan_run(config, name, here, reporter.progress)
@@ -52,8 +53,10 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
             reporter.say(line)
         for note in plan.data.notes:
             reporter.say(f"Note: {note}")
+        for finding in kept_findings(here.cache, name, plan.data.digest):
+            reporter.say(f"Audit: {finding}")
         reporter.plan(len(plan.cells))
-        summary = run_plan(plan, store, here, reporter, workers)
+        summary = run_cells(config, plan, store, here, reporter, workers)
     finally:
         reporter.close()
     failed = _unmeasured(summary, name)
@@ -121,12 +124,13 @@ def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
 def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, workers: Workers, *, wide: bool) -> int:
     """Perturb inputs of the trained models of a plan, print their robustness; returns how many conditions failed."""
     from harness.records.store import Store
+    from harness.run.choose_executor import workers_here
     from harness.run.robustness_runner import run_robustness
 
     reporter, store = reporter_for(plan.task.metrics[0]), Store(config.request.results)
     try:
         reporter.say(f"{len(sweep.conditions)} conditions for each trained model of {plan.task.name}.")
-        summary = run_robustness(plan, sweep, store, environment_of_command(), reporter, workers)
+        summary = run_robustness(plan, sweep, store, environment_of_command(), reporter, workers_here(workers))
     finally:
         reporter.close()
     tell(
@@ -145,7 +149,7 @@ def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
     reason = reasons.get(True, fallback)
     return (
         f"Data: {plan.data.name} in {plan.data.root} ({reason}), digest {plan.data.digest[:12]}, "
-        f"split {plan.split}. Device: {plan.device}. {_cells(len(plan.cells))}."
+        f"split {plan.split}. Device: {plan.devices}. {_cells(len(plan.cells))}."
     )
 
 

@@ -18,6 +18,8 @@ from harness.inputs.modes import evaluate_module
 from harness.inputs.read_ahead import reading_ahead
 from harness.inputs.read_batch import begin_images
 from harness.inputs.sealed_files import find_or_make
+from harness.measure.device import numerics
+from harness.measure.out_of_memory import halving
 from harness.protocols import NOTICE, Progress, VisionTower
 from harness.storage.content import Contents
 
@@ -52,16 +54,29 @@ class FrozenFeatures:
         return found
 
     def _write(self, progress: Progress, place: Path) -> Mapping[str, Any]:
-        """Encode in batches of fixed size, so that the features do not depend on who asks first."""
-        total, done = len(self.images.paths), 0
+        """Encode in batches of fixed size, so that the features do not depend on who asks first.
+
+        Where memory runs out the size is halved and noted: it moves last digits.
+        """
+
+        def tell(smaller: int) -> None:
+            progress(f"out of memory: computing frozen features in batches of {smaller}", done, NOTICE)
+
+        total, done, size = len(self.images.paths), 0, _FEATURE_BATCH
         blocks = [range(start, min(start + _FEATURE_BATCH, total)) for start in range(0, total, _FEATURE_BATCH)]
         begin = partial(begin_images, self.images, self.device)
         with writing_array(place) as writer, reading_ahead([blocks], begin) as batches:
             for pixels in batches:
-                writer.append(self._encode(pixels))
+                encode = partial(self._encode_in_parts, pixels)
+                parts, size = halving(encode, size, tell, "while computing frozen features of")
+                for part in parts:
+                    writer.append(part)
                 done += len(pixels)
                 progress("computing frozen features", done, total)
-        return {"kept": True}
+        return {"kept": True} if size == _FEATURE_BATCH else {"kept": True, "batch_size": size}
+
+    def _encode_in_parts(self, pixels: Tensor, size: int) -> list[Features]:
+        return [self._encode(part) for part in pixels.split(size)]
 
     def _encode(self, pixels: Tensor) -> Features:
         import torch
@@ -95,9 +110,10 @@ def computing_kind(device: str) -> str:
     import torch
 
     if device.partition(":")[0] == "cuda":
-        kind = f"{torch.cuda.get_device_name(device)} tf32={torch.backends.cuda.matmul.allow_tf32}"
+        kind = f"{torch.cuda.get_device_name(device)} {numerics(device)}"
     else:
         kind = f"{device.partition(':')[0]} {torch.backends.cpu.get_cpu_capability()}"
+        kind += " deterministic" if torch.are_deterministic_algorithms_enabled() else ""
     return f"{kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 

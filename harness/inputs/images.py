@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,6 +66,20 @@ class ImageSplit:
         if self.cached is not None:
             return np.ascontiguousarray(self.cached[list(rows)])
         return np.stack([self.decode(row) for row in rows])
+
+    def in_memory(self, count: int) -> ImageSplit:
+        """The first `count` samples with pixels that are read now: whoever asks for them later reads no file."""
+        samples, given = self.samples[:count], self.rows[:count]
+        place = {row: new for new, row in enumerate(dict.fromkeys(given))}
+        return replace(
+            self,
+            samples=samples,
+            cached=self.read_rows(list(place)),
+            paths=tuple(self.paths[row] for row in place),
+            rows=tuple(place[row] for row in given),
+            sizes=tuple(self.sizes[row] for row in place) if self.sizes else (),
+            digests=tuple(self.digests[row] for row in place) if self.digests else (),
+        )
 
     def upright(self, row: int) -> Image:
         """Decode one image whole, beside what other threads decode; BadSample names its file."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.inputs.augment import Augmenter
@@ -58,6 +59,13 @@ class VisualTokens:
             choices=tuple(sample.choices for sample in chosen),
         )
 
+    def in_memory(self, count: int) -> VisualTokens:
+        """The first `count` samples, with pixels that are read now: no batch of them reads a file."""
+        images = self.images
+        if images is None or self.features is not None or self.learner.vision is None:
+            return replace(self, samples=self.samples[:count])
+        return replace(self, images=images.in_memory(count), samples=self.samples[:count])
+
     @contextmanager
     def in_order(self, groups: Iterable[Iterable[Sequence[int]]]) -> Iterator[Iterator[Sequence[int]]]:
         """Give batches of indices in order, what `batch` needs of them being read ahead where that takes time.
@@ -72,28 +80,37 @@ class VisualTokens:
 
     @contextmanager
     def augmented(
-        self, groups: Iterable[Iterable[Sequence[int]]], augmenter: Augmenter | None
+        self,
+        groups: Iterable[Iterable[Sequence[int]]],
+        augmenter: Augmenter | None,
+        visited: Mapping[int, int] = MappingProxyType({}),
+        share: Callable[[int], Sequence[int]] = range,
     ) -> Iterator[Iterator[Sequence[int]]]:
         """Give batches as `in_order` does, of changed images where there is an augmenter and the learner sees any.
 
-        Each visit of a sample is another epoch. Images are decoded anew for it, ahead, whatever is cached.
+        Each visit of a sample is another epoch; `visited` counts those before. Images are decoded anew for it, ahead,
+        whatever is cached. Of each batch those samples are given whose places `share` says, by the size of the batch.
         """
         images = self.images
         if augmenter is None or images is None or self.learner.vision is None:
-            with self.in_order(groups) as batches:
+            shares = ([[batch[place] for place in share(len(batch))] for batch in group] for group in groups)
+            with self.in_order(shares) as batches:
                 yield batches
             return
-        visits: Counter[int] = Counter()
+        visits = Counter(visited)
 
         def begin(indices: Sequence[int], pool: Executor) -> Callable[[], ReadIndices]:
-            changed = []
-            for index in indices:
-                sample, row = self.samples[index], images.rows[index]
-                drawn = augmenter.draw(sample, visits[index], images.sizes[row], images.preprocessing)
-                changed.append(Changed(sample, row, drawn))
+            mine = frozenset(share(len(indices)))
+            own, changed = [], []
+            for place, index in enumerate(indices):
+                if place in mine:
+                    sample, row = self.samples[index], images.rows[index]
+                    drawn = augmenter.draw(sample, visits[index], images.sizes[row], images.preprocessing)
+                    changed.append(Changed(sample, row, drawn))
+                    own.append(index)
                 visits[index] += 1
             wait = begin_changed(images, self.device, augmenter, changed, pool)
-            return lambda: ReadIndices(indices, *wait())
+            return lambda: ReadIndices(own, *wait())
 
         with reading_ahead(groups, begin, self._ahead) as batches:
             yield batches

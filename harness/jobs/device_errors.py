@@ -1,15 +1,20 @@
-"""Errors after which a process cannot use its accelerator any more, whatever is tried next."""
+"""Errors that say something of the device: that it is lost to this process, or that it lacks a deterministic form."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import torch
 
-from harness.jobs.predict import is_out_of_memory
+from harness.errors import NotDeterministic
+from harness.measure.out_of_memory import is_out_of_memory
 
 _PHRASES = ("CUDA error", "CUDA driver error", "HIP error", "_STATUS_EXECUTION_FAILED", "_STATUS_INTERNAL_ERROR")
 """Of RuntimeErrors by which the libraries beside torch tell the same."""
+
+_REFUSED = re.compile(r"(\S+) does not have a deterministic implementation, but you set ")
+"""How torch begins to refuse an operation, its name first."""
 
 
 def lost_device(error: BaseException) -> BaseException | None:
@@ -30,6 +35,17 @@ def lost_device(error: BaseException) -> BaseException | None:
 def ends_process(error: BaseException) -> bool:
     """Whether what shares this process must be run anew without it: memory ran out, or the device is lost."""
     return is_out_of_memory(error) or lost_device(error) is not None
+
+
+def refused_operation(error: BaseException) -> NotDeterministic | None:
+    """Word anew what torch says of an operation that has no deterministic form; None for any other error."""
+    for found in _chain(error):
+        if isinstance(found, RuntimeError) and (match := _REFUSED.match(str(found))):
+            return NotDeterministic(
+                f"{match[1]} has no deterministic form on this device, and train.deterministic=true asks for such "
+                "operations alone. Leave train.deterministic out, take another model or part of it, or the CPU."
+            )
+    return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -8,13 +8,17 @@ scores as well as the model itself, the model does not use the combination of im
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from harness.answers import is_label
+from harness.measure.out_of_memory import halving
 from harness.metrics.plain_answers import answers_of
-from harness.sample import Batch, Outcome
+from harness.protocols import NOTICE
+from harness.sample import Batch, Outcome, Prediction
 from harness.text.spelling import name_bytes
 
 if TYPE_CHECKING:
@@ -43,8 +47,9 @@ def additive_outcomes(learner: Learner, visual_tokens: VisualTokens, count: int,
 
     chosen = spread([sample.sample_id for sample in visual_tokens.samples], count)
     with torch.inference_mode():
-        whole = visual_tokens.batch(chosen, with_targets=False)
-        sums = _sums(learner, whole, progress)
+        read = partial(_read, visual_tokens, chosen)
+        whole, size = halving(read, max(1, len(chosen)), _tell(progress), "while reading images for pairs,")
+        sums = _sums(learner, whole, size, progress)
     if sums is None:
         return []
     of_image, of_text, total = sums
@@ -73,18 +78,18 @@ def spread(sample_ids: Sequence[str], count: int) -> list[int]:
 EmapScores = tuple["npt.NDArray[np.float64]", "npt.NDArray[np.float64]", "npt.NDArray[np.float64]"]
 
 
-def _sums(learner: Learner, whole: Batch, progress: Progress) -> EmapScores | None:
+def _sums(learner: Learner, whole: Batch, size: int, progress: Progress) -> EmapScores | None:
     """Sum log-probabilities over the texts of each image, over the images of each text, and over all pairs.
 
-    None where an answer has no probabilities.
+    At most `size` pairs are answered at once, fewer where memory runs out. None where an answer has no probabilities.
     """
     import numpy as np
 
     count = len(whole)
     of_image = of_text = None
     for shift in range(count):
-        texts = _rolled(whole.texts, shift)
-        answers = answers_of(learner, Batch(whole.sample_ids, whole.visual, texts, sizes=whole.sizes))
+        paired = replace(whole, texts=_rolled(whole.texts, shift))
+        answers, size = halving(partial(_answers, learner, paired), size, _tell(progress), "while pairing images with")
         if any(is_label(answer) for answer in answers):
             return None
         scores = np.log(np.maximum(np.asarray(answers, dtype=np.float64), _LEAST_PROBABILITY))
@@ -95,6 +100,37 @@ def _sums(learner: Learner, whole: Batch, progress: Progress) -> EmapScores | No
         progress("pairing images with other texts", shift + 1, count)
     assert of_image is not None and of_text is not None
     return of_image, of_text, of_image.sum(axis=0, keepdims=True)
+
+
+def _read(visual_tokens: VisualTokens, chosen: Sequence[int], size: int) -> Batch:
+    """Read samples as one batch, whose tokens are computed for at most `size` images at once."""
+    import torch
+
+    parts = [visual_tokens.batch(chosen[at : at + size], with_targets=False) for at in range(0, len(chosen), size)]
+    if len(parts) == 1:
+        return parts[0]
+    visual = [part.visual for part in parts if part.visual is not None]
+    return Batch(
+        sample_ids=tuple(chain.from_iterable(part.sample_ids for part in parts)),
+        visual=torch.cat(visual) if visual else None,
+        texts=tuple(chain.from_iterable(part.texts for part in parts)),
+        sizes=tuple(chain.from_iterable(part.sizes for part in parts)),
+    )
+
+
+def _answers(learner: Learner, batch: Batch, size: int) -> list[Prediction]:
+    """Let a learner predict, at most `size` samples at once."""
+    found: list[Prediction] = []
+    for start in range(0, len(batch), size):
+        rows = slice(start, start + size)
+        visual = None if batch.visual is None else batch.visual[rows]
+        part = Batch(batch.sample_ids[rows], visual, batch.texts[rows], sizes=batch.sizes[rows])
+        found += answers_of(learner, part)
+    return found
+
+
+def _tell(progress: Progress) -> Callable[[int], None]:
+    return lambda size: progress(f"out of memory: pairing images with texts in batches of {size}", 0, NOTICE)
 
 
 def _rolled(texts: Sequence[str | None], shift: int) -> tuple[str | None, ...]:

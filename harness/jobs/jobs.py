@@ -6,34 +6,49 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from harness.answers import LABELS
-from harness.cell import Cell, MeasureOptions, Places, TrainingJob
-from harness.errors import CheckpointError, OutOfMemory
-from harness.files import replace_atomically
-from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION, check_resizing, check_tower
+from harness.cell import Cell, MeasureOptions, Places, TrainingJob, fingerprint_of
+from harness.files import clear_parts, replace_atomically
+from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION
 from harness.inputs.images import ImageSplit, open_images
-from harness.inputs.modes import for_evaluation, require_frozen
 from harness.inputs.read_ahead import reading_threads
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
 from harness.jobs.attainable import attainable_score
+from harness.jobs.built_learner import (
+    build_learner,
+    job_model,
+    load_trained,
+    prerequisite_digest,
+    training_split,
+)
+from harness.jobs.checkpoints import write_checkpoint, write_derived
+from harness.jobs.data_parallel import Processes, device_of, in_processes, require_shares
 from harness.jobs.emap import additive_outcomes, has_two_inputs
-from harness.jobs.predict import is_out_of_memory, predict_all
+from harness.jobs.predict import predict_all
 from harness.jobs.profile_learner import profile_learner
-from harness.jobs.train import UNTRAINED, TrainingData, TrainingSummary, require_parts, train_learner, trained_state
-from harness.measure.device import resolve_precision
+from harness.jobs.resume_file import RESUME, ResumeFile
+from harness.jobs.train import (
+    UNTRAINED,
+    TrainingData,
+    TrainingSummary,
+    learns,
+    require_parts,
+    train_learner,
+    trained_state,
+)
+from harness.measure.device import autocast, begin_job, numerics, resolve_precision
 from harness.measure.memory import PeakMeter
+from harness.measure.out_of_memory import halving
 from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
-from harness.protocols import NOTICE, BuildContext, Learner, Model, Progress, SupportsFit, Task
+from harness.protocols import NOTICE, Derived, HasCheckpointSettings, Learner, Progress, SupportsFit, Task
 from harness.record import Efficiency
-from harness.records.trainings import CHECKPOINT, LOG, SUMMARY, read_training, why_unusable
+from harness.records.trainings import CHECKPOINT, LOG, SUMMARY
 from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
 
 GATE_SAMPLES = 32
@@ -43,7 +58,8 @@ GATE_SAMPLES = 32
 def train_job(job: TrainingJob, places: Places, progress: Progress) -> dict[str, Any]:
     """Train and leave checkpoint.safetensors, log.jsonl and, last, training.json in the training folder.
 
-    A model that needs no training is only built: no image of the training split is opened.
+    No image of the training split is opened for a learner that learns nothing, and a model that says so beforehand
+    (`EvaluatesOnly`) is not even built.
     """
     return _train(job, places, progress, job.train.accumulation)
 
@@ -58,52 +74,67 @@ def train_in_parts_job(job: TrainingJob, places: Places, progress: Progress) -> 
 
 def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: int) -> dict[str, Any]:
     progress("building", 0, 0)
-    torch.set_num_threads(job.train.threads)
+    begin_job(job.train.threads, deterministic=job.train.deterministic)
     task = load_task(job.task)
     places.training.mkdir(parents=True, exist_ok=True)
+    clear_parts(places.training)
     if needs_training(job_model(job)):
-        done = _trained(job, task, places, progress, accumulation)
+        work = partial(_trained, job, task, places, progress, accumulation)
+        done = in_processes(job.train.processes, job.device, work)
     else:
-        done = _as_it_is(job, task, places)
-    digest = write_checkpoint(trained_state(done.learner), places.training / CHECKPOINT)
+        done = _Training({}, UNTRAINED)
+    digest = write_checkpoint(done.state, places.training / CHECKPOINT)
+    kept = write_derived(done.derived, places.training)
     with replace_atomically(places.training / LOG) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in done.log), encoding="utf-8")
-    content: dict[str, Any] = {"checkpoint_sha256": digest, "skipped": sorted(done.skipped), "samples": done.share}
-    content |= {**asdict(done.summary), **done.gate}
+    content: dict[str, Any] = {
+        "checkpoint_sha256": digest,
+        "skipped": sorted(done.skipped),
+        "samples": done.share,
+    } | kept
+    content |= {**asdict(done.summary), **done.gate, "numerics": numerics(job.device)}
     content["prerequisite_sha256"] = prerequisite_digest(places)
     with replace_atomically(places.training / SUMMARY) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (places.training / RESUME).unlink(missing_ok=True)
     return content
 
 
 @dataclass(frozen=True)
 class _Training:
-    """A learner that is ready to answer, and what is known of how it became so."""
+    """What a learner must have to answer, and what is known of how it came by it."""
 
-    learner: Learner
+    state: Mapping[str, torch.Tensor]
     summary: TrainingSummary
     share: Mapping[str, int] = field(default_factory=dict)
     skipped: Collection[str] = ()
     log: Sequence[str] = ()
     gate: Mapping[str, Any] = field(default_factory=dict)
+    derived: Derived = field(default_factory=Derived)
 
 
-def _as_it_is(job: TrainingJob, task: Task, places: Places) -> _Training:
-    return _Training(build_learner(job, task, (), places), UNTRAINED)
-
-
-def _trained(job: TrainingJob, task: Task, places: Places, progress: Progress, accumulation: int) -> _Training:
-    whole = _training_split(task, job)
+def _trained(
+    asked: TrainingJob, task: Task, places: Places, report: Progress, accumulation: int, processes: Processes
+) -> _Training:
+    """Train in one of the processes of a training; only what the leading one returns is kept."""
+    job = replace(asked, device=device_of(processes, asked.device))
+    progress = report if processes.leads else _silent
+    whole = training_split(task, job)
     samples = limited(whole, job.train.limit)
-    learner = build_learner(job, task, samples, places)
+    derived = Derived()
+    learner = build_learner(job, task, samples, places, derived)
+    if not learns(learner):
+        return _Training(trained_state(learner), UNTRAINED, derived=derived)
+    require_shares(learner, processes)
     if accumulation > job.train.accumulation:
         require_parts(learner, "The system ended the training, most often for lack of memory", job.train.accumulation)
     images = _open(learner, samples, job, places, progress)
     if images.skipped:
-        learner = build_learner(job, task, images.samples, places)
+        derived = Derived()
+        learner = build_learner(job, task, images.samples, places, derived)
     training = _training_tokens(learner, images, job, places, progress)
     _say_path(job, training, progress)
-    selection = _selection(task, learner, job, places, progress)
+    selection = _selection(task, learner, job, places, progress) if processes.leads else training
     log: list[str] = []
     summary = train_learner(
         learner,
@@ -111,10 +142,28 @@ def _trained(job: TrainingJob, task: Task, places: Places, progress: Progress, a
         replace(job.train, accumulation=accumulation),
         job.seed,
         (progress, lambda entry: log.append(json.dumps(entry))),
+        _kept(asked, places, images.skipped),
+        processes,
     )
-    gate = _gate(job, task, images, training, places, progress)
+    if not processes.leads:
+        return _Training({}, summary)
+
+    def build(other: TrainingJob) -> Learner:
+        return build_learner(other, task, images.samples, places, derived)
+
+    gate = _gate(job, task, images, training, build, progress)
     share = {"trained": len(images.samples), "of": len(whole)}
-    return _Training(learner, summary, share, images.skipped, log, gate)
+    return _Training(trained_state(learner), summary, share, images.skipped, log, gate, derived)
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Leave it to the leading process to report."""
+
+
+def _kept(job: TrainingJob, places: Places, skipped: Collection[str]) -> ResumeFile:
+    """Say where the state of a running training is kept, and by which name: all that can move it."""
+    content = {"training": job.fingerprint, "skipped": sorted(skipped), "on": prerequisite_digest(places)}
+    return ResumeFile(places.training / RESUME, fingerprint_of(content), places.keep_every_s)
 
 
 def _training_tokens(
@@ -135,14 +184,30 @@ def _training_tokens(
 
 def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
     """Predict the cell's split with its checkpoint."""
-    torch.set_num_threads(cell.training.train.threads)
+    begin_job(cell.training.train.threads, deterministic=cell.training.train.deterministic)
     task, learner = load_trained(cell.training, places)
     images = evaluation_images(cell, task, learner, places, progress)
-    visual_tokens = open_visual_tokens(learner, images, places.cache, cell.training.device, progress)
+    visual_tokens = _evaluation_tokens(cell, learner, images, places, progress)
     _say_path(cell.training, visual_tokens, progress)
-    outcomes = predict_all(learner, visual_tokens, cell.evaluate.batch_size, progress)
-    additive = _additive(cell, task, learner, visual_tokens, progress)
-    return Predicted(tuple(outcomes), images.skipped, preprocessing_hash(learner), tuple(additive))
+    with autocast(cell.training.device, cell.evaluate.precision):
+        outcomes = predict_all(learner, visual_tokens, cell.evaluate.batch_size, progress)
+        additive = _additive(cell, task, learner, visual_tokens, progress)
+    brought = learner.checkpoint_settings() if isinstance(learner, HasCheckpointSettings) else {}
+    return Predicted(tuple(outcomes), images.skipped, preprocessing_hash(learner), tuple(additive), brought)
+
+
+def _evaluation_tokens(
+    cell: Cell, learner: Learner, images: ImageSplit, places: Places, progress: Progress
+) -> VisualTokens:
+    """Prepare a split for evaluation; features are kept in fp32 alone, since any other precision is that of a block."""
+    if cell.evaluate.precision == "fp32":
+        return open_visual_tokens(learner, images, places.cache, cell.training.device, progress)
+    return _computed_tokens(cell, learner, images)
+
+
+def _computed_tokens(cell: Cell, learner: Learner, images: ImageSplit) -> VisualTokens:
+    """A split whose tower computes at each use, in the precision of whoever asks."""
+    return VisualTokens(learner, images if learner.vision else None, images.samples, None, cell.training.device)
 
 
 def _say_path(job: TrainingJob, visual_tokens: VisualTokens, progress: Progress) -> None:
@@ -165,20 +230,29 @@ def _additive(
 def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
     """Measure the cell's checkpoint from pixels to prediction, alone in this process."""
     device = cell.training.device
-    torch.set_num_threads(cell.measure.threads)
+    begin_job(cell.measure.threads)
     with PeakMeter(device) as meter:
         task, learner = load_trained(cell.training, places)
         images = evaluation_images(cell, task, learner, places, progress)
-        visual_tokens = VisualTokens(learner, images if learner.vision else None, images.samples, None, device)
+        visual_tokens = _computed_tokens(cell, learner, images)
+        meter.mark()
 
         def attempt(options: MeasureOptions) -> Efficiency:
             return profile_learner(learner, visual_tokens, options, meter, progress)
 
-        return _profile_with_retry(cell.measure, attempt, progress)
+        with autocast(device, cell.evaluate.precision):
+            found = _profile_with_retry(cell.measure, attempt, meter.restart, progress)
+    known = {"precision": cell.evaluate.precision, **numerics(device)}
+    return replace(found, notes={**found.notes, "numerics": known})
 
 
 def _gate(
-    job: TrainingJob, task: Task, images: ImageSplit, training: VisualTokens, places: Places, progress: Progress
+    job: TrainingJob,
+    task: Task,
+    images: ImageSplit,
+    training: VisualTokens,
+    build: Callable[[TrainingJob], Learner],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Ask whether this model can fit 32 samples, as far as its inputs allow: if not, its score says nothing of fusion.
 
@@ -190,7 +264,7 @@ def _gate(
         job.train, steps=job.train.gate_steps, batch_size=min(GATE_SAMPLES, job.train.batch_size), dropout=0.0,
         weight_decay=0.0, augment=None, beta=0.0, gamma=0.0, validations=1, patience=0, limit=None,
     )  # fmt: skip
-    learner = build_learner(replace(job, train=options), task, images.samples, places)
+    learner = build(replace(job, train=options))
     few = replace(training, learner=learner, samples=training.samples[:GATE_SAMPLES])
     progress("checking that it can fit 32 samples", 0, 0)
     summary = train_learner(learner, TrainingData(task, few, few), options, job.seed, (progress, lambda entry: None))
@@ -204,118 +278,30 @@ def _gate(
 
 
 def _profile_with_retry(
-    options: MeasureOptions, attempt: Callable[[MeasureOptions], Efficiency], progress: Progress
+    options: MeasureOptions,
+    attempt: Callable[[MeasureOptions], Efficiency],
+    forget_peak: Callable[[], None],
+    progress: Progress,
 ) -> Efficiency:
-    """Measure; when memory runs out, again with half the throughput batch, and say so."""
-    while True:
-        try:
-            return attempt(options)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if options.throughput_batch == 1:
-                raise OutOfMemory("Out of memory while measuring one sample at a time.") from error
-        options = replace(options, throughput_batch=options.throughput_batch // 2)
-        progress(f"out of memory: measuring throughput in batches of {options.throughput_batch}", 0, NOTICE)
+    """Measure; when memory runs out, again with half the throughput batch, and say so.
 
-
-def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
-    """Build the learner again and load its checkpoint; raises CheckpointError when it does not fit."""
-    task = load_task(job.task)
-    summary = read_training(places.training)
-    samples = training_samples(task, job)
-    left_out = set(summary["skipped"])
-    learner = build_learner(job, task, [s for s in samples if s.sample_id not in left_out], places)
-    known = prerequisite_digest(places)
-    if summary.get("prerequisite_sha256", known) != known:
-        raise CheckpointError(
-            f"{places.training} was trained on another checkpoint than the one in {places.prerequisite}. "
-            f"Delete {places.training} and run again to train it anew."
-        )
-    read_checkpoint(learner, places.training / CHECKPOINT, summary["checkpoint_sha256"])
-    for_evaluation(learner)
-    return task, learner
-
-
-def build_learner(job: TrainingJob, task: Task, samples: Sequence[Sample], places: Places) -> Learner:
-    """Build the job's learner on its device, in evaluation mode.
-
-    Raises PreprocessingDrift where it would not see what it should, PluginError where a tower is said to be frozen and
-    is not.
+    The peak is that of the attempt that succeeds: the other's is all the memory that there was.
     """
-    model = job_model(job)
-    prerequisite_digest(places)
-    context = BuildContext(job.options, job.train, job.decode, job.seed, places.cache, places.prerequisite)
-    torch.manual_seed(job.seed)
-    module: Any = model.build(task.spec(job.data, samples), context)
-    learner: Learner = module.to(job.device)
-    for_evaluation(learner)
-    require_frozen(learner)
-    if learner.vision is not None:
-        check_resizing()
-        check_tower(learner.vision, job.device)
-    return learner
 
+    def tell(batch: int) -> None:
+        forget_peak()
+        progress(f"out of memory: measuring throughput in batches of {batch}", 0, NOTICE)
 
-def prerequisite_digest(places: Places) -> str | None:
-    """Digest the checkpoint that a job builds on, None for none; raises CheckpointError where it is not whole."""
-    folder = places.prerequisite
-    if folder is None:
-        return None
-    if reason := why_unusable(folder):
-        raise CheckpointError(f"{reason}. Delete {folder} and run again to train it anew.")
-    return str(read_training(folder)["checkpoint_sha256"])
+    def with_batch(batch: int) -> Efficiency:
+        return attempt(replace(options, throughput_batch=batch))
 
-
-def job_model(job: TrainingJob) -> Model:
-    """Load a job's model, or the control of it."""
-    model = load_model(job.model)
-    return model if job.control is None else model.with_control(job.control)
-
-
-def training_samples(task: Task, job: TrainingJob) -> Sequence[Sample]:
-    """Read what a job trains on; nothing where the data has no training split or the model needs none."""
-    return limited(_training_split(task, job), job.train.limit)
-
-
-def _training_split(task: Task, job: TrainingJob) -> Sequence[Sample]:
-    split = job.data.training_split
-    return () if split is None or not needs_training(job_model(job)) else task.samples(job.data, split)
+    return halving(with_batch, options.throughput_batch, tell, "while measuring")[0]
 
 
 def evaluation_images(cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress) -> ImageSplit:
     """Open the split that a cell is evaluated on."""
     samples = limited(task.samples(cell.training.data, cell.split), cell.evaluate.limit)
     return _open(learner, samples, cell.training, places, progress)
-
-
-def write_checkpoint(state: Mapping[str, torch.Tensor], path: Path) -> str:
-    """Write tensors as safetensors, atomically; returns the file's sha256."""
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    with replace_atomically(path) as temporary:
-        save_file(tensors, temporary)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def read_checkpoint(learner: Learner, path: Path, digest: str) -> None:
-    """Load a checkpoint into a freshly built learner; raises CheckpointError naming what does not fit."""
-    remedy = f"Delete {path.parent} and run again to train it anew."
-    if not path.is_file():
-        raise CheckpointError(f"{path} is not there. {remedy}")
-    seen = hashlib.sha256(path.read_bytes()).hexdigest()
-    if seen != digest:
-        raise CheckpointError(f"{path} has sha256 {seen[:16]}…, its training wrote {digest[:16]}…. {remedy}")
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is not a safetensors file: {error}. {remedy}") from None
-    wanted = trained_state(learner)
-    wrong = sorted(name for name in state.keys() ^ wanted.keys())
-    wrong += [name for name in state.keys() & wanted.keys() if state[name].shape != wanted[name].shape]
-    if wrong:
-        raise CheckpointError(f"{path} does not fit the model: {len(wrong)} tensors, first '{wrong[0]}'. {remedy}")
-    module: Any = learner
-    module.load_state_dict(state, strict=False)
 
 
 def preprocessing_hash(learner: Learner) -> str | None:

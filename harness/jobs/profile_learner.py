@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from harness.cell import MeasureOptions
 from harness.jobs.heartbeat import Heartbeat
+from harness.measure.device import DevicePeak
 from harness.measure.flops import FlopCount, count_flops
 from harness.measure.foreign_load import ForeignLoad, noise_reasons
 from harness.measure.latency import LatencySummary, time_calls
 from harness.measure.machine import describe_machine
-from harness.measure.memory import PeakMeter
+from harness.measure.memory import PeakMemory, PeakMeter, with_device_peak
 from harness.measure.nvml import GpuWatch
 from harness.measure.parameters import ParameterCount, count_parameters
 from harness.measure.reference_workload import calibration_workload
@@ -34,13 +34,16 @@ def profile_learner(
     A learner without a single parameter or operation of torch has others that cannot be seen: what it does not state
     of them (`Costed`) is absent. Without `options.timed` latency, throughput and memory are absent too.
 
-    Successive calls take different samples, since the length of an answer moves its time. The pixels
-    are decoded and fitted before the clock starts; everything after that is inside it. `meter` has
-    been running since before the learner was built.
+    Successive calls take different samples, since the length of an answer moves its time. The pixels of all of them
+    are decoded and fitted into memory before the clock starts, whatever is cached; everything after that is inside it.
+    `meter` has been running since before the learner was built. On an accelerator the peak memory is what tensors took
+    at batch 1, weights included; what they took at the throughput's batch, and what the allocator reserved, is noted.
     """
     import torch
 
     device = visual_tokens.device
+    progress("reading what is measured on", 0, 0)
+    visual_tokens = visual_tokens.in_memory(_samples_met(options))
     groups = learner.parameter_groups()
     trained = [parameter for named in (groups.language, groups.vision, groups.new) for _, parameter in named]
     module: Any = learner
@@ -55,12 +58,13 @@ def profile_learner(
         flops = count_flops(lambda: _answer(learner, visual_tokens, [0]))
         counted = _counted(parameters, flops, stated)
         if not options.timed:
-            return replace(counted, notes={"not_measured": "latency, throughput and memory (--no-measure)"})
+            why = "latency, throughput and memory (--no-measure)"
+            return replace(counted, notes={"not_measured": why, "machine_label": describe_machine(device).label})
         watch = GpuWatch(device)
         watch.look()
-        latency = _latency(learner, visual_tokens, options, progress)
+        latency, alone = with_device_peak(device, lambda: _latency(learner, visual_tokens, options, progress))
         watch.look()  # while the clocks are those of the timed calls
-        throughput = _throughput(learner, visual_tokens, options, progress)
+        throughput, batched = with_device_peak(device, lambda: _throughput(learner, visual_tokens, options, progress))
         watch.look()
     memory = meter.read()
     machine = describe_machine(device)
@@ -71,11 +75,12 @@ def profile_learner(
         latency_runs=latency.runs,
         throughput_per_second=throughput.per_second,
         throughput_batch=throughput.batch_size,
-        peak_memory_bytes=memory.peak_rss_bytes if memory.reserved_bytes is None else memory.reserved_bytes,
+        peak_memory_bytes=alone.allocated_bytes if alone else memory.peak_rss_bytes,
         notes={
             "machine": machine.to_json(),
             "machine_label": machine.label,
-            "memory": asdict(memory),
+            "memory": _memory(memory, alone, batched, throughput.batch_size),
+            "warm_up": {"latency": asdict(latency.warm_up), "throughput": asdict(throughput.warm_up)},
             "first_call_seconds": latency.first_seconds,
             "latency_iqr_over_median": latency.iqr_over_median,
             "calibrated_latency": None if latency.calibrated is None else latency.calibrated.to_json(),
@@ -85,6 +90,26 @@ def profile_learner(
             "noisy": list(noise_reasons(None, load.share, watch.state.other_processes if watch.state else None)),
         },
     )
+
+
+def _memory(
+    process: PeakMemory, alone: DevicePeak | None, batched: DevicePeak | None, batch_size: int
+) -> dict[str, Any]:
+    """Tell the peaks of answering apart: what depends on the batch, and what the allocator keeps, is said as such."""
+    if alone is None or batched is None:
+        return asdict(process)
+    return {
+        **asdict(process),
+        "allocated_bytes": alone.allocated_bytes,
+        "allocated_batch_bytes": batched.allocated_bytes,
+        "batch_size": batch_size,
+        "reserved_bytes": max(alone.reserved_bytes, batched.reserved_bytes),
+    }
+
+
+def _samples_met(options: MeasureOptions) -> int:
+    """How many samples of a split the calls meet: each single one another, and then a batch."""
+    return max(max(1, options.warmups) + options.runs, options.throughput_batch) if options.timed else 1
 
 
 def _counted(parameters: ParameterCount, flops: FlopCount, stated: StatedCosts) -> Efficiency:
@@ -109,19 +134,32 @@ def _answer(learner: Learner, visual_tokens: VisualTokens, indices: Sequence[int
 def _latency(
     learner: Learner, visual_tokens: VisualTokens, options: MeasureOptions, progress: Progress
 ) -> LatencySummary:
-    order = cycle(range(len(visual_tokens)))
-    total = options.warmups + options.runs
-    calls, beat = iter(range(total)), Heartbeat(progress, "timing single samples")
+    total, count = options.warmups + options.runs, len(visual_tokens)
+    beat = Heartbeat(progress, "timing single samples")
 
-    def call() -> None:
-        done = next(calls, total)
-        if done % 10 == 0:
-            progress("timing single samples", done, total)
+    def call(number: int) -> None:
+        if number % 10 == 0:
+            progress("timing single samples", number, total)
         beat()
-        _answer(learner, visual_tokens, [next(order)])
+        _answer(learner, visual_tokens, [number % count])
 
-    workload = calibration_workload(visual_tokens.device)
+    workload = _in_fp32(calibration_workload(visual_tokens.device), visual_tokens.device)
     return time_calls(call, options.warmups, options.runs, visual_tokens.device, workload)
+
+
+def _in_fp32(workload: Callable[[], Any], device: str) -> Callable[[], Any]:
+    """Keep what latencies are divided by the same in whatever precision the learner answers."""
+    import torch
+
+    kind = device.partition(":")[0]
+    if not torch.is_autocast_enabled(kind):
+        return workload
+
+    def plain() -> None:
+        with torch.autocast(kind, enabled=False):
+            workload()
+
+    return plain
 
 
 def _throughput(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,11 @@ from harness.errors import BenchError
 from harness.inputs.decoded_images import DecodedImage, DecodedImages, open_decoded_images
 from harness.inputs.images import fit_image, to_channels_first
 from harness.inputs.perturbed_inputs import ImageSource, Rewriter, Words, absence, part_for, words_for
-from harness.jobs.device_errors import ends_process
+from harness.jobs.built_learner import load_trained
+from harness.jobs.device_errors import ends_process, refused_operation
 from harness.jobs.heartbeat import Heartbeat
-from harness.jobs.jobs import load_trained
 from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock, Subject
+from harness.measure.device import autocast, begin_job
 from harness.metrics.plain_answers import answers_of, outcomes_of
 from harness.perturb.perturbation import IMAGE, TEXT, GeometricPerturbation, Perturbation
 from harness.perturb.scales import at_scale
@@ -51,6 +53,12 @@ class LoadedModel:
     answers: dict[str, list[Any]] = field(default_factory=dict)
     errors: dict[str, Answers] = field(default_factory=dict)
 
+    @property
+    def precision(self) -> AbstractContextManager[Any]:
+        """A block in which it answers in the precision that its cell is evaluated in."""
+        cell = self.subject.cell
+        return autocast(cell.training.device, cell.evaluate.precision)
+
     def reword(self, class_texts: tuple[tuple[str, ...], ...]) -> None:
         """Have the learner read these texts for the classes, unless it does already or reads none."""
         if "classes" in self.reads and self.worded != class_texts:
@@ -63,7 +71,8 @@ def robustness_job(block: RobustnessBlock, progress: Progress) -> dict[str, str]
     """Run a block; returns the samples left out as unreadable, and why."""
     import cv2
 
-    torch.set_num_threads(block.options.threads)
+    deterministic = any(subject.cell.training.train.deterministic for subject in block.subjects)
+    begin_job(block.options.threads, deterministic=deterministic)
     cv2.setNumThreads(block.options.threads)
     progress("loading trained models", 0, 0)
     task, loaded_models = load_models(block)
@@ -163,7 +172,8 @@ class _RobustnessJob:
         """Answer for one chunk; what goes wrong ends this model under this condition, and nothing else."""
         chunk = tokens.chunk
         try:
-            with torch.no_grad():  # not inference mode: an attack may need gradients through what is remembered
+            # No inference mode: an attack may need gradients through what is remembered.
+            with loaded.precision, torch.no_grad():
                 loaded.reword(words.class_texts)
                 batch = Batch(
                     sample_ids=tuple(sample.sample_id for sample in chunk.samples),
@@ -263,7 +273,8 @@ class _RobustnessJob:
             try:
                 request = self._request(loaded, count)
                 loaded.worded = None  # the attack words classes itself
-                result = attack.predict(loaded.learner, request, part.severity)
+                with loaded.precision:
+                    result = attack.predict(loaded.learner, request, part.severity)
                 ids = [sample.sample_id for sample in request.samples]
                 found = outcomes_of(ids, result.predictions) if result.skipped is None else []
             except Exception as error:
@@ -354,6 +365,7 @@ def fit_decoded_image(image: DecodedImage, preprocessing: Preprocessing) -> Pixe
 
 def _explained(error: Exception) -> Answers:
     """Put an error into a sentence; what is not deliberate is a bug and keeps its traceback."""
+    error = refused_operation(error) or error
     if isinstance(error, BenchError):
         return Answers(FAILED, error=error_text(error))
     return Answers(FAILED, error=named_error(error), trace=traceback_text())

@@ -1,12 +1,11 @@
-"""The one training loop: AdamW, warm-up and cosine, clipping, accumulation, the pull to pretrained weights."""
+"""The one training loop: steps in micro-batches, clipping, validation, and going on from what was kept."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -16,9 +15,16 @@ from harness.errors import OutOfMemory, TrainingDiverged
 from harness.inputs.augment import augmenter_for
 from harness.inputs.modes import for_evaluation, for_training
 from harness.inputs.visual_tokens import VisualTokens
-from harness.jobs.predict import is_out_of_memory, predict_all
-from harness.jobs.random_states import random_states
-from harness.measure.device import resolve_precision
+from harness.jobs.data_parallel import ONE_PROCESS, Processes
+from harness.jobs.loss_scale import LossScale
+from harness.jobs.optimizer import build_optimizer, build_pulls, warmup_cosine
+from harness.jobs.predict import predict_all
+from harness.jobs.random_states import RandomStates, library_states, random_states
+from harness.jobs.resume_file import ResumeFile
+from harness.jobs.sample_order import SampleOrder
+from harness.measure.device import autocast, resolve_precision
+from harness.measure.memory import PeakMeter
+from harness.measure.out_of_memory import is_out_of_memory
 from harness.protocols import NOTICE, HasMeanLoss, Learner, Progress, SupportsFit, Task
 from harness.sample import Batch
 
@@ -45,7 +51,10 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What is known after training; seconds exclude building, decoding and frozen features."""
+    """What is known after training; seconds exclude building, decoding and frozen features.
+
+    `peak_memory_bytes` is what tensors took at most on an accelerator, of the CPU the resident memory of the process.
+    """
 
     steps: int
     best_step: int
@@ -54,49 +63,65 @@ class TrainingSummary:
     precision: str
     accumulation: int
     final_loss: float | None
+    peak_memory_bytes: int | None = None
 
 
 UNTRAINED = TrainingSummary(0, 0, None, 0.0, "fp32", 1, None)
 """Of a learner that is evaluated as it was built."""
 
 
-@dataclass(frozen=True)
-class Pull:
-    """The decoupled pull `w <- w - lr * strength * (w - w0)` (L2-SP, Li et al. 2018, arXiv 1802.01483)."""
-
-    strength: float
-    parameters: tuple[tuple[Tensor, Tensor], ...]
-
-    def apply(self, learning_rate: float) -> None:
-        """Move each weight toward its pretrained value."""
-        for weight, origin in self.parameters:
-            weight.lerp_(origin, learning_rate * self.strength)
-
-
 def train_learner(
-    learner: Learner, data: TrainingData, options: TrainOptions, seed: int, report: tuple[Progress, Log]
+    learner: Learner,
+    data: TrainingData,
+    options: TrainOptions,
+    seed: int,
+    report: tuple[Progress, Log],
+    kept: ResumeFile | None = None,
+    processes: Processes = ONE_PROCESS,
 ) -> TrainingSummary:
     """Train a learner in place and leave it with the weights that scored best on the selection split.
 
-    Raises TrainingDiverged when the loss or its gradient is not finite, OutOfMemory when not even a
-    micro-batch of one fits.
+    A training in steps whose state is `kept` goes on from there, and keeps its own there as it goes on. Of several
+    `processes`, each with a learner of its own, only the leading one validates and has the best weights. Raises
+    TrainingDiverged when the loss or its gradient is not finite, OutOfMemory when not even a micro-batch of one fits.
     """
     if isinstance(learner, SupportsFit):
         return _fit(learner, data, report[0])
-    if not any((groups := learner.parameter_groups()).__dict__.values()):
+    if not learns(learner):
         return UNTRAINED
-    del groups
-    torch.manual_seed(seed)
-    return _Run(learner, data, options, seed, report).run()
+    torch.manual_seed(seed + _SEED_OF_RANK * processes.rank)
+    training = _Run(learner, data, options, seed, report, processes)
+    with training.meter as meter:
+        summary = training.run(kept)
+    return replace(summary, peak_memory_bytes=meter.read().bytes)
+
+
+def learns(learner: Learner) -> bool:
+    """Tell whether a learner takes anything from the training split beyond its `TaskSpec`: weights or what it fits."""
+    if isinstance(learner, SupportsFit):
+        return True
+    groups = learner.parameter_groups()
+    return bool(groups.language or groups.vision or groups.new)
+
+
+_SEED_OF_RANK = 1_000_003
+"""So far the seeds of processes are apart: they draw other dropout for their other samples."""
 
 
 class _Run:
     """The state of one training: what changes from step to step, kept in one place."""
 
     def __init__(
-        self, learner: Learner, data: TrainingData, options: TrainOptions, seed: int, report: tuple[Progress, Log]
+        self,
+        learner: Learner,
+        data: TrainingData,
+        options: TrainOptions,
+        seed: int,
+        report: tuple[Progress, Log],
+        processes: Processes,
     ) -> None:
         self.learner, self.data, self.options, self.seed = learner, data, options, seed
+        self.processes = processes
         self.progress, self.log = report
         self.device = data.training.device
         self.precision = resolve_precision(options.precision, self.device)
@@ -104,38 +129,121 @@ class _Run:
         self.optimizer = build_optimizer(learner, options)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: warmup_cosine(step, options))
         self.pulls = build_pulls(learner, options)
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed + _SEED_OF_RANK * processes.rank)
+        # One process draws order and losses from one generator; several must draw the same order.
+        drawing = self.generator if processes.count == 1 else torch.Generator().manual_seed(seed)
+        self.order = SampleOrder(len(data.training), options.batch_size, options.steps, drawing)
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
-        self.misses = 0
+        self.misses = self.step = 0
+        self.meter = PeakMeter(self.device)
+        self.scale = LossScale(self.device, self.precision)
+        self.loss = math.nan
+        self.started = time.perf_counter()
+        self.entries: list[Mapping[str, Any]] = []
 
-    def run(self) -> TrainingSummary:
+    def run(self, kept: ResumeFile | None) -> TrainingSummary:
         module: Any = self.learner
-        started, loss, step = time.perf_counter(), math.nan, 0
-        drawn = known_batches(len(self.data.training), self.options.batch_size, self.options.steps, self.generator)
+        if kept is not None:
+            self._go_on(kept)
+        self.processes.make_equal(trained_state(self.learner).values())
         every = max(1, math.ceil(self.options.steps / max(1, self.options.validations)))
         for_training(self.learner)
         augmenter = augmenter_for(self.options.augment, self.seed, self.data.task)
-        with self.data.training.augmented(drawn, augmenter) as order:
-            for step, indices in enumerate(order, start=1):
-                loss = self._step(indices, step)
-                self.progress("training", step, self.options.steps)
-                if step % every == 0 or step == self.options.steps:
-                    self.log({"step": step, "loss": loss, "seconds": time.perf_counter() - started})
-                    if self._validate(step):
-                        break
+        groups = () if self._is_out_of_patience else self.order.groups()
+        visits, share = self.order.visits(), self.processes.share
+        with self.data.training.augmented(groups, augmenter, visits, share) as order:
+            for indices in order:
+                self.step += 1
+                self.loss = self._step(indices, self.step)
+                self.progress("training", self.step, self.options.steps)
+                if self.step % every == 0 or self.step == self.options.steps:
+                    self._log({"step": self.step, "loss": self.loss, "seconds": self._seconds})
+                    if self.processes.leads:
+                        self._validate(self.step)
                     for_training(self.learner)
+                is_due, self.misses = self.processes.told((kept is not None and kept.is_due, self.misses))
+                if is_due and kept is not None:
+                    self._keep(kept)
+                if self._is_out_of_patience:
+                    break
+        if 0 < self.step == self.scale.left_out:
+            self._require_finite("gradient's norm at every scale", math.inf, self.step)
         if self.best is not None:
             module.load_state_dict(self.best[2], strict=False)
         for_evaluation(self.learner)
         return TrainingSummary(
-            steps=step,
-            best_step=self.best[1] if self.best else step,
+            steps=self.step,
+            best_step=self.best[1] if self.best else self.step,
             best_score=self.best[0] if self.best else None,
-            seconds=time.perf_counter() - started,
+            seconds=self._seconds,
             precision=self.precision,
             accumulation=self.accumulation,
-            final_loss=loss if step else None,
+            final_loss=self.loss if self.step else None,
         )
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def _is_out_of_patience(self) -> bool:
+        return 0 < self.options.patience <= self.misses
+
+    def _log(self, entry: Mapping[str, Any]) -> None:
+        self.entries.append(entry)
+        self.log(entry)
+
+    def _keep(self, kept: ResumeFile) -> None:
+        """Write all that changes from step to step, after one of them, and where the generators of all stand."""
+        own = {**vars(random_states(self.generator)), "libraries": library_states()}
+        generators = self.processes.gathered(own)
+        if self.processes.leads:
+            kept.write(self._state(generators), self.progress)
+
+    def _state(self, generators: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "loss": self.loss,
+            "seconds": self._seconds,
+            "weights": trained_state(self.learner),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scale": self.scale.state_dict(),
+            "generators": generators,
+            "drawing": self.order.generator.get_state(),
+            "best": self.best,
+            "misses": self.misses,
+            "accumulation": self.accumulation,
+            "queue": torch.tensor(self.order.left_after(self.step), dtype=torch.int64),
+            "log": self.entries,
+        }
+
+    def _go_on(self, kept: ResumeFile) -> None:
+        """Take up what was kept, if it fits; the learner, the options and the data are as they were then."""
+        state = kept.read(self.progress)
+        if state is None:
+            return
+        own = {name: (tensor.shape, tensor.dtype) for name, tensor in trained_state(self.learner).items()}
+        if own != {name: (tensor.shape, tensor.dtype) for name, tensor in state["weights"].items()}:
+            kept.ignore("its weights are not those of this model", self.progress)
+            return
+        module: Any = self.learner
+        module.load_state_dict(state["weights"], strict=False)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scale.load_state_dict(state["scale"])
+        self.order.queue, self.order.done = state["queue"].tolist(), state["step"]
+        self.step, self.loss, self.misses = state["step"], state["loss"], state["misses"]
+        self.accumulation = max(self.accumulation, state["accumulation"])
+        if state["best"] is not None and self.processes.leads:
+            score, step, weights = state["best"]
+            self.best = score, step, {name: tensor.to(self.device) for name, tensor in weights.items()}
+        self.started = time.perf_counter() - state["seconds"]
+        for entry in state["log"]:
+            self._log(entry)
+        RandomStates(**state["generators"][self.processes.rank]).restore(self.generator)
+        self.order.generator.set_state(state["drawing"])
+        self.progress(f"goes on from step {self.step} of {self.options.steps}", self.step, NOTICE)
 
     def _step(self, indices: Sequence[int], step: int) -> float:
         """Make one optimiser step; only what comes before the update can be made again with less memory."""
@@ -154,44 +262,61 @@ class _Run:
     def _gradients_with_retry(self, indices: Sequence[int], step: int) -> float:
         """Run forward and backward; when memory runs out, again with half the micro-batch and the same draws."""
         before = random_states(self.generator)
+        largest = math.ceil(self.order.batch / self.processes.count)
         while True:
-            try:
-                return self._gradients(indices, step)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                require_parts(self.learner, f"Memory ran out at step {step}", self.accumulation)
-                if self.accumulation >= len(indices):
-                    raise OutOfMemory(
-                        f"Out of memory at step {step} with one sample at a time. Take a smaller model or image."
-                    ) from error
+            loss, error = self._attempt(indices)
+            loss, lacking = self.processes.summed([loss, error is not None])
+            if not lacking:
+                self._require_finite("loss", loss, step)
+                return loss
+            require_parts(self.learner, f"Memory ran out at step {step}", self.accumulation)
+            if self.accumulation >= largest:
+                raise OutOfMemory(
+                    f"Out of memory at step {step} with one sample at a time. Take a smaller model or image."
+                ) from error
+            error = None  # with it goes what the attempt has held
             self.optimizer.zero_grad(set_to_none=True)
             before.restore(self.generator)
-            self.accumulation = min(2 * self.accumulation, len(indices))
-            self.log({"step": step, "warning": f"out of memory: {self.accumulation} micro-batches a step from here"})
+            self.meter.restart()  # its peak was all the memory that there was
+            self.accumulation = min(2 * self.accumulation, largest)
+            self._log({"step": step, "warning": f"out of memory: {self.accumulation} micro-batches a step from here"})
             self.progress(f"out of memory: going on in {self.accumulation} micro-batches a step", step, NOTICE)
 
-    def _gradients(self, indices: Sequence[int], step: int) -> float:
-        micro = math.ceil(len(indices) / self.accumulation)
+    def _attempt(self, indices: Sequence[int]) -> tuple[float, Exception | None]:
+        """Run forward and backward of this process's share; gives its part of the loss, or how memory ran out."""
+        try:
+            return self._gradients(indices), None
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return 0.0, error
+
+    def _gradients(self, indices: Sequence[int]) -> float:
+        micro = max(1, math.ceil(len(indices) / self.accumulation))
         total = 0.0
         for start in range(0, len(indices), micro):
             part = indices[start : start + micro]
             with autocast(self.device, self.precision):
                 loss = self.learner.loss(self.data.training.batch(part, with_targets=True), self.generator)
-            share = len(part) / len(indices)
-            (loss * share).backward()
+            share = len(part) / self.order.batch
+            self.scale.backward(loss * share)
             total += float(loss.detach()) * share
-        self._require_finite("loss", total, step)
         return total
 
     def _update(self, step: int) -> None:
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.options.clip_norm)
-        self._require_finite("gradient's norm", float(norm), step)
-        self.optimizer.step()
+        self.processes.sum_gradients(parameters)
+        self.scale.unscale(self.optimizer)
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.options.clip_norm))
+        if not math.isfinite(norm) and (scale := self.scale.halve()) is not None:
+            what = f"gradients overflow in fp16: the step is left out, losses are scaled by {scale:g} from here"
+            self._log({"step": step, "warning": what})
+        else:
+            self._require_finite("gradient's norm", norm, step)
+            self.scale.step(self.optimizer)
+            self._pull()
+            self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self._pull()
-        self.schedule.step()
 
     def _require_finite(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):
@@ -206,18 +331,17 @@ class _Run:
                 if group["name"] in self.pulls:
                     self.pulls[group["name"]].apply(group["lr"])
 
-    def _validate(self, step: int) -> bool:
-        """Score the selection split, keep the best weights; True when patience has run out."""
+    def _validate(self, step: int) -> None:
+        """Score the selection split, and keep the best weights."""
         for_evaluation(self.learner)
         outcomes = predict_all(self.learner, self.data.selection, self.options.batch_size, self.progress)
         targets = [sample.target for sample in self.data.selection.samples]
         score = self.data.task.validation_score([outcome.prediction for outcome in outcomes], targets)
-        self.log({"step": step, "validation_score": score})
+        self._log({"step": step, "validation_score": score})
         if self.best is None or score > self.best[0]:
             self.best, self.misses = (score, step, _copy(trained_state(self.learner))), 0
         else:
             self.misses += 1
-        return 0 < self.options.patience <= self.misses
 
 
 def require_parts(learner: Learner, what: str, accumulation: int) -> None:
@@ -237,69 +361,6 @@ def trained_state(learner: Learner) -> dict[str, Tensor]:
     every = module.named_parameters(remove_duplicate=False)  # a tied weight has two names
     frozen = {name for name, parameter in every if not parameter.requires_grad}
     return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
-
-
-def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
-    """Mixed precision for one forward pass."""
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device.partition(":")[0], torch.bfloat16)
-
-
-def warmup_cosine(step: int, options: TrainOptions) -> float:
-    """Factor of the learning rate: linear warm-up, then half a cosine to zero (SGDR, arXiv 1608.03983)."""
-    warmup = max(1, round(options.warmup_fraction * options.steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, options.steps - warmup)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def known_batches(count: int, batch_size: int, steps: int, generator: torch.Generator) -> Iterator[list[list[int]]]:
-    """Yield `steps` batches of shuffled indices; each epoch visits every sample once.
-
-    They come in groups, of as many as are known before the generator must be drawn from again: it serves the losses
-    too, so that the next epoch's order can only be drawn when the steps before it are done.
-    """
-    queue: list[int] = []
-    while steps:
-        while len(queue) < min(batch_size, count):
-            queue += torch.randperm(count, generator=generator).tolist()
-        known = min(steps, max(1, len(queue) // batch_size))
-        yield [queue[start : start + batch_size] for start in range(0, known * batch_size, batch_size)]
-        queue = queue[known * batch_size :]
-        steps -= known
-
-
-def build_optimizer(learner: Learner, options: TrainOptions) -> torch.optim.AdamW:
-    """AdamW over the three groups; weight decay spares norms, biases and weights that are pulled."""
-    groups = learner.parameter_groups()
-    rates = {
-        "language": (groups.language, options.language_learning_rate, options.beta),
-        "vision": (groups.vision, options.vision_learning_rate, options.gamma),
-        "new": (groups.new, options.learning_rate, 0.0),
-    }
-    parameter_groups = []
-    for name, (named, rate, pull) in rates.items():
-        matrices = [parameter for _, parameter in named if parameter.ndim > 1]
-        vectors = [parameter for _, parameter in named if parameter.ndim <= 1]
-        decay = 0.0 if pull else options.weight_decay
-        if matrices:
-            parameter_groups.append({"name": name, "params": matrices, "lr": rate, "weight_decay": decay})
-        if vectors:
-            parameter_groups.append({"name": f"{name}-vectors", "params": vectors, "lr": rate, "weight_decay": 0.0})
-    return torch.optim.AdamW(parameter_groups, betas=(0.9, 0.98))
-
-
-def build_pulls(learner: Learner, options: TrainOptions) -> dict[str, Pull]:
-    """Remember the pretrained values of matrices and embeddings (norms and biases are left free)."""
-    groups = learner.parameter_groups()
-    strengths = {"language": (groups.language, options.beta), "vision": (groups.vision, options.gamma)}
-    return {
-        name: Pull(strength, tuple((p, p.detach().clone()) for _, p in named if p.ndim > 1))
-        for name, (named, strength) in strengths.items()
-        if strength > 0
-    }
 
 
 def _fit(learner: Any, data: TrainingData, progress: Progress) -> TrainingSummary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.judge.leaderboard import Row, build_rows, ranked
@@ -25,19 +25,24 @@ def judged_tables(
     sweeps: Sequence[RobustnessRecord] = (),
     *,
     every_code: bool = False,
+    conflicts: Collection[str] = (),
 ) -> list[list[Row]]:
     """Build the tables of one task's records, ranked by the first of `metrics` that they have.
 
     `fusion` says which models are marked, `read` finds sample scores, `sweeps` are the robustness records. Records of
-    older code are rows of their own with `every_code`.
+    older code are rows of their own with `every_code`. `conflicts` are fingerprints that another run made otherwise.
     """
     unranked = build_rows(records, metrics, every_code=every_code)
     tables = ranked(unranked, metrics, lambda task, fingerprint: read(task, fingerprint, None))
     judged = []
     for rows in tables:
         found = marks(rows, records, metrics, fusion, read, sweeps)
-        judged.append([replace(row, verdict=_mark(row, found)) for row in rows])
+        judged.append([replace(row, verdict=_mark(row, found), conflicts=_of_row(row, conflicts)) for row in rows])
     return judged
+
+
+def _of_row(row: Row, fingerprints: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in row.fingerprints if name in fingerprints)
 
 
 def _mark(row: Row, found: Mapping[str, str]) -> str | None:

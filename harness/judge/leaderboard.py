@@ -48,6 +48,8 @@ class Row:
     """Fingerprints of records of this model and control that other code made and that are not shown."""
     replaced: tuple[str, ...] = ()
     """Those of the same settings and code that were only measured or resampled otherwise: the newest is shown."""
+    conflicts: tuple[str, ...] = ()
+    """Those of its records that another run made otherwise at the same time; that other record is kept beside."""
     verdict: str | None = None
     """Of the claim fusion-gain (`harness.verdict`); None for controls and models without fusion."""
 
@@ -72,6 +74,7 @@ class Row:
             "setting": self.setting,
             "older_records": list(self.older),
             "replaced_records": list(self.replaced),
+            "conflicts": list(self.conflicts),
             "status": self.status,
             "error": self.error,
             "seeds": len(self.seeds),
@@ -260,10 +263,11 @@ def _combined_metrics(cells: Sequence[RunRecord]) -> dict[str, Estimate | None]:
 
 
 def _combined_efficiency(cells: Sequence[RunRecord]) -> Efficiency:
-    """Median over seeds of what was measured; the rest is equal for all of them."""
+    """Median over seeds of what was measured on the device of the last one; the rest is equal for all of them."""
     if not cells:
         return Efficiency()
     values = asdict(cells[-1].efficiency)
+    cells = [cell for cell in cells if cell.device == cells[-1].device]
     for name, value in values.items():
         measured = sorted(v for v in (getattr(cell.efficiency, name) for cell in cells) if isinstance(v, float))
         if isinstance(value, float) and measured:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from harness.cell import FORMER_TRAINING
 from harness.record import RunRecord
 
 _OF_THE_ROW = ("task", "model", "control", "seed", "data", "versions", "prerequisite")
@@ -34,8 +35,14 @@ def settings_of_row(record: RunRecord) -> dict[str, Any]:
         found |= dict(_flat(training.get(section, {}), name))
     rest = {k: v for k, v in training.items() if k not in (*_OF_THE_ROW, *_SECTIONS, "recipe")}
     found |= dict(_flat(rest, ""))
-    found |= dict(_flat({"batch_size": record.cell.get("evaluate", {}).get("batch_size")}, "evaluate"))
+    evaluate = record.cell.get("evaluate", {})
+    precision = evaluate_precision(record)
+    moving = {"batch_size": evaluate.get("batch_size"), "precision": None if precision == "fp32" else precision}
+    found |= dict(_flat(moving, "evaluate"))
     found.pop("model.task", None)
+    for option, former in FORMER_TRAINING.items():
+        if found.get(f"train.{option}") == former:
+            del found[f"train.{option}"]
     taken = record.provenance.get("training", {}).get("accumulation", 1)
     if taken > training.get("train", {}).get("accumulation", taken):  # for lack of memory: another training
         found["train.accumulation_taken"] = taken
@@ -53,6 +60,11 @@ def scoring_of(record: RunRecord) -> dict[str, str]:
     """The digest of the code that made a record's metrics, and packages of it; earlier versions hold it elsewhere."""
     scoring: Mapping[str, str] = record.cell.get("scoring") or {}
     return {"scoring" if name == "digest" else f"scoring.{name}": value for name, value in scoring.items()}
+
+
+def evaluate_precision(record: RunRecord) -> str:
+    """The number format of a record's answers; fp32 where it was made before there was another."""
+    return str(record.cell.get("evaluate", {}).get("precision", "fp32"))
 
 
 def setting_key(record: RunRecord) -> str:
@@ -127,7 +139,7 @@ def _value(value: Any) -> str:
 def _flat(content: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
         key = f"{prefix}.{name}" if prefix else name
-        if isinstance(value, Mapping):
+        if isinstance(value, dict | Mapping):  # JSON makes dicts, which are told in no time
             yield from _flat(value, key)
         elif value not in _UNSET:
             yield key, value

@@ -12,6 +12,7 @@ from harness.judge.robustness.summary import summaries
 from harness.judge.verdict.judge import installed_fusion, score_reader
 from harness.plan.plugins import INTERNAL_TASKS, load_all, load_task, task_names
 from harness.record import RunRecord
+from harness.records.conflicts import in_conflict
 from harness.records.store import Store
 
 
@@ -31,7 +32,9 @@ def leaderboard_rows(
     records = [record for record in store.read_records(task) if shows is None or shows(record)]
     metrics, fusion = load_task(task).metrics, installed_fusion(task)
     sweeps = store.read_robustness(task)
-    return judged_tables(records, metrics, fusion, score_reader([store]), sweeps, every_code=every_code)
+    read = score_reader([store], known={store: (*records, *sweeps)})
+    conflicts = in_conflict(store, task)
+    return judged_tables(records, metrics, fusion, read, sweeps, every_code=every_code, conflicts=conflicts)
 
 
 def robustness_rows(task: str, store: Store, reference: str | None = None) -> list[RobustnessRow]:

@@ -6,16 +6,16 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from harness.errors import UsageError
-from harness.measure.gpu_probe import GpuProbe, probe_gpu
 from harness.option_fields import Precision
 
 _DRIVER_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd", "/dev/nvmap")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""In the environment: the GPUs that a process sees, counted from 0 in the order in which they are named there."""
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -25,36 +25,6 @@ class DevicePeak:
 
     allocated_bytes: int
     reserved_bytes: int
-
-
-def resolve_device(wish: str, say: Callable[[str], None], precision: Precision = "auto") -> str:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:INDEX` into `cpu` or `cuda:INDEX`.
-
-    `auto` takes the first CUDA device where there is one that torch can use, and says why where it cannot. Devices are
-    counted through NVML where it answers, so a process that asks can still be forked; a machine without a driver is
-    known without importing torch. Whether torch can use one, in this precision, is found by a child process, once a
-    process. Raises UsageError for other names, and for CUDA devices that are not there or cannot be used.
-    """
-    if wish == "cpu":
-        return "cpu"
-    kind, _, index = wish.partition(":")
-    understood = kind == "cuda" and (index.isdecimal() or wish == "cuda")
-    if not understood and wish != "auto":
-        raise UsageError(f"Device '{wish}' is not understood. Known: auto, cpu, cuda, cuda:INDEX (such as cuda:0).")
-    count = _cuda_device_count()
-    if wish != "auto" and int(index or 0) >= count:
-        raise UsageError(_absent(wish, count))
-    if not count:
-        if why := _hidden():
-            say(f"{why} The CPU is taken.")
-        return "cpu"
-    found = _probed(f"cuda:{int(index or 0)}", precision)
-    if found.failure is None:
-        return found.device
-    if wish != "auto":
-        raise UsageError(f"{found.reason} Or use `--device cpu`.")
-    say(f"{found.reason} The CPU is taken.")
-    return "cpu"
 
 
 def synchronize(device: str) -> None:
@@ -97,13 +67,67 @@ def device_description(device: str) -> str:
 
 
 def resolve_precision(wish: Precision, device: str) -> Precision:
-    """Turn auto into bf16 where the device computes it faster, else fp32: by its kind, not by a stopwatch.
+    """Turn auto into bf16 where the device computes it faster, into fp16 on the GPUs before these, else into fp32.
 
-    A timing would make the scores depend on how busy the machine happened to be.
+    By its kind, not by a stopwatch: a timing would make the scores depend on how busy the machine happened to be.
     """
     if wish != "auto":
         return wish
-    return "bf16" if bf16_is_faster(device) else "fp32"
+    if bf16_is_faster(device):
+        return "bf16"
+    return "fp16" if _has_tensor_cores(device) else "fp32"
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
+    """Compute in `precision` (fp32, bf16 or fp16) within the block, as far as torch holds that to be safe."""
+    if precision == "fp32":
+        return nullcontext()
+    import torch
+
+    return torch.autocast(device.partition(":")[0], {"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
+
+
+def begin_job(threads: int, *, deterministic: bool = False) -> None:
+    """Set what moves the last digits in this process: the threads of the CPU, and no TF32 where fp32 is meant.
+
+    By default torch convolves fp32 in TF32 on Ampere and later, and multiplies matrices in fp32. The flags and not
+    `fp32_precision`: with that, torch refuses to read the flags, which `torch.backends.cudnn.flags` does.
+
+    `deterministic` refuses operations that may give other bits each time; to be called before CUDA is started.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+        torch.backends.cudnn.benchmark = False
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
+
+
+def numerics(device: str) -> dict[str, Any]:
+    """Say what moves the last digits on an accelerator: TF32, the versions of CUDA and cuDNN; of a CPU TF32 alone.
+
+    Also that nothing else does, where only deterministic operations are made.
+    """
+    import torch
+
+    known: dict[str, Any] = {"tf32": bool(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)}
+    if torch.are_deterministic_algorithms_enabled():
+        known["deterministic"] = True
+    if device == "cpu":
+        return known
+    return {**known, "cuda": torch.version.cuda or torch.version.hip, "cudnn": torch.backends.cudnn.version()}
+
+
+def _has_tensor_cores(device: str) -> bool:
+    """Whether a GPU multiplies fp16 in hardware: from Volta on, as V100 and T4 do, which have no bf16."""
+    if device == "cpu":
+        return False
+    import torch
+
+    return torch.version.hip is None and torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 def bf16_is_faster(device: str) -> bool:
@@ -151,42 +175,18 @@ def cpu_model() -> str:
 
 def has_driver() -> bool:
     """Whether the driver of an accelerator can be here: False on a Linux without its device nodes."""
-    return sys.platform != "linux" or _node() is not None
+    return sys.platform != "linux" or driver_node() is not None
 
 
-def _node() -> str | None:
+def driver_node() -> str | None:
+    """Find the device node of an accelerator's driver; None where there is none."""
     return next((node for node in _DRIVER_NODES if Path(node).exists()), None)
 
 
-@lru_cache
-def _probed(device: str, precision: Precision) -> GpuProbe:
-    return probe_gpu(device, precision)
-
-
-def _hidden() -> str | None:
-    """Say that there is a driver and no device; None where there is no driver, or the user has hidden its devices."""
-    node = _node()
-    if node is None or os.environ.get("CUDA_VISIBLE_DEVICES") is not None:
-        return None
-    return (
-        f"{node} is here and torch finds no CUDA device: `nvidia-smi` says whether the driver works, and "
-        "`python -c 'import torch; print(torch.version.cuda)'` whether this torch was built for CUDA."
-    )
-
-
-def _cuda_device_count() -> int:
+def cuda_device_count() -> int:
     """Count CUDA devices, importing torch only where a driver can be there."""
     if not has_driver():
         return 0
     import torch
 
     return torch.cuda.device_count()
-
-
-def _absent(wish: str, count: int) -> str:
-    if not count:
-        return (
-            f"Device '{wish}' was asked for and no CUDA device was found. Use `--device cpu`, or check that "
-            "`nvidia-smi` lists a GPU and that the installed torch was built with CUDA."
-        )
-    return f"Device '{wish}' was asked for and there are only cuda:0 to cuda:{count - 1}. Use one of these."

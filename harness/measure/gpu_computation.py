@@ -10,6 +10,7 @@ import json
 import os
 import sys
 
+from harness.measure.device import resolve_precision
 from harness.text.error_text import error_text
 
 
@@ -33,6 +34,8 @@ def compute(device: str, precision: str) -> None:
             convolved = float(torch.nn.functional.conv2d(images, weights).float().sum())
             if (product, convolved) != (16 * 16 * 16, 2 * 4 * 14 * 14 * 27):
                 raise ArithmeticError(f"sums of ones came out as {product:g} and {convolved:g}")
+        _tell(out, doing="asking for its precision")
+        _tell(out, precision=resolve_precision("auto", device))
         _tell(out, done=device)
     except Exception as error:
         _tell(out, error=f"{type(error).__name__}: {' '.join(error_text(error).split())}".rstrip(". "))

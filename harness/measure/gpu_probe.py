@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.measure.device import VISIBLE
 from harness.text.outside_text import visible
 
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import compute; compute({device!r}, {precision!r})"
@@ -33,7 +34,8 @@ _REMEDY = (
 class GpuProbe:
     """What a child found of a device; `failure` is None where it could compute there.
 
-    `facts` are what it could say, whether or not it could compute: torch, cuda, built_for, driver, card.
+    `facts` are what it could say, whether or not it could compute: torch, cuda, built_for, driver, card, and once it
+    has computed the precision that the card is best at.
     """
 
     device: str
@@ -52,13 +54,16 @@ class GpuProbe:
         )
 
 
-def probe_gpu(device: str, precision: str = "fp32", seconds: float = _SECONDS) -> GpuProbe:
+def probe_gpu(device: str, precision: str = "fp32", seconds: float = _SECONDS, visible: str | None = None) -> GpuProbe:
     """Compute on `cuda:INDEX` in a child: allocate, multiply, convolve; in bf16 too where `precision` says so.
 
-    The child is killed after `seconds`. Nothing of CUDA is started in this process.
+    With `visible` the child sees the GPU of that name alone, and `device` is only what messages call it. The child is
+    killed after `seconds`. Nothing of CUDA is started in this process.
     """
     path = [entry for entry in sys.path if entry]
-    program = _PROGRAM.format(path=path, module=_CHILD, device=device, precision=precision)
+    program = _PROGRAM.format(
+        path=path, module=_CHILD, device=device if visible is None else "cuda:0", precision=precision
+    )
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as complaints:
         # Files and not pipes: a child that hangs in the driver outlives SIGKILL, and would hold a pipe open.
         child = subprocess.Popen(
@@ -66,7 +71,7 @@ def probe_gpu(device: str, precision: str = "fp32", seconds: float = _SECONDS) -
             stdin=subprocess.DEVNULL,
             stdout=told,
             stderr=complaints,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
+            env={**os.environ, **({} if visible is None else {VISIBLE: visible}), "PYTHONSAFEPATH": "1"},
             start_new_session=True,
         )
         code = _end(child, seconds)

@@ -14,19 +14,32 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import cycle
 from typing import Any
 
 from harness.errors import UsageError
 from harness.measure.device import synchronize
 from harness.measure.reference_workload import Calibrated, calibrated
 
+WARM_UP_SECONDS = 1.0
+"""An accelerator warms up for so long at least: ten calls of a fast model are over before its clocks have risen."""
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """How many untimed calls were made, and how many seconds they took."""
+
+    calls: int
+    seconds: float
+
 
 @dataclass(frozen=True)
 class LatencySummary:
     """Seconds of single calls after warm-up; `first_seconds` is the very first call, before warm-up.
 
-    `p90`, `p95` and `p99` are None when there were too few runs for them. `iqr_over_median` above 0.1
-    marks an unquiet machine (see `harness.measure.foreign_load`).
+    `warmups` were asked for and `warm_up` says what was done, the first call with it. `p90`, `p95` and `p99` are None
+    when there were too few runs for them. `iqr_over_median` above 0.1 marks an unquiet machine (see
+    `harness.measure.foreign_load`).
     """
 
     first_seconds: float
@@ -38,6 +51,7 @@ class LatencySummary:
     p99: float | None
     iqr_over_median: float
     calibrated: Calibrated | None = None
+    warm_up: WarmUp = WarmUp(0, 0.0)
 
     @property
     def runs(self) -> int:
@@ -63,29 +77,44 @@ def minimum_runs(percentile: float, confidence: float = 0.99, misses: int = 1) -
 
 
 def time_calls(
-    call: Callable[[], Any], warmups: int, runs: int, device: str, workload: Callable[[], Any] | None = None
+    call: Callable[[int], Any], warmups: int, runs: int, device: str, workload: Callable[[], Any] | None = None
 ) -> LatencySummary:
     """Time a call `runs` times after `warmups` untimed ones, each from idle device to idle device.
 
     The wall clock between two synchronisations is what a caller waits for: it holds the kernels and
     the Python between them, which CUDA events around the kernels alone would leave out. A calibration `workload`
     is timed before each call (see `harness.measure.reference_workload`).
+
+    A call is given its number. Those that warm up have the first ones, over and over where an accelerator needs more
+    calls than were asked for: which numbers are timed does not depend on its speed.
     """
     if runs < 1 or warmups < 0:
         raise UsageError(
             f"Latency was asked for with {runs} runs after {warmups} warm-ups. "
             "At least 1 run and 0 warm-ups are needed."
         )
-    first = time_once(call, device)
-    for _ in range(warmups - 1):  # the first call was a warm-up too
-        call()
+    first = time_once(lambda: call(0), device)
+    numbers = cycle(range(1, warmups) if warmups > 1 else (0,))
+    rest = warm_up(lambda: call(next(numbers)), warmups - 1, device, 0.0 if warmups == 0 else WARM_UP_SECONDS)
+    done = WarmUp(1 + rest.calls, first + rest.seconds)
+    timed = range(max(warmups, 1), max(warmups, 1) + runs)
     if workload is None:
-        return summarize(first, [time_once(call, device) for _ in range(runs)], warmups)
+        return replace(summarize(first, [_time_number(call, n, device) for n in timed], warmups), warm_up=done)
     for _ in range(warmups):
         workload()
-    pairs = [(time_once(workload, device), time_once(call, device)) for _ in range(runs)]
+    pairs = [(time_once(workload, device), _time_number(call, n, device)) for n in timed]
     reference, seconds = zip(*pairs, strict=True)
-    return replace(summarize(first, seconds, warmups), calibrated=calibrated(seconds, reference))
+    return replace(summarize(first, seconds, warmups), calibrated=calibrated(seconds, reference), warm_up=done)
+
+
+def warm_up(call: Callable[[], Any], calls: int, device: str, seconds: float = WARM_UP_SECONDS) -> WarmUp:
+    """Make so many untimed calls; on an accelerator go on until `seconds` have passed, each call being waited for."""
+    made, started = 0, time.perf_counter()
+    while made < calls or (device != "cpu" and time.perf_counter() - started < seconds):
+        call()
+        synchronize(device)
+        made += 1
+    return WarmUp(made, time.perf_counter() - started)
 
 
 def summarize(first_seconds: float, seconds: Sequence[float], warmups: int) -> LatencySummary:
@@ -112,6 +141,10 @@ def time_once(call: Callable[[], Any], device: str) -> float:
     call()
     synchronize(device)
     return time.perf_counter() - started
+
+
+def _time_number(call: Callable[[int], Any], number: int, device: str) -> float:
+    return time_once(lambda: call(number), device)
 
 
 def _supported(ordered: Sequence[float], percentile: float) -> float | None:

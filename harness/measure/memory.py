@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from harness.measure.device import peak_memory, reset_peak_memory
+from harness.measure.device import DevicePeak, peak_memory, reset_peak_memory
 
 HIGH_WATER_MARK = "VmHWM, reset before the job"
 MAXIMUM_RSS = "ru_maxrss, which rose during the job"
@@ -41,41 +41,76 @@ class PeakMemory:
     allocated_bytes: int | None = None
     reserved_bytes: int | None = None
 
+    @property
+    def bytes(self) -> int:
+        """What the job's own tensors took on an accelerator; on a CPU the resident memory of its process."""
+        return self.peak_rss_bytes if self.allocated_bytes is None else self.allocated_bytes
+
+
+Result = TypeVar("Result")
+
+
+def with_device_peak(device: str, work: Callable[[], Result]) -> tuple[Result, DevicePeak | None]:
+    """Do some work and say its own peak on an accelerator; None on a CPU, where nothing is reset.
+
+    What was allocated before counts, if it is still there; the context of the device (some 500 MB) never does.
+    """
+    reset_peak_memory(device)
+    result = work()
+    return result, peak_memory(device)
+
 
 class PeakMeter:
     """Measures the peak of what runs inside its `with` block; `read()` answers at any time after.
 
-    The first `read` after the block has ended is the block's; one inside it is the peak so far.
+    The first `read` after the block has ended is the block's; one inside it is the peak so far. Of work that failed
+    and is done again, `restart` forgets the peak: all that was after the last `mark`, or after the beginning.
     """
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._start_rss = 0
+        self._start_rss = self._marked_rss = 0
         self._read_rss: Callable[[], tuple[int, str]] | None = None
         self._poller: _Poller | None = None
         self._result: PeakMemory | None = None
 
     def __enter__(self) -> Self:
-        reset_peak_memory(self._device)
-        self._result = None
+        self._result, self._marked_rss = None, 0
         self._start_rss = _resident_bytes()
-        if _reset_high_water_mark():
-            self._read_rss = _read_high_water_mark
-        else:
-            self._poller = _Poller()
-            self._read_rss = self._poller.read
+        self._begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._result = self._read_now()
-        if self._poller is not None:
-            self._poller.stop()
+        self._stop_polling()
+
+    def mark(self) -> None:
+        """Keep the peak of the process so far, whatever is forgotten later: what was loaded, and how."""
+        self._marked_rss = self._read_now().peak_rss_bytes
+
+    def restart(self) -> None:
+        """Forget the peak since the last mark."""
+        self._stop_polling()
+        self._begin()
 
     def read(self) -> PeakMemory:
         """Return the peak of the block, or so far."""
         return self._result if self._result is not None else self._read_now()
+
+    def _begin(self) -> None:
+        reset_peak_memory(self._device)
+        if _reset_high_water_mark():
+            self._read_rss = _read_high_water_mark
+        else:
+            self._poller = _Poller()
+            self._read_rss = self._poller.read
+
+    def _stop_polling(self) -> None:
+        if self._poller is not None:
+            self._poller.stop()
+            self._poller = None
 
     def _read_now(self) -> PeakMemory:
         if self._read_rss is None:
@@ -83,7 +118,7 @@ class PeakMeter:
         rss, method = self._read_rss()
         on_device = peak_memory(self._device)
         return PeakMemory(
-            peak_rss_bytes=max(rss, self._start_rss),
+            peak_rss_bytes=max(rss, self._start_rss, self._marked_rss),
             start_rss_bytes=self._start_rss,
             method=method,
             allocated_bytes=on_device.allocated_bytes if on_device else None,

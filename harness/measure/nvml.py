@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -99,6 +100,29 @@ def card(index: int) -> str | None:
             return None
         capability = _said(lambda: nvml.nvmlDeviceGetCudaComputeCapability(handle))
         return name if capability is None else f"{name} (sm_{capability[0]}{capability[1]})"
+
+
+def divided_gpus() -> tuple[str, ...]:
+    """Name all GPUs by the driver's names, and of those that are divided (MIG) their parts; empty where none is."""
+    with _library() as nvml:
+        if nvml is None:
+            return ()
+        names: list[Any] = []
+        is_divided = False
+        for index in range(_said(lambda: int(nvml.nvmlDeviceGetCount())) or 0):
+            whole = _said(partial(nvml.nvmlDeviceGetHandleByIndex, index))
+            parts = _parts(nvml, whole)
+            is_divided = is_divided or bool(parts)
+            names += [_said(partial(nvml.nvmlDeviceGetUUID, part)) for part in parts or [whole]]
+        return tuple(_text(name) for name in names if name) if is_divided else ()
+
+
+def _parts(nvml: Any, gpu: Any) -> list[Any]:
+    """List the parts of a GPU; none where it is not divided."""
+    mode = _said(lambda: nvml.nvmlDeviceGetMigMode(gpu)[0])
+    most = _said(lambda: int(nvml.nvmlDeviceGetMaxMigDeviceCount(gpu))) if mode else 0
+    found = [_said(partial(nvml.nvmlDeviceGetMigDeviceHandleByIndex, gpu, index)) for index in range(most or 0)]
+    return [part for part in found if part is not None]
 
 
 @contextmanager

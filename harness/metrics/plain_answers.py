@@ -40,7 +40,12 @@ def outcomes_of(sample_ids: Sequence[str], answers: Any) -> list[Outcome]:
 
 
 def require_finite_answer(outcomes: Sequence[Outcome]) -> None:
-    """Refuse NaN and infinity in answers, which every metric would take for something; raises DataError."""
+    """Refuse NaN and infinity in answers, which every metric would take for something; raises DataError.
+
+    Outcomes that a file gave as arrays, and that were checked as such, say so by `all_finite`.
+    """
+    if getattr(outcomes, "all_finite", False):
+        return
     for outcome in outcomes:
         wrong = _not_finite(outcome.prediction)
         if wrong is not None:
@@ -81,10 +86,12 @@ def _not_finite(value: Any) -> float | None:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
-        if set(map(type, value)) == {float}:
-            if math.isfinite(sum(value)):  # what is not finite makes the sum so, and a sum is quick
+        kinds = set(map(type, value))
+        if kinds <= {float, int}:
+            reals = value if int not in kinds else [entry for entry in value if type(entry) is float]
+            if math.isfinite(sum(reals)):  # what is not finite makes the sum so, and a sum is quick
                 return None
-            return next((entry for entry in value if not math.isfinite(entry)), None)
+            return next((entry for entry in reals if not math.isfinite(entry)), None)
         return next((wrong for entry in value if (wrong := _not_finite(entry)) is not None), None)
     return None
 

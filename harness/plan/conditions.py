@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from harness.acquire.sources import folder_of
 from harness.cell import PerturbOptions
 from harness.condition import CLEAN, Condition
 from harness.perturb.grids import parse_grid
@@ -53,7 +54,8 @@ def plan_robustness(
         if name in wanted
     }
     if wish.shift is not None:
-        context = replace(context, wish=wish.shift, split=None, evaluate_only=True, trained_on=plan.data)
+        folder = folder_of(wish.shift, context.cache, context.progress)
+        context = replace(context, wish=folder, split=None, evaluate_only=True, trained_on=plan.data)
         opened = open_shift(plan.task, context, plan.data)
         shifts |= {condition.split_key: target for condition, target in opened.items()}
         conditions = (*conditions, *opened)

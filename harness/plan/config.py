@@ -306,6 +306,8 @@ def _what_is_wrong(error: Mapping[str, Any], field: Declared) -> str:
         return f"{field.name} = '{_short(str(value))}'. {nearest(str(value), field.choices)}"
     if wrong == "finite_number":
         return f"{field.name} = {number}; wanted a finite number."
+    if wrong == "value_error":
+        return f"{field.name} = '{_short(str(value))}'; {error['ctx']['error']}."
     if wrong == "less_than_equal":
         return f"{field.name} = {number}; wanted at most {error['ctx']['le']:,}."
     if wrong in ("greater_than", "greater_than_equal", "less_than"):

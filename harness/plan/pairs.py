@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.entry_points import as_plugin_error
 from harness.errors import PluginError
-from harness.plan.plugins import INTERNAL_TASKS, as_plugin_error, is_internal, load_all
+from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all
 from harness.protocols import Model, Task, controls_on, serves
 
 

@@ -17,8 +17,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
+from harness.entry_points import as_plugin_error, entries_of, entry_of, import_entry, owner_of
 from harness.errors import PluginError, UsageError, nearest
-from harness.plan.plugins import as_plugin_error, entries_of, entry_of, import_entry, owner_of
 
 GROUPS: Final[Mapping[str, str]] = {"fusion": "fusion operator", "heads": "head", "tuning": "tuning policy"}
 """What each group of parts (`bench.GROUP`) holds, in words."""

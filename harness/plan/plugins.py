@@ -6,16 +6,14 @@ Built-in plugins are found exactly as a third party's are: groups `bench.tasks`,
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
 from harness.answers import ATTRIBUTES
-from harness.errors import BenchError, PluginError, UsageError, nearest
+from harness.entry_points import Entries, as_plugin_error, entries_of, entry_of, import_entry, owner_of
+from harness.errors import PluginError, UsageError, nearest
 from harness.perturb.attack.request import Attack
 from harness.perturb.perturbation import (
     IMAGE,
@@ -27,11 +25,8 @@ from harness.perturb.perturbation import (
     TextPerturbation,
 )
 from harness.protocols import ListsModels, Model, NamesTasks, Task, serves
-from harness.text.error_text import named_error
 
 Plugin = TypeVar("Plugin", Task, Model)
-Entries = Mapping[str, Sequence[EntryPoint]]
-"""What is installed in a group of entry points, by name."""
 INTERNAL_TASKS = frozenset({"scene-attributes"})
 """Tasks that only train prerequisites; they are not listed and cannot be run by name."""
 _WANTED_ANSWERS = (
@@ -201,19 +196,6 @@ def _load_family(family: str) -> Callable[[str], Model]:
     return parse
 
 
-def import_entry(entry: EntryPoint, kind: str) -> Any:
-    """Import what an entry point names; raises PluginError that says what went wrong and whose it is."""
-    try:
-        return entry.load()
-    except BenchError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"The {kind} plugin '{entry.name}' ({entry.value}) cannot be imported: "
-            f"{named_error(error)}. Mend or uninstall {owner_of(entry)}."
-        ) from error
-
-
 def _checked(entry: EntryPoint, plugin: Any, protocol: type[Plugin], kind: str) -> Plugin:
     misfit = _misfit(plugin, protocol)
     if misfit:
@@ -275,53 +257,3 @@ def _members(protocol: type) -> Iterable[str]:
 
 def _is_own(entry: EntryPoint) -> bool:
     return entry.dist is not None and entry.dist.name == "fusemark"
-
-
-def owner_of(entry: EntryPoint) -> str:
-    """Name the package that offers an entry point, for messages."""
-    return f"the package '{entry.dist.name}'" if entry.dist else "its package"
-
-
-def entries_of(group: str) -> Entries:
-    """Find what is installed in a group by name, in the order in which it is found."""
-    return _installed(group, tuple((place, _changed(place)) for place in sys.path))
-
-
-@lru_cache(maxsize=64)
-def _installed(group: str, places: tuple[tuple[str, int], ...]) -> Entries:
-    """Read every package's metadata, anew whenever something was put into or taken from the `places` of packages."""
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=group):
-        found.setdefault(entry.name, []).append(entry)
-    return found
-
-
-def _changed(place: str) -> int:
-    """When a folder of packages was last changed, in ns; 0 where there is none."""
-    path = Path(place)
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-def entry_of(entries: Entries, name: str) -> EntryPoint:
-    """Take an entry point; raises PluginError where two packages offer it."""
-    first, *others = entries[name]
-    for other in others:
-        if other.value != first.value:
-            raise PluginError(
-                f"Two packages offer '{name}' in {first.group}: {owner_of(first)} ({first.value}) and "
-                f"{owner_of(other)} ({other.value}). Uninstall one of them."
-            )
-    return first
-
-
-@contextmanager
-def as_plugin_error(what: str) -> Iterator[None]:
-    """Turn whatever a plugin's own code raises into a PluginError that begins with these words."""
-    try:
-        yield
-    except BenchError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{what}: {named_error(error)}. Mend it, uninstall it, or leave it out (--exclude)."
-        ) from error

@@ -9,16 +9,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from harness.acquire.sources import folder_of
 from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
+from harness.entry_points import as_plugin_error
 from harness.errors import CheckpointError, PluginError, UsageError, WeightsUnavailable, cause_of, nearest
-from harness.measure.device import resolve_device, resolve_precision
+from harness.measure.choose_devices import Devices, DeviceWish, choose_devices
 from harness.measure.provenance import OF_TRAINING, package_versions
 from harness.plan.code_digests import CodeDigests
 from harness.plan.config import RunConfig, require_finite_settings
 from harness.plan.data_places import remember
 from harness.plan.installed_metrics import load_metrics
+from harness.plan.model_settings import check_settings, options_for
 from harness.plan.plugins import (
-    as_plugin_error,
     load_all,
     load_model,
     load_task,
@@ -30,6 +32,7 @@ from harness.plan.taken_whole import needs_training
 from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, controls_on, open_data, serves
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
+from harness.storage.content import digests_remembered
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,21 @@ class Absent:
 
 @dataclass(frozen=True)
 class Plan:
-    """A task's cells in the order in which they will run."""
+    """A task's cells in the order in which they will run.
+
+    Their trainings keep their state every `keep_every_s` seconds, to go on from; 0: never.
+    """
 
     task: Task
     data: Dataset
     split: str
-    device: str
+    devices: Devices
     cells: tuple[Cell, ...]
     absent: tuple[Absent, ...]
     prerequisites: Mapping[str, TrainingJob] = field(default_factory=dict)
     broken: tuple[PluginError, ...] = ()
     """Models that cannot even be loaded, so that nobody knows whether they serve the task; only of `all`."""
+    keep_every_s: float = 0.0
 
     def shows(self, record: RunRecord) -> bool:
         """Tell whether a record belongs beside this plan's: on the same split, and of a planned model of this code."""
@@ -90,17 +97,21 @@ class Plan:
 
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
-    task = load_task(task_name)
+    with digests_remembered(environment.cache):
+        return _plan(config, load_task(task_name), environment, progress)
+
+
+def _plan(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> Plan:
     if config.train.augment is not None:
         from harness.inputs.augment import augmenter_for
 
         augmenter_for(config.train.augment, 0, task)  # raises where its targets do not follow
     named = [split_name(name) for name in config.models]
     alone = config.names_one_task
-    models = choose_models([name for name, _ in named], task_name, alone=alone, excluded=config.excluded)
+    models = choose_models([name for name, _ in named], task.name, alone=alone, excluded=config.excluded)
     for error in load_metrics()[1]:
         progress(f"{error} It is left out.", 0, NOTICE)
-    unloaded = models_for(task_name)[1] if ("all", None) in named else ()
+    unloaded = models_for(task.name)[1] if ("all", None) in named else ()
     broken = [error for error in unloaded if error.plugin not in config.excluded]
     check_settings(config.options.settings, models)
     check_task_settings(config.task_settings, task if alone else None)
@@ -116,9 +127,12 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
             f"--split, or leave it out to take {data.default_split}."
         )
     remember(task.name, data.digest, split, context)
-    device = resolve_device(config.request.device, lambda message: progress(message, 0, NOTICE), config.train.precision)
-    planner = _Planner(config, task, data, device, environment, progress)
-    evaluate = replace(config.evaluate, limit=_limit(config, data), embedded_limit=None)
+    asked = "bf16" if "bf16" in (config.train.precision, config.evaluate.precision) else config.train.precision
+    wish = DeviceWish(config.request.device, config.request.devices, config.request.executor != "local")
+    devices = choose_devices(wish, lambda message: progress(message, 0, NOTICE), asked)
+    planner = _Planner(config, task, data, devices, environment, progress)
+    precision = devices.precision(config.evaluate.precision)
+    evaluate = replace(config.evaluate, limit=_limit(config, data), embedded_limit=None, precision=precision)
     cells: list[Cell] = []
     absent: list[Absent] = []
     for model in models:
@@ -130,7 +144,10 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
                 cells.append(Cell(planned, split, evaluate, config.measure, planner.scoring))
     planner.code.keep()
     cells.sort(key=lambda cell: (cell.training.prerequisite is not None, cell.training.control is not None))
-    return Plan(task, data, split, planner.device, tuple(cells), tuple(absent), planner.prerequisites, tuple(broken))
+    return Plan(
+        task, data, split, devices, tuple(cells), tuple(absent), planner.prerequisites, tuple(broken),
+        config.request.checkpoint_every,
+    )  # fmt: skip
 
 
 def _limit(config: RunConfig, data: Dataset) -> int | None:
@@ -208,23 +225,6 @@ def with_controls(
     return pairs
 
 
-def check_settings(settings: Mapping[str, Any], chosen: Sequence[Model]) -> None:
-    """Refuse a `--set model.NAME` that no installed model takes; raises UsageError with the nearest name.
-
-    Models of other tasks count too, since a profile holds settings for all of them.
-    """
-    models, _ = load_all("models")
-    known = {name for model in [*models, *chosen] for name in model.settings}
-    for name in settings:
-        if name not in known:
-            raise UsageError(f"Unknown setting model.{name}. {nearest(name, known)}")
-
-
-def options_for(model: Model, options: ModelOptions) -> ModelOptions:
-    """Hand a model only the settings that it takes."""
-    return replace(options, settings={k: v for k, v in options.settings.items() if k in model.settings})
-
-
 def check_task_settings(settings: Mapping[str, Any], alone: Task | None = None) -> None:
     """Refuse a task setting that no installed task takes, or not the one that is run `alone`; raises UsageError."""
     tasks, _ = load_all("tasks")
@@ -257,11 +257,11 @@ class _Planner:
         config: RunConfig,
         task: Task,
         data: Dataset,
-        device: str,
+        devices: Devices,
         environment: Environment,
         progress: Progress,
     ) -> None:
-        self.config, self.task, self.data, self.device = config, task, data, device
+        self.config, self.task, self.data, self.devices = config, task, data, devices
         self.environment, self.progress = environment, progress
         self.prerequisites: dict[str, TrainingJob] = {}
         self._planned_prerequisites: dict[Prerequisite, str] = {}
@@ -287,8 +287,8 @@ class _Planner:
 
     def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
         """Describe one training; raises WeightsUnavailable when its weights are not here, or nothing to train on."""
-        options = replace(options_for(model, self.config.options), task=self.task.name, answers=self.task.answers)
         with as_plugin_error(_planned(model)):
+            options = options_for(model, self.config.options, self.task, self.devices)
             made = model if control is None else model.with_control(control)
             if self.data.training_split is None and needs_training(made):
                 raise WeightsUnavailable(
@@ -305,7 +305,7 @@ class _Planner:
             model=model.name,
             control=control,
             seed=seed,
-            device=self.device,
+            device=self.devices.kind,
             options=options,
             train=self._resolved(self.config.train),
             decode=self.config.decode,
@@ -339,7 +339,7 @@ class _Planner:
             model=wanted.model,
             control=None,
             seed=0,
-            device=self.device,
+            device=self.devices.kind,
             options=plain,
             train=self._resolved(wanted.train),
             decode=DecodeOptions(),
@@ -349,8 +349,12 @@ class _Planner:
         )
 
     def _resolved(self, train: TrainOptions) -> TrainOptions:
-        """Say in which precision this device trains where the wish leaves it open: it moves the weights."""
-        return replace(train, precision=resolve_precision(train.precision, self.device))
+        """Say in which precision these devices train where the wish leaves it open: it moves the weights.
+
+        What a model builds on is trained deterministically where the model is.
+        """
+        precision = self.devices.precision(train.precision)
+        return replace(train, precision=precision, deterministic=self.config.train.deterministic)
 
 
 def _planned(model: Model) -> str:
@@ -361,7 +365,7 @@ def _planned(model: Model) -> str:
 def data_context(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> DataContext:
     """Say where a task may look for the data of a run."""
     return DataContext(
-        wish=config.request.data,
+        wish=folder_of(config.request.data, environment.cache, progress),
         split=config.request.split,
         environment=environment.bench_data,
         working_directory=environment.working_directory,

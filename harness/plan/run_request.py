@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from harness.option_fields import AtLeastOne, NotNegative, Option, Range
+from harness.option_fields import AtLeastOne, Duration, Option, Range
 
 PANELS = WHAT, DATA, MODELS, TRAINING, MEASURING, OUTPUT = "What", "Data", "Models", "Training", "Measuring", "Output"
 """The panels of `bench run --help`, in their order."""
@@ -61,11 +61,22 @@ class RunRequest:
         Option("Tuning of the language model: frozen, full, lora or another of `bench list tuning`.", MODELS),
     ] = None
 
-    device: Annotated[str, Option("auto, cpu or cuda[:i].", TRAINING)] = "auto"
+    device: Annotated[str, Option("auto, cpu, cuda or one GPU: cuda:i.", TRAINING)] = "auto"
+    devices: Annotated[
+        str | None, Option("GPUs that take jobs: all; or cuda:0,cuda:1, MIG-…", TRAINING, left_out="all")
+    ] = None
     jobs: Annotated[
-        int, Range(ge=0, le=1000), Option("Models trained in parallel.", TRAINING, left_out="one per core")
+        int, Range(ge=0, le=1000), Option("Models trained in parallel.", TRAINING, left_out="one per core or GPU")
     ] = 0
-    job_timeout: Annotated[NotNegative, Option("End a job silent for so many seconds; 0: never.", TRAINING)] = 3600.0
+    executor: Annotated[str, Option("Where cells run: local, ray://HOST:PORT, slurm://PARTITION.", TRAINING)] = "local"
+    job_timeout: Annotated[
+        Duration, Option("End a job that makes no report for so long, as one that hangs; 0: never.", TRAINING)
+    ] = 3600.0
+    job_limit: Annotated[Duration, Option("End a job that takes so long in all; 0: never.", TRAINING)] = 0.0
+    checkpoint_every: Annotated[
+        Duration,
+        Option("Keep the state of a running training so often, to go on from when it was killed; 0: never.", TRAINING),
+    ] = 60.0
 
     metric_engine: Annotated[
         str | None, Option("hotcoco or pycocotools.", MEASURING, "task.metric_engine", left_out="hotcoco")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from harness.protocols.derived import Derived
 from harness.protocols.model import (
     BuildContext,
     HasNormalizedPixels,
@@ -23,6 +24,7 @@ from harness.protocols.model import (
     VisionTower,
 )
 from harness.protocols.optional import (
+    HasCheckpointSettings,
     HasMeanLoss,
     HasNotes,
     HasSampleLosses,
@@ -31,6 +33,7 @@ from harness.protocols.optional import (
     MovesTargets,
     MovesTexts,
     ReadsText,
+    SettlesOptions,
     SupportsFit,
     SupportsForget,
     SupportsTimeout,
@@ -47,7 +50,9 @@ __all__ = [
     "NOTICE",
     "BuildContext",
     "DataContext",
+    "Derived",
     "HasChanceLevel",
+    "HasCheckpointSettings",
     "HasCorruptedCopies",
     "HasMeanLoss",
     "HasNormalizedPixels",
@@ -67,6 +72,7 @@ __all__ = [
     "Progress",
     "ReadsText",
     "Scorer",
+    "SettlesOptions",
     "Statistics",
     "SupportsFit",
     "SupportsForget",

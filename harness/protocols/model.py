@@ -6,11 +6,12 @@ All are imported from `harness.protocols`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
+from harness.protocols.derived import Derived
 from harness.sample import Batch, Prediction, Preprocessing, TaskSpec
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class Prerequisite:
 class BuildContext:
     """What a model may use while it is built.
 
-    `prerequisite` is the checkpoint folder of the model's prerequisite, if it has one.
+    `prerequisite` is the checkpoint folder of the model's prerequisite, if it has one. What a model takes from the
+    training targets it asks of `derived`, so that they need not be read to load it. When it is built, a learner is
+    moved to `device`.
     """
 
     options: ModelOptions
@@ -103,6 +106,8 @@ class BuildContext:
     seed: int
     cache: Path
     prerequisite: Path | None = None
+    derived: Derived = field(default_factory=Derived)
+    device: str = "cpu"
 
 
 @runtime_checkable

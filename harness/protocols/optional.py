@@ -5,9 +5,11 @@ All are imported from `harness.protocols`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from harness.cell import ModelOptions
+from harness.option_fields import Precision
 from harness.sample import Batch, Dataset, Note, Outcome, Sample, Target
 
 if TYPE_CHECKING:
@@ -22,6 +24,18 @@ class SupportsFit(Protocol):
 
     def fit(self, batches: Iterable[Batch]) -> None:
         """Take in the whole training split, in sample order."""
+        ...
+
+
+@runtime_checkable
+class SettlesOptions(Protocol):
+    """A model whose options leave open what the device decides, such as a number format: that is settled when planning.
+
+    What it returns enters the fingerprint, so that two machines that do the same say the same.
+    """
+
+    def settled(self, options: ModelOptions, device: str, precision: Callable[[Precision], Precision]) -> ModelOptions:
+        """Settle options for a device, `cpu` or `cuda`; `precision` says what `auto` means there. Raises UsageError."""
         ...
 
 
@@ -102,6 +116,15 @@ class HasNotes(Protocol):
 
     def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
         """Say what a reader of the scores must know of these answers."""
+        ...
+
+
+@runtime_checkable
+class HasCheckpointSettings(Protocol):
+    """A learner whose checkpoint brings settings that move its answers and that the recipe does not name."""
+
+    def checkpoint_settings(self) -> Mapping[str, Any]:
+        """Say which, JSON-able; they stand in the provenance of records."""
         ...
 
 

@@ -23,6 +23,12 @@ def deterministic_digest(record: RunRecord) -> str:
     return content_digest(content | {name: record.provenance.get(name) for name in _SAME})
 
 
+def in_conflict(store: Store, task: str | None = None) -> frozenset[str]:
+    """The fingerprints of a task, or of all, that another run has finished with other answers or scores."""
+    names = store.names(f"{task or '*'}/conflicts/*.json")
+    return frozenset(name.rpartition("/")[2].partition("-")[0] for name in names)
+
+
 def settle(store: Store, label: str, record: RunRecord, other: RunRecord) -> tuple[str, bool]:
     """Compare a finished cell with the `other` record that stands for it; returns what to say, and whether they differ.
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,10 @@ from harness.files import create_whole, replace_atomically
 from harness.text.error_text import error_text, named_error
 
 _REMEDY = "Free space or permissions there, or give another folder with --results; finished cells are kept."
-_WHOLE_PUTS = ("s3", "s3a", "gs", "gcs", "memory")
+_CONDITIONAL_PUTS = ("s3", "s3a", "gs", "gcs")
+"""Protocols of servers that make a file only where there is none, whoever asks."""
+_LOCAL = ("file", "local")
+_WHOLE_PUTS = (*_CONDITIONAL_PUTS, "memory")
 """Protocols whose plain PUT shows a file whole or not at all: renaming there would copy it.
 
 Their fsspec packages make a file only where there is none, in one request, with `mode="create"`.
@@ -37,6 +40,14 @@ class Folder:
     def local(self) -> Path | None:
         """The folder as a path, or None when it is a URL."""
         return None if "://" in self.url else Path(self.url)
+
+    @property
+    def takes_several_writers(self) -> bool:
+        """Whether of writers on several machines one makes each file: not on protocols without such a request.
+
+        A local folder must be one that all of them share.
+        """
+        return self.local is not None or self._protocol == "file" or self._protocol in _CONDITIONAL_PUTS
 
     def names(self, pattern: str) -> list[str]:
         """List the files that a pattern of names fits, such as `*/records/*.json`."""
@@ -74,6 +85,17 @@ class Folder:
             system, root = self._filesystem()
             return bytes(system.cat_file(f"{root}/{name}"))
 
+    def read_if_there(self, name: str) -> bytes | None:
+        """Read a file, None where there is none; raises StoreError when it cannot be read."""
+        with self._naming("read", name):
+            try:
+                if self.local is not None:
+                    return (self.local / name).read_bytes()
+                system, root = self._filesystem()
+                return bytes(system.cat_file(f"{root}/{name}"))
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all; raises StoreError when it cannot be written."""
         with self._naming("write", name, _REMEDY):
@@ -100,7 +122,7 @@ class Folder:
             if self.local is not None:
                 return create_whole(self.local / name, content)
             system, root = self._filesystem()
-            if self._protocol == "file":
+            if self._protocol in _LOCAL:
                 return create_whole(Path(root) / name, content)
             if self._protocol in _WHOLE_PUTS:
                 try:
@@ -114,6 +136,20 @@ class Folder:
             return False
         self.write_bytes(name, content)
         return True
+
+    @property
+    def makes_only_once(self) -> bool:
+        """Whether of several writers of `create_only` at once exactly one succeeds."""
+        return self.local is not None or self._protocol in (*_LOCAL, *_WHOLE_PUTS)
+
+    def remove(self, name: str) -> None:
+        """Delete a file; nothing happens where there is none. Raises StoreError."""
+        with self._naming("delete", name), suppress(FileNotFoundError):
+            if self.local is not None:
+                (self.local / name).unlink()
+                return
+            system, root = self._filesystem()
+            system.rm_file(f"{root}/{name}")
 
     @property
     def _protocol(self) -> str:

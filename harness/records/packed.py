@@ -71,8 +71,13 @@ class PackedFolder:
 
     def read_bytes(self, name: str) -> bytes:
         """Read a file; raises StoreError when it cannot be read."""
-        content = None if self.folder.exists(name) else self._packed(name)
+        content = self.read_if_there(name)
         return self.folder.read_bytes(name) if content is None else content
+
+    def read_if_there(self, name: str) -> bytes | None:
+        """Read a file, None where there is none, packed or not; raises StoreError when it cannot be read."""
+        content = self.folder.read_if_there(name)
+        return self._packed(name) if content is None else content
 
     @contextmanager
     def local_copy(self, name: str) -> Iterator[Path]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from harness.errors import StoreError
 from harness.records.folder import Folder
 from harness.records.packed import LINED, PackedFolder, is_pack, pack_of, write_pack
-from harness.records.store import Store, only_one
+from harness.records.store import Store
+from harness.records.writers import only_one
 from harness.storage.digest import without_digest
 
 

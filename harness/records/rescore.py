@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from harness.acquire.sources import folder_of
 from harness.errors import BenchError, DataError, StoreError
 from harness.plan.code_digests import CodeDigests
 from harness.plan.data_places import recall
@@ -20,10 +22,9 @@ from harness.records.sample_scores import (
     Scored,
     read_additive,
     read_answers,
-    table_digests,
+    rewrite_scores,
+    table_name,
     vouched,
-    vouching,
-    write_scores,
 )
 from harness.records.score_answers import answer_metrics, score_answers
 from harness.records.scoring import Scoring
@@ -211,8 +212,9 @@ def _rescored_in_place(rescorer: Rescorer, store: Store, record: RunRecord, *, w
     if write and not rescored.unchanged:
         _replace(store, rescored, scored, rescorer)
     elif write and not _has_scores(store, record):
-        write_scores(store, record.task, record.fingerprint, scored, rescorer.task.metrics)
-        store.replace_record(_scored_by(vouching(store, record), rescorer.code))
+        digests = rewrite_scores(store, record, scored, rescorer.task.metrics)
+        vouching = replace(record, provenance={**record.provenance, **digests})
+        store.replace_record(_scored_by(vouching, rescorer.code))
     elif write and record.cell.get("scoring") != rescorer.code:
         store.replace_record(_scored_by(record, rescorer.code))
     return rescored
@@ -226,7 +228,8 @@ def _scored_by(record: RunRecord, code: Mapping[str, str]) -> RunRecord:
 def _has_scores(store: Store, record: RunRecord) -> bool:
     """Whether what samples contribute is stored as the record says."""
     known = vouched(record).get(SCORES)
-    return known is not None and table_digests(store, record.task, record.fingerprint).get(SCORES) == known
+    content = store.read_if_there(f"{table_name(store, record, SCORES)}.parquet")
+    return known is not None and content is not None and hashlib.sha256(content).hexdigest() == known
 
 
 def _rescored(record: RunRecord, new: Mapping[str, Estimate | None], signature: str) -> Rescored:
@@ -246,7 +249,7 @@ def _replace(store: Store, rescored: Rescored, scored: Scored, rescorer: Rescore
     from harness.measure.provenance import provenance
 
     record = rescored.record
-    write_scores(store, record.task, record.fingerprint, scored, rescorer.task.metrics)
+    digests = rewrite_scores(store, record, scored, rescorer.task.metrics)
     history = {"made": now(), "code": provenance(), "former": former_numbers(record)}
     new = replace(
         _scored_by(record, rescorer.code),
@@ -254,7 +257,7 @@ def _replace(store: Store, rescored: Rescored, scored: Scored, rescorer: Rescore
         signature=rescored.signature,
         provenance={
             **record.provenance,
-            **table_digests(store, record.task, record.fingerprint),
+            **digests,
             "rescored": history,
         },
     )
@@ -302,7 +305,11 @@ def _contexts(task: Task, record: RunRecord, place: DataPlace) -> list[DataConte
     here = place.environment
     settings = _settings(task, record, place)
     known = recall(here.cache, record.task, record.data_digest, record.split)
-    wish = "scenes" if place.data is None and stored.get("layout") == "scenes" else place.data
+    wish = (
+        "scenes"
+        if place.data is None and stored.get("layout") == "scenes"
+        else folder_of(place.data, here.cache, place.progress)
+    )
     told = DataContext(
         wish, split, here.bench_data, here.working_directory, here.cache, place.progress, settings,
         evaluate_only=known is not None and known.evaluate_only,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from harness.errors import StoreError
 from harness.protocols import Statistics
 from harness.record import PerturbedScore, RobustnessRecord, RunRecord
-from harness.records.store import Store, outcomes_name, scores_name
+from harness.records.store import Store, beside_name, outcomes_name, scores_name
 from harness.sample import Outcome, Sample
 from harness.stats.sample_scores import SampleScores, sample_scores
 from harness.storage.metric_names import with_current_names
@@ -36,16 +36,44 @@ class Scored:
 
 def write_scores(
     store: Store, task: str, fingerprint: str, scored: Scored, metrics: Sequence[str], condition: str | None = None
-) -> None:
+) -> dict[str, str]:
     """Write a cell's predictions with what each sample scores, and what each contributes to some metrics.
 
-    `condition` is the label of the one that the cell's model was perturbed by, None for the clean samples.
+    `condition` is the label of the one that the cell's model was perturbed by, None for the clean samples. Tables that
+    are there already stay: those of another run are beside them. Returns the digests for the provenance of the record
+    that vouches for these.
     """
+    names = outcomes_name(task, fingerprint, condition), scores_name(task, fingerprint, condition)
+    outcomes, scores = _tables(scored, metrics)
+    return {
+        OUTCOMES: store.write_outcomes(names[0], *outcomes, beside=True),
+        SCORES: store.write_sample_scores(names[1], scores, beside=True),
+    }
+
+
+def rewrite_scores(store: Store, record: RunRecord, scored: Scored, metrics: Sequence[str]) -> dict[str, str]:
+    """Write anew what a record vouches for, in its place, as `write_scores`; the record must then be replaced."""
+    outcomes, scores = _tables(scored, metrics)
+    return {
+        OUTCOMES: store.write_outcomes(table_name(store, record, OUTCOMES), *outcomes),
+        SCORES: store.write_sample_scores(table_name(store, record, SCORES), scores),
+    }
+
+
+def _tables(
+    scored: Scored, metrics: Sequence[str]
+) -> tuple[tuple[Sequence[Outcome], Mapping[str, Sequence[float]], Sequence[Outcome]], SampleScores]:
     columns = sample_columns(scored.statistics, len(scored.outcomes))
-    name = outcomes_name(task, fingerprint, condition)
-    store.write_outcomes(name, scored.outcomes, columns, scored.additive)
     scores = sample_scores([sample.sample_id for sample in scored.samples], scored.statistics, metrics)
-    store.write_sample_scores(scores_name(task, fingerprint, condition), scores)
+    return (scored.outcomes, columns, scored.additive), scores
+
+
+def table_name(store: Store, record: RunRecord | RobustnessRecord, kind: str, condition: str | None = None) -> str:
+    """Name the table of a record, OUTCOMES or SCORES: beside another run's where its own name was taken."""
+    name = (outcomes_name if kind == OUTCOMES else scores_name)(record.task, record.fingerprint, condition)
+    wanted = vouched(record, condition).get(kind)
+    beside = name if wanted is None else beside_name(name, wanted)
+    return beside if store.exists(f"{beside}.parquet") else name
 
 
 def label_of(score: PerturbedScore) -> str:
@@ -77,44 +105,44 @@ def vouched(record: RunRecord | RobustnessRecord, condition: str | None = None) 
     return tables.get(condition, {})
 
 
-def vouching(store: Store, record: RunRecord) -> RunRecord:
-    """Let a record vouch for its tables as they are now."""
-    return replace(record, provenance={**record.provenance, **table_digests(store, record.task, record.fingerprint)})
-
-
 def read_answers(store: Store, record: RunRecord | RobustnessRecord, condition: str | None = None) -> Sequence[Outcome]:
     """Read the predictions behind a record; raises StoreError where they are missing, or not those of the record."""
-    name = outcomes_name(record.task, record.fingerprint, condition)
-    _require_vouched(store, f"{name}.parquet", vouched(record, condition).get(OUTCOMES))
-    return store.read_outcomes(name)
+    name, content = _vouched_table(store, record, OUTCOMES, condition)
+    return store.read_outcomes(name, store.read_bytes(f"{name}.parquet") if content is None else content)
 
 
 def read_additive(store: Store, record: RunRecord) -> Sequence[Outcome]:
     """Read the predictions of a model's additive projection; none where it was not projected, or not kept."""
-    name = outcomes_name(record.task, record.fingerprint)
-    _require_vouched(store, f"{name}.parquet", vouched(record).get(OUTCOMES))
-    return store.read_additive(name)
+    name, content = _vouched_table(store, record, OUTCOMES)
+    return store.read_additive(name, store.read_bytes(f"{name}.parquet") if content is None else content)
 
 
 def read_scores(
     store: Store, record: RunRecord | RobustnessRecord, condition: str | None = None
 ) -> SampleScores | None:
     """Read what samples contribute to a record; None where that is not stored, StoreError where it is another's."""
-    name = scores_name(record.task, record.fingerprint, condition)
-    if not store.exists(f"{name}.parquet"):
-        return None
-    _require_vouched(store, f"{name}.parquet", vouched(record, condition).get(SCORES))
-    found = store.read_sample_scores(name)
+    name, content = _vouched_table(store, record, SCORES, condition)
+    found = None if content is None else store.read_sample_scores(name, content)
     return None if found is None else replace(found, metrics=with_current_names(found.metrics, record.signature))
 
 
-def _require_vouched(store: Store, name: str, wanted: str | None) -> None:
-    """Raise StoreError unless a file is the one that its record vouches for; `wanted` None vouches for none."""
-    if wanted is not None and hashlib.sha256(store.read_bytes(name)).hexdigest() != wanted:
+def _vouched_table(
+    store: Store, record: RunRecord | RobustnessRecord, kind: str, condition: str | None = None
+) -> tuple[str, bytes | None]:
+    """Name a record's table and read it, None where it is not there; raises StoreError where only another's is."""
+    name = (outcomes_name if kind == OUTCOMES else scores_name)(record.task, record.fingerprint, condition)
+    content, wanted = store.read_if_there(f"{name}.parquet"), vouched(record, condition).get(kind)
+    if content is None or wanted is None or hashlib.sha256(content).hexdigest() == wanted:
+        return name, content
+    beside = beside_name(name, wanted)
+    own = store.read_if_there(f"{beside}.parquet")
+    if own is None or hashlib.sha256(own).hexdigest() != wanted:
         raise StoreError(
-            f"{store.place(name)} has another sha256 than its record says: it was changed, or belongs to another run. "
+            f"{store.place(f'{name if own is None else beside}.parquet')} has another sha256 than its record says: it "
+            "was changed, or belongs to another run. "
             "`bench rescore --write` makes scores again from stored predictions; else run the cell again."
         )
+    return beside, own
 
 
 def uncovered(store: Store, records: Sequence[RunRecord | RobustnessRecord]) -> str | None:

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.answers import is_of_kind
+from harness.entry_points import as_plugin_error
 from harness.errors import PluginError
 from harness.metrics.answered import Answered
 from harness.metrics.metric import Metric, check_metrics
 from harness.plan.installed_metrics import metric_named, metrics_of
-from harness.plan.plugins import as_plugin_error
 from harness.protocols import HasNotes, Statistics, SupportsQuickScore, SupportsTimeout, Task
 from harness.records.matching import require_matching
 from harness.sample import Classes, Dataset, Note, Outcome, Prediction, Sample

@@ -3,10 +3,12 @@
 <results>/<task>/records/<fingerprint>.json          the record; written last, so it vouches for the rest
 <results>/<task>/outcomes/<fingerprint>.parquet      one row a sample: id, prediction, per-sample metrics
 <results>/<task>/scores/<fingerprint>.parquet        what each sample contributes to each of the task's metrics
-<results>/<task>/training/<fingerprint>/             checkpoint.safetensors, log.jsonl, training.json
+<results>/<task>/training/<fingerprint>/             checkpoint.safetensors, derived.json, log.jsonl, training.json;
+                                                     on a URL all but the last in a folder of its sha256
 <results>/<task>/robustness/<fingerprint>.json       how the record's model scores under each condition
 <results>/<task>/robustness/<fingerprint>/<condition>.parquet   its outcomes under that condition
 <results>/<task>/robustness/<fingerprint>/scores/<condition>.parquet   what each sample contributes to the first metric
+<results>/<task>/…/<table>-<sha256>.parquet          such a table beside another of its name, which another run made
 <results>/<task>/conflicts/<fingerprint>-<digest>.json   a record that differs from the one that another run left first
 <results>/<task>/robustness/examples/<data and split>/   index.json and small images: what models answered to a few
 
@@ -18,6 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -28,21 +32,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import StoreError
-from harness.files import one_at_a_time, open_lock
+from harness.files import one_at_a_time
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
 from harness.records.folder import Folder
 from harness.records.packed import PackedFolder
+from harness.records.table_content import ADDITIVE, outcomes_content, scores_content
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
-from harness.storage.digest import with_digest, without_digest
-from harness.storage.parquet_files import read_parquet
+from harness.storage.digest import vouched_content, with_digest
+from harness.storage.parquet_files import numbers, read_parquet
 from harness.text.error_text import named_error
 from harness.text.outside_text import visible
 
 _LONGEST_LABEL = 200
 """Bytes of a file's name, which has 255 at most with its ending and what a temporary name adds."""
-
-_ADDITIVE = "additive"
+_IDENTITY, _SHA256 = ".identity", re.compile("[0-9a-f]{64}")
 
 Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 
@@ -52,25 +56,43 @@ class Store:
     """A results folder: a local path or an fsspec URL such as `s3://bucket/results`.
 
     Its files may be packed. `newest` remembers when the last record of each task was made; the folder is read once,
-    before the first is written.
+    before the first is written. `texts` are the ids of samples that were read, once for all tables of these.
     """
 
     url: str
     newest: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    texts: dict[tuple[Any, ...], tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def local(self) -> Path | None:
         """The folder as a path, or None when it is a URL."""
         return Folder(self.url).local
 
+    @property
+    def takes_many_writers(self) -> bool:
+        """Whether several runs may write here at once (`records.writers`)."""
+        return self._files.folder.makes_only_once
+
     def require_writable(self) -> None:
         """Try to write before any work is done; raises StoreError with the remedy."""
         self.write_bytes(".writable", b"")
 
+    def identity(self) -> str:
+        """Name this folder by a text of its own, made when it is first asked for: another machine must find the same.
+
+        Raises StoreError.
+        """
+        self.create_only(_IDENTITY, secrets.token_hex(16).encode())
+        return self.read_bytes(_IDENTITY).decode("ascii", "replace")
+
+    def find_identity(self) -> str | None:
+        """Name this folder as `identity` does, None where it has no name yet. Raises StoreError."""
+        return self.read_bytes(_IDENTITY).decode("ascii", "replace") if self.exists(_IDENTITY) else None
+
     def read_records(self, task: str | None = None) -> list[RunRecord]:
         """Read every record of this schema version, oldest first; raises StoreError for a broken one."""
         paths = self.names(f"{task or '*'}/records/*.json")
-        records = [self._record(path) for path in paths]
+        records = [self._parsed(path, RunRecord) for path in paths]
         current = [record for record in records if record is not None]
         self._tell_other_versions(len(records) - len(current), "records", task)
         return sorted(current, key=lambda record: (record.created, record.fingerprint))
@@ -81,8 +103,7 @@ class Store:
 
     def find_record(self, task: str, fingerprint: str) -> RunRecord | None:
         """Read one record, None when there is none."""
-        name = f"{task}/records/{fingerprint}.json"
-        return self._record(name) if self.exists(name) else None
+        return self._parsed(f"{task}/records/{fingerprint}.json", RunRecord)
 
     def write_record(self, record: RunRecord) -> None:
         """Write a record; one that is ok is never replaced, also where another run writes it at the same moment.
@@ -90,17 +111,38 @@ class Store:
         Raises StoreError where there is one.
         """
         dated = replace(record, created=self._after_all(record))
-        name = f"{record.task}/records/{record.fingerprint}.json"
-        if not self.exists(name) and self.create_only(name, with_digest(dated.to_json())):
+        name, content = f"{record.task}/records/{record.fingerprint}.json", with_digest(dated.to_json())
+        if not self.exists(name) and self.create_only(name, content):
             return
-        with self._replacing():
+        if self.local is None:
+            self._follow(name, content, record)
+            return
+        with self.replacing():
             existing = self.find_record(record.task, record.fingerprint)
             if existing is not None and existing.status == "ok":
-                raise StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
-            self.replace_record(dated)
+                raise _immutable(record)
+            self.write_bytes(name, content)
 
-    def _replacing(self) -> AbstractContextManager[None]:
-        """Let one run at a time put records in the place of failed ones; on a URL the last one stands."""
+    def _follow(self, name: str, content: bytes, record: RunRecord) -> None:
+        """Put a record in the place of one that failed, on a URL, where nothing can be locked.
+
+        Whoever first makes the file <task>/replaced/<fingerprint>-<digest of the failed one>.json is the one to follow
+        it, and all that come later put the content of that file there. Records that failed themselves follow none: they
+        could come after one that is ok.
+        """
+        stored = self.read_bytes(name)
+        if _status_of(stored) == "ok":
+            raise _immutable(record)
+        if record.status != "ok":
+            return
+        turn = f"{record.task}/replaced/{record.fingerprint}-{hashlib.sha256(stored).hexdigest()[:16]}.json"
+        first = self.create_only(turn, content)
+        self.write_bytes(name, content if first else self.read_bytes(turn))
+        if not first:
+            raise _immutable(record)
+
+    def replacing(self) -> AbstractContextManager[None]:
+        """Let one run at a time put records in the place of others; on a URL the last one stands."""
         return nullcontext() if self.local is None else one_at_a_time(self.local / ".records")
 
     def _after_all(self, record: RunRecord) -> str:
@@ -131,14 +173,17 @@ class Store:
 
     def read_robustness(self, task: str | None = None) -> list[RobustnessRecord]:
         """Read every robustness record of this schema version, oldest first; raises StoreError for a broken one."""
-        found = [self._robustness(path) for path in self.names(f"{task or '*'}/robustness/*.json")]
+        found = [self._parsed(path, RobustnessRecord) for path in self.names(f"{task or '*'}/robustness/*.json")]
         self._tell_other_versions(found.count(None), "robustness records", task)
         return sorted((r for r in found if r is not None), key=lambda record: (record.created, record.fingerprint))
 
     def find_robustness(self, task: str, fingerprint: str) -> RobustnessRecord | None:
         """Read how one record's model scores under each condition, None when it was never perturbed."""
-        name = f"{task}/robustness/{fingerprint}.json"
-        return self._robustness(name) if self.exists(name) else None
+        return self._parsed(f"{task}/robustness/{fingerprint}.json", RobustnessRecord)
+
+    def read_robustness_part(self, name: str) -> RobustnessRecord | None:
+        """Read what one run has added to a robustness record (`records.shared_conditions`)."""
+        return self._parsed(name, RobustnessRecord)
 
     def write_robustness(self, record: RobustnessRecord) -> None:
         """Write a robustness record in the place of the one that knew fewer conditions."""
@@ -150,59 +195,53 @@ class Store:
         outcomes: Sequence[Outcome],
         columns: Mapping[str, Sequence[float]],
         additive: Sequence[Outcome] = (),
-    ) -> None:
+        *,
+        beside: bool = False,
+    ) -> str:
         """Write `name`.parquet, one row a sample: `sample_id`, `prediction` (JSON), a column a per-sample metric.
 
-        Where there are `additive` predictions, of some samples, they stand in a column of that name.
+        Where there are `additive` predictions, of some samples, they stand in a column of that name. With `beside` a
+        table that is there stays (`beside_name`). Returns the sha256.
         """
-        import pyarrow as arrow
+        return self._write_table(name, outcomes_content(outcomes, columns, additive), beside)
 
-        known = {outcome.sample_id: json.dumps(outcome.prediction) for outcome in additive}
-        table = arrow.table(
-            {
-                "sample_id": [outcome.sample_id for outcome in outcomes],
-                "prediction": [json.dumps(outcome.prediction) for outcome in outcomes],
-                **{name: list(values) for name, values in columns.items()},
-                **({_ADDITIVE: [known.get(outcome.sample_id) for outcome in outcomes]} if known else {}),
-            }
-        )
-        self._write_table(name, table)
-
-    def read_outcomes(self, name: str) -> list[Outcome]:
-        """Read the predictions stored in `name`.parquet."""
+    def read_outcomes(self, name: str, content: bytes | None = None) -> list[Outcome]:
+        """Read the predictions stored in `name`.parquet, from its content where that is at hand."""
         with self._readable(name):
-            table = self._read_table(name, ["sample_id", "prediction"])
+            table = self._read_table(name, content, ["sample_id", "prediction"])
             rows = zip(table["sample_id"].to_pylist(), table["prediction"].to_pylist(), strict=True)
             return [Outcome(_text(sample_id), json.loads(prediction)) for sample_id, prediction in rows]
 
-    def read_additive(self, name: str) -> list[Outcome]:
-        """Read the additive predictions stored in `name`.parquet; empty where it has none."""
+    def read_additive(self, name: str, content: bytes | None = None) -> list[Outcome]:
+        """Read the additive predictions stored in `name`.parquet, as `read_outcomes`; empty where it has none."""
         with self._readable(name):
-            table = self._read_table(name)
-            if _ADDITIVE not in table.column_names:
+            table = self._read_table(name, content)
+            if ADDITIVE not in table.column_names:
                 return []
-            rows = zip(table["sample_id"].to_pylist(), table[_ADDITIVE].to_pylist(), strict=True)
+            rows = zip(table["sample_id"].to_pylist(), table[ADDITIVE].to_pylist(), strict=True)
             return [Outcome(_text(sample_id), json.loads(found)) for sample_id, found in rows if found is not None]
 
-    def write_sample_scores(self, name: str, scores: SampleScores) -> None:
-        """Write `name`.parquet, one row a sample: `sample_id`, `cluster`, a column a metric."""
-        import pyarrow as arrow
+    def write_sample_scores(self, name: str, scores: SampleScores, *, beside: bool = False) -> str:
+        """Write `name`.parquet, one row a sample: `sample_id`, `cluster`, a column a metric; as `write_outcomes`."""
+        return self._write_table(name, scores_content(scores), beside)
 
-        columns = {"sample_id": list(scores.sample_ids), "cluster": list(scores.clusters)}
-        self._write_table(name, arrow.table({**columns, **scores.metrics}))
-
-    def read_sample_scores(self, name: str) -> SampleScores | None:
-        """Read `name`.parquet; None where it is not there."""
-        import numpy as np
-
-        if not self.exists(f"{name}.parquet"):
+    def read_sample_scores(self, name: str, content: bytes | None = None) -> SampleScores | None:
+        """Read `name`.parquet, from its content where that is at hand; None where it is not there."""
+        content = self.read_if_there(f"{name}.parquet") if content is None else content
+        if content is None:
             return None
         with self._readable(name):
-            table = self._read_table(name)
-            # pyarrow imports pandas, which takes a second, for numpy arrays
-            metrics = {metric: np.array(table[metric].to_pylist(), float) for metric in table.column_names[2:]}
-            ids, clusters = (tuple(map(_text, table[column].to_pylist())) for column in ("sample_id", "cluster"))
-            return SampleScores(ids, clusters, metrics)
+            table = self._read_table(name, content)
+            metrics = {metric: numbers(table[metric]) for metric in table.column_names[2:]}
+            return SampleScores(self._texts(table["sample_id"]), self._texts(table["cluster"]), metrics)
+
+    def _texts(self, column: Any) -> tuple[str, ...]:
+        """The texts of a column; tables of the same samples share them, so that they are compared in no time."""
+        parts = [part for chunk in column.chunks for part in (chunk.offset, len(chunk), *chunk.buffers())]
+        key = (str(column.type), *(part.to_pybytes() if hasattr(part, "to_pybytes") else part for part in parts))
+        if key not in self.texts:
+            self.texts[key] = tuple(map(_text, column.to_pylist()))
+        return self.texts[key]
 
     def names(self, pattern: str) -> list[str]:
         """List the files that a pattern of names fits, such as `*/robustness/examples/*/index.json`."""
@@ -212,6 +251,10 @@ class Store:
         """Tell whether a file is there."""
         return self._files.exists(name)
 
+    def read_if_there(self, name: str) -> bytes | None:
+        """Read a file, None where there is none; raises StoreError when it cannot be read."""
+        return self._files.read_if_there(name)
+
     def read_bytes(self, name: str) -> bytes:
         """Read a file; raises StoreError when it cannot be read."""
         return self._files.read_bytes(name)
@@ -220,9 +263,18 @@ class Store:
         """Write a file whole or not at all; raises StoreError when it cannot be written."""
         self._files.folder.write_bytes(name, content)
 
+    @property
+    def takes_several_writers(self) -> bool:
+        """Whether writers on several machines can share it: see `Folder.takes_several_writers`."""
+        return self._files.folder.takes_several_writers
+
     def create_only(self, name: str, content: bytes) -> bool:
         """Make a file, whole or not at all, unless there is one; returns whether it was made. Raises StoreError."""
         return self._files.folder.create_only(name, content)
+
+    def remove(self, name: str) -> None:
+        """Delete a file that is not packed; nothing happens where there is none. Raises StoreError."""
+        self._files.folder.remove(name)
 
     def local_copy(self, name: str) -> AbstractContextManager[Path]:
         """Give a local path with a file's content; where it is a copy, it is gone after the block."""
@@ -236,13 +288,13 @@ class Store:
     def _files(self) -> PackedFolder:
         return PackedFolder(Folder(self.url))
 
-    def _write_table(self, name: str, table: Any) -> None:
-        import pyarrow as arrow
-        from pyarrow import parquet
-
-        sink = arrow.BufferOutputStream()
-        parquet.write_table(table, sink, compression="zstd")
-        self.write_bytes(f"{name}.parquet", sink.getvalue().to_pybytes())
+    def _write_table(self, name: str, content: bytes, beside: bool) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        if not beside:
+            self.write_bytes(f"{name}.parquet", content)
+        elif not self.create_only(f"{name}.parquet", content) and self.read_if_there(f"{name}.parquet") != content:
+            self.create_only(f"{beside_name(name, digest)}.parquet", content)
+        return digest
 
     @contextmanager
     def _readable(self, name: str) -> Iterator[None]:
@@ -252,27 +304,25 @@ class Store:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise self._broken(f"{name}.parquet", f"holds another content ({named_error(error)})") from None
 
-    def _read_table(self, name: str, columns: Sequence[str] | None = None) -> Any:
+    def _read_table(self, name: str, content: bytes | None, columns: Sequence[str] | None = None) -> Any:
         import pyarrow as arrow
 
-        content = self.read_bytes(f"{name}.parquet")
+        content = self.read_bytes(f"{name}.parquet") if content is None else content
         try:
             return read_parquet(content, columns)
         except (arrow.ArrowException, KeyError) as error:
             raise self._broken(f"{name}.parquet", f"is broken: {error}") from None
 
-    def _record(self, name: str) -> RunRecord | None:
-        return self._parsed(name, RunRecord)
-
-    def _robustness(self, name: str) -> RobustnessRecord | None:
-        return self._parsed(name, RobustnessRecord)
-
     def _parsed(self, name: str, kind: type[Parsed]) -> Parsed | None:
+        """Read a record; None where there is none, or one of another schema version."""
+        stored = self.read_if_there(name)
+        if stored is None:
+            return None
         try:
-            content = json.loads(self.read_bytes(name))
+            content = json.loads(stored)
             # also of another version: a digit that was changed must not make a record vanish
-            whole = without_digest(content)
-            return kind.from_json(whole) if content.get("schema_version") == SCHEMA_VERSION else None
+            whole, text = vouched_content(content)
+            return kind.from_json(whole, text) if content.get("schema_version") == SCHEMA_VERSION else None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise self._broken(name, f"is not a record: {error}") from None
 
@@ -290,25 +340,15 @@ class Store:
             )
 
 
-@contextmanager
-def only_one(store: Store) -> Iterator[None]:
-    """Keep a second run out of the same local results folder; the lock goes with the process."""
-    if store.local is None:
-        yield
-        return
-    import fcntl
+def _status_of(stored: bytes) -> Any:
+    try:
+        return json.loads(stored).get("status")
+    except (ValueError, AttributeError, RecursionError):  # a broken one: the new one takes its place
+        return None
 
-    lock = open_lock(store.local / ".lock")
-    if lock is None:
-        raise StoreError(f"{store.url}/.lock can be neither read nor written. Give permission there, or --results.")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"Another bench run is writing to {store.url}. Wait for it, or give another folder with --results."
-            ) from None
-        yield
+
+def _immutable(record: RunRecord) -> StoreError:
+    return StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
 
 
 def outcomes_name(task: str, fingerprint: str, condition: str | None = None) -> str:
@@ -316,6 +356,16 @@ def outcomes_name(task: str, fingerprint: str, condition: str | None = None) -> 
     if condition is None:
         return f"{task}/outcomes/{fingerprint}"
     return f"{task}/robustness/{fingerprint}/{_file_part(condition)}"
+
+
+def beside_name(name: str, digest: object) -> str:
+    """Name a table beside the one that has its name already, as when two runs answered otherwise: by its sha256.
+
+    Raises StoreError for what is none, as a record made elsewhere may hold: it would become a part of a path.
+    """
+    if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+        raise StoreError(f"A record vouches for {name} by {str(digest)[:80]!r}, which is no sha256. Make it again.")
+    return f"{name}-{digest[:16]}"
 
 
 def scores_name(task: str, fingerprint: str, condition: str | None = None) -> str:

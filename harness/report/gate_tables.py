@@ -109,6 +109,8 @@ def _markdown(gate: Gate) -> str:
 
 def _notes(gate: Gate) -> list[str]:
     lines = []
+    if gate.conflicts:
+        lines.append(f"CONFLICT: another run made these with other answers or scores: {'; '.join(gate.conflicts)}")
     if gate.new:
         lines.append(f"not in the baseline: {'; '.join(gate.new)}")
     if gate.other_settings:

@@ -126,7 +126,7 @@ LeaderboardPiece = tuple[TableColumn, list[TableCell]]
 
 
 def _judged(rows: Sequence[Row]) -> list[LeaderboardPiece]:
-    parts: list[LeaderboardPiece] = [(name_column("model"), [TableCell(row.model, word=row.name) for row in rows])]
+    parts: list[LeaderboardPiece] = [(name_column("model"), [TableCell(row.model, word=_name(row)) for row in rows])]
     if any(row.rank for row in rows):
         ranks = [
             TableCell(str(row.rank), order=row.rank.best) if row.rank else TableCell(word="–") for row in rows
@@ -137,6 +137,10 @@ def _judged(rows: Sequence[Row]) -> list[LeaderboardPiece]:
         parts.append((text_column(FUSION_HELPS, importance=85, name="verdict"), verdicts))
     seeds = [TableCell(len(row.seeds), word=None if row.metrics else row.status) for row in rows]
     return [*parts, (TableColumn("seeds", style="{:.0f}", kind="cost", importance=80), seeds)]
+
+
+def _name(row: Row) -> str:
+    return f"{row.name} (conflict)" if row.conflicts else row.name
 
 
 def _scores(rows: Sequence[Row], names: Sequence[str], keys: Sequence[str]) -> list[LeaderboardPiece]:
@@ -164,6 +168,7 @@ def _costs(rows: Sequence[Row], keys: Sequence[str]) -> list[LeaderboardPiece]:
 def _plain(row: Row) -> dict[str, Any]:
     """What JSON holds of a row and does not nest."""
     content = row.to_json() | {"rank": str(row.rank) if row.rank else None}
+    content |= {"conflicts": len(row.conflicts)} if row.conflicts else {}
     return {key: value for key, value in content.items() if not isinstance(value, dict | list)}
 
 
@@ -250,7 +255,17 @@ def folded_notes(rows: Sequence[Row]) -> list[str]:
     older, replaced = sum(len(row.older) for row in rows), sum(len(row.replaced) for row in rows)
     notes = [f"{older} older record{'' if older == 1 else 's'} of other code versions: --all shows them"] * bool(older)
     again = f"{replaced} record{'' if replaced == 1 else 's'} of rows that were measured or resampled again: not shown"
-    return [*notes, *([again] if replaced else [])]
+    return [*conflict_notes(rows), *notes, *([again] if replaced else [])]
+
+
+def conflict_notes(rows: Sequence[Row]) -> list[str]:
+    """Which rows another run made otherwise at the same time, and where that is kept."""
+    return [
+        f"{row.name}: CONFLICT: another run made {', '.join(row.conflicts)} with other answers or scores, kept in "
+        f"{row.task}/conflicts of its results folder; compare both, delete what is wrong, run again"
+        for row in rows
+        if row.conflicts
+    ]
 
 
 def rank_notes(rows: Sequence[Row]) -> list[str]:

@@ -74,6 +74,8 @@ def _number(item: Declared) -> str:
     """Say which values a field takes: whole numbers from the smallest to the largest, unless that is absurdly large."""
     if item.range is None:
         return "true or false" if item.kind is bool else "text"
+    if item.is_time:
+        return f"a time, {item.range}: `90` or `90s`, `30m`, `2h`, `1d`"
     if item.kind is float:
         return f"a number, {item.range}"
     least = item.range.ge if item.range.gt is None else item.range.gt + 1

@@ -11,7 +11,8 @@ from harness.judge.record_settings import scoring_of
 from harness.judge.select_records import find_fingerprint, records_of
 from harness.measure.provenance import recorded_versions
 from harness.record import Estimate, RunRecord
-from harness.records.store import Store, outcomes_name
+from harness.records.sample_scores import OUTCOMES, table_name
+from harness.records.store import Store
 
 _MODIFIED = "+modified"
 _UNKNOWN = "not recorded (made by an earlier version)"
@@ -30,7 +31,7 @@ def origin(record: RunRecord, store: Store) -> dict[str, Any]:
     known, training = record.provenance, record.cell.get("training", {})
     code = {**training.get("versions", {}), **scoring_of(record)}
     commit = known.get("git")
-    predictions = f"{outcomes_name(record.task, record.fingerprint)}.parquet"
+    predictions = f"{table_name(store, record, OUTCOMES)}.parquet"
     return {
         "record": {
             "fingerprint": record.fingerprint,

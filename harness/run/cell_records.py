@@ -67,7 +67,7 @@ def absent_record(plan: Plan, absent: Absent) -> RunRecord:
         metrics={},
         signature=None,
         efficiency=Efficiency(),
-        device=plan.device,
+        device=plan.devices.kind,
         provenance={},
         cell={},
         created=now(),

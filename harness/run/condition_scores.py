@@ -19,7 +19,7 @@ from harness.record import Estimate
 from harness.records.sample_scores import Scored
 from harness.records.scoring import Scoring
 from harness.sample import Outcome, Sample, limited
-from harness.stats.estimates import estimates
+from harness.stats.estimates import estimates, fewer
 
 MAIN = ""
 """The key of the split that the models' records are about (`Condition.split_key`)."""
@@ -55,7 +55,7 @@ class ConditionScores:
         target = self.targets[condition.split_key]
         outcomes = [Outcome(sample_id, target.translate(answer)) for sample_id, answer in answers]
         scored = self._scored(condition, outcomes, scorer)
-        return scored, estimates(scored.statistics, max(1, resamples // 5))
+        return scored, estimates(scored.statistics, fewer(resamples))
 
     def _scored(self, condition: Condition, outcomes: Sequence[Outcome], scorer: Scoring) -> Scored:
         """Score by the task's first metric and by what else is kept under each condition."""

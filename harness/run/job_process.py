@@ -18,7 +18,10 @@ _NOT_WRITABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EF
 
 
 def run_job(requests: int, reports: int) -> None:
-    """Call `job(*arguments, progress)` as asked on one pipe, and send its result or failure on the other."""
+    """Call `job(*arguments, progress)` as asked on one pipe, and send its result or failure on the other.
+
+    The environment that comes with it is laid over the process's own first.
+    """
     receiver, sender = Receiver(requests), Sender(reports)
     content = receiver.wait(None)
     if content is None:  # the runner has let go of this process: it was never needed
@@ -29,7 +32,9 @@ def run_job(requests: int, reports: int) -> None:
         sender.send(("progress", (what, done, total)))
 
     try:
-        job, arguments = pickle.loads(content)
+        environment, asked = pickle.loads(content)
+        os.environ.update(environment)  # before anything can ask which devices there are
+        job, arguments = pickle.loads(asked)
         sender.send(("result", job(*arguments, progress)))
     except Exception as error:
         sender.send(("failure", _explained(error)))
@@ -37,11 +42,12 @@ def run_job(requests: int, reports: int) -> None:
 
 def _explained(error: Exception) -> tuple[str, str, str | None]:
     """Message, kind and, for a bug, the traceback; a full disk and too little memory are no bugs."""
-    from harness.jobs.device_errors import lost_device
-    from harness.jobs.predict import is_out_of_memory
+    from harness.jobs.device_errors import lost_device, refused_operation
+    from harness.measure.out_of_memory import is_out_of_memory
 
     if lost := lost_device(error):  # also where a deliberate error was made of it
         return named_error(lost), LOST_DEVICE, traceback_text()
+    error = refused_operation(error) or error
     if isinstance(error, BenchError):
         return error_text(error), type(error).__name__, None
     if is_out_of_memory(error):

@@ -10,15 +10,16 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from multiprocessing import connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
 
+from harness.option_fields import time_text
 from harness.protocols import Progress
 from harness.run.fork_server import Forked, ForkServer, ServerLost
 from harness.text.error_text import named_error
@@ -32,9 +33,9 @@ _START_SECONDS = 600.0
 """The server may take so long for its imports, or longer where jobs may: the first ones on a busy disk are slow."""
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
-KILLED, SILENT, SERVER, CLOSED = "killed", "silent", "server", "closed"
+KILLED, SILENT, OVERRUN, SERVER, CLOSED, REFUSED = "killed", "silent", "overrun", "server", "closed", "refused"
 """Kinds of failure that are no exception's name: killed by a signal or gone without a result; no report for too long;
-no process to be had; the run has ended."""
+not done in time; no process to be had; the run has ended; no machine is as the run's."""
 LOST_DEVICE = "AcceleratorError"
 """Kind of an error after which a process cannot use its accelerator, whatever exception told it."""
 
@@ -55,13 +56,19 @@ class JobFailure(Exception):
 class Workers:
     """How the jobs of a run are run.
 
-    `jobs` side by side, 0 for one a core; one that makes no report for `timeout_s` seconds is ended, 0 for never.
-    `server` is the one to fork them from where it shall serve further runs; without it each run has its own.
+    `jobs` side by side, 0 for one a core; one that makes no report for `timeout_s` seconds is ended, and one that
+    takes `limit_s` seconds in all; 0 for never. `server` is the one to fork them from where it shall serve further
+    runs; without it each run has its own. `executor` is where they run: `local`, or SCHEME://ADDRESS of another one.
+    `gpu_part` is how much of a GPU's memory a job may fill; it is None where no other worker's jobs are on this
+    machine.
     """
 
     jobs: int = 0
     timeout_s: float = 0.0
     server: ForkServer | None = None
+    executor: str = "local"
+    limit_s: float = 0.0
+    gpu_part: float | None = None
 
 
 class JobServer:
@@ -75,6 +82,7 @@ class JobServer:
         workers = workers or Workers()
         self._packages = frozenset(packages)
         self._timeout_s = workers.timeout_s or None
+        self._limit_s = workers.limit_s or None
         self._start_s = None if self._timeout_s is None else max(self._timeout_s, _START_SECONDS)
         self._forks = workers.server or ForkServer()
         self._is_own = workers.server is None
@@ -116,12 +124,16 @@ class JobServer:
             process.close()
 
     def run(
-        self, job: Callable[[*Arguments, Progress], Result], arguments: tuple[*Arguments], progress: Progress
+        self,
+        job: Callable[[*Arguments, Progress], Result],
+        arguments: tuple[*Arguments],
+        progress: Progress,
+        environment: Mapping[str, str] | None = None,
     ) -> Result:
-        """Call `job(*arguments, progress)` in a fresh process; return its result.
+        """Call `job(*arguments, progress)` in a fresh process, with `environment` over its own; return its result.
 
         The function goes there by reference, so it stands in a module that imports nothing heavy, such as
-        `harness.jobs.named_jobs`. Raises JobFailure when the job raised, was killed, died, or was silent for too long;
+        `harness.jobs.named_jobs`. Raises JobFailure when the job raised, was killed, died, was silent or took too long;
         an interrupt ends the job at once. May be called from several threads; when the server is closed, their jobs are
         killed and no new one starts.
         """
@@ -129,8 +141,9 @@ class JobServer:
         finished = False
         try:
             with suppress(OSError):  # it has died: why is told by the other pipes
-                process.requests.send((job, arguments))
-            result: Result = _Wait(process, progress, self._timeout_s, job.__name__, _kills_for_memory()).result()
+                process.requests.send((dict(environment or {}), pickle.dumps((job, arguments))))
+            limits = _Limits(self._timeout_s, self._limit_s)
+            result: Result = _Wait(process, progress, limits, job.__name__, _kills_for_memory()).result()
             finished = True
         except JobFailure as failure:
             if self._closed:
@@ -177,18 +190,27 @@ class JobServer:
         self._busy.discard(process)
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """For how long a job may make no report, and how long it may take in all, in seconds; None: as long as it likes."""
+
+    silence_s: float | None
+    total_s: float | None
+
+
 @dataclass
 class _Wait:
     """Waits for a job's result; every report counts as a sign of life."""
 
     process: Forked
     progress: Progress
-    timeout_s: float | None
+    limits: _Limits
     doing: str
     kills_before: int | None
+    began: float = field(default_factory=time.monotonic)
 
     def result(self) -> Any:
-        """Return the result, or raise the JobFailure that the job, its end or its silence amounts to."""
+        """Return the result, or raise the JobFailure that the job, its end, its silence or its length amounts to."""
         reports = self.process.reports
         while True:
             while (content := reports.message()) is None:
@@ -209,8 +231,7 @@ class _Wait:
         reports, end, since = self.process.reports, self.process.end, time.monotonic()
         while True:
             watched = [reports.fileno(), *([] if self.process.server_lost else [end.fileno()])]
-            left = None if self.timeout_s is None else max(0.0, since + self.timeout_s - time.monotonic())
-            if not connection.wait(watched, left):
+            if not connection.wait(watched, self._seconds_left(since)) and self._seconds_left(since) == 0:
                 raise self._silence()
             if reports.read() or reports.ended:
                 return
@@ -228,12 +249,30 @@ class _Wait:
             raise JobFailure(f"The job's report cannot be read: {named_error(error)}", type(error).__name__) from None
         return kind, told
 
+    def _seconds_left(self, since: float) -> float | None:
+        """How long to wait for a report, silent since then; raises JobFailure for a job that reports, but too long."""
+        now, ends = time.monotonic(), []
+        if self.limits.silence_s is not None:
+            ends.append(since + self.limits.silence_s)
+        if self.limits.total_s is not None:
+            if now >= self.began + self.limits.total_s:
+                raise self._overrun(self.limits.total_s)
+            ends.append(self.began + self.limits.total_s)
+        return max(0.0, min(ends) - now) if ends else None
+
     def _silence(self) -> JobFailure:
-        seconds = f"{self.timeout_s:g}"
+        seconds = f"{self.limits.silence_s:g}"
         return JobFailure(
             f"The job made no report for {seconds} s (last: {self.doing}) and was ended. If it hangs, mend the model; "
             f"if it is only slow, give it more than --job-timeout {seconds}, or 0 for no limit.",
             SILENT,
+        )
+
+    def _overrun(self, seconds: float) -> JobFailure:
+        return JobFailure(
+            f"The job was not done after {time_text(seconds)} (last: {self.doing}) and was ended. Give it more than "
+            f"--job-limit {time_text(seconds)}, or 0 for no limit; a training goes on from the state that it has kept.",
+            OVERRUN,
         )
 
     def _death(self) -> JobFailure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,20 +13,24 @@ from harness.condition import Condition
 from harness.jobs import named_jobs
 from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock, Subject
 from harness.plan.conditions import RobustnessPlan
-from harness.plan.plugins import load_model, package_of
 from harness.plan.run_plan import Environment, Plan
-from harness.protocols import HasChanceLevel
+from harness.protocols import HasChanceLevel, Progress
 from harness.record import PerturbedScore, RobustnessRecord, now
-from harness.records.sample_scores import TABLES, label_of, portable_score, table_digests, vouched, write_scores
+from harness.records.sample_scores import TABLES, label_of, portable_score, vouched, write_scores
 from harness.records.scoring import Scoring
-from harness.records.store import Store, examples_folder, only_one
+from harness.records.shared_conditions import put_conditions
+from harness.records.store import Store, examples_folder
 from harness.records.trainings import CHECKPOINT, prerequisite_folder, training_folder, why_unusable
+from harness.records.writers import beside_other_runs
 from harness.run.blocks_apart import ApartWhereItFails
+from harness.run.choose_executor import open_executor, workload_of
 from harness.run.condition_names import ConditionNames, kind_of, ranking_metric
 from harness.run.condition_scores import MAIN, ConditionScores
 from harness.run.examples import Gallery, write_examples
-from harness.run.job_server import JobFailure, JobServer, Workers
-from harness.run.runner import ALONE, Reporter, is_done, jobs_at_once, naming_what_cannot_be_scored
+from harness.run.executor import JobRequest
+from harness.run.job_server import Arguments, JobFailure, Result, Workers
+from harness.run.reporter import Reporter
+from harness.run.runner import ALONE, is_done, naming_what_cannot_be_scored
 from harness.run.spool import own_folder
 from harness.run.stored_conditions import StoredConditions
 from harness.sample import limited
@@ -62,7 +66,7 @@ def run_robustness(
         pending = run.pending(cells)
         if pending:
             store.require_writable()
-            stack.enter_context(only_one(store))
+            stack.enter_context(beside_other_runs(store))
             run.do(pending, workers, stack)
         folder = examples_folder(plan.task.name, plan.data.digest, plan.split)
         if pending or not store.exists(f"{folder}/index.json"):
@@ -93,6 +97,7 @@ class _RobustnessRun:
         used = {part.name: sweep.known[part.name] for condition in sweep.conditions for part in condition.parts}
         self.names = ConditionNames.of(plan.task, used, self.options, environment.cache)
         self.lost: dict[str, JobFailure] = {}
+        self.tables: dict[tuple[str, str], Mapping[str, str]] = {}  # digests, by cell and condition
         self.done = self.total = 0
 
     def pending(self, cells: Sequence[Cell]) -> list[_Lacking]:
@@ -108,16 +113,12 @@ class _RobustnessRun:
     def do(self, pending: Sequence[_Lacking], workers: Workers, stack: ExitStack) -> None:
         """Answer and score everything that is pending; shifts are scored last, each with its own references."""
         self.spool = stack.enter_context(own_folder(self.environment.cache / "sweeps"))
-        packages = {
-            package_of(self.plan.task),
-            *(package_of(load_model(lacking.cell.training.model)) for lacking in pending),
-        }
-        count = workers.jobs or jobs_at_once(pending[0].cell.training)
-        pool = ThreadPoolExecutor(count)  # its threads only wait for jobs: closing the server ends these first
+        executor = open_executor(workload_of(self.plan), workers)
+        pool = ThreadPoolExecutor(executor.slots)  # its threads only wait for jobs: closing the executor ends these
         stack.callback(pool.shutdown, cancel_futures=True)
-        self.server = stack.enter_context(JobServer(packages, workers))
+        self.executor = stack.enter_context(executor)
         pending, recalled = self._recall(pending)
-        blocks = self._blocks(pending, count)
+        blocks = self._blocks(pending, executor.slots)
         self.total = sum(len(lacking.conditions) for lacking in pending)
         apart = ApartWhereItFails(self._answer, self.lost, self.reporter.say)
         started = {pool.submit(apart.run, block): block for block in blocks}
@@ -187,10 +188,10 @@ class _RobustnessRun:
             self.reporter.say(f"{cell.label}: {reason}; training what it builds on again.")
             first = Places(self.environment.cache, places.prerequisite, None)
             job = self.plan.prerequisites[str(cell.training.prerequisite)]
-            self.server.run(named_jobs.train, (job, first), self.reporter.progress)
+            self._job(job.model, named_jobs.train, (job, first), self.reporter.progress)
         if not (places.training / CHECKPOINT).is_file():
             self.reporter.say(f"{cell.label}: its checkpoint is gone ({places.training}); training it again.")
-            self.server.run(named_jobs.train, (cell.training, places), self.reporter.progress)
+            self._job(cell.label, named_jobs.train, (cell.training, places), self.reporter.progress)
 
     def _blocks(self, pending: Sequence[_Lacking], workers: int) -> list[RobustnessBlock]:
         """Cut the work: models that lack the same conditions of one target share their images."""
@@ -222,7 +223,16 @@ class _RobustnessRun:
             else:
                 self.reporter.progress(what, done, total)
 
-        self.server.run(named_jobs.answer_conditions, (block,), progress)
+        self._job(self.plan.task.name, named_jobs.answer_conditions, (block,), progress)
+
+    def _job(
+        self,
+        label: str,
+        job: Callable[[*Arguments, Progress], Result],
+        arguments: tuple[*Arguments],
+        progress: Progress,
+    ) -> None:
+        self.executor.submit(job, arguments, JobRequest(label, progress, self.plan.devices.kind)).result()
 
     def _score_all(self, started: Mapping[Future[list[RobustnessBlock]], RobustnessBlock], workers: Workers) -> None:
         """Score blocks as they come; those of shifts wait until the references of the main split are done with."""
@@ -291,7 +301,8 @@ class _RobustnessRun:
             self._keep_traceback(cell, condition, failure.message, failure.trace)
             return replace(score, status=FAILED, error=failure.message, notes={})
         first = [name for name in self.plan.task.metrics if scored.statistics.get(name) is not None][:1]
-        write_scores(self.store, cell.training.task, cell.fingerprint, scored, first, condition.label)
+        own = write_scores(self.store, cell.training.task, cell.fingerprint, scored, first, condition.label)
+        self.tables[cell.fingerprint, condition.label] = own
         return replace(score, metrics=metrics)
 
     def _keep_traceback(self, cell: Cell, condition: Condition, error: str | None, trace: str | None) -> None:
@@ -320,14 +331,16 @@ class _RobustnessRun:
         """Put new scores into a model's record; those of other settings stay out of it."""
         from harness.measure.provenance import provenance
 
-        fresh = {(score.perturbation, score.severity) for score in scores}
-        old = [s for s in self._scores(cell) if (s.perturbation, s.severity) not in fresh]
-        ordered = sorted([*old, *scores], key=lambda s: (s.family, s.perturbation, s.severity))
-        job, target = cell.training, self.targets[MAIN]
+        made, fresh, job = provenance(), {label_of(score) for score in scores}, cell.training
+        task, target = self.plan.task, self.targets[MAIN]
         samples = limited(self.scores.samples[MAIN], self.options.limit)
-        task = self.plan.task
-        self.store.write_robustness(
-            RobustnessRecord(
+
+        def build(former: RobustnessRecord | None) -> RobustnessRecord:
+            old = [score for score in self._current(former) if label_of(score) not in fresh]
+            kept = {label_of(score): vouched(former, label_of(score)) for score in old if former is not None}
+            tables = kept | {label: self.tables.get((cell.fingerprint, label), {}) for label in fresh}
+            ordered = sorted([*old, *scores], key=lambda s: (s.family, s.perturbation, s.severity))
+            return RobustnessRecord(
                 fingerprint=cell.fingerprint,
                 task=job.task,
                 data=target.data.name,
@@ -343,24 +356,17 @@ class _RobustnessRun:
                 shortest_px=self.options.shortest_px,
                 device=job.device,
                 scores=tuple(map(portable_score, ordered)),
-                provenance=without_places({**provenance(), TABLES: self._tables(cell, old, scores)}),
+                provenance=without_places({**made, TABLES: {label: own for label, own in tables.items() if own}}),
                 created=now(),
             )
-        )
 
-    def _tables(
-        self, cell: Cell, old: Sequence[PerturbedScore], fresh: Sequence[PerturbedScore]
-    ) -> dict[str, Mapping[str, str]]:
-        """Digest what was written under each condition; what was there before keeps the digests that it had."""
-        task = cell.training.task
-        former = self.store.find_robustness(task, cell.fingerprint)
-        kept = {label_of(score): vouched(former, label_of(score)) for score in old} if former else {}
-        made = {label_of(score): table_digests(self.store, task, cell.fingerprint, label_of(score)) for score in fresh}
-        return {label: digests for label, digests in {**kept, **made}.items() if digests}
+        put_conditions(self.store, job.task, cell.fingerprint, build)
 
     def _scores(self, cell: Cell) -> Sequence[PerturbedScore]:
         """Read the scores of a model that were made with these options."""
-        record = self.store.find_robustness(cell.training.task, cell.fingerprint)
+        return self._current(self.store.find_robustness(cell.training.task, cell.fingerprint))
+
+    def _current(self, record: RobustnessRecord | None) -> Sequence[PerturbedScore]:
         if record is None or (record.limit, record.shortest_px) != (self.options.limit, self.options.shortest_px):
             return ()
         return record.scores

@@ -45,6 +45,7 @@ import numpy as np
 from harness.record import Estimate
 from harness.stats.estimates import too_few
 from harness.stats.resampling import FloatArray
+from harness.stats.root import root_between
 from harness.stats.seed_variance import mean_standard_error, without_interval
 from harness.stats.significance import cluster_sums
 from harness.stats.t_distribution import t_cdf, t_quantile
@@ -54,7 +55,7 @@ ErrorPart = tuple[float, float]
 
 ALPHA = 0.05
 _POWER = 0.8
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """A deviation below this, of the largest score, is the rounding of equal numbers."""
 NOTHING_VARIES = "no sample's score differs from another's"
 
@@ -139,8 +140,6 @@ class Difference:
 
     def _p_of(self, shift: float) -> float:
         """The alpha whose interval around a difference of `shift` just reaches 0."""
-        from scipy.optimize import brentq
-
         known = [(error, freedom) for error, freedom in self.parts if error > 0]
         if self.note or shift == 0:
             return 1.0
@@ -151,7 +150,7 @@ class Difference:
         def beyond(log_alpha: float) -> float:
             return _reach(known, math.exp(log_alpha)) - abs(shift)
 
-        return math.exp(brentq(beyond, math.log(least) - 1e-9, 0.0, xtol=1e-12))
+        return math.exp(root_between(beyond, math.log(least) - 1e-9, 0.0, 1e-12))
 
 
 def _reach(parts: Sequence[ErrorPart], alpha: float) -> float:
@@ -175,7 +174,7 @@ def weighted_difference(
     """
     _check(weights, scores, clusters)
     shares = [weight * own for weight, own in zip(weights, scores, strict=True)]
-    scale = _ROUNDING * max(float(np.abs(own).max()) for own in shares)
+    scale = ROUNDING * max(float(np.abs(own).max()) for own in shares)
     terms = _by_cluster(shares, clusters, scale)
     parts = [np.sum(terms, axis=0)] if same_seeds else terms
     columns, count = np.sum([part.mean(axis=0) for part in parts], axis=0), terms[0].shape[1]

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.errors import DataError
 from harness.protocols import Statistics
 from harness.record import Estimate
 
+if TYPE_CHECKING:
+    from harness.stats.resampling import FloatArray
+
+NOT_ASKED_FOR = "no interval: 0 resamples"
+"""The note of an estimate made without resamples."""
 _MANY_UNDEFINED = 0.05  # of the resamples; of what three samples inform it is that many
 
 
 def estimates(statistics: Mapping[str, Statistics | None], resamples: int) -> dict[str, Estimate | None]:
     """Put intervals around all metrics; those of single classes are resampled less, there being so many.
 
-    Raises DataError for one that is not a finite number.
+    Of 0 resamples there is no interval at all. Raises DataError for a metric that is not a finite number.
     """
-    few = max(1, resamples // 5)
-    found = {name: estimate(s, few if ":" in name else resamples) for name, s in statistics.items()}
+    few = fewer(resamples)
+    found = _estimates(statistics, {name: few if ":" in name else resamples for name in statistics})
     for name, e in found.items():
         if e is not None and not all(n is None or math.isfinite(n) for n in (e.value, e.low, e.high)):
             raise DataError(
@@ -28,30 +35,81 @@ def estimates(statistics: Mapping[str, Statistics | None], resamples: int) -> di
     return found
 
 
+def fewer(resamples: int) -> int:
+    """Of how many resamples intervals are made of which there are many: a fifth, and none only of none.
+
+    >>> fewer(1000), fewer(3), fewer(0)
+    (200, 1, 0)
+    """
+    return min(resamples, max(1, resamples // 5))
+
+
 def estimate(statistics: Statistics | None, resamples: int) -> Estimate | None:
     """Put a 95 % interval around a metric: Wilson's for a proportion, else by bootstrap; None stays absent.
 
     So does a metric that is defined on no resample. Samples that share a group (such as an image) are drawn together,
     and so do trials of a proportion count. The count is of the samples on which the metric is defined. One image says
     nothing of how images differ, so such a number has no interval, and neither has one that is the same on all of
-    them where it could be any other: its note says so.
+    them where it could be any other: its note says so. Of 0 resamples there is none.
     """
+    return _estimates({"": statistics}, {"": resamples})[""]
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A metric whose interval needs resamples."""
+
+    statistics: Statistics
+    resamples: int
+    images: int
+    count: int
+
+    @property
+    def groups(self) -> Sequence[Hashable] | None:
+        """[N] which samples are drawn together."""
+        return _groups_of(self.statistics)
+
+
+def _estimates(statistics: Mapping[str, Statistics | None], resamples: Mapping[str, int]) -> dict[str, Estimate | None]:
+    """Put intervals around metrics; those of the same samples in the same groups are resampled together."""
+    from harness.stats.intervals import resampled_together
+    from harness.stats.resampling import informs
+
+    found = {name: _begun(one, resamples[name]) for name, one in statistics.items()}
+    together: dict[tuple[int, tuple[Hashable, ...] | None], list[str]] = {}
+    for name, one in found.items():
+        if isinstance(one, _Open):
+            groups = None if one.groups is None else tuple(one.groups)
+            together.setdefault((len(informs(one.statistics)), groups), []).append(name)
+    ends: dict[str, Estimate | None] = {}
+    for (_, groups), names in together.items():
+        members = [one for name in names if isinstance(one := found[name], _Open)]
+        drawn = resampled_together([m.statistics for m in members], [m.resamples for m in members], groups=groups)
+        errors = _least_errors(members)
+        ends |= dict(zip(names, map(_bootstrapped, members, drawn, errors), strict=True))
+    return {name: ends[name] if isinstance(one, _Open) else one for name, one in found.items()}
+
+
+def _begun(statistics: Statistics | None, resamples: int) -> Estimate | _Open | None:
+    """The estimate of a metric whose interval needs no resamples."""
     from harness.stats.intervals import informing_groups, wilson
     from harness.stats.proportions import Proportion
 
     if statistics is None or math.isnan(statistics.value):
         return None
+    if not resamples:
+        return _put(statistics.value, _count_defined(statistics), None, NOT_ASKED_FOR)
     if isinstance(statistics, Proportion):
         count = len(statistics.successes)
         ends = wilson(int(statistics.successes.sum()), count) if count > 1 else None
         return _put(statistics.value, count, ends, None if ends else too_few(count))
-    images = len(informing_groups(statistics, getattr(statistics, "groups", None)))
+    images = len(informing_groups(statistics, _groups_of(statistics)))
     count = _count_defined(statistics)
     if images < 2:
         return _put(statistics.value, count, None, too_few(images))
     if (shares := _interval_of_shares(statistics)) is not None:
         return _put(statistics.value, count, shares)
-    return _bootstrapped(statistics, resamples, images, count)
+    return _Open(statistics, resamples, images, count)
 
 
 def estimate_difference(a: Statistics, b: Statistics, resamples: int) -> Estimate | None:
@@ -61,6 +119,12 @@ def estimate_difference(a: Statistics, b: Statistics, resamples: int) -> Estimat
 
     between, groups = DifferenceOf(a, b), getattr(a, "groups", None)
     return estimate(between if groups is None else GroupedStatistics(between, groups), resamples)
+
+
+def _groups_of(statistics: Statistics) -> Sequence[Hashable] | None:
+    """Which samples are drawn together, None where each is by itself."""
+    groups: Sequence[Hashable] | None = getattr(statistics, "groups", None)
+    return groups
 
 
 def too_few(images: int) -> str:
@@ -81,40 +145,57 @@ def _put(value: float, count: int, ends: tuple[float, float] | None, note: str |
 
 def _count_defined(statistics: Statistics) -> int:
     """How many samples inform a metric: those with a score of their own, or all where none has one."""
-    import numpy as np
+    from harness.stats.resampling import informs
 
-    return int((~np.isnan(statistics.per_sample)).sum()) or len(statistics.per_sample)
+    defined = informs(statistics)
+    return int(defined.sum()) or len(defined)
 
 
-def _bootstrapped(statistics: Statistics, resamples: int, images: int, count: int) -> Estimate | None:
-    from harness.stats.intervals import NO_WIDTH, bootstrap
+def _bootstrapped(one: _Open, drawn: FloatArray, error: float) -> Estimate | None:
+    """The estimate of a metric from its values on resamples, NaN where it is undefined."""
+    from harness.stats.intervals import NO_WIDTH, percentile_interval
 
-    groups = getattr(statistics, "groups", None)
-    found = bootstrap(statistics, resamples, groups=groups, error=_least_error(statistics, resamples, images))
+    value = one.statistics.value
+    found = percentile_interval(one.statistics, drawn, groups=one.groups, error=error)
     if not found.defined:
         return None
     share = found.undefined / (found.defined + found.undefined)
     note = f"undefined on {share:.0%} of resamples" if share > _MANY_UNDEFINED else None
     if found.high - found.low > NO_WIDTH:
-        return _put(statistics.value, count, (found.low, found.high), note)
+        return _put(value, one.count, (found.low, found.high), note)
     if found.defined == 1:
-        return _put(statistics.value, count, None, "too few: 1 resample")
-    ends = _interval_of_alike(statistics, images)
-    return _put(statistics.value, count, ends, note if ends else f"all {images} images score alike")
+        return _put(value, one.count, None, "too few: 1 resample")
+    ends = _interval_of_alike(one.statistics, one.images)
+    return _put(value, one.count, ends, note if ends else f"all {one.images} images score alike")
 
 
-def _least_error(statistics: Statistics, resamples: int, images: int) -> float:
-    """The standard error that an interval must allow for: the jackknife's, where resamples vary too little.
+def _least_errors(members: Sequence[_Open]) -> list[float]:
+    """The standard errors that intervals must allow for: the jackknife's, where resamples vary too little.
 
-    Of means they vary as they should, but where images are too few.
+    Of means they vary as they should, but where images are too few. `members` are metrics of the same samples.
     """
-    from harness.stats.intervals import FEWEST_FOR_PERCENTILES, jackknife_error
+    from harness.stats.intervals import informing_groups, jackknife_together
+
+    together: dict[tuple[int, bytes], list[int]] = {}
+    for place, one in enumerate(members):
+        if _varies_too_little(one):
+            own = informing_groups(one.statistics, one.groups).tobytes()
+            together.setdefault((one.resamples, own), []).append(place)
+    errors = [0.0] * len(members)
+    for (most, _), places in together.items():
+        found = jackknife_together([members[place].statistics for place in places], members[places[0]].groups, most)
+        for place, error in zip(places, found, strict=True):
+            errors[place] = error
+    return errors
+
+
+def _varies_too_little(one: _Open) -> bool:
+    """Whether resamples of a metric may vary less than it does."""
+    from harness.stats.intervals import FEWEST_FOR_PERCENTILES
     from harness.stats.resampling import MeanStatistics
 
-    inner = _inner(statistics)
-    if (isinstance(inner, MeanStatistics) or not is_smooth(inner)) and images >= FEWEST_FOR_PERCENTILES:
-        return 0.0
-    return jackknife_error(statistics, getattr(statistics, "groups", None), most=resamples)
+    inner = _inner(one.statistics)
+    return one.images < FEWEST_FOR_PERCENTILES or (not isinstance(inner, MeanStatistics) and is_smooth(inner))
 
 
 def is_smooth(statistics: Statistics) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.protocols import Statistics
-from harness.stats.resampling import FloatArray, IntArray
+from harness.stats.resampling import BoolArray, FloatArray, IntArray, informs
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class GroupedStatistics:
     def per_sample(self) -> FloatArray:
         """[N] the score of each sample alone."""
         return self.statistics.per_sample
+
+    @property
+    def informs(self) -> BoolArray:
+        """[N] which samples have a score of their own."""
+        return informs(self.statistics)
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] scores."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.protocols import Statistics
-from harness.stats.resampling import FloatArray, IntArray
+from harness.stats.resampling import BoolArray, FloatArray, IntArray, informs
 from harness.stats.t_distribution import t_quantile
 
 _BLOCK_ELEMENTS = 4_000_000  # multiplicities held at once: 32 MB
@@ -44,6 +44,11 @@ class DifferenceOf:
     def per_sample(self) -> FloatArray:
         """[N] a - b of each sample alone; NaN where one of them has no score."""
         return np.asarray(self.a.per_sample - self.b.per_sample)
+
+    @property
+    def informs(self) -> BoolArray:
+        """[N] which samples have a score in both."""
+        return informs(self.a) & informs(self.b)
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] differences."""
@@ -109,16 +114,15 @@ class Bootstrapped(NamedTuple):
     undefined: int
 
 
-def bootstrap(
+def percentile_interval(
     statistics: Statistics,
-    resamples: int = 1000,
-    seed: int = 0,
+    drawn: FloatArray,
     *,
     groups: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
     error: float = 0.0,
 ) -> Bootstrapped:
-    """Percentile interval of a corpus metric; samples of one group (such as an image) are drawn together.
+    """Percentile interval of a corpus metric from its values on resamples, `drawn` [R], NaN where it is undefined.
 
     Metrics such as average precision or the calibration error are higher on resamples, which repeat samples, than on
     what was sampled; so the interval is moved by the difference between the metric and the mean of its resamples (on
@@ -126,10 +130,9 @@ def bootstrap(
     (a difference may be below 0), and the metric is always within. Resamples vary as if they knew the variance, so for
     few groups the percentiles are further out (`_expanded`), by the number of groups on which the metric is defined.
     `error` is a standard error that the interval must allow for: a mean over classes varies less on resamples than it
-    should where classes have few samples (`jackknife_error`). Of fewer than six groups percentiles never reach far
+    should where classes have few samples (`jackknife_together`). Of fewer than six groups percentiles never reach far
     enough, and Student's interval with this error is joined. Resamples on which the metric is undefined are left out.
     """
-    drawn = resampled_values(statistics, resamples, seed, groups)
     values, value = drawn[~np.isnan(drawn)], statistics.value
     if not len(values):
         return Bootstrapped(math.nan, math.nan, 0, len(drawn))
@@ -152,52 +155,56 @@ def informing_groups(statistics: Statistics, groups: Sequence[Hashable] | None) 
 
     A metric that has no score of any single sample is informed by all of them.
     """
-    scores = statistics.per_sample
-    member = np.arange(len(scores)) if groups is None else _number(groups)
-    defined = ~np.isnan(scores)
+    defined = informs(statistics)
+    member = np.arange(len(defined)) if groups is None else _number(groups)
     return np.unique(member[defined] if defined.any() else member)
 
 
-def jackknife_error(
-    statistics: Statistics, groups: Sequence[Hashable] | None = None, most: int = 1000, seed: int = 0
-) -> float:
-    """Standard error of a metric from what it is without each group in turn (Tukey 1958); 0 of a single group.
+def jackknife_together(
+    statistics: Sequence[Statistics], groups: Sequence[Hashable] | None = None, most: int = 1000, seed: int = 0
+) -> list[float]:
+    """Standard errors of metrics from what they are without each group in turn (Tukey 1958); 0 of a single group.
 
-    A class of one sample never varies on resamples that hold it, and of two samples half as much as it should; without
-    one of them the mean over classes moves in full. Of more than `most` groups a part is left out in turn: those on
-    which the metric is defined first, the others counting for as many as they stand for. Where the metric is undefined
-    without a group, that group is counted twice instead, as in `harness.stats.contributions`.
+    The same groups must inform all of `statistics`; all are scored without one group before the next, so what they have
+    in common needs to be worked out once. A class of one sample never varies on resamples that hold it, and of two
+    samples half as much as it should; without one of them the mean over classes moves in full. Of more than `most`
+    groups a part is left out in turn: those on which the metrics are defined first, the others counting for as many as
+    they stand for. Where a metric is undefined without a group, that group is counted twice instead, as in
+    `harness.stats.contributions`.
     """
-    member = np.arange(len(statistics.per_sample)) if groups is None else _number(groups)
+    member = np.arange(len(informs(statistics[0]))) if groups is None else _number(groups)
     count = int(member.max()) + 1
     if count < 2:
-        return 0.0
+        return [0.0] * len(statistics)
     generator = np.random.Generator(np.random.PCG64(seed))
-    own = informing_groups(statistics, groups)
+    own = informing_groups(statistics[0], groups)
     others = np.setdiff1d(np.arange(count), own)
     first = generator.permutation(own)[:most]
     rest = generator.permutation(others)[: max(most - len(first), min(len(others), _FEWEST_OTHERS))]
-    influence = np.concatenate([_influence(statistics, part, member) for part in (first, rest)])
+    influences = np.concatenate([_influence(statistics, part, member) for part in (first, rest)], axis=1)
     weights = [len(own) / max(1, len(first))] * len(first) + [len(others) / max(1, len(rest))] * len(rest)
-    centred = influence - np.average(influence, weights=weights)
-    return math.sqrt(float(np.sum(weights * centred**2)) / (count - 1) / count)
+    centred = [influence - np.average(influence, weights=weights) for influence in influences]
+    return [math.sqrt(float(np.sum(weights * each**2)) / (count - 1) / count) for each in centred]
 
 
-def _influence(statistics: Statistics, chosen: IntArray, member: IntArray) -> FloatArray:
-    """[G] how far each of some groups moves the metric, times the groups less one; 0 where that is undefined."""
-    count, value = int(member.max()) + 1, statistics.value
+def _influence(statistics: Sequence[Statistics], chosen: IntArray, member: IntArray) -> FloatArray:
+    """[S, G] how far each of some groups moves each metric, times the groups less one; 0 where that is undefined."""
+    count = int(member.max()) + 1
 
-    def counted(groups: IntArray, times: int) -> FloatArray:
+    def counted(some: Sequence[Statistics], groups: IntArray, times: int) -> FloatArray:
         rows = max(1, _BLOCK_ELEMENTS // len(member))
         parts = [groups[start : start + rows] for start in range(0, len(groups), rows)]
-        weighed = [np.where(member == part[:, None], times, 1) for part in parts]
-        return np.concatenate([np.empty(0), *(statistics.resample(w) for w in weighed if w.sum(axis=1).all())])
+        weighed = (np.where(member == part[:, None], times, 1) for part in parts)
+        scores = [np.stack([one.resample(w) for one in some]) for w in weighed if w.sum(axis=1).all()]
+        return np.concatenate([np.empty((len(some), 0)), *scores], axis=1)
 
-    influence = (count - 1) * (value - counted(chosen, 0))
-    lost = np.flatnonzero(np.isnan(influence))
-    if len(lost):
-        influence[lost] = (count + 1) * (counted(chosen[lost], 2) - value)
-    return np.nan_to_num(influence)
+    values = np.array([one.value for one in statistics])
+    influences = (count - 1) * (values[:, None] - counted(statistics, chosen, 0))
+    for one, influence in zip(statistics, influences, strict=True):
+        lost = np.flatnonzero(np.isnan(influence))
+        if len(lost):
+            influence[lost] = (count + 1) * (counted([one], chosen[lost], 2)[0] - one.value)
+    return np.nan_to_num(influences)
 
 
 def _spread(values: FloatArray, count: int) -> float:
@@ -205,12 +212,27 @@ def _spread(values: FloatArray, count: int) -> float:
     return float(values.std()) * math.sqrt(count / max(1, count - 1))
 
 
-def resampled_values(
-    statistics: Statistics, resamples: int, seed: int = 0, groups: Sequence[Hashable] | None = None
-) -> FloatArray:
-    """[resamples] the metric on each resample, NaN where it is undefined."""
-    counts = draw_resamples(len(statistics.per_sample), resamples, seed, groups)
-    return np.concatenate([statistics.resample(block) for block in counts])
+def resampled_together(
+    statistics: Sequence[Statistics],
+    resamples: Sequence[int],
+    seed: int = 0,
+    groups: Sequence[Hashable] | None = None,
+) -> list[FloatArray]:
+    """For each of some metrics of the same samples its values on its first resamples, NaN where it is undefined.
+
+    All are scored on one block of resamples before the next is drawn: they are drawn once, and what metrics have in
+    common they need to work out once.
+    """
+    if not statistics:
+        return []
+    found: list[list[FloatArray]] = [[] for _ in statistics]
+    start = 0
+    for block in draw_resamples(len(informs(statistics[0])), max(resamples), seed, groups):
+        for one, wanted, values in zip(statistics, resamples, found, strict=True):
+            if wanted > start:
+                values.append(one.resample(block[: wanted - start]))
+        start += len(block)
+    return [np.concatenate(values) for values in found]
 
 
 def draw_resamples(

@@ -7,12 +7,17 @@ never the mean of something unless it says so, so each metric brings its own `re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from harness.protocols import Statistics
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 _CHUNK_ELEMENTS = 4_000_000  # float copies of the multiplicities stay below 32 MB
 
@@ -36,6 +41,15 @@ class MeanStatistics:
         """[R, N] multiplicities -> [R] weighted means."""
         drawn = counts.sum(axis=1, dtype=np.int64).astype(np.float64)
         return np.asarray(weighted_sums(counts, self.per_sample[:, None])[:, 0] / drawn)
+
+
+def informs(statistics: Statistics) -> BoolArray:
+    """[N] which samples have a score of their own.
+
+    What each of them scores may take long where the metric is no mean; so statistics may say so in `informs`.
+    """
+    own: BoolArray | None = getattr(statistics, "informs", None)
+    return ~np.isnan(statistics.per_sample) if own is None else own
 
 
 def weighted_sums(counts: IntArray, components: FloatArray) -> FloatArray:

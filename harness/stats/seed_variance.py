@@ -20,6 +20,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from harness.record import Estimate
+from harness.stats.exact_deviation import exact_deviation
 from harness.stats.sample_scores import SampleScores
 from harness.stats.t_distribution import t_quantile
 
@@ -46,7 +47,7 @@ class Spread:
 
 def spread_of_seeds(estimates: Sequence[Estimate], shared: float | None = None) -> Spread:
     """Say what moves a score from the estimates of its seeds, one or more."""
-    deviation = statistics.stdev(e.value for e in estimates) if len(estimates) > 1 else None
+    deviation = exact_deviation([e.value for e in estimates]) if len(estimates) > 1 else None
     return Spread(deviation, mean_standard_error(estimates), shared)
 
 
@@ -78,15 +79,15 @@ def combine_seeds(estimates: Sequence[Estimate], shared: float | None = None) ->
     if len(estimates) == 1:
         return estimates[0]
     known, count = (1.0 if shared is None else shared), len(estimates)
-    mean, samples = statistics.fmean(e.value for e in estimates), min(e.count for e in estimates)
+    mean, samples = statistics.fmean([e.value for e in estimates]), min([e.count for e in estimates])
     ends = [e.interval for e in estimates if e.interval is not None]
     if len(ends) < count:
         return Estimate(mean, None, None, samples, without_interval(estimates))
     note = next((e.note for e in estimates if e.note), None)
-    reach = t_quantile(count - 1, 0.975) * statistics.stdev(e.value for e in estimates) / math.sqrt(count)
+    reach = t_quantile(count - 1, 0.975) * exact_deviation([e.value for e in estimates]) / math.sqrt(count)
     left = math.sqrt(left_in_mean(known, count))
-    below = statistics.fmean(e.value - low for e, (low, _) in zip(estimates, ends, strict=True))
-    above = statistics.fmean(high - e.value for e, (_, high) in zip(estimates, ends, strict=True))
+    below = statistics.fmean([e.value - low for e, (low, _) in zip(estimates, ends, strict=True)])
+    above = statistics.fmean([high - e.value for e, (_, high) in zip(estimates, ends, strict=True)])
     low = join_reaches(left * below, known, count, reach)
     high = join_reaches(left * above, known, count, reach)
     return Estimate(mean, mean - low, mean + high, samples, note)

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from harness.stats.resampling import FloatArray
+from harness.stats.resampling import FloatArray, IntArray
 
 
 def cluster_sums(values: FloatArray, clusters: Sequence[Hashable]) -> FloatArray:
     """[N, ...] per-sample values -> [C, ...] sums over the samples of each cluster, in order of first sight."""
-    numbering: dict[Hashable, int] = {}
-    member = np.array([numbering.setdefault(cluster, len(numbering)) for cluster in clusters])
-    if len(numbering) == len(member):
+    member, count = _members(clusters if isinstance(clusters, tuple) else tuple(clusters))
+    if count == len(member):
         return values
-    sums = np.zeros((len(numbering), *values.shape[1:]))
+    sums = np.zeros((count, *values.shape[1:]))
     np.add.at(sums, member, values)
     return sums
+
+
+@lru_cache(maxsize=16)
+def _members(clusters: tuple[Hashable, ...]) -> tuple[IntArray, int]:
+    """Number the cluster of each sample, and count the clusters."""
+    numbering: dict[Hashable, int] = {}
+    member = np.array([numbering.setdefault(cluster, len(numbering)) for cluster in clusters], dtype=np.int64)
+    return member, len(numbering)
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:

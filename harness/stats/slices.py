@@ -10,7 +10,7 @@ import numpy as np
 from harness.protocols import Statistics
 from harness.stats.grouped import GroupedStatistics
 from harness.stats.proportions import ProportionStatistics
-from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
+from harness.stats.resampling import BoolArray, FloatArray, IntArray, MeanStatistics, informs
 
 _BLOCK_ELEMENTS = 4_000_000
 
@@ -32,9 +32,14 @@ class SliceStatistics:
         """[n] the score of each sample alone."""
         return np.asarray(self.whole.per_sample[self.places])
 
+    @property
+    def informs(self) -> BoolArray:
+        """[n] which samples have a score of their own."""
+        return np.asarray(informs(self.whole)[self.places])
+
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, n] multiplicities -> [R] scores."""
-        total = len(self.whole.per_sample)
+        total = len(informs(self.whole))
         rows = max(1, _BLOCK_ELEMENTS // total)
         scores = []
         for start in range(0, len(counts), rows):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache(maxsize=1024)
 def t_quantile(freedom: float, share: float) -> float:
     """What t stays below in a `share` of cases, with `freedom` degrees of freedom, which need not be whole."""
     from scipy.special import stdtrit

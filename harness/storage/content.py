@@ -8,17 +8,21 @@ again without its times telling.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import sqlite3
+    from concurrent.futures import ThreadPoolExecutor
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, how many things are done, and of how many."""
@@ -37,7 +41,6 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS contents "
     "(path BLOB PRIMARY KEY, state BLOB NOT NULL, sha256 BLOB NOT NULL, seal BLOB NOT NULL) WITHOUT ROWID"
 )
-_BROKEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def _silent(text: str, done: int, total: int) -> None:
@@ -53,6 +56,8 @@ class Contents:
 
     def of(self, paths: Sequence[Path]) -> list[str]:
         """Give the sha256 of each file in hexadecimal digits, ABSENT or UNREADABLE; the order is kept."""
+        from concurrent.futures import ThreadPoolExecutor  # not on import: `bench list` names models in no time
+
         with ThreadPoolExecutor(_threads()) as pool:
             chunks = _chunks(list(dict.fromkeys(paths)), _LOOKUP)
             states = {path: state for found in pool.map(_states, chunks) for path, state in found}
@@ -112,15 +117,35 @@ class Contents:
                 database.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?)", with_digest)
 
 
+_CACHE: ContextVar[Path | None] = ContextVar("cache of file digests", default=None)
+
+
+@contextmanager
+def digests_remembered(cache: Path) -> Iterator[None]:
+    """Have `file_digest` use what this cache remembers, so that jobs need not read what the plan has read already."""
+    token = _CACHE.set(cache)
+    try:
+        yield
+    finally:
+        _CACHE.reset(token)
+
+
 def file_digest(path: Path) -> str:
-    """Return the sha256 of one file, read once a process; raises OSError where it cannot be read."""
-    return _file_digest(path.resolve(), _state_of(path.stat()))
+    """Return the sha256 of one file; raises OSError where it cannot be read.
+
+    It is read once a process, and below `digests_remembered` once a cache.
+    """
+    return _file_digest(path.resolve(), _state_of(path.stat()), _CACHE.get())
 
 
 @lru_cache(maxsize=256)
-def _file_digest(path: Path, state: bytes) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _file_digest(path: Path, state: bytes, cache: Path | None) -> str:
+    (digest,) = Contents(cache).of([path])
+    if digest in (ABSENT, UNREADABLE):
+        with path.open("rb"):  # the system says why
+            pass
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+    return digest
 
 
 def _threads() -> int:
@@ -185,16 +210,21 @@ def _short(content: bytes) -> bytes:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    import sqlite3
+
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_LOCK_SECONDS)
 
 
 @contextmanager
 def _mending(path: Path) -> Iterator[None]:
     """Do without what is remembered where it cannot be had; a broken file is removed, so that it is made anew."""
+    import sqlite3
+
+    broken = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     try:
         yield
     except sqlite3.Error as error:
-        if (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF) in _BROKEN:
+        if (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF) in broken:
             try:
                 path.unlink(missing_ok=True)
             except OSError:

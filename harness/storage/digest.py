@@ -19,16 +19,29 @@ def with_digest(content: Mapping[str, Any]) -> bytes:
 
 
 def without_digest(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parsed JSON without its digest; raises SealError where that is missing or does not fit."""
+    """Return parsed JSON without its digest; raises DigestError where that is missing or does not fit."""
+    return vouched_content(content)[0]
+
+
+def vouched_content(content: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return parsed JSON without its digest, and as the text that was digested; raises DigestError as above."""
     rest = {key: value for key, value in content.items() if key != "digest"}
     if "digest" not in content:
         raise DigestError("it has no digest, so an earlier version made it")
-    if content["digest"] != content_digest(rest):
+    text = _canonical(rest)
+    if content["digest"] != _digest(text):
         raise DigestError("it was changed by hand: its content does not have the digest that it carries")
-    return rest
+    return rest, text
 
 
 def content_digest(content: Mapping[str, Any]) -> str:
     """sha256 of JSON-able content, whatever the order of its keys and the layout of the file."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return _digest(_canonical(content))
+
+
+def _canonical(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -35,14 +35,22 @@ def current_name(name: str, signature: str | None) -> str:
     >>> current_name("area", "labels:v2|"), current_name("seen[night]", "labels:v2|"), current_name("area", "mine:1")
     ('AUSUC', 'S[night]', 'area')
     """
-    known = next((names for start, names in FORMER.items() if (signature or "").startswith(start)), {})
-    base = base_name(name)
-    return known.get(base, base) + name[len(base) :]
+    return _renamed(name, _former(signature))
 
 
 def with_current_names(values: Mapping[str, _Value], signature: str | None) -> dict[str, _Value]:
     """Values of a stored record by the names that its metrics have now, in their order."""
-    return {current_name(name, signature): value for name, value in values.items()}
+    known = _former(signature)
+    return {_renamed(name, known): value for name, value in values.items()} if known else dict(values)
+
+
+def _former(signature: str | None) -> Mapping[str, str]:
+    return next((names for start, names in FORMER.items() if (signature or "").startswith(start)), {})
+
+
+def _renamed(name: str, known: Mapping[str, str]) -> str:
+    base = base_name(name)
+    return known[base] + name[len(base) :] if base in known else name
 
 
 def asked_name(name: str, known: Collection[str]) -> str:

@@ -12,17 +12,18 @@ from functools import cache
 from typing import Any, get_type_hints
 
 
-def require_types(kind: type, content: Any, skipped: tuple[str, ...] = ()) -> None:
+def require_types(kind: type, content: Any, skipped: tuple[str, ...] = (), text: str | None = None) -> None:
     """Raise ValueError that names the first key whose value has not the type of `kind`'s field.
 
-    Nothing is converted. Missing and unknown keys are left to the constructor.
+    Nothing is converted. Missing and unknown keys are left to the constructor. `text` is the same content as JSON,
+    where that is at hand.
     """
     from pydantic import ValidationError
 
     if not isinstance(content, Mapping):
         raise ValueError(f"{str(content)[:80]!r} stands where a table of {kind.__name__} was wanted")
     try:
-        _model(kind, skipped).model_validate_json(json.dumps(content), strict=True)
+        _model(kind, skipped).model_validate_json(json.dumps(content) if text is None else text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.answers import CAPTIONS
 from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
-from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of
 from harness.storage.content import Contents
 from tasks.datasets.shared_images import coco_image, shared_images
 from tasks.datasets.split_roles import folder_dataset, part_of, roles_of, stored_split
@@ -19,7 +19,6 @@ from tasks.datasets.stored_splits import split_notes_of
 from tasks.formats.coco_captions import (
     CaptionedImage,
     captions_digest_of,
-    read_caption_file,
     read_caption_results,
     read_references,
 )
@@ -80,11 +79,14 @@ class CaptionTask:
         stored = stored_split(data, split)
         if stored not in files:
             raise UsageError(f"No split '{split}' in {data.root}. {nearest(split, data.splits)}")
-        return part_of(data, split, [_sample(image) for image in read_caption_file(files[stored]).images])
+        from tasks.formats.caption_index import open_captions
+
+        images = open_captions(files[stored], Contents(data.cache)).images
+        return part_of(data, split, [_sample(image) for image in images])
 
     def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the training captions: vocabularies come from them."""
-        return TaskSpec(self.name, tuple(sample.target for sample in training), CAPTIONS)
+        return TaskSpec(self.name, targets_of(training), CAPTIONS)
 
     def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
         """None is known: what people may say of an image is open."""
@@ -142,12 +144,14 @@ class CaptionTask:
 
 def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHERE) -> Dataset:
     """Open a caption folder on disk to evaluate `split`; raises DataError when it is in none of the layouts."""
+    from tasks.formats.caption_index import open_captions
+
     files = find_caption_files(root)
     roles = roles_of(root, files, split)
-    found = {split: read_caption_file(files[split]) for split in roles.stored}
+    found = {split: open_captions(files[split], contents) for split in roles.stored}
     images = {split: [coco_image(i.image_id, i.path) for i in stored.images] for split, stored in found.items()}
     notes = (*split_notes_of(found), *shared_images(images, contents))
-    return folder_dataset(root, roles, "coco", captions_digest_of(found, contents), notes=notes)
+    return folder_dataset(root, roles, "coco", captions_digest_of(found, contents), cache=contents.cache, notes=notes)
 
 
 def _clip_scoring(data: Dataset) -> ClipScoring | None:

@@ -10,7 +10,18 @@ from harness.answers import LABELS, UNKNOWN, answered_class, is_label
 from harness.condition import Part
 from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
-from harness.sample import Classes, Dataset, FileOutcomes, Note, Prediction, Sample, Target, TaskSpec
+from harness.sample import (
+    Classes,
+    Dataset,
+    FileOutcomes,
+    Note,
+    Prediction,
+    Sample,
+    Target,
+    TaskSpec,
+    targets_of,
+    texts_of,
+)
 from harness.storage.content import Contents
 from tasks.classification.readers import (
     CIFAR,
@@ -129,8 +140,7 @@ def label_classes(data: Dataset) -> Classes:
 
 def label_spec(task: str, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
     """Say what models must know: classes, training labels, and the texts beside the images."""
-    texts = tuple(sample.text for sample in training if sample.text is not None)
-    return TaskSpec(task, tuple(sample.target for sample in training), LABELS, label_classes(data), texts)
+    return TaskSpec(task, targets_of(training), LABELS, label_classes(data), texts_of(training))
 
 
 def quick_label_score(predictions: Sequence[Prediction], targets: Sequence[Target]) -> float:

@@ -76,7 +76,7 @@ def read_labels_of(root: Path, options: Mapping[str, Any], cache: Path) -> Label
     from tasks.formats.image_folder import digest_of_image_folder, read_image_folder
 
     if options["format"] in (COCO, VOC):
-        return _read_objects(root, options)
+        return _read_objects(root, options, Contents(cache))
     if options["format"] in (CIFAR_C, IMAGENET_C):
         return _read_copies(root, options, cache)
     if options["format"] == CIFAR:
@@ -158,13 +158,13 @@ def is_multilabel(options: Mapping[str, Any]) -> bool:
     return bool(options["multilabel"]) and options["format"] in (COCO, VOC)
 
 
-def _read_objects(root: Path, options: Mapping[str, Any]) -> LabelledSplits:
+def _read_objects(root: Path, options: Mapping[str, Any], contents: Contents) -> LabelledSplits:
     """Labels from boxes: every category that is in the image, or for one label the one that covers most of it."""
     from tasks.datasets.stored_splits import LazySplits
     from tasks.detection.data import read_objects
 
     class_file = options["class_file"]
-    found = read_objects(root, options["format"], Path(class_file) if class_file else None)
+    found = read_objects(root, options["format"], Path(class_file) if class_file else None, contents)
     label = _several_labels if options["multilabel"] else _one_label
     note = _unknown_labels if options["multilabel"] else _left_out
 

@@ -37,6 +37,7 @@ def _coco_by_name(context: DataContext, default: Path) -> Path:
     here = context.working_directory / "coco"
     own = f" For the folder {here} write --data ./coco." if here.is_dir() else ""
     raise DataError(
-        f"--data coco: COCO is not here (looked at {context.environment or default}).{own} Put COCO 2017 there, "
-        "set BENCH_DATA to its folder, give its path with --data, or take --data scenes, which needs no download."
+        f"--data coco: COCO is not here (looked at {context.environment or default}).{own} 'bench data get "
+        "coco-2017' fetches it for --data coco-2017; else put it there, set BENCH_DATA to its folder, give its path "
+        "with --data, or take --data scenes, which needs no download."
     )

@@ -56,7 +56,8 @@ def _note(
     held = set(digests[0]) - {ABSENT, UNREADABLE}
     by_content = [image.called for image, digest in zip(images, digests[1], strict=True) if digest in held]
     by_name = [image.called for image in images if image.key in keys]
-    shared = [image.called for image in images if image.called in {*by_content, *by_name}]
+    either = {*by_content, *by_name}
+    shared = [image.called for image in images if image.called in either]
     if not shared:
         return None
     how = f"{len(by_content)} by the content of their files" + (f", {len(by_name)} by name" if by_name else "")

@@ -21,8 +21,11 @@ from tasks.datasets.split_roles import folder_dataset, part_of, roles_of, stored
 from tasks.datasets.stored_splits import LazySplits, check_sizes_once, split_notes_of, stored_names
 from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.coco_entries import Category, ImageEntry, require_same_categories
-from tasks.formats.coco_instances import ImageObjects, Instances, digest_of_instances, read_instances
-from tasks.formats.coco_layout import annotation_files, find_instance_files
+from tasks.formats.coco_instances import ImageObjects, Instances, digest_of_instances
+from tasks.formats.coco_layout import SplitFile, annotation_files, find_instance_files
+from tasks.formats.digests import NOWHERE
+from tasks.formats.instance_index import open_categories, open_instances
+from tasks.formats.stored_masks import chosen_masks
 from tasks.formats.voc import annotated_voc_splits, find_voc_folder, is_voc, read_voc_instances
 from tasks.targets.targets import BoxTarget
 
@@ -40,14 +43,17 @@ class ObjectFolder:
     root: Path
     format: str
     class_file: Path | None = None
+    contents: Contents = NOWHERE
+    """Where what has been read of files is remembered."""
 
     @cached_property
     def splits(self) -> LazySplits[Instances]:
         """The splits that have a role; raises DataError where there is none."""
         if self.format == COCO:
-            files = find_instance_files(self.root)
+            files = self._files
             return LazySplits(
-                stored_names(files), lambda split: read_instances(files[split].annotations, files[split].images)
+                stored_names(files),
+                lambda split: open_instances(files[split].annotations, files[split].images, self.contents),
             )
         folder = self._voc
         found, _ = annotated_voc_splits(folder, "Main")
@@ -68,7 +74,10 @@ class ObjectFolder:
     @property
     def categories(self) -> tuple[Category, ...]:
         """The categories in the order of their ids; those of the last split, which is read faster than train."""
-        return self.splits[tuple(self.splits)[-1]].categories
+        last = tuple(self.splits)[-1]
+        if self.format == COCO:
+            return open_categories(self._files[last].annotations, self.contents)
+        return self.splits[last].categories
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,9 +86,10 @@ class ObjectFolder:
 
     def digest(self, contents: Contents) -> str:
         """Digest all splits; raises DataError where their categories differ."""
-        digest = hashlib.sha256(repr([(c.category_id, c.name) for c in self.categories]).encode())
+        categories = self.splits[tuple(self.splits)[-1]].categories
+        digest = hashlib.sha256(repr([(c.category_id, c.name) for c in categories]).encode())
         for split, instances in self.splits.items():
-            require_same_categories(self.categories, instances.categories, instances.sources[0])
+            require_same_categories(categories, instances.categories, instances.sources[0])
             digest.update(f"\n{split} {digest_of_instances(instances, contents)}".encode())
         return digest.hexdigest()
 
@@ -88,6 +98,10 @@ class ObjectFolder:
         return shared_images(
             {split: [_known(image) for image in instances.images] for split, instances in self.splits.items()}, contents
         )
+
+    @cached_property
+    def _files(self) -> dict[str, SplitFile]:
+        return find_instance_files(self.root)
 
     @property
     def _voc(self) -> Path:
@@ -101,9 +115,9 @@ class ObjectFolder:
         return None if self.class_file is None else read_class_file(self.class_file)
 
 
-def read_objects(root: Path, format: str, class_file: Path | None = None) -> ObjectFolder:
+def read_objects(root: Path, format: str, class_file: Path | None = None, contents: Contents = NOWHERE) -> ObjectFolder:
     """Take a folder in the format `coco` or `voc`; files are read, and DataError raised, when they are asked for."""
-    return ObjectFolder(root, format, class_file)
+    return ObjectFolder(root, format, class_file, contents)
 
 
 def object_format(root: Path) -> str:
@@ -127,7 +141,8 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
 
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
-    found = read_objects(root, object_format(root), path)
+    contents = Contents(context.cache, context.progress)
+    found = read_objects(root, object_format(root), path, contents)
     if found.format == COCO:
         refuse_settings(context, ("classes",), f"is for VOC's format; {root}'s files name their classes")
     roles = roles_of(root, found.splits, context.split)
@@ -136,7 +151,6 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
         check_sizes_once(instances.images, instances.sources, context)
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
-    contents = Contents(context.cache, context.progress)
     digest, notes = scene_text_digest(found.digest(contents), samples), (*found.notes, *found.shared_images(contents))
     return folder_dataset(root, roles, "objects", digest, options=options, cache=context.cache, notes=notes)
 
@@ -144,7 +158,8 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
 def object_folder_of(data: Dataset) -> ObjectFolder:
     """Take an opened data set's folder again."""
     class_file = data.options["class_file"]
-    return read_objects(data.root, data.options["format"], None if class_file is None else Path(class_file))
+    path = None if class_file is None else Path(class_file)
+    return read_objects(data.root, data.options["format"], path, Contents(data.cache))
 
 
 def object_samples(data: Dataset, split: str) -> list[Sample]:
@@ -226,7 +241,7 @@ def chosen_objects(objects: ImageObjects, kept: npt.NDArray[np.bool_]) -> ImageO
         objects.stated_boxes[kept],
         objects.areas[kept],
         objects.iscrowd[kept],
-        tuple(compress(objects.segmentations, kept)),
+        chosen_masks(objects.segmentations, kept),
     )
 
 

@@ -7,24 +7,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.sample import Dataset, Outcome, Sample
+from tasks.detection.box_outcomes import PX, BoxOutcomes
 from tasks.detection.data import image_notes, object_samples_of
-from tasks.detection.scoring import ENTRIES, MASKS, PX
+from tasks.detection.scoring import ENTRIES, MASKS
+from tasks.formats.coco_box_columns import BoxColumns, read_box_columns
 from tasks.formats.coco_entries import Category, ImageEntry, is_integer
 from tasks.formats.coco_instances import read_instances
-from tasks.formats.coco_results import Detections, read_detections
+from tasks.formats.coco_results import Detections, detections_of
 from tasks.formats.json_files import read_json
 
 
-def read_results(path: Path, categories: Sequence[Category], iou: str, *, named: bool = False) -> list[Outcome]:
+def read_results(path: Path, categories: Sequence[Category], iou: str, *, named: bool = False) -> Sequence[Outcome]:
     """Read results before the split is known: an outcome for each image that has detections, in the file's numbers.
 
     `named` allows names as ids, as VOC's images have them. Raises DataError naming the entry that is wrong; images that
     are not in the split are found when they are scored.
     """
-    images = _images_in(read_json(path), named=named)
+    if iou == "bbox" and (columns := read_box_columns(path, named=named)) is not None:
+        outcomes = _box_outcomes(columns, categories)
+        if outcomes is not None:
+            return outcomes
+    rows = read_json(path)
+    images = _images_in(rows, named=named)
     index = {category.category_id: number for number, category in enumerate(categories)}
-    found = read_detections(path, images, categories, iou)  # type: ignore[arg-type]
+    found = detections_of(rows, path, images, categories, iou)  # type: ignore[arg-type]
     return [Outcome(str(image.image_id), _prediction(image, index)) for image in found]
 
 
@@ -36,6 +45,20 @@ def read_object_references(path: Path) -> tuple[Dataset, list[Sample]]:
     notes = (*instances.notes, *image_notes(None, instances))
     data = Dataset(path.stem, path.parent, digest, "references", ("all",), None, None, "all", options, notes=notes)
     return data, object_samples_of(instances)
+
+
+def _box_outcomes(columns: BoxColumns, categories: Sequence[Category]) -> BoxOutcomes | None:
+    """Sort detections by image; None where a category is unknown."""
+    ids = np.array([category.category_id for category in categories], np.int64)
+    by_id = np.argsort(ids)
+    place = np.searchsorted(ids[by_id], columns.category_ids).clip(max=len(ids) - 1)
+    label = by_id[place]
+    if not np.array_equal(ids[label], columns.category_ids):
+        return None
+    table = np.column_stack([label, columns.scores, columns.boxes])
+    order = np.argsort(columns.image, kind="stable")
+    ends = np.cumsum(np.bincount(columns.image, minlength=len(columns.image_ids)))
+    return BoxOutcomes(columns.image_ids, np.split(table[order], ends[:-1]) if len(ends) else [])
 
 
 def _prediction(image: Detections, index: Mapping[int, int]) -> dict[str, list[Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import DataError
 from harness.protocols import Statistics
 from harness.sample import Classes, Note, Outcome, Prediction, Sample
+from tasks.detection.box_outcomes import PX, BoxOutcomes
 from tasks.formats.id_readings import IdReading, ids_themselves, numbers_of_names, one_reading, reading_note
 from tasks.targets.matching import in_sample_order
 from tasks.targets.plain_scorer import PlainScorer, require_samples
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from harness.metrics.boxes.columns import DetectionColumns
     from harness.metrics.boxes.detection import DetectionScores, DetectionTruth
 
-PX, MASKS, ENTRIES = "px", "rle", "entries"
-"""Keys of predictions made elsewhere: `{"px": [[class, score, x, y, width, height], …]}` are boxes in px as they were
-given, since fractions would move the last bits of an IoU; `{"rle": [[class, score, run lengths], …], "entries":
-[place in the file, …]}` are masks."""
+MASKS, ENTRIES = "rle", "entries"
+"""Keys of masks made elsewhere: `{"rle": [[class, score, run lengths], …], "entries": [place in the file, …]}`."""
 MAX_DETECTIONS = 100
 """Of so many detections of a class in an image does COCO's evaluation take the best; others are left out."""
 _OVERHANG = 0.01
@@ -70,13 +70,14 @@ class DetectionScorer(PlainScorer):
 
     def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
         """Say what of the answers COCO's evaluation leaves out, and how the ids of results made elsewhere were read."""
+        outcomes = _with_tables(outcomes)
         given = [outcome.sample_id for outcome in outcomes]
         chosen, first = _reading(samples, given)
         found = [*reading_note(given, chosen, first)]
         if _made_elsewhere(outcomes) and len(samples) > len(outcomes):
             lacking, total = len(samples) - len(outcomes), len(samples)
             found.append(Note(f"{lacking} of {total} images have no detection in the results", None, lacking, total))
-        detections, beyond = _beyond_limit([outcome.prediction for outcome in outcomes])
+        detections, beyond = _beyond_limit([outcome.prediction for outcome in _with_tables(outcomes)])
         if beyond:
             text = (
                 f"{beyond} of {detections} detections ({beyond / detections:.1%}) are beyond the {MAX_DETECTIONS} best "
@@ -87,6 +88,7 @@ class DetectionScorer(PlainScorer):
 
     def _answers(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Outcomes under the ids of their samples; images that results made elsewhere do not name have no detection."""
+        outcomes = _with_tables(outcomes)
         if not _made_elsewhere(outcomes):
             return list(outcomes)
         reading, _ = _reading(samples, [outcome.sample_id for outcome in outcomes])
@@ -102,15 +104,16 @@ def detection_scores(
     targets: Sequence[BoxTarget], answers: Sequence[Prediction], scorer: DetectionScorer
 ) -> DetectionScores:
     """Evaluate answers in the order of their targets; classes are numbered from 1 as COCO's categories."""
-    from harness.metrics.boxes.detection import evaluate_detections
+    from harness.metrics.boxes.detection import evaluate_columns, evaluate_detections
 
-    entries = [
-        entry
-        for target, answer in zip(targets, answers, strict=True)
-        for entry in _entries(target, answer, len(scorer.classes), scorer.iou)
-    ]
-    truth = _truth(targets, scorer.classes.names)
-    return evaluate_detections(truth, entries, scorer.iou, scorer.engine, "the predictions")  # type: ignore[arg-type]
+    truth, pairs = _truth(targets, scorer.classes.names), list(zip(targets, answers, strict=True))
+    for target, answer in pairs:
+        _require_kind(target, answer, scorer.iou)
+    if scorer.iou == "bbox":
+        columns = _box_columns(truth, pairs, len(scorer.classes))
+        return evaluate_columns(truth, columns, "bbox", scorer.engine)  # type: ignore[arg-type]
+    entries = [entry for target, answer in pairs for entry in _mask_entries(target, answer, len(scorer.classes))]
+    return evaluate_detections(truth, entries, "segm", scorer.engine, "the predictions")  # type: ignore[arg-type]
 
 
 def quick_ap50(predictions: Sequence[Prediction], targets: Sequence[BoxTarget]) -> float:
@@ -123,6 +126,11 @@ def quick_ap50(predictions: Sequence[Prediction], targets: Sequence[BoxTarget]) 
     if statistics is None:
         raise DataError(f"Not one of {len(targets)} images has an object to select a checkpoint by. Use more data.")
     return float(statistics.value)
+
+
+def _with_tables(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """Boxes of a file as arrays, which nothing has to make lists of."""
+    return outcomes.as_tables() if isinstance(outcomes, BoxOutcomes) else outcomes
 
 
 def _made_elsewhere(outcomes: Sequence[Outcome]) -> bool:
@@ -141,12 +149,15 @@ def _reading(samples: Sequence[Sample], given: Sequence[str]) -> tuple[IdReading
 
 def _beyond_limit(predictions: Sequence[Prediction]) -> tuple[int, int]:
     """How many detections there are, and how many are beyond the best of their class in their image."""
+    import numpy as np
+
     total = beyond = 0
     for prediction in predictions:
         rows = prediction.get(PX, prediction.get(MASKS)) if isinstance(prediction, Mapping) else prediction
-        by_class = Counter(row[0] for row in rows)
-        total += by_class.total()
-        beyond += sum(max(0, count - MAX_DETECTIONS) for count in by_class.values())
+        total += len(rows)
+        if len(rows) > MAX_DETECTIONS:
+            labels = rows[:, 0].tolist() if isinstance(rows, np.ndarray) else [row[0] for row in rows]
+            beyond += sum(max(0, count - MAX_DETECTIONS) for count in Counter(labels).values())
     return total, beyond
 
 
@@ -182,8 +193,7 @@ def _annotated(target: BoxTarget) -> tuple[list[list[float]], list[float], Seque
     return boxes, [width * height for _, _, width, height in boxes], [None] * len(boxes)
 
 
-def _entries(target: BoxTarget, answer: Prediction, classes: int, iou: str) -> list[dict[str, Any]]:
-    """Turn an answer to entries of COCO's results format."""
+def _require_kind(target: BoxTarget, answer: Prediction, iou: str) -> None:
     masks = isinstance(answer, Mapping) and MASKS in answer
     if masks != (iou == "segm"):
         raise DataError(
@@ -191,18 +201,37 @@ def _entries(target: BoxTarget, answer: Prediction, classes: int, iou: str) -> l
             f"{'masks' if iou == 'segm' else 'boxes'}. Score boxes with --iou bbox, and results that hold masks "
             "with --iou segm."
         )
-    if masks:
-        places = answer.get(ENTRIES, range(len(answer[MASKS])))
-        return [_mask_entry(target, row, classes, place) for row, place in zip(answer[MASKS], places, strict=True)]
+
+
+def _mask_entries(target: BoxTarget, answer: Prediction, classes: int) -> list[dict[str, Any]]:
+    """Turn an answer of masks to entries of COCO's results format."""
+    places = answer.get(ENTRIES, range(len(answer[MASKS])))
+    return [_mask_entry(target, row, classes, place) for row, place in zip(answer[MASKS], places, strict=True)]
+
+
+def _box_columns(
+    truth: DetectionTruth, pairs: Sequence[tuple[BoxTarget, Prediction]], classes: int
+) -> DetectionColumns:
+    """Turn answers of boxes to columns, one image after the other."""
+    import numpy as np
+
+    from harness.metrics.boxes.columns import box_columns
+
+    tables = [_table_in_px(target, answer, classes) for target, answer in pairs]
+    numbers = [truth.image_numbers[int(target.image_id)] for target, _ in pairs]
+    table = np.concatenate([np.zeros((0, 6)), *tables])
+    image = np.repeat(np.array(numbers, np.int64), [len(rows) for rows in tables])
+    return box_columns(image, table[:, 0].astype(np.int64), table[:, 1], table[:, 2:])
+
+
+def _table_in_px(target: BoxTarget, answer: Prediction, classes: int) -> npt.NDArray[np.float64]:
+    """[n, 6] class, score and box in px."""
     given = isinstance(answer, Mapping)
     rows = _rows(target, answer[PX] if given and PX in answer else answer)
     _check(target, rows, classes, in_px=given)
-    sides = [1, 1] if given else [target.width_px, target.height_px]
-    boxes = rows[:, 2:] * [*sides, *sides]
-    return [
-        {"image_id": int(target.image_id), "category_id": int(label) + 1, "score": score, "bbox": box}
-        for label, score, box in zip(rows[:, 0].tolist(), rows[:, 1].tolist(), boxes.tolist(), strict=True)
-    ]
+    if not given:
+        rows[:, 2:] *= [target.width_px, target.height_px] * 2
+    return rows
 
 
 def _rows(target: BoxTarget, answer: Any) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.answers import BOXES
 from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
-from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of
 from tasks.scenes_data.objects import open_scene_objects, scene_object_classes
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class DetectionTask:
                 f"task.iou={iou}: models answer with boxes, which no mask can be compared with. Leave "
                 "it out of `bench run`; it is for `bench score` with results that hold masks."
             )
-        return TaskSpec(self.name, tuple(sample.target for sample in training), BOXES, detection_classes(data))
+        return TaskSpec(self.name, targets_of(training), BOXES, detection_classes(data))
 
     def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
         """None is known."""

@@ -23,12 +23,11 @@ _CAPTION = {"image_id": "id", "caption": "text"}
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """An image of a caption file with its references, and the file's own extra keys for it."""
+    """An image of a caption file with its references."""
 
     image_id: str
     path: Path
     references: tuple[str, ...]
-    extra: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def read_caption_file(file: SplitFile) -> CaptionSplit:
     Raises DataError when the file is missing, is not JSON, lacks keys, or names images that are not there or lead out
     of their folder.
     """
-    split = _read_captions(read_json(file.annotations), file.annotations, file.images)
+    split = captions_of(read_json(file.annotations), file.annotations, file.images)
     paths = require_files([image.path for image in split.images], file.annotations, file.images)
     images = tuple(replace(image, path=path) for image, path in zip(split.images, paths, strict=True))
     return CaptionSplit(file.annotations, images, tuple(replace(note, split=file.split) for note in split.notes))
@@ -61,10 +60,10 @@ def read_references(path: Path) -> CaptionSplit:
     if isinstance(content, dict) and "images" not in content:
         rows = read_entries(content, "annotations", _CAPTION, path)
         listed = {"images": [{"id": i, "file_name": "-"} for i in dict.fromkeys(str(row["image_id"]) for row in rows)]}
-        split = _read_captions({**content, **listed}, path, Path())
+        split = captions_of({**content, **listed}, path, Path())
         note = Note("the file of references has no list 'images': an image without a caption would not be missed")
         return CaptionSplit(path, split.images, (note,))
-    return _read_captions(content, path, Path())
+    return captions_of(content, path, Path())
 
 
 def read_caption_results(path: Path) -> list[Outcome]:
@@ -94,7 +93,8 @@ def captions_digest_of(splits: Mapping[str, CaptionSplit], contents: Contents = 
     return digest.hexdigest()
 
 
-def _read_captions(content: Any, path: Path, folder: Path) -> CaptionSplit:
+def captions_of(content: Any, path: Path, folder: Path) -> CaptionSplit:
+    """Check a caption file's content, without looking for its images; raises DataError naming what is wrong."""
     rows = read_entries(content, "images", _IMAGE, path)
     captions = read_entries(content, "annotations", _CAPTION, path)
     require_unique((str(row["id"]) for row in rows), f"{path}: images[{{}}] repeats the id {{}}. {MEND}")
@@ -109,7 +109,7 @@ def _read_captions(content: Any, path: Path, folder: Path) -> CaptionSplit:
             )
         references[str(caption["image_id"])].append(caption["caption"])
     images = tuple(
-        CaptionedImage(str(row["id"]), folder / row["file_name"], tuple(texts), row)
+        CaptionedImage(str(row["id"]), folder / row["file_name"], tuple(texts))
         for row in rows
         if (texts := references[str(row["id"])])
     )

@@ -48,9 +48,32 @@ def read_entries(content: Any, key: str, wanted: Mapping[str, str], path: Path) 
     if not isinstance(content, dict) or not isinstance(content.get(key), list):
         raise DataError(f"{path} has no list '{key}'; wanted COCO's format. {MEND}")
     entries: list[dict[str, Any]] = content[key]
-    for position, entry in enumerate(entries):
-        require_keys(entry, wanted, f"{path}: {key}[{position}]")
+    if not _have_all(entries, wanted):
+        for position, entry in enumerate(entries):
+            require_keys(entry, wanted, f"{path}: {key}[{position}]")
     return entries
+
+
+def _have_all(entries: Sequence[Any], wanted: Mapping[str, str]) -> bool:
+    """Tell by whole columns that every entry has its keys; False where only a look at each entry can tell."""
+    types: dict[str, set[type]] = {"integer": {int}, "text": {str}, "list": {list}}
+    if not set(map(type, entries)) <= {dict}:
+        return False
+    for name, kind in wanted.items():
+        try:
+            values = [entry[name] for entry in entries]
+        except KeyError:
+            return False
+        found = set(map(type, values))
+        if kind == "id":
+            kind = "integer" if found <= {int} else "name"
+        if kind == "name" and not (found <= {str} and all(value and value.isascii() for value in values)):
+            return False
+        if (kind in types and not found <= types[kind]) or kind == "flag":
+            return False
+        if kind == "integer" and not all(map(is_integer, (min(values, default=0), max(values, default=0)))):
+            return False
+    return True
 
 
 def require_keys(entry: Any, wanted: Mapping[str, str], place: str) -> None:
@@ -69,13 +92,20 @@ def with_crowd_flags(
     rows: Sequence[dict[str, Any]], place: Callable[[int], str]
 ) -> tuple[list[dict[str, Any]], tuple[Note, ...]]:
     """Take annotations that do not say `iscrowd` for no crowds, and say how many do not; those that do are checked."""
+    values = [row.get("iscrowd", None) for row in rows]
+    if set(map(type, values)) <= {int} and set(values) <= {0, 1}:
+        return list(rows), ()
     for position, row in enumerate(rows):
         if "iscrowd" in row:
             require_keys(row, {"iscrowd": "flag"}, place(position))
     lacking = sum("iscrowd" not in row for row in rows)
-    text = f"{lacking} of {len(rows)} annotations do not say 'iscrowd' and are taken for no crowds"
-    notes = (Note(text, None, lacking, len(rows)),) if lacking else ()
-    return [row if "iscrowd" in row else row | {"iscrowd": 0} for row in rows], notes
+    return [row if "iscrowd" in row else row | {"iscrowd": 0} for row in rows], crowd_notes_of(lacking, len(rows))
+
+
+def crowd_notes_of(lacking: int, total: int) -> tuple[Note, ...]:
+    """Say how many annotations do not say whether they are crowds."""
+    text = f"{lacking} of {total} annotations do not say 'iscrowd' and are taken for no crowds"
+    return (Note(text, None, lacking, total),) if lacking else ()
 
 
 def read_image_entries(content: Any, path: Path, folder: Path | None) -> tuple[ImageEntry, ...]:
@@ -141,6 +171,8 @@ def require_unique(values: Iterable[Any], message: str) -> None:
 
 def require_inside(file_name: str, place: str) -> None:
     """Refuse a file name that leads out of its folder, or that no file can have."""
+    if file_name.isascii() and file_name not in ("", "..") and not {"/", "\0"} & set(file_name):
+        return
     parts = PurePosixPath(file_name)
     if not file_name or "\0" in file_name or parts.is_absolute() or ".." in parts.parts or not _is_encodable(file_name):
         raise DataError(f"{place} has the file name {file_name!r:.200}, which is not inside the image folder. {MEND}")

@@ -6,7 +6,7 @@ Boxes and masks refer to the upright image (`harness.inputs.images.upright_rgb`)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class ImageObjects:
     stated_boxes: Boxes  # [n, 4] as the file has them: what scores are computed against
     areas: npt.NDArray[np.float64]  # [n] px², of the mask where the file has masks
     iscrowd: npt.NDArray[np.bool_]  # [n]
-    segmentations: tuple[Segmentation | None, ...]  # [n] as given
+    segmentations: Sequence[Segmentation | None]  # [n] as given
 
     def __len__(self) -> int:
         return len(self.annotation_ids)
@@ -62,8 +62,8 @@ class Instances:
     does show people; -1, unknown, in VOC, where such objects are those marked difficult.
     """
 
-    images: tuple[ImageEntry, ...]
-    objects: tuple[ImageObjects, ...]
+    images: Sequence[ImageEntry]
+    objects: Sequence[ImageObjects]
     categories: tuple[Category, ...]
     sources: tuple[Path, ...]
     notes: tuple[Note, ...] = ()
@@ -82,46 +82,100 @@ def read_instances(annotations: Path, images: Path | None) -> Instances:
     rows, plain = with_crowd_flags(rows, lambda i: f"{annotations}: annotations[{i}]")
     require_unique((row["id"] for row in rows), f"{annotations}: annotations[{{}}] repeats the id {{}}. {MEND}")
     kept = [row for row in rows if not _is_known_empty(row)]
-    empty = len(rows) - len(kept)
-    known = Note(f"{empty} of COCO's own boxes have no height and are left out", None, empty, len(rows))
     return Instances(
         images=entries,
         objects=group_objects(kept, entries, categories, annotations),
         categories=categories,
         sources=(annotations,),
-        notes=(*((known,) if empty else ()), *plain),
+        notes=(*empty_notes(len(rows) - len(kept), len(rows)), *plain),
     )
+
+
+def empty_notes(empty: int, total: int) -> tuple[Note, ...]:
+    """Say how many of COCO's own boxes are left out."""
+    known = Note(f"{empty} of COCO's own boxes have no height and are left out", None, empty, total)
+    return (known,) if empty else ()
 
 
 def group_objects(
     rows: Sequence[dict[str, Any]], images: Sequence[ImageEntry], categories: Sequence[Category], path: Path
 ) -> tuple[ImageObjects, ...]:
     """Check annotation rows and group them by image; their keys and ids have been checked."""
-
-    def place(position: int) -> str:
-        row = rows[position]
-        return f"{path}: the annotation {row['id']} of image {names.get(row['image_id'], row['image_id'])}"
-
-    names = {image.image_id: image.sample_id for image in images}
-    image_index = _positions(rows, "image_id", {image.image_id: i for i, image in enumerate(images)}, place)
-    category_index = _positions(rows, "category_id", {c.category_id: i for i, c in enumerate(categories)}, place)
-    size_of = [(image.width, image.height) for image in images]
-    sizes = [size_of[index] for index in image_index]
-    stated = box_array([row["bbox"] for row in rows], place)
-    boxes = clip_boxes(stated, np.array(sizes, np.float64).reshape(-1, 2), place)
     masks = [row.get("segmentation") or None for row in rows]
-    areas = _areas(rows, masks, check_segmentations(masks, sizes, place), sizes, place)
-    ids = np.array([row["id"] for row in rows], np.int64)
-    crowd = np.array([row["iscrowd"] for row in rows], np.bool_)
-    order = np.argsort(image_index, kind="stable")
-    groups = np.split(order, np.searchsorted(image_index[order], np.arange(1, len(images))))
+    columns = {name: [row[key] for row in rows] for name, key in _COLUMNS.items()}
+    stated = StatedObjects(**columns, areas=[row.get("area") for row in rows], masks=masks)
+    found = ObjectChecks(images, categories, path).checked(stated)
+    order = np.argsort(found.image_index, kind="stable")
+    groups = np.split(order, np.searchsorted(found.image_index[order], np.arange(1, len(images))))
     return tuple(
         ImageObjects(
-            ids[group], category_index[group], boxes[group], stated[group], areas[group], crowd[group],
-            tuple(masks[i] for i in group),
+            found.ids[group], found.category_index[group], found.boxes[group], found.stated_boxes[group],
+            found.areas[group], found.iscrowd[group], tuple(masks[i] for i in group),
         )
         for group in groups
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StatedObjects:
+    """Annotations of many images as the file states them, in its order; None where it states none."""
+
+    ids: list[int]
+    image_ids: list[int]
+    category_ids: list[int]
+    boxes: list[Any]
+    iscrowd: list[int]
+    areas: list[Any]
+    masks: list[Segmentation | None]
+
+
+_COLUMNS = {
+    "ids": "id", "image_ids": "image_id", "category_ids": "category_id", "boxes": "bbox", "iscrowd": "iscrowd"
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ObjectColumns:
+    """Checked annotations of many images, in the file's order; fields as in `ImageObjects`."""
+
+    image_index: npt.NDArray[np.int64]  # [n], into Instances.images
+    ids: npt.NDArray[np.int64]
+    category_index: npt.NDArray[np.int64]
+    boxes: Boxes
+    stated_boxes: Boxes
+    areas: npt.NDArray[np.float64]
+    iscrowd: npt.NDArray[np.bool_]
+
+
+class ObjectChecks:
+    """Checks annotations against the images and categories of their file."""
+
+    def __init__(self, images: Sequence[ImageEntry], categories: Sequence[Category], path: Path) -> None:
+        """Number the images and categories, in their order."""
+        self._images, self._path = images, path
+        self._image_index = {image.image_id: i for i, image in enumerate(images)}
+        self._category_index = {category.category_id: i for i, category in enumerate(categories)}
+        self._sizes = [(image.width, image.height) for image in images]
+
+    def checked(self, stated: StatedObjects) -> ObjectColumns:
+        """Turn annotations, whose keys and ids have been checked, to arrays; raises DataError naming what is wrong."""
+
+        def place(position: int) -> str:
+            called = self._called(stated.image_ids[position])
+            return f"{self._path}: the annotation {stated.ids[position]} of image {called}"
+
+        image_index = _positions(stated.image_ids, "image_id", self._image_index, place)
+        category_index = _positions(stated.category_ids, "category_id", self._category_index, place)
+        sizes = [self._sizes[index] for index in image_index.tolist()]
+        boxes = box_array(stated.boxes, place)
+        clipped = clip_boxes(boxes, np.array(sizes, np.float64).reshape(-1, 2), place)
+        areas = _areas(stated, check_segmentations(stated.masks, sizes, place), sizes, place)
+        ids, crowd = np.array(stated.ids, np.int64), np.array(stated.iscrowd, np.bool_)
+        return ObjectColumns(image_index, ids, category_index, clipped, boxes, areas, crowd)
+
+    def _called(self, image_id: int) -> str | int:
+        index = self._image_index.get(image_id)
+        return image_id if index is None else self._images[index].sample_id
 
 
 def image_labels(instances: Instances) -> npt.NDArray[np.int8]:
@@ -140,29 +194,29 @@ def digest_of_instances(instances: Instances, contents: Contents = NOWHERE) -> s
 
 
 def _positions(
-    rows: Sequence[dict[str, Any]], key: str, index: dict[int, int], place: Callable[[int], str]
+    ids: Sequence[int], key: str, index: Mapping[int, int], place: Callable[[int], str]
 ) -> npt.NDArray[np.int64]:
-    found = [index.get(row[key], -1) for row in rows]
+    found = [index.get(value, -1) for value in ids]
     if -1 in found:
         position = found.index(-1)
         kind = {"image_id": "images", "category_id": "categories"}[key]
         raise DataError(
-            f"{place(position)} has {rows[position][key]} as its '{key}', which is not among the file's {kind}. {MEND}"
+            f"{place(position)} has {ids[position]} as its '{key}', which is not among the file's {kind}. {MEND}"
         )
     return np.array(found, np.int64)
 
 
 def _areas(
-    rows: Sequence[dict[str, Any]],
-    masks: Sequence[Segmentation | None],
+    stated: StatedObjects,
     drawn: npt.NDArray[np.float64],
     sizes: Sequence[tuple[int, int]],
     place: Callable[[int], str],
 ) -> npt.NDArray[np.float64]:
     """Take stated areas; where none is stated, the mask's: never the box's, which would move AP by size."""
-    areas = np.empty(len(rows), np.float64)
-    for position, (row, mask) in enumerate(zip(rows, masks, strict=True)):
-        area = row.get("area")
+    if set(map(type, stated.areas)) <= {int, float} and all(0 <= area < 1e18 for area in stated.areas):
+        return np.array(stated.areas, np.float64)
+    areas = np.empty(len(stated.areas), np.float64)
+    for position, (area, mask) in enumerate(zip(stated.areas, stated.masks, strict=True)):
         if area is None and mask is None:
             raise DataError(
                 f"{place(position)} has neither 'area' nor 'segmentation', and AP by size needs one. "
@@ -176,5 +230,5 @@ def _areas(
     return areas
 
 
-def _is_known_empty(row: dict[str, Any]) -> bool:
+def _is_known_empty(row: Mapping[str, Any]) -> bool:
     return (row["image_id"], row["id"]) in KNOWN_EMPTY and isinstance(row["bbox"], list) and 0 in row["bbox"][2:]

@@ -33,7 +33,7 @@ from tasks.formats.file_names import require_files
 from tasks.formats.index_png import IndexMap, StoredLabels, read_png_header, read_segment_ids
 from tasks.formats.json_files import read_json
 
-_LAST_ID = 256**3 - 1
+LAST_ID = 256**3 - 1
 _SEGMENT = {"id": "integer", "category_id": "integer"}
 
 
@@ -57,7 +57,7 @@ class PanopticEntry:
     width: int
     height: int
     png: Path
-    segments: tuple[Segment, ...]
+    segments: Sequence[Segment]
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ def read_segment_rows(
             place = f"{path}: segments_info[{number}] of image {row['image_id']}"
             stated = isinstance(info, dict) and "iscrowd" in info
             require_keys(info, _SEGMENT | {"iscrowd": "flag"} if stated else _SEGMENT, place)
-            if not 0 < info["id"] <= _LAST_ID:
-                raise DataError(f"{place} has the id {info['id']}; wanted 1..{_LAST_ID}, since 0 is unlabelled. {MEND}")
+            if not 0 < info["id"] <= LAST_ID:
+                raise DataError(f"{place} has the id {info['id']}; wanted 1..{LAST_ID}, since 0 is unlabelled. {MEND}")
             if info["id"] in seen:
                 raise DataError(f"{place} repeats the segment id {info['id']}. {MEND}")
             if info["category_id"] not in known:
@@ -142,9 +142,13 @@ def read_segment_rows(
 def crowd_notes(rows: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
     """Say how many segments do not say whether they are crowds, and are taken for none."""
     infos = [info for row in rows for info in row["segments_info"]]
-    lacking = sum("iscrowd" not in info for info in infos)
-    text = f"{lacking} of {len(infos)} segments do not say 'iscrowd' and are taken for no crowds"
-    return (Note(text, None, lacking, len(infos)),) if lacking else ()
+    return crowd_notes_of_segments(sum("iscrowd" not in info for info in infos), len(infos))
+
+
+def crowd_notes_of_segments(lacking: int, total: int) -> tuple[Note, ...]:
+    """Say so where their number is known."""
+    text = f"{lacking} of {total} segments do not say 'iscrowd' and are taken for no crowds"
+    return (Note(text, None, lacking, total),) if lacking else ()
 
 
 def join_maps(
@@ -162,6 +166,12 @@ def join_maps(
         PanopticEntry(i.image_id, i.path, i.width, i.height, png, segments[i.image_id][1])
         for i, png in zip(images, pngs, strict=True)
     )
+    require_map_sizes(entries, path)
+    return entries
+
+
+def require_map_sizes(entries: Sequence[PanopticEntry], path: Path) -> None:
+    """Check by their headers that maps have the sizes of their images in `path`; raises DataError."""
     for entry in entries:
         header = read_png_header(entry.png)
         if (header.width, header.height) != (entry.width, entry.height):
@@ -169,7 +179,6 @@ def join_maps(
                 f"{entry.png} has {header.width} x {header.height} px; wanted {entry.width} x {entry.height}, the size "
                 f"of image {entry.image_id} in {path}. Fetch the maps again."
             )
-    return entries
 
 
 def segment_map(entry: PanopticEntry) -> StoredLabels:

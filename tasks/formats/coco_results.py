@@ -13,7 +13,7 @@ import numpy.typing as npt
 from harness.errors import DataError
 from tasks.formats.boxes import Boxes, box_array, require_no_row
 from tasks.formats.coco_entries import Category, ImageEntry, is_integer, require_keys
-from tasks.formats.json_files import json_kind_of, read_json
+from tasks.formats.json_files import json_kind_of
 from tasks.formats.segmentations import Segmentation, check_segmentations
 
 ResultKind: TypeAlias = Literal["bbox", "segm"]
@@ -22,6 +22,8 @@ _FORMATS = {
     "segm": '[{"image_id", "category_id", "segmentation": {"size", "counts"}, "score"}]',
 }
 _MEND = "Mend the results."
+LARGEST_SCORE = 1e300
+"""Scores are between this and its negative."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,16 @@ class Detections:
         return len(self.scores)
 
 
-def read_detections(
-    path: Path, images: Sequence[ImageEntry], categories: Sequence[Category], kind: ResultKind
+def detections_of(
+    rows: Any, path: Path, images: Sequence[ImageEntry], categories: Sequence[Category], kind: ResultKind
 ) -> tuple[Detections, ...]:
-    """Read results for the images of a split, in their order; an image without an entry has no detection.
+    """Take results, `rows` as `path` holds them, for the images of a split, in their order.
 
-    For "segm" masks must be run lengths, and boxes beside them are left out; an empty list finds nothing, which is an
-    answer. Images of VOC are called by names, and an image of width 0 has an unknown size. Raises DataError for unknown
-    images (the first three) or categories, scores and boxes that are not finite, and masks of another size than the
-    image's.
+    An image without an entry has no detection. For "segm" masks must be run lengths, and boxes beside them are left
+    out; an empty list finds nothing, which is an answer. Images of VOC are called by names, and an image of width 0 has
+    an unknown size. Raises DataError for unknown images (the first three) or categories, scores and boxes that are not
+    finite, and masks of another size than the image's.
     """
-    rows = read_json(path)
     if not isinstance(rows, list):
         raise DataError(f"{path} holds {json_kind_of(rows)}, no list of detections; wanted {_FORMATS[kind]}.")
     key = {"bbox": "bbox", "segm": "segmentation"}[kind]
@@ -98,7 +99,7 @@ def _image_index(path: Path, rows: Sequence[Any], images: Sequence[ImageEntry]) 
 
 
 def _scores(rows: Sequence[Any], place: Any) -> npt.NDArray[np.float64]:
-    bad = [type(row["score"]) not in (int, float) or not -1e300 < row["score"] < 1e300 for row in rows]
+    bad = [type(row["score"]) not in (int, float) or not -LARGEST_SCORE < row["score"] < LARGEST_SCORE for row in rows]
     require_no_row(
         bad, lambda i: f"{place(i)} has {rows[i]['score']!r:.60} as its 'score'; wanted a finite number. {_MEND}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,18 @@ def require_files(paths: Sequence[Path], named_by: Path, folder: Path) -> list[P
             f"{_hint(missing[0], folder)}Put them there or leave them out of the file."
         )
     return [path for path in found if path is not None]
+
+
+def require_names(names: Sequence[str], named_by: Path, folder: Path) -> list[Path]:
+    """Find files by their names below `folder`, as `require_files` does; fast where the names are those on the disk."""
+    try:
+        with os.scandir(folder) as listing:  # a quarter of the time of `iterdir`, which makes a Path of each
+            there = {entry.name for entry in listing}
+    except OSError:
+        there = set()
+    if there.issuperset(names):  # a name with a folder in it is no entry of a listing
+        return [folder / name for name in names]
+    return require_files([folder / name for name in names], named_by, folder)
 
 
 def ascii_safe(path: Path | str) -> str:

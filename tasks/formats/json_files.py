@@ -8,26 +8,35 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from harness.collector import collection_paused
 from harness.errors import DataError
 
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; raises DataError that names the file and the place."""
+    content = read_bytes(path)
     try:
-        content = path.read_bytes()
-        return json.loads(gzip.decompress(content) if content.startswith(_GZIP) else content)
+        text = gzip.decompress(content) if content.startswith(GZIP) else content
+        with collection_paused():
+            return json.loads(text)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is packed by gzip and broken: {error}. Fetch it again.") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON: {error}. Fetch it again.") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file as it is; raises DataError where it is none or cannot be read."""
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"No file {path}. Check the path.") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder; wanted a JSON file.") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is packed by gzip and broken: {error}. Fetch it again.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Mend its permissions or fetch it again.") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}. Fetch it again.") from None
 
 
 def json_kind_of(content: Any) -> str:

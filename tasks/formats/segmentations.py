@@ -183,6 +183,13 @@ def _polygon_problem(value: Any) -> str | None:
     return None
 
 
+def has_enough_points(value: Segmentation | None) -> bool:
+    """Tell polygons whose numbers are known to be finite, and that are polygons; False for all else."""
+    return isinstance(value, list) and all(
+        len(polygon) >= 6 and not len(polygon) % 2 and math.isfinite(sum(polygon)) for polygon in value
+    )
+
+
 def _total(polygon: list[float]) -> float:
     try:
         return float(sum(polygon))

@@ -101,14 +101,16 @@ def read_scene_captions(data: Dataset, split: str) -> Sequence[Sample]:
 
     path = annotation_file(data.root, "captions", split)
     file = SplitFile(split, path, image_dir(data.root, split))
+    content = read_json(path)
+    facts = {str(image["id"]): image["facts"] for image in content["images"]}
     forms: dict[str, list[Any]] = {}
-    for annotation in read_json(path)["annotations"]:
+    for annotation in content["annotations"]:
         forms.setdefault(str(annotation["image_id"]), []).append(annotation["logical_form"])
     return [
         Sample(
             image.image_id,
             image.path,
-            CaptionTarget(image.references, {"facts": image.extra["facts"], "forms": forms[image.image_id]}),
+            CaptionTarget(image.references, {"facts": facts[image.image_id], "forms": forms[image.image_id]}),
         )
         for image in read_caption_file(file).images
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from harness.errors import DataError
 from harness.protocols import DataContext
@@ -21,10 +21,12 @@ from tasks.datasets.stored_splits import LazySplits, check_sizes_once, split_not
 from tasks.formats.class_names import ClassFile, read_class_file
 from tasks.formats.coco_entries import Category, ImageEntry, require_same_categories
 from tasks.formats.coco_layout import SplitFile, find_panoptic_files, find_pixel_map_files
-from tasks.formats.coco_panoptic import Panoptic, digest_of_panoptic, read_panoptic
+from tasks.formats.coco_panoptic import Panoptic, digest_of_panoptic
+from tasks.formats.digests import NOWHERE
 from tasks.formats.index_png import read_png_header
 from tasks.formats.label_folders import find_label_folders, read_label_folders
 from tasks.formats.label_maps import LabelEntry, LabelMaps, LabelScheme, digest_of_label_maps, scheme_of_categories
+from tasks.formats.panoptic_index import open_panoptic
 from tasks.formats.pixel_maps import read_pixel_maps
 from tasks.formats.voc import annotated_voc_splits, find_voc_folder, read_voc_labels
 from tasks.segmentation.readers import LabelImageReader, PanopticReader
@@ -41,6 +43,8 @@ class MapFolder:
     root: Path
     format: str
     class_file: Path | None = None
+    contents: Contents = NOWHERE
+    """Where what has been read of files is remembered."""
 
     @cached_property
     def splits(self) -> LazySplits[Stored]:
@@ -54,8 +58,13 @@ class MapFolder:
             return LazySplits(stored_names(found), lambda split: read_voc_labels(folder, split, self._classes))
         find = find_panoptic_files if self.format == PANOPTIC else find_pixel_map_files
         files: dict[str, SplitFile] = find(self.root)
-        read: Any = read_panoptic if self.format == PANOPTIC else read_pixel_maps
-        return LazySplits(stored_names(files), lambda split: read(files[split]))
+
+        def read(split: str) -> Stored:
+            if self.format == PANOPTIC:
+                return open_panoptic(files[split], self.contents)
+            return read_pixel_maps(files[split])
+
+        return LazySplits(stored_names(files), read)
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -147,7 +156,8 @@ def open_map_folder(root: Path, context: DataContext, templates: object, *, pano
 
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
-    found = MapFolder(root, map_format(root, panoptic=panoptic), path)
+    contents = Contents(context.cache, context.progress)
+    found = MapFolder(root, map_format(root, panoptic=panoptic), path, contents)
     if found.format in (PANOPTIC, PIXEL_MAPS):
         refuse_settings(context, ("classes",), f"is for label images; {root}'s files name their classes")
     roles = roles_of(root, found.splits, context.split)
@@ -160,7 +170,6 @@ def open_map_folder(root: Path, context: DataContext, templates: object, *, pano
         if isinstance(stored, Panoptic):
             images = [ImageEntry(entry.image_id, entry.path, entry.width, entry.height) for entry in stored.entries]
             check_sizes_once(images, stored.sources, context)
-    contents = Contents(context.cache, context.progress)
     notes = (*found.notes, *_value_notes(found, context), *found.shared_images(contents))
     options = {**samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest = scene_text_digest(found.digest(contents), samples)
@@ -188,7 +197,8 @@ def _value_notes(found: MapFolder, context: DataContext) -> tuple[Note, ...]:
 def map_folder_of(data: Dataset) -> MapFolder:
     """Take an opened data set's folder again."""
     class_file = data.options["class_file"]
-    return MapFolder(data.root, data.options["format"], None if class_file is None else Path(class_file))
+    path = None if class_file is None else Path(class_file)
+    return MapFolder(data.root, data.options["format"], path, Contents(data.cache))
 
 
 def map_samples(data: Dataset, split: str) -> list[Sample]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.answers import MAPS
 from harness.errors import UsageError
 from harness.protocols import DataContext
-from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of
 
 if TYPE_CHECKING:
     from harness.affine import Affine
@@ -67,7 +67,7 @@ class SegmentationTask:
 
     def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
         """Hand over the classes with their texts, and the training maps."""
-        return TaskSpec(self.name, tuple(sample.target for sample in training), MAPS, segmentation_classes(data))
+        return TaskSpec(self.name, targets_of(training), MAPS, segmentation_classes(data))
 
     def ceilings(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, float]]:
         """None is known."""

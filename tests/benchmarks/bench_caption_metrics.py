@@ -27,7 +27,7 @@ from harness.metrics.captions.meteor import Meteor
 from harness.metrics.captions.ngrams import pack_captions
 from harness.metrics.captions.ptb import PtbTokenizer
 from harness.metrics.captions.rouge import rouge_statistics
-from harness.stats.intervals import bootstrap as interval
+from tests.harness.stats.single_metrics import bootstrap as interval
 
 IMAGES, REFERENCES, REPEATS, METEOR_REPEATS = 5000, 5, 5, 3
 Corpus = tuple[list[str], list[list[str]]]

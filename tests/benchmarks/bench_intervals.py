@@ -27,12 +27,12 @@ import numpy as np
 
 from harness.stats.contributions import contributions
 from harness.stats.estimates import estimate
-from harness.stats.intervals import bootstrap
 from harness.stats.proportions import proportion
 from harness.stats.rank_intervals import Contender, rank_intervals
 from harness.stats.sample_scores import SampleScores
 from harness.stats.seed_variance import combine_seeds, shared_sampling
 from tests.benchmarks import simulated_populations as simulated
+from tests.harness.stats.single_metrics import bootstrap
 
 POOL, IMAGES, RESAMPLES = 20_000, 200, 1000
 LOW, HIGH, LEAST_FALSE = 0.93, 0.97, 0.05

@@ -20,12 +20,12 @@ from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, decode_label_map
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.inputs.images import open_images
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
+from harness.jobs.optimizer import build_optimizer, warmup_cosine
 from harness.jobs.predict import predict_all
-from harness.jobs.train import build_optimizer, warmup_cosine
 from harness.plan.pairs import supported_pairs
 from harness.plan.plugins import load_model, load_task
-from harness.protocols import BuildContext, DataContext, Learner, Model, SupportsFit, Task
-from harness.sample import Batch, Dataset, Sample, TaskSpec
+from harness.protocols import BuildContext, DataContext, Derived, Learner, Model, SupportsFit, Task
+from harness.sample import Batch, Dataset, OnDemand, Sample, TaskSpec
 
 from .conftest import COUNT
 
@@ -290,9 +290,23 @@ def test_no_target_reaches_predict(made: Made, monkeypatch: pytest.MonkeyPatch) 
     assert all(batch.targets is None for batch in batches)
 
 
+def spec_without_samples(made: Made) -> TaskSpec:
+    """The spec that a model is loaded with, whose training samples nobody may read."""
+
+    def refuse() -> Sequence[Sample]:
+        raise AssertionError("a training sample was read to build what is trained already")
+
+    return made.task.spec(made.data, OnDemand(refuse))
+
+
+def known_alone(context: BuildContext) -> BuildContext:
+    """What a model is loaded with: what it has derived, as it lies beside its checkpoint."""
+    return replace(context, derived=Derived(json.loads(json.dumps(context.derived.to_json()))))
+
+
 def test_the_seed_decides_weights_and_answers(made: Made, cache: Path) -> None:
     torch.manual_seed(99)  # whatever was drawn before
-    again: Any = made.model.build(made.spec, made.context)
+    again: Any = made.model.build(spec_without_samples(made), known_alone(made.context))
     assert again.state_dict().keys() == made.before.keys()
     assert all(torch.equal(value, made.before[name]) for name, value in again.state_dict().items())
     visual_tokens = seen_by(again, made.samples, cache)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -38,6 +39,27 @@ def test_ctrl_c_ends_everything_at_once_and_says_how_to_go_on(
     assert run.returncode == 130
     assert "bench: interrupted. Finished cells are kept; the same command goes on from here." in told
     assert "Traceback" not in told
+
+
+def test_a_training_that_was_killed_goes_on_from_the_state_that_it_kept(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, processes: Any
+) -> None:
+    slow = ("--set", "model.outsider_fault=slow", "--set", "train.steps=4", "--checkpoint-every", "0.001s")
+    command = ("run", *quick, *slow, "--data", captions, "--results")
+    assert bench(*command, tmp_path / "whole").returncode == 0
+    cut = bench.start(*command, tmp_path / "cut")
+    try:
+        processes.wait_until(lambda: list((tmp_path / "cut").glob("*/training/*/resume.safetensors")), 60)
+    finally:
+        processes.kill_group(cut.pid)
+    cut.communicate(timeout=30)
+    again = bench(*command, tmp_path / "cut")
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"goes on from step [1-3] of 4", again.stderr)
+    whole, cut = (next((tmp_path / name).glob("*/training/*")) for name in ("whole", "cut"))
+    assert (whole / "checkpoint.safetensors").read_bytes() == (cut / "checkpoint.safetensors").read_bytes()
+    assert {path.name for path in cut.iterdir()} == {path.name for path in whole.iterdir()}
+    assert "resume.safetensors" not in {path.name for path in cut.iterdir()}
 
 
 def test_sigkill_anywhere_changes_nothing_in_the_end(

@@ -171,7 +171,7 @@ def test_a_terminal_of_few_letters_gets_escapes_and_files_are_utf_8(
         (["data", "scenes", "--out", "{tmp}/o", "--splits", ","], "No split is named. Known: train"),
         (["data", "scenes", "--out", "{file}", "--splits", "tiny"], "{file}/.partial: Not a directory."),
         (["data", "scenes", "--out", "/proc/x", "--splits", "tiny"], "/proc/x: No such file or directory."),
-        (["score", "--predictions", "x.json", "--resamples", "0"], "Invalid value for '--resamples': 0"),
+        (["score", "--predictions", "x.json", "--resamples", "-1"], "Invalid value for '--resamples': -1"),
         (["score", "--resamples"], "Option '--resamples' requires an argument. See 'bench"),
         (["compare", "a"], "Missing argument 'b'. See 'bench compare --help'."),
         (["lederboard"], "No such command 'lederboard'"),

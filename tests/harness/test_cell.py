@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.cell import Cell, fingerprint_of
+from harness.cell import Cell, _job_content, fingerprint_of
+from harness.storage.portable import by_content
 
 FREE_OF_SCORE = {"data.embedded", "data.root", "data.cache", "options.answers", "data.notes"}
 """What may differ between two machines that must agree."""
@@ -79,3 +80,25 @@ def test_key_order_and_process_do_not_matter(content: dict[str, Any]) -> None:
 def test_the_label_says_which_cell_it_is(cell: Cell) -> None:
     assert cell.label == "a-model seed 0"
     assert replace(cell, training=replace(cell.training, control="C1", seed=2)).label == "a-model C1 seed 2"
+
+
+def test_fp32_is_no_part_of_a_fingerprint_since_it_was_not_when_there_was_no_other(cell: Cell) -> None:
+    def former(part: Any) -> dict[str, Any]:
+        return {name: value for name, value in asdict(part).items() if name != "precision"}
+
+    reduced = replace(cell, evaluate=replace(cell.evaluate, precision="bf16"))
+    training = {"training": _job_content(cell.training)}
+    content = {**asdict(cell), **training, "scored_by": by_content(cell.training.data.scoring)}
+    assert cell.fingerprint == fingerprint_of({**content, "evaluate": former(cell.evaluate)}) != reduced.fingerprint
+    names = ("batch_size", "limit", "emap")
+    evaluate = {name: value for name, value in former(cell.evaluate).items() if name in names}
+    assert cell.answers == fingerprint_of({**training, "split": "val", "evaluate": evaluate}) != reduced.answers
+    assert cell.training.fingerprint == reduced.training.fingerprint
+
+
+def test_a_training_that_may_differ_in_bits_keeps_the_fingerprint_of_old(cell: Cell) -> None:
+    content = _job_content(cell.training)
+    assert "deterministic" not in content["train"]
+    asked = replace(cell.training, train=replace(cell.training.train, deterministic=True))
+    assert cell.training.fingerprint == fingerprint_of(content) != asked.fingerprint
+    assert _job_content(asked)["train"] == {**content["train"], "deterministic": True}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import UsageError
-from harness.option_fields import Declared, declared
+from harness.option_fields import Declared, declared, seconds_of, time_text
 from harness.plan.config import SECTIONS, build_config
 from harness.plan.run_request import RunRequest
 
@@ -65,9 +65,35 @@ def test_the_outermost_values_of_a_range_and_all_choices_are_taken(section: str,
             assert getattr(build(section, item.name, value), item.name) == value
 
 
+TIMES = [item.name for item in declared(RunRequest) if item.is_time]
+
+
+@pytest.mark.parametrize("name", TIMES)
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [(90, 90.0), ("90", 90.0), ("90s", 90.0), ("30m", 1800.0), (" 2 h ", 7200.0), ("1.5h", 5400.0), ("1d", 86400.0)],
+)
+def test_a_time_is_seconds_or_has_a_unit(name: str, written: Any, seconds: float) -> None:
+    assert getattr(build("", name, written), name) == seconds
+    assert seconds_of(time_text(seconds)) == seconds
+
+
+@pytest.mark.parametrize("name", TIMES)
+@pytest.mark.parametrize("written", ["", "soon", "90x", "1h30m", "inf", "1e3"])
+def test_what_is_no_time_is_refused(name: str, written: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} = '{written}'; wanted a time, as 90 or 90s, 30m, 2h, 1d"):
+        build("", name, written)
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_a_time_is_not_negative(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} = .*; wanted 0 or more"):
+        build("", name, "-2h")
+
+
 def test_a_choice_that_is_nearly_right_gets_the_right_one() -> None:
-    with pytest.raises(UsageError, match=r"precision = 'fp16'\. Did you mean 'bf16'"):
-        build("train", "precision", "fp16")
+    with pytest.raises(UsageError, match=r"precision = 'bf15'\. Did you mean 'bf16'"):
+        build("train", "precision", "bf15")
 
 
 @pytest.mark.parametrize("item", declared(RunRequest), ids=FLAGS)

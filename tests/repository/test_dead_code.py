@@ -30,6 +30,8 @@ def names_in_entry_points() -> Iterator[str]:
 def names_in_texts() -> Iterator[str]:
     for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         yield from REFERENCE.findall(path.read_text(encoding="utf-8"))
+    for path in (ROOT / "tasks" / "known_data").glob("*.toml"):
+        yield from re.findall(r'"tasks\.[\w.]+:(\w+)"', path.read_text(encoding="utf-8"))
     for path in (ROOT / "harness").rglob("*.jinja"):
         yield from re.findall(r"\.(\w+)", path.read_text(encoding="utf-8"))
 

@@ -5,8 +5,10 @@
 
 # Set on objects of other libraries, or called by them.
 _.num_embeddings, _.padding_idx  # torch.nn.Embedding
-_.areaRng, _.areaRngLbl  # COCOeval.params of pycocotools and hotcoco
+_.padding_side  # a tokenizer of transformers
+_.areaRng, _.areaRngLbl, _.catIds  # COCOeval.params of pycocotools and hotcoco
 _.writeable  # numpy's flags
+_.padding_side  # tokenizers of transformers
 _.StartDoctypeDeclHandler  # expat
 _.find_class  # pickle.Unpickler
 _.__signature__, _.format_options  # inspect, typer

@@ -34,12 +34,14 @@ FINE, WORSE, UNMEASURED = 0, 1, 3
 class Gate:
     """All rows with their outcomes, the worst first, and what is new since the baseline.
 
-    `other_settings` are rows of which the baseline's own settings have no record now, so that others are compared.
+    `other_settings` are rows of which the baseline's own settings have no record now, so that others are compared;
+    `conflicts` those that another run made otherwise at the same time.
     """
 
     rows: tuple[JudgedChange, ...]
     new: tuple[str, ...]
     other_settings: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
     def count(self, outcome: str) -> int:
         """How many rows have an outcome."""
@@ -60,6 +62,7 @@ class Gate:
             "counts": {outcome: self.count(outcome) for outcome in outcomes},
             "new": list(self.new),
             "other_settings": list(self.other_settings),
+            "conflicts": list(self.conflicts),
             "rows": [row.to_json() for row in self.rows],
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.judge.check.baseline import BaselineError, baseline_size, read_baseline, write_baseline
@@ -12,6 +13,7 @@ from harness.judge.check.gate import Gate, run_gate
 from harness.judge.check.measured import Measured, MeasuredSubject, read_measured, settings_left_out
 from harness.measure.provenance import provenance
 from harness.plan.plugins import load_all
+from harness.records.conflicts import in_conflict
 from harness.records.store import Store
 
 
@@ -26,7 +28,9 @@ def check_results(baseline: Path, results: str, tasks: Sequence[str] | None, lim
         )
     wanted = [row for row in rows if tasks is None or row.subject.task in tasks]
     settings = {row.subject: row.setting for row in wanted}
-    return run_gate(wanted, _measured(results, tasks, settings), limits)
+    measured, conflicts = _measured(results, tasks, settings), in_conflict(Store(results))
+    made = dict.fromkeys(f"{row.subject.label}@{row.seed}" for row in measured if row.fingerprint in conflicts)
+    return replace(run_gate(wanted, measured, limits), conflicts=tuple(made))
 
 
 def update_baseline(baseline: Path, results: str, tasks: Sequence[str] | None) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
+from typing import cast
 
 from harness.errors import UsageError, nearest
 from harness.judge.leaderboard import Row
@@ -57,12 +58,15 @@ def judge_stores(
     if options is not None and not 0 < options.margin < float("inf"):
         raise UsageError(f"--margin {options.margin}: wanted the smallest difference of interest, above 0.")
     metrics = load_task(task).metrics
-    records = {r.fingerprint: r for store in reversed(stores) for r in store.read_records(task)}
-    sweeps = {r.fingerprint: r for store in reversed(stores) for r in store.read_robustness(task)}
+    runs = {store: store.read_records(task) for store in stores}
+    perturbed = {store: store.read_robustness(task) for store in stores}
+    records = {r.fingerprint: r for store in reversed(stores) for r in runs[store]}
+    sweeps = {r.fingerprint: r for store in reversed(stores) for r in perturbed[store]}
+    known = {s: cast("list[RunRecord | RobustnessRecord]", [*runs[s], *perturbed[s]]) for s in stores}
     ordered = sorted(records.values(), key=lambda r: (r.created, r.fingerprint))
     fusion = installed_fusion(task)
     _check_models(models, _known_fused(ordered, task))
-    tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores), options)
+    tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores, known=known), options)
     judged = [
         Judged(evidence.scope, tuple(judge(evidence, models, wanted)), tuple(evidence.choices(evidence.heads())))
         for evidence in tables
@@ -136,15 +140,27 @@ def _to_stderr(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def score_reader(stores: Sequence[Store], say: Callable[[str], None] = _to_stderr) -> ReadScores:
+def score_reader(
+    stores: Sequence[Store],
+    say: Callable[[str], None] = _to_stderr,
+    known: Mapping[Store, Iterable[RunRecord | RobustnessRecord]] | None = None,
+) -> ReadScores:
     """Read each table of sample scores once, from the first folder that has it, as its record vouches for it.
 
-    What no record vouches for, as an earlier version stored it, is read, and `say` is told once a folder.
+    `known` are records that were read of a folder already: these are not read again. What no record vouches for, as an
+    earlier version stored it, is read, and `say` is told once a folder.
     """
     told: set[Store] = set()
+    at_hand = {
+        (store, record.task, record.fingerprint, isinstance(record, RobustnessRecord)): record
+        for store, records in (known or {}).items()
+        for record in records
+    }
 
     @cache
     def vouching(store: Store, task: str, fingerprint: str, sweep: bool) -> RunRecord | RobustnessRecord | None:
+        if found := at_hand.get((store, task, fingerprint, sweep)):
+            return found
         return store.find_robustness(task, fingerprint) if sweep else store.find_record(task, fingerprint)
 
     @cache

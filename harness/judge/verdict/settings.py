@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.judge.record_settings import scoring_of
+from harness.judge.record_settings import evaluate_precision, scoring_of
 from harness.plan.parts import load_parts
 from harness.record import RunRecord
 
@@ -29,6 +29,7 @@ def record_settings_of(record: RunRecord) -> dict[str, Any]:
     versions = {**training.get("versions", {}), **scoring_of(record)}
     found |= {f"versions.{name}": value for name, value in versions.items()}
     found["evaluate.limit"] = record.cell.get("evaluate", {}).get("limit")
+    found["evaluate.precision"] = evaluate_precision(record)
     found[TUNE] = tuning_of(record)
     return {name: value for name, value in found.items() if name not in _NOT_COMPARED}
 

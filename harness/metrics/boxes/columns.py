@@ -45,6 +45,11 @@ class DetectionColumns:
         )
 
 
+def box_columns(image: IntArray, category: IntArray, score: FloatArray, boxes: FloatArray) -> DetectionColumns:
+    """Make columns of boxes [D, 4] in pixels that have been checked, with numbers of images and categories [D]."""
+    return DetectionColumns(image, category, score, boxes[:, 2] * boxes[:, 3], boxes, None)
+
+
 def detection_columns(
     truth: DetectionTruth, detections: Sequence[Mapping[str, Any]], iou: Iou, source: str
 ) -> DetectionColumns:
@@ -59,7 +64,7 @@ def detection_columns(
     boxes = entries.read(entries.boxes) if with_boxes else None
     if iou == "bbox":
         assert boxes is not None
-        return DetectionColumns(image, category, score, boxes[:, 2] * boxes[:, 3], boxes, None)
+        return box_columns(image, category, score, boxes)
     segmentations = entries.read(lambda: [entry["segmentation"] for entry in detections])
     sizes = truth.sizes[image]
     rles = compressed_rles(segmentations, sizes, entries.place)

@@ -7,13 +7,14 @@ only when it is asked for.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from harness.errors import UsageError
 from harness.metrics.boxes.columns import DetectionColumns, Iou, detection_columns
+from harness.metrics.boxes.drawn_precision import LatestDraws
 from harness.metrics.boxes.engines import (
     AREAS,
     IOU_THRESHOLDS,
@@ -58,6 +59,7 @@ class DetectionScores:
     truth: DetectionTruth
     curves: PrecisionCurves
     matched: MatchedDetections
+    drawn: LatestDraws = field(default_factory=LatestDraws, repr=False, compare=False)
 
     @property
     def precision(self) -> FloatArray:
@@ -106,11 +108,15 @@ class DetectionScores:
         t, k = np.array(list(thresholds), dtype=np.int64), np.array(every, dtype=np.int64)
         cells = self.precision[t][:, :, k, list(AREAS).index(area), -1]
         value = _mean(cells)
-        return None if value is None else AveragePrecision(value, self.matched, area, tuple(t), tuple(k))
+        return (
+            None
+            if value is None
+            else AveragePrecision(value, self.matched, area, tuple(t.tolist()), tuple(k.tolist()), self.drawn)
+        )
 
     def _average_recall(self, area: str, most: int) -> AverageRecall | None:
         value = _mean(self.recall[:, :, list(AREAS).index(area), MOST_DETECTIONS.index(most)])
-        return None if value is None else AverageRecall(value, self.matched, area, most)
+        return None if value is None else AverageRecall(value, self.matched, area, most, self.drawn)
 
 
 def evaluate_detections(
@@ -134,7 +140,11 @@ def evaluate_detections(
             truth.sizes[rows.image],
             lambda number: f"{truth.source}: annotation {rows.annotation_ids[number]}",
         )
-    columns: DetectionColumns = detection_columns(truth, detections, iou, source)
+    return evaluate_columns(truth, detection_columns(truth, detections, iou, source), iou, engine)
+
+
+def evaluate_columns(truth: DetectionTruth, columns: DetectionColumns, iou: Iou, engine: Engine) -> DetectionScores:
+    """Evaluate detections that have been checked."""
     curves = evaluate_curves(truth, columns, iou, engine)
     return DetectionScores(truth, curves, MatchedDetections(truth, columns, iou, engine))
 

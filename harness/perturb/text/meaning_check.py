@@ -128,7 +128,8 @@ def load_sentence_encoder() -> SentenceEncoder:
     """
     folder = encoder_folder()
     weights = folder / "model.safetensors"
-    seen = hashlib.sha256(weights.read_bytes()).hexdigest()
+    with weights.open("rb") as file:
+        seen = hashlib.file_digest(file, "sha256").hexdigest()
     if seen != _WEIGHTS_SHA256:
         raise CheckpointError(
             f"{weights} has sha256 {seen}, wanted {_WEIGHTS_SHA256}: the check of meaning was measured with the "

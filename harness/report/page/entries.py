@@ -69,7 +69,8 @@ def build_boards(sources: Sources, options: ReportOptions) -> list[Board]:
         mine = [record for record in records if record.task == task]
         metrics, ordered = _metrics_of(task, mine, options)
         sweeps = [sweep for sweep in sources.sweeps if sweep.task == task]
-        for rows in judged_tables(mine, metrics, options.fusion(task), sources.sample_scores, sweeps):
+        fusion, conflicts = options.fusion(task), sources.conflicts
+        for rows in judged_tables(mine, metrics, fusion, sources.sample_scores, sweeps, conflicts=conflicts):
             entries = []
             for row in rows:
                 number += 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from harness.report.page.contents import PagePart, Report, RobustnessPart, TaskP
 from harness.report.page.outline import Captions, PartOutline, outline_part
 from harness.report.page.palette import STEPS, palette_css
 from harness.report.page.pareto import Point
+from harness.report.page.policy import content_hash
 from harness.report.page.provenance import Shared
 from harness.report.page.sweep_tables import Heat, HeatMap
 from harness.report.page.sweeps import SweepKind
@@ -77,7 +77,7 @@ def render_page(report: Report) -> str:
     style = palette_css() + (_HERE / "page.css").read_text(encoding="utf-8")
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     return environment.get_template("page.html.jinja").render(
@@ -119,10 +119,6 @@ def _visible(content: Any) -> Any:
     return [_visible(each) for each in content] if isinstance(content, list | tuple) else content
 
 
-def _hash(content: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
-
-
 def _safe(text: str) -> Any:
     from markupsafe import Markup
 
@@ -149,17 +145,20 @@ def _environment(sets: Shared) -> Environment:
 
 
 def cost_charts(part: PagePart) -> list[tuple[CostChart, Any]]:
-    """Draw the score against latency and against memory, for rows that have both numbers."""
+    """Draw the score against latency and against memory, for rows that have both numbers; a chart for each device."""
     drawn = []
     numbers = numbering(part.leaderboard)
-    for column, axis, title in _COSTS:
+    for device, (column, axis, title) in product(part.devices, _COSTS):
         points = []
         for entry in part.board.entries:
+            if entry.row.device != device:
+                continue
             score, cost = entry.row.metrics.get(part.board.main), getattr(entry.row.efficiency, column.name)
             if score is not None and cost is not None:
                 point = Point(entry.key, score, cost * column.factor)
                 points.append(NamedPoint(point, numbers[entry.key], entry.name, f"{column.title} {column.show(cost)}"))
         if len(points) > 1:
+            title = title if len(part.devices) == 1 else f"{title}, measured on {device}"
             chart = cost_chart(sorted(points, key=lambda p: -p.number), part.board.main, axis, title)
             drawn.append((chart, _safe(chart.svg)))
     return drawn

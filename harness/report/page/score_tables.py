@@ -81,6 +81,7 @@ def _label(entry: Entry, *, noisy: bool) -> TableCell:
     flags = [] if row.status == "ok" else [f"a seed {row.status}"]
     flags += ["not learnable here"] if row.learnable is False else []
     flags += ["noisy timing"] if noisy else []
+    flags += ["conflict"] if row.conflicts else []
     flags += [MEANINGS[row.control][0]] if row.control and row.control in MEANINGS else []
     shown = " ".join(filter(None, [row.control or row.model, row.setting]))
     return TableCell(row.model, word=shown, detail=", ".join(flags), origin=Origin(entry.name, (entry.key,)))

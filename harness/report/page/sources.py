@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from harness.errors import StoreError
@@ -12,7 +13,9 @@ from harness.judge.judged_leaderboard import nothing_stored
 from harness.judge.verdict.evidence import FusionControls, ReadScores
 from harness.judge.verdict.judge import score_reader
 from harness.record import RobustnessRecord, RunRecord
-from harness.records.store import Store
+from harness.records.conflicts import in_conflict
+from harness.records.sample_scores import OUTCOMES, label_of, table_name
+from harness.records.store import Store, outcomes_name
 from harness.report.page.examples import ExampleIndex, Scope
 from harness.storage.parquet_files import read_parquet
 
@@ -60,6 +63,7 @@ class Sources:
     outcomes: Callable[[str], Columns | None] = _nothing
     sample_scores: ReadScores = nothing_stored
     folders: tuple[str, ...] = ()
+    conflicts: frozenset[str] = frozenset()
 
 
 def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) -> Sources:
@@ -68,7 +72,8 @@ def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) ->
     A record that stands in two folders counts once.
     """
     wanted: Sequence[str | None] = [None] if tasks is None else list(tasks)
-    records = {r.fingerprint: r for store in stores for task in wanted for r in store.read_records(task)}
+    runs = [[r for task in wanted for r in store.read_records(task)] for store in stores]
+    records = {record.fingerprint: record for of_store in runs for record in of_store}
     perturbed = [[r for task in wanted for r in store.read_robustness(task)] for store in stores]
     sweeps = {record.fingerprint: record for of_store in perturbed for record in of_store}
     if not records:
@@ -82,9 +87,12 @@ def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) ->
         records=tuple(sorted(records.values(), key=lambda r: (r.created, r.fingerprint))),
         sweeps=tuple(sorted(sweeps.values(), key=lambda r: (r.created, r.fingerprint))),
         examples={name: tuple(_examples(stores, name, perturbed)) for name in names},
-        outcomes=lambda name: _outcomes(stores, name),
-        sample_scores=score_reader(stores),
+        outcomes=_outcomes_reader(stores, [[*r, *p] for r, p in zip(runs, perturbed, strict=True)]),
+        sample_scores=score_reader(
+            stores, known={s: (*r, *p) for s, r, p in zip(stores, runs, perturbed, strict=True)}
+        ),
         folders=tuple(store.url for store in stores),
+        conflicts=frozenset().union(*(in_conflict(store) for store in stores)),
     )
 
 
@@ -122,11 +130,31 @@ def _index(store: Store, name: str) -> Mapping[str, Any]:
     return content
 
 
-def _outcomes(stores: Sequence[Store], name: str) -> Columns | None:
-    """Read a Parquet file of outcomes; None where no folder has it."""
-    store = next((store for store in stores if store.exists(f"{name}.parquet")), None)
-    if store is None:
+def _outcomes_reader(
+    stores: Sequence[Store], records: Sequence[Sequence[RunRecord | RobustnessRecord]]
+) -> Callable[[str], Columns | None]:
+    """Read outcomes by the name that they have where no other run has left some, from the first folder with them."""
+
+    @cache
+    def owners(place: int) -> dict[str, tuple[RunRecord | RobustnessRecord, str | None]]:
+        found: dict[str, tuple[RunRecord | RobustnessRecord, str | None]] = {}
+        for record in records[place]:
+            labels = [label_of(s) for s in record.scores] if isinstance(record, RobustnessRecord) else [None]
+            found |= {outcomes_name(record.task, record.fingerprint, label): (record, label) for label in labels}
+        return found
+
+    def read(name: str) -> Columns | None:
+        for place, store in enumerate(stores):
+            if store.exists(f"{name}.parquet"):
+                record, label = owners(place).get(name, (None, None))
+                return _outcomes(store, name if record is None else table_name(store, record, OUTCOMES, label))
         return None
+
+    return read
+
+
+def _outcomes(store: Store, name: str) -> Columns | None:
+    """Read a Parquet file of outcomes."""
     import pyarrow as arrow
 
     try:

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.metrics.metric import DOWN, UP
-from harness.record import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.record import Estimate
 
 Item = TypeVar("Item", bound=Hashable)
 ALWAYS, USUAL, EXTRA, VALUE_ONLY = 100, 50, 20, -1

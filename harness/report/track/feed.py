@@ -21,7 +21,9 @@ from harness.judge.judged_leaderboard import judged_tables
 from harness.judge.verdict.judge import installed_fusion, score_reader
 from harness.plan.run_plan import Plan
 from harness.record import RobustnessRecord, RunRecord
+from harness.records.conflicts import in_conflict
 from harness.records.store import Store
+from harness.records.trainings import read_log
 from harness.report.page.sources import ReportOptions
 from harness.report.page.write import write_report
 from harness.report.track.contents import LoggedCurves, cell_run, final_values, read_curves, tracked_table
@@ -104,8 +106,7 @@ def _cell_pieces(plan: Plan, store: Store) -> list[_Piece]:
 
 
 def _cell_piece(cell: Cell, record: RunRecord, store: Store) -> _Piece:
-    name = f"{record.task}/training/{cell.training.fingerprint}/log.jsonl"
-    curves, warnings = _read_log(store, name)
+    curves, warnings = _curves(record.task, cell.training.fingerprint, store)
 
     def fill(log: RunLog) -> None:
         for step, values in curves.items():
@@ -117,12 +118,13 @@ def _cell_piece(cell: Cell, record: RunRecord, store: Store) -> _Piece:
     return _Piece(cell_run(record, warnings), _state([record]), record.status == "ok", fill)
 
 
-def _read_log(store: Store, name: str) -> tuple[LoggedCurves, tuple[str, ...]]:
+def _curves(task: str, fingerprint: str, store: Store) -> tuple[LoggedCurves, tuple[str, ...]]:
     """Read a training's log; what was not trained has none."""
-    if not store.exists(name):
+    name, content = read_log(task, fingerprint, store)
+    if content is None:
         return {}, ()
     try:
-        return read_curves(store.read_bytes(name))
+        return read_curves(content)
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise StoreError(
             f"{store.url}/{name} is not a training log: {error!r}. Delete it: its curves are lost, no score is."
@@ -142,7 +144,9 @@ def _leaderboard_pieces(plan: Plan, store: Store, options: ReportOptions, folder
     page = folder / "report.html"
 
     def fill(log: RunLog) -> None:
-        tables = judged_tables(shown, metrics, installed_fusion(task), score_reader([store]), sweeps)
+        read = score_reader([store], known={store: (*records, *sweeps)})
+        fusion, conflicts = installed_fusion(task), in_conflict(store, task)
+        tables = judged_tables(shown, metrics, fusion, read, sweeps, conflicts=conflicts)
         log.table("leaderboard", *tracked_table(tables, metrics))
         if not page.exists():  # the same one for every tracker
             write_report([store], page, options)

@@ -14,7 +14,8 @@ from baselines.clip import catalog
 from baselines.clip.tip_cache import choose_places, is_held_out
 from harness.cell import TrainOptions
 from harness.errors import UsageError
-from harness.jobs.train import build_optimizer, trained_state
+from harness.jobs.optimizer import build_optimizer
+from harness.jobs.train import trained_state
 from harness.protocols import Learner, SupportsFit
 from harness.sample import Batch
 

@@ -14,7 +14,7 @@ from baselines.clip import catalog
 from harness.cell import TrainOptions
 from harness.inputs.images import open_images
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
-from harness.jobs.jobs import read_checkpoint, write_checkpoint
+from harness.jobs.checkpoints import read_checkpoint, write_checkpoint
 from harness.jobs.predict import predict_all
 from harness.jobs.train import TrainingData, train_learner, trained_state
 from harness.sample import Sample

@@ -15,7 +15,7 @@ from baselines import catalog
 from baselines.language import source as language_source
 from baselines.language.pretrained import LanguageWish, load_language
 from baselines.language.source import check_digest, find_language
-from baselines.language.vocabulary import WordVocabulary, plain_caption
+from baselines.language.vocabulary import WordVocabulary, frequent_words, plain_caption
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from tests.baselines.conftest import TARGETS
@@ -50,7 +50,7 @@ def test_captions_survive_encoding(name: str, languages: dict[str, Path]) -> Non
 
 
 def test_words_below_the_count_are_unknown() -> None:
-    vocabulary = WordVocabulary(["a red star.", "A red cross"], min_count=2)
+    vocabulary = WordVocabulary(frequent_words(["a red star.", "A red cross"], min_count=2))
     assert vocabulary.words[3:] == ["a", "red"]
     assert vocabulary.decode(vocabulary.encode("a red star")) == "a red"
 

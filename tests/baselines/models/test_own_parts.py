@@ -12,9 +12,9 @@ from baselines import catalog
 from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, UNSEEN_LABELS
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.errors import UsageError
+from harness.plan.model_settings import check_settings
 from harness.plan.pairs import supported_pairs
 from harness.plan.plugins import load_model
-from harness.plan.run_plan import check_settings
 from harness.protocols import BuildContext
 from harness.sample import TaskSpec
 

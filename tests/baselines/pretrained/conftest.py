@@ -26,6 +26,11 @@ TEXT: dict[str, Any] = {
     "num_attention_heads": 4,
     "max_position_embeddings": 128,
 }
+CHAT = (
+    "{% for m in messages %}{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<image> {% else %}{{ c['text'] }}{% endif %}"
+    "{% endfor %}{% endfor %}"
+)
 VISION: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -137,11 +142,7 @@ def llava() -> tuple[Any, Any]:
         patch_size=8,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=(
-            "{% for m in messages %}{% for c in m['content'] %}"
-            "{% if c['type'] == 'image' %}<image> {% else %}{{ c['text'] }}{% endif %}"
-            "{% endfor %}{% endfor %}"
-        ),
+        chat_template=CHAT,
     )
     return LlavaForConditionalGeneration(config), processor
 
@@ -172,6 +173,34 @@ def idefics3() -> tuple[Any, Any]:
     return Idefics3ForConditionalGeneration(config), processor
 
 
+def smolvlm() -> tuple[Any, Any]:
+    """Cuts images into tiles, so that images of other shapes become texts of other lengths."""
+    from transformers import (
+        LlamaConfig,
+        SmolVLMConfig,
+        SmolVLMForConditionalGeneration,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
+    )
+
+    words = tokenizer(extra_special_tokens={"image_token": "<image>"})
+    marks = ["<fake_token_around_image>", "<end_of_utterance>", "<global-img>", "\n"]
+    marks += [f"<row_{row}_col_{column}>" for row in range(1, 5) for column in range(1, 5)]
+    words.add_tokens(marks, special_tokens=True)
+    text = {**TEXT, "vocab_size": len(words), "max_position_embeddings": 256, **IDS, "num_key_value_heads": 4}
+    config = SmolVLMConfig(
+        vision_config=VISION,
+        text_config=LlamaConfig(**text),
+        image_token_id=IMAGE_TOKEN,
+        scale_factor=2,
+        pad_token_id=0,
+    )
+    sizes = SmolVLMImageProcessor(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    processor = SmolVLMProcessor(sizes, words, SmolVLMVideoProcessor(), image_seq_len=4, chat_template=CHAT)
+    return SmolVLMForConditionalGeneration(config), processor
+
+
 BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "blip": blip,
     "git": git,
@@ -179,6 +208,7 @@ BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "instructblip": instructblip,
     "llava": llava,
     "idefics3": idefics3,
+    "smolvlm": smolvlm,
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from baselines.load_options import FOR_WEIGHTS, LOAD_SETTINGS
 from baselines.pretrained import image_catalog
 from baselines.pretrained.architectures import (
     ANSWERS,
@@ -50,7 +51,7 @@ def test_every_named_model_is_one_and_says_how_to_get_its_weights(
     for model in NAMED:
         assert isinstance(model, Model)
         assert len(model.answers) == 1
-        assert model.settings == ()
+        assert model.settings == (FOR_WEIGHTS if model.name.startswith("timm-") else LOAD_SETTINGS)
         assert model.controls_for(model.answers[0]) == ()
         message = rf"^weights not available: .*hf download {model.repository}.*--model (hf|timm):{model.repository}`"
         with pytest.raises(WeightsUnavailable, match=message):

@@ -70,7 +70,7 @@ def test_answers_have_the_shape_and_range_of_their_kind(name: str, checkpoint: F
 
 @pytest.mark.parametrize("name", ["convnext", "detr", "rt_detr", "owlv2", "maskformer", "oneformer", "clipseg"])
 def test_a_checkpoint_without_trained_weights_loads_again(name: str, checkpoint: Folders, tmp_path: Path) -> None:
-    from harness.jobs.jobs import read_checkpoint, write_checkpoint
+    from harness.jobs.checkpoints import read_checkpoint, write_checkpoint
     from harness.jobs.train import trained_state
 
     known = classes(*KNOWN[name])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,17 @@ import pytest
 import torch
 from PIL import Image
 
+from baselines.pretrained import transformers_captioner
 from baselines.pretrained.catalog import parse_model_name
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.errors import BenchError, CheckpointError, UsageError
 from harness.inputs.images import fit_image
-from harness.protocols import BuildContext, Learner
+from harness.protocols import BuildContext, HasCheckpointSettings, Learner
 from harness.sample import Batch, TaskSpec
 
 FIXED = ("blip", "git", "blip2", "instructblip", "llava")
-EVERY = (*FIXED, "idefics3")
+ANY_SIZE = ("idefics3", "smolvlm")
+EVERY = (*FIXED, *ANY_SIZE)
 Folders = Callable[[str], Path]
 
 
@@ -43,7 +47,8 @@ def answers(learner: Any, images: Sequence[Image.Image]) -> list[str]:
     names = tuple(str(index) for index in range(len(images)))
     with torch.inference_mode():
         visual = learner.vision(pixels(learner, images))
-        return list(learner.predict(Batch(names, visual, (None,) * len(images))))
+        sizes = tuple(image.size for image in images)
+        return list(learner.predict(Batch(names, visual, (None,) * len(images), sizes=sizes)))
 
 
 @pytest.mark.parametrize("name", FIXED)
@@ -71,6 +76,54 @@ def test_answers_are_clean_text_and_do_not_depend_on_the_batch(
     assert any(together)
     assert not any(mark in text for text in together for mark in ("[", "]", "<", "\n", "  "))
     assert all(len(text.split()) <= 6 for text in together)
+
+
+@pytest.mark.parametrize("name", ANY_SIZE)
+def test_a_processor_of_any_size_is_given_the_upright_image_as_it_is(
+    name: str, checkpoint: Folders, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = build(f"hf:{checkpoint(name)}", image_size=80)
+    given: list[Any] = []
+    process = transformers_captioner.process
+    monkeypatch.setattr(
+        transformers_captioner,
+        "process",
+        lambda own, images, prompt: given.extend(images) or process(own, images, prompt),
+    )
+    answers(learner, pictures)
+    assert [image.size for image in given] == [(64, 48), (48, 72), (40, 40), (80, 40)], "only the last is too long"
+    for seen, image in zip(given[:3], pictures[:3], strict=True):
+        assert np.array_equal(np.asarray(seen), np.asarray(image))
+
+
+@pytest.mark.parametrize("name", ANY_SIZE)
+def test_answers_of_any_size_equal_the_librarys_own(
+    name: str, checkpoint: Folders, pictures: list[Image.Image]
+) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    folder = checkpoint(name)
+    model, processor = AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    learner = build(f"hf:{folder}")
+    expected = []
+    for image in pictures:
+        text = learner._prompt
+        inputs = processor(images=[image], text=[text], return_tensors="pt")
+        ids = model.generate(**inputs, do_sample=False, max_new_tokens=6)
+        expected.append(processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+    assert answers(learner, pictures) == [" ".join(text.split()) for text in expected]
+
+
+def test_the_generation_settings_of_a_checkpoint_are_told(checkpoint: Folders, tmp_path: Path) -> None:
+    folder = tmp_path / "blip"
+    shutil.copytree(checkpoint("blip"), folder)
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "repetition_penalty": 1.5}))
+    learner = build(f"hf:{folder}")
+    assert isinstance(learner, HasCheckpointSettings)
+    told = learner.checkpoint_settings()
+    assert told["repetition_penalty"] == 1.5 and "transformers_version" not in told
+    assert "repetition_penalty" not in build(f"hf:{checkpoint('blip')}").checkpoint_settings()
 
 
 @pytest.mark.parametrize("name", ["blip", "llava"])

@@ -48,8 +48,9 @@ def test_run_has_a_flag_for_each_option_in_its_panel_and_no_other() -> None:
 def test_help_gives_the_words_and_the_default_of_the_declaration() -> None:
     text = " ".join(help_of("run").split())
     assert "--seeds <int> Training seeds per model. [default: 1]" in text
-    assert "--job-timeout <float> End a job silent for so many seconds; 0: never. [default: 3600]" in text
-    assert "--jobs <int> Models trained in parallel. [default: one per core]" in text
+    assert "--job-timeout <time> End a job that makes no report for so long, as one that hangs; 0: never." in text
+    assert "as one that hangs; 0: never. [default: 1h]" in text
+    assert "--jobs <int> Models trained in parallel. [default: one per core or GPU]" in text
     assert "--limit <int> Evaluate on the first N samples only. --" in text
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-HEAVY = ("torch", "numpy", "pandas", "transformers", "scipy", "PIL", "pyarrow")
+HEAVY = ("torch", "numpy", "pandas", "transformers", "scipy", "PIL", "pyarrow", "pydantic", "sqlite3", "tomllib")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "models"], ["list", "tasks"], ["run", "--help"]])

@@ -57,6 +57,38 @@ def test_a_pipe_gets_one_line_in_five_seconds_whatever_is_at_work(monkeypatch: p
     assert "\r" not in stream.getvalue() and "\x1b" not in stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("side_by_side", "prerequisite", "ends", "left"),
+    [
+        (1, 600, [660], ""),  # a first one says nothing: what came before it comes once
+        (1, 600, [660, 720], "run: about 10 min 00 s to go"),  # ten of a minute
+        (4, 0, [100, 100, 100, 100], ""),  # the first four of four side by side
+        (4, 0, [100, 100, 100, 100, 200, 200, 200, 200], "run: about 1 min 40 s to go"),  # four more in 100 s
+        (4, 0, [100] * 4 + [200] * 4 + [300] * 4, ""),  # all are done
+    ],
+)
+def test_what_is_left_is_told_from_how_fast_cells_are_done(
+    side_by_side: int, prerequisite: float, ends: list[float], left: str, record: Callable[..., RunRecord],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    reporter = ConsoleReporter("main", stream=stream)
+    reporter.plan(12)
+    reporter.progress("a-prerequisite  training", 1, 2)
+    now[0] = prerequisite
+    for number, end in enumerate(ends):
+        for seed in range(number // side_by_side * side_by_side, (number // side_by_side + 1) * side_by_side):
+            if seed >= number:
+                reporter.progress(f"a seed {seed}  training", 1, 2)
+        now[0] = end
+        reporter.finish(record("a", 0.5, seed=number))
+    reporter.written = 0.0
+    reporter.progress("b seed 0  training", 1, 2)
+    assert (re.findall(r"run: .*", stream.getvalue().splitlines()[-1]) or [""])[0] == left
+
+
 def test_a_terminal_sees_a_bar_for_each_cell_and_one_for_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

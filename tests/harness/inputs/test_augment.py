@@ -200,3 +200,24 @@ def test_batches_change_from_epoch_to_epoch_and_not_from_run_to_run(tokens: Visu
         assert target[0] == pytest.approx(1 - plain if text == "right" else plain)
     assert {text for _, text, *_ in first} == {"left", "right"}
     assert tokens.batch([0], with_targets=True).targets == (tokens.samples[0].target,)  # none of it stays
+
+
+def test_processes_that_share_batches_see_what_one_would_see(tokens: VisualTokens) -> None:
+    def seen(share: Any) -> list[tuple[Any, ...]]:
+        augmenter, found = augmenter_for("crop+flip", 5, Points()), []  # type: ignore[arg-type]
+        with tokens.augmented([[[0, 1, 2], [3, 4, 5]], [[2, 1, 0]]], augmenter, {}, share) as batches:
+            for number, indices in enumerate(batches):
+                part = tokens.batch(indices, with_targets=True)
+                assert part.visual is not None and part.targets is not None
+                rows = zip(part.sample_ids, part.targets, part.visual.tolist(), strict=True)
+                found += [(number, *row) for row in rows]
+        return found
+
+    parts = [seen(lambda size: range(1)), seen(lambda size: range(1, size))]
+    assert [len(part) for part in parts] == [3, 6]
+    assert sorted(parts[0] + parts[1]) == sorted(seen(range))
+
+
+def test_shares_of_batches_that_do_not_change(tokens: VisualTokens) -> None:
+    with tokens.augmented([[[0, 1, 2], [3, 4, 5]]], None, {}, lambda size: range(1, size)) as batches:
+        assert [list(indices) for indices in batches] == [[1, 2], [4, 5]]

@@ -30,7 +30,7 @@ from harness.inputs.golden_preprocessing import (
     golden_pixels,
     golden_preprocessing,
 )
-from harness.jobs import jobs
+from harness.jobs import built_learner
 from harness.protocols import ParameterGroups
 from harness.sample import Preprocessing
 
@@ -236,9 +236,9 @@ def build(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
                 return ParameterGroups((), (), ())
 
         model = SimpleNamespace(build=lambda spec, context: Learner())
-        monkeypatch.setattr(jobs, "load_model", lambda name: model)
+        monkeypatch.setattr(built_learner, "load_model", lambda name: model)
         task: Any = SimpleNamespace(spec=lambda data, samples: None)
-        return jobs.build_learner(cell.training, task, (), Places(Path(), Path(), None))
+        return built_learner.build_learner(cell.training, task, (), Places(Path(), Path(), None))
 
     return make
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from harness.cell import Cell, Places, TrainOptions
 from harness.errors import OutOfMemory, PluginError
 from harness.inputs.modes import for_evaluation, for_training
-from harness.jobs import jobs
+from harness.jobs import built_learner, jobs
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Dataset, Preprocessing, Sample
 
@@ -111,7 +111,8 @@ class Study:
         train = TrainOptions(steps=6, batch_size=8, validations=2, gate_steps=4, precision="fp32")
         self.cell = replace(cell, training=replace(cell.training, train=train))
         self.built: list[OutsiderLearner] = []
-        monkeypatch.setattr(jobs, "load_task", lambda name: OutsiderTask(samples))
+        for module in (jobs, built_learner):
+            monkeypatch.setattr(module, "load_task", lambda name: OutsiderTask(samples))
         monkeypatch.setattr(jobs, "attainable_score", lambda *_: None)
 
     def use(self, learner: type[OutsiderLearner] = OutsiderLearner, **options: Any) -> None:
@@ -120,7 +121,8 @@ class Study:
             return self.built[-1].train()
 
         model = SimpleNamespace(build=build, fused=False)
-        self.monkeypatch.setattr(jobs, "load_model", lambda name: model)
+        for module in (jobs, built_learner):
+            self.monkeypatch.setattr(module, "load_model", lambda name: model)
 
     def places(self, name: str) -> Places:
         return Places(self.folder / "cache", self.folder / name, None)

@@ -169,3 +169,30 @@ def test_bf16_features_are_the_rounded_values_in_half_the_bytes(
     assert torch.equal(visual, rounded) and not torch.equal(rounded, torch.from_numpy(np.array(exact))[[1, 4]])
     anew = replace(tokens, features=None).batch([2, 9], with_targets=False).visual
     assert anew is not None and torch.equal(anew, rounded)  # the same values where the disk has no room
+
+
+def test_features_are_computed_in_halved_batches_where_memory_runs_out(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.inputs.frozen_features import FrozenFeatures
+
+    class Small(Tower):
+        """Takes five images at once."""
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            if len(pixels) > 5:
+                raise torch.OutOfMemoryError("planted")
+            return super().forward(pixels)
+
+    told = list[str]()
+    monkeypatch.setattr("harness.inputs.frozen_features._FEATURE_BATCH", 8)
+    images = open_images(samples, Tower.preprocessing, tmp_path / "cache", "fail", lambda *_: None)
+    expected = FrozenFeatures(Tower(), images, "cpu").find(tmp_path / "whole", lambda *_: None)
+    found = FrozenFeatures(Small(), images, "cpu").find(
+        tmp_path / "parts", lambda what, done, total: told.extend([what] if total == NOTICE else [])
+    )
+    assert expected is not None and found is not None
+    np.testing.assert_array_equal(found, expected)
+    assert told == ["out of memory: computing frozen features in batches of 4"]
+    (noted,) = (tmp_path / "parts" / "features").glob("*.json")
+    assert '"batch_size": 4' in noted.read_text()

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from harness.cell import EvaluateOptions
 from harness.errors import DataError
 from harness.inputs.perturbed_inputs import Words
-from harness.jobs.device_errors import ends_process, lost_device
+from harness.jobs.device_errors import ends_process, lost_device, refused_operation
 from harness.jobs.robustness_job import LoadedModel, _RobustnessJob
+from harness.run.job_process import _explained
 
 ASSERT = "CUDA error: device-side assert triggered"
 
@@ -37,6 +39,21 @@ def test_what_costs_a_process_its_device(error: Exception, lost: bool, ends: boo
     assert ends_process(error) == ends
 
 
+def test_an_operation_without_a_deterministic_form_is_named_with_the_setting() -> None:
+    torch.set_deterministic_debug_mode("error")
+    try:
+        with pytest.raises(RuntimeError) as caught:
+            torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+    finally:
+        torch.set_deterministic_debug_mode("default")
+    wanted = "put_ has no deterministic form on this device, and train.deterministic=true asks for such operations"
+    assert str(refused_operation(caught.value)).startswith(wanted)
+    message, kind, trace = _explained(caught.value)
+    assert (message.startswith(wanted), kind, trace) == (True, "NotDeterministic", None)
+    assert refused_operation(ValueError(str(caught.value))) is None
+    assert refused_operation(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
 @pytest.mark.parametrize("cause", ["from it", "while handling it"])
 def test_it_is_found_behind_the_error_that_was_made_of_it(cause: str) -> None:
     first = torch.AcceleratorError(ASSERT)
@@ -58,7 +75,9 @@ def loaded(error: Exception | None) -> LoadedModel:
         return [0.5] * len(batch.sample_ids)
 
     learner: Any = SimpleNamespace(vision=None, predict=predict)
-    subject: Any = SimpleNamespace(cell=SimpleNamespace(training=SimpleNamespace(device="cpu")))
+    subject: Any = SimpleNamespace(
+        cell=SimpleNamespace(training=SimpleNamespace(device="cpu"), evaluate=EvaluateOptions())
+    )
     return LoadedModel(subject, learner, ())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 
 from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.emap import additive_outcomes, has_two_inputs, spread
+from harness.protocols import NOTICE
 from harness.sample import Batch, Sample
 
 IMAGES = ("p", "q", "r")
@@ -83,6 +85,38 @@ def test_a_model_of_one_input_is_left_as_it_is() -> None:
         scores = np.repeat(np.random.default_rng(2).normal(size=(3, 3, 5)).take([0], axis), 3, axis)
         learner = Table(scores)
         assert projected(learner) == pytest.approx(np.exp(log_softmax(scores))[np.arange(3), np.arange(3)])
+
+
+@pytest.mark.parametrize("most_images", [2, 3])
+def test_memory_that_runs_out_halves_the_pairs_and_says_so(most_images: int) -> None:
+    class Small(Table):
+        """Takes two pairs at once."""
+
+        def predict(self, batch: Batch) -> list[list[float]]:
+            if len(batch) > 2:
+                raise torch.OutOfMemoryError("planted")
+            return super().predict(batch)
+
+    class SmallTokens(VisualTokens):
+        def batch(self, indices: Sequence[int], *, with_targets: bool) -> Batch:
+            if len(indices) > most_images:
+                raise torch.OutOfMemoryError("planted")
+            return super().batch(indices, with_targets=with_targets)
+
+    scores = np.random.default_rng(3).normal(0, 2, (3, 3, 4))
+    expected = projected(Table(scores))
+    told, learner = list[str](), Small(scores)
+    plain = visuals_of(learner)
+    tokens = SmallTokens(plain.learner, None, plain.samples, plain.features, "cpu")
+
+    def tell(what: str, done: int, total: int) -> None:
+        told.extend([what] if total == NOTICE else [])
+
+    outcomes = additive_outcomes(learner, tokens, 3, tell)  # type: ignore[arg-type]
+    assert [outcome.sample_id for outcome in outcomes] == list(IMAGES)
+    np.testing.assert_array_equal([outcome.prediction for outcome in outcomes], expected)
+    assert learner.asked == Counter({(i, t): 1 for i in range(3) for t in range(3)})
+    assert told == ["out of memory: pairing images with texts in batches of 1"]
 
 
 def test_a_probability_of_zero_is_no_infinity() -> None:

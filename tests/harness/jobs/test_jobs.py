@@ -15,8 +15,9 @@ import torch
 
 from harness.cell import Cell, EvaluateOptions, MeasureOptions, Places
 from harness.errors import CheckpointError, OutOfMemory
-from harness.jobs import jobs
-from harness.jobs.jobs import _additive, _gate, _profile_with_retry, read_checkpoint, write_checkpoint
+from harness.jobs import built_learner, jobs
+from harness.jobs.checkpoints import read_checkpoint, write_checkpoint
+from harness.jobs.jobs import _additive, _gate, _profile_with_retry
 from harness.jobs.train import trained_state
 from harness.record import Efficiency
 from harness.records.trainings import read_training, why_unusable
@@ -34,6 +35,15 @@ def test_a_checkpoint_comes_back_whole(checkpoint: tuple[Path, str], line: Any) 
         learner.new.weight += 1
     read_checkpoint(learner, *checkpoint)
     torch.testing.assert_close(learner.new.weight, line().new.weight)
+
+
+def test_a_checkpoint_is_not_held_in_memory_to_be_digested(
+    checkpoint: tuple[Path, str], line: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checkpoint[1] == hashlib.sha256(checkpoint[0].read_bytes()).hexdigest()
+    monkeypatch.delattr(Path, "read_bytes")
+    read_checkpoint(line(), *checkpoint)
+    assert write_checkpoint(trained_state(line()), checkpoint[0]) == checkpoint[1]
 
 
 @pytest.mark.parametrize("damage", ["missing", "other bytes", "truncated", "pickle", "shapes", "names"])
@@ -100,7 +110,7 @@ def test_what_a_model_builds_on_must_be_what_was_trained(file: str, cell: Cell, 
     path.write_bytes(content[:4])
     places = Places(tmp_path, tmp_path / "training", folder)
     with pytest.raises(CheckpointError, match=rf"{path.name}.*Delete {folder} and run again"):
-        jobs.prerequisite_digest(places)
+        built_learner.prerequisite_digest(places)
     path.unlink()
     assert path.name in str(why_unusable(folder))
 
@@ -112,11 +122,10 @@ def test_a_training_upon_another_checkpoint_is_refused(
     training_in(places.training)
     summary = json.loads((places.training / "training.json").read_text())
     (places.training / "training.json").write_text(json.dumps({**summary, "prerequisite_sha256": "other"}))
-    monkeypatch.setattr(jobs, "load_task", lambda name: None)
-    monkeypatch.setattr(jobs, "training_samples", lambda *_: ())
-    monkeypatch.setattr(jobs, "build_learner", lambda *_: line())
+    monkeypatch.setattr(built_learner, "load_task", lambda name: None)
+    monkeypatch.setattr(built_learner, "build_learner", lambda *_: line())
     with pytest.raises(CheckpointError, match=rf"was trained on another checkpoint.*Delete {places.training}"):
-        jobs.load_trained(cell.training, places)
+        built_learner.load_trained(cell.training, places)
 
 
 def test_measuring_takes_smaller_batches_when_memory_runs_out() -> None:
@@ -127,8 +136,13 @@ def test_measuring_takes_smaller_batches_when_memory_runs_out() -> None:
             raise torch.OutOfMemoryError("planted")
         return Efficiency(throughput_batch=options.throughput_batch)
 
-    assert _profile_with_retry(MeasureOptions(), attempt, lambda what, *_: notices.append(what)).throughput_batch == 8
+    forgotten: list[int] = []
+    found = _profile_with_retry(
+        MeasureOptions(), attempt, lambda: forgotten.append(len(notices)), lambda what, *_: notices.append(what)
+    )
+    assert found.throughput_batch == 8
     assert [notice.rpartition(" ")[2] for notice in notices] == ["16", "8"]
+    assert forgotten == [0, 1]
 
 
 def test_measuring_one_sample_must_fit() -> None:
@@ -136,7 +150,7 @@ def test_measuring_one_sample_must_fit() -> None:
         raise MemoryError
 
     with pytest.raises(OutOfMemory, match="measuring one sample"):
-        _profile_with_retry(MeasureOptions(throughput_batch=2), attempt, lambda *_: None)
+        _profile_with_retry(MeasureOptions(throughput_batch=2), attempt, silent, silent)
 
 
 def silent(*_: Any) -> None:
@@ -169,7 +183,6 @@ def gate(cell: Cell, line: Any, visuals_of: Any, monkeypatch: pytest.MonkeyPatch
             built.append(SimpleNamespace(job=job, learner=learner))
             return learner
 
-        monkeypatch.setattr(jobs, "build_learner", build)
         trained = (make or line)()
         train = replace(
             cell.training.train, **{"learning_rate": 0.1, "language_learning_rate": 0.1, "gate_steps": 300, **options}
@@ -177,9 +190,8 @@ def gate(cell: Cell, line: Any, visuals_of: Any, monkeypatch: pytest.MonkeyPatch
         job = replace(cell.training, train=train)
         images: Any = SimpleNamespace(samples=())
         monkeypatch.setattr(jobs, "attainable_score", lambda *_: attainable)
-        places = Places(Path(), Path(), None)
         task: Any = LineTask()
-        found = _gate(job, task, images, visuals_of(trained, count), places, silent)
+        found = _gate(job, task, images, visuals_of(trained, count), build, silent)
         assert not built or built[0].learner is not trained, "the checkpoint is left as it is"
         return found, built
 

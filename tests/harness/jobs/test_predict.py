@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 from harness.errors import DataError, OutOfMemory
-from harness.jobs.predict import is_out_of_memory, predict_all
+from harness.jobs.predict import predict_all
 from harness.protocols import NOTICE
 
 
@@ -54,22 +53,3 @@ def test_a_learner_never_sees_a_target(line: Any, visuals_of: Any) -> None:
     learner.predict = lambda batch: seen.append(batch.targets) or [0.0] * len(batch)
     predict_all(learner, visuals_of(learner), 4, quiet)
     assert seen == [None, None, None]
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (MemoryError(), True),
-        (torch.OutOfMemoryError("x"), True),
-        (RuntimeError("CUDA out of memory. Tried"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
-        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
-        (RuntimeError("GET was unable to find an engine to execute this computation"), True),
-        (RuntimeError("shapes do not match"), False),
-        (ValueError("out of memory"), False),
-    ],
-)
-def test_what_counts_as_out_of_memory(error: Exception, expected: bool) -> None:
-    assert is_out_of_memory(error) is expected

@@ -13,14 +13,12 @@ import torch
 
 from harness.cell import TrainOptions
 from harness.errors import OutOfMemory, TrainingDiverged
+from harness.jobs.optimizer import build_optimizer, build_pulls, warmup_cosine
+from harness.jobs.sample_order import SampleOrder
 from harness.jobs.train import (
     TrainingData,
-    build_optimizer,
-    build_pulls,
-    known_batches,
     train_learner,
     trained_state,
-    warmup_cosine,
 )
 from harness.protocols import NOTICE
 
@@ -72,12 +70,12 @@ def test_the_schedule_warms_up_and_falls_to_zero() -> None:
 
 
 def test_each_epoch_visits_every_sample_once() -> None:
-    drawn = list(chain.from_iterable(known_batches(10, 4, 5, torch.Generator().manual_seed(0))))
+    drawn = list(chain.from_iterable(SampleOrder(10, 4, 5, torch.Generator().manual_seed(0)).groups()))
     assert [len(batch) for batch in drawn] == [4] * 5
     flat = [index for batch in drawn for index in batch]
     assert sorted(flat[:10]) == sorted(flat[10:]) == list(range(10))
     assert flat[:10] != flat[10:]
-    few = chain.from_iterable(known_batches(3, 8, 2, torch.Generator().manual_seed(0)))
+    few = chain.from_iterable(SampleOrder(3, 8, 2, torch.Generator().manual_seed(0)).groups())
     assert [sorted(batch) for batch in few] == [[0, 1, 2]] * 2
 
 
@@ -95,7 +93,7 @@ def test_orders_are_drawn_where_one_batch_at_a_time_would_draw_them(count: int, 
         return [(batch, torch.rand(1, generator=generator).item()) for batch in order]  # a loss that draws
 
     first, second = (torch.Generator().manual_seed(1) for _ in range(2))
-    grouped = chain.from_iterable(known_batches(count, batch_size, steps, first))
+    grouped = chain.from_iterable(SampleOrder(count, batch_size, steps, first).groups())
     assert trace(grouped, first) == trace(one_at_a_time(second), second)
 
 

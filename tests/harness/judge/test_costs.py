@@ -82,4 +82,5 @@ def test_what_is_not_to_be_measured_is_absent_and_said(timed: bool, visuals_of: 
     assert (found.parameters_total, found.parameters_trainable) == (7, 4)
     assert found.flops
     assert ("not_measured" in found.notes) is not timed
+    assert "threads" in found.notes["machine_label"]  # scores are from there, too
     assert list(itertools.chain(found.notes))

@@ -41,6 +41,16 @@ def test_the_first_metric_ranks_and_failures_come_last(record: Make) -> None:
     assert tables[0][3].metrics == {}
 
 
+def test_costs_are_the_median_of_seeds_that_were_measured_on_the_device_that_the_row_names(record: Make) -> None:
+    measured = [("T4", 0.9), ("H100", 0.1), ("T4", 0.7), ("H100", 0.3), ("H100", 0.2)]
+    made = [
+        record("a", 0.5 + seed / 100, seed=seed, device=device, efficiency=Efficiency(latency_p50_seconds=seconds))
+        for seed, (device, seconds) in enumerate(measured)
+    ]
+    (row,) = rows(*made)[0]
+    assert (row.device, row.efficiency.latency_p50_seconds, row.seeds) == ("H100", 0.2, (0, 1, 2, 3, 4))
+
+
 @pytest.mark.parametrize(
     "changes", [{"data_digest": "d2"}, {"split": "test"}, {"signature": "main:2"}, {"limit": 8}, {"task": "b"}]
 )

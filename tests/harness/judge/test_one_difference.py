@@ -21,7 +21,7 @@ from harness.records.rescore import DataPlace
 from harness.records.sample_scores import read_scores
 from harness.records.store import Store
 from harness.stats.difference import Difference
-from harness.stats.rank_intervals import Contender, pair_differences
+from harness.stats.rank_intervals import Contender, compared
 
 RESULTS = Path(__file__).parents[3] / "results" / "seeds"
 PAIRS = (
@@ -58,8 +58,10 @@ def by_ranks(store: Store, task: str, model: str, control: str) -> Difference:
         estimates = tuple(e for r in own if (e := r.metrics[metric]) is not None)
         scores = tuple(read_scores(store, record) for record in own)
         contenders.append(Contender(estimates, scores, tuple(record.seed for record in own)))
-    (found,) = pair_differences(contenders, metric)
-    return found
+    (row,) = compared(contenders, metric).rows()
+    parts = [(float(error[0]), float(freedom[0])) for error, freedom in row.seeds]
+    of_samples = float(row.sample_error[0]), float(row.sample_freedom[0])
+    return Difference(float(row.value[0]), (*parts, of_samples), seeds=5, clusters=0, paired=True)
 
 
 @pytest.mark.parametrize(("task", "model", "control"), PAIRS)

@@ -2,86 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
+import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
+from harness.inputs.frozen_features import computing_kind
 from harness.measure import device
-from harness.measure.gpu_probe import GpuProbe
-
-
-def test_cpu_and_auto_resolve_without_torch_on_a_machine_without_a_driver() -> None:
-    program = (
-        "import sys; from harness.measure import device; device._DRIVER_NODES = ();"
-        "print(device.resolve_device('cpu', print), device.resolve_device('auto', print), 'torch' in sys.modules)"
-    )
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert answer.stdout.split() == ["cpu", "cpu", "False"] or sys.platform != "linux"
-
-
-@pytest.mark.parametrize(
-    ("wish", "count", "resolved"),
-    [
-        ("auto", 0, "cpu"),
-        ("auto", 2, "cuda:0"),
-        ("cuda", 1, "cuda:0"),
-        ("cuda:1", 2, "cuda:1"),
-        ("cpu", 1, "cpu"),
-    ],
-)
-def test_wishes_resolve_to_one_canonical_name(
-    monkeypatch: pytest.MonkeyPatch, wish: str, count: int, resolved: str
-) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(device, "_cuda_device_count", lambda: count)
-    monkeypatch.setattr(device, "_probed", lambda name, precision: GpuProbe(name, None))
-    monkeypatch.setattr(device, "_DRIVER_NODES", ())
-    assert device.resolve_device(wish, told.append) == resolved
-    assert told == []
-
-
-@pytest.mark.parametrize(
-    ("wish", "count", "remedy"),
-    [
-        ("cuda", 0, "--device cpu"),
-        ("cuda:3", 2, "cuda:0 to cuda:1"),
-        ("gpu", 1, "Known: auto"),
-        ("cuda:x", 1, "INDEX"),
-    ],
-)
-def test_a_wish_that_cannot_be_met_is_an_error_with_a_remedy(
-    monkeypatch: pytest.MonkeyPatch, wish: str, count: int, remedy: str
-) -> None:
-    monkeypatch.setattr(device, "_cuda_device_count", lambda: count)
-    with pytest.raises(UsageError, match=remedy):
-        device.resolve_device(wish, print)
-
-
-def test_no_child_is_started_where_no_device_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object) -> GpuProbe:
-        raise AssertionError(arguments)
-
-    monkeypatch.setattr(device, "_cuda_device_count", lambda: 0)
-    monkeypatch.setattr(device, "probe_gpu", refuse)
-    assert device.resolve_device("auto", print) == device.resolve_device("cpu", print) == "cpu"
-
-
-def test_a_driver_without_a_device_is_told_unless_the_user_has_hidden_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(device, "_cuda_device_count", lambda: 0)
-    monkeypatch.setattr(device, "_DRIVER_NODES", (str(tmp_path),))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert device.resolve_device("auto", told.append) == "cpu"
-    assert told == []
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    assert device.resolve_device("auto", told.append) == "cpu"
-    assert re.fullmatch(f"{tmp_path} is here and torch finds no CUDA device: .*nvidia-smi.* The CPU is taken.", told[0])
 
 
 def test_the_cpu_has_a_name_threads_and_no_device_memory() -> None:
@@ -115,3 +43,64 @@ def test_linux_and_torch_agree_on_this_processor(monkeypatch: pytest.MonkeyPatch
     said = device.bf16_is_faster("cpu")
     monkeypatch.setattr(device, "_CPU_INFO", Path("/none"))
     assert device.bf16_is_faster("cpu") == said
+
+
+@pytest.mark.parametrize(
+    ("bf16", "capability", "precision"),
+    [(True, (8, 0), "bf16"), (False, (7, 5), "fp16"), (False, (7, 0), "fp16"), (False, (6, 1), "fp32")],
+)
+def test_auto_is_what_a_kind_of_gpu_multiplies_in_hardware(
+    bf16: bool, capability: tuple[int, int], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16 or including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert device.resolve_precision("auto", "cuda:1") == precision
+    assert device.resolve_precision("fp32", "cuda:1") == "fp32"
+
+
+def test_a_job_begins_without_tf32_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 92600)
+    assert device.numerics("cpu") == {"tf32": True}
+    device.begin_job(threads)
+    assert device.numerics("cpu") == {"tf32": False}
+    assert device.numerics("cuda:0") == {"tf32": False, "cuda": torch.version.cuda, "cudnn": 92600}
+    with torch.backends.cudnn.flags(enabled=True):  # which reads the flags: they must not contradict each other
+        pass
+
+
+def test_a_job_that_is_to_be_deterministic_refuses_other_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    threads, plain = torch.get_num_threads(), computing_kind("cpu")
+    try:
+        device.begin_job(threads, deterministic=True)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        assert torch.backends.cudnn.benchmark is False
+        assert device.numerics("cpu")["deterministic"] is True
+        assert computing_kind("cpu") != plain, "features that were computed otherwise are not taken"
+        with pytest.raises(RuntimeError, match="put_ does not have a deterministic implementation"):
+            torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+    finally:
+        device.begin_job(threads)
+    assert "deterministic" not in device.numerics("cpu")
+    torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_block_computes_in_its_precision(precision: str) -> None:
+    import torch
+
+    with device.autocast("cpu", precision):
+        dtype = (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+    assert dtype == {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    with device.autocast("cpu", "fp32"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32

@@ -12,7 +12,8 @@ import pytest
 
 from harness.cli import doctor
 from harness.errors import UsageError
-from harness.measure import device, gpu_probe
+from harness.measure import choose_devices, gpu_probe
+from harness.measure.choose_devices import Devices, DeviceWish
 from harness.measure.gpu_probe import GpuProbe, probe_gpu
 
 FACTS = """
@@ -94,19 +95,20 @@ def test_where_torch_cannot_use_a_gpu_that_is_counted_auto_and_doctor_say_why_an
     assert found.facts["torch"] in found.reason and found.facts["cuda"] in found.reason
 
     told: list[str] = []
-    monkeypatch.setattr(device, "_cuda_device_count", lambda: 1)
-    monkeypatch.setattr(device, "_probed", lambda name, precision: found)
-    assert device.resolve_device("auto", told.append) == "cpu"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(choose_devices, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(choose_devices, "_probed", lambda name, visible, precision: found)
+    assert choose_devices.choose_devices(DeviceWish(), told.append) == Devices("cpu")
     assert told == [f"{found.reason} The CPU is taken."]
     with pytest.raises(UsageError, match=r"torch cannot compute on cuda:0.*Or use `--device cpu`"):
-        device.resolve_device("cuda", told.append)
+        choose_devices.choose_devices(DeviceWish("cuda"), told.append)
     assert [(finding.state, finding.detail) for finding in doctor._device()][1:] == [("warning", told[0])]
 
 
 def test_doctor_names_a_device_that_cannot_be_described(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU that was lost between the child's computation and ours; on the CPU here torch refuses it for real."""
-    monkeypatch.setattr(device, "_cuda_device_count", lambda: 1)
-    monkeypatch.setattr(device, "_probed", lambda name, precision: GpuProbe(name, None))
+    monkeypatch.setattr(choose_devices, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(choose_devices, "_probed", lambda name, *_: GpuProbe(name, None, {"precision": "bf16"}))
     (finding,) = doctor._device()
     assert (finding.state, finding.trace) == ("broken", "")
-    assert "cuda:0 cannot be asked what it is" in finding.detail
+    assert "1 GPU, unknown card cannot be asked what it is" in finding.detail

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from harness.measure import nvml
-from harness.measure.nvml import GpuState, GpuWatch, card, driver_version, gpu_state, read_gpu
+from harness.measure.nvml import GpuState, GpuWatch, card, divided_gpus, driver_version, gpu_state, read_gpu
 
 BUS = b"00000001:3B:00.0"
 
@@ -129,3 +129,25 @@ def test_others_count_though_they_have_gone_by_the_last_look(monkeypatch: pytest
     for _ in seen:
         watch.look()
     assert watch.state == GpuState("H100", "580.1", 1755, 2619, 700.0, other_processes=1)
+
+
+def test_the_parts_of_divided_gpus_are_named_in_their_place(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPU 0 is divided in two of at most three parts, GPU 1 is whole; where none is divided nothing is said."""
+    parts = {0: ["MIG-a", NotSupported(), "MIG-b"], 1: []}
+
+    def part(gpu: int, index: int) -> str:
+        found = parts[gpu][index]
+        if isinstance(found, Exception):
+            raise found
+        return str(found)
+
+    monkeypatch.setattr(library, "nvmlDeviceGetCount", lambda: 2, raising=False)
+    monkeypatch.setattr(library, "nvmlDeviceGetHandleByIndex", lambda index: index)
+    monkeypatch.setattr(library, "nvmlDeviceGetMigMode", lambda gpu: [int(gpu == 0), 0], raising=False)
+    monkeypatch.setattr(library, "nvmlDeviceGetMaxMigDeviceCount", lambda gpu: 3, raising=False)
+    monkeypatch.setattr(library, "nvmlDeviceGetMigDeviceHandleByIndex", part, raising=False)
+    monkeypatch.setattr(library, "nvmlDeviceGetUUID", lambda gpu: gpu if gpu != 1 else b"GPU-whole", raising=False)
+    assert divided_gpus() == ("MIG-a", "MIG-b", "GPU-whole")
+    monkeypatch.setattr(library, "nvmlDeviceGetMigMode", lambda gpu: [0, 0])
+    assert divided_gpus() == ()
+    assert library.opened == 0

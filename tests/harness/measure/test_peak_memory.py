@@ -72,6 +72,35 @@ def test_a_second_meter_forgets_the_first_ones_peak() -> None:
     assert 45 <= (peak.peak_rss_bytes - peak.start_rss_bytes) / MEBIBYTE < 80
 
 
+@linux
+@pytest.mark.parametrize(("loaded", "wanted"), [(0, 50), (120, 120)])
+@pytest.mark.parametrize("polled", [False, True])
+def test_work_that_failed_does_not_count(
+    loaded: int, wanted: int, polled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if polled:
+        monkeypatch.setattr(memory, "_reset_high_water_mark", lambda: False)
+        monkeypatch.setattr(memory, "_maximum_rss_bytes", lambda: 0)
+
+    def held(mebibytes: int) -> None:
+        block = touch(mebibytes)
+        memory.threading.Event().wait(0.1 if polled else 0)
+        block.close()
+
+    def again() -> PeakMemory:
+        with PeakMeter("cpu") as meter:
+            if loaded:
+                held(loaded)
+                meter.mark()
+            held(300)
+            meter.restart()
+            held(50)
+        return meter.read()
+
+    peak = in_forked_child(again)
+    assert wanted - 5 <= (peak.peak_rss_bytes - peak.start_rss_bytes) / MEBIBYTE < wanted + 30
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_without_a_mark_to_reset_it_polls_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_reset_high_water_mark", lambda: False)

@@ -44,7 +44,8 @@ def test_a_file_holds_every_option(toml: Any) -> None:
         "scenes_track": "plain", "templates": "simple", "lexicon": "opaque", "classes": "c.txt", "log": "wandb",
         "metric_engine": "hotcoco", "vision_weights": "w.safetensors", "language": "l", "tune": "lora", "device": "cpu",
         "results": "r", "profile": "smoke", "on_bad_sample": "skip", "jobs": 2, "job_timeout": 90.5, "perturb": "smoke",
-        "shift": "s", "exclude": "x", "no_measure": True, "perturb_scale": "cifar",
+        "job_limit": 60.0, "checkpoint_every": 5.0, "devices": "cuda:0",
+        "shift": "s", "exclude": "x", "no_measure": True, "perturb_scale": "cifar", "executor": "local",
     }  # fmt: skip
     lines = "".join(f"{key} = {str(v).lower() if isinstance(v, bool) else repr(v)}\n" for key, v in wanted.items())
     sections = '[model]\nname = "a, b,a"\ndepth = 4\n[vision_args]\nmean = [0.1, 0.2, 0.3]\n[measure]\nruns = 4\n'
@@ -78,7 +79,9 @@ def test_a_file_holds_every_option(toml: Any) -> None:
         ({"job_timeout": -1.0}, [], "", "job_timeout = -1.0; wanted 0 or more"),
         ({}, ["train.learning_rate=nan"], "", "learning_rate = nan; wanted a finite number"),
         ({}, ["dropout=1.0"], "", "dropout = 1.0; wanted 0 or more and less than 1"),
-        ({}, ["precision=fp16"], "", "precision = 'fp16'. Did you mean 'bf16'"),
+        ({}, ["train.precision=fp61"], "", "precision = 'fp61'. Did you mean 'fp16'"),
+        ({}, ["evaluate.precision=half"], "", "precision = 'half'. Known: auto, bf16, fp16, fp32"),
+        ({}, ["precision=fp16"], "", "'precision' stands in train and evaluate; write train.precision"),
         ({"on_bad_sample": "ignore"}, [], "", "on_bad_sample = 'ignore'. Known: fail, skip"),
         ({"seeds": 0}, [], "", "seeds = 0; wanted more than 0"),
         ({"profile": "smok"}, [], "", "Unknown profile 'smok'. Did you mean 'smoke'"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.cell import TrainOptions
 from harness.errors import UsageError
 from harness.measure.provenance import OF_SCORING
 from harness.plan.code_digests import CodeDigests
@@ -24,6 +25,7 @@ from harness.plan.run_plan import (
     settings_for,
     with_controls,
 )
+from harness.protocols import Prerequisite
 from harness.record import split_name
 from harness.sample import Dataset
 
@@ -220,3 +222,57 @@ def test_the_precision_is_settled_when_planning_and_named(
     assert len(set(found.values())) == 2
     (asked,) = plan("coco-caption", "train.precision=bf16").cells
     assert asked.fingerprint == found["bf16"]
+
+
+def test_the_precision_of_evaluation_is_settled_too(
+    plan: MakePlan, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.measure.device.bf16_is_faster", lambda device: True)
+    plain, auto, asked = (
+        plan("coco-caption", *settings).cells[0]
+        for settings in ((), ("evaluate.precision=auto",), ("evaluate.precision=bf16",))
+    )
+    assert (plain.evaluate.precision, auto.evaluate.precision) == ("fp32", "bf16")
+    assert auto.fingerprint == asked.fingerprint != plain.fingerprint
+    assert auto.training.fingerprint == plain.training.fingerprint
+
+
+def test_what_a_model_builds_on_is_trained_deterministically_where_the_model_is(
+    plan: MakePlan, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = Prerequisite("coco-caption", "text-only", TrainOptions(steps=1))
+    monkeypatch.setattr(type(load_model("text-only")), "prerequisite", lambda self, options: wanted)
+    for asked in (False, True):
+        found = plan("coco-caption", f"train.deterministic={str(asked).lower()}")
+        (prerequisite,) = found.prerequisites.values()
+        assert [job.train.deterministic for job in (found.cells[0].training, prerequisite)] == [asked, asked]
+
+
+def test_how_often_the_state_of_a_training_is_kept_moves_no_fingerprint(plan: MakePlan, opened: list[Any]) -> None:
+    often, never = (plan("coco-caption", checkpoint_every=wish) for wish in ("5m", "0"))
+    assert (often.keep_every_s, never.keep_every_s) == (300.0, 0.0)
+    assert often.cells[0].fingerprint == never.cells[0].fingerprint
+
+
+def test_how_weights_are_loaded_is_settled_and_named_only_where_it_is_not_as_it_was(
+    plan: MakePlan, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.measure.device.bf16_is_faster", lambda device: True)
+    plain, as_it_was, auto, asked, eager = (
+        plan("coco-caption", *settings).cells[0]
+        for settings in (
+            (),
+            ("model.dtype=fp32", "model.quantise=none", "model.attention=auto", "model.device_map=none"),
+            ("model.dtype=auto",),
+            ("model.dtype=bf16",),
+            ("model.attention=eager",),
+        )
+    )
+    assert plain.fingerprint == as_it_was.fingerprint
+    own = plain.training.options.settings
+    assert auto.training.options.settings == asked.training.options.settings == {**own, "dtype": "bf16"}
+    assert auto.fingerprint == asked.fingerprint
+    assert len({plain.fingerprint, auto.fingerprint, eager.fingerprint}) == 3
+    assert "dtype" not in plain.training.recipe and asked.training.recipe["dtype"] == "bf16"
+    with pytest.raises(UsageError, match="'text-only' cannot be loaded"):
+        plan("coco-caption", "model.device_map=auto")

@@ -26,15 +26,19 @@ from harness.records.sample_scores import (
     read_scores,
     table_digests,
     uncovered,
-    vouching,
 )
-from harness.records.store import Store, outcomes_name, scores_name
+from harness.records.store import Store, beside_name, outcomes_name, scores_name
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
 from harness.storage.portable import without_places
 
 RESULTS = Path(__file__).parents[3] / "results"
 IDS = tuple(str(number) for number in range(20))
+
+
+def vouching(store: Store, record: RunRecord) -> RunRecord:
+    """Let a record vouch for its tables as they are now."""
+    return replace(record, provenance={**record.provenance, **table_digests(store, record.task, record.fingerprint)})
 
 
 def write_tables(store: Store, record: RunRecord | RobustnessRecord, condition: str | None = None) -> None:
@@ -168,3 +172,10 @@ def test_committed_records_are_covered_and_tell_no_places(folder: str) -> None:
     for sweep in store.read_robustness():
         for score in sweep.scores:
             read_scores(store, sweep, f"{score.perturbation}-{score.severity}")
+
+
+@pytest.mark.parametrize("digest", [7, None, ["a"], "../../../etc/passwd", "a" * 63, "A" * 64])
+def test_what_is_no_digest_names_no_table(digest: object) -> None:
+    with pytest.raises(StoreError, match="which is no sha256"):
+        beside_name("a-task/outcomes/f", digest)
+    assert beside_name("a-task/outcomes/f", "a" * 64) == f"a-task/outcomes/f-{'a' * 16}"

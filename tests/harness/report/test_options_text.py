@@ -33,6 +33,6 @@ def test_the_page_names_every_option_its_values_and_its_default() -> None:
     for item in declared(RunRequest):
         assert (f"| `{item.flag}` |" in page) == (item.name != "track")
     assert "| `--seeds` | a whole number from 1 to 1,000 | 1 | Training seeds per model. |" in page
-    assert "| `precision` | `auto`, `fp32`, `bf16` | auto |" in page
+    assert "| `precision` | `auto`, `fp32`, `bf16`, `fp16` | auto |" in page
     assert "| `dropout` | a number, 0 or more and less than 1 | 0.1 |" in page
     assert "| `limit` | a whole number from 1 |  | Training samples at most. |" in page

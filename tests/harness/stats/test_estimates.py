@@ -25,9 +25,10 @@ from harness.records.score_answers import answer_metrics
 from harness.sample import Outcome, Sample
 from harness.stats.estimates import estimate, estimates
 from harness.stats.grouped import GroupedStatistics
-from harness.stats.intervals import bootstrap, clustered_wilson, jackknife_error, wilson
+from harness.stats.intervals import clustered_wilson, wilson
 from harness.stats.proportions import Proportion, ProportionStatistics, proportion
 from harness.stats.resampling import MeanStatistics
+from tests.harness.stats.single_metrics import bootstrap, jackknife_error
 
 
 @dataclass(frozen=True)

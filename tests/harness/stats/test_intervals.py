@@ -9,12 +9,12 @@ import pytest
 
 from harness.stats.intervals import (
     DifferenceOf,
-    bootstrap,
     clustered_wilson,
     draw_resamples,
     wilson,
 )
 from harness.stats.resampling import MeanStatistics
+from tests.harness.stats.single_metrics import bootstrap
 
 
 def sample(seed: int, n: int = 200, shift: float = 0.0) -> MeanStatistics:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import harness.storage.content
-from harness.storage.content import ABSENT, UNREADABLE, Contents, file_digest
+from harness.storage.content import ABSENT, UNREADABLE, Contents, digests_remembered, file_digest
 
 
 @pytest.fixture
@@ -187,3 +187,23 @@ def test_one_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
     assert file_digest(path) == sha256(b"two")
     with pytest.raises(FileNotFoundError):
         file_digest(tmp_path / "none")
+
+
+@pytest.mark.usefixtures("settled")
+def test_one_process_takes_the_digest_that_another_has_left_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, cache = tmp_path / "weights", tmp_path / "cache"
+    path.write_bytes(b"one")
+    code = (
+        "import sys, harness.storage.content as c; from pathlib import Path; c.RACY_NS = -10**12\n"
+        "with c.digests_remembered(Path(sys.argv[2])): print(c.file_digest(Path(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", code, str(path), str(cache)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"{sha256(b'one')}\n"
+    seen = reads(monkeypatch)
+    with digests_remembered(cache):
+        assert file_digest(path) == sha256(b"one") and seen == []
+    assert file_digest(path) == sha256(b"one") and seen == [path.resolve()], "only where that was asked for"
+    with digests_remembered(cache), pytest.raises(IsADirectoryError):
+        file_digest(tmp_path)

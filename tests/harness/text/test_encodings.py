@@ -29,7 +29,7 @@ def leaves_it_to_the_locale(name: str, call: ast.Call) -> bool:
     modes = [word for word in words if word and set(word) <= set("rwabx+t")]
     if name in ("open", "fdopen", "NamedTemporaryFile"):
         own = getattr(getattr(call.func, "value", None), "id", "")
-        if own in ("Image", "os", "tarfile", "zipfile", "gzip"):
+        if own in ("Image", "os", "tarfile", "zipfile", "zipped", "gzip"):
             return False
         default = "w+b" if name == "NamedTemporaryFile" else "r"
         return "b" not in (modes[0] if modes else default)

@@ -15,13 +15,14 @@ from harness.metrics.labels.classification import OF_PROBABILITIES
 from harness.sample import Classes, Outcome, Sample
 from harness.stats.estimates import estimate, estimates
 from harness.stats.grouped import GroupedStatistics
-from harness.stats.intervals import bootstrap, wilson
+from harness.stats.intervals import wilson
 from harness.stats.proportions import Proportion
 from tasks.classification.scoring import LabelScorer
 from tasks.classification.task import image_classification
 from tasks.classification.zero_shot import zero_shot_classification
 from tasks.targets.matching import in_sample_order
 from tasks.targets.targets import LabelTarget
+from tests.harness.stats.single_metrics import bootstrap
 
 NAMES = ("cat", "dog", "eel")
 

@@ -13,7 +13,8 @@ from pycocotools import mask as rle
 
 from harness.errors import DataError
 from tasks.formats.coco_instances import Instances, read_instances
-from tasks.formats.coco_results import ResultKind, read_detections
+from tasks.formats.coco_results import ResultKind, detections_of
+from tasks.formats.json_files import read_json
 
 Folder = Any
 MASK = {"size": [10, 20], "counts": rle.encode(np.eye(10, 20, dtype=np.uint8, order="F"))["counts"].decode()}
@@ -34,7 +35,7 @@ def truth(instances: Folder) -> Instances:
 
 def read(truth: Instances, path: Path, content: Any, kind: ResultKind) -> Any:
     path.write_text(json.dumps(content))
-    return read_detections(path, truth.images, truth.categories, kind)
+    return detections_of(read_json(path), path, truth.images, truth.categories, kind)
 
 
 def test_detections_are_grouped_and_keep_their_order(truth: Instances, tmp_path: Path) -> None:

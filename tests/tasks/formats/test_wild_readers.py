@@ -17,16 +17,20 @@ from PIL import Image
 
 from harness.errors import BenchError
 from harness.sample import Outcome, Sample
+from harness.storage.content import Contents
 from tasks.detection.results import read_object_references, read_results
+from tasks.formats.caption_index import open_captions
 from tasks.formats.class_names import read_class_file
 from tasks.formats.coco_captions import read_caption_file, read_caption_results, read_references
 from tasks.formats.coco_entries import Category
-from tasks.formats.coco_instances import digest_of_instances, read_instances
+from tasks.formats.coco_instances import Instances, digest_of_instances, read_instances
 from tasks.formats.coco_layout import SplitFile
 from tasks.formats.coco_panoptic import read_panoptic
 from tasks.formats.file_names import find_files
+from tasks.formats.instance_index import open_instances
 from tasks.formats.json_files import read_json
 from tasks.formats.label_folders import read_label_folders
+from tasks.formats.panoptic_index import open_panoptic
 from tasks.formats.predicted_maps import naming_notes, read_predicted_maps
 from tasks.formats.voc import annotated_voc_splits, read_voc_instances, read_voc_labels
 from tasks.segmentation.results import read_map_results
@@ -134,11 +138,38 @@ def right_or_refused(read: Callable[[], Any]) -> Any:
         return None
 
 
+def answer_of(read: Callable[[], Any]) -> Any:
+    """What a reader returns, or what it says."""
+    try:
+        return read()
+    except BenchError as error:
+        return str(error)
+
+
+def plain_instances(found: Instances) -> list[Any]:
+    """All that a split holds, in types that can be compared."""
+    objects = [
+        (*(getattr(o, name).tolist() for name in ("annotation_ids", "category_index", "boxes", "stated_boxes")),
+         o.areas.tolist(), o.iscrowd.tolist(), list(o.segmentations))
+        for o in found.objects
+    ]  # fmt: skip
+    return [list(found.images), objects, list(found.categories), found.sources, found.notes]
+
+
 @FILES
 @given(changes=CHANGES)
 def test_instances(changes: list[Change], root: Path) -> None:
     path = write(root / "instances.json", changed(INSTANCES, changes))
     found = right_or_refused(lambda: read_instances(path, root / "images"))
+    contents = Contents(root / "cache")
+    for folder in (root / "images", None):
+        direct, indexed = (
+            answer_of(lambda read=read, folder=folder: plain_instances(read(folder)))
+            for read in (
+                lambda folder: read_instances(path, folder), lambda folder: open_instances(path, folder, contents)
+            )
+        )  # fmt: skip
+        assert direct == indexed
     if found is not None:
         assert len(found.images) == len(found.objects) and all(np.isfinite(o.boxes).all() for o in found.objects)
         assert all(image.path.is_file() and root in image.path.parents for image in found.images)
@@ -151,7 +182,9 @@ def test_instances(changes: list[Change], root: Path) -> None:
 def test_panoptic(changes: list[Change], root: Path) -> None:
     content = changed(PANOPTIC, changes)
     path = write(root / "panoptic.json", content)
-    found = right_or_refused(lambda: read_panoptic(SplitFile("val", path, root / "images", root / "maps")))
+    file, contents = SplitFile("val", path, root / "images", root / "maps"), Contents(root / "cache")
+    assert answer_of(lambda: open_panoptic(file, contents)) == answer_of(lambda: read_panoptic(file))
+    found = right_or_refused(lambda: read_panoptic(file))
     if found is not None:
         assert all(entry.png.is_file() and root in entry.png.parents for entry in found.entries)
     plain = read_instances(write(root / "instances.json", INSTANCES), root / "images")
@@ -163,7 +196,9 @@ def test_panoptic(changes: list[Change], root: Path) -> None:
 @given(changes=CHANGES)
 def test_captions_and_references(changes: list[Change], root: Path) -> None:
     path = write(root / "captions.json", changed(CAPTIONS, changes))
-    for read in (lambda: read_caption_file(SplitFile("val", path, root / "images")), lambda: read_references(path)):
+    file, contents = SplitFile("val", path, root / "images"), Contents(root / "cache")
+    assert answer_of(lambda: open_captions(file, contents)) == answer_of(lambda: read_caption_file(file))
+    for read in (lambda: read_caption_file(file), lambda: read_references(path)):
         found = right_or_refused(read)
         if found is not None:
             ids = [image.image_id for image in found.images]

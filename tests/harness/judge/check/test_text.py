@@ -83,7 +83,7 @@ def test_terminal_shows_what_changed_first_and_the_verdict_last(gate):
 
 def test_json_keys(gate):
     content = json.loads(render_gate(gate, "json"))
-    assert set(content) == {"exit_code", "counts", "new", "other_settings", "rows"}
+    assert set(content) == {"exit_code", "counts", "new", "other_settings", "conflicts", "rows"}
     assert content["counts"] == {"regressed": 2, "missing": 1, "improved": 1, "inconclusive": 2, "unchanged": 7}
     assert all(set(row) == ROW_KEYS for row in content["rows"])
     assert content["exit_code"] == 1

@@ -344,7 +344,7 @@ def test_chunks_do_not_change_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
         return {n: (s.resample(counts).tolist(), s.per_sample.tolist()) for n, s in statistics.items() if s}
 
     whole = scored()
-    monkeypatch.setattr("harness.metrics.boxes.resampling._CHUNK_ELEMENTS", 300)
+    monkeypatch.setattr("harness.metrics.boxes.drawn_precision._BLOCK_ELEMENTS", 300)
     monkeypatch.setattr("harness.metrics.boxes.resampling._SAMPLES_AT_ONCE", 2)
     for name, parts in scored().items():
         np.testing.assert_allclose(parts[0], whole[name][0], atol=1e-13)
@@ -353,9 +353,9 @@ def test_chunks_do_not_change_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_matches_only_what_is_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    match_images = detection_matching.match_images
+    match_columns = detection_matching.match_columns
     monkeypatch.setattr(
-        detection_matching, "match_images", lambda *inputs: asked.append(inputs[-1]) or match_images(*inputs)
+        detection_matching, "match_columns", lambda *inputs: asked.append(inputs[-1]) or match_columns(*inputs)
     )
     scores: DetectionScores = evaluate_detections(DetectionTruth.whole(wild(0)[0]), wild(0)[1])
     statistics = scores.statistics(novel=[2])

@@ -18,8 +18,9 @@ from harness.metrics.labels.classification import (
     per_class_statistics,
 )
 from harness.metrics.labels.probabilities import top_class
-from harness.stats.intervals import bootstrap, wilson
+from harness.stats.intervals import wilson
 from harness.stats.proportions import Proportion
+from tests.harness.stats.single_metrics import bootstrap
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

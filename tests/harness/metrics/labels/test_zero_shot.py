@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from harness.errors import DataError
 from harness.metrics.labels.probabilities import top_class
 from harness.metrics.labels.zero_shot import recall_statistics, zero_shot_statistics
-from harness.stats.intervals import bootstrap
 from harness.stats.proportions import Proportion
+from tests.harness.stats.single_metrics import bootstrap
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ from harness.report.page.charts import NamedPoint, cost_chart, curve_chart, curv
 from harness.report.page.contents import build_report
 from harness.report.page.entries import build_boards
 from harness.report.page.examples import ExampleIndex, build_examples
-from harness.report.page.page import embedded_json, render_page
+from harness.report.page.page import cost_charts, embedded_json, render_page
 from harness.report.page.palette import DARK, LIGHT, contrast_ratio, heat_colours
 from harness.report.page.pareto import Point
 from harness.report.page.sources import ReportOptions, Sources, read_sources
@@ -174,6 +174,20 @@ def test_a_scatter_plot_has_each_point_once_where_it_belongs() -> None:
     assert places["r3"][2] == pytest.approx(middle, abs=0.2)
     assert "&lt;m1&gt;" in chart.svg
     assert [named.number for named in chart.on_front] == [1, 2]
+
+
+def test_costs_of_different_hardware_are_never_on_one_front() -> None:
+    """The best and fastest of one machine says nothing of the rows of another, and a lone row has no front."""
+    hardware = [("a", 0.9, "H100"), ("b", 0.5, "H100"), ("c", 0.4, "T4"), ("d", 0.3, "T4"), ("e", 0.2, "V100")]
+    records = [made_record(model, score, device=device) for model, score, device in hardware]
+    ((part,),) = [task.parts for task in build_report(Sources(tuple(records)), OPTIONS).tasks]
+    charts = [chart for chart, _ in cost_charts(part)]
+    assert sorted({chart.title.rpartition(" ")[2] for chart in charts}) == ["H100", "T4"]
+    assert len(charts) == 4
+    for chart in charts:
+        shown = {named.name for named in (*chart.on_front, *chart.near_front)}
+        assert shown <= ({"a", "b"} if chart.title.endswith("H100") else {"c", "d"})
+        assert chart.on_front[-1].name in ("a", "c") or chart.on_front[0].name in ("a", "c")
 
 
 def test_a_curve_has_a_point_for_each_score_and_none_for_what_failed() -> None:

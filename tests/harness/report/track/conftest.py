@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness.cell import Cell
+from harness.measure.choose_devices import Devices
 from harness.plan.run_plan import Plan
 from harness.record import Efficiency, Estimate, RunRecord
 from harness.records.store import Store
@@ -68,7 +69,7 @@ def results(tmp_path: Path, cell: Cell, record: Callable[..., RunRecord]) -> Res
     store.write_bytes(name, "".join(f"{json.dumps(entry)}\n" for entry in LOG).encode())
     data = replace(cell.training.data, digest="d1", name="tiny")
     task: Any = SimpleNamespace(name="a-task", metrics=("main",))
-    plan = Plan(task, data, "val", "cpu", (cell, broken), ())
+    plan = Plan(task, data, "val", Devices("cpu"), (cell, broken), ())
     return Results(store, plan, OPTIONS, trained, failed)
 
 

@@ -1,0 +1,46 @@
+"""Tables of samples as the bytes of a Parquet file: what was answered, and what each sample contributes to metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.sample import Outcome
+from harness.stats.sample_scores import SampleScores
+
+ADDITIVE = "additive"
+"""The column of the predictions of a model's additive projection."""
+
+
+def outcomes_content(
+    outcomes: Sequence[Outcome], columns: Mapping[str, Sequence[float]], additive: Sequence[Outcome]
+) -> bytes:
+    """One row a sample: `sample_id`, `prediction` (JSON), a column a per-sample metric, and ADDITIVE where there are.
+
+    `additive` are of some samples.
+    """
+    known = {outcome.sample_id: json.dumps(outcome.prediction) for outcome in additive}
+    return _content(
+        {
+            "sample_id": [outcome.sample_id for outcome in outcomes],
+            "prediction": [json.dumps(outcome.prediction) for outcome in outcomes],
+            **{name: list(values) for name, values in columns.items()},
+            **({ADDITIVE: [known.get(outcome.sample_id) for outcome in outcomes]} if known else {}),
+        }
+    )
+
+
+def scores_content(scores: SampleScores) -> bytes:
+    """One row a sample: `sample_id`, `cluster`, a column a metric."""
+    return _content({"sample_id": list(scores.sample_ids), "cluster": list(scores.clusters), **scores.metrics})
+
+
+def _content(columns: Mapping[str, Any]) -> bytes:
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    sink = arrow.BufferOutputStream()
+    parquet.write_table(arrow.table(dict(columns)), sink, compression="zstd")
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

@@ -1,0 +1,38 @@
+"""Which settings tell records apart, and which records were made before a setting was there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.judge.record_settings import setting_key, settings_of_row
+from harness.judge.verdict.settings import record_settings_of, unmatched
+from harness.record import RunRecord
+
+
+def evaluated_in(record: Any, **evaluate: Any) -> RunRecord:
+    made: RunRecord = record("film", 0.5)
+    return replace(made, cell={**made.cell, "evaluate": {"batch_size": 8, **evaluate}})
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_another_precision_is_another_row_and_fp32_the_row_of_old(precision: str, record: Any) -> None:
+    old, new, reduced = (evaluated_in(record, **more) for more in ({}, {"precision": "fp32"}, {"precision": precision}))
+    assert setting_key(old) == setting_key(new) != setting_key(reduced)
+    assert settings_of_row(reduced)["evaluate.precision"] == precision
+    settings = [record_settings_of(each) for each in (old, new, reduced)]
+    assert unmatched(settings[0], settings[1]) == []
+    assert unmatched(settings[0], settings[2]) == [f"evaluate.precision {precision}, not fp32"]
+
+
+def test_a_deterministic_training_is_another_row_and_one_that_is_not_the_row_of_old(record: Any) -> None:
+    made = record("film", 0.5)
+
+    def trained(**train: Any) -> RunRecord:
+        return replace(made, cell={**made.cell, "training": {**made.cell["training"], "train": {"steps": 2, **train}}})
+
+    old, plain, asked = trained(), trained(deterministic=False), trained(deterministic=True)
+    assert setting_key(old) == setting_key(plain) != setting_key(asked)
+    assert settings_of_row(asked)["train.deterministic"] is True
