@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from harness.errors import BenchError, PluginError
@@ -19,22 +19,26 @@ Entries = Mapping[str, Sequence[EntryPoint]]
 
 def entries_of(group: str) -> Entries:
     """Find what is installed in a group by name, in the order in which it is found."""
-    return _installed(group, tuple((place, _changed(place)) for place in sys.path))
+    return _installed(tuple((place, _changed(place)) for place in sys.path)).get(group, {})
 
 
-@lru_cache(maxsize=64)
-def _installed(group: str, places: tuple[tuple[str, int], ...]) -> Entries:
+@lru_cache(maxsize=4)
+def _installed(places: tuple[tuple[str, int], ...]) -> Mapping[str, Entries]:
     """Read every package's metadata, anew whenever something was put into or taken from the `places` of packages."""
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=group):
-        found.setdefault(entry.name, []).append(entry)
+    found: dict[str, dict[str, list[EntryPoint]]] = {}
+    every = entry_points()
+    for group in every.groups:
+        for entry in every.select(group=group):
+            found.setdefault(group, {}).setdefault(entry.name, []).append(entry)
     return found
 
 
 def _changed(place: str) -> int:
     """When a folder of packages was last changed, in ns; 0 where there is none."""
-    path = Path(place)
-    return path.stat().st_mtime_ns if path.exists() else 0
+    try:
+        return os.stat(place).st_mtime_ns  # noqa: PTH116  # a Path takes ten times as long
+    except OSError:
+        return 0
 
 
 def entry_of(entries: Entries, name: str) -> EntryPoint:

@@ -22,6 +22,7 @@ from .warm_bench import WarmProcess, WarmServer
 
 # Two processes of tests share two cores: threads of torch would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles torch from source: 10 s
 
 # The same examples in every run: a change must not fail for what it has not changed. Search anew with
 # HYPOTHESIS_PROFILE=default.

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -95,9 +97,8 @@ def _read(entry: EntryPoint) -> Any:
     A file that cannot be found or parsed says nothing here: to import it tells what is wrong.
     """
     try:
-        spec = importlib.util.find_spec(entry.module)
-        origin = Path(str(spec.origin)) if spec is not None else Path()
-        found = _declared(origin, origin.stat().st_mtime_ns, entry.attr) if origin.suffix == ".py" else None
+        origin = _origin(entry.module)
+        found = _declared(origin, os.stat(origin).st_mtime_ns, entry.attr) if origin.endswith(".py") else None  # noqa: PTH116
     except (ImportError, SyntaxError, OSError):
         return None
     if found is None:
@@ -117,10 +118,17 @@ class _Declaration:
     keywords: Mapping[str, Any]
 
 
+def _origin(module: str) -> str:
+    """Find the file of a module without running it; empty where there is none. Raises ImportError."""
+    loaded = sys.modules.get(module)
+    spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec(module)
+    return str(spec.origin) if spec is not None else ""
+
+
 @lru_cache(maxsize=256)
-def _declared(file: Path, changed: int, name: str) -> _Declaration | None:
+def _declared(file: str, changed: int, name: str) -> _Declaration | None:
     """Find `name = Kind(literals)` in a file as it was last `changed` (ns); the last one counts, as in Python."""
-    body = ast.parse(file.read_text(encoding="utf-8")).body
+    body = ast.parse(Path(file).read_text(encoding="utf-8")).body
     sources = {alias.asname or alias.name: node.module for node in body if isinstance(node, ast.ImportFrom)
                for alias in node.names if node.level == 0}  # fmt: skip
     calls = [
