@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
 Target: TypeAlias = Any
@@ -16,6 +18,8 @@ Target: TypeAlias = Any
 
 Prediction: TypeAlias = Any
 """What a model answers; JSON-able, its type is the task's own (for captions: `str`)."""
+GivenImage: TypeAlias = "Path | npt.NDArray[np.uint8]"
+"""An image file as it lies on disk, or the upright RGB pixels `[H, W, 3]`, 0..255, that a condition makes of it."""
 _Item = TypeVar("_Item")
 
 
@@ -92,9 +96,18 @@ class Batch:
     targets: tuple[Target, ...] | None = None
     sizes: tuple[tuple[int, int], ...] = ()
     choices: tuple[tuple[str, ...], ...] = ()
+    pictures: tuple[GivenImage, ...] = ()
+    """The images themselves, for a learner that `TakesPictures`; empty for all others."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """What a learner gives for a sample that it was not able to answer, with the reason; it is never scored."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,8 @@ class Predicted:
     """The outcomes of a split; which samples were skipped as unreadable, and why; what the model saw.
 
     `additive` are the answers on some of the samples if image and text could not interact (`harness.jobs.emap`);
-    `checkpoint_settings` are what the checkpoint itself brings that moves answers.
+    `checkpoint_settings` are what the checkpoint itself brings that moves answers. `failed` says of samples without an
+    answer why there is none: these are in no outcome. `service` is what a learner tells that asks a service.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -126,6 +140,8 @@ class Predicted:
     preprocessing_hash: str | None
     additive: tuple[Outcome, ...] = ()
     checkpoint_settings: Mapping[str, Any] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    service: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

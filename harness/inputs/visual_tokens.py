@@ -18,7 +18,7 @@ from harness.inputs.frozen_features import BF16, Features, FrozenFeatures
 from harness.inputs.images import ImageSplit
 from harness.inputs.read_ahead import AHEAD_BATCHES, reading_ahead, reading_threads
 from harness.inputs.read_batch import Changed, ReadIndices, begin_array, begin_changed, begin_images
-from harness.protocols import Learner, Progress
+from harness.protocols import Learner, Progress, TakesPictures
 from harness.sample import Batch, Sample
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class VisualTokens:
             targets=tuple(sample.target for sample in chosen) if with_targets else None,
             sizes=self.images.sizes_of(indices) if self.images else (),
             choices=tuple(sample.choices for sample in chosen),
+            pictures=tuple(sample.image for sample in chosen) if takes_pictures(self.learner) else (),
         )
 
     def in_memory(self, count: int) -> VisualTokens:
@@ -189,6 +190,16 @@ class VisualTokens:
         with torch.no_grad(), as_kept:
             tokens = self.learner.vision(pixels)
         return tokens.bfloat16().float() if self.kept_as == BF16 else tokens
+
+
+def takes_pictures(learner: Learner) -> bool:
+    """Tell whether a learner wants the images themselves."""
+    return isinstance(learner, TakesPictures) and learner.takes_pictures
+
+
+def sees_images(learner: Learner) -> bool:
+    """Tell whether an image reaches a learner at all: through its tower, or as it is."""
+    return learner.vision is not None or takes_pictures(learner)
 
 
 def open_visual_tokens(

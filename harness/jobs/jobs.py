@@ -29,7 +29,7 @@ from harness.jobs.built_learner import (
 from harness.jobs.checkpoints import write_checkpoint, write_derived
 from harness.jobs.data_parallel import Processes, device_of, in_processes, require_shares
 from harness.jobs.emap import additive_outcomes, has_two_inputs
-from harness.jobs.predict import predict_all
+from harness.jobs.predict import answer_split
 from harness.jobs.profile_learner import profile_learner
 from harness.jobs.resume_file import RESUME, ResumeFile
 from harness.jobs.train import (
@@ -46,7 +46,7 @@ from harness.measure.memory import PeakMeter
 from harness.measure.out_of_memory import halving
 from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
-from harness.protocols import NOTICE, Derived, HasCheckpointSettings, Learner, Progress, SupportsFit, Task
+from harness.protocols import NOTICE, AsksService, Derived, HasCheckpointSettings, Learner, Progress, SupportsFit, Task
 from harness.record import Efficiency
 from harness.records.trainings import CHECKPOINT, LOG, SUMMARY
 from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
@@ -190,10 +190,18 @@ def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
     visual_tokens = _evaluation_tokens(cell, learner, images, places, progress)
     _say_path(cell.training, visual_tokens, progress)
     with autocast(cell.training.device, cell.evaluate.precision):
-        outcomes = predict_all(learner, visual_tokens, cell.evaluate.batch_size, progress)
+        answers = answer_split(learner, visual_tokens, cell.evaluate.batch_size, progress)
         additive = _additive(cell, task, learner, visual_tokens, progress)
     brought = learner.checkpoint_settings() if isinstance(learner, HasCheckpointSettings) else {}
-    return Predicted(tuple(outcomes), images.skipped, preprocessing_hash(learner), tuple(additive), brought)
+    return Predicted(
+        outcomes=tuple(answers.outcomes),
+        skipped=images.skipped,
+        preprocessing_hash=preprocessing_hash(learner),
+        additive=tuple(additive),
+        checkpoint_settings=brought,
+        failed=answers.failed,
+        service=learner.service_report() if isinstance(learner, AsksService) else {},
+    )
 
 
 def _evaluation_tokens(

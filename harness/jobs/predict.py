@@ -2,40 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
+from harness.errors import DataError
 from harness.inputs.visual_tokens import VisualTokens
 from harness.measure.out_of_memory import halving
-from harness.metrics.plain_answers import outcomes_of
-from harness.protocols import NOTICE, Learner, Progress
-from harness.sample import Outcome
+from harness.metrics.plain_answers import outcomes_and_failures
+from harness.protocols import NOTICE, AnswersInStream, Learner, Progress
+from harness.sample import Batch, Outcome, Prediction
+from harness.text.failed_samples import no_answers_told
+
+
+@dataclass
+class SplitAnswers:
+    """What a learner has answered of a split, and why it has not answered some samples, by id."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.outcomes) + len(self.failed)
+
+    def add(self, sample_ids: Sequence[str], answers: list[Prediction]) -> None:
+        """Take in the answers of a batch; raises DataError for what is no plain value."""
+        outcomes, failed = outcomes_and_failures(sample_ids, answers)
+        self.outcomes += outcomes
+        self.failed |= failed
 
 
 def predict_all(learner: Learner, visual_tokens: VisualTokens, batch_size: int, progress: Progress) -> list[Outcome]:
+    """Predict a whole split, where no sample may fail; as `answer_split`, raises DataError for one that does."""
+    answers = answer_split(learner, visual_tokens, batch_size, progress)
+    for sample_id, reason in answers.failed.items():
+        raise DataError(f"There is no answer for sample {sample_id}: {reason}")
+    return answers.outcomes
+
+
+def answer_split(learner: Learner, visual_tokens: VisualTokens, batch_size: int, progress: Progress) -> SplitAnswers:
     """Predict a whole split; halves the batch when memory runs out, and says so.
 
     Raises OutOfMemory when even one sample does not fit, DataError for answers that are no plain values, or not finite.
     """
-    outcomes: list[Outcome] = []
+    answers = SplitAnswers()
     total = len(visual_tokens)
 
     def go_on(size: int) -> None:
-        parts = [range(start, min(start + size, total)) for start in range(len(outcomes), total, size)]
+        parts = [range(start, min(start + size, total)) for start in range(len(answers), total, size)]
         with visual_tokens.in_order([parts]) as order:
-            for indices in order:
-                outcomes.extend(_predict(learner, visual_tokens, indices))
-                progress("predicting", len(outcomes), total)
+            for sample_ids, found in _answered(learner, visual_tokens, order):
+                answers.add(sample_ids, found)
+                progress("predicting", len(answers), total)
 
     def tell(size: int) -> None:
-        progress(f"out of memory: going on with batches of {size}", len(outcomes), NOTICE)
+        progress(f"out of memory: going on with batches of {size}", len(answers), NOTICE)
 
     halving(go_on, max(1, min(batch_size, total)), tell, "in evaluation with")
-    return outcomes
+    if answers.failed:
+        progress(no_answers_told(answers.failed, total), len(answers), NOTICE)
+    return answers
+
+
+def _answered(
+    learner: Learner, visual_tokens: VisualTokens, order: Iterator[Sequence[int]]
+) -> Iterator[tuple[tuple[str, ...], list[Prediction]]]:
+    """Give the answers of each batch with the ids of its samples."""
+    if not isinstance(learner, AnswersInStream):
+        for indices in order:
+            yield _predict(learner, visual_tokens, indices)
+        return
+    taken: deque[tuple[str, ...]] = deque()
+
+    def batches() -> Iterator[Batch]:
+        for indices in order:
+            batch = visual_tokens.batch(indices, with_targets=False)
+            taken.append(batch.sample_ids)
+            yield batch
+
+    for found in learner.predict_each(batches()):
+        yield taken.popleft(), found
 
 
 @torch.inference_mode()
-def _predict(learner: Learner, visual_tokens: VisualTokens, indices: Sequence[int]) -> list[Outcome]:
+def _predict(
+    learner: Learner, visual_tokens: VisualTokens, indices: Sequence[int]
+) -> tuple[tuple[str, ...], list[Prediction]]:
     batch = visual_tokens.batch(indices, with_targets=False)
-    return outcomes_of(batch.sample_ids, learner.predict(batch))
+    return batch.sample_ids, learner.predict(batch)

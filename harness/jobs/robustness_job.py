@@ -21,18 +21,20 @@ from harness.errors import BenchError
 from harness.inputs.decoded_images import DecodedImage, DecodedImages, open_decoded_images
 from harness.inputs.images import fit_image, to_channels_first
 from harness.inputs.perturbed_inputs import ImageSource, Rewriter, Words, absence, part_for, words_for
+from harness.inputs.visual_tokens import sees_images, takes_pictures
 from harness.jobs.built_learner import load_trained
 from harness.jobs.device_errors import ends_process, refused_operation
 from harness.jobs.heartbeat import Heartbeat
 from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock, Subject
 from harness.measure.device import autocast, begin_job
-from harness.metrics.plain_answers import answers_of, outcomes_of
+from harness.metrics.plain_answers import outcomes_and_failures, outcomes_of
 from harness.perturb.perturbation import IMAGE, TEXT, GeometricPerturbation, Perturbation
 from harness.perturb.scales import at_scale
 from harness.plan.plugins import load_perturbations
 from harness.protocols import Learner, MovesTargets, MovesTexts, Progress, ReadsText, SupportsForget, Task
 from harness.sample import Batch, Preprocessing, Sample, limited
 from harness.text.error_text import error_text, named_error, traceback_text
+from harness.text.failed_samples import no_answers_told
 
 if TYPE_CHECKING:
     from harness.inputs.images import Pixels
@@ -52,6 +54,8 @@ class LoadedModel:
     worded: tuple[tuple[str, ...], ...] | None = None
     answers: dict[str, list[Any]] = field(default_factory=dict)
     errors: dict[str, Answers] = field(default_factory=dict)
+    failed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By condition, the samples that it was not able to answer, and why."""
 
     @property
     def precision(self) -> AbstractContextManager[Any]:
@@ -181,8 +185,11 @@ class _RobustnessJob:
                     texts=words.texts[chunk.start : chunk.start + len(chunk.samples)],
                     sizes=chunk.sizes if loaded.learner.vision else (),
                     choices=tuple(sample.choices for sample in chunk.samples),
+                    pictures=tuple(chunk.images[row] for row in chunk.rows) if takes_pictures(loaded.learner) else (),
                 )
-                loaded.answers.setdefault(condition.label, []).extend(answers_of(loaded.learner, batch))
+                found, failed = outcomes_and_failures(batch.sample_ids, loaded.learner.predict(batch))
+                loaded.failed.setdefault(condition.label, {}).update(failed)
+                loaded.answers.setdefault(condition.label, []).extend(outcome.prediction for outcome in found)
         except Exception as error:
             if ends_process(error):
                 raise
@@ -211,7 +218,7 @@ class _RobustnessJob:
         reason = next((why for p in condition.parts if (why := absence(self.known[p.name])) is not None), None)
         if reason is not None:
             return reason
-        if image is not None and loaded.learner.vision is None:
+        if image is not None and not sees_images(loaded.learner):
             return "the model sees no image"
         moves = image is not None and isinstance(self.known[image.name], GeometricPerturbation)
         if moves and not isinstance(self.task, MovesTargets):
@@ -229,9 +236,13 @@ class _RobustnessJob:
             Answers(SKIPPED, error=reason).write(path)
         elif condition.label in loaded.errors:
             loaded.errors.pop(condition.label).write(path)
+        elif failed := loaded.failed.pop(condition.label, {}):
+            loaded.answers.pop(condition.label)
+            told = no_answers_told(failed, len(self.decoded_images.samples))
+            Answers(FAILED, error=f"{told}: no score. Run again: these alone are asked anew.").write(path)
         else:
             ids = [sample.sample_id for sample in self.decoded_images.samples]
-            notes = {**words.notes, **({"pixels_sha256": digest} if loaded.learner.vision else {})}
+            notes = {**words.notes, **({"pixels_sha256": digest} if sees_images(loaded.learner) else {})}
             answers = list(zip(ids, loaded.answers.pop(condition.label), strict=True))
             Answers(OK, answers, notes=notes).write(path)
 
@@ -239,7 +250,7 @@ class _RobustnessJob:
         """List for each chunk the images to be perturbed: all that the chunk before has not; none for the blind."""
         chunk = self.block.chunk
         parts = [dict.fromkeys(rows[start : start + chunk]) for start in range(0, len(rows), chunk)]
-        if not any(loaded.learner.vision is not None for loaded in self.loaded_models):
+        if not any(sees_images(loaded.learner) for loaded in self.loaded_models):
             return [[] for _ in parts]
         return [[row for row in part if row not in before] for before, part in pairwise([{}, *parts])]
 

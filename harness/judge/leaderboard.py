@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.judge.record_settings import code_key, code_of_row, setting_key, settings_of_row, telling_names
 from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, name_of
+from harness.records.unanswered import SERVICE, failed_samples
 from harness.stats.rank_intervals import Contender, RankInterval, rank_intervals
 from harness.stats.sample_scores import SampleScores
 from harness.stats.seed_variance import Spread, combine_seeds, shared_sampling, spread_of_seeds
@@ -50,6 +51,10 @@ class Row:
     """Those of the same settings and code that were only measured or resampled otherwise: the newest is shown."""
     conflicts: tuple[str, ...] = ()
     """Those of its records that another run made otherwise at the same time; that other record is kept beside."""
+    failed_samples: Mapping[str, Any] = field(default_factory=dict)
+    """Of a row without a score because samples have no answer: how many, why, and the bounds of its metrics."""
+    service: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the service that answered; empty for models that run here."""
     verdict: str | None = None
     """Of the claim fusion-gain (`harness.verdict`); None for controls and models without fusion."""
 
@@ -77,6 +82,8 @@ class Row:
             "conflicts": list(self.conflicts),
             "status": self.status,
             "error": self.error,
+            "failed_samples": {k: v for k, v in self.failed_samples.items() if k != "samples"} or None,
+            "service": dict(self.service) or None,
             "seeds": len(self.seeds),
             "learnable": self.learnable,
             "ceilings": {name: dict(by_source) for name, by_source in self.ceilings.items()},
@@ -240,6 +247,8 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         ceilings=last.ceilings,
         learnable=_learnable(done),
         samples=evaluated_samples(last),
+        failed_samples={} if done else failed_samples(last),
+        service=last.provenance.get(SERVICE, {}),
         seed_estimates=seeds,
         spreads={name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
     )

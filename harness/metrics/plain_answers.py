@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError
-from harness.sample import Batch, Outcome, Prediction
+from harness.sample import Batch, NoAnswer, Outcome, Prediction
 from harness.text.error_text import shortened
 
 if TYPE_CHECKING:
@@ -26,17 +26,26 @@ def answers_of(learner: Learner, batch: Batch) -> list[Prediction]:
 def outcomes_of(sample_ids: Sequence[str], answers: Any) -> list[Outcome]:
     """Pair answers with their samples; tensors and arrays become lists, numpy's numbers Python's.
 
-    Raises DataError naming the sample for an answer of another kind, for NaN and infinity, and for answers that are
-    too few or too many.
+    Raises DataError naming the sample for an answer of another kind, for NaN and infinity, for one that failed, and for
+    answers that are too few or too many.
     """
+    found, failed = outcomes_and_failures(sample_ids, answers)
+    for sample_id, reason in failed.items():
+        raise DataError(f"There is no answer for sample {sample_id}: {reason}")
+    return found
+
+
+def outcomes_and_failures(sample_ids: Sequence[str], answers: Any) -> tuple[list[Outcome], dict[str, str]]:
+    """Do the same where answers may have failed: also returns the reasons of those, by sample."""
     rows = _listed(answers)
     if not isinstance(rows, list | tuple):
         raise DataError(f"predict returned {_shown(answers)} for {len(sample_ids)} samples; {_WANTED}, one a sample.")
     if len(rows) != len(sample_ids):
         raise DataError(f"predict returned {len(rows)} answers for {len(sample_ids)} samples; wanted one for each.")
-    found = [Outcome(key, _plain(row, key)) for key, row in zip(sample_ids, rows, strict=True)]
+    pairs = list(zip(sample_ids, rows, strict=True))
+    found = [Outcome(key, _plain(row, key)) for key, row in pairs if not isinstance(row, NoAnswer)]
     require_finite_answer(found)
-    return found
+    return found, {key: row.reason for key, row in pairs if isinstance(row, NoAnswer)}
 
 
 def require_finite_answer(outcomes: Sequence[Outcome]) -> None:

@@ -24,6 +24,8 @@ from harness.protocols.model import (
     VisionTower,
 )
 from harness.protocols.optional import (
+    AnswersInStream,
+    AsksService,
     HasCheckpointSettings,
     HasMeanLoss,
     HasNotes,
@@ -37,6 +39,7 @@ from harness.protocols.optional import (
     SupportsFit,
     SupportsForget,
     SupportsTimeout,
+    TakesPictures,
 )
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTICE",
+    "AnswersInStream",
+    "AsksService",
     "BuildContext",
     "DataContext",
     "Derived",
@@ -78,6 +83,7 @@ __all__ = [
     "SupportsForget",
     "SupportsQuickScore",
     "SupportsTimeout",
+    "TakesPictures",
     "Task",
     "VisionTower",
     "controls_on",

@@ -5,12 +5,12 @@ All are imported from `harness.protocols`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from harness.cell import ModelOptions
 from harness.option_fields import Precision
-from harness.sample import Batch, Dataset, Note, Outcome, Sample, Target
+from harness.sample import Batch, Dataset, Note, Outcome, Prediction, Sample, Target
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +36,34 @@ class SettlesOptions(Protocol):
 
     def settled(self, options: ModelOptions, device: str, precision: Callable[[Precision], Precision]) -> ModelOptions:
         """Settle options for a device, `cpu` or `cuda`; `precision` says what `auto` means there. Raises UsageError."""
+        ...
+
+
+@runtime_checkable
+class TakesPictures(Protocol):
+    """A learner without a tower that wants the images themselves (`Batch.pictures`), where `takes_pictures` is true."""
+
+    takes_pictures: bool
+
+
+@runtime_checkable
+class AnswersInStream(Protocol):
+    """A learner that works on later samples while earlier ones are waited for, as one that asks a service."""
+
+    def predict_each(self, batches: Iterable[Batch]) -> Iterator[list[Prediction]]:
+        """Answer each batch as `predict` does, in order; may take some of the next ones before."""
+        ...
+
+
+@runtime_checkable
+class AsksService(Protocol):
+    """A learner whose answers come from elsewhere: what that costs is not this machine's.
+
+    Where a sample cannot be answered, its `predict` gives `harness.sample.NoAnswer`.
+    """
+
+    def service_report(self) -> Mapping[str, Any]:
+        """Say what is known of the service, its `host` at least, and of the requests so far, JSON-able."""
         ...
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from harness.judge.leaderboard import Row, samples_told
 from harness.plan.installed_metrics import marked, metric_named
+from harness.records.unanswered import bounds_of
+from harness.report.service_table import service_table
 from harness.report.tables.costs import COSTS, cost_cell
 from harness.report.tables.document import Block, Heading, document_text
 from harness.report.tables.layout import PIPE_WIDTH
@@ -53,6 +55,7 @@ def leaderboard_document(tables: Sequence[Sequence[Row]], metrics: Sequence[str]
     for rows in tables:
         sliced = slice_table(rows)
         blocks += [Heading(title_of(rows)), *([sliced] if sliced else []), leaderboard_table(rows, metrics)]
+        blocks += [served] if (served := service_table(rows)) else []
     return blocks or [_NOTHING]
 
 
@@ -82,7 +85,8 @@ def metric_names(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
 
     Slices have a table of their own, and the scores of single classes are left to JSON and CSV.
     """
-    seen = {name for row in rows for name in row.metrics if not is_slice(name) and not is_of_class(name)}
+    known = [name for row in rows for name in (*row.metrics, *bounds_of(row.failed_samples))]
+    seen = {name for name in known if not is_slice(name) and not is_of_class(name)}
     names = [name for name in metrics if name in seen] + sorted(seen - set(metrics))
     ranking = [name for name in names if name in metrics and any(row.metrics.get(name) for row in rows)]
     return unique([*ranking[:1], *names])
@@ -154,6 +158,8 @@ def _scores(rows: Sequence[Row], names: Sequence[str], keys: Sequence[str]) -> l
 
 
 def _score(row: Row, name: str, key: str) -> TableCell:
+    if row.metrics.get(name) is None and (ends := bounds_of(row.failed_samples).get(name)):
+        return TableCell(word=f"{ends[0]:.3f} to {ends[1]:.3f}")
     return score_cell(row.metrics.get(name), Origin(name, (key,)) if key else None, "absent" if row.metrics else "–")
 
 
@@ -234,7 +240,18 @@ def leaderboard_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
         *folded_notes(rows),
         *(f"[{how}] {device}" for device in devices),
         *(f"{row.name}: {row.status}: {row.error.partition('. ')[0]}" for row in rows if row.error),
+        *bounds_notes(rows),
     ]
+
+
+def bounds_notes(rows: Sequence[Row]) -> list[str]:
+    """Say of rows with failed samples what stands in the place of their scores, and which metrics have no bounds."""
+    notes = []
+    for row in (row for row in rows if row.failed_samples):
+        unbounded = row.failed_samples.get("unbounded", ())
+        none = f"; no bounds are known of {', '.join(unbounded)}" if unbounded else ""
+        notes.append(f"{row.name}: not ranked: its failed samples all wrong to all right{none}")
+    return notes
 
 
 def verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:

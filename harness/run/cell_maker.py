@@ -98,7 +98,11 @@ class CellMaker:
         return FreshAnswers(places, predicted)
 
     def _efficiency(self, cell: Cell, produced: Produced) -> Future[Efficiency]:
-        """Measure a cell, unless that was done before."""
+        """Measure a cell, unless that was done before, or it runs elsewhere."""
+        if service := produced.predicted.service:
+            served: Future[Efficiency] = Future()
+            served.set_result(Efficiency(notes={"not_measured": f"answered by {service['host']}"}))
+            return served
         if isinstance(produced, StoredAnswers):
             if (known := produced.efficiency(cell)) is not None:
                 found: Future[Efficiency] = Future()

@@ -18,6 +18,7 @@ from harness.records.sample_scores import write_scores
 from harness.records.score_answers import answer_metrics, score_answers
 from harness.records.scoring import Scoring
 from harness.records.store import Store, outcomes_name
+from harness.records.unanswered import SERVICE
 from harness.records.writers import beside_other_runs
 from harness.run.cell_maker import CellMaker, MadeCell
 from harness.run.cell_queue import CellQueue, Room
@@ -26,6 +27,7 @@ from harness.run.choose_executor import open_executor, workload_of
 from harness.run.job_server import JobFailure, Workers
 from harness.run.reporter import Reporter
 from harness.run.stored_answers import FreshAnswers, Produced, StoredAnswers, find_answered
+from harness.run.unanswered import unanswered_error, unanswered_provenance
 from harness.sample import Note, Predicted, Sample, evaluated, limited
 from harness.storage.portable import portable_command, scrubbed
 from harness.text.error_text import error_text, named_error, traceback_text
@@ -192,7 +194,9 @@ class _Runner:
 
     def _finish(self, cell: Cell, produced: Produced, efficiency: Efficiency) -> RunRecord:
         predicted, training = produced.predicted, produced.training
-        kept = evaluated(self.samples, cell.evaluate.limit, predicted.skipped)
+        kept = evaluated(self.samples, cell.evaluate.limit, {**predicted.skipped, **predicted.failed})
+        if predicted.failed:
+            return self._unanswered(cell, produced, kept)
         metrics, notes, tables = self._score(cell, kept, predicted)
         self._say_share(training.get("samples") or {})
         record = record_of(
@@ -209,6 +213,25 @@ class _Runner:
             },
         )
         return replace(record, ceilings=self.ceilings)
+
+    def _unanswered(self, cell: Cell, produced: Produced, answered: Sequence[Sample]) -> RunRecord:
+        """Say of a cell some of whose samples have no answer what its metrics must lie between."""
+        predicted, task = produced.predicted, cell.training.task
+        self.store.write_outcomes(outcomes_name(task, cell.fingerprint), predicted.outcomes, {}, beside=True)
+        assert isinstance(produced, FreshAnswers)  # stored answers are whole
+        with naming_what_cannot_be_scored():
+            told = unanswered_provenance(self.scorer, answered, predicted)
+        return record_of(
+            cell,
+            status="failed",
+            error=unanswered_error(predicted, len(answered) + len(predicted.failed)),
+            signature=self.signature,
+            provenance={
+                **self._provenance(cell, produced),
+                **told,
+                "samples": {"evaluated": len(answered) + len(predicted.failed), "of": len(self.samples)},
+            },
+        )
 
     def _say_share(self, share: Mapping[str, int]) -> None:
         """Say once on which part of the training split models are trained, where it is not all of it."""
@@ -249,6 +272,7 @@ class _Runner:
             "skipped_samples": {"training": training["skipped"], "evaluation": dict(predicted.skipped)},
             "preprocessing_sha256": predicted.preprocessing_hash,
             **({"checkpoint_settings": dict(brought)} if (brought := predicted.checkpoint_settings) else {}),
+            **({SERVICE: dict(service)} if (service := predicted.service) else {}),
         }
 
 

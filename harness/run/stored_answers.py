@@ -12,6 +12,7 @@ from harness.records.rescore import former_numbers
 from harness.records.sample_scores import read_additive, read_answers
 from harness.records.store import Store, outcomes_name
 from harness.records.trainings import read_training
+from harness.records.unanswered import SERVICE
 from harness.sample import Predicted
 
 
@@ -88,5 +89,6 @@ def read_stored(store: Store, record: RunRecord) -> StoredAnswers:
         known["skipped_samples"]["evaluation"],
         known["preprocessing_sha256"],
         tuple(read_additive(store, record)),
+        service=known.get(SERVICE, {}),
     )
     return StoredAnswers(record, predicted)

@@ -21,6 +21,7 @@ from harness.report.page.score_tables import board_slices, board_table, class_ta
 from harness.report.page.sources import ReportOptions, Sources
 from harness.report.page.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
 from harness.report.page.sweeps import Sweep, build_robustness
+from harness.report.service_table import service_table
 from harness.report.tables.table import Table, unique
 
 
@@ -40,6 +41,7 @@ class PagePart:
 
     board: Board
     leaderboard: Table
+    services: Table | None
     slices: Table | None
     classes: Table | None
     ladders: tuple[tuple[Ladder, Table], ...]
@@ -62,7 +64,7 @@ class PagePart:
 
     def tables(self) -> list[Table]:
         """Give every table, in the order of the page."""
-        found = [self.leaderboard, self.slices, *(table for _, table in self.ladders)]
+        found = [self.leaderboard, self.services, self.slices, *(table for _, table in self.ladders)]
         for part in self.sweeps:
             found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
         found += [self.calibration, self.classes, self.failures]
@@ -160,6 +162,7 @@ def _part(
     return PagePart(
         board=board,
         leaderboard=board_table(board),
+        services=service_table([entry.row for entry in board.entries]),
         slices=board_slices(board),
         classes=class_table(board),
         ladders=tuple((ladder, ladder_table(ladder)) for ladder in build_ladders(board)),

@@ -42,6 +42,7 @@ def outline_part(part: PagePart, task: int, place: int, *, has_charts: bool) -> 
     titles = {
         "leaderboard": f"Leaderboard, ranked by {marked(part.board.main)}" if part.leaderboard.rows else None,
         "costs": "Score against cost" if has_charts else None,
+        "services": "Services" if part.services else None,
         "slices": "Scores on slices" if part.slices else None,
         "controls": "Comparison with matched controls" if part.ladders else None,
         "robustness": "Robustness" if part.sweeps else None,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.plan.installed_metrics import marked
+from harness.records.unanswered import bounds_of
 from harness.report.leaderboard_tables import (
     folded_notes,
     is_of_class,
@@ -132,6 +133,15 @@ def class_table(board: Board) -> Table | None:
     )
 
 
+def _bounds(entries: Sequence[Entry]) -> list[str]:
+    """Say what the metrics of rows with failed samples must lie between."""
+    return [
+        f"{marked(name)} of {entry.name}: {low:.3f} to {high:.3f}."
+        for entry in entries
+        for name, (low, high) in bounds_of(entry.row.failed_samples).items()
+    ]
+
+
 def failure_table(board: Board) -> Table | None:
     """Cells without a score, and rows of which a seed has none, with their reasons."""
     missing = [entry for entry in board.entries if entry.row.status != "ok"]
@@ -145,6 +155,6 @@ def failure_table(board: Board) -> Table | None:
         names = ", ".join(entry.name for entry in those)
         origin = Origin(f"{status}: {names}", tuple(entry.key for entry in those), note=reason)
         first, _, rest = reason.partition(". ")
-        told = TableCell(first + "." * bool(rest), detail=rest)
+        told = TableCell(first + "." * bool(rest), detail=" ".join([rest, *_bounds(those)]).strip())
         lines.append(TableRow((TableCell(names, origin=origin), TableCell(status), told), key=names))
     return Table("failures", "Failed and skipped", columns, tuple(lines))

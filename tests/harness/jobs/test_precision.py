@@ -15,6 +15,7 @@ from harness.cell import Cell, Places, TrainOptions
 from harness.errors import TrainingDiverged
 from harness.inputs.images import ImageSplit
 from harness.jobs import jobs
+from harness.jobs.predict import SplitAnswers
 from harness.jobs.profile_learner import _in_fp32
 from harness.jobs.robustness_job import LoadedModel
 from harness.jobs.train import TrainingData, train_learner
@@ -40,7 +41,7 @@ def test_a_cell_is_answered_measured_and_perturbed_in_its_precision(
     seen: list[torch.dtype] = []
     monkeypatch.setattr(jobs, "load_trained", lambda *_: (None, line()))
     monkeypatch.setattr(jobs, "evaluation_images", lambda *_: images)
-    monkeypatch.setattr(jobs, "predict_all", lambda *_: seen.append(computed_in()) or [])
+    monkeypatch.setattr(jobs, "answer_split", lambda *_: seen.append(computed_in()) or SplitAnswers())
     monkeypatch.setattr(jobs, "profile_learner", lambda *_: seen.append(computed_in()) or Efficiency(notes={"a": 1}))
     places = Places(tmp_path, tmp_path, None)
     jobs.predict_job(cell, places, lambda *_: None)
