@@ -179,7 +179,8 @@ class Classes:
 
     `texts` are what a language model reads for each class (one prompt or several); `seen` says which classes
     have training samples; `attributes` (`[C][A]`, 0..1) describe classes without language, or are empty.
-    A sample has one class, or with `multilabel` any number of them.
+    A sample has one class, or with `multilabel` any number of them. `test_texts` are read in place of `texts` once a
+    learner is trained, where classes are called otherwise then; no model is built with them.
     """
 
     names: tuple[str, ...] = ()
@@ -187,9 +188,15 @@ class Classes:
     seen: tuple[bool, ...] = ()
     attributes: tuple[tuple[float, ...], ...] = ()
     multilabel: bool = False
+    test_texts: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def texts_at_test(self) -> tuple[tuple[str, ...], ...]:
+        """What is read for each class once a learner is trained."""
+        return self.test_texts or self.texts
 
 
 @dataclass(frozen=True)

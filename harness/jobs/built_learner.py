@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from harness.inputs.modes import for_evaluation, require_frozen
 from harness.jobs.checkpoints import read_checkpoint, read_derived
 from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
-from harness.protocols import BuildContext, Derived, Learner, Model, Task
+from harness.protocols import BuildContext, Derived, Learner, Model, ReadsText, Task
 from harness.records.trainings import CHECKPOINT, read_training, why_unusable
 from harness.sample import OnDemand, Sample, limited
 
@@ -35,6 +36,10 @@ def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
     if needs_training(job_model(job)):
         read_checkpoint(learner, places.training / CHECKPOINT, summary["checkpoint_sha256"])
     for_evaluation(learner)
+    if isinstance(learner, ReadsText) and "classes" in learner.reads:
+        classes = task.spec(job.data, ()).classes
+        if classes.test_texts:
+            learner.reword(classes.test_texts)
     return task, learner
 
 
@@ -53,7 +58,8 @@ def build_learner(
         job.options, job.train, job.decode, job.seed, places.cache, places.prerequisite, seen, job.device
     )
     torch.manual_seed(job.seed)
-    module: Any = model.build(task.spec(job.data, samples), context)
+    spec = task.spec(job.data, samples)
+    module: Any = model.build(replace(spec, classes=replace(spec.classes, test_texts=())), context)
     learner: Learner = module.to(job.device)
     for_evaluation(learner)
     require_frozen(learner)

@@ -85,7 +85,7 @@ def robustness_job(block: RobustnessBlock, progress: Progress) -> dict[str, str]
     decoded_images = open_decoded_images(
         samples, block.options.shortest_px, first.places.cache, first.cell.training.on_bad_sample, progress
     )
-    classes = task.spec(first.cell.training.data, ()).classes.texts
+    classes = task.spec(first.cell.training.data, ()).classes.texts_at_test
     known, rewriter = at_scale(load_perturbations(), block.options.scale), Rewriter(block.options.seed)
     sweep = _RobustnessJob(
         block, task, loaded_models, decoded_images, tuple(tuple(group) for group in classes), known, rewriter, progress

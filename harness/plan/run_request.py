@@ -40,6 +40,9 @@ class RunRequest:
     lexicon: Annotated[
         str | None, Option("Scenes: how classes are worded.", DATA, "task.lexicon", left_out="transparent")
     ] = None
+    test_lexicon: Annotated[
+        str | None, Option("Scenes: other words at test time.", DATA, "task.test_lexicon", left_out="as in training")
+    ] = None
     templates: Annotated[str | None, Option("Prompts: openai-imagenet, simple or a file.", DATA, "task.templates")] = (
         None
     )

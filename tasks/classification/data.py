@@ -199,16 +199,14 @@ def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes:
 
 def _scene_classes(data: Dataset, templates: Sequence[str]) -> Classes:
     from tasks.datasets.prompts import fill
-    from tasks.scenes.class_texts import class_texts
     from tasks.scenes.factors import SHAPES
-    from tasks.scenes_data.labels import CLOSED_KINDS, OPEN_KINDS, kind_classes, shape_classes
+    from tasks.scenes_data.labels import CLOSED_KINDS, OPEN_KINDS, shape_classes
+    from tasks.scenes_data.wording import worded_kinds
 
     track = data.options.get("track")
     if track == "reference":
         return shape_classes([fill(templates, [shape]) for shape in SHAPES])
-    worded = class_texts(data.options["lexicon"])
-    kinds = OPEN_KINDS if track is None else CLOSED_KINDS
-    return kind_classes(kinds, [fill(templates, worded[kind.name]) for kind in kinds])
+    return worded_kinds(data, OPEN_KINDS if track is None else CLOSED_KINDS)
 
 
 def _is_taken_whole(root: Path, context: DataContext) -> bool:

@@ -29,7 +29,7 @@ class ClassificationTask:
         "top-1", "mAP", "top-5", "macro-F1", "balanced-accuracy", "micro-F1", "NLL", "Brier", "ECE", "ECE-null",
         "adaptive-ECE", "adaptive-ECE-null",
     )  # fmt: skip
-    settings: tuple[str, ...] = ("track", "templates", "lexicon", "classes", "labels")
+    settings: tuple[str, ...] = ("track", "templates", "lexicon", "test_lexicon", "classes", "labels")
     learnable_score: float = 0.9
     answers: str = LABELS
 
@@ -134,20 +134,17 @@ class ClassificationTask:
 def _open_scenes(context: DataContext) -> Dataset:
     from tasks.datasets.locations import refuse_settings
     from tasks.datasets.prompts import PLAIN, check_templates
-    from tasks.scenes.class_texts import CLASS_LEXICONS
     from tasks.scenes_data.labels import TRACKS
     from tasks.scenes_data.open import Variant, open_scenes
+    from tasks.scenes_data.wording import lexicon_options
 
     refuse_settings(context, ("classes",), "is for folders: the classes of Scenes are fixed")
     track = context.settings.get("track", "plain")
-    lexicon = context.settings.get("lexicon", "transparent")
     if track not in TRACKS:
         raise UsageError(f"--scenes-track {track}: unknown. {nearest(str(track), TRACKS)}")
-    if lexicon not in CLASS_LEXICONS:
-        raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
     options = {
         "track": track,
-        "lexicon": lexicon,
+        **lexicon_options(context),
         "templates": check_templates(context.settings.get("templates", PLAIN)),
     }
     # The refer split was drawn for expressions: more objects, each of them equally likely to be meant.

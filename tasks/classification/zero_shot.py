@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.answers import UNSEEN_LABELS
-from harness.errors import UsageError, nearest
+from harness.errors import UsageError
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
@@ -28,7 +28,7 @@ class ZeroShotTask:
     )
     version: int = 1
     metrics: tuple[str, ...] = ("unseen-top-1", "S", "U", "H", "AUSUC", "top-1")
-    settings: tuple[str, ...] = ("templates", "lexicon", "classes", "labels", "unseen")
+    settings: tuple[str, ...] = ("templates", "lexicon", "test_lexicon", "classes", "labels", "unseen")
     learnable_score: float = 0.9
     answers: str = UNSEEN_LABELS
 
@@ -40,7 +40,7 @@ class ZeroShotTask:
         folder = locate_data(context)
         if folder is None:
             return _open_scenes(context)
-        refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
+        refuse_settings(context, ("lexicon", "test_lexicon"), f"is for Scenes, and {folder} is not")
         return open_label_folder(folder, context, zero_shot=True)
 
     def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
@@ -71,7 +71,7 @@ class ZeroShotTask:
             return {}
         from tasks.scenes.oracle import zero_shot_ceiling
 
-        ceiling = zero_shot_ceiling(data.options["lexicon"])
+        ceiling = zero_shot_ceiling(data.options.get("test_lexicon", data.options["lexicon"]))
         return {
             "unseen-top-1": {"vision": float(ceiling.vision), "text": float(ceiling.text), "both": float(ceiling.both)}
         }
@@ -133,15 +133,12 @@ class ZeroShotTask:
 def _open_scenes(context: DataContext) -> Dataset:
     from tasks.datasets.locations import refuse_settings
     from tasks.datasets.prompts import PLAIN, check_templates
-    from tasks.scenes.class_texts import CLASS_LEXICONS
     from tasks.scenes_data.open import OPEN, OPEN_PARTS, Variant, open_scenes
+    from tasks.scenes_data.wording import lexicon_name, lexicon_options
 
     refuse_settings(context, ("classes", "unseen"), "is for folders: the classes of Scenes are fixed")
-    lexicon = context.settings.get("lexicon", "transparent")
-    if lexicon not in CLASS_LEXICONS:
-        raise UsageError(f"--lexicon {lexicon}: unknown. {nearest(str(lexicon), CLASS_LEXICONS)}")
-    options = {"lexicon": lexicon, "templates": check_templates(context.settings.get("templates", PLAIN))}
-    return open_scenes(context, Variant(f"scenes:{lexicon}", options, OPEN, OPEN_PARTS))
+    options = {**lexicon_options(context), "templates": check_templates(context.settings.get("templates", PLAIN))}
+    return open_scenes(context, Variant(lexicon_name(options), options, OPEN, OPEN_PARTS))
 
 
 zero_shot_classification = ZeroShotTask()

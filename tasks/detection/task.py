@@ -39,7 +39,7 @@ class DetectionTask:
         "AP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large", "AR-1", "AR-10", "AR-100", "AR-small", "AR-medium",
         "AR-large", "AP-base", "AP-novel",
     )  # fmt: skip
-    settings: tuple[str, ...] = ("templates", "lexicon", "metric_engine", "novel", "classes", "iou")
+    settings: tuple[str, ...] = ("templates", "lexicon", "test_lexicon", "metric_engine", "novel", "classes", "iou")
     learnable_score: float = 0.5
     answers: str = BOXES
 
@@ -53,7 +53,7 @@ class DetectionTask:
         templates = check_templates(context.settings.get("templates", PLAIN if folder is None else SIMPLE))
         if folder is None:
             return open_scene_objects(context, templates)
-        refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
+        refuse_settings(context, ("lexicon", "test_lexicon"), f"is for Scenes, and {folder} is not")
         return open_object_folder(folder, context, {"templates": templates})
 
     def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:

@@ -53,14 +53,17 @@ def open_label_samples(data: Dataset, split: str) -> Sequence[Sample]:
     return samples if split not in OPEN_PARTS else mixed(samples)
 
 
-def kind_classes(kinds: Sequence[Kind], texts: Sequence[tuple[str, ...]]) -> Classes:
-    """The classes of these kinds, worded as `texts`, with their factors as attributes."""
+def kind_classes(
+    kinds: Sequence[Kind], texts: Sequence[tuple[str, ...]], test_texts: Sequence[tuple[str, ...]] = ()
+) -> Classes:
+    """The classes of these kinds, worded as `texts`, at test time as `test_texts`; their factors are attributes."""
     from tasks.scenes.class_texts import class_attributes
 
     _, attributes = class_attributes()
     return Classes(
         names=tuple(kind.name for kind in kinds),
         texts=tuple(texts),
+        test_texts=tuple(test_texts),
         seen=tuple(kind.tier != "novel" for kind in kinds),
         attributes=tuple(tuple(float(value) for value in attributes[kind.name]) for kind in kinds),
     )

@@ -35,7 +35,7 @@ class SegmentationTask:
         "mIoU", "pixel-accuracy", "mean-accuracy", "mIoU-seen", "mIoU-unseen", "hIoU", "PQ", "SQ", "RQ", "PQ-Th",
         "PQ-St",
     )  # fmt: skip
-    settings: tuple[str, ...] = ("templates", "lexicon", "classes", "novel", "panoptic")
+    settings: tuple[str, ...] = ("templates", "lexicon", "test_lexicon", "classes", "novel", "panoptic")
     learnable_score: float = 0.5
     answers: str = MAPS
 
@@ -49,7 +49,7 @@ class SegmentationTask:
         folder = locate_data(context)
         templates = check_templates(context.settings.get("templates", PLAIN if folder is None else SIMPLE))
         if folder is not None:
-            refuse_settings(context, ("lexicon",), f"is for Scenes, and {folder} is not")
+            refuse_settings(context, ("lexicon", "test_lexicon"), f"is for Scenes, and {folder} is not")
             return open_map_folder(folder, context, templates, panoptic=_wants_panoptic(context.settings))
         return open_scene_objects(context, templates)
 
@@ -159,10 +159,12 @@ def _scene_classes(data: Dataset) -> Classes:
 
     kinds, templates = scene_object_classes(data), read_templates(data.options["templates"])
     names = [name for _, name, _ in STUFF]
+    named = tuple(fill(templates, [name]) for name in names)
     width, nothing = len(kinds.attributes[0]), (0.0,) * len(names)
     return Classes(
         names=(*kinds.names, *names),
-        texts=(*kinds.texts, *(fill(templates, [name]) for name in names)),
+        texts=(*kinds.texts, *named),
+        test_texts=(*kinds.test_texts, *named) if kinds.test_texts else (),
         seen=(*kinds.seen, *(True for _ in names)),
         attributes=(
             *(row + nothing for row in kinds.attributes),

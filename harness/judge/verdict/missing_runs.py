@@ -27,7 +27,7 @@ def run_command(like: RunRecord, results: str | None, extra: Sequence[str] = (),
     words = ["bench run", "--task", like.task, "--model", model or like.model, "--seeds", str(LEAST_SEEDS), *extra]
     if data.get("layout") not in (None, "scenes"):
         words += ["--data", f"…/{data.get('root')}"]
-    for name, flag in (("track", "--scenes-track"), ("lexicon", "--lexicon")):
+    for name, flag in (("track", "--scenes-track"), ("lexicon", "--lexicon"), ("test_lexicon", "--test-lexicon")):
         value = data.get("options", {}).get(name)
         if value is not None:
             words += [flag, str(value)]

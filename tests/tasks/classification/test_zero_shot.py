@@ -134,6 +134,23 @@ def test_scenes_lexicons_word_the_same_pixels(lexicon: str, few_scenes: Path, op
     }
 
 
+@pytest.mark.parametrize(
+    "name", ["zero-shot-classification", "image-classification", "coco-detection", "coco-segmentation"]
+)
+def test_classes_may_be_called_otherwise_at_test_time(name: str, few_scenes: Path, open_context: MakeContext) -> None:
+    asked = load_task(name)
+    plain, other = (asked.open_data(open_context(SCENES, **wish)) for wish in ({}, {"test_lexicon": "synonym"}))
+    same = asked.open_data(open_context(SCENES, test_lexicon="transparent"))
+    assert same == plain and other.digest != plain.digest
+    trained, tested = asked.spec(plain, ()).classes, asked.spec(other, ()).classes
+    assert (trained.texts, trained.test_texts, trained.texts_at_test) == (tested.texts, (), tested.texts)
+    words = {word for texts in tested.texts for text in texts for word in text.split()}
+    first = tested.test_texts[0][0].split()
+    assert len(tested.test_texts) == len(tested) and not words & set(first)
+    with pytest.raises(UsageError, match="--test-lexicon synonim: unknown. Did you mean 'synonym'"):
+        asked.open_data(open_context(SCENES, test_lexicon="synonim"))
+
+
 def test_templates_word_scenes_too(few_scenes: Path, open_context: MakeContext) -> None:
     data = task.open_data(open_context(SCENES, lexicon="synonym", templates="simple"))
     first = class_texts("synonym")[OPEN_KINDS[0].name]
