@@ -25,7 +25,7 @@ _.physical_cores, _.usable_cores, _.start_rss_bytes, _.workload_p50_seconds
 _.driver, _.sm_clock_mhz, _.memory_clock_mhz, _.power_limit_watts
 
 # Options that are read through what they declare (`configured_settings`).
-_.metric_engine, _.perturb_scale, _.no_measure
+_.metric_engine, _.perturb_scale, _.no_measure, _.test_lexicon
 
 # For plugins to write answers by; the harness itself reads them as JSON.
 _.CaptionAnswer, _.ChoiceAnswer, _.BoxAnswer, _.MapAnswer

@@ -147,7 +147,7 @@ def test_classes_may_be_called_otherwise_at_test_time(name: str, few_scenes: Pat
     words = {word for texts in tested.texts for text in texts for word in text.split()}
     first = tested.test_texts[0][0].split()
     assert len(tested.test_texts) == len(tested) and not words & set(first)
-    with pytest.raises(UsageError, match="--test-lexicon synonim: unknown. Did you mean 'synonym'"):
+    with pytest.raises(UsageError, match=r"--test-lexicon synonim: unknown\. Did you mean 'synonym'"):
         asked.open_data(open_context(SCENES, test_lexicon="synonim"))
 
 
