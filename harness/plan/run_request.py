@@ -19,7 +19,9 @@ class RunRequest:
     """The plain choices of a run, as flags or top-level TOML keys give them."""
 
     task: Annotated[str, Option("Task to run; a,b or all.", WHAT)] = "coco-caption"
-    model: Annotated[str, Option("Models: a,b or all; film[C0]; hf:NAME, open_clip:NAME/TAG.", WHAT)] = "all"
+    model: Annotated[str, Option("Models: a,b or all; film[C0]; hf:NAME, open_clip:NAME/TAG, api:URL#MODEL.", WHAT)] = (
+        "all"
+    )
     exclude: Annotated[str | None, Option("Models to leave out of --model, a,b.", WHAT)] = None
     seeds: Annotated[int, Range(gt=0, le=1000), Option("Training seeds per model.", WHAT)] = 1
     controls: Annotated[bool, Option("Run the matched controls C0 to C6 too.", WHAT)] = False

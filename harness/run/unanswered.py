@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.plan.installed_metrics import metric_named
 from harness.records.scoring import Scoring
 from harness.records.unanswered import FAILED_SAMPLES
 from harness.sample import Predicted, Sample
@@ -29,7 +30,7 @@ def unanswered_provenance(scorer: Scoring, answered: Sequence[Sample], predicted
     failed = predicted.failed
     bounds: Mapping[str, tuple[float, float] | None] = {}
     if answered:
-        bounds = unanswered_bounds(scorer.score(answered, predicted.outcomes), len(failed))
+        bounds = unanswered_bounds(scorer.score(answered, predicted.outcomes), len(failed), _ends)
     return {
         FAILED_SAMPLES: {
             "count": len(failed),
@@ -40,3 +41,9 @@ def unanswered_provenance(scorer: Scoring, answered: Sequence[Sample], predicted
             "unbounded": sorted(name for name, ends in bounds.items() if ends is None),
         }
     }
+
+
+def _ends(name: str) -> tuple[float, float] | None:
+    """The least and the most that a metric can be; None where it has no end."""
+    metric = metric_named(name)
+    return None if metric.lowest is None or metric.highest is None else (metric.lowest, metric.highest)

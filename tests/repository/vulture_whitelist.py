@@ -30,9 +30,6 @@ _.metric_engine, _.perturb_scale, _.no_measure, _.test_lexicon
 # For plugins to write answers by; the harness itself reads them as JSON.
 _.CaptionAnswer, _.ChoiceAnswer, _.BoxAnswer, _.MapAnswer
 
-# Prompts of chat models and endpoints, and the reading of what they say: models and tasks that call these are to come.
-_.read_prompts, _.choose_prompt, _.parse_option
-
 # Protocols' methods, and a module's own attribute access.
 _.__call__, _.__getattr__
 
