@@ -132,7 +132,8 @@ class Predicted:
 
     `additive` are the answers on some of the samples if image and text could not interact (`harness.jobs.emap`);
     `checkpoint_settings` are what the checkpoint itself brings that moves answers. `failed` says of samples without an
-    answer why there is none: these are in no outcome. `service` is what a learner tells that asks a service.
+    answer why there is none: these are in no outcome. `service` is what a learner tells that asks a service;
+    `batch_size` is what memory was enough for, None where that is not known.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -142,6 +143,7 @@ class Predicted:
     checkpoint_settings: Mapping[str, Any] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     service: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True)

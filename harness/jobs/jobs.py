@@ -94,6 +94,8 @@ def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: i
     } | kept
     content |= {**asdict(done.summary), **done.gate, "numerics": numerics(job.device)}
     content["prerequisite_sha256"] = prerequisite_digest(places)
+    if accumulation > job.train.accumulation:
+        content["restarted_in_parts"] = True
     with replace_atomically(places.training / SUMMARY) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     (places.training / RESUME).unlink(missing_ok=True)
@@ -200,6 +202,7 @@ def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
         additive=tuple(additive),
         checkpoint_settings=brought,
         failed=answers.failed,
+        batch_size=answers.batch_size,
         service=learner.service_report() if isinstance(learner, AsksService) else {},
     )
 

@@ -19,10 +19,11 @@ from harness.text.failed_samples import no_answers_told
 
 @dataclass
 class SplitAnswers:
-    """What a learner has answered of a split, and why it has not answered some samples, by id."""
+    """What a learner has answered of a split, why it has not answered some samples, by id, and in which batches."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    batch_size: int = 0
 
     def __len__(self) -> int:
         return len(self.outcomes) + len(self.failed)
@@ -60,7 +61,7 @@ def answer_split(learner: Learner, visual_tokens: VisualTokens, batch_size: int,
     def tell(size: int) -> None:
         progress(f"out of memory: going on with batches of {size}", len(answers), NOTICE)
 
-    halving(go_on, max(1, min(batch_size, total)), tell, "in evaluation with")
+    _, answers.batch_size = halving(go_on, max(1, min(batch_size, total)), tell, "in evaluation with")
     if answers.failed:
         progress(no_answers_told(answers.failed, total), len(answers), NOTICE)
     return answers

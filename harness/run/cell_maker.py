@@ -91,9 +91,10 @@ class CellMaker:
                 self._reporter.say(f"{cell.label}: {error} Predicting again.")
         places = self._train(cell.training, cell.label)
         predicted = self._with_less_memory(
+            cell.label,
             lambda smaller: self._job(
                 cell.label, named_jobs.predict, replace(cell, evaluate=_smaller_batch(cell, smaller)), places
-            )
+            ),
         )
         return FreshAnswers(places, predicted)
 
@@ -128,9 +129,10 @@ class CellMaker:
 
     def _train_in(self, places: Places, job: TrainingJob, label: str) -> None:
         self._with_less_memory(
+            label,
             lambda smaller: self._job(
                 label, named_jobs.train if smaller == 1 else named_jobs.train_in_parts, job, places
-            )
+            ),
         )
         with self._executor.working_here():
             upload_training(job, places.training, self._store)
@@ -169,14 +171,17 @@ class CellMaker:
 
         return JobRequest(label, progress, self._plan.devices.kind, order=self._places.get(label, _BEFORE_CELLS))
 
-    def _with_less_memory(self, attempt: Callable[[int], Result]) -> Result:
-        """Try at full size; when the system killed the job, once more at a quarter, and say so."""
+    def _with_less_memory(self, label: str, attempt: Callable[[int], Result]) -> Result:
+        """Try at full size; when the system killed the job, once more at a quarter, and say so.
+
+        What it was trained or predicted in stands in its record too.
+        """
         try:
             return attempt(1)
         except JobFailure as failure:
             if failure.kind != KILLED or "SIGKILL" not in failure.message:
                 raise
-            self._reporter.say(f"{failure.message} Retrying with a quarter of the batch.")
+            self._reporter.say(f"{label}: {failure.message} Retrying with a quarter of the batch.")
             return attempt(4)
 
 

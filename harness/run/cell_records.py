@@ -9,7 +9,7 @@ from typing import Any
 from harness.cell import Cell, options_content
 from harness.plan.run_plan import Absent, Plan
 from harness.record import Efficiency, Estimate, RunRecord, now
-from harness.sample import Note
+from harness.sample import Note, Predicted
 from harness.storage.portable import by_content, scrubbed, without_places
 
 
@@ -79,7 +79,24 @@ def training_notes(cell: Cell, training: Mapping[str, Any]) -> Sequence[Note]:
     asked, taken = cell.training.train.accumulation, training["accumulation"]
     if taken <= asked:
         return ()
-    return (Note(f"memory ran out while training: {taken} micro-batches a step instead of {asked}"),)
+    how = f"{taken} micro-batches a step instead of {asked}"
+    if training.get("restarted_in_parts"):
+        return (Note(f"the training was killed, most often for lack of memory, and begun anew in parts: {how}"),)
+    return (Note(f"memory ran out while training: {how}"),)
+
+
+def smaller_batch(cell: Cell, predicted: Predicted) -> int | None:
+    """Give the batch that memory was enough for in evaluation, None where that is the one that was asked for."""
+    size, total = predicted.batch_size, len(predicted.outcomes) + len(predicted.failed)
+    return None if size is None or size >= min(cell.evaluate.batch_size, total) else size
+
+
+def batch_note(cell: Cell, predicted: Predicted) -> list[Note]:
+    """Say where memory ran out in evaluation: other batches may move the last digits of an answer."""
+    size = smaller_batch(cell, predicted)
+    if size is None:
+        return []
+    return [Note(f"memory ran out in evaluation: batches of {size} instead of {cell.evaluate.batch_size}")]
 
 
 def skipped_note(skipped: Mapping[str, str], split: str, kept: int) -> list[Note]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -18,8 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.errors import ClusterLost, UsageError
-from harness.protocols import NOTICE, Progress
+from harness.protocols import Progress
 from harness.run.choose_executor import Workload
+from harness.run.cluster_calls import ClusterCalls, tell
 from harness.run.executor import CPU, JobRequest
 from harness.run.executor_address import GPUS, ExecutorAddress
 from harness.run.job_server import CLOSED, REFUSED, Arguments, JobFailure, Result, Workers
@@ -71,10 +71,6 @@ class _Call:
     node: tuple[str, str] = ("", "a node")
     attempts: int = 0
 
-    def say(self, message: str) -> None:
-        """Tell the run something that the user must read."""
-        self.request.progress(f"{self.request.label}: {message}", 0, NOTICE)
-
 
 class RayExecutor:
     """Runs jobs on a cluster; a context manager that joins it, and leaves it when it is closed."""
@@ -82,11 +78,8 @@ class RayExecutor:
     def __init__(self, place: str, needs: Needs, at_once: int = 0) -> None:
         """`place` is HOST:PORT, `auto` or `local`; `at_once` are the jobs in the cluster at most, 0 for no limit."""
         self._place, self._needs, self._at_once = place, needs, at_once
-        self._changed = threading.Condition()
-        self._waiting: deque[_Call] = deque()
-        self._calls: list[_Call] = []
+        self._calls = ClusterCalls[_Call]()
         self._refusals: dict[str, str] = {}
-        self._closed = False
         self._listener = threading.Thread(target=self._listen, daemon=True, name="ray")
         self._ray: Any = None
         self._task: Any = None
@@ -115,37 +108,25 @@ class RayExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._calls.close()
         self._listener.join()
-        for call in (*self._calls, *self._waiting):
+        for call in self._calls.give_up():
             with suppress(Exception):
                 self._ray.cancel(call.stream, force=True)
-            call.future.set_exception(JobFailure("The run has ended.", CLOSED))
         self._ray.shutdown()
 
     def submit(
         self, job: Callable[[*Arguments, Progress], Result], arguments: tuple[*Arguments], request: JobRequest
     ) -> Future[Result]:
         """Send a job to whichever node has room; see `harness.run.executor.Executor`."""
-        call = _Call(job, arguments, request)
-        call.future.set_running_or_notify_cancel()
-        with self._changed:
-            if self._closed:
-                call.future.set_exception(JobFailure("The run has ended.", CLOSED))
-                return call.future
-            self._waiting.append(call)
-            self._send_waiting()
-        return call.future
+        return self._calls.ask(_Call(job, arguments, request), self._send_waiting)
 
     def _send_waiting(self) -> None:
         """Send what may be in the cluster now; whoever calls has the lock."""
-        while self._waiting and (not self._at_once or len(self._calls) < self._at_once):
-            call = self._waiting.popleft()
+        while self._calls.waiting and (not self._at_once or len(self._calls.sent) < self._at_once):
+            call = self._calls.waiting.pop(0)
             self._send(call)
-            self._calls.append(call)
-        self._changed.notify_all()
+            self._calls.sent.append(call)
 
     def _send(self, call: _Call) -> None:
         call.attempts += 1
@@ -159,17 +140,18 @@ class RayExecutor:
     def _listen(self) -> None:
         """Take reports in until the executor is closed."""
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._calls)
-                if self._closed:
+            with self._calls.changed:
+                self._calls.changed.wait_for(lambda: self._calls.closed or self._calls.sent)
+                if self._calls.closed:
                     return
-                streams = {call.stream: call for call in self._calls}
+                streams = {call.stream: call for call in self._calls.sent}
             try:
                 ready, _ = self._ray.wait(list(streams), num_returns=1, timeout=_POLL_SECONDS, fetch_local=False)
                 for stream in ready:
                     self._take_in(streams[stream])
             except Exception as error:  # whoever waits for a job must not wait for ever
-                self._end_all(ClusterLost(f"{self._place}: {error_text(error)} Run again: finished cells are kept."))
+                lost = f"{self._place}: {error_text(error)} Run again: finished cells are kept."
+                self._calls.give_up(ClusterLost(lost))
                 return
 
     def _take_in(self, call: _Call) -> None:
@@ -183,7 +165,8 @@ class RayExecutor:
         elif kind == PROGRESS:
             call.request.progress(*told)
         elif kind == RESULT:
-            self._end(call, lambda: call.future.set_result(told))
+            self._calls.end(call, told)
+            self._send_next()
         elif (failure := JobFailure(*told)).kind == REFUSED:
             self._refused(call, failure.message)
         else:
@@ -200,7 +183,7 @@ class RayExecutor:
         elif isinstance(error, self._ray.exceptions.RayTaskError):  # before the job began: it cannot be read there
             self._refused(call, f"The job cannot be started there: {what}")
         elif call.attempts < _ATTEMPTS:
-            call.say(f"{call.node[1]} was lost ({what}); it runs again.")
+            tell(call, f"{call.node[1]} was lost ({what}); it runs again.")
             self._send(call)
         else:
             self._fail(call, JobFailure(f"Its worker was lost {call.attempts} times, at last so: {what}", LOST))
@@ -209,30 +192,20 @@ class RayExecutor:
         """Ask no more of a node whose packages, code or data are others; without any other node the job has failed."""
         node, host = call.node
         if node not in self._refusals:
-            call.say(f"{host} is left out: {reason}")
+            tell(call, f"{host} is left out: {reason}")
         self._refusals[node] = reason
         if any(each["Alive"] and each["NodeID"] not in self._refusals for each in self._ray.nodes()):
             self._send(call)
         else:
             self._fail(call, JobFailure(f"No node of the cluster can run it. {host}: {reason}", REFUSED))
 
-    def _end_all(self, error: ClusterLost) -> None:
-        with self._changed:
-            self._closed = True
-            left = [*self._calls, *self._waiting]
-            self._calls.clear()
-            self._waiting.clear()
-        for call in left:
-            call.future.set_exception(error)
-
     def _fail(self, call: _Call, failure: JobFailure) -> None:
-        self._end(call, lambda: call.future.set_exception(failure))
+        self._calls.fail(call, failure)
+        self._send_next()
 
-    def _end(self, call: _Call, settle: Callable[[], None]) -> None:
-        with self._changed:
-            self._calls.remove(call)
+    def _send_next(self) -> None:
+        with self._calls.changed:
             self._send_waiting()
-        settle()
 
 
 def _first_line(error: Exception) -> str:

@@ -22,7 +22,14 @@ from harness.records.unanswered import SERVICE
 from harness.records.writers import beside_other_runs
 from harness.run.cell_maker import CellMaker, MadeCell
 from harness.run.cell_queue import CellQueue, Room
-from harness.run.cell_records import absent_record, record_of, skipped_note, training_notes
+from harness.run.cell_records import (
+    absent_record,
+    batch_note,
+    record_of,
+    skipped_note,
+    smaller_batch,
+    training_notes,
+)
 from harness.run.choose_executor import open_executor, workload_of
 from harness.run.job_server import JobFailure, Workers
 from harness.run.reporter import Reporter
@@ -209,7 +216,9 @@ class _Runner:
                 **(produced.provenance() if isinstance(produced, StoredAnswers) else self._provenance(cell, produced)),
                 **tables,
                 "samples": {"evaluated": len(kept), "of": len(self.samples)},
-                "notes": [asdict(note) for note in (*training_notes(cell, training), *notes)],
+                "notes": [
+                    asdict(note) for note in (*training_notes(cell, training), *batch_note(cell, predicted), *notes)
+                ],
             },
         )
         return replace(record, ceilings=self.ceilings)
@@ -273,6 +282,7 @@ class _Runner:
             "preprocessing_sha256": predicted.preprocessing_hash,
             **({"checkpoint_settings": dict(brought)} if (brought := predicted.checkpoint_settings) else {}),
             **({SERVICE: dict(service)} if (service := predicted.service) else {}),
+            **({"evaluated_in_batches_of": size} if (size := smaller_batch(cell, predicted)) else {}),
         }
 
 

@@ -22,11 +22,12 @@ from typing import Any, Self
 
 from harness.errors import ClusterLost, UsageError
 from harness.plan.environment import cache_wish
-from harness.protocols import NOTICE, Progress
+from harness.protocols import Progress
 from harness.run.choose_executor import Workload
+from harness.run.cluster_calls import ClusterCalls, tell
 from harness.run.executor import CPU, JobRequest
 from harness.run.executor_address import GPUS, ExecutorAddress
-from harness.run.job_server import CLOSED, Arguments, JobFailure, Result, Workers
+from harness.run.job_server import Arguments, JobFailure, Result, Workers
 from harness.run.reported import LOST, NO_MEMORY, RESULT
 from harness.run.slurm_job import SentJob
 from harness.text.error_text import error_text
@@ -91,10 +92,7 @@ class SlurmExecutor:
     def __init__(self, folder: Path, wanted: dict[str, Any], cluster: str = "slurm") -> None:
         """`folder` is seen by all machines, `wanted` are parameters of submitit's executor for that `cluster`."""
         self._folder, self._wanted, self._cluster = folder / uuid.uuid4().hex, wanted, cluster
-        self._changed = threading.Condition()
-        self._waiting: list[_Call] = []
-        self._calls: list[_Call] = []
-        self._closed = False
+        self._calls = ClusterCalls[_Call]()
         self._listener = threading.Thread(target=self._listen, daemon=True, name="slurm")
         self._executor: Any = None
 
@@ -124,14 +122,11 @@ class SlurmExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._calls.close()
         self._listener.join()
-        for call in (*self._calls, *self._waiting):
+        for call in self._calls.give_up():
             with suppress(Exception):
                 call.job.cancel(check=False)
-            call.future.set_exception(JobFailure("The run has ended.", CLOSED))
         if error is None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -139,39 +134,32 @@ class SlurmExecutor:
         self, job: Callable[[*Arguments, Progress], Result], arguments: tuple[*Arguments], request: JobRequest
     ) -> Future[Result]:
         """Put a job into SLURM's queue; see `harness.run.executor.Executor`."""
-        call = _Call(SentJob(job, arguments, self._folder / f"{uuid.uuid4().hex}.jsonl"), request)
-        call.future.set_running_or_notify_cancel()
-        with self._changed:
-            if self._closed:
-                call.future.set_exception(JobFailure("The run has ended.", CLOSED))
-                return call.future
-            self._waiting.append(call)
-            self._changed.notify_all()
-        return call.future
+        sent = SentJob(job, arguments, self._folder / f"{uuid.uuid4().hex}.jsonl")
+        return self._calls.ask(_Call(sent, request))
 
     def _listen(self) -> None:
         """Send what waits as one array, and look after what was sent, until the executor is closed."""
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._waiting or self._calls)
-                if self._closed:
+            with self._calls.changed:
+                self._calls.changed.wait_for(lambda: self._calls.closed or self._calls.waiting or self._calls.sent)
+                if self._calls.closed:
                     return
-            time.sleep(_GATHER_SECONDS if self._waiting else _POLL_SECONDS)
+            time.sleep(_GATHER_SECONDS if self._calls.waiting else _POLL_SECONDS)
             try:
                 self._send_waiting()
             except Exception as error:  # sbatch refuses: then it refuses all
-                self._end_all(UsageError(f"SLURM takes no job: {error_text(error)}"))
+                self._calls.fail_all(UsageError(f"SLURM takes no job: {error_text(error)}"))
                 continue
             try:
-                for call in tuple(self._calls):
+                for call in tuple(self._calls.sent):
                     self._look_after(call)
             except Exception as error:  # whoever waits for a job must not wait for ever
-                self._end_all(ClusterLost(f"SLURM: {error_text(error)} Run again: finished cells are kept."))
+                self._calls.fail_all(ClusterLost(f"SLURM: {error_text(error)} Run again: finished cells are kept."))
 
     def _send_waiting(self) -> None:
-        with self._changed:
-            sent, self._waiting = self._waiting, []
-            self._calls += sent
+        with self._calls.changed:
+            sent, self._calls.waiting = self._calls.waiting, []
+            self._calls.sent += sent
         if not sent:
             return
         with self._executor.batch():
@@ -189,12 +177,12 @@ class SlurmExecutor:
         try:
             kind, told = call.job.result()
         except Exception as error:  # it could not even be begun: the job's own failures are results
-            self._fail(call, JobFailure(f"The job cannot be run there: {error_text(error)}", LOST))
+            self._calls.fail(call, JobFailure(f"The job cannot be run there: {error_text(error)}", LOST))
             return
         if kind == RESULT:
-            self._end(call, lambda: call.future.set_result(told))
+            self._calls.end(call, told)
         else:
-            self._fail(call, JobFailure(*told))
+            self._calls.fail(call, JobFailure(*told))
 
     @staticmethod
     def _is_gone(call: _Call) -> bool:
@@ -224,27 +212,12 @@ class SlurmExecutor:
         state = str(call.job.state).partition(" ")[0].upper()
         if state.startswith("OUT_OF_ME"):
             message = f"SLURM ended the job: its machine's share of memory was full ({state})."
-            self._fail(call, JobFailure(message, NO_MEMORY))
+            self._calls.fail(call, JobFailure(message, NO_MEMORY))
         elif state in _TAKEN_AWAY and call.attempts < _ATTEMPTS:
-            what = f"{call.request.label}: its machine was taken away ({state}); it runs again."
-            call.request.progress(what, 0, NOTICE)
-            with self._changed:
-                self._calls.remove(call)
-                self._waiting.append(call)
+            tell(call, f"its machine was taken away ({state}); it runs again.")
+            with self._calls.changed:
+                self._calls.sent.remove(call)
+                self._calls.waiting.append(call)
         else:
             last = ((call.job.stderr() or "").strip().splitlines() or ["it printed no error"])[-1]
-            self._fail(call, JobFailure(f"SLURM ended the job ({state}): {last}", LOST))
-
-    def _fail(self, call: _Call, failure: JobFailure) -> None:
-        self._end(call, lambda: call.future.set_exception(failure))
-
-    def _end(self, call: _Call, settle: Callable[[], None]) -> None:
-        with self._changed:
-            self._calls.remove(call)
-        settle()
-
-    def _end_all(self, error: Exception) -> None:
-        with self._changed:
-            left, self._calls = self._calls, []
-        for call in left:
-            call.future.set_exception(error)
+            self._calls.fail(call, JobFailure(f"SLURM ended the job ({state}): {last}", LOST))

@@ -90,5 +90,6 @@ def read_stored(store: Store, record: RunRecord) -> StoredAnswers:
         known["preprocessing_sha256"],
         tuple(read_additive(store, record)),
         service=known.get(SERVICE, {}),
+        batch_size=known.get("evaluated_in_batches_of"),
     )
     return StoredAnswers(record, predicted)

@@ -71,6 +71,9 @@ def test_scores_do_not_depend_on_less_memory(faulty: Any) -> None:
     assert faulty[1][4]["provenance"]["training"]["accumulation"] == 4
     note = "memory ran out while training: 4 micro-batches a step instead of 1"
     assert note in [found["text"] for found in faulty[1][4]["provenance"]["notes"]]
+    told = [found["text"] for found in faulty[1][6]["provenance"]["notes"]]
+    assert told == ["memory ran out in evaluation: batches of 3 instead of 64"]
+    assert faulty[1][6]["provenance"]["evaluated_in_batches_of"] == 3
     assert not faulty[1][0]["provenance"]["notes"]
 
 

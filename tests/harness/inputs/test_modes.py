@@ -224,7 +224,8 @@ def test_a_killed_training_goes_on_in_parts_only_where_it_stays_the_same(said: b
     study.use(Said)
     job, places = study.cell.training, study.places("killed")
     if said:
-        assert jobs.train_in_parts_job(job, places, lambda *_: None)["accumulation"] == 4
+        trained = jobs.train_in_parts_job(job, places, lambda *_: None)
+        assert (trained["accumulation"], trained["restarted_in_parts"]) == (4, True)
         return
     with pytest.raises(OutOfMemory, match=r"The system ended the training.*Said is no mean.*train.accumulation=4"):
         jobs.train_in_parts_job(job, places, lambda *_: None)

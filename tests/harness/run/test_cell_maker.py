@@ -173,6 +173,7 @@ def test_a_job_that_was_killed_for_memory_is_tried_once_more_in_smaller_parts(ma
     made.maker.begin(made.cells, {})
     assert made.maker.make(made.cells[0]).result(5).produced.predicted == PREDICTED
     assert seen == [64, 16]
+    assert made.heard.said[-1].startswith("a-model seed 0: The job was ended by SIGKILL.")
     assert made.heard.said[-1].endswith("Retrying with a quarter of the batch.")
 
 
