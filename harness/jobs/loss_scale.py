@@ -14,12 +14,13 @@ from torch import Tensor
 class LossScale:
     """A scale that is halved when gradients overflow, and doubled again by torch; in other precisions it is 1.
 
-    `left_out` counts the steps that were left out because their gradients overflowed.
+    It begins at 65536, at which each gradient above 1 overflows in fp16: `is_found` says whether a step has been made
+    since, so that a training of few steps can make those again that only looked for the scale.
     """
 
     def __init__(self, device: str, precision: str) -> None:
         self._scaler = torch.amp.GradScaler(device.partition(":")[0], enabled=precision == "fp16")
-        self.left_out = 0
+        self.is_found = precision != "fp16"
 
     def backward(self, loss: Tensor) -> None:
         """Add the scaled gradients of a loss."""
@@ -33,21 +34,21 @@ class LossScale:
         """Move the weights."""
         self._scaler.step(optimizer)
         self._scaler.update()
+        self.is_found = True
 
     def halve(self) -> float | None:
-        """Leave a step out whose gradients overflow; returns the scale from here, None where none is left to halve."""
+        """Take half the scale, as gradients overflow; returns the scale from here, None where none is left to halve."""
         scale = self._scaler.get_scale() / 2
         if not self._scaler.is_enabled() or scale < 1:
             return None
         self._scaler.update(scale)
-        self.left_out += 1
         return scale
 
     def state_dict(self) -> dict[str, Any]:
         """What it knows after a step."""
-        return {"scaler": self._scaler.state_dict(), "left_out": self.left_out}
+        return {"scaler": self._scaler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from such a state."""
         self._scaler.load_state_dict(state["scaler"])
-        self.left_out = state["left_out"]
+        self.is_found = True

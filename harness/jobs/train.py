@@ -166,8 +166,6 @@ class _Run:
                     self._keep(kept)
                 if self._is_out_of_patience:
                     break
-        if 0 < self.step == self.scale.left_out:
-            self._require_finite("gradient's norm at every scale", math.inf, self.step)
         if self.best is not None:
             module.load_state_dict(self.best[2], strict=False)
         for_evaluation(self.learner)
@@ -246,18 +244,25 @@ class _Run:
         self.progress(f"goes on from step {self.step} of {self.options.steps}", self.step, NOTICE)
 
     def _step(self, indices: Sequence[int], step: int) -> float:
-        """Make one optimiser step; only what comes before the update can be made again with less memory."""
-        loss = self._gradients_with_retry(indices, step)
-        try:
-            self._update(step)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            raise OutOfMemory(
-                f"Out of memory in the optimiser at step {step}, where smaller micro-batches save nothing. "
-                "Take a smaller model, or train fewer of its weights."
-            ) from error
-        return loss
+        """Make one optimiser step; only what comes before the update can be made again with less memory.
+
+        With the same draws it is made again while the scale of losses in fp16 is still looked for.
+        """
+        while True:
+            before = None if self.scale.is_found else random_states(self.generator)
+            loss = self._gradients_with_retry(indices, step)
+            try:
+                moved = self._update(step)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise OutOfMemory(
+                    f"Out of memory in the optimiser at step {step}, where smaller micro-batches save nothing. "
+                    "Take a smaller model, or train fewer of its weights."
+                ) from error
+            if moved or before is None:
+                return loss
+            before.restore(self.generator)
 
     def _gradients_with_retry(self, indices: Sequence[int], step: int) -> float:
         """Run forward and backward; when memory runs out, again with half the micro-batch and the same draws."""
@@ -303,13 +308,16 @@ class _Run:
             total += float(loss.detach()) * share
         return total
 
-    def _update(self, step: int) -> None:
+    def _update(self, step: int) -> bool:
+        """Move the weights; tells whether they were, and not left as they are since the gradients overflow in fp16."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.processes.sum_gradients(parameters)
         self.scale.unscale(self.optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.options.clip_norm))
-        if not math.isfinite(norm) and (scale := self.scale.halve()) is not None:
-            what = f"gradients overflow in fp16: the step is left out, losses are scaled by {scale:g} from here"
+        scale = None if math.isfinite(norm) else self.scale.halve()
+        if scale is not None:
+            then = "left out" if self.scale.is_found else "made again"
+            what = f"gradients overflow in fp16: the step is {then}, losses are scaled by {scale:g} from here"
             self._log({"step": step, "warning": what})
         else:
             self._require_finite("gradient's norm", norm, step)
@@ -317,6 +325,7 @@ class _Run:
             self._pull()
             self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
+        return scale is None
 
     def _require_finite(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):

@@ -106,16 +106,29 @@ def test_fp16_trains_as_fp32_does(line: Any, visuals_of: Any) -> None:
     assert not torch.equal(whole.learner.new.weight, half.learner.new.weight)
 
 
-def test_a_step_whose_gradients_overflow_is_left_out_and_the_scale_halved(line: Any, visuals_of: Any) -> None:
+def test_a_step_whose_gradients_overflow_is_made_again_at_half_the_scale(line: Any, visuals_of: Any) -> None:
     trained = Trained(line, visuals_of, "fp16", factor=64.0)
-    assert trained.warnings
+    assert trained.warnings and {entry["step"] for entry in trained.log if "warning" in entry} == {1}
     expected = [f"{2**-n * 65536:g} from here" for n in range(1, len(trained.warnings) + 1)]
     assert trained.warnings == expected
     assert math.isfinite(trained.summary.final_loss or math.nan)
     assert not torch.equal(trained.learner.new.weight, line().new.weight)
 
 
-@pytest.mark.parametrize("steps", [3, 40])
+def test_later_a_step_whose_gradients_overflow_is_left_out(line: Any, visuals_of: Any) -> None:
+    """The third batch's gradients are a hundred thousand times the others': too large for the scale that held these."""
+    calls = iter(range(9))
+
+    def loss(self: Any, batch: Any, generator: Any) -> Any:
+        return line.loss(self, batch, generator) / 4096 * (1e5 if next(calls) == 2 else 1)
+
+    trained = Trained(type("Jumping", (line,), {"loss": loss}), visuals_of, "fp16", steps=6)
+    (warning,) = [entry for entry in trained.log if "warning" in entry]
+    assert warning["step"] == 3 and "the step is left out, losses are scaled by 32768 from here" in warning["warning"]
+    assert next(calls) == 6, "six steps, none of them twice"
+
+
+@pytest.mark.parametrize("steps", [1, 3, 40])
 def test_gradients_that_are_finite_at_no_scale_stop_the_training(steps: int, line: Any, visuals_of: Any) -> None:
     def loss(self: Any, batch: Any, generator: Any) -> Any:
         return torch.sqrt(self.new.weight.sum() * 0.0)
