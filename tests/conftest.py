@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,28 @@ LAYOUTS = {
     "2014": ("captions_{}2014.json", "{}2014", "COCO_{split}2014_{:012}.jpg"),
     "plain": ("captions_{}.json", "images", "{}.png"),
 }
+
+
+LONGEST = (
+    "tests/pretend_device/",
+    "tests/end_to_end/test_sweep.py",
+    "tests/contracts/",
+    "tests/harness/run/test_ray_cluster.py",
+)
+"""Files that take half a minute of processor time and more, as measured, though they hold few tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, so that no worker is left with one of them while the other is done."""
+    counts = Counter(item.path for item in items)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def rank(item: pytest.Item) -> tuple[int, bool, int, str]:
+        place = item.path.relative_to(REPOSITORY).as_posix()
+        longest = next((n for n, beginning in enumerate(LONGEST) if place.startswith(beginning)), len(LONGEST))
+        return longest, item.path not in slow, -counts[item.path], place
+
+    items.sort(key=rank)
 
 
 def write_captions(root: Path, layout: str = "2017", train: int = 36, val: int = 12) -> Path:

@@ -15,26 +15,26 @@ from harness.run.executor import JobRequest
 from harness.run.job_server import CLOSED, JobFailure
 
 
-class Call(Protocol):
+class ClusterCall(Protocol):
     """A job that was asked for, with whatever an executor knows of it besides."""
 
     request: JobRequest
     future: Future[Any]
 
 
-Asked = TypeVar("Asked", bound=Call)
+_Call = TypeVar("_Call", bound=ClusterCall)
 
 
-class ClusterCalls(Generic[Asked]):
+class ClusterCalls(Generic[_Call]):
     """The jobs of one executor; whoever reads or moves `waiting` and `sent` holds `changed`."""
 
     def __init__(self) -> None:
         self.changed = Condition()
-        self.waiting: list[Asked] = []
-        self.sent: list[Asked] = []
+        self.waiting: list[_Call] = []
+        self.sent: list[_Call] = []
         self.closed = False
 
-    def ask(self, call: Asked, send: Callable[[], None] = lambda: None) -> Future[Any]:
+    def ask(self, call: _Call, send: Callable[[], None] = lambda: None) -> Future[Any]:
         """Let a job wait, `send` what may be sent, and wake whoever listens; a job that comes too late has failed."""
         call.future.set_running_or_notify_cancel()  # it is ended by closing alone
         with self.changed:
@@ -46,12 +46,12 @@ class ClusterCalls(Generic[Asked]):
                 self.changed.notify_all()
         return call.future
 
-    def end(self, call: Asked, result: Any) -> None:
+    def end(self, call: _Call, result: Any) -> None:
         """A job that was sent has a result."""
         self._leave(call)
         call.future.set_result(result)
 
-    def fail(self, call: Asked, failure: JobFailure) -> None:
+    def fail(self, call: _Call, failure: JobFailure) -> None:
         """A job that was sent has failed."""
         self._leave(call)
         call.future.set_exception(failure)
@@ -69,7 +69,7 @@ class ClusterCalls(Generic[Asked]):
             self.closed = True
             self.changed.notify_all()
 
-    def give_up(self, error: Exception | None = None) -> list[Asked]:
+    def give_up(self, error: Exception | None = None) -> list[_Call]:
         """Fail what has not ended, with `error` or since the run has ended; returns these jobs. None is taken then."""
         with self.changed:
             self.closed = True
@@ -79,12 +79,12 @@ class ClusterCalls(Generic[Asked]):
             call.future.set_exception(error or _ended())
         return left
 
-    def _leave(self, call: Asked) -> None:
+    def _leave(self, call: _Call) -> None:
         with self.changed:
             self.sent.remove(call)
 
 
-def tell(call: Call, message: str) -> None:
+def tell_run(call: ClusterCall, message: str) -> None:
     """Tell the run of a job what the user must read."""
     call.request.progress(f"{call.request.label}: {message}", 0, NOTICE)
 

@@ -19,7 +19,7 @@ from typing import Any, Self
 from harness.errors import ClusterLost, UsageError
 from harness.protocols import Progress
 from harness.run.choose_executor import Workload
-from harness.run.cluster_calls import ClusterCalls, tell
+from harness.run.cluster_calls import ClusterCalls, tell_run
 from harness.run.executor import CPU, JobRequest
 from harness.run.executor_address import GPUS, ExecutorAddress
 from harness.run.job_server import CLOSED, REFUSED, Arguments, JobFailure, Result, Workers
@@ -183,7 +183,7 @@ class RayExecutor:
         elif isinstance(error, self._ray.exceptions.RayTaskError):  # before the job began: it cannot be read there
             self._refused(call, f"The job cannot be started there: {what}")
         elif call.attempts < _ATTEMPTS:
-            tell(call, f"{call.node[1]} was lost ({what}); it runs again.")
+            tell_run(call, f"{call.node[1]} was lost ({what}); it runs again.")
             self._send(call)
         else:
             self._fail(call, JobFailure(f"Its worker was lost {call.attempts} times, at last so: {what}", LOST))
@@ -192,7 +192,7 @@ class RayExecutor:
         """Ask no more of a node whose packages, code or data are others; without any other node the job has failed."""
         node, host = call.node
         if node not in self._refusals:
-            tell(call, f"{host} is left out: {reason}")
+            tell_run(call, f"{host} is left out: {reason}")
         self._refusals[node] = reason
         if any(each["Alive"] and each["NodeID"] not in self._refusals for each in self._ray.nodes()):
             self._send(call)

@@ -24,7 +24,7 @@ from harness.errors import ClusterLost, UsageError
 from harness.plan.environment import cache_wish
 from harness.protocols import Progress
 from harness.run.choose_executor import Workload
-from harness.run.cluster_calls import ClusterCalls, tell
+from harness.run.cluster_calls import ClusterCalls, tell_run
 from harness.run.executor import CPU, JobRequest
 from harness.run.executor_address import GPUS, ExecutorAddress
 from harness.run.job_server import Arguments, JobFailure, Result, Workers
@@ -214,7 +214,7 @@ class SlurmExecutor:
             message = f"SLURM ended the job: its machine's share of memory was full ({state})."
             self._calls.fail(call, JobFailure(message, NO_MEMORY))
         elif state in _TAKEN_AWAY and call.attempts < _ATTEMPTS:
-            tell(call, f"its machine was taken away ({state}); it runs again.")
+            tell_run(call, f"its machine was taken away ({state}); it runs again.")
             with self._calls.changed:
                 self._calls.sent.remove(call)
                 self._calls.waiting.append(call)

@@ -164,6 +164,7 @@ def test_a_folder_is_shifted_to_one_whose_classes_are_fewer_and_named_alike(trai
         shutil.rmtree(split / names[-1])
     folder = [*ARGUMENTS]
     folder[folder.index("scenes")] = "squares"
+    folder[folder.index(MODELS)] = "probe"
     done = bench(*folder, "--results", "folders", "--shift", "fewer", "--perturb", "fog:1")
     assert done.returncode == 0, done.stderr + done.stdout
     found = trained.scores("folders")["probe", "shift-fewer", 0]
