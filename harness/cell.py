@@ -227,7 +227,8 @@ class Cell:
     def label(self) -> str:
         """Say in a few words which cell this is."""
         control = f" {self.training.control}" if self.training.control else ""
-        return f"{self.training.model}{control} seed {self.training.seed}"
+        prompt = self.training.options.settings.get("prompt_name", "")
+        return f"{self.training.model}{control} seed {self.training.seed}{f' prompt {prompt}' if prompt else ''}"
 
 
 @dataclass(frozen=True)

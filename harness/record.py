@@ -217,6 +217,12 @@ def evaluated_samples(record: RunRecord) -> tuple[int, int] | None:
     return (known["evaluated"], known["of"]) if known else None
 
 
+def prompt_of(record: RunRecord) -> str:
+    """Name the prompt by which a record's model was asked; "" where it was not asked in words."""
+    options = (record.cell.get("training") or {}).get("options") or {}
+    return str((options.get("settings") or {}).get("prompt_name", ""))
+
+
 def now() -> str:
     """The time in UTC, to a thousandth of a second."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

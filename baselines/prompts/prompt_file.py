@@ -12,10 +12,10 @@ from baselines.prompts.prompt import LETTERS, TEXTS, Prompt, slots_of
 from harness.answers import form_of
 from harness.errors import UsageError, nearest
 from harness.plan.config import read_toml
+from harness.plan.installed_prompts import prompt_files
 
-BUILTIN = "builtin"
-"""What `--prompts` calls the tool's own file."""
 BUILTIN_FILE = Path(__file__).with_name("builtin.toml")
+"""The tool's own file, `--prompts builtin`; other packages offer theirs by name too (`bench.prompts`)."""
 _SLOTS = {
     "captions": ("text",),
     "labels": ("options", "text"),
@@ -27,12 +27,13 @@ _NEEDED = {"answers": "question"}
 
 
 def read_prompts(wish: str, kind: str) -> tuple[Prompt, ...]:
-    """Read the prompts for a kind of answer, one at least: of a file, of the tool's own ("builtin"), or its first ("").
+    """Read the prompts for a kind of answer, one at least, of a file or by the name of an installed one.
 
-    Those of a form serve kinds that have none of their own: `labels` serves `labels:unseen`. Raises UsageError that
-    names file and place for whatever is wrong anywhere in the file, and for a kind that it has no prompt for.
+    Without a wish it is the first of the tool's own. Those of a form serve kinds that have none of their own: `labels`
+    serves `labels:unseen`. Raises UsageError that names file and place for whatever is wrong anywhere in the file, and
+    for a kind that it has no prompt for.
     """
-    path = BUILTIN_FILE if wish in ("", BUILTIN) else Path(wish).expanduser()
+    path = prompt_files().get(wish) or Path(wish).expanduser() if wish else BUILTIN_FILE
     known = _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
     found = known.get(kind) or known.get(form_of(kind))
     if not found:

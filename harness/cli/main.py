@@ -172,13 +172,15 @@ def score(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(help="tasks, models, data, metrics, perturbations, fusion, heads, tuning, options, or pairs."),
+        typer.Argument(
+            help="tasks, models, data, metrics, perturbations, prompts, fusion, heads, tuning, options, or pairs."
+        ),
     ],
     debug: Debug = False,
-    style: Annotated[str, typer.Option("--format", help="text, md or json; options md.")] = "text",
+    style: Annotated[str, typer.Option("--format", help="text, md or json; options md; prompts toml.")] = "text",
     wide: Wide = False,
 ) -> None:
-    """List what is installed: tasks, models, data, metrics, perturbations, parts of models, options, pairs."""
+    """List what is installed: tasks, models, data, metrics, perturbations, prompts, parts of models, options, pairs."""
     from dataclasses import asdict
 
     from harness.plan.installed import catalogue
@@ -188,13 +190,21 @@ def list_(
     from harness.report.tables.values import json_text
 
     require_choice(
-        "bench list", what, ("tasks", "models", "data", "metrics", "perturbations", *GROUPS, "options", "pairs")
+        "bench list",
+        what,
+        ("tasks", "models", "data", "metrics", "perturbations", "prompts", *GROUPS, "options", "pairs"),
     )
     if what == "options":
         from harness.report.options_text import render_options
 
         require_choice("--format", style, ("text", "md"))
         tell(render_options())
+        return
+
+    if (what, style) == ("prompts", "toml"):
+        from harness.plan.installed_prompts import prompt_files
+
+        tell(prompt_files()["builtin"].read_text(encoding="utf-8"))
         return
 
     require_choice("--format", style, ("text", "md", "json"))

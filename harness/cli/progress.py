@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from harness.protocols import NOTICE
-from harness.record import RunRecord, name_of
+from harness.record import RunRecord, name_of, prompt_of
 from harness.text.outside_text import one_line, visible
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class ConsoleReporter:
             self.done += 1
             self.ends.append(time.monotonic())
         control = f" {record.control}" if record.control else ""
-        cell = f"{record.model}{control} seed {record.seed}"
+        prompt = prompt_of(record)
+        cell = f"{record.model}{control} seed {record.seed}{f' prompt {prompt}' if prompt else ''}"
         self.at_work.discard(cell)
         if self.bars is not None:
             self.bars.drop(cell)
@@ -167,7 +168,8 @@ def _result(record: RunRecord, metric: str) -> str:
     estimate = record.metrics.get(metric)
     score = f"{metric} {estimate.value:.3f} {estimate.bracket()}" if estimate else ""
     cost = record.efficiency
-    parts = [f"{name} seed {record.seed}:", score]
+    prompt = prompt_of(record)
+    parts = [f"{name} seed {record.seed}{f' prompt {prompt}' if prompt else ''}:", score]
     if cost.latency_p50_seconds is not None:
         parts.append(f"p50 latency {cost.latency_p50_seconds * 1e3:.1f} ms")
     if cost.peak_memory_bytes is not None:

@@ -32,7 +32,7 @@ def judged_tables(
     `fusion` says which models are marked, `read` finds sample scores, `sweeps` are the robustness records. Records of
     older code are rows of their own with `every_code`. `conflicts` are fingerprints that another run made otherwise.
     """
-    unranked = build_rows(records, metrics, every_code=every_code)
+    unranked = build_rows(records, metrics, every_code=every_code, join_prompts=True)
     tables = ranked(unranked, metrics, lambda task, fingerprint: read(task, fingerprint, None))
     judged = []
     for rows in tables:

@@ -10,8 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from harness.judge.record_settings import code_key, code_of_row, setting_key, settings_of_row, telling_names
-from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, name_of
+from harness.judge.prompt_scores import PromptScores, mean_over_prompts, prompts_json
+from harness.judge.record_settings import (
+    code_key,
+    code_of_row,
+    setting_key,
+    settings_of_row,
+    telling_names,
+    without_prompt,
+)
+from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, name_of, prompt_of
 from harness.records.unanswered import SERVICE, failed_samples
 from harness.stats.rank_intervals import Contender, RankInterval, rank_intervals
 from harness.stats.sample_scores import SampleScores
@@ -55,6 +63,8 @@ class Row:
     """Of a row without a score because samples have no answer: how many, why, and the bounds of its metrics."""
     service: Mapping[str, Any] = field(default_factory=dict)
     """What is known of the service that answered; empty for models that run here."""
+    by_prompt: tuple[PromptScores, ...] = ()
+    """What it scores by each of its prompts, of which its own scores are the mean; empty for fewer than two."""
     verdict: str | None = None
     """Of the claim fusion-gain (`harness.verdict`); None for controls and models without fusion."""
 
@@ -63,6 +73,13 @@ class Row:
         """The model, with its control in brackets, and what tells it from its other settings."""
         name = name_of(self.model, self.control)
         return f"{name} {self.setting}" if self.setting else name
+
+    @property
+    def units(self) -> list[tuple[int, str]]:
+        """What its scores are averaged over, seeds or prompts: the number of each, and a fingerprint of it."""
+        if self.by_prompt:
+            return [(scores.number, scores.fingerprints[0]) for scores in self.by_prompt]
+        return list(zip(self.seeds, self.fingerprints, strict=True))
 
     def to_json(self) -> dict[str, Any]:
         """Turn into the documented keys of `bench leaderboard --format json`."""
@@ -91,6 +108,7 @@ class Row:
             "verdict": self.verdict,
             "metrics": {name: e.to_json() if e else None for name, e in self.metrics.items()},
             "spreads": {name: asdict(spread) for name, spread in self.spreads.items()},
+            "prompts": prompts_json(self.by_prompt),
             "parameters_total": cost.parameters_total,
             "parameters_trainable": cost.parameters_trainable,
             "flops": cost.flops,
@@ -108,11 +126,13 @@ class Row:
         }
 
 
-def build_rows(records: Sequence[RunRecord], metrics: Sequence[str], *, every_code: bool = False) -> list[list[Row]]:
+def build_rows(
+    records: Sequence[RunRecord], metrics: Sequence[str], *, every_code: bool = False, join_prompts: bool = False
+) -> list[list[Row]]:
     """Group records into tables and sort each by the first metric; newest data group last.
 
-    Each setting of a model is a row. Records of older versions of the code are named on one row of their model,
-    and are rows of their own with `every_code`.
+    Each setting of a model is a row, each of its prompts too, unless `join_prompts` averages over these. Records of
+    older versions of the code are named on one row of their model, and are rows of their own with `every_code`.
     """
     tables: dict[tuple[str, ...], list[RunRecord]] = {}
     for record in records:
@@ -120,7 +140,7 @@ def build_rows(records: Sequence[RunRecord], metrics: Sequence[str], *, every_co
     built = []
     for group in tables.values():
         for (signature, _), part in _by_scoring(group).items():
-            rows = [row for of_model in _by_model(part) for row in _rows_of(of_model, signature, every_code)]
+            rows = [row for own in _by_model(part) for row in _rows_of(own, signature, every_code, join_prompts)]
             built.append(sorted(rows, key=lambda row: _order(row, metrics)))
     return built
 
@@ -150,11 +170,11 @@ def ranked(
 
 
 def _ranked(rows: Sequence[Row], metrics: Sequence[str], read: Callable[[str, str], SampleScores | None]) -> list[Row]:
-    scores = [tuple(read(row.task, fingerprint) for fingerprint in row.fingerprints) for row in rows]
+    scores = [tuple(read(row.task, fingerprint) for _, fingerprint in row.units) for row in rows]
     known = [_with_shared(row, own) for row, own in zip(rows, scores, strict=True)]
     name = next((name for name in metrics if any(row.metrics.get(name) for row in rows)), None)
     contenders = {
-        place: Contender(row.seed_estimates[name], own, row.seeds)
+        place: Contender(row.seed_estimates[name], own, tuple(number for number, _ in row.units))
         for place, (row, own) in enumerate(zip(known, scores, strict=True))
         if name is not None and row.metrics.get(name) is not None
     }
@@ -169,8 +189,9 @@ def _with_shared(row: Row, scores: Sequence[SampleScores | None]) -> Row:
     return replace(
         row,
         metrics={**row.metrics, **{name: combine_seeds(seeds, shared) for name, (seeds, shared) in known.items()}},
-        spreads={**row.spreads, **{name: spread_of_seeds(seeds, shared) for name, (seeds, shared) in known.items()}},
-    )
+        spreads=row.spreads if row.by_prompt
+        else {**row.spreads, **{name: spread_of_seeds(seeds, shared) for name, (seeds, shared) in known.items()}},
+    )  # fmt: skip
 
 
 def _by_scoring(records: Sequence[RunRecord]) -> dict[tuple[str | None, int | None], list[RunRecord]]:
@@ -200,20 +221,23 @@ def _by_model(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     return [[r for r in group if r.cell or r is group[-1]] for group in groups.values()]
 
 
-def _rows_of(records: Sequence[RunRecord], signature: str | None, every_code: bool) -> list[Row]:
+def _rows_of(records: Sequence[RunRecord], signature: str | None, every_code: bool, join_prompts: bool) -> list[Row]:
     """Rows of one model and control, of its newest code or of all: seeds of one setting taken together."""
     made = [record for record in records if record.cell] or list(records)
     current = code_key(made[-1])
     shown = [r for r in records if every_code or not r.cell or code_key(r) == current]
-    settings: dict[tuple[str, str], dict[int, RunRecord]] = {}
+    joins = join_prompts and len({prompt_of(record) for record in shown}) > 1
+    settings: dict[tuple[str, str], dict[tuple[str, int], RunRecord]] = {}
     for record in shown:
-        settings.setdefault((setting_key(record), code_key(record)), {})[record.seed] = record
+        key = (setting_key(record, of_all_prompts=joins), code_key(record))
+        settings.setdefault(key, {})[prompt_of(record), record.seed] = record
     cells = [list(seeds.values()) for seeds in settings.values()]
     kept = {record.fingerprint for group in cells for record in group}
     names = {record.fingerprint for record in shown}
     older = tuple(r.fingerprint for r in records if r.fingerprint not in names)
     replaced = tuple(r.fingerprint for r in shown if r.fingerprint not in kept)
-    told = [settings_of_row(g[-1]) | (code_of_row(g[-1]) if every_code else {}) for g in cells]
+    named = [without_prompt(settings_of_row(g[-1])) if joins else settings_of_row(g[-1]) for g in cells]
+    told = [own | (code_of_row(g[-1]) if every_code else {}) for own, g in zip(named, cells, strict=True)]
     rows = [replace(_row(g, signature), setting=s) for g, s in zip(cells, telling_names(told), strict=True)]
     return [*rows[:-1], replace(rows[-1], older=older, replaced=replaced)]
 
@@ -223,9 +247,11 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
     shown = done or list(cells)
     last = shown[-1]
     failed = [cell for cell in cells if cell.status != "ok"]
-    combined = _combined_metrics(done)
+    by_prompt = _by_prompt(done)
+    combined = mean_over_prompts(by_prompt) if by_prompt else _combined_metrics(done)
+    units: Sequence[PromptScores | RunRecord] = by_prompt or done
     seeds = {
-        name: tuple(e for cell in done if (e := cell.metrics[name]) is not None)
+        name: tuple(e for unit in units if (e := unit.metrics[name]) is not None)
         for name, estimate in combined.items()
         if estimate is not None
     }
@@ -239,7 +265,7 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         control=last.control,
         status=failed[0].status if failed else "ok",
         error=failed[0].error if failed else None,
-        seeds=tuple(cell.seed for cell in shown),
+        seeds=tuple(dict.fromkeys(cell.seed for cell in shown)),
         metrics=combined,
         efficiency=_combined_efficiency(done),
         device=last.device,
@@ -250,7 +276,20 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         failed_samples={} if done else failed_samples(last),
         service=last.provenance.get(SERVICE, {}),
         seed_estimates=seeds,
-        spreads={name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
+        spreads={} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
+        by_prompt=by_prompt,
+    )
+
+
+def _by_prompt(cells: Sequence[RunRecord]) -> tuple[PromptScores, ...]:
+    """The scores of each prompt, its seeds taken together; none for a single prompt."""
+    found: dict[str, list[RunRecord]] = {}
+    for cell in cells:
+        found.setdefault(prompt_of(cell), []).append(cell)
+    return tuple(
+        PromptScores(prompt, tuple(cell.fingerprint for cell in own), _combined_metrics(own))
+        for prompt, own in found.items()
+        if len(found) > 1
     )
 
 

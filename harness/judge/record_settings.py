@@ -67,9 +67,16 @@ def evaluate_precision(record: RunRecord) -> str:
     return str(record.cell.get("evaluate", {}).get("precision", "fp32"))
 
 
-def setting_key(record: RunRecord) -> str:
-    """What must be equal for two seeds of the same code to be averaged."""
-    return json.dumps(settings_of_row(record), sort_keys=True, default=str)
+def setting_key(record: RunRecord, *, of_all_prompts: bool = False) -> str:
+    """What must be equal for two seeds of the same code to be averaged, and for two prompts."""
+    settings = settings_of_row(record)
+    return json.dumps(without_prompt(settings) if of_all_prompts else settings, sort_keys=True, default=str)
+
+
+def without_prompt(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of flat settings what one prompt differs in from another of the same file."""
+    own = ("model.settings.prompt_name", "recipe.prompt.")
+    return {name: value for name, value in settings.items() if not name.startswith(own)}
 
 
 def code_key(record: RunRecord) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.errors import PluginError
 from harness.metrics.metric import Metric
 from harness.plan.installed_metrics import load_metrics
+from harness.plan.installed_prompts import installed_prompts
 from harness.plan.parts import GROUPS, PluginPart, load_parts
 from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all, load_all_perturbations, load_summaries
 from harness.plan.taken_whole import needs_training
@@ -24,7 +25,7 @@ class InstalledEntry:
 
 
 def catalogue(what: str) -> tuple[list[InstalledEntry], list[PluginError]]:
-    """List tasks, models, data, metrics, perturbations or parts of models, and the plugins that are broken."""
+    """List tasks, models, data, metrics, perturbations, prompts or parts of models, and the plugins that are broken."""
     if what == "perturbations":
         known, faulty = load_all_perturbations()
         return [
@@ -34,6 +35,8 @@ def catalogue(what: str) -> tuple[list[InstalledEntry], list[PluginError]]:
     if what == "metrics":
         metrics, faulty = load_metrics()
         return [_metric_entry(metric) for metric in metrics.values()], faulty
+    if what == "prompts":
+        return [InstalledEntry(*found) for found in installed_prompts()], []
     if what in GROUPS:
         parts, broken = load_parts(what)
         return [InstalledEntry(part.name, _own_settings(part), part.summary) for part in parts], broken

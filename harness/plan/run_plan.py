@@ -19,7 +19,7 @@ from harness.plan.code_digests import CodeDigests
 from harness.plan.config import RunConfig, require_finite_settings
 from harness.plan.data_places import remember
 from harness.plan.installed_metrics import load_metrics
-from harness.plan.model_settings import check_settings, options_for
+from harness.plan.model_settings import check_settings, options_for, prompts_of
 from harness.plan.plugins import (
     load_all,
     load_model,
@@ -136,12 +136,13 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
     cells: list[Cell] = []
     absent: list[Absent] = []
     for model in models:
-        for control, seed in product(_controls(model, planner, named), range(config.request.seeds)):
-            planned = planner.attempt(model, control, seed, split)
-            if isinstance(planned, Absent):
-                absent.append(planned)
-            else:
+        controls, prompts = _controls(model, planner, named), prompts_of(model, config.options, task)
+        for control, seed, prompt in product(controls, range(config.request.seeds), prompts):
+            planned = planner.attempt(model, control, seed, split, prompt)
+            if not isinstance(planned, Absent):
                 cells.append(Cell(planned, split, evaluate, config.measure, planner.scoring))
+            elif planned not in absent:
+                absent.append(planned)
     planner.code.keep()
     cells.sort(key=lambda cell: (cell.training.prerequisite is not None, cell.training.control is not None))
     return Plan(
@@ -269,10 +270,12 @@ class _Planner:
         self.packages = package_versions(OF_TRAINING)
         self.scoring = self.code.scoring_versions(task)
 
-    def attempt(self, model: Model, control: str | None, seed: int, split: str) -> TrainingJob | Absent:
+    def attempt(
+        self, model: Model, control: str | None, seed: int, split: str, prompt: str = ""
+    ) -> TrainingJob | Absent:
         """Describe one training, or say why it cannot be; a checkpoint that the user chose raises CheckpointError."""
         try:
-            return self.training_job(model, control, seed)
+            return self.training_job(model, control, seed, prompt)
         except (WeightsUnavailable, PluginError) as error:
             lacking = self.absent(model.name, control, seed, split, str(error))
             return replace(lacking, trace=cause_of(error))
@@ -285,10 +288,10 @@ class _Planner:
     def _is_named(self, model: str) -> bool:
         return model in {split_name(name)[0] for name in self.config.models}
 
-    def training_job(self, model: Model, control: str | None, seed: int) -> TrainingJob:
+    def training_job(self, model: Model, control: str | None, seed: int, prompt: str = "") -> TrainingJob:
         """Describe one training; raises WeightsUnavailable when its weights are not here, or nothing to train on."""
         with as_plugin_error(_planned(model)):
-            options = options_for(model, self.config.options, self.task, self.devices)
+            options = options_for(model, self.config.options, self.task, self.devices, prompt)
             made = model if control is None else model.with_control(control)
             if self.data.training_split is None and needs_training(made):
                 raise WeightsUnavailable(

@@ -65,6 +65,15 @@ class RunRequest:
         str | None,
         Option("Tuning of the language model: frozen, full, lora or another of `bench list tuning`.", MODELS),
     ] = None
+    prompts: Annotated[
+        str | None,
+        Option(
+            "Prompts of chat models: a TOML file or builtin; each is run, and their spread told.",
+            MODELS,
+            "model.prompts",
+            left_out="the first built-in one",
+        ),
+    ] = None
 
     device: Annotated[str, Option("auto, cpu, cuda or one GPU: cuda:i.", TRAINING)] = "auto"
     devices: Annotated[

@@ -68,6 +68,18 @@ class AsksService(Protocol):
 
 
 @runtime_checkable
+class HasPrompts(Protocol):
+    """A model that is asked in words: each of its prompts is a cell of its own, and their scores are averaged.
+
+    A cell's prompt is its setting `prompt_name` (`--set model.prompt_name=NAME` asks by one alone).
+    """
+
+    def prompt_names(self, options: ModelOptions) -> Sequence[str]:
+        """Name the prompts for a kind of answer with these options, one at least; raises UsageError."""
+        ...
+
+
+@runtime_checkable
 class HasMeanLoss(Protocol):
     """A learner that says whether its training loss is a mean over the samples of a batch, without a part in common.
 

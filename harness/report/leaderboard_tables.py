@@ -8,6 +8,7 @@ from typing import Any
 from harness.judge.leaderboard import Row, samples_told
 from harness.plan.installed_metrics import marked, metric_named
 from harness.records.unanswered import bounds_of
+from harness.report.prompt_table import prompt_table
 from harness.report.service_table import service_table
 from harness.report.tables.costs import COSTS, cost_cell
 from harness.report.tables.document import Block, Heading, document_text
@@ -53,8 +54,8 @@ def leaderboard_document(tables: Sequence[Sequence[Row]], metrics: Sequence[str]
     """Give each set of comparable rows a heading, its slices, its leaderboard and its notes."""
     blocks: list[Block] = []
     for rows in tables:
-        sliced = slice_table(rows)
-        blocks += [Heading(title_of(rows)), *([sliced] if sliced else []), leaderboard_table(rows, metrics)]
+        before = [table for table in (slice_table(rows), prompt_table(rows, metrics)) if table]
+        blocks += [Heading(title_of(rows)), *before, leaderboard_table(rows, metrics)]
         blocks += [served] if (served := service_table(rows)) else []
     return blocks or [_NOTHING]
 

@@ -17,7 +17,7 @@ from harness.report.page.ladder import Ladder, build_ladders, ladder_table
 from harness.report.page.notes import page_notes
 from harness.report.page.number_table import number_table
 from harness.report.page.provenance import provenance_of_page
-from harness.report.page.score_tables import board_slices, board_table, class_table, failure_table
+from harness.report.page.score_tables import board_prompts, board_slices, board_table, class_table, failure_table
 from harness.report.page.sources import ReportOptions, Sources
 from harness.report.page.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
 from harness.report.page.sweeps import Sweep, build_robustness
@@ -43,6 +43,7 @@ class PagePart:
     leaderboard: Table
     services: Table | None
     slices: Table | None
+    prompts: Table | None
     classes: Table | None
     ladders: tuple[tuple[Ladder, Table], ...]
     sweeps: tuple[RobustnessPart, ...]
@@ -64,7 +65,7 @@ class PagePart:
 
     def tables(self) -> list[Table]:
         """Give every table, in the order of the page."""
-        found = [self.leaderboard, self.services, self.slices, *(table for _, table in self.ladders)]
+        found = [self.leaderboard, self.services, self.slices, self.prompts, *(table for _, table in self.ladders)]
         for part in self.sweeps:
             found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
         found += [self.calibration, self.classes, self.failures]
@@ -164,6 +165,7 @@ def _part(
         leaderboard=board_table(board),
         services=service_table([entry.row for entry in board.entries]),
         slices=board_slices(board),
+        prompts=board_prompts(board),
         classes=class_table(board),
         ladders=tuple((ladder, ladder_table(ladder)) for ladder in build_ladders(board)),
         sweeps=tuple(RobustnessPart(sweep, summary_table(sweep), numbers, tuple(heat_maps(sweep))) for sweep in sweeps),

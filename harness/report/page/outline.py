@@ -44,6 +44,7 @@ def outline_part(part: PagePart, task: int, place: int, *, has_charts: bool) -> 
         "costs": "Score against cost" if has_charts else None,
         "services": "Services" if part.services else None,
         "slices": "Scores on slices" if part.slices else None,
+        "prompts": "Scores by prompt" if part.prompts else None,
         "controls": "Comparison with matched controls" if part.ladders else None,
         "robustness": "Robustness" if part.sweeps else None,
         "calibration": "Calibration" if part.calibration else None,

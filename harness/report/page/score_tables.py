@@ -17,6 +17,7 @@ from harness.report.leaderboard_tables import (
 )
 from harness.report.page.controls import MEANINGS
 from harness.report.page.entries import Board, Entry
+from harness.report.prompt_table import prompt_table
 from harness.report.tables.costs import COSTS
 from harness.report.tables.table import (
     ENDS,
@@ -107,6 +108,11 @@ def _notes(board: Board) -> list[str]:
 def board_slices(board: Board) -> Table | None:
     """The metric of each slice, ceilings below; None where the data has no slices."""
     return slice_table([e.row for e in board.entries], [e.key for e in board.entries])
+
+
+def board_prompts(board: Board) -> Table | None:
+    """The metric by each prompt, where models were asked by several; else None."""
+    return prompt_table([e.row for e in board.entries], [board.main], [e.key for e in board.entries])
 
 
 def class_table(board: Board) -> Table | None:
