@@ -22,11 +22,12 @@ class FrozenLearner(nn.Module):
     """
 
     vision_frozen = False
+    vision: ProcessorTower
 
-    def __init__(self, model: nn.Module, vision: ProcessorTower) -> None:
+    def __init__(self, model: nn.Module, vision: ProcessorTower | None) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
-        self.vision = vision
+        self.vision = vision  # type: ignore[assignment]  # None for one that takes images as they are
         self._dtype = _dtype_of(model)
 
     def to(self, *arguments: Any, **keywords: Any) -> Self:

@@ -27,7 +27,8 @@ from harness.errors import CheckpointError, WeightsUnavailable
 from harness.protocols import BuildContext, Learner
 from harness.sample import TaskSpec
 
-_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+"""The files of a repository that are downloaded."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class TransformersModel(AsItIs):
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Load the checkpoint; raises WeightsUnavailable, CheckpointError, UsageError."""
         found = self._find()
-        folder = found.folder or download(str(self.repository), _PATTERNS, found.digest)
+        folder = found.folder or download(str(self.repository), PATTERNS, found.digest)
         lacking = missing_weights(folder)
         if lacking:
             raise CheckpointError(f"{self.name}: {folder} {lacking}")
