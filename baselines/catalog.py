@@ -5,26 +5,31 @@ A fusion operator (`bench.fusion`) needs no line here: `fuse:NAME` is its model.
 
 from __future__ import annotations
 
+from baselines.models.answer_prior import AnswerPriorModel
 from baselines.models.attributes import AttributeModel
 from baselines.models.discriminative import DiscriminativeModel
 from baselines.models.fusion import FusionFamily, FusionModel
 from baselines.models.generative import GenerativeModel
 from baselines.models.retrieval import RetrievalModel
-from harness.answers import LABELS, UNSEEN_LABELS
+from harness.answers import BOXES, LABELS, MAPS, SHORT_ANSWERS, UNSEEN_LABELS
 
 retrieval = RetrievalModel("retrieval", "caption of the nearest training image")
 retrieval_consensus = RetrievalModel(
     "retrieval-consensus", "caption that the nearest training images agree on (Devlin 2015)", neighbours=30
 )
+answer_prior = AnswerPriorModel("answer-prior", "commonest training answer to questions that begin alike (no image)")
 probe = DiscriminativeModel("probe", "frozen backbone + linear layer (un-fused)", neck="probe")
 vision_only = DiscriminativeModel("vision-only", "frozen backbone + trained head (un-fused control C0)")
 fine_tuned = DiscriminativeModel("fine-tuned", "backbone fine-tuned with the same head (un-fused)", vision_tune="full")
 class_embedding = DiscriminativeModel(
-    "class-embedding", "classes scored by their projected texts (DeViSE 2013, ViLD 2022, LSeg 2022)", by_text=True
+    "class-embedding",
+    "classes scored by their projected texts (DeViSE 2013, ViLD 2022, LSeg 2022)",
+    by_text=True,
+    only=(LABELS, UNSEEN_LABELS, BOXES, MAPS),  # it would read no question
 )
 film = FusionModel("film", "film")
 gated = FusionModel("gated", "gated")
-bilinear = FusionModel("bilinear", "bilinear", only=(LABELS, UNSEEN_LABELS))
+bilinear = FusionModel("bilinear", "bilinear", only=(LABELS, UNSEEN_LABELS, SHORT_ANSWERS))
 cross_attention = FusionModel("cross-attention", "cross-attention")
 prefix = FusionModel("prefix", "prefix")
 concat = FusionModel("concat", "concat")

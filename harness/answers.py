@@ -17,10 +17,16 @@ plain JSON types.
 |          |                                           | or the int of the class alone (not if multilabel)      |
 | boxes    | `boxes`, `labels`, `crowd`                | list of [class, score, x, y, width, height]            |
 | choices  | `choice`                                  | list of scores, one for each of the sample's choices   |
+| answers  | `accepted`                                | str, or list of scores, one for each choice            |
 | maps     | `label_map()`                             | `encode_label_map(...)`                                |
 
 Choices are the candidate texts of a sample (`Sample.choices`, a different set for each); a score is any finite number,
 the highest is the answer.
+
+A sample of `answers` asks a question, `Sample.text`, and accepts short answers: `accepted` holds each as often as
+people gave it. Where the question offers options they are `Sample.choices`, ("yes", "no") too. What a model said stays
+as it was said (str): the task's scorer decides whether it is right, wrong or no answer at all. A model that knows how
+likely each option is (log-likelihoods, any finite scores) gives these instead; of equal ones none is the answer.
 
 Boxes are in fractions of the image's width and height (0..1), x and y those of the left upper corner; classes are
 indices into `Classes.names`, scores are 0..1. A label map covers the whole image at any resolution; its values are
@@ -49,6 +55,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 CAPTIONS, LABELS, BOXES, MAPS, CHOICES = "captions", "labels", "boxes", "maps", "choices"
+SHORT_ANSWERS = "answers"
+"""Short answers to a question beside each image: yes or no, one of several options, a number, a word or two."""
 UNSEEN_LABELS = "labels:unseen"
 """Labels some of whose classes have no training image: a model must know them by what they are called."""
 ATTRIBUTES = "attributes"
@@ -89,6 +97,12 @@ class ChoiceAnswer(Protocol):
     choice: int
 
 
+class ShortAnswer(Protocol):
+    """A target of a question: the answers that count, each as often as it was given."""
+
+    accepted: Sequence[str]
+
+
 class BoxAnswer(Protocol):
     """A target of detection: boxes in fractions of the image, their classes, and which are crowds to be ignored."""
 
@@ -124,6 +138,16 @@ def answered_class(answer: int | Sequence[float]) -> int:
     highest = max(answer)
     found = [index for index, probability in enumerate(answer) if probability == highest]
     return found[0] if len(found) == 1 else NO_CLASS
+
+
+def chosen_option(scores: Sequence[float]) -> int | None:
+    """Return the place of the highest of an answer's scores; None where several share it, or there are none.
+
+    >>> chosen_option([-0.1, -2.3]), chosen_option([0.0, 0.0])
+    (0, None)
+    """
+    best = [place for place, score in enumerate(scores) if score == max(scores)]
+    return best[0] if len(best) == 1 else None
 
 
 def encode_label_map(labels: npt.NDArray[np.uint16]) -> dict[str, Any]:
@@ -181,14 +205,14 @@ _SHARES = 3
 def describe_answer(answer: Any, spec: TaskSpec, choices: Sequence[str] = ()) -> str:
     """Put an answer into a few words; `choices` are the candidate texts of its sample, where it has some."""
     names = spec.classes.names
-    if spec.answers == CAPTIONS:
+    if spec.answers == CAPTIONS or isinstance(answer, str):
         return str(answer)
     if spec.answers == LABELS:
         return _describe_label(answer, names)
     if spec.answers == BOXES:
         sure = [box for box in answer if box[1] >= LEAST_SCORE][:_SHARES]
         return ", ".join(f"{names[int(box[0])]} ({box[1]:.2f})" for box in sure) or f"no box over {LEAST_SCORE}"
-    if spec.answers == CHOICES:
+    if spec.answers in (CHOICES, SHORT_ANSWERS):
         best = max(range(len(answer)), key=answer.__getitem__)
         return f"{choices[best] if best < len(choices) else f'choice {best}'} ({answer[best]:.2f})"
     counts = Counter(decode_label_map(answer).ravel().tolist())
@@ -215,11 +239,14 @@ def describe_target(sample: Sample, spec: TaskSpec) -> str:
         return ", ".join(several) or names[target.label]
     if spec.answers == BOXES:
         return ", ".join(names[index] for index in getattr(target, "labels", ()))
+    if spec.answers == SHORT_ANSWERS:
+        return ", ".join(dict.fromkeys(getattr(target, "accepted", ())))
     return sample.choices[target.choice] if spec.answers == CHOICES else ""
 
 
 _FORMS: Mapping[str, tuple[type, ...]] = {
     CAPTIONS: (str,), LABELS: (list, tuple, int), CHOICES: (list, tuple), BOXES: (list, tuple), MAPS: (Mapping,),
+    SHORT_ANSWERS: (str, list, tuple),
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from baselines.settings import Settings
 from harness.answers import form_of
@@ -85,6 +85,15 @@ class HeadModule(Protocol):
 
     def combine(self, one: Any, other: Any) -> Any:
         """Add what two models made (control C6); only of heads that say `adds`."""
+        ...
+
+
+@runtime_checkable
+class AnswersAmong(Protocol):
+    """A head whose answers depend on the options of a question, where it has some."""
+
+    def answer_among(self, raw: Any, choices: Sequence[Sequence[str]]) -> list[Any]:
+        """Return an answer of the head's kind for each sample; `choices` are empty for one without options."""
         ...
 
 

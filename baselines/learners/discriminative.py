@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from baselines.heads.head import AnswersAmong
 from baselines.language.class_texts import ClassTexts
 from baselines.language.encoder import LanguageEncoder
 from baselines.language.stand_ins import Attributes
@@ -56,8 +57,7 @@ class DiscriminativeLearner(nn.Module):
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[Any]:
         """Answer for each image; expects eval mode."""
-        answers: list[Any] = self.head.answer(self(batch))
-        return answers
+        return _answers(self.head, self(batch), batch)
 
     def losses(self, batch: Batch) -> Tensor:
         """The head's loss of each sample `[B]`; classes that were never seen count too."""
@@ -99,6 +99,13 @@ class DiscriminativeLearner(nn.Module):
             return self.reader.as_memory(len(batch))
         source: TextSource = self.reader
         return source([text or "" for text in batch.texts])
+
+
+def _answers(head: Any, raw: Any, batch: Batch) -> list[Any]:
+    if isinstance(head, AnswersAmong):
+        return head.answer_among(raw, batch.choices or [()] * len(batch))
+    answers: list[Any] = head.answer(raw)
+    return answers
 
 
 class AdditiveLearner(nn.Module):
@@ -148,8 +155,7 @@ class AdditiveLearner(nn.Module):
     def predict(self, batch: Batch) -> list[Any]:
         """Answer with the sum."""
         head = self.of_image.head
-        answers: list[Any] = head.answer(head.combine(*self(batch)))
-        return answers
+        return _answers(head, head.combine(*self(batch)), batch)
 
     def parameter_groups(self) -> ParameterGroups:
         """Group trainable parameters by origin."""

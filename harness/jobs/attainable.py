@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
-from harness.answers import LABELS, UNKNOWN, LabelAnswer
+from harness.answers import LABELS, SHORT_ANSWERS, UNKNOWN, LabelAnswer, ShortAnswer
 from harness.protocols import Learner, ReadsText, Task
 from harness.sample import Sample, TaskSpec
 
@@ -17,8 +17,10 @@ from harness.sample import Sample, TaskSpec
 def attainable_score(task: Task, spec: TaskSpec, learner: Learner, samples: Sequence[Sample]) -> float | None:
     """The task's validation score of answering samples that are alike to the learner with what most of them are.
 
-    None for answers other than labels: nobody knows the best of captions or boxes.
+    None for answers other than labels and short answers: nobody knows the best of captions or boxes.
     """
+    if spec.answers == SHORT_ANSWERS:
+        return _attainable_answers(task, learner, samples)
     if spec.answers != LABELS:
         return None
     alike: dict[Hashable, list[LabelAnswer]] = defaultdict(list)
@@ -27,6 +29,21 @@ def attainable_score(task: Task, spec: TaskSpec, learner: Learner, samples: Sequ
         alike[given].append(sample.target)
     best = {given: _best(found) for given, found in alike.items()}
     return task.validation_score([best[given] for given in inputs], [sample.target for sample in samples])
+
+
+def _attainable_answers(task: Task, learner: Learner, samples: Sequence[Sample]) -> float:
+    """Rank answers by how many samples of the same inputs accept them; where there are options, among these."""
+    accepted: dict[Hashable, Counter[str]] = defaultdict(Counter)
+    inputs = [_given(learner, sample) for sample in samples]
+    for given, sample in zip(inputs, samples, strict=True):
+        target: ShortAnswer = sample.target
+        accepted[given].update(target.accepted)
+    said = [_best_said(accepted[given], sample.choices) for given, sample in zip(inputs, samples, strict=True)]
+    return task.validation_score(said, [sample.target for sample in samples])
+
+
+def _best_said(counts: Counter[str], options: Sequence[str]) -> str:
+    return max(options or counts, key=lambda answer: counts[answer])
 
 
 def _given(learner: Learner, sample: Sample) -> tuple[Hashable, Hashable]:

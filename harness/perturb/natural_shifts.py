@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from harness.answers import BOXES, CAPTIONS, LABELS, NO_CLASS, is_label
+from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, NO_CLASS, SHORT_ANSWERS, is_label
 from harness.condition import Condition
 from harness.errors import DataError
 from harness.protocols import DataContext, HasCorruptedCopies, HasShifts, Task, open_data
 from harness.sample import Classes, Dataset
 from harness.text.spelling import normal_form
+
+_IN_WORDS = (CAPTIONS, CHOICES, SHORT_ANSWERS)
+"""Answers that do not name classes: nothing needs to be matched."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class ShiftedSplit:
         Probabilities are those among the classes that both have, as is usual for ImageNet-R and ImageNet-A. A label
         alone that the second data set does not have stays wrong: what it would be among the others is not known.
         """
-        if self.columns is None or self.answers == CAPTIONS:
+        if self.columns is None:
             return answer
         if self.answers == LABELS and is_label(answer):
             return self.columns.index(answer) if answer in self.columns else NO_CLASS
@@ -58,7 +61,7 @@ def open_shift(task: Task, context: DataContext, data: Dataset) -> dict[Conditio
     split = context.split or other.default_split
     answers = task.spec(data, ()).answers
     columns = None
-    if answers != CAPTIONS:
+    if answers not in _IN_WORDS:
         columns = matched_classes(task.spec(data, ()).classes, task.spec(other, ()).classes, (data.name, other.name))
         if answers not in (LABELS, BOXES) and columns != tuple(range(len(task.spec(data, ()).classes))):
             raise DataError(

@@ -1,6 +1,7 @@
 """Which columns of a table are image, caption, label and split: the user says so, nothing is guessed.
 
-`#image=col,caption=col`, `#image=col,label=col`, and `split=col` where a column names it.
+`#image=col,caption=col`, `#image=col,label=col` or `#image=col,question=col,answer=col`, perhaps with `options=col`;
+and `split=col` where a column names it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 
 from harness.errors import DataError, UsageError, nearest
 
-_ROLES = ("image", "caption", "label", "split")
+_ROLES = ("image", "caption", "label", "question", "answer", "options", "split")
+_NEEDED = (("caption",), ("label",), ("question", "answer"))
+"""What beside the image a table must have, one of these."""
 _SPLITS = {
     "train": "train", "training": "train", "restval": "train", "validation": "val", "valid": "val", "val": "val",
     "dev": "val", "test": "test", "testing": "test",
@@ -21,26 +24,38 @@ _SPLIT_IN_NAME = re.compile(rf"(?:^|[/_.-])({'|'.join(_SPLITS)})(?=[/_.-]|\d|$)"
 
 @dataclass(frozen=True)
 class ColumnRoles:
-    """The columns that are read; one of `caption` and `label` is given."""
+    """The columns that are read; one of `caption`, `label` and `question` with `answer` is given."""
 
     image: str
     caption: str | None = None
     label: str | None = None
+    question: str | None = None
+    answer: str | None = None
+    options: str | None = None
     split: str | None = None
 
     def names(self) -> list[str]:
         """The columns by name."""
-        return [name for name in (self.image, self.caption, self.label, self.split) if name is not None]
+        named = (getattr(self, role) for role in _ROLES)
+        return [name for name in named if name is not None]
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """Columns that may hold several texts a row."""
+        return tuple(name for name in (self.caption, self.answer, self.options) if name is not None)
 
 
 @dataclass(frozen=True)
 class ImageRow:
-    """A sample of a table: an encoded image as it is stored, with captions, or with a class."""
+    """A sample of a table: an encoded image as it is stored, with captions, a class, or a question and its answers."""
 
     split: str
     image: bytes
     captions: tuple[str, ...] = ()
     label: str | None = None
+    question: str | None = None
+    answers: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 def split_wish(wish: str) -> tuple[str, str]:
@@ -56,7 +71,10 @@ def split_wish(wish: str) -> tuple[str, str]:
 def parse_columns(text: str, known: Iterable[str], wish: str) -> ColumnRoles:
     """Read which columns are meant; raises UsageError that shows the columns that there are."""
     known = list(known)
-    offer = f"{wish} has {', '.join(known)}. Say which is what: --data '{wish}#image=COLUMN,caption=COLUMN', or label=."
+    offer = (
+        f"{wish} has {', '.join(known)}. Say which is what: --data '{wish}#image=COLUMN,caption=COLUMN', or label=, or "
+        "question= and answer=."
+    )
     found: dict[str, str] = {}
     for each in filter(None, text.split(",")):
         role, equals, name = each.partition("=")
@@ -65,8 +83,9 @@ def parse_columns(text: str, known: Iterable[str], wish: str) -> ColumnRoles:
         if name.partition(".")[0] not in {each.partition(".")[0] for each in known} and name not in known:
             raise UsageError(f"There is no '{name}'. {nearest(name, known)} {offer}")
         found[role] = name
-    if "image" not in found or ("caption" in found) == ("label" in found):
-        raise UsageError(f"Wanted a column for image, and one for caption or label. {offer}")
+    given = found.keys() - {"image", "split", "options"}
+    if "image" not in found or given not in map(set, _NEEDED) or ("options" in found and "question" not in found):
+        raise UsageError(f"Wanted a column for image, and one for caption, label, or question and answer. {offer}")
     return ColumnRoles(**found)
 
 

@@ -1,8 +1,9 @@
 """Parquet files with images and texts, as hubs serve them: `--data parquet:FOLDER#image=COLUMN,caption=COLUMN`.
 
-An image is a binary column or a struct of bytes and path; captions are text or lists of text; labels are text or
-numbers, whose names stand in the file's metadata (ClassLabel of `datasets`) where it has them. Splits are those of the
-file names (`train-00000-of-00003.parquet`, `test/0.parquet`) or of a column.
+An image is a binary column or a struct of bytes and path; captions, answers and options are text or lists of text,
+answers also objects with an `answer`; labels are text or numbers, whose names stand in the file's metadata (ClassLabel
+of `datasets`) where it has them. Splits are those of the file names (`train-00000-of-00003.parquet`, `test/0.parquet`)
+or of a column.
 """
 
 from __future__ import annotations
@@ -73,12 +74,14 @@ def _require_types(schema: pa.Schema, columns: ColumnRoles, path: Path) -> None:
             f"{path}: the column {columns.image} is {image}. Wanted encoded images: binary, or a struct with bytes. "
             "Tables of URLs are turned into shards by img2dataset."
         )
-    for name in filter(None, (columns.caption, columns.label, columns.split)):
-        kind = schema.field(name).type
-        item = kind.value_type if name == columns.caption and pa.types.is_list(kind) else kind
+    for name in columns.names()[1:]:
+        kind, several = schema.field(name).type, name in columns.lists
+        item = kind.value_type if several and pa.types.is_list(kind) else kind
+        if pa.types.is_struct(item) and name == columns.answer and item.get_field_index("answer") >= 0:
+            item = item.field("answer").type
         if not (_is_text(item) or (name != columns.caption and pa.types.is_integer(item))):
             raise DataError(f"{path}: the column {name} is {kind}. Wanted text"
-                            f"{', or lists of it' if name == columns.caption else ' or whole numbers'}.")  # fmt: skip
+                            f"{', or lists of it' if several else ' or whole numbers'}.")  # fmt: skip
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -109,11 +112,29 @@ def _row(row: Any, role: str, columns: ColumnRoles, names: tuple[Sequence[str], 
     split = role_of(_text(row[columns.split], names[1], where), where) if columns.split else role
     if columns.label is not None:
         return ImageRow(split, image, label=_text(row[columns.label], names[0], where))
-    captions = row[columns.caption]
-    texts = [captions] if isinstance(captions, str) else [each for each in captions or () if each is not None]
+    if columns.question is not None:
+        return _question(row, columns, split, image, where)
+    texts = _texts(row[columns.caption])
     if not texts:
         raise DataError(f"{where}: there is no caption.")
-    return ImageRow(split, image, tuple(texts))
+    return ImageRow(split, image, texts)
+
+
+def _question(row: Any, columns: ColumnRoles, split: str, image: bytes, where: str) -> ImageRow:
+    question, answers = row[columns.question], _texts(row[columns.answer])
+    if not isinstance(question, str) or not question.strip():
+        raise DataError(f"{where}: nothing is asked.")
+    if not answers:
+        raise DataError(f"{where}: there is no answer.")
+    options = () if columns.options is None else _texts(row[columns.options])
+    return ImageRow(split, image, question=question, answers=answers, options=options)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """One text, or several; of objects their `answer`."""
+    values = value if isinstance(value, list) else [value]
+    texts = (each.get("answer") if isinstance(each, dict) else each for each in values)
+    return tuple(str(each) for each in texts if each is not None)
 
 
 def _text(value: Any, names: Sequence[str], where: str) -> str:

@@ -126,11 +126,21 @@ def _row(sample: Members, role: str, columns: ColumnRoles, classes: Sequence[str
     split = role_of(_decoded(sample, columns.split, where), where) if columns.split else role
     if columns.label is not None:
         return ImageRow(split, image, label=_class_of(_decoded(sample, columns.label, where), classes, where))
-    text = _decoded(sample, str(columns.caption), where)
-    captions = tuple(line for line in text.splitlines() if line.strip())
+    if columns.question is not None:
+        question = _decoded(sample, columns.question, where).strip()
+        answers = _lines(_decoded(sample, str(columns.answer), where))
+        if not question or not answers:
+            raise DataError(f"{where}: there is no {'answer' if question else 'question'}.")
+        options = () if columns.options is None else _lines(_decoded(sample, columns.options, where))
+        return ImageRow(split, image, question=question, answers=answers, options=options)
+    captions = _lines(_decoded(sample, str(columns.caption), where))
     if not captions:
         raise DataError(f"{where}: there is no caption.")
     return ImageRow(split, image, captions)
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line for line in text.splitlines() if line.strip())
 
 
 def _member(sample: Members, name: str, where: str) -> bytes:

@@ -1,4 +1,5 @@
-"""Writes rows of a table as a folder that the tasks' readers open: captions in COCO's layout, labels as class folders.
+"""Writes rows of a table as a folder that the tasks' readers open: captions in COCO's layout, labels as class folders,
+questions as simple JSON.
 
 Images keep their bytes. A folder is written once for its source and columns, and is found again afterwards.
 """
@@ -42,11 +43,16 @@ def find_or_write(folder: Path, rows: Callable[[], Iterable[ImageRow]], progress
 
 def _write(folder: Path, rows: Iterable[ImageRow], progress: Progress, name: str) -> None:
     captions: dict[str, tuple[list[object], list[object]]] = {}
+    questions: dict[str, list[object]] = {}
     counts: dict[str, int] = {}
     for number, row in enumerate(rows, 1):
         index = counts[row.split] = counts.get(row.split, 0) + 1
         file = f"{index:08}{_suffix(row.image)}"
-        if row.label is None:
+        if row.question is not None:
+            asked = {"question_id": number, "image": f"{row.split}/{file}", "question": row.question}
+            questions.setdefault(row.split, []).append({**asked, "answers": row.answers, "options": row.options})
+            place = folder / "images" / row.split / file
+        elif row.label is None:
             images, sentences = captions.setdefault(row.split, ([], []))
             images.append({"id": number, "file_name": f"{row.split}/{file}"})
             for caption in row.captions:
@@ -59,6 +65,9 @@ def _write(folder: Path, rows: Iterable[ImageRow], progress: Progress, name: str
         progress(f"unpacking {name}", number, 0)
     if not counts:
         raise DataError(f"{name}: the table has no rows.")
+    for split, rows_of_split in questions.items():
+        text = json.dumps(rows_of_split, ensure_ascii=False)
+        (folder / f"questions_{split}.json").write_text(text, encoding="utf-8")
     for split, (images, sentences) in captions.items():
         (folder / "annotations").mkdir(exist_ok=True)
         text = json.dumps({"images": images, "annotations": sentences}, ensure_ascii=False)

@@ -33,7 +33,7 @@ def test_names_are_the_promised_ones() -> None:
         "retrieval", "retrieval-consensus", "text-only", "cnn-lstm", "cnn-transformer", "cross-attention", "prefix",
         "concat",
         "gated-cross-attention", "q-former", "cross-attention-frozen", "cross-attention-lora",
-        "cross-attention-adapter", "cross-attention-bitfit", "attribute-classifier",
+        "cross-attention-adapter", "cross-attention-bitfit", "attribute-classifier", "answer-prior",
         "probe", "vision-only", "fine-tuned", "class-embedding", "film", "gated", "bilinear",
     }  # fmt: skip
     assert {model.name for model in CAPTIONING if not model.fused} == {

@@ -30,6 +30,9 @@ _.metric_engine, _.perturb_scale, _.no_measure, _.test_lexicon
 # For plugins to write answers by; the harness itself reads them as JSON.
 _.CaptionAnswer, _.ChoiceAnswer, _.BoxAnswer, _.MapAnswer
 
+# Members of judged answers, which metrics ask for by name (`JudgedQuestions.marks`).
+_.said_yes, _.yes_score, _.is_prior
+
 # Protocols' methods, and a module's own attribute access.
 _.__call__, _.__getattr__
 

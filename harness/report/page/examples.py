@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS
+from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS, SHORT_ANSWERS
 from harness.errors import DataError, StoreError
 from harness.report.page.drawings import DrawnAnswer, parse_drawing
 from harness.report.tables.table import unique
@@ -20,6 +20,7 @@ _TITLES = {
     BOXES: "True objects",
     MAPS: "True classes",
     CHOICES: "True choice",
+    SHORT_ANSWERS: "Accepted answers",
 }
 
 

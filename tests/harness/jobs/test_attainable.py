@@ -13,6 +13,8 @@ from harness.answers import UNKNOWN
 from harness.jobs.attainable import attainable_score
 from harness.sample import Classes, Sample, TaskSpec
 from tasks.classification.task import ClassificationTask
+from tasks.questions.target import QuestionTarget
+from tasks.questions.task import visual_question_answering
 from tasks.targets.targets import LabelTarget
 
 SPEC = TaskSpec("image-classification", (), "labels", Classes(("a", "b", "c")))
@@ -81,3 +83,25 @@ def test_labels_that_nobody_knows_are_no_part_of_a_share() -> None:
 def test_the_best_caption_is_not_known() -> None:
     spec = TaskSpec("coco-caption", (), "captions", SPEC.classes)
     assert attainable_score(ClassificationTask(), spec, learner(sees=True, reads=False), ASKED) is None
+
+
+def questions(*rows: tuple[str, str, str, tuple[str, ...]]) -> list[Sample]:
+    return [
+        Sample(str(n), Path(image), QuestionTarget((answer,), "choice", text, image, image, options), text, options)
+        for n, (image, text, answer, options) in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sees", "reads", "expected"),
+    [(True, True, 1.0), (True, False, 3 / 4), (False, True, 3 / 4), (False, False, 3 / 4)],
+)
+def test_short_answers_by_hand(sees: bool, reads: bool, expected: float) -> None:
+    """Whatever is known, "no" is right of two of three such questions, and no colour is an option of theirs."""
+    asked = questions(
+        ("one", "Is it red?", "yes", ("yes", "no")), ("one", "Is it big?", "no", ("yes", "no")),
+        ("two", "Is it red?", "no", ("yes", "no")), ("two", "Which colour?", "blue", ("red", "blue")),
+    )  # fmt: skip
+    spec = TaskSpec("visual-question-answering", (), "answers")
+    found = attainable_score(visual_question_answering, spec, learner(sees=sees, reads=reads), asked)
+    assert found == expected
