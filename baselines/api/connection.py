@@ -8,7 +8,8 @@ from typing import Any
 
 from baselines.api.address import Endpoint, EndpointError
 from baselines.api.asker import Asker
-from baselines.api.probe import NO, Findings, Probe
+from baselines.api.findings import NO, Findings
+from baselines.api.probe import Probe
 from baselines.api.replies import RequestFailed
 from baselines.api.request_body import RequestBodies
 from baselines.api.responses import KeptReplies

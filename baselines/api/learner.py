@@ -25,7 +25,7 @@ from harness.protocols import BuildContext, ParameterGroups
 from harness.sample import Batch, NoAnswer, Prediction, TaskSpec
 
 if TYPE_CHECKING:
-    from baselines.api.probe import Findings
+    from baselines.api.findings import Findings
     from harness.sample import GivenImage
 
 _AHEAD = 1024

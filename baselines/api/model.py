@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,10 +50,17 @@ class ApiModel:
             raise UsageError(f"Model '{self.name}' has the control {_NO_IMAGE} (no image) and no '{control}'.")
         return replace(self, control=control)
 
+    def prompt_names(self, options: ModelOptions) -> Sequence[str]:
+        """Name the prompts of a file, each a cell of its own; else "" alone: the first that fits the server."""
+        settings = read_api_settings(options.settings)
+        if settings.prompts and not settings.prompt_name:
+            return tuple(prompt.name for prompt in candidate_prompts(options.answers, settings))
+        return (settings.prompt_name,)
+
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name address, model, sampling and prompts; raises UsageError. Nothing is asked of the server."""
         settings = read_api_settings(options.settings)
-        kind = options.answers or CAPTIONS
+        asked = [prompt.to_json() for prompt in candidate_prompts(options.answers or CAPTIONS, settings)]
         return {
             "library": "endpoint",
             "url": self.endpoint.url,
@@ -61,7 +68,7 @@ class ApiModel:
             "protocol": _PROTOCOL,
             "images": "none" if self.control else "PNG, as on disk",
             **settings.sampling(),
-            "prompts": [prompt.to_json() for prompt in candidate_prompts(kind, settings)],
+            **({"prompt": asked[0]} if settings.prompt_name else {"prompts": asked}),
         }
 
     def prerequisite(self, options: ModelOptions) -> Prerequisite | None:

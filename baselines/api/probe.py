@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from baselines.api.findings import GETS, NO, NONE, OF_PROMPT, TOP, UNKNOWN, YES, Findings
 from baselines.api.probe_images import FIRST, SECOND, probe_images
 from baselines.api.replies import Reply, RequestFailed, read_reply
 from baselines.api.request_body import RequestBodies
 from baselines.prompts.prompt import RenderedPrompt
 from harness.text.said_option import parse_option
 
-YES, NO, UNKNOWN, GETS = "yes", "no", "unknown", "gets them"
-TOP, OF_PROMPT, NONE = "top", "prompt", "none"
 _REPEATS = 3
 _QUESTION = RenderedPrompt("", "Which colour fills most of the image? Answer with one word.")
 _NEAR = 1e-3
@@ -32,29 +31,6 @@ class Send(Protocol):
     def __call__(self, body: bytes, *, may_be_empty: bool = False) -> Mapping[str, Any]:
         """Ask anew, whatever is kept."""
         ...
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a probe found; `top_logprobs` is how many log-probabilities a token the server gives at most."""
-
-    deterministic: str
-    reads_image: str
-    log_probabilities: str
-    order: str
-    top_logprobs: int = 0
-    remarks: tuple[str, ...] = ()
-    at: str = ""
-    requests: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """For records, and to be kept."""
-        return {**vars(self), "remarks": list(self.remarks)}
-
-    @staticmethod
-    def from_json(content: Mapping[str, Any]) -> Findings:
-        """Read what `to_json` made."""
-        return Findings(**{**content, "remarks": tuple(content["remarks"])})
 
 
 @dataclass

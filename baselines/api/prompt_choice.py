@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from baselines.api.address import EndpointError
-from baselines.api.probe import OF_PROMPT, TOP, Findings
+from baselines.api.findings import OF_PROMPT, TOP, Findings
 from baselines.api.settings import AUTO, FIRST_TOKEN, GENERATION, LIKELIHOOD, ApiSettings
 from baselines.prompts.prompt import LETTERS, Prompt, slots_of
 from baselines.prompts.prompt_file import choose_prompt, read_prompts
@@ -32,8 +32,8 @@ class Way:
 def candidate_prompts(kind: str, settings: ApiSettings) -> tuple[Prompt, ...]:
     """Name the prompts that may be taken for a kind of answer: the one that the user names, else all that are there."""
     found = read_prompts(settings.prompts, kind) if settings.prompts else read_prompts("builtin", kind)
-    if settings.prompt:
-        return (choose_prompt(found, settings.prompt),)
+    if settings.prompt_name:
+        return (choose_prompt(found, settings.prompt_name),)
     if form_of(kind) == LABELS and not settings.prompts:
         return (*found, _LETTERED)
     return found
@@ -77,6 +77,6 @@ def _fitting(prompts: Sequence[Prompt], by: str, form: str, settings: ApiSetting
         return prompts[0]  # an answer in words is looked for among the names
     raise UsageError(
         f"The prompt '{prompts[0].name}' shows no {{options}}, so that {by} finds none. Take another with "
-        f"--set model.prompt=NAME{f' from {settings.prompts}' if settings.prompts else ''}, or a server that gives "
-        "log-probabilities of requests."
+        f"--set model.prompt_name=NAME{f' from {settings.prompts}' if settings.prompts else ''}, or a server that "
+        "gives log-probabilities of requests."
     )

@@ -31,9 +31,9 @@ class ApiSettings:
     presence_penalty: float = 0.0
     """Penalty of tokens that were said."""
     prompts: str = ""
-    """A file of prompts in the place of the tool's own."""
-    prompt: str = ""
-    """The name of one of them; by default the first that fits."""
+    """A file of prompts, or the name of an installed one; each of its prompts is run."""
+    prompt_name: str = ""
+    """The one prompt by which is asked; by default the first that fits what the server can."""
     extra: str = ""
     """A JSON object of more members of the request; null takes a member out."""
     options_by: str = AUTO

@@ -183,7 +183,7 @@ def list_(
     """List what is installed: tasks, models, data, metrics, perturbations, prompts, parts of models, options, pairs."""
     from dataclasses import asdict
 
-    from harness.plan.installed import catalogue
+    from harness.plan.installed import catalogue, families_told
     from harness.plan.pairs import supported_pairs
     from harness.plan.parts import GROUPS
     from harness.report.installed_tables import catalogue_table, pair_table
@@ -213,7 +213,9 @@ def list_(
     if style == "json":
         tell(json_text([asdict(each) for each in (pairs or entries)]))
     else:
-        show_document([pair_table(pairs) if what == "pairs" else catalogue_table(entries)], style, wide=wide)
+        show_document(
+            [pair_table(pairs) if what == "pairs" else catalogue_table(entries, families_told(what))], style, wide=wide
+        )
     for error in broken:
         tell(f"broken: {error}", sys.stderr)
         if debug:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.entry_points import entries_of
 from harness.errors import PluginError
 from harness.metrics.metric import Metric
 from harness.plan.installed_metrics import load_metrics
@@ -49,6 +50,12 @@ def catalogue(what: str) -> tuple[list[InstalledEntry], list[PluginError]]:
         return [InstalledEntry(task.name, f"ranked by {task.metrics[0]}", task.summary) for task in shown], broken
     public = [model for model in plugins if not is_internal(model)]
     return [InstalledEntry(model.name, _kind(model), model.summary) for model in public], broken
+
+
+def families_told(what: str) -> tuple[str, ...]:
+    """Say of models that more of them are known by what stands behind a prefix, as `hf:NAME` and `api:URL#MODEL`."""
+    prefixes = ", ".join(f"{family}:…" for family in sorted(entries_of("bench.model_families")))
+    return (f"also by name: {prefixes} (docs/models.md, docs/endpoints.md)",) if what == "models" else ()
 
 
 def _kind(model: Model) -> str:

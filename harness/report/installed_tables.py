@@ -18,14 +18,14 @@ from harness.report.tables.table import (
 )
 
 
-def catalogue_table(entries: Sequence[InstalledEntry]) -> Table:
-    """A row for each plugin."""
+def catalogue_table(entries: Sequence[InstalledEntry], notes: Sequence[str] = ()) -> Table:
+    """A row for each plugin, and what must be said below."""
     columns = (
         name_column("name"), text_column("kind", importance=ALWAYS, least=18),
         text_column("summary", importance=ALWAYS, least=30),
     )  # fmt: skip
     rows = tuple(TableRow(tuple(map(TableCell, (e.name, e.kind, e.summary))), key=e.name) for e in entries)
-    return Table("installed", "Installed", columns, rows)
+    return Table("installed", "Installed", columns, rows, tuple(notes))
 
 
 def pair_table(pairs: Sequence[Pair]) -> Table:

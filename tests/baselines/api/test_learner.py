@@ -161,7 +161,9 @@ def test_what_no_request_can_ask_for_is_refused(learner: Any) -> None:
         with pytest.raises(Exception, match="for 40 options"):
             many.predict(batch([picture("red")]))
         with pytest.raises(UsageError, match=r"shows no \{options\}"):
-            learner(server.name, "choices", prompt="sentence").predict(batch([picture("red")], choices=[("a", "b")]))
+            learner(server.name, "choices", prompt_name="sentence").predict(
+                batch([picture("red")], choices=[("a", "b")])
+            )
         assert not any(isinstance(answer, NoAnswer) for answer in learner(server.name).predict(batch([picture("red")])))
 
 
@@ -173,3 +175,14 @@ def test_the_recipe_holds_what_is_asked_and_no_key(monkeypatch: pytest.MonkeyPat
     text = json.dumps(recipe)
     assert "sk-this" not in text and recipe["url"] == "http://localhost:1/v1" and recipe["temperature"] == 0.0
     assert next(prompt["name"] for prompt in recipe["prompts"]) == "one-of"
+
+
+def test_each_prompt_of_a_file_is_a_cell_and_without_one_the_server_decides(tmp_path: Path) -> None:
+    from harness.cell import ModelOptions
+
+    model: Any = load_model("api:http://localhost:1/v1#m")
+    wish = ModelOptions(answers="captions", settings={"prompts": "builtin"})
+    assert model.prompt_names(wish) == ("sentence", "caption", "shown")
+    assert model.prompt_names(ModelOptions(answers="captions")) == ("",)
+    one = ModelOptions(answers="captions", settings={"prompts": "builtin", "prompt_name": "shown"})
+    assert model.prompt_names(one) == ("shown",) and model.recipe(one)["prompt"]["name"] == "shown"
