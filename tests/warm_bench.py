@@ -28,7 +28,7 @@ from typing import IO, Any, NoReturn
 
 PACKAGES = ("harness", "tasks", "baselines")
 EARLY = ("torch._dynamo", "torch.utils.flop_counter", "PIL.Image", "altair", "pandas", "scipy.stats", "pyarrow.parquet")
-READ_LATE = ("BENCH_", "PYTEST_")
+READ_LATE = ("BENCH_", "PYTEST_", "RAY_")
 """Environment variables with these beginnings are looked at when they are needed, and so are COLUMNS and the like:
 with others a process must be started anew, since libraries read them while they are imported."""
 READ_LATE_NAMES = {"PATH", "PYTHONPATH", "COLUMNS", "TMPDIR"}

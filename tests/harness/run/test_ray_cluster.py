@@ -94,10 +94,10 @@ def _wait_for(found: Callable[[], Any], seconds: float = 240) -> Any:
 
 
 def test_two_runs_on_one_store_leave_the_serial_scores_whoever_is_killed(
-    cluster: Any, captions: Path, tmp_path: Path
+    cluster: Any, captions: Path, tmp_path: Path, bench: Any
 ) -> None:
-    rng = random.Random()
-    first, second = (_start(tmp_path / "shared", captions, "--executor", f"ray://{cluster.address}") for _ in range(2))
+    rng, there = random.Random(), ("--executor", f"ray://{cluster.address}")
+    first, second = (_start(tmp_path / "shared", captions, *there) for _ in range(2))
     try:
         raylets = [node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()]
         worker = _wait_for(lambda: _workers_of(raylets[0]) or _workers_of(raylets[1]))[0]
@@ -109,12 +109,9 @@ def test_two_runs_on_one_store_leave_the_serial_scores_whoever_is_killed(
         cluster.add_node(wait=False, **_NODE)
         time.sleep(rng.uniform(0, 3))
         first.kill()
-        serial = _start(tmp_path / "serial", captions)
+        bench("run", *_CELLS, "--data", captions, "--results", tmp_path / "serial")
         said, _ = second.communicate(timeout=240)
-        serial.communicate(timeout=240)
-        again, _ = _start(tmp_path / "shared", captions, "--executor", f"ray://{cluster.address}").communicate(
-            timeout=240
-        )
+        again = bench("run", *_CELLS, "--data", captions, "--results", tmp_path / "shared", *there)
     finally:
         for run in (first, second):
             run.kill()
@@ -122,7 +119,7 @@ def test_two_runs_on_one_store_leave_the_serial_scores_whoever_is_killed(
     assert second.returncode == 0, said
     assert "was lost" in before + said, "whoever had sent the cell of the killed worker says so"
     assert "CONFLICT" not in before + said
-    assert f"{_SEEDS} ok ({_SEEDS} found done)" in again, again
+    assert f"{_SEEDS} ok ({_SEEDS} found done)" in again.stdout, again.stderr
     shared, alone = _records(tmp_path / "shared"), _records(tmp_path / "serial")
     assert len(shared) == _SEEDS
     assert {name: deterministic_digest(r) for name, r in shared.items()} == {
