@@ -115,6 +115,10 @@ class SettlesLoading:
         others = {key: value for key, value in options.settings.items() if key not in LOAD_SETTINGS}
         return replace(options, settings={**others, **load.to_json()})
 
+    def spreads_over_gpus(self, options: ModelOptions) -> bool:
+        """Whether accelerate puts the network on all devices that a job sees."""
+        return read_load_options(options.settings).device_map != NONE
+
 
 def read_load_options(given: Mapping[str, Any]) -> LoadOptions:
     """Pick out and check what concerns loading; raises UsageError for values that nothing knows."""

@@ -224,8 +224,8 @@ def _run_task(config: RunConfig, name: str, command: str, reporter: _Reporter, s
     from harness.plan.run_plan import plan_run
     from harness.records.store import Store
     from harness.run.cells_elsewhere import run_cells
-    from harness.run.choose_executor import workers_here, workers_of
-    from harness.run.robustness_runner import run_robustness
+    from harness.run.choose_executor import workers_of
+    from harness.run.conditions_elsewhere import run_conditions
 
     here, store = environment(command), Store(config.request.results)
     workers = workers_of(config.request, server)
@@ -236,7 +236,7 @@ def _run_task(config: RunConfig, name: str, command: str, reporter: _Reporter, s
     reporter.cells = len(plan.cells) + len(plan.absent)
     run_cells(config, plan, store, here, reporter, workers)
     if conditions:
-        run_robustness(plan, conditions, store, here, reporter, workers_here(workers))
+        run_conditions(config, plan, conditions, store, here, reporter, workers)
     planned = [cell.fingerprint for cell in plan.cells] + [absent.fingerprint for absent in plan.absent]
     made = [store.find_record(name, fingerprint) for fingerprint in planned]
     return _frame_of([record for record in made if record is not None])

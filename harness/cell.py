@@ -235,13 +235,15 @@ class Cell:
 class Places:
     """Where a job reads and writes: the cache, its training folder, and its prerequisite's.
 
-    Into the training folder it writes the state of a running training every `keep_every_s` seconds; 0: never.
+    Into the training folder it writes the state of a running training every `keep_every_s` seconds; 0: never. Where
+    results lie on a URL, a copy goes to the training's folder there, `keep_url`: another machine may go on from it.
     """
 
     cache: Path
     training: Path
     prerequisite: Path | None
     keep_every_s: float = 0.0
+    keep_url: str = ""
 
 
 def fingerprint_of(content: Mapping[str, Any]) -> str:

@@ -22,10 +22,11 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
+def one_at_a_time(path: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Let one process at a time make `path`; the lock goes with the process, however it ends.
 
-    In a folder that cannot be written there is no lock: nothing can be made there, and what is there can be read.
+    `waiting` is called where another one is at it. In a folder that cannot be written there is no lock: nothing can be
+    made there, and what is there can be read.
     """
     lock = open_lock(path.with_name(f"{path.name}.lock"))
     if lock is None:
@@ -33,7 +34,11 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         return
     with lock:
         if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from .s3_bucket import s3_server
 from .warm_bench import WarmProcess, WarmServer
 
 # Two processes of tests share two cores: threads of torch would only wait for each other.
@@ -85,6 +86,24 @@ def write_captions(root: Path, layout: str = "2017", train: int = 36, val: int =
         content = {"images": images, "annotations": captions}
         (root / "annotations" / annotation.format(split)).write_text(json.dumps(content))
     return root
+
+
+@pytest.fixture(scope="session")
+def server_of_buckets() -> Iterator[Mapping[str, str]]:
+    """The environment of a server of S3's protocol: one a session, since s3fs remembers where it asked first."""
+    with s3_server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def bucket(server_of_buckets: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The address of an empty folder in a bucket on a server of this machine, for fsspec's `s3://`."""
+    for name, value in server_of_buckets.items():
+        monkeypatch.setenv(name, value)
+    import s3fs
+
+    s3fs.S3FileSystem().makedirs("bucket", exist_ok=True)
+    return f"s3://bucket/{tmp_path.name}/results"
 
 
 @pytest.fixture(scope="session")

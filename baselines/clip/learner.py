@@ -79,6 +79,8 @@ class CosineHead(nn.Module):
 class ClipLearner(nn.Module):
     """Tower and head; nothing is trained unless one of them has weights that are."""
 
+    loss_is_mean_over_samples = True
+
     def __init__(self, vision: ClipTower, head: nn.Module, classes: Classes) -> None:
         super().__init__()
         self.vision = vision

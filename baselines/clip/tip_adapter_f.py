@@ -25,6 +25,7 @@ class TipAdapterF(ClipLearner):
     """Trains n * d key weights."""
 
     head: CacheHead
+    loss_is_mean_over_samples = False  # the images that it has met are its keys
 
     def __init__(self, vision: ClipTower, head: CacheHead, classes: Classes) -> None:
         super().__init__(vision, head, classes)

@@ -20,6 +20,7 @@ from baselines.heads.boxes import corners_to_answer, generalised_iou, on_host, t
 from baselines.heads.class_scorers import ClassScorer
 from baselines.heads.head import Head, HeadShape
 from baselines.host_masks import indices_of
+from harness.protocols import LossPart
 from harness.sample import Classes
 
 _RADIUS_CELLS = 1.5
@@ -75,6 +76,12 @@ class BoxHead(nn.Module):
     def loss(self, raw: RawCentres, targets: Sequence[Any]) -> Tensor:
         """Focal loss over all cells that are not in a crowd, GIoU loss over cells at objects."""
         return self._loss(raw, self._assign(targets), self.seen)  # no training image says where the others are not
+
+    def loss_parts(self, raw: RawCentres, targets: Sequence[Any]) -> Sequence[LossPart]:
+        """The loss summed up, and the cells at objects."""
+        assigned = self._assign(targets)
+        count = len(assigned.labels)
+        return (LossPart(self._loss(raw, assigned, self.seen) * max(1, count), count),)
 
     def _loss(self, raw: RawCentres, assigned: _Assigned, classes: Tensor | None) -> Tensor:
         """The loss in which these classes (indices) take part; None for all."""

@@ -64,7 +64,9 @@ class HeadShape:
 class HeadModule(Protocol):
     """An `nn.Module` from features `[B, N, width]` to whatever its own methods take.
 
-    One whose loss is a mean over samples also says `loss_is_mean_over_samples = True` (see `harness.protocols`).
+    One whose loss is a mean over samples also says `loss_is_mean_over_samples = True`; one that is a mean over what
+    samples have more or less of may have `loss_parts(raw, targets)` (see `HasMeanLoss`, `HasLossParts` in
+    `harness.protocols`).
     """
 
     def __call__(self, features: Tensor) -> Any:

@@ -19,6 +19,7 @@ from baselines.heads.head import Head, HeadShape
 from baselines.heads.label_head import unseen_mask, without_unseen
 from baselines.host_masks import indices_of
 from harness.answers import IGNORED, encode_label_map, resize_label_map
+from harness.protocols import LossPart
 from harness.sample import Classes
 
 _ENLARGED = 2
@@ -61,6 +62,11 @@ class MapHead(nn.Module):
             return logits.sum() * 0.0
         pixels = logits.movedim(1, -1)[indices_of(asked, logits.device)]
         return F.cross_entropy(without_unseen(pixels, self.unseen), wanted[asked].to(logits.device, non_blocking=True))
+
+    def loss_parts(self, logits: Tensor, targets: Sequence[Any]) -> Sequence[LossPart]:
+        """Cross-entropy summed over the pixels that are asked about, and their number."""
+        count = sum(int((self._labels(target) != IGNORED).sum()) for target in targets)
+        return (LossPart(self.loss(logits, targets) * count, count),)
 
     def losses(self, logits: Tensor, targets: Sequence[Any]) -> Tensor:
         """Mean cross-entropy of each image over all classes and its asked pixels `[B]`; 0 for one without any."""

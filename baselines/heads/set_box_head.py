@@ -20,6 +20,7 @@ from baselines.heads.boxes import corners_to_answer, generalised_iou, on_host, t
 from baselines.heads.class_scorers import ClassScorer
 from baselines.heads.head import Head, HeadShape
 from baselines.heads.label_head import unseen_mask, without_unseen
+from harness.protocols import LossPart
 from harness.sample import Classes
 
 _L1, _GIOU = 5.0, 2.0
@@ -58,6 +59,14 @@ class SetBoxHead(nn.Module):
         """Match queries and objects, then score classes of all and boxes of the matched; crowds are left out."""
         return _loss(raw, _match(*raw, targets), self.unseen)
 
+    def loss_parts(self, raw: RawSet, targets: Sequence[Any]) -> Sequence[LossPart]:
+        """What is summed over queries, by the weights of what they answer for, and over objects."""
+        matches = _match(*raw, targets)
+        classes, boxes = _sums(raw, matches, self.unseen)
+        objects = sum(len(match.queries) for match in matches)
+        weight = objects + _NO_OBJECT_WEIGHT * (raw[0].shape[0] * raw[0].shape[1] - objects)
+        return LossPart(classes * weight, weight), LossPart(boxes, objects)
+
     def losses(self, raw: RawSet, targets: Sequence[Any]) -> Tensor:
         """The loss of each image taken alone, over all classes `[B]`."""
         matches = _match(*raw, targets)
@@ -84,6 +93,12 @@ class _Match:
 
 def _loss(raw: RawSet, matches: Sequence[_Match], unseen: Tensor | None) -> Tensor:
     """The loss without the classes that are `unseen`."""
+    classes, boxes = _sums(raw, matches, unseen)
+    return classes + boxes / max(1, sum(len(match.queries) for match in matches))
+
+
+def _sums(raw: RawSet, matches: Sequence[_Match], unseen: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The weighted mean over all queries of what their classes cost, and the sum over objects of what boxes do."""
     logits, boxes = raw
     device = logits.device
     classes = torch.full(logits.shape[:2], logits.shape[-1] - 1)
@@ -98,7 +113,7 @@ def _loss(raw: RawSet, matches: Sequence[_Match], unseen: Tensor | None) -> Tens
     own = boxes[places[0], places[1]]
     right = torch.cat([match.corners for match in matches]).to(device, non_blocking=True)
     distance = F.l1_loss(own, _centred(right), reduction="sum")
-    return loss + (_L1 * distance + _GIOU * (1 - generalised_iou(_cornered(own), right)).sum()) / max(1, len(own))
+    return loss, _L1 * distance + _GIOU * (1 - generalised_iou(_cornered(own), right)).sum()
 
 
 @torch.no_grad()

@@ -40,6 +40,8 @@ class AttributeClassifier(nn.Module):
         logits: Tensor = local + self.global_head(visual.mean(dim=1))
         return logits
 
+    loss_is_mean_over_samples = True
+
     def loss(self, batch: Batch, generator: Generator) -> Tensor:
         """Mean binary cross-entropy."""
         assert batch.visual is not None and batch.targets is not None

@@ -16,7 +16,7 @@ from baselines.language.text_tokens import TextSource, TextTokens
 from baselines.learners.neck import Blind
 from baselines.tuning.parameter_groups import group_parameters
 from baselines.vision.timm_tower import TimmTower
-from harness.protocols import ParameterGroups
+from harness.protocols import LossPart, ParameterGroups
 from harness.sample import Batch
 
 
@@ -53,6 +53,17 @@ class DiscriminativeLearner(nn.Module):
     def loss_is_mean_over_samples(self) -> bool:
         """As the head says: boxes are averaged over the objects of a batch, maps over its pixels that count."""
         return bool(getattr(self.head, "loss_is_mean_over_samples", False))
+
+    @property
+    def loss_has_parts(self) -> bool:
+        """As the head says."""
+        return hasattr(self.head, "loss_parts")
+
+    def loss_parts(self, batch: Batch, generator: Generator) -> Sequence[LossPart]:
+        """The head's own."""
+        assert batch.targets is not None
+        parts: Sequence[LossPart] = self.head.loss_parts(self(batch), batch.targets)
+        return parts
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[Any]:
@@ -134,6 +145,18 @@ class AdditiveLearner(nn.Module):
     def loss_is_mean_over_samples(self) -> bool:
         """As both models' losses are."""
         return self.of_image.loss_is_mean_over_samples and self.of_text.loss_is_mean_over_samples
+
+    @property
+    def loss_has_parts(self) -> bool:
+        """As both models' losses have."""
+        return self.of_image.loss_has_parts and self.of_text.loss_has_parts
+
+    def loss_parts(self, batch: Batch, generator: Generator) -> Sequence[LossPart]:
+        """Those of both models."""
+        assert batch.targets is not None
+        seen, read = self(batch)
+        parts = (self.of_image.head.loss_parts(seen, batch.targets), self.of_text.head.loss_parts(read, batch.targets))
+        return (*parts[0], *parts[1])
 
     def losses(self, batch: Batch) -> Tensor:
         """The loss of the sum, of each sample `[B]`."""

@@ -13,7 +13,7 @@ from baselines.host_masks import indices_of
 from baselines.language.decoding import Search, search_captions
 from baselines.tuning.parameter_groups import group_parameters
 from baselines.vision.timm_tower import TimmTower
-from harness.protocols import ParameterGroups
+from harness.protocols import LossPart, ParameterGroups
 from harness.sample import Batch
 
 _IGNORED = -100
@@ -21,6 +21,8 @@ _IGNORED = -100
 
 class GenerativeLearner(nn.Module):
     """Teacher forcing in training, greedy or beam search in prediction."""
+
+    loss_has_parts = True
 
     def __init__(
         self,
@@ -38,11 +40,20 @@ class GenerativeLearner(nn.Module):
 
     def loss(self, batch: Batch, generator: Generator) -> Tensor:
         """Mean cross-entropy over the words of one reference an image, drawn anew at each step."""
+        return F.cross_entropy(*self._words(batch, generator))
+
+    def loss_parts(self, batch: Batch, generator: Generator) -> Sequence[LossPart]:
+        """Cross-entropy summed over words, and their number."""
+        logits, wanted = self._words(batch, generator)
+        return (LossPart(F.cross_entropy(logits, wanted, reduction="sum"), len(wanted)),)
+
+    def _words(self, batch: Batch, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Logits `[W, V]` of all words of one reference an image, and these words."""
         assert batch.targets is not None
         logits, labels = self._logits(batch, [_pick(target.references, generator) for target in batch.targets])
         is_word = labels != _IGNORED
         wanted = labels[is_word].to(logits.device, non_blocking=True)
-        return F.cross_entropy(logits[indices_of(is_word, logits.device)].float(), wanted)
+        return logits[indices_of(is_word, logits.device)].float(), wanted
 
     def losses(self, batch: Batch) -> Tensor:
         """Mean cross-entropy over the words of each image's first reference `[B]`."""

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from baselines.heads.boxes import on_host
 from baselines.pretrained.class_prompts import ClassPrompts, class_prompts, reworded
 from baselines.pretrained.frozen_learner import FrozenLearner, in_fp32
 from baselines.pretrained.image_geometry import find_tower
@@ -56,12 +57,16 @@ class GroundingDetector(FrozenLearner):
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give `[class, score, x, y, width, height]` for each object, in fractions of the image."""
         assert batch.visual is not None
-        answers: list[Prediction] = [[] for _ in batch.sample_ids]
+        order: list[int] = []
+        groups = []
         for rows, pixels in equal_extents(batch.visual, self.vision.preprocessing, batch.sizes):
             parts = [self._best(self.inputs(pixels), text) for text in self._texts]
-            corners, scores, classes = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-            for index, row in enumerate(rows):
-                answers[row] = box_answer(corners[index], scores[index], classes[index], self._classes)
+            order += rows
+            groups.append([torch.cat(part, dim=1) for part in zip(*parts, strict=True)])
+        answers: list[Prediction] = [[] for _ in batch.sample_ids]
+        found = on_host(*(torch.cat(part) for part in zip(*groups, strict=True)))  # all at once: a wait an image costs
+        for row, corners, scores, classes in zip(order, *found, strict=True):
+            answers[row] = box_answer(corners, scores, classes, self._classes)
         return answers
 
     def _best(self, pixel_values: Tensor, text: GroundingText) -> tuple[Tensor, Tensor, Tensor]:
@@ -69,9 +74,9 @@ class GroundingDetector(FrozenLearner):
         from transformers.image_transforms import center_to_corners_format
 
         count, device = len(pixel_values), pixel_values.device
-        inputs = {name: value.to(device).expand(count, -1) for name, value in text.inputs.items()}
+        inputs = {name: value.to(device, non_blocking=True).expand(count, -1) for name, value in text.inputs.items()}
         outputs = in_fp32(self.model(pixel_values=pixel_values, **inputs))
-        belongs = text.tokens_of_phrase.to(device)
+        belongs = text.tokens_of_phrase.to(device, non_blocking=True)
         probabilities = outputs.logits.sigmoid()[..., : belongs.shape[1]]
         shares = belongs / belongs.sum(dim=1, keepdim=True).clamp(min=1)  # a phrase without tokens scores 0
         pairs = (probabilities @ shares.T).flatten(1)
@@ -79,7 +84,7 @@ class GroundingDetector(FrozenLearner):
         boxes, phrases = places // len(belongs), places % len(belongs)
         corners: Tensor = torch.as_tensor(center_to_corners_format(outputs.pred_boxes))
         corners = corners.gather(1, boxes[..., None].expand(-1, -1, 4))
-        return corners, scores, torch.tensor(text.class_of_phrase, device=device)[phrases]
+        return corners, scores, torch.tensor(text.class_of_phrase).to(device, non_blocking=True)[phrases]
 
 
 def load_grounding(found: Loading) -> GroundingDetector:

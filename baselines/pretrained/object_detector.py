@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from baselines.heads.boxes import corners_to_answer
+from baselines.heads.boxes import corners_to_answer, on_host
 from baselines.pretrained.frozen_learner import FrozenLearner, in_fp32
 from baselines.pretrained.image_classifier import network_labels_of
 from baselines.pretrained.image_geometry import find_tower
@@ -31,22 +33,38 @@ class ObjectDetector(FrozenLearner):
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give `[class, score, x, y, width, height]` for each object, in fractions of the image."""
         assert batch.visual is not None
-        answers: list[Prediction] = [[] for _ in batch.sample_ids]
+        rows_of_group: list[list[int]] = []
+        raw: list[Tensor] = []
         for rows, pixels in equal_extents(batch.visual, self.vision.preprocessing, batch.sizes):
             outputs = in_fp32(self.model(pixel_values=self.inputs(pixels)))
-            unit = [(1, 1)] * len(rows)
-            results = self._processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=unit)
-            for row, result in zip(rows, results, strict=True):
-                answers[row] = box_answer(result["boxes"], result["scores"], result["labels"], self._found)
+            rows_of_group.append(rows)
+            raw += outputs.logits, outputs.pred_boxes
+        raw = on_host(*raw)
+        answers: list[Prediction] = [[] for _ in batch.sample_ids]
+        for rows, logits, boxes in zip(rows_of_group, raw[::2], raw[1::2], strict=True):
+            for row, (corners, scores, labels) in zip(
+                rows, post_processed(self._processor, logits, boxes), strict=True
+            ):
+                answers[row] = box_answer(corners, scores, labels, self._found)
         return answers
 
 
+def post_processed(processor: Any, logits: Tensor, boxes: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Give what a processor makes of each image's output, in fractions of the image: corners, scores, labels.
+
+    On the host: it selects by masks, and on a device each image of a batch would be waited for.
+    """
+    outputs, unit = SimpleNamespace(logits=logits, pred_boxes=boxes), [(1, 1)] * len(logits)
+    for result in processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=unit):
+        yield result["boxes"], result["scores"], result["labels"]
+
+
 def box_answer(corners: Tensor, scores: Tensor, labels: Tensor, found: ClassOfLabel) -> Prediction:
-    """Write boxes down, the surest first: `corners [N, 4]` are x0, y0, x1, y1 in fractions of the image.
+    """Write boxes down, the surest first: `corners [N, 4]` are x0, y0, x1, y1 in fractions of the image; on the host.
 
     What lies outside of the image is cut off; boxes of no area and labels without a class are left out.
     """
-    class_of_label = torch.tensor([-1 if number is None else number for number in (*found, None)], device=labels.device)
+    class_of_label = torch.tensor([-1 if number is None else number for number in (*found, None)])
     classes = class_of_label[labels.clamp(max=len(found))]
     corners = corners.float().clamp(0, 1)
     usable = (classes >= 0) & (corners[:, 2:] > corners[:, :2]).all(dim=1)

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from baselines.heads.boxes import on_host
 from baselines.pretrained.class_prompts import class_prompts, reworded
 from baselines.pretrained.frozen_learner import FrozenLearner
 from baselines.pretrained.image_geometry import find_tower, square_canvas_tower
-from baselines.pretrained.object_detector import box_answer
+from baselines.pretrained.object_detector import box_answer, post_processed
 from baselines.pretrained.processor_tower import ProcessorTower
 from baselines.pretrained.transformers_loading import Loading, load_image_processor, load_network, load_processor
 from harness.sample import Batch, Classes, Prediction
@@ -52,22 +52,19 @@ class OwlDetector(FrozenLearner):
     def predict(self, batch: Batch) -> list[Prediction]:
         """Give `[class, score, x, y, width, height]` for each patch, in fractions of the image."""
         assert batch.visual is not None
-        outputs = self._outputs(self.inputs(batch.visual))
-        unit = [(1, 1)] * len(batch)
-        results = self._processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=unit)
-        answers: list[Prediction] = []
-        for result, size in zip(results, batch.sizes, strict=True):
-            corners = result["boxes"] * self._canvas(size).to(result["boxes"].device)
-            answers.append(box_answer(corners, result["scores"], result["labels"], self._class_of_text))
-        return answers
+        results = post_processed(self._processor, *on_host(*self._outputs(self.inputs(batch.visual))))
+        return [
+            box_answer(corners * self._canvas(size), scores, labels, self._class_of_text)
+            for (corners, scores, labels), size in zip(results, batch.sizes, strict=True)
+        ]
 
-    def _outputs(self, pixel_values: Tensor) -> SimpleNamespace:
-        """Do what the model's own forward does, with text embeddings that are there already."""
+    def _outputs(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Do what the model's own forward does, with text embeddings that are there already: logits and boxes."""
         model: Any = self.model
         features, _ = model.image_embedder(pixel_values)
         flat = features.flatten(1, 2)
         logits, _ = model.class_predictor(flat, self.queries.expand(len(flat), -1, -1))
-        return SimpleNamespace(logits=logits.float(), pred_boxes=model.box_predictor(flat, features).float())
+        return logits.float(), model.box_predictor(flat, features).float()
 
     def _canvas(self, size: tuple[int, int]) -> Tensor:
         """Say how many widths and heights of the image the square that the model sees is wide and high."""

@@ -92,4 +92,5 @@ def equal_extents(
         most = max(1, _MOST_PIXELS // (width * height))
         for start in range(0, len(rows), most):
             chosen = rows[start : start + most]
-            yield chosen, pixels[chosen, :, :height, :width]
+            places = torch.tensor(chosen).to(pixels.device, non_blocking=True)
+            yield chosen, pixels[places, :, :height, :width]

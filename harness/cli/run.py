@@ -124,13 +124,12 @@ def _track(plan: Plan, trackers: Sequence[Tracker], store: Store) -> None:
 def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, workers: Workers, *, wide: bool) -> int:
     """Perturb inputs of the trained models of a plan, print their robustness; returns how many conditions failed."""
     from harness.records.store import Store
-    from harness.run.choose_executor import workers_here
-    from harness.run.robustness_runner import run_robustness
+    from harness.run.conditions_elsewhere import run_conditions
 
     reporter, store = reporter_for(plan.task.metrics[0]), Store(config.request.results)
     try:
         reporter.say(f"{len(sweep.conditions)} conditions for each trained model of {plan.task.name}.")
-        summary = run_robustness(plan, sweep, store, environment_of_command(), reporter, workers_here(workers))
+        summary = run_conditions(config, plan, sweep, store, environment_of_command(), reporter, workers)
     finally:
         reporter.close()
     tell(

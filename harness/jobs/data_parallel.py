@@ -23,7 +23,7 @@ import torch
 
 from harness.errors import BenchError, OutOfMemory, UsageError
 from harness.files import replace_atomically
-from harness.protocols import HasMeanLoss, Learner, SupportsFit
+from harness.protocols import HasLossParts, HasMeanLoss, Learner, SupportsFit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -127,17 +127,28 @@ def device_of(processes: Processes, device: str) -> str:
     return f"{kind}:{first + processes.rank}"
 
 
-def require_shares(learner: Learner, processes: Processes) -> None:
+def is_mean(learner: Learner) -> bool:
+    """Whether a learner's loss is a mean over samples."""
+    return isinstance(learner, HasMeanLoss) and learner.loss_is_mean_over_samples
+
+
+def require_shares(learner: Learner, processes: Processes, accumulation: int = 1) -> None:
     """Raise UsageError unless a learner's training is the same when its batches are split."""
-    if processes.count == 1:
+    if processes.count == 1 or (is_mean(learner) and not isinstance(learner, SupportsFit)):
         return
     name, wish = type(learner).__name__, f"train.processes={processes.count}"
     if isinstance(learner, SupportsFit):
         raise UsageError(f"{wish}: {name} is not trained in steps, so that there is nothing to split. Leave it out.")
-    if not (isinstance(learner, HasMeanLoss) and learner.loss_is_mean_over_samples):
+    if not (isinstance(learner, HasLossParts) and learner.loss_has_parts):
         raise UsageError(
-            f"{wish}: the loss of {name} is no mean over samples, so that in shares of a batch it would be another "
-            "training. Leave it out for this model."
+            f"{wish}: the loss of {name} is no mean over samples, nor over words, boxes or pixels: it compares samples "
+            "of a batch, remembers them, or does not say. In shares of a batch it would be another training. Leave it "
+            "out for this model."
+        )
+    if accumulation > 1:
+        raise UsageError(
+            f"{wish}: the loss of {name} is a mean over words, boxes or pixels, which is taken over the shares of all "
+            f"processes at once. Leave train.accumulation={accumulation} out, or take more processes."
         )
 
 

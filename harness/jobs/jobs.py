@@ -29,15 +29,15 @@ from harness.jobs.built_learner import (
 from harness.jobs.checkpoints import write_checkpoint, write_derived
 from harness.jobs.data_parallel import Processes, device_of, in_processes, require_shares
 from harness.jobs.emap import additive_outcomes, has_two_inputs
+from harness.jobs.loss_parts import require_parts
 from harness.jobs.predict import answer_split
 from harness.jobs.profile_learner import profile_learner
-from harness.jobs.resume_file import RESUME, ResumeFile
+from harness.jobs.resume_file import ResumeFile
 from harness.jobs.train import (
     UNTRAINED,
     TrainingData,
     TrainingSummary,
     learns,
-    require_parts,
     train_learner,
     trained_state,
 )
@@ -48,7 +48,7 @@ from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
 from harness.protocols import NOTICE, AsksService, Derived, HasCheckpointSettings, Learner, Progress, SupportsFit, Task
 from harness.record import Efficiency
-from harness.records.trainings import CHECKPOINT, LOG, SUMMARY
+from harness.records.trainings import CHECKPOINT, LOG, RESUME, SUMMARY
 from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
 
 GATE_SAMPLES = 32
@@ -127,7 +127,7 @@ def _trained(
     learner = build_learner(job, task, samples, places, derived)
     if not learns(learner):
         return _Training(trained_state(learner), UNTRAINED, derived=derived)
-    require_shares(learner, processes)
+    require_shares(learner, processes, accumulation)
     if accumulation > job.train.accumulation:
         require_parts(learner, "The system ended the training, most often for lack of memory", job.train.accumulation)
     images = _open(learner, samples, job, places, progress)
@@ -165,7 +165,8 @@ def _silent(what: str, done: int, total: int) -> None:
 def _kept(job: TrainingJob, places: Places, skipped: Collection[str]) -> ResumeFile:
     """Say where the state of a running training is kept, and by which name: all that can move it."""
     content = {"training": job.fingerprint, "skipped": sorted(skipped), "on": prerequisite_digest(places)}
-    return ResumeFile(places.training / RESUME, fingerprint_of(content), places.keep_every_s)
+    path, every_s = places.training / RESUME, places.keep_every_s
+    return ResumeFile(path, fingerprint_of(content), every_s, url=places.keep_url)
 
 
 def _training_tokens(

@@ -17,10 +17,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from harness.errors import StoreError
 from harness.files import replace_atomically
 from harness.protocols import NOTICE, Progress
+from harness.records.folder import Folder
+from harness.records.trainings import RESUME
 
-RESUME = "resume.safetensors"
+_FETCHED = "fetched.safetensors"
 _SHARE_OF_TIME = 0.05
 """Writing may take so much of a training's time, whatever interval was asked for."""
 
@@ -30,7 +33,7 @@ class ResumeFile:
     """The state of the training that `key` names, written at most every `every_s` seconds; 0: never.
 
     What is not whole, or of another training, is not read, which is said. A disk that takes no more ends the writing,
-    not the training.
+    not the training. With a `url`, that of a folder, a copy lies there, so that another machine can go on.
     """
 
     path: Path
@@ -38,6 +41,7 @@ class ResumeFile:
     every_s: float
     _written: float = field(default_factory=time.monotonic)
     _pause_s: float = 0.0
+    url: str = ""
 
     @property
     def is_due(self) -> bool:
@@ -54,6 +58,28 @@ class ResumeFile:
             self.ignore(str(error), progress)
             return None
 
+    def fetch(self, progress: Progress) -> None:
+        """Put the state that lies on the URL in the place of the one here, where it is further on."""
+        if not self.url:
+            return
+        fetched = self.path.with_name(_FETCHED)
+        try:
+            if Folder(self.url).download(RESUME, fetched) and self._step(fetched) > self._step_here():
+                fetched.replace(self.path)
+        except (StoreError, ValueError, SafetensorError) as error:
+            progress(f"{self.url}/{RESUME} is not used: {error}", 0, NOTICE)
+        finally:
+            fetched.unlink(missing_ok=True)
+
+    def _step(self, path: Path) -> int:
+        return int(_read(path, self.key)["step"])
+
+    def _step_here(self) -> int:
+        try:
+            return self._step(self.path)
+        except (OSError, ValueError, SafetensorError):  # reading it says so
+            return -1
+
     def ignore(self, reason: str, progress: Progress) -> None:
         """Say why the training does not go on from what lies there."""
         progress(f"{self.path} is ignored, and the training begins anew: {reason}", 0, NOTICE)
@@ -66,8 +92,19 @@ class ResumeFile:
         except OSError as error:
             self.every_s = 0.0
             progress(f"cannot be kept to go on from, and trains on without that: {error.strerror or error}", 0, NOTICE)
+        else:
+            self._copy(progress)
         self._written = time.monotonic()
         self._pause_s = (self._written - started) * (1 / _SHARE_OF_TIME - 1)
+
+    def _copy(self, progress: Progress) -> None:
+        if not self.url:
+            return
+        try:
+            Folder(self.url).upload(RESUME, self.path)
+        except StoreError as error:
+            self.url = ""
+            progress(f"is kept on this machine alone, and cannot go on elsewhere: {error}", 0, NOTICE)
 
 
 def _write(path: Path, key: str, state: Mapping[str, Any]) -> None:

@@ -15,7 +15,8 @@ from harness.errors import OutOfMemory, TrainingDiverged
 from harness.inputs.augment import augmenter_for
 from harness.inputs.modes import for_evaluation, for_training
 from harness.inputs.visual_tokens import VisualTokens
-from harness.jobs.data_parallel import ONE_PROCESS, Processes
+from harness.jobs.data_parallel import ONE_PROCESS, Processes, is_mean
+from harness.jobs.loss_parts import counts_of, require_parts, share_of_loss, unless_memory_runs_out
 from harness.jobs.loss_scale import LossScale
 from harness.jobs.optimizer import build_optimizer, build_pulls, warmup_cosine
 from harness.jobs.predict import predict_all
@@ -25,7 +26,7 @@ from harness.jobs.sample_order import SampleOrder
 from harness.measure.device import autocast, resolve_precision
 from harness.measure.memory import PeakMeter
 from harness.measure.out_of_memory import is_out_of_memory
-from harness.protocols import NOTICE, HasMeanLoss, Learner, Progress, SupportsFit, Task
+from harness.protocols import NOTICE, Learner, LossPart, Progress, SupportsFit, Task
 from harness.sample import Batch
 
 if TYPE_CHECKING:
@@ -218,6 +219,9 @@ class _Run:
 
     def _go_on(self, kept: ResumeFile) -> None:
         """Take up what was kept, if it fits; the learner, the options and the data are as they were then."""
+        if self.processes.leads:
+            kept.fetch(self.progress)
+        self.processes.told(None)  # so that all read the same
         state = kept.read(self.progress)
         if state is None:
             return
@@ -289,12 +293,25 @@ class _Run:
 
     def _attempt(self, indices: Sequence[int]) -> tuple[float, Exception | None]:
         """Run forward and backward of this process's share; gives its part of the loss, or how memory ran out."""
-        try:
-            return self._gradients(indices), None
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
+        if self.processes.count == 1 or is_mean(self.learner):
+            return unless_memory_runs_out(lambda: self._gradients(indices), 0.0)
+        none: Sequence[LossPart] = ()
+        parts, error = unless_memory_runs_out(lambda: self._loss_parts(indices), none)
+        lacking, *counts = self.processes.summed([error is not None, *counts_of(parts)])
+        if lacking:
             return 0.0, error
+        return unless_memory_runs_out(lambda: self._gradients_of(parts, counts) if parts else 0.0, 0.0)
+
+    def _loss_parts(self, indices: Sequence[int]) -> Sequence[LossPart]:
+        learner: Any = self.learner
+        with autocast(self.device, self.precision):
+            shares = [self.data.training.batch(indices, with_targets=True)] if indices else []
+            return [part for batch in shares for part in learner.loss_parts(batch, self.generator)]
+
+    def _gradients_of(self, parts: Sequence[LossPart], counts: Sequence[float]) -> float:
+        loss = share_of_loss(parts, counts)
+        self.scale.backward(loss)
+        return float(loss.detach())
 
     def _gradients(self, indices: Sequence[int]) -> float:
         micro = max(1, math.ceil(len(indices) / self.accumulation))
@@ -351,17 +368,6 @@ class _Run:
             self.best, self.misses = (score, step, _copy(trained_state(self.learner))), 0
         else:
             self.misses += 1
-
-
-def require_parts(learner: Learner, what: str, accumulation: int) -> None:
-    """Raise OutOfMemory unless smaller batches, added up, are the same training as the whole batch."""
-    if isinstance(learner, HasMeanLoss) and learner.loss_is_mean_over_samples:
-        return
-    raise OutOfMemory(
-        f"{what}, and the loss of {type(learner).__name__} is no mean over samples: in smaller parts it would be "
-        f"another training. Take --set train.accumulation={4 * accumulation}, which has rows of its own, a smaller "
-        "train.batch_size, or a smaller model or image."
-    )
 
 
 def trained_state(learner: Learner) -> dict[str, Tensor]:

@@ -6,14 +6,14 @@ All are imported from `harness.protocols`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from harness.cell import ModelOptions
 from harness.option_fields import Precision
 from harness.sample import Batch, Dataset, Note, Outcome, Prediction, Sample, Target
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from harness.affine import Affine
 
@@ -80,6 +80,15 @@ class HasPrompts(Protocol):
 
 
 @runtime_checkable
+class SpreadsOverGpus(Protocol):
+    """A model that may be put on several GPUs at once: its jobs then see all that the run, or the cell, has."""
+
+    def spreads_over_gpus(self, options: ModelOptions) -> bool:
+        """Whether it is, with these options."""
+        ...
+
+
+@runtime_checkable
 class HasMeanLoss(Protocol):
     """A learner that says whether its training loss is a mean over the samples of a batch, without a part in common.
 
@@ -89,6 +98,28 @@ class HasMeanLoss(Protocol):
     """
 
     loss_is_mean_over_samples: bool
+
+
+class LossPart(NamedTuple):
+    """What a loss sums up, a scalar, and over how many: its mean is the total by the count, by 1 where that is 0."""
+
+    total: Tensor
+    count: float  # type: ignore[assignment]  # a tuple's own `count` is of no use here
+
+
+@runtime_checkable
+class HasLossParts(Protocol):
+    """A learner whose loss is a sum of means over what samples have more or less of: words, boxes, pixels.
+
+    Its batches can be cut when the counts of all parts are added up before the totals are divided: `train.processes`
+    does so. `loss_has_parts` is False where this learner's loss has none, of another head for instance.
+    """
+
+    loss_has_parts: bool
+
+    def loss_parts(self, batch: Batch, generator: Generator) -> Sequence[LossPart]:
+        """Give the parts of `loss(batch, generator)`, always equally many, of at most 8."""
+        ...
 
 
 @runtime_checkable

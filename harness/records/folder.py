@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,10 +107,27 @@ class Folder:
             if self._protocol in _WHOLE_PUTS:
                 system.pipe_file(f"{root}/{name}", content)
                 return
-            system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
-            part = f"{root}/{name}.{uuid.uuid4().hex}.part"  # two runs may write one file at once
-            system.pipe_file(part, content)
-            system.mv(part, f"{root}/{name}")
+            self._in_place_of(system, f"{root}/{name}", lambda part: system.pipe_file(part, content))
+
+    def upload(self, name: str, path: Path) -> None:
+        """Write a file of a URL from one here, without reading all of it into memory; otherwise as `write_bytes`."""
+        with self._naming("write", name, _REMEDY):
+            system, root = self._filesystem()
+            if self._protocol in _WHOLE_PUTS:
+                system.put_file(str(path), f"{root}/{name}")
+                return
+            self._in_place_of(system, f"{root}/{name}", lambda part: system.put_file(str(path), part))
+
+    def download(self, name: str, path: Path) -> bool:
+        """Write a file here from one of a URL; returns whether there is one. Raises StoreError."""
+        with self._naming("read", name):
+            system, root = self._filesystem()
+            try:
+                with replace_atomically(path) as temporary:
+                    system.get_file(f"{root}/{name}", str(temporary))
+            except FileNotFoundError:
+                return False
+            return True
 
     def create_only(self, name: str, content: bytes) -> bool:
         """Make a file, whole or not at all, unless there is one; returns whether it was made. Raises StoreError.
@@ -150,6 +167,14 @@ class Folder:
                 return
             system, root = self._filesystem()
             system.rm_file(f"{root}/{name}")
+
+    @staticmethod
+    def _in_place_of(system: Any, place: str, write: Callable[[str], object]) -> None:
+        """Write beside a place and then rename: two runs may write one file at once."""
+        system.makedirs(place.rpartition("/")[0], exist_ok=True)
+        part = f"{place}.{uuid.uuid4().hex}.part"
+        write(part)
+        system.mv(part, place)
 
     @property
     def _protocol(self) -> str:

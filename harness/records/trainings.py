@@ -16,6 +16,8 @@ from harness.storage.content import file_digest
 SUMMARY, CHECKPOINT, LOG = "training.json", "checkpoint.safetensors", "log.jsonl"
 DERIVED = "derived.json"
 """What the learner derived from the training split (`harness.protocols.Derived`); earlier versions left none."""
+RESUME = "resume.safetensors"
+"""The state of a training that has not ended (`harness.jobs.resume_file`)."""
 TRAINING_FILES = (CHECKPOINT, DERIVED, LOG, SUMMARY)
 """What a training leaves; the last one is written last and vouches for the others."""
 _KEYS = ("checkpoint_sha256", "skipped", "seconds")
@@ -31,6 +33,11 @@ def training_folder(job: TrainingJob, store: Store, cache: Path) -> tuple[Path, 
     if not (folder / SUMMARY).is_file():
         _download(name, store, folder)
     return folder, (folder / SUMMARY).is_file()
+
+
+def state_url(job: TrainingJob, store: Store) -> str:
+    """Name the folder on a URL where the state of a running training is kept; "" where results lie in a folder."""
+    return "" if store.local is not None else f"{store.url.rstrip('/')}/{job.task}/training/{job.fingerprint}"
 
 
 def _download(name: str, store: Store, folder: Path) -> None:
@@ -54,7 +61,7 @@ def upload_training(job: TrainingJob, folder: Path, store: Store) -> None:
 
     Its files go to <training>/<sha256 of its summary>/, and then the summary to <training>/training.json, unless
     another run has put its own there meanwhile: that one stands, and these files are taken away. So nobody ever sees
-    files of two runs as one training.
+    files of two runs as one training. The state of the running training is removed there.
     """
     if store.local is not None:
         return
@@ -65,6 +72,7 @@ def upload_training(job: TrainingJob, folder: Path, store: Store) -> None:
     if not store.create_only(f"{name}/{SUMMARY}", summary) and store.read_bytes(f"{name}/{SUMMARY}") != summary:
         for file in own:
             store.remove(f"{name}/{_part(summary)}/{file}")
+    store.remove(f"{name}/{RESUME}")
 
 
 def read_log(task: str, fingerprint: str, store: Store) -> tuple[str, bytes | None]:

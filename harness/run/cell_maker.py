@@ -16,7 +16,7 @@ from harness.plan.run_plan import Environment, Plan
 from harness.protocols import Progress
 from harness.record import Efficiency, RunRecord
 from harness.records.store import Store
-from harness.records.trainings import SUMMARY, training_folder, upload_training, why_unusable
+from harness.records.trainings import SUMMARY, state_url, training_folder, upload_training, why_unusable
 from harness.run.executor import Executor, JobRequest
 from harness.run.job_server import KILLED, Arguments, JobFailure, Result
 from harness.run.reporter import Reporter
@@ -32,6 +32,12 @@ class MadeCell:
 
     produced: Produced
     efficiency: Efficiency
+
+
+def find_done(store: Store, cell: Cell) -> RunRecord | None:
+    """Find the record of a cell that stands: that of one that failed does not."""
+    record = store.find_record(cell.training.task, cell.fingerprint)
+    return record if record is not None and record.status == "ok" else None
 
 
 class CellMaker:
@@ -65,13 +71,17 @@ class CellMaker:
         name = cell.training.prerequisite
         return name is None or cell.answers in self._answered or self._prerequisite(name).done()
 
-    def make(self, cell: Cell) -> Future[MadeCell]:
+    def make(self, cell: Cell) -> Future[MadeCell | RunRecord]:
         """Train and predict a cell, or read what it has answered before; the future waits until it is measured.
 
-        Raises JobFailure for what goes wrong in a job.
+        Of a cell that another run has finished meanwhile it has the record. Raises JobFailure for what goes wrong in a
+        job.
         """
+        made: Future[MadeCell | RunRecord] = Future()
+        if (record := find_done(self._store, cell)) is not None:
+            made.set_result(record)
+            return made
         produced = self._produce(cell)
-        made: Future[MadeCell] = Future()
 
         def settle(measured: Future[Efficiency]) -> None:
             if (error := measured.exception()) is not None:
@@ -120,9 +130,11 @@ class CellMaker:
         if job.prerequisite is not None:
             prerequisite = self._prerequisite(job.prerequisite).result()
         folder, finished = training_folder(job, self._store, self._environment.cache)
-        places = Places(self._environment.cache, folder, prerequisite, self._plan.keep_every_s)
+        places = Places(
+            self._environment.cache, folder, prerequisite, self._plan.keep_every_s, state_url(job, self._store)
+        )
         if not finished:
-            with one_at_a_time(folder / SUMMARY):  # another run may be at it
+            with one_at_a_time(folder / SUMMARY, self._waiting_for(label)):  # another run may be at it
                 if not training_folder(job, self._store, self._environment.cache)[1]:
                     self._train_in(places, job, label)
         return places
@@ -146,7 +158,8 @@ class CellMaker:
 
     def _trained_prerequisite(self, fingerprint: str) -> Path:
         folder = self._environment.cache / "prerequisites" / fingerprint
-        with one_at_a_time(folder / SUMMARY):  # other runs may have this cache
+        model = self._plan.prerequisites[fingerprint].model
+        with one_at_a_time(folder / SUMMARY, self._waiting_for(model)):  # other runs may have this cache
             if reason := why_unusable(folder):
                 if (folder / SUMMARY).is_file():
                     self._reporter.say(f"{reason}: training it again.")
@@ -161,6 +174,9 @@ class CellMaker:
             self._job(job.model, named_jobs.train, job, places)
         except JobFailure as failure:
             raise JobFailure(f"Its prerequisite {job.model} failed: {failure.message}", "prerequisite") from None
+
+    def _waiting_for(self, what: str) -> Callable[[], None]:
+        return lambda: self._reporter.say(f"{what}: another run trains it; waiting for that.")
 
     def _job(self, label: str, job: Callable[[*Arguments, Progress], Result], *arguments: *Arguments) -> Result:
         return self._executor.submit(job, arguments, self._request(label)).result()

@@ -19,6 +19,9 @@ from typing import Generic, Protocol, TypeVar
 from harness.cell import Cell
 from harness.run.executor import Executor
 
+_OTHERS_SECONDS = 1.0
+"""So often it is asked whether other runs are done with what is left."""
+
 Made = TypeVar("Made")
 
 
@@ -50,10 +53,17 @@ class Room:
 class CellQueue(AbstractContextManager["CellQueue[Made]"], Generic[Made]):
     """Gives cells to the threads of a pool; leaving the context keeps them from taking further ones."""
 
-    def __init__(self, cells: Sequence[Cell], maker: Maker[Made], room: Room) -> None:
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        maker: Maker[Made],
+        room: Room,
+        take: Callable[[Cell], bool] = lambda cell: True,
+    ) -> None:
+        """`take` claims a cell before it is made; one that another run is at is asked for again until it can be had."""
         self._left = list(cells)
         self._count = len(cells)
-        self._maker, self._room = maker, room
+        self._maker, self._room, self._take = maker, room, take
         self._made: SimpleQueue[tuple[Cell, Future[Made]]] = SimpleQueue()
         self._begun = 0
         self._seconds: dict[tuple[str, str | None], float] = {}
@@ -89,15 +99,19 @@ class CellQueue(AbstractContextManager["CellQueue[Made]"], Generic[Made]):
             self._give_out(cell, made)
 
     def _next(self) -> Cell | None:
-        """Take the cell that comes first by `_rank`; None when none is left."""
+        """Take the cell that comes first by `_rank` of those that no other run is at; None when none is left."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._left or self._begun < self._room.begun)
-            if not self._left:
-                return None
-            self._begun += 1
-            cell = self._left.pop(min(range(len(self._left)), key=lambda place: self._rank(self._left[place])))
-            self._seconds.setdefault(_row(cell), math.inf)
-            return cell
+            while True:
+                self._changed.wait_for(lambda: not self._left or self._begun < self._room.begun)
+                if not self._left:
+                    return None
+                for cell in sorted(self._left, key=self._rank):
+                    if self._take(cell):
+                        self._begun += 1
+                        self._left.remove(cell)
+                        self._seconds.setdefault(_row(cell), math.inf)
+                        return cell
+                self._changed.wait(_OTHERS_SECONDS)
 
     def _rank(self, cell: Cell) -> tuple[bool, bool, float]:
         """Order cells: what need not wait for another training, then a row's first seed, then the longest.

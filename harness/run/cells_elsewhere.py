@@ -6,7 +6,7 @@ again, and several runs may share one store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +16,13 @@ from harness.errors import MachineDiffers, StoreError, UsageError
 from harness.measure.provenance import PACKAGES, package_versions
 from harness.plan.config import RunConfig
 from harness.plan.run_plan import Environment, Plan
+from harness.protocols import Progress
 from harness.record import RunRecord
 from harness.records.store import Store
 from harness.run.choose_executor import open_executor, takes_whole_cells, workload_of
 from harness.run.executor import Executor, JobRequest
 from harness.run.executor_address import ExecutorAddress
-from harness.run.job_server import CLOSED, REFUSED, JobFailure, Workers
+from harness.run.job_server import CLOSED, REFUSED, JobFailure, Result, Workers
 from harness.run.reporter import Reporter
 from harness.run.runner import Ran, RunSummary, failed_record, run_missing, run_plan
 from harness.run.whole_cell import CellDone, CellOrder, run_whole_cell
@@ -60,14 +61,10 @@ class CellsElsewhere:
         Raises UsageError for a results folder that takes one writer only, MachineDiffers where no machine can run a
         cell as this one would.
         """
-        if not self.store.takes_several_writers:
-            raise UsageError(
-                f"--results {self.store.url} takes one writer at a time, and other machines would be several. Give a "
-                "folder that all of them share, or an s3:// or gs:// URL."
-            )
+        self.require_several_writers()
         records, found, conflicts = [], 0, 0
         with executor:
-            sent = {self._send(cell, executor): cell for cell in pending}
+            sent = {self.submit(run_whole_cell, cell, executor): cell for cell in pending}
             for future in as_completed(sent):
                 cell = sent[future]
                 done = self._done(cell, future)
@@ -76,7 +73,17 @@ class CellsElsewhere:
                 self.reporter.finish(records[-1])
         return Ran(records, found, conflicts)
 
-    def _send(self, cell: Cell, executor: Executor) -> Future[CellDone]:
+    def require_several_writers(self) -> None:
+        """Raise UsageError for a results folder that takes one writer only."""
+        if not self.store.takes_several_writers:
+            raise UsageError(
+                f"--results {self.store.url} takes one writer at a time, and other machines would be several. Give a "
+                "folder that all of them share, or an s3:// or gs:// URL."
+            )
+
+    def submit(self, job: Callable[[CellOrder, Progress], Result], cell: Cell, executor: Executor) -> Future[Result]:
+        """Send a cell to where `job` is called with its order."""
+
         def progress(what: str, done: int, total: int) -> None:
             self.reporter.progress(what, done, total)
 
@@ -90,7 +97,7 @@ class CellsElsewhere:
             versions=package_versions(PACKAGES),
             gpu_part=self.gpu_part,
         )
-        return executor.submit(run_whole_cell, (order,), JobRequest(cell.label, progress, cell.training.device))
+        return executor.submit(job, (order,), JobRequest(cell.label, progress, cell.training.device))
 
     def _done(self, cell: Cell, future: Future[CellDone]) -> CellDone:
         """Wait for a cell; one that its machine could not finish leaves a failed record, unless it left its own."""

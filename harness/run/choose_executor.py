@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from harness.measure.gpu_probe import probe_gpu
 from harness.plan.plugins import load_model, package_of
 from harness.plan.run_plan import Plan
 from harness.plan.run_request import RunRequest
+from harness.protocols import SpreadsOverGpus
 from harness.run.executor import CPU, Executor
 from harness.run.fork_server import ForkServer
 from harness.run.job_server import JobServer, Workers
@@ -26,14 +27,16 @@ from harness.run.shared_machine import SharedMachine
 class Workload:
     """What an executor is opened for: a kind of device, its threads a job, and the packages whose plugins will run.
 
-    `gpus` are those of this machine that take jobs, as CUDA_VISIBLE_DEVICES names each; a job takes `gpus_a_job`.
+    `gpus` are those of this machine that take jobs, as CUDA_VISIBLE_DEVICES names each. A job takes one for each of its
+    `processes`, all of them where a model `spreads` over them.
     """
 
     device: str
     threads: int
     packages: Collection[str]
     gpus: Sequence[str] = ()
-    gpus_a_job: int = 1
+    processes: int = 1
+    spreads: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,18 +69,15 @@ def workers_of(request: RunRequest, server: ForkServer) -> Workers:
     return Workers(request.jobs, request.job_timeout, server, request.executor, request.job_limit)
 
 
-def workers_here(workers: Workers) -> Workers:
-    """Say the same of jobs that run on this machine, wherever cells do."""
-    return replace(workers, executor="local") if takes_whole_cells(workers.executor) else workers
-
-
 def workload_of(plan: Plan) -> Workload:
     """Say what the jobs of a plan need."""
-    models = {cell.training.model for cell in plan.cells}
-    packages = {package_of(plan.task), *(package_of(load_model(name)) for name in models)}
+    models = {cell.training.model: load_model(cell.training.model) for cell in plan.cells}
+    packages = {package_of(plan.task), *map(package_of, models.values())}
+    loaded = [(models[cell.training.model], cell.training.options) for cell in plan.cells]
+    spreads = any(isinstance(model, SpreadsOverGpus) and model.spreads_over_gpus(options) for model, options in loaded)
     job = plan.cells[0].training
     threads, processes = job.train.threads, job.train.processes
-    return Workload(job.device, threads * processes, packages, plan.devices.gpus, processes)
+    return Workload(job.device, threads * processes, packages, plan.devices.gpus, processes, spreads)
 
 
 def check_executor(wish: str) -> None:
@@ -116,7 +116,8 @@ def open_local(workload: Workload, workers: Workers) -> Executor:
     if workload.device == CPU:
         devices = [Device(CPU, workers.jobs or _jobs_a_machine(workload.threads))]
     else:
-        devices = devices_of(_grouped(workload.gpus, workload.gpus_a_job), workers.jobs)
+        size = max(workload.processes, len(workload.gpus) if workload.spreads else 1)
+        devices = devices_of(_grouped(workload.gpus, size), workers.jobs)
     return LocalExecutor(JobServer(workload.packages, workers), devices, _why_unusable)
 
 

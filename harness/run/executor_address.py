@@ -50,6 +50,26 @@ class ExecutorAddress:
             )
         return gpus
 
+    def gpus_a_cell(self, processes: int, *, spreads: bool) -> float:
+        """How many GPUs a cell of so many processes asks for, of which models may be spread over all that it has.
+
+        Raises UsageError where that cannot be, or must be said.
+        """
+        gpus = self.gpus
+        if gpus is None:
+            if spreads:
+                raise UsageError(
+                    f"--executor {self.wish}: model.device_map spreads a network over the GPUs of its cell. Say how "
+                    f"many these are: {self.wish}{'&' if self.options else '?'}gpus=2."
+                )
+            return float(processes)
+        if processes > 1 and gpus < processes:
+            raise UsageError(
+                f"--executor {self.wish}: train.processes={processes} takes a GPU for each process, and gpus={gpus:g} "
+                f"gives a cell fewer. Take gpus={processes}, or leave it out."
+            )
+        return gpus
+
     @property
     def gpu_part(self) -> float:
         """How much of a GPU's memory a cell may fill."""

@@ -48,7 +48,8 @@ def open_ray(workload: Workload, workers: Workers) -> RayExecutor:
             f"--executor {workers.executor}: wanted ray://HOST:PORT (what `ray start` takes as --address), ray://auto "
             "(the cluster that this machine belongs to) or ray://local (a new one on this machine)."
         )
-    return RayExecutor(place, Needs(workload.threads, 1.0 if address.gpus is None else address.gpus), workers.jobs)
+    gpus = 0.0 if workload.device == CPU else address.gpus_a_cell(workload.processes, spreads=workload.spreads)
+    return RayExecutor(place, Needs(workload.threads, gpus), workers.jobs)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from harness.cell import Cell, Places
 from harness.condition import Condition
+from harness.files import one_at_a_time
 from harness.jobs import named_jobs
 from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock, Subject
 from harness.plan.conditions import RobustnessPlan
@@ -20,7 +21,7 @@ from harness.records.sample_scores import TABLES, label_of, portable_score, vouc
 from harness.records.scoring import Scoring
 from harness.records.shared_conditions import put_conditions
 from harness.records.store import Store, examples_folder
-from harness.records.trainings import CHECKPOINT, prerequisite_folder, training_folder, why_unusable
+from harness.records.trainings import CHECKPOINT, SUMMARY, prerequisite_folder, training_folder, why_unusable
 from harness.records.writers import beside_other_runs
 from harness.run.blocks_apart import ApartWhereItFails
 from harness.run.choose_executor import open_executor, workload_of
@@ -56,33 +57,23 @@ def run_robustness(
     environment: Environment,
     reporter: Reporter,
     workers: Workers = ALONE,
+    *,
+    with_examples: bool = True,
 ) -> RobustnessSummary:
     """Give each trained model of a plan a score, a reason or an error under each condition."""
-    cells = [cell for cell in plan.cells if is_done(store, cell)]
-    if not cells:
-        return RobustnessSummary(0, 0, 0, 0)
-    with ExitStack() as stack:
-        run = _RobustnessRun(plan, sweep, store, environment, reporter)
-        pending = run.pending(cells)
-        if pending:
-            store.require_writable()
-            stack.enter_context(beside_other_runs(store))
-            run.do(pending, workers, stack)
-        folder = examples_folder(plan.task.name, plan.data.digest, plan.split)
-        if pending or not store.exists(f"{folder}/index.json"):
-            run.write_examples()
-        return run.summary(cells, sum(len(lacking.conditions) for lacking in pending))
+    run = RobustnessRun(plan, sweep, store, environment, reporter)
+    return run.run_by(lambda pending: run.do(pending, workers), with_examples=with_examples)
 
 
 @dataclass(frozen=True)
-class _Lacking:
+class Lacking:
     """A trained model and the conditions under which it has no current score."""
 
     cell: Cell
     conditions: Sequence[Condition]
 
 
-class _RobustnessRun:
+class RobustnessRun:
     """One task's robustness run: what is pending, the processes that answer, the scorer and the records."""
 
     def __init__(
@@ -100,18 +91,43 @@ class _RobustnessRun:
         self.tables: dict[tuple[str, str], Mapping[str, str]] = {}  # digests, by cell and condition
         self.done = self.total = 0
 
-    def pending(self, cells: Sequence[Cell]) -> list[_Lacking]:
+    def run_by(self, do: Callable[[Sequence[Lacking]], int], *, with_examples: bool = True) -> RobustnessSummary:
+        """Have `do` run what is pending, which returns how many conditions could not be; leave examples, and count."""
+        cells = [cell for cell in self.plan.cells if is_done(self.store, cell)]
+        if not cells:
+            return RobustnessSummary(0, 0, 0, 0)
+        pending, lost = self.pending(cells), 0
+        with ExitStack() as stack:
+            if pending:
+                self.store.require_writable()
+                stack.enter_context(beside_other_runs(self.store))
+                lost = do(pending)
+            folder = examples_folder(self.plan.task.name, self.plan.data.digest, self.plan.split)
+            if with_examples and (pending or not self.store.exists(f"{folder}/index.json")):
+                self.write_examples()
+        summary = self.summary(cells, sum(len(lacking.conditions) for lacking in pending))
+        return replace(summary, failed=summary.failed + lost)
+
+    def pending(self, cells: Sequence[Cell]) -> list[Lacking]:
         """Find what has no current score."""
         found = []
         for cell in cells:
             current = {score.fingerprint for score in self._scores(cell) if score.status != FAILED}
             missing = [c for c in self.sweep.conditions if self._fingerprint(cell, c) not in current]
             if missing:
-                found.append(_Lacking(cell, missing))
+                found.append(Lacking(cell, missing))
         return found
 
-    def do(self, pending: Sequence[_Lacking], workers: Workers, stack: ExitStack) -> None:
-        """Answer and score everything that is pending; shifts are scored last, each with its own references."""
+    def do(self, pending: Sequence[Lacking], workers: Workers) -> int:
+        """Answer and score everything that is pending; shifts are scored last, each with its own references.
+
+        What goes wrong is recorded of its condition: returns 0.
+        """
+        with ExitStack() as stack:
+            self._do(pending, workers, stack)
+        return 0
+
+    def _do(self, pending: Sequence[Lacking], workers: Workers, stack: ExitStack) -> None:
         self.spool = stack.enter_context(own_folder(self.environment.cache / "sweeps"))
         executor = open_executor(workload_of(self.plan), workers)
         pool = ThreadPoolExecutor(executor.slots)  # its threads only wait for jobs: closing the executor ends these
@@ -138,7 +154,7 @@ class _RobustnessRun:
             len(cells) * len(self.sweep.conditions) - pending,
         )
 
-    def _recall(self, pending: Sequence[_Lacking]) -> tuple[list[_Lacking], list[RobustnessBlock]]:
+    def _recall(self, pending: Sequence[Lacking]) -> tuple[list[Lacking], list[RobustnessBlock]]:
         """Put what was answered before into the spool, as if it had been now; says what is still to be answered.
 
         Answers to other classes are stored as they were translated, so those are asked for again.
@@ -157,7 +173,7 @@ class _RobustnessRun:
                 of_split = tuple(condition for condition in known if condition.split_key == key)
                 recalled.append(self._block((subject,), key, of_split))
             if missing := [condition for condition in lacking.conditions if condition not in known]:
-                left.append(_Lacking(lacking.cell, missing))
+                left.append(Lacking(lacking.cell, missing))
         if count := sum(len(block.conditions) for block in recalled):
             self.reporter.say(f"{count} conditions were answered before: their stored answers are scored anew.")
         return left, recalled
@@ -184,16 +200,19 @@ class _RobustnessRun:
 
     def _mend(self, cell: Cell, places: Places) -> None:
         """Train again what a cell builds on where that is not whole, and the cell where its checkpoint is gone."""
-        if places.prerequisite is not None and (reason := why_unusable(places.prerequisite)):
-            self.reporter.say(f"{cell.label}: {reason}; training what it builds on again.")
-            first = Places(self.environment.cache, places.prerequisite, None)
-            job = self.plan.prerequisites[str(cell.training.prerequisite)]
-            self._job(job.model, named_jobs.train, (job, first), self.reporter.progress)
-        if not (places.training / CHECKPOINT).is_file():
-            self.reporter.say(f"{cell.label}: its checkpoint is gone ({places.training}); training it again.")
-            self._job(cell.label, named_jobs.train, (cell.training, places), self.reporter.progress)
+        if places.prerequisite is not None:
+            with one_at_a_time(places.prerequisite / SUMMARY):  # other runs and workers have this cache too
+                if reason := why_unusable(places.prerequisite):
+                    self.reporter.say(f"{cell.label}: {reason}; training what it builds on again.")
+                    first = Places(self.environment.cache, places.prerequisite, None)
+                    job = self.plan.prerequisites[str(cell.training.prerequisite)]
+                    self._job(job.model, named_jobs.train, (job, first), self.reporter.progress)
+        with one_at_a_time(places.training / SUMMARY):
+            if not (places.training / CHECKPOINT).is_file():
+                self.reporter.say(f"{cell.label}: its checkpoint is gone ({places.training}); training it again.")
+                self._job(cell.label, named_jobs.train, (cell.training, places), self.reporter.progress)
 
-    def _blocks(self, pending: Sequence[_Lacking], workers: int) -> list[RobustnessBlock]:
+    def _blocks(self, pending: Sequence[Lacking], workers: int) -> list[RobustnessBlock]:
         """Cut the work: models that lack the same conditions of one target share their images."""
         subjects = [self._subject(lacking.cell) for lacking in pending]
         wanted: dict[Condition, list[int]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from harness.errors import BenchError, StoreError
 from harness.inputs.golden_preprocessing import check_resizing
 from harness.plan.run_plan import Environment, Plan
 from harness.record import Efficiency, Estimate, RunRecord
+from harness.records.claims import open_claims
 from harness.records.conflicts import settle
 from harness.records.sample_scores import write_scores
 from harness.records.score_answers import answer_metrics, score_answers
@@ -20,7 +21,7 @@ from harness.records.scoring import Scoring
 from harness.records.store import Store, outcomes_name
 from harness.records.unanswered import SERVICE
 from harness.records.writers import beside_other_runs
-from harness.run.cell_maker import CellMaker, MadeCell
+from harness.run.cell_maker import CellMaker, MadeCell, find_done
 from harness.run.cell_queue import CellQueue, Room
 from harness.run.cell_records import (
     absent_record,
@@ -111,10 +112,11 @@ def _run_cells(pending: Sequence[Cell], runner: _Runner) -> list[RunRecord]:
     """Score cells as they come out, while others are trained."""
     runner.prepare(pending)
     records = []
-    with CellQueue(_free_first(pending), runner.maker, Room.of(runner.executor)) as queue:
+    with CellQueue(_free_first(pending), runner.maker, Room.of(runner.executor), runner.take) as queue:
         for cell, made in queue.made(runner.pool):
             with runner.executor.working_here():
                 record = runner.keep(cell, runner.finish(cell, made))
+            runner.claims.free(cell.fingerprint)
             runner.reporter.finish(record)
             records.append(record)
     return records
@@ -139,6 +141,8 @@ class _Runner:
     ) -> None:
         self.plan, self.store, self.environment, self.reporter = plan, store, environment, reporter
         executor = open_executor(workload_of(plan), workers)
+        self.claims = stack.enter_context(open_claims(store))
+        self.left_to_others: set[str] = set()
         # Threads only wait for jobs, and closing the executor ends these first.
         self.pool = ThreadPoolExecutor(executor.slots + len(plan.prerequisites))
         stack.callback(self.pool.shutdown, cancel_futures=True)
@@ -169,23 +173,35 @@ class _Runner:
             )
         self.maker.begin(pending, answered)
 
-    def finish(self, cell: Cell, made: Future[MadeCell]) -> RunRecord:
+    def take(self, cell: Cell) -> bool:
+        """Claim a cell, unless another run is at it, which is said once."""
+        holder = None
+        with suppress(StoreError, OSError):  # a claim only saves work
+            holder = self.claims.take(cell.training.task, cell.fingerprint)
+        if holder is not None and cell.fingerprint not in self.left_to_others:
+            self.left_to_others.add(cell.fingerprint)
+            self.reporter.say(f"{cell.label}: another run makes it ({holder}); others go on meanwhile.")
+        return holder is None
+
+    def finish(self, cell: Cell, made: Future[MadeCell | RunRecord]) -> RunRecord:
         """Score what was made of a cell; whatever went wrong in a job becomes a failed record."""
         try:
             found = made.result()
-            return self._made_elsewhere(cell) or self._finish(cell, found.produced, found.efficiency)
+            if isinstance(found, RunRecord):
+                return found
+            return find_done(self.store, cell) or self._finish(cell, found.produced, found.efficiency)
         except JobFailure as failure:
             return failed_record(self.store, self.reporter, cell, failure)
 
     def keep(self, cell: Cell, record: RunRecord) -> RunRecord:
         """Write a cell's record, unless another run has left its own meanwhile: then that one stands."""
-        other = self._made_elsewhere(cell)
+        other = find_done(self.store, cell)
         if other is None:
             try:
                 self.store.write_record(record)
                 return record
             except StoreError:
-                other = self._made_elsewhere(cell)
+                other = find_done(self.store, cell)
                 if other is None:
                     raise
         self.found += 1
@@ -193,11 +209,6 @@ class _Runner:
         self.conflicts += differs
         self.reporter.say(message)
         return other
-
-    def _made_elsewhere(self, cell: Cell) -> RunRecord | None:
-        """Find what another run has made of a cell meanwhile."""
-        record = self.store.find_record(cell.training.task, cell.fingerprint)
-        return record if record is not None and record.status == "ok" else None
 
     def _finish(self, cell: Cell, produced: Produced, efficiency: Efficiency) -> RunRecord:
         predicted, training = produced.predicted, produced.training
@@ -321,5 +332,4 @@ def _extent(asked: int, total: int, plan: Plan) -> str:
 
 def is_done(store: Store, cell: Cell) -> bool:
     """Whether a cell has a record that stands."""
-    record = store.find_record(cell.training.task, cell.fingerprint)
-    return record is not None and record.status == "ok"
+    return find_done(store, cell) is not None

@@ -37,7 +37,8 @@ _ATTEMPTS = 20
 _GATHER_SECONDS, _POLL_SECONDS = 0.5, 1.0
 _REQUEUE_SECONDS, _RESULT_SECONDS = 60.0, 15.0
 """So long a pre-empted job may be on its way into the queue, and a result on its way through a shared disk."""
-_PASSED_ON = ("account", "qos", "constraint", "comment")
+_SHARDS = "gres"
+_PASSED_ON = ("account", "qos", "constraint", "comment", _SHARDS)
 _OPTIONS = ("time", GPUS, "mem", *_PASSED_ON)
 
 
@@ -49,9 +50,13 @@ def open_slurm(workload: Workload, workers: Workers) -> SlurmExecutor:
             f"--executor {workers.executor}: wanted slurm://PARTITION, as in slurm://gpu?time=120&gpus=1 (`sinfo` "
             "lists partitions; time is in minutes, mem in GB)."
         )
-    gpus = 1.0 if address.gpus is None else address.gpus
-    if gpus != int(gpus):
-        raise UsageError(f"--executor {workers.executor}: SLURM gives whole GPUs. Take gpus=1.")
+    gpus = 0.0 if workload.device == CPU else address.gpus_a_cell(workload.processes, spreads=workload.spreads)
+    if gpus != int(gpus) and _SHARDS not in address.options:
+        raise UsageError(
+            f"--executor {workers.executor}: SLURM gives parts of GPUs only where its gres.conf has shards or MIG. "
+            f"Name them beside, as gres=shard:1 or gres=gpu:1g.10gb:1; gpus={gpus:g} then says how much of a GPU's "
+            "memory a cell may fill. Or take gpus=1."
+        )
     cache = cache_wish()
     if cache is None or shutil.which("srun") is None:
         raise UsageError(
@@ -62,7 +67,7 @@ def open_slurm(workload: Workload, workers: Workers) -> SlurmExecutor:
         "slurm_partition": address.place,
         "slurm_time": address.whole("time", 24 * 60),
         "cpus_per_task": workload.threads,
-        "gpus_per_node": int(gpus) if workload.device != CPU else 0,
+        "gpus_per_node": 0 if _SHARDS in address.options else int(gpus),
         "name": "bench",
         **{f"slurm_{name}": address.options[name] for name in _PASSED_ON if name in address.options},
     }

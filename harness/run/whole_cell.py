@@ -8,13 +8,11 @@ run that asked. Scores are computed there too: they wait for no other cell's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 
 from harness.cell import Cell
 from harness.errors import BenchError, MachineDiffers, StoreError
-from harness.files import one_at_a_time
 from harness.measure.provenance import PACKAGES, package_versions
 from harness.plan.config import RunConfig
 from harness.plan.environment import environment
@@ -61,19 +59,15 @@ def run_whole_cell(order: CellOrder, progress: Progress) -> CellDone:
     Raises MachineDiffers, before anything is trained, where this machine is not as the run's.
     """
     store = require_same_store(order)
-    plan, here = _planned_here(order, progress)
-    with _the_only_one_at(order.cell, store):
-        wish = order.config.request
-        workers = Workers(1, wish.job_timeout, _server(), limit_s=wish.job_limit, gpu_part=order.gpu_part)
-        summary = run_plan(plan, store, here, _Relayed(progress), workers)
+    plan, here = planned_here(order, progress)
+    summary = run_plan(plan, store, here, Relayed(progress), workers_of_order(order))
     return CellDone(bool(summary.found), bool(summary.conflicts))
 
 
-def _the_only_one_at(cell: Cell, store: Store) -> AbstractContextManager[None]:
-    """In a shared folder, let one machine run a cell, and the others wait for its record; a URL has no locks."""
-    if store.local is None:
-        return nullcontext()
-    return one_at_a_time(store.local / cell.training.task / "training" / cell.training.fingerprint / "cell")
+def workers_of_order(order: CellOrder) -> Workers:
+    """Say how the jobs of an order are run on this machine."""
+    wish = order.config.request
+    return Workers(1, wish.job_timeout, _server(), limit_s=wish.job_limit, gpu_part=order.gpu_part)
 
 
 @cache
@@ -97,7 +91,7 @@ def require_same_store(order: CellOrder) -> Store:
     return store
 
 
-def _planned_here(order: CellOrder, progress: Progress) -> tuple[Plan, Environment]:
+def planned_here(order: CellOrder, progress: Progress) -> tuple[Plan, Environment]:
     """Plan the cell as the run did, with what is installed here and data as it lies here; raises MachineDiffers."""
     here, job = environment(order.environment.command or ""), order.cell.training
     here = replace(
@@ -164,7 +158,7 @@ def _unlike(run: Mapping[str, object], here: Mapping[str, object], prefix: str =
 
 
 @dataclass(frozen=True)
-class _Relayed:
+class Relayed:
     """Tells the run that asked what is being done here; the record speaks for itself."""
 
     told: Progress

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.answers import CAPTIONS, LABELS
-from harness.protocols import HasMeanLoss, HasSampleLosses, ReadsText, SupportsFit
+from harness.protocols import HasLossParts, HasMeanLoss, HasSampleLosses, ReadsText, SupportsFit
 from harness.sample import Batch
 
 from . import test_pairs
@@ -142,3 +142,39 @@ def test_a_loss_said_to_be_a_mean_over_samples_is_one(made: Made) -> None:
     learner.eval()
     if isinstance(learner, HasMeanLoss) and learner.loss_is_mean_over_samples:
         assert mean == pytest.approx(whole, rel=1e-4)
+
+
+def test_parts_of_a_loss_added_up_over_shares_of_a_batch_are_that_loss_and_its_gradient(made: Made) -> None:
+    """With the counts of all shares, as `train.processes` adds them up; of one reference each."""
+    learner: Any = made.learner
+    if not (made.losses and isinstance(learner, HasLossParts) and learner.loss_has_parts):
+        return
+
+    def batch(rows: Sequence[int]) -> Batch:
+        found = batch_of(made, rows)
+        assert found.targets is not None
+        if made.task.answers == CAPTIONS:
+            return replace(found, targets=[replace(t, references=t.references[:1]) for t in found.targets])
+        return found
+
+    def gradient(loss: Tensor) -> Tensor:
+        weights = [w for _, w in (*groups.language, *groups.vision, *groups.new)]
+        slopes = torch.autograd.grad(loss, weights, allow_unused=True)
+        return torch.cat(
+            [torch.zeros(w.numel()) if s is None else s.flatten() for w, s in zip(weights, slopes, strict=True)]
+        )
+
+    groups = learner.parameter_groups()
+    learner.train()
+    torch.manual_seed(0)
+    whole = learner.loss(batch(ROWS), torch.Generator().manual_seed(0))
+    shares = [learner.loss_parts(batch(rows), torch.Generator().manual_seed(0)) for rows in (ROWS[:2], ROWS[2:])]
+    counts = [sum(share[place].count for share in shares) or 1 for place in range(len(shares[0]))]
+    together = sum(part.total / count for share in shares for part, count in zip(share, counts, strict=True))
+    learner.eval()
+    assert float(together.detach()) == pytest.approx(float(whole.detach()), rel=1e-4)
+    difference, slope = (
+        gradient(together - whole),
+        gradient(learner.loss(batch(ROWS), torch.Generator().manual_seed(0))),
+    )
+    assert float(difference.norm()) <= 1e-4 * float(slope.norm())

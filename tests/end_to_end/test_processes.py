@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from harness.records.store import Store
 
 PLANTED = ("torch.py", "tasks/__init__.py", "timm.py", "numpy.py", "signal.py", "multiprocessing.py",
            "harness/__init__.py", "baselines/__init__.py", "sitecustomize.py")  # fmt: skip
@@ -54,6 +57,51 @@ def test_two_runs_at_once_on_one_url_both_end_well(
     assert "2 ok (2 found done)" in again.stdout
     assert list((tmp_path / "tmp").glob("bench-*")) == []
     assert list((tmp_path / "results").rglob("*.part")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["folder", "s3"])
+def test_two_runs_share_the_cells_of_one_store_and_one_goes_on_where_the_other_is_killed(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, request: pytest.FixtureRequest, place: str
+) -> None:
+    url = str(tmp_path / "results") if place == "folder" else request.getfixturevalue("bucket")
+    slow = ("--set", "model.outsider_fault=slow", "--set", "train.steps=4", "--jobs", 1, "--seeds", 4)
+    both = ("run", *quick, *slow, "--data", captions, "--results", url)
+    first, second = (bench.start(*both, BENCH_CACHE=str(tmp_path / name)) for name in ("one", "other"))
+    store = Store(url)
+    while first.poll() is None and not store.names("word-caption/records/*.json"):
+        time.sleep(0.1)
+    first.kill()
+    said = first.communicate()[1]
+    out, told = second.communicate(timeout=240)
+    said += told
+    assert second.returncode == 0 and "4 ok" in out, told
+    assert "another run makes it (process " in said and "CONFLICT" not in said
+    records = store.read_records("word-caption")
+    assert len(records) == 4
+    assert store.names("word-caption/claims/*") == []
+    summaries = [json.loads(store.read_bytes(name)) for name in store.names("word-caption/training/*/training.json")]
+    recorded = sorted(record.provenance["training"]["seconds"] for record in records)
+    assert sorted(summary["seconds"] for summary in summaries) == recorded
+    again = bench(*both, BENCH_CACHE=str(tmp_path / "one"))
+    assert "4 ok (4 found done)" in again.stdout
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_goes_on_on_another_machine(
+    bench: Any, quick: tuple[str, ...], captions: Path, tmp_path: Path, bucket: str
+) -> None:
+    slow = ("--set", "model.outsider_fault=slow", "--set", "train.steps=16", "--checkpoint-every", 1)
+    command = ("run", *quick, *slow, "--data", captions, "--results", bucket)
+    first, store = bench.start(*command, BENCH_CACHE=str(tmp_path / "one")), Store(bucket)
+    while first.poll() is None and not store.names("word-caption/training/*/resume.safetensors"):
+        time.sleep(0.1)
+    first.kill()
+    first.communicate()
+    second = bench(*command, BENCH_CACHE=str(tmp_path / "other"))
+    assert "1 ok (0 found done)" in second.stdout, second.stderr
+    assert "goes on from step " in second.stderr
+    assert store.names("word-caption/training/*/resume.safetensors") == []
 
 
 def test_ctrl_c_ends_every_process_and_blames_no_memory(

@@ -71,13 +71,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory, languages: dict[str, Path]
 
     def give(kind: str) -> Path:
         if kind not in made:
-            made[kind] = _save(kind, tmp_path_factory.mktemp(f"open-clip-{kind}"), languages["bert"])
+            made[kind] = save_open_clip(kind, tmp_path_factory.mktemp(f"open-clip-{kind}"), languages["bert"])
         return made[kind]
 
     return give
 
 
-def _save(kind: str, folder: Path, bert: Path) -> Path:
+def save_open_clip(kind: str, folder: Path, bert: Path) -> Path:
+    """Save a tiny model with random weights; one of kind "hf" reads texts with the BERT of another folder."""
     import open_clip
     from safetensors.torch import save_file
 

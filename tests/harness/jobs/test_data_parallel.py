@@ -20,7 +20,7 @@ from harness.errors import OutOfMemory, TrainingDiverged, UsageError
 from harness.jobs.data_parallel import ONE_PROCESS, Processes, device_of, in_processes, require_shares
 from harness.jobs.resume_file import ResumeFile
 from harness.jobs.train import TrainingData, train_learner, trained_state
-from harness.protocols import ParameterGroups
+from harness.protocols import LossPart, ParameterGroups
 
 OPTIONS = TrainOptions(
     steps=12, batch_size=5, precision="fp32", validations=4, patience=2, learning_rate=0.02, beta=0.01,
@@ -126,6 +126,58 @@ def test_a_weight_that_only_one_process_uses_moves_as_in_one_process(line: Any, 
     assert_close(two, one)
     assert float(one.weights["rare"]) != 1.0
     assert float(two.weights["never"]) == 1.0
+
+
+class TestMeansOverUnlikeCounts:
+    """A loss over what samples have more or less of: here each sample has as many words as its text is large."""
+
+    @pytest.fixture
+    def wordy(self, line: Any) -> Any:
+        class Wordy(line):  # type: ignore[misc]
+            loss_is_mean_over_samples = False
+            loss_has_parts = True
+            fails = False
+
+            def loss_parts(self, batch: Any, generator: Any) -> Any:
+                if self.fails:
+                    raise torch.OutOfMemoryError("planted")
+                words = torch.tensor([float(int(10 * float(text)) % 3) for text in batch.texts])
+                errors = (self(batch) - torch.tensor(batch.targets)) ** 2
+                return LossPart((errors * words).sum(), float(words.sum())), LossPart(errors.sum() * 0.1, len(batch))
+
+            def loss(self, batch: Any, generator: Any) -> Any:
+                return sum(part.total / (part.count or 1) for part in self.loss_parts(batch, generator))
+
+        return Wordy
+
+    @pytest.mark.parametrize("count", [2, 3])
+    def test_the_weights_are_those_of_one_process(self, count: int, wordy: Any, train: Any) -> None:
+        one, several = train(1, lambda _: wordy()), train(count, lambda _: wordy())
+        assert_close(several, one)
+        assert float((one.weights["new.weight"] - several.weights["new.weight"]).abs()) < 1e-5
+
+    def test_a_mean_of_means_would_be_another_training(self, wordy: Any, train: Any) -> None:
+        def said(_: Any) -> Any:
+            learner = wordy()
+            learner.loss_is_mean_over_samples = True
+            return learner
+
+        apart = train(1, lambda _: wordy()).weights["new.weight"] - train(2, said).weights["new.weight"]
+        assert float(apart.abs()) > 5e-5
+
+    def test_memory_that_runs_out_ends_it(self, wordy: Any, train: Any) -> None:
+        def make(processes: Processes) -> Any:
+            learner = wordy()
+            learner.fails = processes.rank == 1
+            return learner
+
+        with pytest.raises(OutOfMemory, match="is no mean over samples"):
+            train(2, make)
+
+    def test_accumulation_beside_it_is_refused(self, wordy: Any) -> None:
+        with pytest.raises(UsageError, match=r"a mean over words, boxes or pixels.*Leave train.accumulation=2 out"):
+            require_shares(wordy(), Processes(0, 2), 2)
+        require_shares(wordy(), Processes(0, 2))
 
 
 def test_memory_that_runs_out_in_one_process_halves_the_micro_batch_in_all(line: Any, train: Any) -> None:

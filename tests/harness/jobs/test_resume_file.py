@@ -155,3 +155,48 @@ def test_json_holds_all_but_tensors(kept: ResumeFile) -> None:
     with safe_open(kept.path, framework="pt") as file:
         state = json.loads(file.metadata()["state"])
     assert state["mapping"][3] == ["empty", {"mapping": []}]
+
+
+class TestOnAUrl:
+    """A state that lies on a URL too is found by another machine."""
+
+    @pytest.fixture(params=["memory", "file", "s3"])
+    def url(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        if request.param == "s3":
+            return str(request.getfixturevalue("bucket"))
+        return f"memory://{tmp_path.name}/kept" if request.param == "memory" else f"file://{tmp_path}/kept"
+
+    def test_the_state_that_is_further_on_is_taken(self, tmp_path: Path, url: str) -> None:
+        notices = Notices()
+        here, there = (ResumeFile(tmp_path / name / "resume.safetensors", "key", 1e-9, url=url) for name in "ab")
+        there.path.parent.mkdir()
+        there.fetch(notices)
+        assert there.read(notices) is None
+        here.write({"step": 3, **STATE}, notices)
+        there.fetch(notices)
+        assert same(there.read(notices), {"step": 3, **STATE})
+        here.write({"step": 4}, notices)
+        ResumeFile(there.path, "key", 1e-9).write({"step": 5}, notices)
+        there.fetch(notices)
+        assert there.read(notices) == {"step": 5}
+        here.fetch(notices)
+        assert here.read(notices) == {"step": 4}
+        assert notices == [] and [path.name for path in there.path.parent.iterdir()] == ["resume.safetensors"]
+
+    def test_one_of_another_training_is_not_taken_and_that_is_said(self, tmp_path: Path, url: str) -> None:
+        notices = Notices()
+        ResumeFile(tmp_path / "resume.safetensors", "other", 1e-9, url=url).write({"step": 9}, notices)
+        mine = ResumeFile(tmp_path / "mine" / "resume.safetensors", "key", 1e-9, url=url)
+        mine.fetch(notices)
+        assert mine.read(notices) is None
+        (notice,) = notices
+        assert notice == f"{url}/resume.safetensors is not used: it is of the training other, this one is key"
+
+    def test_a_url_that_takes_nothing_ends_the_copying_alone(self, tmp_path: Path) -> None:
+        notices = Notices()
+        mine = ResumeFile(tmp_path / "resume.safetensors", "key", 1e-9, url="nonsense://nowhere")
+        mine.write({"step": 1}, notices)
+        mine.write({"step": 2}, notices)
+        (notice,) = notices
+        assert notice.startswith("is kept on this machine alone, and cannot go on elsewhere: Cannot open --results")
+        assert mine.read(notices) == {"step": 2}

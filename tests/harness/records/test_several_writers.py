@@ -6,11 +6,8 @@ import multiprocessing
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,43 +23,6 @@ from harness.records.store import Store
 
 Make = Callable[..., RunRecord]
 _WRITERS, _NAMES, _BYTES = 8, 12, 200_000
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """The address of a bucket on a server of this machine, for fsspec's `s3://`."""
-    for name in ("moto.server", "s3fs"):
-        pytest.importorskip(name, reason="the dev dependencies moto[server] and s3fs are not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in settings.items():
-            patched.setenv(name, value)
-        import s3fs
-
-        for _ in range(200):
-            with socket.socket() as asked:
-                if asked.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        s3fs.S3FileSystem().mkdir("bucket")
-        try:
-            yield "s3://bucket/results"
-        finally:
-            server.kill()
-            server.wait()
 
 
 @pytest.fixture(params=["folder", "file", "s3"])

@@ -47,5 +47,7 @@ def test_each_gpu_has_a_job_of_its_own_unless_a_number_is_given(jobs: int, place
 def test_a_job_of_several_processes_sees_as_many_gpus() -> None:
     executor = open_executor(Workload("cuda:0", 1, (), ("0", "GPU-7", "2", "3", "4"), 2), Workers())
     assert executor.slots == 2
+    spread = open_executor(Workload("cuda:0", 1, (), ("0", "1", "2"), spreads=True), Workers())
+    assert spread.slots == 1
     with pytest.raises(UsageError, match=r"train.processes=6 takes a GPU for each process, and this run has 5"):
         open_executor(Workload("cuda:0", 1, (), ("0", "1", "2", "3", "4"), 6), Workers())

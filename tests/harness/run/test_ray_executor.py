@@ -193,6 +193,38 @@ def test_gpus_of_an_address(query: str, gpus: float | None, part: float) -> None
     assert (address.place, address.gpus, address.gpu_part) == ("head:6379", gpus, part)
 
 
+@pytest.mark.parametrize(
+    ("query", "workload", "gpus"),
+    [
+        ("", Workload("cuda", 1, ()), 1.0),
+        ("", Workload("cuda", 1, (), processes=3), 3.0),
+        ("?gpus=4", Workload("cuda", 1, (), processes=3), 4.0),
+        ("?gpus=2", Workload("cuda", 1, (), spreads=True), 2.0),
+        ("?gpus=.5", Workload("cuda", 1, ()), 0.5),
+        ("", Workload("cpu", 1, (), processes=3), 0.0),
+    ],
+)
+def test_a_cell_has_a_gpu_for_each_process_or_as_is_said(query: str, workload: Workload, gpus: float) -> None:
+    assert ray_executor.open_ray(workload, Workers(executor=f"ray://auto{query}"))._needs.gpus == gpus
+
+
+@pytest.mark.parametrize(
+    ("query", "workload", "said"),
+    [
+        (
+            "?gpus=2",
+            Workload("cuda", 1, (), processes=3),
+            "takes a GPU for each process, and gpus=2 gives a cell fewer",
+        ),
+        ("?gpus=.5", Workload("cuda", 1, (), processes=2), "and gpus=0.5 gives a cell fewer"),
+        ("", Workload("cuda", 1, (), spreads=True), "model.device_map spreads .* Say how many"),
+    ],
+)
+def test_gpus_that_do_not_fit_what_runs_on_them_are_refused(query: str, workload: Workload, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        ray_executor.open_ray(workload, Workers(executor=f"ray://auto{query}"))
+
+
 @pytest.mark.parametrize("gpus", ["-1", "1.5", "nan", "many", ""])
 def test_a_number_of_gpus_that_is_none_is_refused(gpus: str) -> None:
     with pytest.raises(UsageError, match="wanted a part of a GPU"):

@@ -140,10 +140,27 @@ def test_what_is_not_done_when_the_run_ends_has_failed(queue: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "workload", "gpus", "gres"),
+    [
+        ("", Workload("cuda", 1, (), processes=4), 4, None),
+        ("?gpus=8", Workload("cuda", 1, (), processes=4), 8, None),
+        ("?gpus=2", Workload("cuda", 1, (), spreads=True), 2, None),
+        ("?gres=shard:2&gpus=.25", Workload("cuda", 1, ()), 0, "shard:2"),
+        ("", Workload("cpu", 4, (), processes=4), 0, None),
+    ],
+)
+def test_a_cell_has_a_gpu_for_each_process_or_as_is_said(
+    queue: Path, query: str, workload: Workload, gpus: int, gres: str | None
+) -> None:
+    wanted = open_slurm(workload, Workers(executor=f"slurm://gpu{query}"))._wanted
+    assert (wanted["gpus_per_node"], wanted.get("slurm_gres")) == (gpus, gres)
+
+
+@pytest.mark.parametrize(
     ("wish", "said"),
     [
         ("slurm://", "wanted slurm://PARTITION"),
-        ("slurm://gpu?gpus=.5", "SLURM gives whole GPUs"),
+        ("slurm://gpu?gpus=.5", "SLURM gives parts of GPUs only where its gres.conf has shards or MIG"),
         ("slurm://gpu?time=1h", "time=1h; wanted a whole number"),
         ("slurm://gpu?memory=3", "'memory' is not known"),
     ],
