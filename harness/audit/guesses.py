@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.answers import CAPTIONS, CHOICES, LABELS, form_of
+from harness.answers import CAPTIONS, CHOICES, LABELS, SHORT_ANSWERS, ShortAnswer, form_of
 from harness.protocols import Task
 from harness.sample import Sample
 
 _WORD = re.compile(r"\w+")
+_BEGINNING = 4
+"""First words by which questions are alike."""
 _CANDIDATES, _JUDGED = 40, 150
 """So many training captions are tried, on so many training images."""
 
@@ -37,6 +39,8 @@ def blind_guesses(task: Task, training: Sequence[Sample], evaluated: Sequence[Sa
         return [_one_caption(task, training, evaluated)]
     if form == CHOICES:
         return _choices(training, evaluated)
+    if form == SHORT_ANSWERS:
+        return _short_answers(task, training, evaluated)
     if form == LABELS and not any(sample.target.labels for sample in evaluated):
         return _labels(training, evaluated)
     return []
@@ -68,6 +72,31 @@ def _labels(training: Sequence[Sample], evaluated: Sequence[Sample]) -> list[Bli
         right = sum(answer(sample) == sample.target.label for sample in evaluated)
         found.append(BlindGuess("text", right / len(evaluated), "accuracy", "naive Bayes over the words beside images"))
     return found
+
+
+def _short_answers(task: Task, training: Sequence[Sample], evaluated: Sequence[Sample]) -> list[BlindGuess]:
+    """The commonest answer of all, and of questions that begin alike; where there are options, among these."""
+    overall, alike = Counter[str](), defaultdict[str, Counter[str]](Counter)
+    for sample in training or evaluated:
+        target: ShortAnswer = sample.target
+        overall.update(target.accepted)
+        alike[_beginning(sample)].update(target.accepted)
+
+    def score(counts: Callable[[Sample], Counter[str]]) -> float:
+        said = [max(s.choices or counts(s) or overall, key=lambda answer: counts(s)[answer]) for s in evaluated]
+        return task.validation_score(said, [sample.target for sample in evaluated])
+
+    origin = "training" if training else "this"
+    how = f"always the commonest answer of the {origin} split, among the options where there are some"
+    found = [BlindGuess("prior", score(lambda sample: overall), task.metrics[0], how)]
+    if training:
+        how = f"the commonest training answer to questions that begin with the same {_BEGINNING} words"
+        found.append(BlindGuess("text", score(lambda s: alike[_beginning(s)] or overall), task.metrics[0], how))
+    return found
+
+
+def _beginning(sample: Sample) -> str:
+    return " ".join(_words(sample.text or "")[:_BEGINNING])
 
 
 def _choices(training: Sequence[Sample], evaluated: Sequence[Sample]) -> list[BlindGuess]:

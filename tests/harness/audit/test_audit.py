@@ -25,6 +25,8 @@ from harness.protocols import DataContext
 from harness.report.audit_tables import audit_document, render_audit_page
 from harness.report.tables.document import document_text
 from harness.sample import Sample
+from tasks.questions.target import QuestionTarget
+from tasks.questions.task import visual_question_answering
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -152,6 +154,27 @@ def test_choices_that_words_give_away() -> None:
     assert scores == {"the longest choice": 0.0, "the shortest choice": 1.0, "words of right choices": 1.0}
     even = [choices(n, "one", "two") for n in range(10)]
     assert {guess.score for guess in blind_guesses(task, [], even)} == {0.5}
+
+
+def question(number: int, text: str, answer: str, *options: str) -> Sample:
+    target = QuestionTarget((answer,), "choice" if options else "short", text, str(number), str(number), options)
+    return Sample(str(number), Path("x"), target, text, options)
+
+
+def test_short_answers_that_questions_give_away() -> None:
+    training = [question(n, "What colour is the grass?", "green") for n in range(3)]
+    training += [question(n, "What colour is the sky there?", "blue") for n in range(2)]
+    evaluated = [
+        question(0, "What colour is the grass?", "green"),
+        question(1, "What colour is the sea?", "blue", "red", "blue"),
+        question(2, "What colour is the sky?", "red", "red", "blue"),
+        question(3, "Who is it?", "Ann"),
+    ]
+    guesses = {guess.source: guess.score for guess in blind_guesses(visual_question_answering, training, evaluated)}
+    # green is commonest, among red and blue it is blue; of what begins alike ("what colour is the") just so
+    assert guesses == {"prior": 2 / 4, "text": 2 / 4}
+    alone = blind_guesses(visual_question_answering, [], [question(n, "Is it?", a) for n, a in enumerate("xxy")])
+    assert [(guess.source, guess.score) for guess in alone] == [("prior", 2 / 3)]
 
 
 class LabelOf:
