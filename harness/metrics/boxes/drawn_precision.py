@@ -18,10 +18,12 @@ import scipy.sparse
 
 from harness.metrics.boxes.engines import RECALL_THRESHOLDS
 from harness.metrics.boxes.matching import Ranking
-from harness.stats.resampling import BoolArray, FloatArray, IntArray
+from harness.metrics.boxes.without_one import precision_without
+from harness.stats.resampling import FloatArray, IntArray
 
 _EXACT = 2**24  # whole numbers up to here are exact in float32, which takes half the memory and time
 _BLOCK_ELEMENTS, _MOST_COLUMNS = 2_000_000, 1024  # resamples are columns: 16 MB of them at once
+_NARROW = 160  # columns below which numpy's accumulate is faster than a call for each row
 
 Floats: TypeAlias = npt.NDArray[np.float32] | FloatArray
 """Whole numbers, as floating-point ones that hold them exactly."""
@@ -37,13 +39,14 @@ class LatestDraws:
 
     _draws: Draws | None = None
     _latest: dict[str, DrawnPrecision] = field(default_factory=dict)
+    _cuts: dict[str, dict[tuple[int, tuple[int, ...]], _Cuts | None]] = field(default_factory=dict)
 
     def of(self, rankings: Sequence[Ranking], area: str, counts: IntArray) -> DrawnPrecision:
         """The cells of these multiplicities [R, N], or of a block that begins with them."""
         if self._draws is None or not self._draws.begin_with(counts):
             self._draws, self._latest = Draws(counts), {}
         if area not in self._latest:
-            self._latest[area] = DrawnPrecision(rankings, self._draws)
+            self._latest[area] = DrawnPrecision(rankings, self._draws, self._cuts.setdefault(area, {}))
         return self._latest[area]
 
 
@@ -76,9 +79,12 @@ class Draws:
         return self._columns[dtype]
 
     @cached_property
-    def mostly_once(self) -> bool:
-        """Whether most samples are drawn just once, as where one or a few are left out of the whole."""
-        return bool(2 * np.count_nonzero(self.counts == 1) > self.counts.size)
+    def left_out(self) -> IntArray | None:
+        """[R] the one sample that each resample leaves out, drawing all others once; None where others are drawn."""
+        counts = self.counts
+        if counts.max(initial=0) > 1 or (counts.sum(axis=1) != counts.shape[1] - 1).any():
+            return None
+        return counts.argmin(axis=1)
 
 
 @dataclass
@@ -87,6 +93,8 @@ class DrawnPrecision:
 
     rankings: Sequence[Ranking]  # [K]
     draws: Draws
+    _cuts: dict[tuple[int, tuple[int, ...]], _Cuts | None] = field(default_factory=dict)
+    """Of each category at some thresholds, whatever the resamples."""
     _found: dict[int, FloatArray] = field(default_factory=dict)
     _cells: dict[tuple[int, int], FloatArray] = field(default_factory=dict)
     _arrays: _Arrays = field(default_factory=lambda: _Arrays())
@@ -133,29 +141,25 @@ class DrawnPrecision:
             sums += self._cells[category, place]
         return sums
 
-    def _fill(self, category: int, thresholds: Sequence[int]) -> None:
+    def _fill(self, category: int, thresholds: tuple[int, ...]) -> None:
         cells = np.zeros((len(thresholds), len(self.draws)))
         ranking = self.rankings[category]
-        cuts = _cuts(ranking, thresholds)
+        if (category, thresholds) not in self._cuts:
+            self._cuts[category, thresholds] = _cut(ranking, thresholds)
+        cuts = self._cuts[category, thresholds]
         if cuts is not None:
             objects = self.objects[category]
             rows, samples = cuts.passed.shape
-            changed = self._changed(np.union1d(cuts.passed.indices, ranking.object_sample))
+            weighed = np.ones(len(self.draws), dtype=bool)
+            if (left_out := self.draws.left_out) is not None:
+                weighed = np.isin(left_out, ranking.object_sample)
+                cells[:, ~weighed] = precision_without(ranking, thresholds, left_out[~weighed])
             for start, end in blocks(len(self.draws), _columns(rows)):
-                chosen = start + np.flatnonzero(changed[start:end])
+                chosen = start + np.flatnonzero(weighed[start:end])
                 whole = len(chosen) == end - start
                 part = self._columns[:samples, start:end] if whole else self._columns[:samples, chosen]
                 cells[:, chosen] = _mean_precision(part, objects[chosen], cuts, self._arrays)
-            if not changed.all():
-                once = np.ones((samples, 1), self._columns.dtype), np.full(1, float(ranking.objects.sum()))
-                cells[:, ~changed] = _mean_precision(*once, cuts, self._arrays)
         self._cells.update({(category, place): cell for place, cell in zip(thresholds, cells, strict=True)})
-
-    def _changed(self, samples: IntArray) -> BoolArray:
-        """[R] on which resamples one of these samples is not drawn just once: the others all score as the whole."""
-        if not self.draws.mostly_once:
-            return np.ones(len(self.draws), dtype=bool)
-        return np.asarray((self._columns[samples] != 1).any(axis=0))
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ class _Cuts:
     ignored_before: tuple[IntArray, ...]  # T times, how many of these come before each true one
 
 
-def _cuts(ranking: Ranking, thresholds: Sequence[int]) -> _Cuts | None:
+def _cut(ranking: Ranking, thresholds: Sequence[int]) -> _Cuts | None:
     """Cut a ranking at its true detections; None where there are none."""
     counting = np.any(ranking.counted, axis=0)
     true, counted = (table[list(thresholds)][:, counting] for table in (ranking.true, ranking.counted))
@@ -178,12 +182,12 @@ def _cuts(ranking: Ranking, thresholds: Sequence[int]) -> _Cuts | None:
     if not len(ends):
         return None
     looked_at = sample[: ends[-1] + 1]
-    cut = np.searchsorted(ends, np.arange(len(looked_at)))
+    begins = np.concatenate([[0], ends + 1])
     shape = (len(ends), int(sample.max()) + 1)
     hits = [np.flatnonzero(row) for row in true]
     ignored = [np.flatnonzero(~row[: len(looked_at)]) for row in counted]
     return _Cuts(
-        passed=scipy.sparse.csr_array((np.ones(len(cut), np.float32), (cut, looked_at)), shape=shape),
+        passed=scipy.sparse.csr_array((np.ones(len(looked_at), np.float32), looked_at, begins), shape=shape),
         true=tuple(np.searchsorted(ends, found) for found in hits),
         true_sample=tuple(sample[found] for found in hits),
         ignored_sample=tuple(sample[left_out] for left_out in ignored),
@@ -280,6 +284,8 @@ def _columns(rows: int) -> int:
 
 def _running(function: np.ufunc, rows: Floats) -> Floats:
     """Accumulate down [H, r] in place: row by row is several times faster than numpy's, which goes down each column."""
+    if rows.shape[1] < _NARROW:
+        return np.asarray(function.accumulate(rows, axis=0, out=rows))
     for before, row in pairwise(list(rows)):
         function(before, row, out=row)
     return rows
