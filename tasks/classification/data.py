@@ -32,6 +32,7 @@ from tasks.classification.readers import (
     LabelledSplits,
     is_multilabel,
     label_format,
+    read_class_names,
     read_labels_of,
 )
 from tasks.classification.unseen_classes import unseen_classes
@@ -128,7 +129,7 @@ def label_classes(data: Dataset) -> Classes:
     if data.layout == "scenes":
         return _scene_classes(data, templates)
     assert data.cache is not None
-    names = read_labels_of(data.root, data.options, data.cache).names
+    names, _ = read_class_names(data.root, data.options, data.cache)
     unseen = set(data.options.get("unseen", ()))
     return Classes(
         names=names,
@@ -192,7 +193,7 @@ def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes:
     folders: tuple[str, ...] = ()
     if data.layout != "scenes":
         assert data.cache is not None
-        folders = read_labels_of(data.root, data.options, data.cache).folders
+        _, folders = read_class_names(data.root, data.options, data.cache)
     forms = LabelForms(classes.names, folders)
     return read_label_answers(path, forms, several=classes.multilabel, wish=data.scoring.get("labels"))
 

@@ -96,6 +96,17 @@ def read_labels_of(root: Path, options: Mapping[str, Any], cache: Path) -> Label
     )
 
 
+def read_class_names(root: Path, options: Mapping[str, Any], cache: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read the class names of a folder that has been opened, and their folders where names are others."""
+    from tasks.formats.class_names import read_class_file
+    from tasks.formats.image_folder import read_class_folders
+
+    if options["format"] != IMAGE_FOLDER:
+        found = read_labels_of(root, options, cache)
+        return found.names, found.folders
+    return read_class_folders(root, read_class_file(Path(options["class_file"])) if options["class_file"] else None)
+
+
 def _samples(images: Iterable[LabelledImage]) -> list[Sample]:
     return [Sample(image.image_id, image.path, LabelTarget(image.label, image_id=image.image_id)) for image in images]
 

@@ -196,7 +196,7 @@ def _shares(
 
     found: dict[str, Statistics | None] = {}
     for name, rows in parts.items():
-        own = [image for image, chosen in zip(images, rows, strict=True) if chosen]
+        own = [images[row] for row in rows.nonzero()[0].tolist()]
         found |= _together({name: proportion(correct[rows])}, own)
     return found
 

@@ -22,7 +22,7 @@ from harness.storage.content import Contents
 from harness.storage.digest import DigestError, with_digest, without_digest
 from tasks.formats.coco_panoptic import Panoptic
 from tasks.formats.digests import digest_of_files
-from tasks.formats.label_maps import LabelEntry, LabelMaps, LabelScheme, require_known_values
+from tasks.formats.label_maps import LabelEntry, LabelMaps, LabelScheme, require_known_values, values_and_places
 
 _MUCH = 0.01
 """Of so large a share of ignored pixels is said that they may be a class that nothing shows; borders are less."""
@@ -111,8 +111,9 @@ def _values_of(entry: LabelEntry, scheme: LabelScheme, budget: PixelBudget) -> d
     from tasks.formats.index_png import read_label_image
 
     with budget.decoding(entry.labels):
-        labels = read_label_image(entry.labels, scheme.colours)
-        values, counts = np.unique(labels, return_counts=True)
+        values, place = values_and_places(read_label_image(entry.labels, scheme.colours))
+        counts = np.bincount(place.ravel(), minlength=len(values))
+        values, counts = values[counts > 0], counts[counts > 0]
     require_known_values(values, counts, scheme, entry.labels)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 

@@ -88,6 +88,17 @@ def read_image_folder(root: Path, classes: ClassFile | None = None, *, whole: bo
     return ImageFolder(classes_found.names, splits, tuple(notes), folders=classes_found.folders)
 
 
+def read_class_folders(root: Path, classes: ClassFile | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read the class names alone, and their folders where names are others; no image is looked for.
+
+    Raises DataError as `read_image_folder` does for class folders that are unknown.
+    """
+    folders = _split_folders(root) or {ALL: root}
+    found = {split: {_class_of(path): () for path in _subfolders(folder)} for split, folder in folders.items()}
+    read = _classes(root, found, classes)
+    return read.names, read.folders
+
+
 def is_flat(root: Path) -> bool:
     """Tell whether a folder of images by class has no split folders."""
     return not _split_folders(root)
@@ -147,13 +158,17 @@ def _images_of_splits(folders: Mapping[str, Path]) -> tuple[dict[str, ImagesByCl
         for path in classes:
             files = find_image_files(path)
             _require_images(path, files)
-            name = normal_form(readable_name(path.name))
+            name = _class_of(path)
             if name in by_class:
                 raise DataError(f"{folder} has two folders '{name}' which differ in how accents are coded. Keep one.")
             by_class[name] = files.images
             left_out[split].add(files)
         found[split] = by_class
     return found, left_out
+
+
+def _class_of(folder: Path) -> str:
+    return normal_form(readable_name(folder.name))
 
 
 def _require_images(folder: Path, files: FoundFiles) -> None:
@@ -224,7 +239,7 @@ def _labelled(
         split: tuple(
             sorted(
                 (
-                    LabelledImage(readable_name(path.relative_to(root).as_posix()), path, label_of[name])
+                    LabelledImage(readable_name(_below(root, path)), path, label_of[name])
                     for name, paths in folders.items()
                     for path in paths
                 ),
@@ -233,6 +248,12 @@ def _labelled(
         )
         for split, folders in found.items()
     }
+
+
+def _below(root: Path, path: Path) -> str:
+    """The path of a file from a folder on, with slashes; a Path takes ten times as long to say so."""
+    whole, start = str(path), f"{root}/"
+    return whole[len(start) :] if whole.startswith(start) else path.relative_to(root).as_posix()
 
 
 def _notes_left_out(left_out: Mapping[str, FoundFiles]) -> list[Note]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,8 @@ from tasks.formats.class_names import Colour
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-StoredLabels: TypeAlias = npt.NDArray[np.int32]
-"""Stored label values or segment ids `[H, W]`."""
+StoredLabels: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.uint8]
+"""Stored label values or segment ids `[H, W]`; uint8 where the file has 8 bits."""
 IndexMap: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.int16]
 """Class indices `[H, W]`, with a value of its own for ignored pixels."""
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -37,7 +37,7 @@ class PngHeader:
 
 
 def read_label_image(path: Path, colours: Mapping[Colour, int] | None = None) -> StoredLabels:
-    """Read the label values of an image, int32 `[H, W]`.
+    """Read the label values of an image `[H, W]`, int32, or uint8 where they are of 8 bits or fewer.
 
     Palette images give their indices, grey ones their values (of 1, 2, 4, 8 or 16 bits, as stored). With a colour
     table, images in colours (a palette's colours too) give the table's value of each colour. A turn stated in the
@@ -52,8 +52,10 @@ def read_label_image(path: Path, colours: Mapping[Colour, int] | None = None) ->
     if colours is not None and image.mode in ("RGB", "RGBA", "P", "PA"):
         return _values_of_colours(path, np.asarray(image.convert("RGB")), colours)
     if image.mode in ("1", "P", "L", "I") or image.mode.startswith("I;16"):
-        values: StoredLabels = np.asarray(image).astype(np.int32) // grey_scale
-        return values
+        stored: npt.NDArray[Any] = np.asarray(image)
+        if stored.dtype != np.uint8:
+            return stored.astype(np.int32)
+        return stored if grey_scale == 1 else stored // np.uint8(grey_scale)
     if image.mode == "F":
         raise DataError(
             f"{path} holds floating-point numbers (mode F); wanted label indices (palette or grey, 8 or 16 bits). Save "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ from tasks.formats.index_png import IndexMap, StoredLabels, read_label_image
 MapValues = npt.NDArray[np.integer[Any]]
 BORDER = 255
 """The label value that is ignored in every format unless a class has it."""
+STRANGE = -2
+"""In place of a class: what a stored value means that is neither a class nor ignored."""
+BYTES = np.arange(256)
+"""The values that a label image of 8 bits may hold."""
+_LEFT_OUT = -1
+_MOST_VALUES = 4096
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
 """Classes of these names, in any case, are not classes: their pixels are ignored."""
 
@@ -38,6 +45,19 @@ class LabelScheme:
     def ignore_index(self) -> int:
         """What `class_map` gives for ignored pixels: 255, or -1 where there are so many classes that 255 is one."""
         return 255 if len(self.class_names) <= 255 else -1
+
+    def meaning(self, values: MapValues, ignored: int) -> npt.NDArray[np.int64]:
+        """[V] the class of each of some stored values: `ignored` where it is ignored, STRANGE where it is neither."""
+        found = self._meaning_of_bytes if values is BYTES else self._look_up(values)
+        return np.where(found == _LEFT_OUT, ignored, found)
+
+    @cached_property
+    def _meaning_of_bytes(self) -> npt.NDArray[np.int64]:
+        return self._look_up(BYTES)
+
+    def _look_up(self, values: MapValues) -> npt.NDArray[np.int64]:
+        known = dict.fromkeys(self.ignored, _LEFT_OUT) | {value: i for i, value in enumerate(self.values)}
+        return np.array([known.get(value, STRANGE) for value in values.tolist()], np.int64)
 
 
 @dataclass(frozen=True)
@@ -79,16 +99,24 @@ def class_map(entry: LabelEntry, scheme: LabelScheme) -> IndexMap:
 
 def to_class_map(labels: StoredLabels, scheme: LabelScheme, path: Path) -> IndexMap:
     """Turn stored values `[H, W]` to class indices; raises DataError naming a value that means nothing."""
-    ignore = scheme.ignore_index
-    meaning = dict.fromkeys(scheme.ignored, ignore) | {value: i for i, value in enumerate(scheme.values)}
-    known = np.array(sorted(meaning), np.int64)
-    indices = np.array([meaning[value] for value in sorted(meaning)])
-    narrow: IndexMap = indices.astype(np.uint8) if ignore == BORDER else indices.astype(np.int16)
-    place = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-    strange = known[place] != labels
-    if strange.any():
-        require_known_values(*np.unique(labels[strange], return_counts=True), scheme, path)
-    return narrow[place]
+    values, place = values_and_places(labels)
+    meaning = scheme.meaning(values, scheme.ignore_index)
+    found = np.take(meaning.astype(np.int16), place, mode="clip")  # which is faster than to look for places outside
+    if int(found.min(initial=0)) == STRANGE:
+        counts = np.bincount(place.ravel(), minlength=len(values))
+        require_known_values(values[counts > 0], counts[counts > 0], scheme, path)
+    return found.astype(np.uint8) if scheme.ignore_index == BORDER else found
+
+
+def values_and_places(labels: MapValues) -> tuple[npt.NDArray[np.int64], MapValues]:
+    """The values [V] that a map may hold, ascending, and the place of each pixel's value among them `[H, W]`."""
+    if labels.dtype == np.uint8:
+        return BYTES, labels
+    lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
+    if highest - lowest < _MOST_VALUES:
+        return np.arange(lowest, highest + 1), labels - lowest
+    values, place = np.unique(labels, return_inverse=True)
+    return values.astype(np.int64), place.reshape(labels.shape)
 
 
 def require_known_values(values: MapValues, counts: MapValues, scheme: LabelScheme, path: Path) -> None:

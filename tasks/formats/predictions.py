@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from harness.errors import DataError
 from harness.sample import FileOutcomes, Outcome
-from harness.storage.parquet_files import read_parquet
+from harness.storage.parquet_files import numbers, read_parquet
 from harness.text.spelling import normal_form
 from tasks.formats.label_column import INDEX, LabelColumn, LabelForms, name_columns, read_labels
 from tasks.formats.sample_ids import require_distinct_ids
@@ -167,12 +167,14 @@ def _read_parquet(path: Path) -> _Table:
 
 def _table(path: Path, table: Any) -> _Table:
     """Take columns out of an Arrow table: texts as lists, numbers as arrays."""
-    columns = {
-        name: [str(value).strip() for value in table.column(name).to_pylist()]
-        if name in _TEXTS
-        else table.column(name).to_numpy()
-        for name in table.column_names
-    }
+    columns: dict[str, Sequence[Any]] = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if name in _TEXTS:
+            columns[name] = [str(value).strip() for value in column.to_pylist()]
+        else:
+            plain = str(column.type) == "double" and not column.null_count
+            columns[name] = numbers(column) if plain else column.to_numpy()  # type: ignore[assignment]
     return _Table(path, columns)
 
 

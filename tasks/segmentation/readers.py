@@ -45,7 +45,7 @@ def _wide(labels: npt.NDArray[Any], ignored: int, left_out: Sequence[int]) -> np
     import numpy as np
 
     wide = labels.astype(np.uint16)
-    wide[labels == ignored] = IGNORED
+    np.putmask(wide, labels == ignored, IGNORED)
     if left_out:
         wide[np.isin(labels, left_out)] = IGNORED
     return wide

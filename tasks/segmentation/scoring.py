@@ -11,11 +11,11 @@ from harness.answers import IGNORED, decode_label_map, resize_label_map
 from harness.errors import DataError
 from harness.protocols import Statistics
 from harness.sample import Classes, Note, Outcome, Prediction, Sample
-from tasks.formats.index_png import read_label_image
-from tasks.formats.label_maps import LabelScheme, to_class_map
+from tasks.formats.index_png import StoredLabels, read_label_image
+from tasks.formats.label_maps import STRANGE, LabelScheme, to_class_map
 from tasks.formats.predicted_maps import naming_notes, read_predicted_maps
 from tasks.segmentation.segments import LEAST_PX, PanopticClasses, given_segments, labels_of_segments, true_segments
-from tasks.targets.answer_tally import AnswerTally, is_consecutive, tally, tally_notes
+from tasks.targets.answer_tally import AnswerTally, ComparedMaps, is_consecutive, tally_notes
 from tasks.targets.matching import in_sample_order
 from tasks.targets.plain_scorer import PlainScorer, require_samples
 from tasks.targets.targets import MapTarget
@@ -93,15 +93,18 @@ class SegmentationScorer(PlainScorer):
         """Count the pixels of an image, and match its segments."""
         from harness.metrics.maps.panoptic import match_segments
 
+        if self.panoptic is None and isinstance(answer, Mapping) and LABEL_IMAGE in answer:
+            return self._compare_image(target, answer[LABEL_IMAGE]), None
         labels, segments = self._read(target, answer)
         truth = target.label_map()
         pixels = count_map(truth, labels, len(self.classes), target.image_id)
-        if path := _map_of(answer):
-            consecutive = LABEL_IMAGE in answer and is_consecutive(self.scheme)
-            stored = read_label_image(Path(path), self.scheme.colours) if consecutive else None
-            self.tallies[path] = tally(truth, labels, stored, self.scheme)
         if self.panoptic is None:
             return pixels, None
+        if LABEL_IMAGE in answer:
+            self._compare_image(target, answer[LABEL_IMAGE])
+        elif path := _map_of(answer):
+            compared = ComparedMaps.of(truth, labels, len(self.classes))
+            self.tallies[path] = compared.tally(compared.values, None)
         if segments is None:
             segments = self.panoptic.segments_of_labels(labels)
         place = f"image {target.image_id}"
@@ -119,16 +122,32 @@ class SegmentationScorer(PlainScorer):
         index = {category.category_id: number for number, category in enumerate(self.panoptic.categories)}
         return labels_of_segments(segments, index, len(self.classes)), segments
 
+    def _compare_image(self, target: MapTarget, path: str) -> IntArray:
+        """[C, 3] pixels of an image with a label image made elsewhere, which is tallied."""
+        stored, classes = self._stored(target, Path(path)), len(self.classes)
+        compared = ComparedMaps.of(target.label_map(), stored, classes)
+        meaning = self.scheme.meaning(compared.values, classes)
+        if (meaning == STRANGE).any():
+            to_class_map(stored, self.scheme, Path(path))
+            meaning[meaning == STRANGE] = classes  # there is none of these in the image
+        self.tallies[path] = compared.tally(meaning, self.scheme.values[0] if is_consecutive(self.scheme) else None)
+        return compared.counts(meaning)
+
     def _read_image(self, target: MapTarget, path: Path) -> npt.NDArray[np.int64]:
         import numpy as np
 
-        labels = to_class_map(read_label_image(path, self.scheme.colours), self.scheme, path).astype(np.int64)
+        labels = to_class_map(self._stored(target, path), self.scheme, path).astype(np.int64)
+        labels[labels == self.scheme.ignore_index] = len(self.classes)
+        return labels
+
+    def _stored(self, target: MapTarget, path: Path) -> StoredLabels:
+        """The values of a label image made elsewhere; raises DataError for one of another size than the image."""
+        labels = read_label_image(path, self.scheme.colours)
         if labels.shape != (target.height_px, target.width_px):
             raise DataError(
                 f"{path} has {labels.shape[1]} x {labels.shape[0]} px; wanted {target.width_px} x {target.height_px}, "
                 f"those of image {target.image_id}. Predict a label for each pixel of the image."
             )
-        labels[labels == self.scheme.ignore_index] = len(self.classes)
         return labels
 
 

@@ -1,4 +1,4 @@
-"""What label images made elsewhere hold beside their score: pixels without a class, and values that are one off."""
+"""Compares label images with the truth: pixels of each class, without a class, and of values that are one off."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.answers import IGNORED
 from harness.sample import Note
-from tasks.formats.label_maps import LabelScheme
+from tasks.formats.label_maps import LabelScheme, values_and_places
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from harness.stats.resampling import IntArray
 
     Map = npt.NDArray[np.integer[Any]]
 
@@ -39,16 +41,49 @@ def is_consecutive(scheme: LabelScheme) -> bool:
     return scheme.values == tuple(range(scheme.values[0], scheme.values[0] + len(scheme.values)))
 
 
-def tally(truth: Map, labels: Map, stored: Map | None, scheme: LabelScheme) -> AnswerTally:
-    """Compare class indices `[H, W]`, C where an answer is no class; `stored` are the values of the file."""
-    asked = truth != IGNORED
-    classes = len(scheme.class_names)
-    shifted = (0, 0)
-    if stored is not None:
-        first, second = (int((asked & (stored + shift - scheme.values[0] == truth)).sum()) for shift in _SHIFTS)
-        shifted = (first, second)
-    right = int((asked & (labels == truth)).sum())
-    return AnswerTally(int(asked.sum()), int((asked & (labels == classes)).sum()), right, shifted)
+@dataclass(frozen=True)
+class ComparedMaps:
+    """How many pixels of an image have each class in the truth and each value in an answer: one pass over them."""
+
+    table: IntArray  # [C, V]; pixels that are not asked for are left out
+    values: IntArray  # [V] what the answer holds, ascending
+
+    @classmethod
+    def of(cls, truth: Map, answer: Map, classes: int) -> ComparedMaps:
+        """Compare class indices `[H, W]` with an answer's values; what is not asked for in the truth is IGNORED."""
+        import numpy as np
+
+        values, place = values_and_places(answer)
+        width = len(values)
+        kind: type[np.integer[Any]] = np.uint16 if (classes + 1) * width <= IGNORED else np.int64
+        row = np.minimum(truth, classes).astype(kind, copy=False)
+        cells = np.bincount((row * kind(width) + place.astype(kind)).ravel(), minlength=(classes + 1) * width)
+        return cls(cells.reshape(classes + 1, width)[:classes], values)
+
+    def counts(self, meaning: IntArray) -> IntArray:
+        """[C, 3] pixels of each class: true and found, true, predicted; `meaning` [V] are classes, C for none."""
+        import numpy as np
+
+        classes = len(self.table)
+        found = np.zeros((classes + 1, 3), np.int64)
+        np.add.at(found[:, 0], meaning, self._agreeing(meaning))
+        found[:classes, 1] = self.table.sum(axis=1)
+        np.add.at(found[:, 2], meaning, self.table.sum(axis=0))
+        return found[:classes]
+
+    def tally(self, meaning: IntArray, first: int | None) -> AnswerTally:
+        """Count what is right; `first` is the value of class 0 where values follow each other."""
+        right, without = self._agreeing(meaning).sum(), self.table[:, meaning == len(self.table)].sum()
+        one, other = (
+            0 if first is None else int(self._agreeing(self.values + shift - first).sum()) for shift in _SHIFTS
+        )
+        return AnswerTally(int(self.table.sum()), int(without), int(right), (one, other))
+
+    def _agreeing(self, classes: IntArray) -> IntArray:
+        """[V] pixels of each value whose class is right where it means these [V]; any other number is no class."""
+        known = (classes >= 0) & (classes < len(self.table))
+        found: IntArray = self.table[classes * known, range(len(classes))] * known
+        return found
 
 
 def tally_notes(tallies: Sequence[AnswerTally], scheme: LabelScheme) -> list[Note]:

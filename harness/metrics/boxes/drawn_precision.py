@@ -84,7 +84,7 @@ class Draws:
         counts = self.counts
         if counts.max(initial=0) > 1 or (counts.sum(axis=1) != counts.shape[1] - 1).any():
             return None
-        return counts.argmin(axis=1)
+        return np.asarray(counts.argmin(axis=1), np.int64)
 
 
 @dataclass

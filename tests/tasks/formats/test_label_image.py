@@ -36,7 +36,7 @@ def saved(path: Path, mode: str) -> Path:
 @pytest.mark.parametrize("mode", ["P", "L"])
 def test_indices_and_grey_values_are_kept(mode: str, suffix: str, tmp_path: Path) -> None:
     labels = read_label_image(saved(tmp_path / f"map.{suffix}", mode))
-    assert labels.dtype == np.int32
+    assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, LABELS)
 
 
