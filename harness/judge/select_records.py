@@ -165,16 +165,18 @@ def _find(text: str, store: Store, task: str | None) -> _Found:
         return _Found((_from_file(Path(text)),))
     if _is_folder(text):
         return _from_run(Store(text), task)
-    folder, _, rest = text.rpartition(":")
-    if rest and _is_folder(folder):
-        return _from_wish(rest, Store(folder), task)
+    for place in (place for place, sign in enumerate(text) if sign == ":"):
+        folder, rest = text[:place], text[place + 1 :]
+        if rest and _is_folder(folder):
+            return _from_wish(rest, Store(folder), task)
     return _from_wish(text, store, task)
 
 
 def _is_folder(text: str) -> bool:
-    """A path that is there, or a URL whose last colon is that of its scheme."""
-    if "://" in text:
-        return ":" not in text.partition("://")[2]
+    """A path that is there, or a URL whose only colon is that of its scheme: `api:http://…` is a model."""
+    scheme, slashes, rest = text.partition("://")
+    if slashes:
+        return bool(rest) and ":" not in scheme + rest
     return bool(text) and Path(text).is_dir()
 
 

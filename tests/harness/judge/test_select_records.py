@@ -141,3 +141,11 @@ def test_a_setting_is_named_by_what_differs_or_by_its_fingerprint(store: Store) 
     assert chosen(store, "film steps=1@1")[0] == ["aaaaaa2"]
     ((one, other),) = select_pairs("film steps=9", "film steps=1", store, None)
     assert (one.title, other.title) == ("film steps=9", "film steps=1")
+
+
+def test_the_address_of_an_endpoint_is_no_results_folder(tmp_path: Path) -> None:
+    name = "api:http://127.0.0.1:8000/v1#model"
+    with pytest.raises(UsageError, match=f"'{name}' is nothing in"):
+        select_pairs(name, name, Store(str(tmp_path)), None)
+    with pytest.raises(UsageError, match=f"'{name}' is nothing in {tmp_path}"):
+        select_pairs(f"{tmp_path}:{name}", name, Store(str(tmp_path / "other")), None)
