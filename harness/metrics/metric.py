@@ -49,7 +49,9 @@ class Metric:
     computed by the scorer of a task that names it. `lowest` and `highest` are its range, None where it has no end;
     `higher_is_better` is None where neither end is better, as of what chance alone would give. `reference` names
     author, year and where. `each_condition`: of a task's metrics, whether it is kept under each condition of a
-    robustness run; those with `answers` always are.
+    robustness run; those with `answers` always are. `together` is the title of a table in which metrics of that title
+    stand side by side, with all their intervals, and not among the columns of the leaderboard: for such as can only be
+    read together.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Metric:
     highest: float | None = 1.0
     answers: str | None = None
     each_condition: bool = False
+    together: str = ""
 
     @property
     def arrow(self) -> str:

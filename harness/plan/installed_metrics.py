@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -35,6 +35,16 @@ def metric_named(name: str) -> Metric:
     base = base_name(name)
     known = _installed(tuple(sys.path)).get(base)
     return known or Metric(base, base, None, "", lambda inputs: {}, ())
+
+
+def in_table_order(names: Iterable[str]) -> list[str]:
+    """Put metrics in the order in which they are registered; those that nobody has registered come last.
+
+    >>> in_table_order(["top-1", "zzz", "CIDEr"])
+    ['CIDEr', 'top-1', 'zzz']
+    """
+    place = {name: at for at, name in enumerate(_installed(tuple(sys.path)))}
+    return sorted(names, key=lambda name: place.get(name, len(place)))
 
 
 def marked(name: str) -> str:

@@ -84,6 +84,7 @@ __all__ = [
     "Progress",
     "ReadsText",
     "Scorer",
+    "ScoresAlike",
     "SettlesOptions",
     "SpreadsOverGpus",
     "Statistics",
@@ -254,6 +255,17 @@ class SupportsQuickScore(Protocol):
 
     def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
         """Score outcomes by the first metric alone."""
+        ...
+
+
+@runtime_checkable
+class ScoresAlike(Protocol):
+    """A scorer with metrics that two models can only be compared by once their answers are made alike, as in length."""
+
+    def score_alike(
+        self, samples: Sequence[Sample], a: Sequence[Outcome], b: Sequence[Outcome]
+    ) -> tuple[Mapping[str, Statistics | None], Mapping[str, Statistics | None]]:
+        """Make the answers of both alike, sample by sample, and score each by the same metrics."""
         ...
 
 

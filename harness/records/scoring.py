@@ -14,7 +14,7 @@ from harness.errors import PluginError
 from harness.metrics.answered import Answered
 from harness.metrics.metric import Metric, check_metrics
 from harness.plan.installed_metrics import metric_named, metrics_of
-from harness.protocols import HasNotes, Statistics, SupportsQuickScore, SupportsTimeout, Task
+from harness.protocols import HasNotes, ScoresAlike, Statistics, SupportsQuickScore, SupportsTimeout, Task
 from harness.records.matching import require_matching
 from harness.sample import Classes, Dataset, Note, Outcome, Prediction, Sample
 from harness.text.spelling import normal_form
@@ -85,6 +85,12 @@ class Scoring(AbstractContextManager["Scoring"]):
             first = next((name for name in self._ranking if every.get(name) is not None), None)
             found = {n: s for n, s in every.items() if n == first or (metric_named(n).each_condition and _is_whole(n))}
         return found | self._score_installed(samples, outcomes, found)
+
+    def score_alike(
+        self, samples: Sequence[Sample], a: Sequence[Outcome], b: Sequence[Outcome]
+    ) -> tuple[Mapping[str, Statistics | None], Mapping[str, Statistics | None]]:
+        """Score two models by what only answers that are made alike can be compared by; nothing for most tasks."""
+        return self._scorer.score_alike(samples, a, b) if isinstance(self._scorer, ScoresAlike) else ({}, {})
 
     def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
         """Say what a reader of the scores must know of these answers."""

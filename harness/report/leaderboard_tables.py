@@ -8,6 +8,7 @@ from typing import Any
 from harness.judge.leaderboard import Row, samples_told
 from harness.plan.installed_metrics import marked, metric_named
 from harness.records.unanswered import bounds_of
+from harness.report.metric_tables import together_tables
 from harness.report.prompt_table import prompt_table
 from harness.report.service_table import service_table
 from harness.report.tables.costs import COSTS, cost_cell
@@ -57,6 +58,7 @@ def leaderboard_document(tables: Sequence[Sequence[Row]], metrics: Sequence[str]
         before = [table for table in (slice_table(rows), prompt_table(rows, metrics)) if table]
         blocks += [Heading(title_of(rows)), *before, leaderboard_table(rows, metrics)]
         blocks += [served] if (served := service_table(rows)) else []
+        blocks += together_tables(rows)
     return blocks or [_NOTHING]
 
 
@@ -88,6 +90,7 @@ def metric_names(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     """
     known = [name for row in rows for name in (*row.metrics, *bounds_of(row.failed_samples))]
     seen = {name for name in known if not is_slice(name) and not is_of_class(name)}
+    seen -= {name for name in seen if metric_named(name).together}
     names = [name for name in metrics if name in seen] + sorted(seen - set(metrics))
     ranking = [name for name in names if name in metrics and any(row.metrics.get(name) for row in rows)]
     return unique([*ranking[:1], *names])

@@ -14,6 +14,7 @@ from harness.metrics.captions.scorer import CaptionScorer
 from harness.protocols import Statistics
 from harness.sample import Note, Outcome, Sample
 from tasks.captioning.clip_scoring import ClipScoring
+from tasks.captioning.inventions import Inventions
 from tasks.targets.matching import in_sample_order
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -24,10 +25,18 @@ class CaptionTaskScorer:
 
     matches = True
 
-    def __init__(self, cache: Path, *, propositions: bool, clip: ClipScoring | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        propositions: bool,
+        clip: ClipScoring | None = None,
+        inventions: Inventions | None = None,
+    ) -> None:
         self._captions = CaptionScorer(cache_folder=cache / "meteor")
         self._propositions = propositions
         self._clip = clip
+        self._inventions = inventions or Inventions()
         self._split: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Self:
@@ -48,7 +57,7 @@ class CaptionTaskScorer:
         clip = "" if self._clip is None else f"|{self._clip.prepare()}"
         self._split = {sample.sample_id: sample.target.references for sample in samples}
         self._captions.prepare(self._split)
-        signature = self._captions.verify()
+        signature = self._captions.verify() + self._inventions.prepare()
         return signature + ("|propositions:1" if self._propositions else "") + clip
 
     def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
@@ -61,15 +70,28 @@ class CaptionTaskScorer:
             from tasks.captioning.propositions import proposition_statistics
 
             scores |= proposition_statistics(samples, captions)
+        scores |= self._inventions.score(samples, captions)
         if self._clip is not None:
             scores |= self._clip.score(samples, captions)
         return scores
 
     def notes(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Sequence[Note]:
         """Say what a number of one image is: CIDEr weighs words by how few of several images have them."""
+        answers = in_sample_order(samples, outcomes, "caption")
+        captions = {sample.sample_id: answer for sample, answer in zip(samples, answers, strict=True)}
+        notes = self._inventions.notes(samples, captions)
         if len(self._split) > 1:
-            return ()
-        return (Note("CIDEr of a single image is 0 by definition: its IDF needs the references of several images"),)
+            return notes
+        single = Note("CIDEr of a single image is 0 by definition: its IDF needs the references of several images")
+        return (*notes, single)
+
+    def score_alike(
+        self, samples: Sequence[Sample], a: Sequence[Outcome], b: Sequence[Outcome]
+    ) -> tuple[Mapping[str, Statistics | None], Mapping[str, Statistics | None]]:
+        """Score what two models invent in captions of the same length: both cut to the shorter one of each image."""
+        said = [in_sample_order(samples, outcomes, "caption") for outcomes in (a, b)]
+        of_a, of_b = ({sample.sample_id: text for sample, text in zip(samples, texts, strict=True)} for texts in said)
+        return self._inventions.score_alike(samples, of_a, of_b)
 
     def score_first(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Statistics | None:
         """CIDEr alone: METEOR takes most of the time of all others."""

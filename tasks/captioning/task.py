@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.answers import CAPTIONS
-from harness.errors import UsageError, nearest
+from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of
 from harness.storage.content import Contents
+from tasks.captioning.annotated_objects import REFERENCES
 from tasks.datasets.shared_images import coco_image, shared_images
 from tasks.datasets.split_roles import folder_dataset, part_of, roles_of, stored_split
 from tasks.datasets.stored_splits import split_notes_of
@@ -37,14 +38,15 @@ class CaptionTask:
     """COCO captioning on COCO 2017, COCO 2014, plain caption folders, or the built-in Scenes.
 
     `clip_score` names a CLIP on disk (see `tasks.captioning.clip_weights`), by which CLIPScore and RefCLIPScore are
-    computed too.
+    computed too; `instances` a COCO file of the images' objects, against which mentioned objects are checked. Without
+    it the one beside the captions is taken.
     """
 
     name: str = "coco-caption"
     summary: str = "describe an image in a sentence (COCO captions, Flickr-style folders, Scenes)"
     version: int = 1
     metrics: tuple[str, ...] = ("CIDEr", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "SPICE")
-    settings: tuple[str, ...] = ("clip_score",)
+    settings: tuple[str, ...] = ("clip_score", "instances")
     learnable_score: float = 2.0  # answering with one of an image's own references scores 2.6 on 32 of Scenes
     answers: str = CAPTIONS
 
@@ -58,16 +60,19 @@ class CaptionTask:
         return open_scenes(context) if folder is None else open_folder(folder, context.split, contents)
 
     def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
-        """Name the CLIP that is asked for with the digest of its weights; nothing where none is.
+        """Name the CLIP that is asked for and the file of objects, each with its digest, where there are such.
 
-        Raises WeightsUnavailable, UsageError or CheckpointError for a CLIP that is not there.
+        Raises WeightsUnavailable, UsageError or CheckpointError for a CLIP that is not there, MissingPath for a file.
         """
+        from tasks.captioning.annotated_objects import find_instances
+
+        objects = find_instances(context.settings.get("instances"), _captions_beside(context))
         wish = context.settings.get("clip_score")
         if wish is None:
-            return {}
+            return objects
         from tasks.captioning.clip_weights import find_clip
 
-        return {"clip_score": str(wish), "clip_weights": find_clip(str(wish)).digest}
+        return {**objects, "clip_score": str(wish), "clip_weights": find_clip(str(wish)).digest}
 
     def samples(self, data: Dataset, split: str) -> Sequence[Sample]:
         """Read a split in the order of its file; the sample id is the image id."""
@@ -124,10 +129,14 @@ class CaptionTask:
         return length_slices(samples)
 
     def scorer(self, data: Dataset, cache: Path) -> Scorer:
-        """The COCO caption metrics; on Scenes also exact propositions; where asked for also CLIPScore."""
+        """The COCO caption metrics, and what is invented; on Scenes also exact propositions; if asked for CLIPScore."""
+        from tasks.captioning.annotated_objects import annotated_objects
+        from tasks.captioning.inventions import Inventions
         from tasks.captioning.scoring import CaptionTaskScorer
 
-        return CaptionTaskScorer(cache, propositions=data.layout == "scenes", clip=_clip_scoring(data))
+        exact = data.layout == "scenes"
+        inventions = Inventions(exact, None if exact else annotated_objects(data, cache))
+        return CaptionTaskScorer(cache, propositions=exact, clip=_clip_scoring(data), inventions=inventions)
 
     def read_predictions(self, path: Path, data: Dataset) -> Sequence[Outcome]:
         """Read COCO's results format."""
@@ -138,7 +147,7 @@ class CaptionTask:
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         found = read_references(path)
         samples = [Sample(image.image_id, Path(), CaptionTarget(image.references)) for image in found.images]
-        data = Dataset(path.stem, path.parent, digest, "references", ("all",), None, None, "all", notes=found.notes)
+        data = Dataset(path.stem, path.parent, digest, REFERENCES, ("all",), None, None, "all", notes=found.notes)
         return data, samples
 
 
@@ -152,6 +161,18 @@ def open_folder(root: Path, split: str | None = None, contents: Contents = NOWHE
     images = {split: [coco_image(i.image_id, i.path) for i in stored.images] for split, stored in found.items()}
     notes = (*split_notes_of(found), *shared_images(images, contents))
     return folder_dataset(root, roles, "coco", captions_digest_of(found, contents), cache=contents.cache, notes=notes)
+
+
+def _captions_beside(context: DataContext) -> Path | None:
+    """The file of captions that is evaluated; None for Scenes, and where there is none."""
+    from tasks.datasets.locations import locate_data
+
+    try:
+        root = locate_data(context)
+        files = {} if root is None else find_caption_files(root)
+        return None if root is None else files[roles_of(root, files, context.split).default].annotations
+    except DataError:  # references alone: whoever opens the data says what it lacks
+        return None
 
 
 def _clip_scoring(data: Dataset) -> ClipScoring | None:

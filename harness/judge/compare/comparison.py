@@ -196,7 +196,11 @@ def _from_predictions(
     with Rescorer(a.first, place) as rescorer:
         scored = [(_score(rescorer, a, one), _score(rescorer, b, other)) for one, other in pairs]
         scored, left = _on_common_samples(rescorer, scored)
-        a_scored, b_scored = ([both[side].statistics for both in scored] for side in (0, 1))
+        alike = [_alike(rescorer, one, other) for one, other in scored]
+        a_scored, b_scored = (
+            [{**both[side].statistics, **more[side]} for both, more in zip(scored, alike, strict=True)]
+            for side in (0, 1)
+        )
         found = SeedStatistics(a_scored, b_scored, same_seeds(pairs))
         first = _main_metric(rescorer.task.metrics, found.names(), wanted)
         names, refused = _defined(found, _ordered(whole_names(found.names()), rescorer.task.metrics, wanted))
@@ -234,6 +238,11 @@ def _on_common_samples(
 
     left = len(set.union(*sets)) - len(common)
     return [(cut(a), cut(b)) for a, b in scored], [f"{left} samples that not all have answered are left out."]
+
+
+def _alike(rescorer: Rescorer, a: Scored, b: Scored) -> tuple[Mapping[str, Statistics | None], ...]:
+    """Metrics of both that only answers made alike can be compared by, such as captions of the same length."""
+    return rescorer.scorer.score_alike(a.samples, a.outcomes, b.outcomes)
 
 
 def _slices(

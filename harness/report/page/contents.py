@@ -17,7 +17,14 @@ from harness.report.page.ladder import Ladder, build_ladders, ladder_table
 from harness.report.page.notes import page_notes
 from harness.report.page.number_table import number_table
 from harness.report.page.provenance import provenance_of_page
-from harness.report.page.score_tables import board_prompts, board_slices, board_table, class_table, failure_table
+from harness.report.page.score_tables import (
+    board_prompts,
+    board_slices,
+    board_table,
+    board_together,
+    class_table,
+    failure_table,
+)
 from harness.report.page.sources import ReportOptions, Sources
 from harness.report.page.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
 from harness.report.page.sweeps import Sweep, build_robustness
@@ -42,6 +49,7 @@ class PagePart:
     board: Board
     leaderboard: Table
     services: Table | None
+    together: tuple[Table, ...]
     slices: Table | None
     prompts: Table | None
     classes: Table | None
@@ -65,7 +73,8 @@ class PagePart:
 
     def tables(self) -> list[Table]:
         """Give every table, in the order of the page."""
-        found = [self.leaderboard, self.services, self.slices, self.prompts, *(table for _, table in self.ladders)]
+        found = [self.leaderboard, self.services, *self.together, self.slices, self.prompts]
+        found += [table for _, table in self.ladders]
         for part in self.sweeps:
             found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
         found += [self.calibration, self.classes, self.failures]
@@ -164,6 +173,7 @@ def _part(
         board=board,
         leaderboard=board_table(board),
         services=service_table([entry.row for entry in board.entries]),
+        together=board_together(board),
         slices=board_slices(board),
         prompts=board_prompts(board),
         classes=class_table(board),

@@ -43,6 +43,7 @@ def outline_part(part: PagePart, task: int, place: int, *, has_charts: bool) -> 
         "leaderboard": f"Leaderboard, ranked by {marked(part.board.main)}" if part.leaderboard.rows else None,
         "costs": "Score against cost" if has_charts else None,
         "services": "Services" if part.services else None,
+        "together": "; ".join(table.title for table in part.together) or None,
         "slices": "Scores on slices" if part.slices else None,
         "prompts": "Scores by prompt" if part.prompts else None,
         "controls": "Comparison with matched controls" if part.ladders else None,

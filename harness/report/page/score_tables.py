@@ -15,6 +15,7 @@ from harness.report.leaderboard_tables import (
     slice_table,
     verdict_notes,
 )
+from harness.report.metric_tables import together_tables
 from harness.report.page.controls import MEANINGS
 from harness.report.page.entries import Board, Entry
 from harness.report.prompt_table import prompt_table
@@ -103,6 +104,11 @@ def _notes(board: Board) -> list[str]:
     if not board.ordered:
         notes.append(f"The plugin of {board.task} is not installed: its metrics stand in alphabetical order.")
     return [*notes, *rank_notes(rows), *folded_notes(rows), *verdict_notes(rows, [board.main])]
+
+
+def board_together(board: Board) -> tuple[Table, ...]:
+    """Metrics that can only be read together, in tables of their own."""
+    return tuple(together_tables([e.row for e in board.entries], [e.key for e in board.entries]))
 
 
 def board_slices(board: Board) -> Table | None:

@@ -147,7 +147,9 @@ def test_settings_of_other_tasks_are_refused_where_the_task_runs_alone() -> None
     captions: Any = load_task("coco-caption")
     check_task_settings({"track": "context"}, task)
     check_task_settings({"track": "context"})
-    with pytest.raises(UsageError, match=r"coco-caption takes no setting 'track' \(it takes: clip_score\). Leave it"):
+    with pytest.raises(
+        UsageError, match=r"coco-caption takes no setting 'track' \(it takes: clip_score, instances\). Leave it"
+    ):
         check_task_settings({"track": "context"}, captions)
     with pytest.raises(UsageError, match=r"image-classification takes no setting 'unseen' \(it takes: track, "):
         check_task_settings({"unseen": "red"}, task)
