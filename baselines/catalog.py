@@ -11,7 +11,7 @@ from baselines.models.discriminative import DiscriminativeModel
 from baselines.models.fusion import FusionFamily, FusionModel
 from baselines.models.generative import GenerativeModel
 from baselines.models.retrieval import RetrievalModel
-from harness.answers import BOXES, LABELS, MAPS, SHORT_ANSWERS, UNSEEN_LABELS
+from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS, SHORT_ANSWERS, UNSEEN_LABELS
 
 retrieval = RetrievalModel("retrieval", "caption of the nearest training image")
 retrieval_consensus = RetrievalModel(
@@ -31,18 +31,24 @@ film = FusionModel("film", "film")
 gated = FusionModel("gated", "gated")
 bilinear = FusionModel("bilinear", "bilinear", only=(LABELS, UNSEEN_LABELS, SHORT_ANSWERS))
 cross_attention = FusionModel("cross-attention", "cross-attention")
-prefix = FusionModel("prefix", "prefix")
+prefix = FusionModel("prefix", "prefix", writes=(CAPTIONS, CHOICES))
 concat = FusionModel("concat", "concat")
 gated_cross_attention = FusionModel("gated-cross-attention", "gated-cross-attention")
 q_former = FusionModel("q-former", "q-former")
 fuse = FusionFamily()
-text_only = GenerativeModel("text-only", "pretrained language model without the image (control C5)", "pretrained")
+text_only = GenerativeModel(
+    "text-only",
+    "pretrained language model without the image (control C5)",
+    "pretrained",
+    answers=(CAPTIONS, CHOICES),
+)
 cnn_lstm = GenerativeModel("cnn-lstm", "CNN + LSTM from scratch (Show and Tell, Vinyals 2015)", "lstm")
 cnn_transformer = GenerativeModel(
     "cnn-transformer",
     "CNN + transformer decoder from scratch (un-fused control C0)",
     "scratch",
     "cross-attention",
+    answers=(CAPTIONS, CHOICES),
 )
 cross_attention_frozen = GenerativeModel(
     "cross-attention-frozen",

@@ -48,6 +48,8 @@ class Settings:
     """The head for boxes: centre (dense, learns in a minute), set (DETR's queries, for GPUs) or another one."""
     min_count: int = 1
     """A word that the training captions have less often is unknown to decoders trained from scratch."""
+    option_score: str = "sum"
+    """sum or mean: the log-likelihood of a text among choices over its words, or for each of them."""
     neighbours: int = 0
     """Training images whose captions retrieval chooses among; 0 takes the model's own number."""
     clip: str = ""
@@ -90,6 +92,8 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     own = {key: _converted(key, value, type(_DEFAULTS[key])) for key, value in given.items() if key in _DEFAULTS}
     parts = {key: _converted(key, value, type(of_parts[key])) for key, value in given.items() if key in of_parts}
     settings = Settings(**own, load=read_load_options(given), parts=parts)
+    if settings.option_score not in ("sum", "mean"):
+        raise UsageError(f"model.option_score={settings.option_score}: wanted sum or mean.")
     if settings.vision_tune not in ("frozen", "full"):
         raise UsageError(f"model.vision_tune={settings.vision_tune}: wanted frozen or full.")
     return settings

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from baselines.clip.dual_encoder_model import DualEncoderModel
-from baselines.clip.model import ClipModel
+from baselines.clip.model import CLASSIFICATION, ClipModel
+from harness.answers import CHOICES
 
 clip_zero_shot = ClipModel(
-    "clip-zero-shot", "zero-shot CLIP with prompt ensembles (Radford 2021)", "zero_shot", controlled=False
+    "clip-zero-shot",
+    "zero-shot CLIP with prompt ensembles (Radford 2021)",
+    "zero_shot",
+    controlled=False,
+    answers=(*CLASSIFICATION, CHOICES),
 )
 clip_linear_probe = ClipModel(
     "clip-linear-probe",

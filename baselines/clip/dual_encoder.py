@@ -25,7 +25,7 @@ from baselines.vision.timm_tower import TimmTower
 from harness.protocols import ParameterGroups
 from harness.sample import Batch, Classes
 
-_FIRST_SCALE, _LARGEST_SCALE = 1 / 0.07, 100.0
+FIRST_SCALE, LARGEST_SCALE = 1 / 0.07, 100.0
 
 
 class TextSide(nn.Module):
@@ -81,7 +81,7 @@ class DualEncoder(nn.Module):
         self.vision_frozen = not any(parameter.requires_grad for parameter in vision.parameters())
         self.projection = nn.Linear(vision.width, text.projection.out_features, bias=False)
         self.classes = TrainedClasses(text)
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(_FIRST_SCALE)))
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
         self.answers = ClassAnswers(classes)
 
     @property
@@ -98,7 +98,7 @@ class DualEncoder(nn.Module):
         image = self.embed(batch)
         text = self.text.embed([_pick(self.text.texts[label], generator) for label in labels])
         with torch.no_grad():
-            self.logit_scale.clamp_(max=math.log(_LARGEST_SCALE))
+            self.logit_scale.clamp_(max=math.log(LARGEST_SCALE))
         with torch.autocast(image.device.type, enabled=False):
             wanted = torch.tensor(labels).to(image.device, non_blocking=True)
             return unicl_loss(self.logit_scale.exp() * image @ text.T, wanted)

@@ -10,7 +10,7 @@ from typing import Any
 from baselines.clip.source import OpenClipSource, parse_source
 from baselines.load_options import FOR_WEIGHTS, SettlesLoading, require_loss_scale
 from baselines.settings import Settings, read_settings, settings_of, settings_to_build
-from harness.answers import LABELS, UNSEEN_LABELS
+from harness.answers import CHOICES, LABELS, UNSEEN_LABELS
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
 from harness.protocols import BuildContext, Learner, Prerequisite
@@ -81,6 +81,11 @@ class ClipModel(SettlesLoading):
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Load the weights and build; the same context always gives the same weights."""
+        if spec.answers == CHOICES:
+            from baselines.clip.candidates import load_chooser
+
+            settings = settings_to_build(context)
+            return load_chooser(source_of(settings.clip), settings.load.torch_dtype)
         from baselines.clip.parts import open_parts
         from baselines.seeding import seeded
 

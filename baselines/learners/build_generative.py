@@ -104,7 +104,8 @@ class _Assembly:
     def _captioner(self, decoder: nn.Module, language: Language | None = None) -> GenerativeLearner:
         decode = self.context.decode
         search = Search(decode.max_tokens, decode.beams)
-        return GenerativeLearner(self.tower, decoder, search, language.pretrained if language else ())
+        pretrained = language.pretrained if language else ()
+        return GenerativeLearner(self.tower, decoder, search, pretrained, self.settings.option_score)
 
     @property
     def _dropout(self) -> float:

@@ -1,4 +1,7 @@
-"""The learner of every captioning model that is trained by gradient: tower, decoder, cross-entropy."""
+"""The learner of every captioning model that is trained by gradient: tower, decoder, cross-entropy.
+
+Where samples have choices it scores each by its log-likelihood as a caption of the image.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ class GenerativeLearner(nn.Module):
         decoder: Any,
         search: Search,
         pretrained: Sequence[nn.Parameter] = (),
+        option_score: str = "sum",
     ) -> None:
         super().__init__()
         self.vision = vision
@@ -37,6 +41,7 @@ class GenerativeLearner(nn.Module):
         self.decoder = decoder
         self.search = search
         self._pretrained = tuple(pretrained)
+        self._option_score = option_score
 
     def loss(self, batch: Batch, generator: Generator) -> Tensor:
         """Mean cross-entropy over the words of one reference an image, drawn anew at each step."""
@@ -64,8 +69,10 @@ class GenerativeLearner(nn.Module):
         return words.sum(dim=1) / (labels != _IGNORED).sum(dim=1)
 
     @torch.no_grad()
-    def predict(self, batch: Batch) -> list[str]:
-        """Caption each image; expects eval mode."""
+    def predict(self, batch: Batch) -> list[Any]:
+        """Caption each image, or score its choices; expects eval mode."""
+        if any(batch.choices):
+            return self._score_choices(batch)
         device = next(self.decoder.parameters()).device
         rows = torch.zeros(len(batch), dtype=torch.int64, device=device)
         return search_captions(self.decoder, batch.visual, rows, self.search)
@@ -73,6 +80,26 @@ class GenerativeLearner(nn.Module):
     def parameter_groups(self) -> ParameterGroups:
         """Group trainable parameters by origin."""
         return group_parameters(self, self._pretrained)
+
+    def _score_choices(self, batch: Batch) -> list[list[float]]:
+        """Log-likelihood of each choice with its end, as many texts at once as there are images in the batch."""
+        texts = [text for own in batch.choices for text in own]
+        images = [row for row, own in enumerate(batch.choices) for _ in own]
+        scores: list[float] = []
+        for start in range(0, len(texts), len(batch)):
+            part = slice(start, start + len(batch))
+            scores += self._likelihoods(batch, images[part], texts[part]).tolist()
+        found = iter(scores)
+        return [[next(found) for _ in own] for own in batch.choices]
+
+    def _likelihoods(self, batch: Batch, images: Sequence[int], texts: Sequence[str]) -> Tensor:
+        """[N] the log-likelihood of texts, each as a caption of an image of the batch."""
+        inputs, labels = self._pad([(*self.decoder.vocabulary.encode(t), self.decoder.vocabulary.end) for t in texts])
+        device = next(self.decoder.parameters()).device
+        visual = None if batch.visual is None else batch.visual[list(images)]
+        logits, wanted = self.decoder(visual, inputs.to(device)).float(), labels.to(device)
+        surprise = F.cross_entropy(logits.transpose(1, 2), wanted, ignore_index=_IGNORED, reduction="none").sum(dim=1)
+        return -surprise / (wanted != _IGNORED).sum(dim=1) if self._option_score == "mean" else -surprise
 
     def _logits(self, batch: Batch, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Logits `[B, T, V]` and the words that were wanted `[B, T]`, these on the host."""

@@ -11,6 +11,7 @@ from baselines.load_options import FOR_PARTS, SettlesLoading
 from baselines.models.discriminative import DiscriminativeModel
 from baselines.models.generative import FUSED_CONTROLS, GenerativeModel
 from baselines.settings import setting_names
+from harness.answers import CAPTIONS
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
 from harness.plan.parts import part_names
@@ -24,13 +25,14 @@ FAMILY = "fuse"
 class FusionModel(SettlesLoading):
     """An operator of `bench.fusion` with the default backbone and language model; the kind of answer says which side.
 
-    `only` keeps its discriminative side to some kinds of answer. `operator` is the name of its entry point;
-    `parts(options)` names the code behind it as `package.module:Name`.
+    `only` keeps its discriminative side to some kinds of answer, `writes` are those of the other. `operator` is the
+    name of its entry point; `parts(options)` names the code behind it as `package.module:Name`.
     """
 
     name: str
     operator: str
     only: tuple[str, ...] = ()
+    writes: tuple[str, ...] = (CAPTIONS,)
     control: str | None = None
     fused: bool = True
 
@@ -91,7 +93,8 @@ class FusionModel(SettlesLoading):
         sides: list[GenerativeModel | DiscriminativeModel] = []
         if operator.decoder is not None:
             own = self.control if self.control in FUSED_CONTROLS else None
-            sides.append(GenerativeModel(self.name, operator.summary, "pretrained", operator.name, control=own))
+            writer = GenerativeModel(self.name, operator.summary, "pretrained", operator.name, control=own)
+            sides.append(replace(writer, answers=self.writes))
         if operator.features is not None:
             sides.append(
                 DiscriminativeModel(

@@ -12,7 +12,7 @@ from baselines.load_options import FOR_PARTS, SettlesLoading
 from baselines.settings import read_settings, setting_names, settings_of
 from baselines.tuning.policy import find_policy
 from baselines.vision.source import find_vision, is_scenes_cnn, scenes_cnn_prerequisite
-from harness.answers import CAPTIONS
+from harness.answers import CAPTIONS, CHOICES
 from harness.cell import ModelOptions
 from harness.errors import UsageError, nearest
 from harness.protocols import BuildContext, Learner, Prerequisite
@@ -26,7 +26,8 @@ class GenerativeModel(SettlesLoading):
     """A composition. `decoder` is pretrained, scratch or lstm; without a `fusion` a pretrained one is text only.
 
     `fusion` names an operator of `bench.fusion`, `tune` a policy of `bench.tuning`. `control` is C1 (no pretrained
-    language, as many trainable weights) or C2 (the language model's weights drawn at random).
+    language, as many trainable weights) or C2 (the language model's weights drawn at random). Choices among texts are
+    scored by their likelihood as captions.
     """
 
     name: str
@@ -88,6 +89,8 @@ class GenerativeModel(SettlesLoading):
                 **settings.of_part(policy.settings),
             }
         recipe |= settings_of(settings, *self._own_settings())
+        if options.answers == CHOICES:
+            recipe |= settings_of(settings, "option_score")
         if self.fusion is not None:
             recipe |= settings.of_part(find_operator(self.fusion).settings)
         return recipe | settings.load.to_json()

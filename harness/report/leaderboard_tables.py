@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.judge.blind import blind_mark
 from harness.judge.leaderboard import Row, samples_told
 from harness.plan.installed_metrics import marked, metric_named
 from harness.records.unanswered import bounds_of
@@ -45,10 +46,17 @@ def render_leaderboard(
 ) -> str:
     """Render as text, md, csv or json."""
     if style == "json":
-        return json_text([row.to_json() for rows in tables for row in rows])
+        return json_text([content for rows in tables for content in _json_rows(rows, metrics)])
     if style == "csv":
         return table_csv([leaderboard_table(rows, metrics) for rows in tables])
     return document_text(leaderboard_document(tables, metrics), style, width)
+
+
+def _json_rows(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a table; those of a set that is solved without the image say so."""
+    mark = blind_mark(rows, metrics)
+    told = {"solved_blind": mark.to_json()} if mark else {}
+    return [row.to_json() | told for row in rows]
 
 
 def leaderboard_document(tables: Sequence[Sequence[Row]], metrics: Sequence[str]) -> list[Block]:
@@ -239,6 +247,7 @@ def leaderboard_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     devices = sorted({_device(row) for row in rows if row.status == "ok"})
     how = "95 % intervals over images: by bootstrap, Wilson's for proportions"
     return [
+        *blind_notes(rows, metrics),
         *verdict_notes(rows, metrics),
         *rank_notes(rows),
         *folded_notes(rows),
@@ -256,6 +265,12 @@ def bounds_notes(rows: Sequence[Row]) -> list[str]:
         none = f"; no bounds are known of {', '.join(unbounded)}" if unbounded else ""
         notes.append(f"{row.name}: not ranked: its failed samples all wrong to all right{none}")
     return notes
+
+
+def blind_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """Say that a set is solved without the image, and by what."""
+    mark = blind_mark(rows, metrics)
+    return [mark.told] if mark else []
 
 
 def verdict_notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:

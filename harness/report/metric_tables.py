@@ -50,7 +50,7 @@ def _table(title: str, names: Sequence[str], scored: Sequence[tuple[Row, str]]) 
 
 def _column(name: str, place: int) -> TableColumn:
     metric = metric_named(name)
-    style = "{:.3f}" if metric.is_share else "{:.1f}"
+    style = "{:.1f}" if metric.highest is None else "{:.3f}"
     return TableColumn(
         name,
         name.replace("-", " "),

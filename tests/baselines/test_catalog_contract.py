@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from baselines import catalog
-from harness.answers import BOXES, CAPTIONS
+from harness.answers import BOXES, CAPTIONS, CHOICES
 from harness.errors import UsageError
 from harness.protocols import Learner, Model, SupportsFit
 
@@ -44,7 +44,7 @@ def test_names_are_the_promised_ones() -> None:
 @pytest.mark.parametrize("model", MODELS, ids=named)
 def test_fits_the_protocol(model: Any) -> None:
     assert isinstance(model, Model)
-    controls = {CAPTIONS: ("C1", "C2"), BOXES: ANSWERING[:-1]}
+    controls = {CAPTIONS: ("C1", "C2"), CHOICES: ("C1", "C2"), BOXES: ANSWERING[:-1]}
     for kind in model.answers:
         assert model.controls_for(kind) == (controls.get(kind, ANSWERING) if model.fused else ())
     with pytest.raises(UsageError, match="C9"):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from harness.plan.installed_metrics import marked
 from harness.records.unanswered import bounds_of
 from harness.report.leaderboard_tables import (
+    blind_notes,
     folded_notes,
     is_of_class,
     leaderboard_table,
@@ -103,7 +104,13 @@ def _notes(board: Board) -> list[str]:
     notes = [f"Not ranked: {' and '.join(told)}; reasons below."] if told else []
     if not board.ordered:
         notes.append(f"The plugin of {board.task} is not installed: its metrics stand in alphabetical order.")
-    return [*notes, *rank_notes(rows), *folded_notes(rows), *verdict_notes(rows, [board.main])]
+    return [
+        *blind_notes(rows, [board.main]),
+        *notes,
+        *rank_notes(rows),
+        *folded_notes(rows),
+        *verdict_notes(rows, [board.main]),
+    ]
 
 
 def board_together(board: Board) -> tuple[Table, ...]:
