@@ -24,6 +24,7 @@ from harness.cli.flags import (
     in_what,
     takes_options_of,
 )
+from harness.cli.groups import app as groups_app
 from harness.cli.judging import app as judging_app
 from harness.cli.options import (
     Debug,
@@ -55,6 +56,7 @@ app = typer.Typer(
 app.add_typer(tables_app)
 app.add_typer(judging_app)
 app.add_typer(records_app)
+app.add_typer(groups_app)
 app.add_typer(data_app, name="data")
 
 _INTERRUPTED = 130

@@ -326,3 +326,21 @@ def test_the_page_shows_pictures_and_can_be_read(page: Any, width: int, scheme: 
     assert opened.locator(".flip img").first.evaluate("image => image.naturalWidth") == 40
     assert opened.evaluate(CONTRAST) == []
     assert opened.trouble == []
+
+
+def test_stored_predictions_are_scored_by_a_users_groups(ran: Ran, tmp_path: Path) -> None:
+    content = json.loads(next((ran.captions / "annotations").glob("captions_val*.json")).read_text())
+    ids = [image["id"] for image in content["images"]]
+    file = tmp_path / "groups.csv"
+    rows = [f"{sample_id},{'even' if place % 2 == 0 else 'odd'}" for place, sample_id in enumerate(ids)]
+    file.write_text("\n".join(["sample_id,parity", *rows]), encoding="utf-8")
+    made = ran("groups", file, "--data", ran.captions, "--format", "json")
+    assert made.returncode == 0, made.stderr
+    lines = json.loads(made.stdout)
+    assert {line["name"] for line in lines} == {f"{model} seed {seed}" for model in (ONE, OTHER) for seed in (0, 1)}
+    assert {tuple(line["gap"]["groups"]) for line in lines} == {("even", "odd")}
+    assert all(line["gap"]["gap"]["value"] >= 0 and line["bias_amplification"]["to_labels"] is None for line in lines)
+    shown = ran("groups", f"{file}:parity", "--data", ran.captions)
+    assert "groups by parity" in shown.stdout and "gap of random groups" in shown.stdout
+    refused = ran("groups", f"{file}:party", "--data", ran.captions)
+    assert refused.returncode == 2 and "Did you mean 'parity'" in refused.stderr
