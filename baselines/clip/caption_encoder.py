@@ -6,6 +6,7 @@ It chooses among texts by their cosine with the image.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from baselines.clip.dual_encoder import FIRST_SCALE, LARGEST_SCALE, TextSide, un
 from baselines.tuning.parameter_groups import group_parameters
 from baselines.vision.timm_tower import TimmTower
 from harness.protocols import ParameterGroups
-from harness.sample import Batch
+from harness.sample import Batch, Target
 
 
 class CaptionEncoder(nn.Module):
@@ -35,7 +36,8 @@ class CaptionEncoder(nn.Module):
         Images that drew the same caption are positives of each other.
         """
         assert batch.targets is not None
-        drawn = [_draw(target.references, generator) for target in batch.targets]
+        pairs = zip(batch.targets, batch.choices or ((),) * len(batch), strict=True)
+        drawn = [_draw(_captions_of(target, choices), generator) for target, choices in pairs]
         number = {caption: place for place, caption in enumerate(dict.fromkeys(drawn))}
         image, text = self._embed(batch), self.text.embed(drawn)
         with torch.no_grad():
@@ -62,5 +64,11 @@ class CaptionEncoder(nn.Module):
         return F.normalize(self.projection(batch.visual.mean(dim=1)).float(), dim=-1)
 
 
-def _draw(captions: tuple[str, ...], generator: Generator) -> str:
+def _draw(captions: Sequence[str], generator: Generator) -> str:
     return captions[int(torch.randint(len(captions), (1,), generator=generator))]
+
+
+def _captions_of(target: Target, choices: Sequence[str]) -> Sequence[str]:
+    """The true captions of a training image: the right choice, where its target names no others."""
+    found: Sequence[str] = getattr(target, "references", ()) or (choices[target.choice],)
+    return found

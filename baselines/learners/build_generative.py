@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -26,7 +28,7 @@ from baselines.vision.timm_tower import open_tower
 from harness.errors import UsageError
 from harness.plan.parts import load_code
 from harness.protocols import BuildContext
-from harness.sample import OnDemand, TaskSpec
+from harness.sample import OnDemand, Target, TaskSpec
 
 
 def build_generative(model: GenerativeComposition, spec: TaskSpec, context: BuildContext) -> GenerativeLearner:
@@ -41,7 +43,9 @@ class _Assembly:
     def __init__(self, model: GenerativeComposition, spec: TaskSpec, context: BuildContext) -> None:
         self.model, self.context = model, context
         self.settings: Settings = settings_to_build(context)
-        self.captions = OnDemand(lambda: sorted({t for target in spec.training_targets for t in target.references}))
+        self.captions = OnDemand(
+            lambda: sorted({text for target in spec.training_targets for text in _captions_of(target)})
+        )
         self.tower = open_tower(context) if model.sees_images else None
 
     def build(self) -> GenerativeLearner:
@@ -110,3 +114,14 @@ class _Assembly:
     @property
     def _dropout(self) -> float:
         return self.context.train.dropout
+
+
+def _captions_of(target: Target) -> Sequence[str]:
+    """True captions of a training image; raises UsageError for a target without any, as choices may have."""
+    found: Sequence[str] = getattr(target, "references", ())
+    if not found:
+        raise UsageError(
+            "A model that writes learns from true captions of training images, and this task's targets have no "
+            "`references`. Offer them, or take a model that is evaluated as it is."
+        )
+    return found

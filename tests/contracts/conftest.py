@@ -24,7 +24,7 @@ COUNT = 32
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder in which Scenes is found, a few images of each split that is asked for."""
     folder = tmp_path_factory.mktemp("contracts")
-    write_splits(cache_root(folder), ["train", "val", "test", "novel"], processes=1, limit=COUNT + 4)
+    write_splits(cache_root(folder), ["train", "val", "test", "novel", "foils"], processes=1, limit=COUNT + 4)
     return folder
 
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, SHORT_ANSWERS, decode_label_map
+from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS, SHORT_ANSWERS, decode_label_map
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.inputs.images import open_images
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
@@ -215,9 +215,14 @@ def check_short_answer(answer: Any, classes: int) -> None:
         assert answer and all(isinstance(value, float) and value <= 0 for value in answer)
 
 
+def check_choices(answer: Any, classes: int) -> None:
+    assert len(answer) == 2
+    assert all(isinstance(score, float) and math.isfinite(score) for score in answer)
+
+
 CHECKS = {
     CAPTIONS: check_caption, LABELS: check_label, BOXES: check_boxes, MAPS: check_map,
-    SHORT_ANSWERS: check_short_answer,
+    SHORT_ANSWERS: check_short_answer, CHOICES: check_choices,
 }  # fmt: skip
 
 
@@ -225,8 +230,8 @@ def assert_alike(kind: str, one: Any, other: Any) -> None:
     """Equal within what single precision leaves open: the order of a sum depends on the size of a batch."""
     if kind == CAPTIONS or isinstance(one, str):
         assert one == other
-    elif kind in (LABELS, SHORT_ANSWERS):
-        assert one == pytest.approx(other, abs=1e-5)
+    elif kind in (LABELS, SHORT_ANSWERS, CHOICES):
+        assert one == pytest.approx(other, abs=1e-3 if kind == CHOICES else 1e-5)
     elif kind == MAPS:
         assert (decode_label_map(one) != decode_label_map(other)).mean() < 2e-3
     else:
