@@ -22,10 +22,7 @@ _ROWS = 64  # resamples at once
 
 @dataclass(frozen=True)
 class BiasAmplification:
-    """Amplification from `given` [N] (true, 0..G-1) to `label` [N] by `predicted` [N] (0..L-1; other values: no label).
-
-    `by_pair` says where it comes from.
-    """
+    """Amplification from `given` [N] (true, 0..G-1) to `label` [N] by `predicted` [N] (0..L-1; other values: no label)."""
 
     given: IntArray
     label: IntArray
@@ -47,11 +44,6 @@ class BiasAmplification:
         """[R, N] multiplicities -> [R]."""
         blocks = [self._of(counts[start : start + _ROWS]) for start in range(0, len(counts), _ROWS)]
         return np.concatenate([np.nanmean(pairs.reshape(len(pairs), -1), axis=1) for pairs in blocks])
-
-    @property
-    def by_pair(self) -> FloatArray:
-        """[G, L] what each pair adds, NaN for a group that no sample is in."""
-        return np.asarray(self._of(np.ones((1, len(self.given)), dtype=np.int64))[0])
 
     def _of(self, counts: IntArray) -> FloatArray:
         """[R, G, L] signed changes of each pair."""

@@ -24,7 +24,6 @@ def test_a_case_by_hand() -> None:
     """
     found = of([0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 1, 0, 1, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0, 0])
     assert found.value == pytest.approx(1 / 8)
-    assert found.by_pair.tolist() == [[0.25, 0.25], [0.0, 0.0]]
 
 
 def second(group: list[int], label: list[int], said: list[int], groups: int, labels: int) -> float:
