@@ -22,7 +22,7 @@ _ROWS = 64  # resamples at once
 
 @dataclass(frozen=True)
 class BiasAmplification:
-    """Amplification from `given` [N] (true, 0..G-1) to `label` [N] by `predicted` [N] (0..L-1; other values: no label)."""
+    """Amplification from `given` [N] (0..G-1) to `label` [N] by `predicted` [N] (0..L-1; other values: no label)."""
 
     given: IntArray
     label: IntArray
