@@ -53,7 +53,7 @@ class BiasAmplification:
         correlated = true * total[:, None, None] > of_group[:, :, None] * of_label[:, None, :]
         with np.errstate(invalid="ignore", divide="ignore"):
             change = (said - true) / of_group[:, :, None]
-        signed: FloatArray = np.where(correlated, change, -change)
+        signed: FloatArray = np.asarray(np.where(correlated, change, -change), dtype=np.float64)
         return signed
 
     def _joint(self, counts: IntArray, labels: IntArray) -> FloatArray:
@@ -63,7 +63,8 @@ class BiasAmplification:
         size = self.group_count * self.label_count
         drawn = counts[:, known].astype(np.float64)
         rows = [np.bincount(cells, weights=row, minlength=size) for row in drawn]
-        return np.asarray(rows).reshape(len(counts), self.group_count, self.label_count)
+        joint: FloatArray = np.array(rows, dtype=np.float64)
+        return joint.reshape(len(counts), self.group_count, self.label_count)
 
 
 def numbered(values: Sequence[str]) -> tuple[IntArray, tuple[str, ...]]:

@@ -120,7 +120,7 @@ def group_gap(
 def _slice(metric: Statistics, member: BoolArray, clusters: Sequence[Hashable] | None) -> Statistics:
     places = np.flatnonzero(member)
     cut = slice_of(metric, places)
-    return cut if clusters is None else GroupedStatistics(cut, [str(clusters[place]) for place in places])
+    return cut if clusters is None else GroupedStatistics(cut, [str(clusters[place]) for place in places.tolist()])
 
 
 def _random_gaps(

@@ -122,4 +122,4 @@ def _together(statistics: Statistics, clusters: Sequence[str]) -> Statistics:
 def quick_accuracy(predictions: Sequence[Any], choices: Sequence[int]) -> float:
     """The share of right choices, for choosing checkpoints."""
     right = [sum(s >= scores[choice] for s in scores) == 1 for scores, choice in zip(predictions, choices, strict=True)]
-    return sum(right) / max(1, len(right))
+    return float(sum(right) / max(1, len(right)))
