@@ -22,7 +22,6 @@ from harness.errors import UsageError
 from harness.protocols import BuildContext, Learner
 from harness.sample import TaskSpec
 
-FAMILY = "text"
 _EXAMPLE = "text:./folder or text:HuggingFaceTB/SmolLM2-135M"
 
 

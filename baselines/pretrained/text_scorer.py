@@ -14,7 +14,7 @@ from harness.protocols import BuildContext, ParameterGroups
 from harness.sample import Batch, TaskSpec
 
 
-class TextScorer(nn.Module):
+class TextLikelihood(nn.Module):
     """Gives each choice of a sample its log-likelihood; images are not looked at."""
 
     vision = None
@@ -49,11 +49,11 @@ class TextScorer(nn.Module):
         return float(found) / (len(pieces) if self._mean else 1)
 
 
-def load_text_scorer(folder: Path, digest: str, spec: TaskSpec, context: BuildContext) -> TextScorer:
+def load_text_scorer(folder: Path, digest: str, spec: TaskSpec, context: BuildContext) -> TextLikelihood:
     """Load a causal language model; raises CheckpointError for a folder that holds none, or no first piece."""
     model = load_network(Loading(folder, digest, "AutoModelForCausalLM", spec, context))
     tokenizer = load_tokenizer(folder)
     begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     if begin is None:
         raise CheckpointError(f"{folder}: its tokenizer has neither a first nor a last piece, so texts have no start.")
-    return TextScorer(model, tokenizer, int(begin), mean=context.options.settings.get("option_score") == "mean")
+    return TextLikelihood(model, tokenizer, int(begin), mean=context.options.settings.get("option_score") == "mean")

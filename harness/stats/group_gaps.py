@@ -19,7 +19,7 @@ from harness.stats.grouped import GroupedStatistics
 from harness.stats.resampling import BoolArray, FloatArray, IntArray
 from harness.stats.slices import groups_of, slice_of, ungrouped
 
-LEAST_IN_A_GROUP = 2
+_LEAST = 2
 _PERMUTATIONS = 300
 
 
@@ -94,7 +94,7 @@ def group_gap(
 ) -> GroupGap | None:
     """Compare groups `names` [N]; None for fewer than two groups of two samples in which the metric is defined."""
     metric, clusters = ungrouped(whole), groups_of(whole)
-    wanted = [name for name in sorted(set(names)) if names.count(name) >= LEAST_IN_A_GROUP]
+    wanted = [name for name in sorted(set(names)) if names.count(name) >= _LEAST]
     member = {name: np.array([own == name for own in names]) for name in wanted}
     values = {name: OfGroup(metric, own).value for name, own in member.items()}
     known = {name: value for name, value in values.items() if not np.isnan(value)}

@@ -91,11 +91,11 @@ def _objects(images: Mapping[str, Any]) -> Mapping[str, Statistics | None]:
 
 
 def _claims(counts: Sequence[Mapping[str, tuple[int, int]]]) -> Mapping[str, Statistics | None]:
-    from tasks.captioning.false_claims import LIMITED, SHARE, statistics_of_claims
+    from tasks.captioning.false_claims import CLAIMS_LIMITED, SHARE, statistics_of_claims
     from tasks.captioning.word_limits import alike_name
 
     found = statistics_of_claims(counts)
-    return {**found, **dict.fromkeys((*LIMITED, alike_name(SHARE)), found[SHARE])}
+    return {**found, **dict.fromkeys((*CLAIMS_LIMITED, alike_name(SHARE)), found[SHARE])}
 
 
 def _objects_metric(name: str, title: str, better: bool | None = False, table: str = INVENTED) -> Metric:
@@ -106,7 +106,7 @@ def _claims_metric(name: str, title: str, better: bool | None = False, table: st
     return Metric(name, title, better, _EXACT, _claims, (_CLAIMS,), together=table)
 
 
-WORDS = Metric(
+CAPTION_WORDS = Metric(
     "caption-words", "words of a caption", None, "", _objects, (_OBJECTS,), "words", 0.0, None, together=INVENTED
 )
 OBJECTS = (
@@ -114,7 +114,7 @@ OBJECTS = (
     _objects_metric("CHAIRs", "share of captions with an object that is not in the image"),
     _objects_metric("object-recall", "share of the objects in the image that are mentioned", better=True),
     _objects_metric("no-object", "share of captions that mention no object", better=None),
-    WORDS,
+    CAPTION_WORDS,
     *(
         _objects_metric(f"CHAIRi-first-{limit}-words", f"CHAIRi of the first {limit} words", table=CUT)
         for limit in (5, 10, 20, 40)

@@ -16,12 +16,12 @@ from harness.sample import Sample
 from harness.stats.proportions import proportion
 from harness.stats.resampling import MeanStatistics
 from harness.stats.sums import SumStatistics, ratio_of_sums
-from tasks.captioning.word_limits import Captions, first_words, length_of, limited_name
+from tasks.captioning.word_limits import CaptionTexts, first_words, length_of, limited_name
 from tasks.scenes import propositions
 from tasks.scenes.claims import Proposition, holds, true_propositions
 
 SHARE, CAPTIONS, SILENT, WORDS = "false-claims", "false-captions", "no-claim", "caption-words"
-KINDS: Mapping[str, tuple[str, ...]] = {
+CLAIM_KINDS: Mapping[str, tuple[str, ...]] = {
     "object": ("object",),
     "attribute": ("attribute",),
     "relation": ("relation",),
@@ -29,13 +29,13 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "surroundings": ("ground", "ground_colour", "sky"),
 }
 """Kinds of claim, by the first words of the propositions of each."""
-LIMITS = (4, 8, 12, 16)
-LIMITED = tuple(limited_name(SHARE, limit) for limit in LIMITS)
+CLAIM_LIMITS = (4, 8, 12, 16)
+CLAIMS_LIMITED = tuple(limited_name(SHARE, limit) for limit in CLAIM_LIMITS)
 ClaimCounts = Mapping[str, tuple[int, int]]
 """False claims and all claims, by kind."""
 
 
-def claim_statistics(samples: Sequence[Sample], captions: Captions) -> dict[str, Statistics | None]:
+def claim_statistics(samples: Sequence[Sample], captions: CaptionTexts) -> dict[str, Statistics | None]:
     """Score one caption a sample of Scenes; None where no caption makes such a claim."""
     facts = [sample.target.facts["facts"] for sample in samples]
     texts = [captions[sample.sample_id] for sample in samples]
@@ -43,12 +43,12 @@ def claim_statistics(samples: Sequence[Sample], captions: Captions) -> dict[str,
         WORDS: MeanStatistics(np.array([length_of(text) for text in texts], dtype=np.float64)),
         **{
             name: _share([claim_counts(first_words(t, limit), f) for t, f in zip(texts, facts, strict=True)])
-            for name, limit in zip(LIMITED, LIMITS, strict=True)
+            for name, limit in zip(CLAIMS_LIMITED, CLAIM_LIMITS, strict=True)
         },
     }
 
 
-def share_of_false_claims(samples: Sequence[Sample], captions: Captions) -> Statistics | None:
+def share_of_false_claims(samples: Sequence[Sample], captions: CaptionTexts) -> Statistics | None:
     """The share of false claims alone, as `claim_statistics` has it."""
     return _share([claim_counts(captions[s.sample_id], s.target.facts["facts"]) for s in samples])
 
@@ -59,7 +59,7 @@ def claim_counts(caption: str, facts: Mapping[str, Any]) -> ClaimCounts:
     false = false_claims(claims, facts)
     return {
         kind: (sum(claim[0] in words for claim in false), sum(claim[0] in words for claim in claims))
-        for kind, words in KINDS.items()
+        for kind, words in CLAIM_KINDS.items()
     }
 
 
@@ -74,7 +74,7 @@ def statistics_of_claims(counts: Sequence[ClaimCounts]) -> dict[str, Statistics 
     totals = _totals(counts)
     return {
         SHARE: _share(counts),
-        **{f"{SHARE}:{kind}": _ratio([own[kind] for own in counts]) for kind in KINDS},
+        **{f"{SHARE}:{kind}": _ratio([own[kind] for own in counts]) for kind in CLAIM_KINDS},
         CAPTIONS: proportion(totals[:, 0] > 0),
         SILENT: proportion(totals[:, 1] == 0),
     }

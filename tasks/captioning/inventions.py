@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from harness.protocols import Statistics
 from harness.sample import Note, Sample
-from tasks.captioning.word_limits import Captions, alike_name, first_words, shorter
+from tasks.captioning.word_limits import CaptionTexts, alike_name, first_words, shorter
 
 if TYPE_CHECKING:
     from tasks.captioning.annotated_objects import AnnotatedObjects
     from tasks.captioning.object_hallucination import ObjectTruth
 
-Found = dict[str, Statistics | None]
+_Scores = dict[str, Statistics | None]
 HOW = "give one with --set task.instances=FILE"
 _BESIDE = "no instances_….json beside the captions says which objects are in the images"
 
@@ -38,7 +38,7 @@ class Inventions:
             return ""
         return f"|objects:{self.truth.words.version}:{self.objects.digest[:12]}"
 
-    def score(self, samples: Sequence[Sample], captions: Captions) -> Found:
+    def score(self, samples: Sequence[Sample], captions: CaptionTexts) -> _Scores:
         """Score one caption a sample; nothing where the truth is not known."""
         if self.exact:
             from tasks.captioning.false_claims import claim_statistics
@@ -50,12 +50,12 @@ class Inventions:
             return dict.fromkeys(OBJECT_METRICS)
         return object_statistics(self.truth, _references(samples), captions)
 
-    def score_alike(self, samples: Sequence[Sample], a: Captions, b: Captions) -> tuple[Found, Found]:
+    def score_alike(self, samples: Sequence[Sample], a: CaptionTexts, b: CaptionTexts) -> tuple[_Scores, _Scores]:
         """Score as many words of each caption of two models as both have for its image."""
         limits = shorter(a, b)
         return self._first(samples, a, limits), self._first(samples, b, limits)
 
-    def _first(self, samples: Sequence[Sample], captions: Captions, limits: Mapping[str, int]) -> Found:
+    def _first(self, samples: Sequence[Sample], captions: CaptionTexts, limits: Mapping[str, int]) -> _Scores:
         if self.exact:
             from tasks.captioning.false_claims import SHARE, share_of_false_claims
 
@@ -67,7 +67,7 @@ class Inventions:
             return {}
         return {alike_name(CHAIR_I): chair_i(self.truth, _references(samples), captions, limits)}
 
-    def notes(self, samples: Sequence[Sample], captions: Captions) -> tuple[Note, ...]:
+    def notes(self, samples: Sequence[Sample], captions: CaptionTexts) -> tuple[Note, ...]:
         """Say why nothing is measured, or on which captions it is not."""
         if self.exact:
             return ()

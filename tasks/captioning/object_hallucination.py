@@ -18,11 +18,11 @@ from harness.stats.proportions import ProportionStatistics, proportion
 from harness.stats.resampling import FloatArray, MeanStatistics
 from harness.stats.sums import SumStatistics, ratio_of_sums
 from tasks.captioning.object_words import ObjectWords
-from tasks.captioning.word_limits import LIMITS, Captions, length_of, limited_name
+from tasks.captioning.word_limits import WORD_LIMITS, CaptionTexts, length_of, limited_name
 
 CHAIR_I, CHAIR_S, RECALL, SILENT, WORDS = "CHAIRi", "CHAIRs", "object-recall", "no-object", "caption-words"
-LIMITED = tuple(limited_name(CHAIR_I, limit) for limit in LIMITS)
-OBJECT_METRICS = (CHAIR_I, CHAIR_S, RECALL, SILENT, WORDS, *LIMITED)
+CHAIR_LIMITED = tuple(limited_name(CHAIR_I, limit) for limit in WORD_LIMITS)
+OBJECT_METRICS = (CHAIR_I, CHAIR_S, RECALL, SILENT, WORDS, *CHAIR_LIMITED)
 Objects = frozenset[str]
 
 
@@ -45,7 +45,7 @@ class ObjectTruth:
 
 
 def object_statistics(
-    truth: ObjectTruth, references: Mapping[str, Sequence[str]], captions: Captions
+    truth: ObjectTruth, references: Mapping[str, Sequence[str]], captions: CaptionTexts
 ) -> dict[str, Statistics | None]:
     """Score one caption an image, in the order of `references`; None where there is nothing to divide by."""
     there = [truth.known(image, texts) for image, texts in references.items()]
@@ -61,13 +61,13 @@ def object_statistics(
         WORDS: MeanStatistics(np.array([length_of(text) for text in texts], dtype=np.float64)),
         **{
             name: _ratio(mention_counts([truth.words.mentions(text, limit) for text in texts], there))
-            for name, limit in zip(LIMITED, LIMITS, strict=True)
+            for name, limit in zip(CHAIR_LIMITED, WORD_LIMITS, strict=True)
         },
     }
 
 
 def chair_i(
-    truth: ObjectTruth, references: Mapping[str, Sequence[str]], captions: Captions, limits: Mapping[str, int]
+    truth: ObjectTruth, references: Mapping[str, Sequence[str]], captions: CaptionTexts, limits: Mapping[str, int]
 ) -> Statistics | None:
     """CHAIRi alone, of mentions within the first words of each caption, as many as `limits` say for its image."""
     there = [truth.known(image, texts) for image, texts in references.items()]

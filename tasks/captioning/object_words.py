@@ -88,10 +88,10 @@ def caption_words(caption: str) -> list[str]:
 def coco_words() -> ObjectWords:
     """Read the list that comes with the package."""
     content = tomllib.loads((files("tasks.captioning") / "coco_objects.toml").read_text("utf-8"))
-    return words_of(content)
+    return object_words_of(content)
 
 
-def words_of(content: Mapping[str, Any]) -> ObjectWords:
+def object_words_of(content: Mapping[str, Any]) -> ObjectWords:
     """Build from the content of such a file: each phrase in singular and plural."""
     irregular: Mapping[str, str] = content["plurals"]
     by_first: dict[str, dict[Phrase, str | None]] = {}

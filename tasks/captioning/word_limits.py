@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-LIMITS = (5, 10, 20, 40)
+WORD_LIMITS = (5, 10, 20, 40)
 """At how many words the curve is taken; beyond the longest caption it no longer moves."""
-Captions = Mapping[str, str]
+CaptionTexts = Mapping[str, str]
 
 
 def first_words(caption: str, count: int) -> str:
@@ -23,7 +23,7 @@ def length_of(caption: str) -> int:
     return len(caption.split())
 
 
-def shorter(a: Captions, b: Captions) -> dict[str, int]:
+def shorter(a: CaptionTexts, b: CaptionTexts) -> dict[str, int]:
     """The length of the shorter caption of each image.
 
     >>> shorter({"1": "a red kite"}, {"1": "a kite"})

@@ -21,7 +21,7 @@ _LONG = {"att": "attribute", "obj": "object", "rel": "relation"}
 _GROUPS = "examples.jsonl"
 _PAIR = {"filename": "text", "caption": "text", "negative_caption": "text"}
 _GROUP = {"image_0": "text", "image_1": "text", "caption_0": "text", "caption_1": "text"}
-WANTED = (
+WANTED_FILES = (
     "SugarCrepe's {add,replace,swap}_{att,obj,rel}.json (`bench data get sugarcrepe`; images of COCO val2017), or "
     "Winoground's examples.jsonl with images/"
 )
@@ -50,7 +50,7 @@ class FoilFiles:
         return [Sample(s.sample_id, next(images), s.target, choices=s.choices) for s in found]
 
     def _pairs(self, path: Path) -> Iterator[Sample]:
-        kind = kind_of(path.name)
+        kind = foil_kind_of(path.name)
         content = read_json(path)
         if not isinstance(content, Mapping | list):
             raise DataError(f"{path} is {type(content).__name__}; wanted SugarCrepe's entries by number.")
@@ -80,10 +80,10 @@ class FoilFiles:
                 yield Sample(f"{group}:{place}", image, target, choices=texts)
 
 
-def kind_of(name: str) -> str:
+def foil_kind_of(name: str) -> str:
     """Name the kind of foil that a file of SugarCrepe holds.
 
-    >>> kind_of("swap_att.json")
+    >>> foil_kind_of("swap_att.json")
     'swap-attribute'
     """
     match = _SUGARCREPE.fullmatch(name)
@@ -97,7 +97,7 @@ def find_foil_files(root: Path, images: str | None) -> FoilFiles:
     Raises DataError where there are none.
     """
     if not root.is_dir():
-        raise DataError(f"No folder {root}. Give --data a folder with {WANTED}.")
+        raise DataError(f"No folder {root}. Give --data a folder with {WANTED_FILES}.")
     for folder in (root, root / "data"):
         known = tuple(sorted(p for p in folder.glob("*.json") if _SUGARCREPE.fullmatch(p.name)))
         if known:
@@ -105,13 +105,13 @@ def find_foil_files(root: Path, images: str | None) -> FoilFiles:
         if (folder / _GROUPS).is_file():
             return FoilFiles((folder / _GROUPS,), _image_folder(root, images))
     seen = ", ".join(sorted(p.name for p in root.iterdir())[:6]) or "nothing"
-    raise DataError(f"{root} has no file of foils (seen: {seen}). Wanted {WANTED}.")
+    raise DataError(f"{root} has no file of foils (seen: {seen}). Wanted {WANTED_FILES}.")
 
 
 def read_foils_alone(path: Path) -> list[Sample]:
     """Read one file without its images; raises DataError for one of another name or content."""
     if path.name != _GROUPS and not _SUGARCREPE.fullmatch(path.name):
-        raise DataError(f"{path.name} is no file of foils: its name says what kind it holds. Wanted {WANTED}.")
+        raise DataError(f"{path.name} is no file of foils: its name says what kind it holds. Wanted {WANTED_FILES}.")
     return FoilFiles((path,), path.parent).entries()
 
 

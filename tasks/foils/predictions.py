@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import DataError
 from harness.sample import Outcome
-from tasks.foils.targets import at_place, place_of
+from tasks.foils.targets import at_place, true_place
 from tasks.formats.json_files import read_json
 
 _FORM = (
@@ -29,7 +29,7 @@ def _outcome(entry: Any, where: str) -> Outcome:
     if isinstance(entry, dict) and "sample_id" in entry:
         sample_id = str(entry["sample_id"])
         if (scores := _numbers(entry, "caption", "negative_caption")) is not None:
-            return Outcome(sample_id, list(at_place(scores, place_of(sample_id, 2))))
+            return Outcome(sample_id, list(at_place(scores, true_place(sample_id, 2))))
         if (scores := _numbers(entry, "caption_0", "caption_1")) is not None:
             return Outcome(sample_id, list(scores))
     raise DataError(f"{where} is {str(entry)[:80]}; wanted {_FORM}.")

@@ -10,7 +10,7 @@ from typing import TypeVar
 from harness.sample import Sample
 from harness.text.spelling import name_bytes
 
-Item = TypeVar("Item")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class FoilTarget:
 
 def foil_sample(sample_id: str, image: Path, texts: tuple[str, ...], target: FoilTarget) -> Sample:
     """Make a sample of a true text, the first, and its foils; where the true one stands is drawn by the sample's id."""
-    place = place_of(sample_id, len(texts))
+    place = true_place(sample_id, len(texts))
     choices = at_place(texts, place)
     placed = FoilTarget(place, target.slices, target.image_id, target.group, target.references)
     return Sample(sample_id, image, placed, choices=choices)
 
 
-def place_of(sample_id: str, count: int) -> int:
+def true_place(sample_id: str, count: int) -> int:
     """Draw where the true one of so many texts stands: the same for a sample everywhere."""
     return hashlib.sha256(name_bytes(sample_id)).digest()[0] % count
 
 
-def at_place(values: tuple[Item, ...], place: int) -> tuple[Item, ...]:
+def at_place(values: tuple[_Value, ...], place: int) -> tuple[_Value, ...]:
     """Move the first of some values to a place.
 
     >>> at_place(("true", "false"), 1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.stats.estimates import estimate
-from tasks.captioning.false_claims import CAPTIONS, KINDS, SHARE, claim_counts, claim_statistics, false_claims
+from tasks.captioning.false_claims import CAPTIONS, CLAIM_KINDS, SHARE, claim_counts, claim_statistics, false_claims
 from tasks.scenes import proposition_scores, propositions
 from tasks.scenes.claims import of_forms
 from tasks.scenes.drawing import caption_image, draw_image
@@ -116,6 +116,6 @@ def test_a_liar_of_known_rate_is_measured_at_its_rate(rate: float, kind: str) ->
 
 def test_silence_is_counted_and_divides_by_nothing() -> None:
     found = scored({"1": "mumble", "2": ""}, {"1": FACTS, "2": FACTS})
-    assert found[SHARE] is None and all(found[f"{SHARE}:{kind}"] is None for kind in KINDS)
+    assert found[SHARE] is None and all(found[f"{SHARE}:{kind}"] is None for kind in CLAIM_KINDS)
     assert (found["no-claim"].value, found[CAPTIONS].value, found["caption-words"].value) == (1.0, 0.0, 0.5)
-    assert set(FOIL_TYPES) <= set(KINDS)
+    assert set(FOIL_TYPES) <= set(CLAIM_KINDS)
