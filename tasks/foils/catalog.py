@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SUGARCREPE = "Hsieh et al. 2023, arXiv 2306.14610"
 _WINOGROUND = "Thrush et al. 2022, arXiv 2204.03162"
-GIVEN_AWAY = "What texts alone give away"
+_ALONE = "What texts alone give away"
 """The table in which the scores without an image stand."""
 Case = Sequence[tuple[str, str, tuple[str, str], int, tuple[float, float]]]
 _CASE = Golden(
@@ -66,11 +66,11 @@ FOILS = (
         "accuracy above the best guess from the texts",
         True,
         _SUGARCREPE,
-        together=GIVEN_AWAY,
+        together=_ALONE,
         lowest=-1.0,
     ),
-    _metric("blind-words", "accuracy of words commoner in true captions", None, _SUGARCREPE, together=GIVEN_AWAY),
-    _metric("blind-longest", "accuracy of the longest text", None, _SUGARCREPE, together=GIVEN_AWAY),
-    _metric("blind-shortest", "accuracy of the shortest text", None, _SUGARCREPE, together=GIVEN_AWAY),
-    _metric("matching-chance", "accuracy of guessing", None, "", together=GIVEN_AWAY),
+    _metric("blind-words", "accuracy of words commoner in true captions", None, _SUGARCREPE, together=_ALONE),
+    _metric("blind-longest", "accuracy of the longest text", None, _SUGARCREPE, together=_ALONE),
+    _metric("blind-shortest", "accuracy of the shortest text", None, _SUGARCREPE, together=_ALONE),
+    _metric("matching-chance", "accuracy of guessing", None, "", together=_ALONE),
 )
