@@ -123,17 +123,13 @@ class RunRecord:
         return {**asdict(self), "metrics": _plain(self.metrics)}
 
     @staticmethod
-    def from_json(content: Mapping[str, Any], text: str | None = None) -> RunRecord:
+    def from_json(content: Mapping[str, Any], text: str | None = None, *, checked: bool = False) -> RunRecord:
         """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key.
 
-        `text` is the same content as JSON, where that is at hand.
+        `text` is the same content as JSON, where that is at hand; `checked` says that it was read without an error.
         """
-        require_types(RunRecord, content, text=text)
-        require_file_names(content, ("fingerprint", "task"))
-        _require_status(content["status"])
-        require_tables(content["cell"], ("training", "evaluate", "measure"), "cell")
-        require_tables(content["cell"].get("training") or {}, ("data", "train", "options", "versions"), "cell.training")
-        require_tables(content["provenance"], ("training", "hardware", "samples", "skipped_samples"), "provenance")
+        if not checked:
+            _require_run(content, text)
         fields = dict(content)
         fields["metrics"] = _estimates(content["metrics"], content["signature"])
         fields["ceilings"] = with_current_names(content.get("ceilings", {}), content["signature"])
@@ -197,12 +193,13 @@ class RobustnessRecord:
         return {**asdict(replace(self, scores=())), "scores": scores}
 
     @staticmethod
-    def from_json(content: Mapping[str, Any], text: str | None = None) -> RobustnessRecord:
+    def from_json(content: Mapping[str, Any], text: str | None = None, *, checked: bool = False) -> RobustnessRecord:
         """Build from what `to_json` made, as `RunRecord.from_json`; raises the same errors."""
-        require_file_names(content, ("fingerprint", "task"))
-        require_types(RobustnessRecord, content, text=text)
-        for score in content["scores"]:
-            _require_status(score["status"])
+        if not checked:
+            require_file_names(content, ("fingerprint", "task"))
+            require_types(RobustnessRecord, content, text=text)
+            for score in content["scores"]:
+                _require_status(score["status"])
         scores = tuple(
             PerturbedScore(**{**score, "metrics": _estimates(score["metrics"], content["signature"])})
             for score in content["scores"]
@@ -241,6 +238,15 @@ def split_name(name: str) -> tuple[str, str | None]:
     """
     match = _NAME.fullmatch(name)
     return (match["model"], match["control"]) if match else (name, None)
+
+
+def _require_run(content: Mapping[str, Any], text: str | None) -> None:
+    require_types(RunRecord, content, text=text)
+    require_file_names(content, ("fingerprint", "task"))
+    _require_status(content["status"])
+    require_tables(content["cell"], ("training", "evaluate", "measure"), "cell")
+    require_tables(content["cell"].get("training") or {}, ("data", "train", "options", "versions"), "cell.training")
+    require_tables(content["provenance"], ("training", "hardware", "samples", "skipped_samples"), "provenance")
 
 
 def _require_status(status: str) -> None:

@@ -18,7 +18,6 @@ from harness.acquire.installed_sets import (
     GotFile,
     InstalledSet,
     SetShelf,
-    digest_of_file,
     unpacked_digests,
     with_parts,
 )
@@ -27,6 +26,7 @@ from harness.acquire.single_images import fetch_single_images
 from harness.acquire.unpack import require_room, unpack_archive
 from harness.errors import DataError, UsageError
 from harness.files import one_at_a_time
+from harness.storage.content import file_digest
 from harness.text.error_text import named_error
 
 Progress = Callable[[str, int, int], None]
@@ -153,7 +153,7 @@ class _Getting:
             if single is not None or any(file.prepare for file in part.files):
                 digests = {}  # files were moved or rewritten
         there = (path.relative_to(staging).as_posix() for path in sorted(staging.rglob("*")) if path.is_file())
-        return got, {path: digests.get(path) or digest_of_file(staging / path) for path in there}
+        return got, {path: digests.get(path) or file_digest(staging / path) for path in there}
 
     def _add(self, file: RemoteFile, staging: Path, archives: Path, got: list[GotFile]) -> dict[str, str]:
         fetched, source = self._obtain(file, archives)

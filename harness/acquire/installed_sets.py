@@ -6,9 +6,8 @@ Below the folder of all (`data-sets` in the cache): `NAME/` with the files, unle
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from harness.acquire.known_sets import known_set
 from harness.acquire.unpack import UnpackedFile
 from harness.errors import DataError, StoreError
 from harness.files import replace_atomically
+from harness.storage.content import ABSENT, Contents, Progress
 
-Progress = Callable[[str, int, int], None]
 _DIGITS = 64
 
 
@@ -142,22 +141,12 @@ def verify(shelf: SetShelf, installed: InstalledSet, progress: Progress) -> SetD
     """Digest every file of a set and compare with what was got."""
     folder = Path(installed.folder)
     wanted = shelf.digests(installed.name)
-    missing, changed = [], []
-    for number, (path, digest) in enumerate(wanted.items(), 1):
-        progress(f"verifying {installed.name}", number, len(wanted))
-        try:
-            if digest_of_file(folder / path) != digest:
-                changed.append(path)
-        except FileNotFoundError:
-            missing.append(path)
+    read = Contents(progress=lambda _, done, of: progress(f"verifying {installed.name}", done, of))  # each file anew
+    found = dict(zip(wanted, read.of([folder / path for path in wanted]), strict=True))
+    missing = [path for path, digest in found.items() if digest == ABSENT]
+    changed = [path for path, digest in found.items() if digest not in (ABSENT, wanted[path])]
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return SetDamage(missing, changed, sorted(there - wanted.keys()))
-
-
-def digest_of_file(path: Path) -> str:
-    """The sha256 of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def with_parts(installed: InstalledSet, parts: Sequence[str], files: Sequence[GotFile]) -> InstalledSet:

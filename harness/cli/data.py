@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.flags import in_output
-from harness.cli.options import Debug, environment_of_command, require_choice, task_settings, tell, write
+from harness.cli.options import Debug, data_context, environment_of_command, require_choice, task_settings, tell, write
 from harness.cli.run import reporter_for
 from harness.cli.shown import Wide, show_document
 from harness.errors import cause_of
@@ -128,21 +128,17 @@ def audit(
     wide: Wide = False,
 ) -> None:
     """Look for what of the data bears on scores: broken, odd, shared, guessable and unbalanced; trains nothing."""
-    from harness.acquire.sources import folder_of
     from harness.audit.audit import audit_data
     from harness.audit.kept_audits import audit_content, keep_audit
     from harness.plan.plugins import load_task
-    from harness.protocols import DataContext, open_data
+    from harness.protocols import open_data
     from harness.report.audit_tables import audit_document, render_audit_page
 
     require_choice("--format", style, ("text", "md", "json"))
     here, plugin, reporter = environment_of_command(), load_task(task), reporter_for("")
     settings = task_settings(plugin, {}, set_ or ())
     try:
-        place = folder_of(data, here.cache, reporter.progress)
-        context = DataContext(
-            place, None, here.bench_data, here.working_directory, here.cache, reporter.progress, settings
-        )
+        context = data_context(here, data, None, settings, reporter.progress)
         found = audit_data(plugin, open_data(plugin, context), reporter.progress, here.cache)
         keep_audit(found, here.cache)
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +29,7 @@ from harness.cli.options import (
     Debug,
     Predictions,
     Results,
+    data_context,
     environment_of_command,
     require_choice,
     task_settings,
@@ -43,6 +43,7 @@ from harness.errors import DataError, MissingPath, PluginError, UsageError, caus
 from harness.plan.environment import cache_wish
 from harness.plan.names import chosen_tasks
 from harness.plan.run_request import RunRequest
+from harness.storage.content import digests_remembered
 
 app = typer.Typer(
     name="bench",
@@ -149,7 +150,8 @@ def score(
     plugin = load_task(task)
     request = _of_one_task(RunRequest(**given(flags)))
     settings = task_settings(plugin, {"iou": iou, **configured_settings("task", request)}, set_ or ())
-    context = _data_context(request.data, request.split, settings)
+    here = environment_of_command()
+    context = data_context(here, request.data, request.split, settings, reporter_for("").progress)
     if references is not None:
         dataset, samples = plugin.read_references(references)
         dataset = replace(dataset, options={**dataset.options, **settings})
@@ -160,7 +162,7 @@ def score(
         if chosen not in dataset.splits:
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
         samples = plugin.samples(dataset, chosen)
-    scores = score_file(plugin, predictions, (dataset, samples), resamples, environment_of_command().cache)
+    scores = score_file(plugin, predictions, (dataset, samples), resamples, here.cache)
     if kept is not None and scores.scored is not None:
         write_sample_table(kept, scores.scored, plugin.metrics)
         tell(f"Per-sample scores in {kept}", sys.stderr)
@@ -250,7 +252,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False)
+        with digests_remembered(cache_wish()):
+            code = app(standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
@@ -278,16 +281,6 @@ def _score_cells(path: Path, reference: str | None, style: str, *, wide: bool) -
         tell(json.dumps(scores.to_json(), allow_nan=False))
     else:
         show_document(external_document(scores), wide=wide)
-
-
-def _data_context(data: str | None, split: str | None, settings: Mapping[str, Any]) -> Any:
-    from harness.acquire.sources import folder_of
-    from harness.protocols import DataContext
-
-    here = environment_of_command()
-    progress = reporter_for("").progress
-    place = folder_of(data, here.cache, progress)
-    return DataContext(place, split, here.bench_data, here.working_directory, here.cache, progress, settings)
 
 
 def _of_one_task(request: RunRequest) -> RunRequest:

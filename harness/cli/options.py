@@ -17,6 +17,8 @@ from harness.text.outside_text import visible
 
 if TYPE_CHECKING:
     from harness.plan.run_plan import Environment
+    from harness.protocols import DataContext
+    from harness.storage.content import Progress
 
 StoredTask = Annotated[str | None, in_what("--task", help="Tasks to show, a,b. [default: all with records]")]
 Results = Annotated[str, in_what(help="Where records are: a folder or an fsspec URL.")]
@@ -38,6 +40,17 @@ def environment_of_command() -> Environment:
     from harness.plan.environment import environment as read
 
     return read(shlex.join(["bench", *sys.argv[1:]]))
+
+
+def data_context(
+    here: Environment, data: str | None, split: str | None, settings: Mapping[str, Any], progress: Progress
+) -> DataContext:
+    """Say where a task is to look for data, which may be a folder or the name of a data set; raises DataError."""
+    from harness.acquire.sources import folder_of
+    from harness.protocols import DataContext
+
+    place = folder_of(data, here.cache, progress)
+    return DataContext(place, split, here.bench_data, here.working_directory, here.cache, progress, settings)
 
 
 def tell(text: str, stream: TextIO | None = None) -> None:

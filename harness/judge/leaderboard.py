@@ -81,8 +81,8 @@ class Row:
             return [(scores.number, scores.fingerprints[0]) for scores in self.by_prompt]
         return list(zip(self.seeds, self.fingerprints, strict=True))
 
-    def to_json(self) -> dict[str, Any]:
-        """Turn into the documented keys of `bench leaderboard --format json`."""
+    def to_json(self, *, scores: bool = True) -> dict[str, Any]:
+        """Turn into the documented keys of `bench leaderboard --format json`; the scores may be left empty."""
         cost = self.efficiency
         return {
             "task": self.task,
@@ -106,8 +106,8 @@ class Row:
             "ceilings": {name: dict(by_source) for name, by_source in self.ceilings.items()},
             "rank": asdict(self.rank) if self.rank else None,
             "verdict": self.verdict,
-            "metrics": {name: e.to_json() if e else None for name, e in self.metrics.items()},
-            "spreads": {name: asdict(spread) for name, spread in self.spreads.items()},
+            "metrics": {name: e.to_json() if e else None for name, e in self.metrics.items() if scores},
+            "spreads": {name: asdict(spread) for name, spread in self.spreads.items() if scores},
             "prompts": prompts_json(self.by_prompt),
             "parameters_total": cost.parameters_total,
             "parameters_trainable": cost.parameters_trainable,

@@ -28,7 +28,8 @@ from harness.records.sample_scores import (
 )
 from harness.records.score_answers import answer_metrics, score_answers
 from harness.records.scoring import Scoring
-from harness.records.store import Store, outcomes_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name
 from harness.sample import Dataset, Outcome, Sample, evaluated
 
 SAME = 1e-12

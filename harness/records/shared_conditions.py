@@ -16,7 +16,8 @@ from typing import Any
 
 from harness.record import PerturbedScore, RobustnessRecord
 from harness.records.sample_scores import OUTCOMES, SCORES, TABLES, label_of, vouched
-from harness.records.store import Store, beside_name, outcomes_name, scores_name
+from harness.records.store import Store
+from harness.records.table_names import beside_name, outcomes_name, scores_name
 from harness.storage.digest import with_digest
 
 Build = Callable[[RobustnessRecord | None], RobustnessRecord]

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,9 +33,11 @@ from typing import Any, TypeVar
 from harness.errors import StoreError
 from harness.files import one_at_a_time
 from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
+from harness.records.checked_records import CheckedRecords, parsed_again
 from harness.records.folder import Folder
 from harness.records.packed import PackedFolder
 from harness.records.table_content import ADDITIVE, outcomes_content, scores_content
+from harness.records.table_names import beside_name
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
 from harness.storage.digest import vouched_content, with_digest
@@ -44,9 +45,11 @@ from harness.storage.parquet_files import numbers, read_parquet
 from harness.text.error_text import named_error
 from harness.text.outside_text import visible
 
-_LONGEST_LABEL = 200
-"""Bytes of a file's name, which has 255 at most with its ending and what a temporary name adds."""
-_IDENTITY, _SHA256 = ".identity", re.compile("[0-9a-f]{64}")
+_IDENTITY = ".identity"
+_AT_ONCE = 500
+"""Records whose files are in memory at once."""
+_WORTH_REMEMBERING = 50
+"""Of fewer records nothing is remembered: they are checked in no time."""
 
 Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
 
@@ -56,22 +59,19 @@ class Store:
     """A results folder: a local path or an fsspec URL such as `s3://bucket/results`.
 
     Its files may be packed. `newest` remembers when the last record of each task was made; the folder is read once,
-    before the first is written. `texts` are the ids of samples that were read, once for all tables of these.
+    before the first is written. `texts` are the ids of samples that were read, once for all tables of these; `contents`
+    digests of the records that were read, by their files' names.
     """
 
     url: str
     newest: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     texts: dict[tuple[Any, ...], tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
+    contents: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def local(self) -> Path | None:
         """The folder as a path, or None when it is a URL."""
         return Folder(self.url).local
-
-    @property
-    def takes_many_writers(self) -> bool:
-        """Whether several runs may write here at once (`records.writers`)."""
-        return self._files.folder.makes_only_once
 
     def require_writable(self) -> None:
         """Try to write before any work is done; raises StoreError with the remedy."""
@@ -91,11 +91,7 @@ class Store:
 
     def read_records(self, task: str | None = None) -> list[RunRecord]:
         """Read every record of this schema version, oldest first; raises StoreError for a broken one."""
-        paths = self.names(f"{task or '*'}/records/*.json")
-        records = [self._parsed(path, RunRecord) for path in paths]
-        current = [record for record in records if record is not None]
-        self._tell_other_versions(len(records) - len(current), "records", task)
-        return sorted(current, key=lambda record: (record.created, record.fingerprint))
+        return self._read_all(f"{task or '*'}/records/*.json", RunRecord, "records", task)
 
     def tasks(self) -> list[str]:
         """Name the tasks that have records."""
@@ -173,9 +169,7 @@ class Store:
 
     def read_robustness(self, task: str | None = None) -> list[RobustnessRecord]:
         """Read every robustness record of this schema version, oldest first; raises StoreError for a broken one."""
-        found = [self._parsed(path, RobustnessRecord) for path in self.names(f"{task or '*'}/robustness/*.json")]
-        self._tell_other_versions(found.count(None), "robustness records", task)
-        return sorted((r for r in found if r is not None), key=lambda record: (record.created, record.fingerprint))
+        return self._read_all(f"{task or '*'}/robustness/*.json", RobustnessRecord, "robustness records", task)
 
     def find_robustness(self, task: str, fingerprint: str) -> RobustnessRecord | None:
         """Read how one record's model scores under each condition, None when it was never perturbed."""
@@ -265,7 +259,7 @@ class Store:
 
     @property
     def takes_several_writers(self) -> bool:
-        """Whether writers on several machines can share it: see `Folder.takes_several_writers`."""
+        """Whether several runs may write here at once (`records.writers`): see `Folder.takes_several_writers`."""
         return self._files.folder.takes_several_writers
 
     def create_only(self, name: str, content: bytes) -> bool:
@@ -313,12 +307,29 @@ class Store:
         except (arrow.ArrowException, KeyError) as error:
             raise self._broken(f"{name}.parquet", f"is broken: {error}") from None
 
+    def _read_all(self, pattern: str, kind: type[Parsed], what: str, task: str | None) -> list[Parsed]:
+        """Read records, oldest first; what was checked before, byte for byte, is only parsed."""
+        names = self.names(pattern)
+        found: list[Parsed | None] = []
+        for some in (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE)):
+            stored = {name: content for name in some if (content := self.read_if_there(name)) is not None}
+            checked = CheckedRecords.among(stored, kind.__name__, worth=len(names) >= _WORTH_REMEMBERING)
+            self.contents.update(checked.names)
+            records = {name: self._parse(name, content, kind, checked.before(name)) for name, content in stored.items()}
+            checked.keep(name for name, record in records.items() if record is not None)
+            found += records.values()
+        self._tell_other_versions(found.count(None), what, task)
+        return sorted((r for r in found if r is not None), key=lambda record: (record.created, record.fingerprint))
+
     def _parsed(self, name: str, kind: type[Parsed]) -> Parsed | None:
         """Read a record; None where there is none, or one of another schema version."""
         stored = self.read_if_there(name)
-        if stored is None:
-            return None
+        return None if stored is None else self._parse(name, stored, kind)
+
+    def _parse(self, name: str, stored: bytes, kind: type[Parsed], checked: bool = False) -> Parsed | None:
         try:
+            if checked:
+                return kind.from_json(parsed_again(stored), checked=True)
             content = json.loads(stored)
             # also of another version: a digit that was changed must not make a record vanish
             whole, text = vouched_content(content)
@@ -351,47 +362,10 @@ def _immutable(record: RunRecord) -> StoreError:
     return StoreError(f"Record {record.fingerprint} is there already and records are immutable.")
 
 
-def outcomes_name(task: str, fingerprint: str, condition: str | None = None) -> str:
-    """Name the table of a cell's predictions, clean or under a condition's label."""
-    if condition is None:
-        return f"{task}/outcomes/{fingerprint}"
-    return f"{task}/robustness/{fingerprint}/{_file_part(condition)}"
-
-
-def beside_name(name: str, digest: object) -> str:
-    """Name a table beside the one that has its name already, as when two runs answered otherwise: by its sha256.
-
-    Raises StoreError for what is none, as a record made elsewhere may hold: it would become a part of a path.
-    """
-    if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
-        raise StoreError(f"A record vouches for {name} by {str(digest)[:80]!r}, which is no sha256. Make it again.")
-    return f"{name}-{digest[:16]}"
-
-
-def scores_name(task: str, fingerprint: str, condition: str | None = None) -> str:
-    """Name the table of what each sample contributes to a cell's metrics, clean or under a condition's label."""
-    if condition is None:
-        return f"{task}/scores/{fingerprint}"
-    return f"{task}/robustness/{fingerprint}/scores/{_file_part(condition)}"
-
-
-def _file_part(condition: str) -> str:
-    """A condition's label as a file's name: what is longer than file systems take is cut, with a digest of all."""
-    whole = condition.encode("utf-8", "surrogateescape")
-    if len(whole) <= _LONGEST_LABEL:
-        return condition
-    return f"{whole[:120].decode('utf-8', 'ignore')}-{hashlib.sha256(whole).hexdigest()[:32]}"
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.80} stands where the id of a sample was wanted")
     return value
-
-
-def examples_folder(task: str, data_digest: str, split: str) -> str:
-    """Name the folder of the example images of one split of one data set."""
-    return f"{task}/robustness/examples/{hashlib.sha256(f'{data_digest} {split}'.encode()).hexdigest()[:16]}"
 
 
 @cache

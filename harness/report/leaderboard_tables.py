@@ -185,7 +185,7 @@ def _costs(rows: Sequence[Row], keys: Sequence[str]) -> list[LeaderboardPiece]:
 
 def _plain(row: Row) -> dict[str, Any]:
     """What JSON holds of a row and does not nest."""
-    content = row.to_json() | {"rank": str(row.rank) if row.rank else None}
+    content = row.to_json(scores=False) | {"rank": str(row.rank) if row.rank else None}
     content |= {"conflicts": len(row.conflicts)} if row.conflicts else {}
     return {key: value for key, value in content.items() if not isinstance(value, dict | list)}
 

@@ -23,7 +23,8 @@ from harness.inputs.decoded_images import DecodedImages
 from harness.inputs.perturbed_inputs import ImageSource, part_for
 from harness.perturb.perturbation import IMAGE, Exchange, Perturbation
 from harness.records.sample_scores import read_answers
-from harness.records.store import Store, examples_folder
+from harness.records.store import Store
+from harness.records.table_names import examples_folder
 from harness.run.drawable import Drawn, drawable_answer, drawable_target
 from harness.sample import Dataset, Sample, TaskSpec
 

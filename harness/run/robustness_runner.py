@@ -20,7 +20,8 @@ from harness.record import PerturbedScore, RobustnessRecord, now
 from harness.records.sample_scores import TABLES, label_of, portable_score, vouched, write_scores
 from harness.records.scoring import Scoring
 from harness.records.shared_conditions import put_conditions
-from harness.records.store import Store, examples_folder
+from harness.records.store import Store
+from harness.records.table_names import examples_folder
 from harness.records.trainings import CHECKPOINT, SUMMARY, prerequisite_folder, training_folder, why_unusable
 from harness.records.writers import beside_other_runs
 from harness.run.blocks_apart import ApartWhereItFails

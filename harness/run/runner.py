@@ -18,7 +18,8 @@ from harness.records.conflicts import settle
 from harness.records.sample_scores import write_scores
 from harness.records.score_answers import answer_metrics, score_answers
 from harness.records.scoring import Scoring
-from harness.records.store import Store, outcomes_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name
 from harness.records.unanswered import SERVICE
 from harness.records.writers import beside_other_runs
 from harness.run.cell_maker import CellMaker, MadeCell, find_done

@@ -10,7 +10,8 @@ from harness.cell import Cell, Places
 from harness.record import Efficiency, RunRecord, now
 from harness.records.rescore import former_numbers
 from harness.records.sample_scores import read_additive, read_answers
-from harness.records.store import Store, outcomes_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name
 from harness.records.trainings import read_training
 from harness.records.unanswered import SERVICE
 from harness.sample import Predicted

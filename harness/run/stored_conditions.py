@@ -9,7 +9,8 @@ from harness.errors import StoreError
 from harness.jobs.robustness_block import OK, SKIPPED, Answers
 from harness.record import PerturbedScore, RobustnessRecord
 from harness.records.sample_scores import label_of, read_answers
-from harness.records.store import Store, outcomes_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name
 from harness.run.stored_answers import records_with_answers
 
 

@@ -20,8 +20,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from harness.storage.sqlite_file import connect, mending
+
 if TYPE_CHECKING:
-    import sqlite3
     from concurrent.futures import ThreadPoolExecutor
 
 Progress = Callable[[str, int, int], None]
@@ -36,7 +37,6 @@ RACY_NS = 2 * 10**9
 _CHUNK = 64
 _ROWS = 4096
 _LOOKUP = 500
-_LOCK_SECONDS = 10.0
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS contents "
     "(path BLOB PRIMARY KEY, state BLOB NOT NULL, sha256 BLOB NOT NULL, seal BLOB NOT NULL) WITHOUT ROWID"
@@ -95,7 +95,7 @@ class Contents:
             return {}
         by_key = {_key(path): path for path in states}
         found: dict[Path, str] = {}
-        with _mending(self._store), closing(_connect(self._store, "ro")) as database:
+        with mending(self._store), closing(connect(self._store, "ro")) as database:
             for keys in _chunks(list(by_key), _LOOKUP):
                 marks = ",".join("?" * len(keys))
                 query = f"SELECT path, state, sha256, seal FROM contents WHERE path IN ({marks})"
@@ -110,9 +110,9 @@ class Contents:
             return
         rows = [(_key(path), state, bytes.fromhex(digest)) for path, (state, digest) in fresh.items()]
         with_digest = [(*row, _digest(*row)) for row in rows]
-        with _mending(self._store):
+        with mending(self._store):
             self._store.parent.mkdir(parents=True, exist_ok=True)
-            with closing(_connect(self._store, "rwc")) as database, database:
+            with closing(connect(self._store, "rwc")) as database, database:
                 database.execute(_TABLE)
                 database.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?)", with_digest)
 
@@ -121,13 +121,21 @@ _CACHE: ContextVar[Path | None] = ContextVar("cache of file digests", default=No
 
 
 @contextmanager
-def digests_remembered(cache: Path) -> Iterator[None]:
-    """Have `file_digest` use what this cache remembers, so that jobs need not read what the plan has read already."""
-    token = _CACHE.set(cache)
+def digests_remembered(cache: Path | str | None) -> Iterator[None]:
+    """Have `file_digest` and `remembered.Remembered` use what this cache remembers (None: nothing is remembered).
+
+    So jobs need not read what the plan has read already, nor a table what was read for it before.
+    """
+    token = _CACHE.set(None if cache is None else Path(cache))
     try:
         yield
     finally:
         _CACHE.reset(token)
+
+
+def cache_in_use() -> Path | None:
+    """The cache below `digests_remembered`; None where nothing is to be remembered."""
+    return _CACHE.get()
 
 
 def file_digest(path: Path) -> str:
@@ -207,27 +215,3 @@ def _digest(key: bytes, state: bytes, sha256: bytes) -> bytes:
 
 def _short(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    import sqlite3
-
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_LOCK_SECONDS)
-
-
-@contextmanager
-def _mending(path: Path) -> Iterator[None]:
-    """Do without what is remembered where it cannot be had; a broken file is removed, so that it is made anew."""
-    import sqlite3
-
-    broken = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    try:
-        yield
-    except sqlite3.Error as error:
-        if (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF) in broken:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError:
-                return
-    except (OSError, TypeError):  # TypeError: a row of other types than were written
-        return

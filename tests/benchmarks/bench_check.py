@@ -27,7 +27,8 @@ from harness.judge.check.change import ACCURACY, IMPROVED, LATENCY, MEMORY, REGR
 from harness.judge.check.gate import Gate, run_gate
 from harness.judge.check.measured import Latency, Measured, MeasuredSubject, read_measured
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
-from harness.records.store import Store, scores_name
+from harness.records.store import Store
+from harness.records.table_names import scores_name
 from harness.stats.sample_scores import SampleScores
 
 METRIC, MACHINE, TASK = "top-1", "a machine", "image-classification"

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from harness.answers import encode_label_map
-from harness.records.store import Store, examples_folder
+from harness.records.store import Store
+from harness.records.table_names import examples_folder
 from harness.report.page.sources import ReportOptions
 from harness.report.page.write import write_report
 from tests.harness.report.page.made_up import made_record, made_records, made_sweep, write_made_up

@@ -22,7 +22,8 @@ from harness.protocols import DataContext
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.packing import pack
 from harness.records.sample_scores import read_answers, read_scores, table_digests
-from harness.records.store import Store, outcomes_name, scores_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name, scores_name
 from harness.report.leaderboard_tables import render_leaderboard
 from harness.report.robustness_tables import render_summary
 from harness.sample import Outcome, Preprocessing, Sample

@@ -15,7 +15,8 @@ from harness.judge.check.measured import Measured
 from harness.stats.sample_scores import SampleScores
 from harness.storage.digest import DigestError, with_digest, without_digest
 from harness.storage.metric_names import current_name
-from harness.storage.parquet_files import read_parquet
+from harness.storage.parquet_files import numbers, read_parquet
+from harness.text.error_text import named_error
 
 BASELINE_VERSION = 1
 BASELINE, _SCORES = "baseline.json", "scores.parquet"
@@ -101,13 +102,14 @@ def _write_scores(path: Path, measured: Sequence[Measured]) -> None:
     from pyarrow import parquet
 
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    types = [(name, arrow.float64() if name == "value" else arrow.string()) for name in _COLUMNS]
     for m in measured:
         for condition, table in m.scores.items():
             values = table.metrics[m.metric or ""]
             own = [m.fingerprint] * len(values), [condition] * len(values)
             for name, part in zip(_COLUMNS, (*own, table.sample_ids, table.clusters, values.tolist()), strict=True):
                 columns[name] += part
-    parquet.write_table(arrow.table(columns), path, compression="zstd", use_dictionary=True)
+    parquet.write_table(arrow.table(columns, schema=arrow.schema(types)), path, compression="zstd", use_dictionary=True)
 
 
 def _read_scores(
@@ -118,9 +120,17 @@ def _read_scores(
         raise BaselineError(f"{path} is not there, so nothing can be compared sample by sample. {remedy}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise BaselineError(f"{path} is not the file that the baseline was written with. {remedy}")
-    table = read_parquet(path, dictionaries=_COLUMNS[:-1])
-    fingerprints, conditions, ids, clusters = (_strings(table[name]) for name in _COLUMNS[:-1])
-    values = table["value"].to_numpy()
+    try:
+        table = read_parquet(path, dictionaries=_COLUMNS[:-1])
+        if not table.num_rows:  # of records without sample scores: each change says that it stands on intervals alone
+            return {}
+        fingerprints, conditions, ids, clusters = (_strings(table[name]) for name in _COLUMNS[:-1])
+        values = numbers(table["value"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BaselineError(
+            f"{path} holds no sample scores ({named_error(error)}); wanted a Parquet file with columns "
+            f"{', '.join(_COLUMNS)}. {remedy}"
+        ) from None
     found: dict[str, dict[str, SampleScores]] = {}
     for start, stop in _runs(fingerprints, conditions):
         fingerprint, condition = str(fingerprints[start]), str(conditions[start])

@@ -35,7 +35,8 @@ from harness.protocols import HasSlices, Statistics
 from harness.record import Estimate, RunRecord
 from harness.records.rescore import DataPlace, Rescorer
 from harness.records.sample_scores import Scored, read_scores, uncovered
-from harness.records.store import Store, outcomes_name, scores_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name, scores_name
 from harness.stats.grouped import GroupedStatistics
 from harness.stats.resampling import FloatArray, MeanStatistics
 from harness.stats.sample_scores import SampleScores

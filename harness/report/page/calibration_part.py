@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.record import Estimate
-from harness.records.store import outcomes_name
+from harness.records.table_names import outcomes_name
 from harness.report.page.entries import Board, Entry
 from harness.report.page.sources import Columns
 from harness.report.page.sweep_means import mean_estimate

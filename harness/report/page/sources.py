@@ -15,7 +15,8 @@ from harness.judge.verdict.judge import score_reader
 from harness.record import RobustnessRecord, RunRecord
 from harness.records.conflicts import in_conflict
 from harness.records.sample_scores import OUTCOMES, label_of, table_name
-from harness.records.store import Store, outcomes_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name
 from harness.report.page.examples import ExampleIndex, Scope
 from harness.storage.parquet_files import read_parquet
 

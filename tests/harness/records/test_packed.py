@@ -21,7 +21,8 @@ from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.packed import is_pack, pack_of, write_pack
 from harness.records.packing import pack, unpack
 from harness.records.sample_scores import TABLES, read_answers, read_scores, table_digests
-from harness.records.store import Store, outcomes_name, scores_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name, scores_name
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
 

@@ -26,7 +26,8 @@ from pyarrow import parquet
 from harness.errors import StoreError
 from harness.files import replace_atomically
 from harness.record import SCHEMA_VERSION, RunRecord
-from harness.records.store import Store, outcomes_name, scores_name
+from harness.records.store import Store
+from harness.records.table_names import outcomes_name, scores_name
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
 from harness.storage.digest import with_digest

@@ -27,7 +27,8 @@ from harness.records.sample_scores import (
     table_digests,
     uncovered,
 )
-from harness.records.store import Store, beside_name, outcomes_name, scores_name
+from harness.records.store import Store
+from harness.records.table_names import beside_name, outcomes_name, scores_name
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
 from harness.storage.portable import without_places

@@ -101,10 +101,10 @@ def test_a_cache_that_cannot_be_written_is_used_and_needed_by_nobody(
     cache = tmp_path / "cache"
     Contents(cache).of(paths[:1])
     seen = reads(monkeypatch)
-    real = harness.storage.content._connect
+    real = harness.storage.content.connect
     error = sqlite3.OperationalError("readonly")
     error.sqlite_errorcode = sqlite3.SQLITE_READONLY
-    monkeypatch.setattr(harness.storage.content, "_connect", lambda p, m: real(p, m) if m == "ro" else _raise(error))
+    monkeypatch.setattr(harness.storage.content, "connect", lambda p, m: real(p, m) if m == "ro" else _raise(error))
     assert Contents(cache).of(paths) == wanted
     assert seen == paths[1:]
     assert store(cache).is_file()

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from harness.errors import BenchError
 from harness.judge.check.measured import Latency, Measured, MeasuredSubject
 from harness.record import Efficiency, Estimate, PerturbedScore, RobustnessRecord, RunRecord
-from harness.records.store import Store, scores_name
+from harness.records.store import Store
+from harness.records.table_names import scores_name
 from harness.stats.sample_scores import SampleScores
 
 TASK, METRIC = "image-classification", "top-1"

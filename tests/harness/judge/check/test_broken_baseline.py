@@ -11,6 +11,8 @@ from pyarrow import parquet
 
 from harness.storage.digest import with_digest
 
+COLUMNS = ("fingerprint", "condition", "sample_id", "cluster", "value")
+
 
 def test_no_baseline_and_no_records(baseline, check, tmp_path):
     absent = check("base", "before")
@@ -74,7 +76,7 @@ def test_a_broken_file_with_a_digest_that_fits_is_no_traceback(baseline, check, 
     resealed(tmp_path / "base" / "baseline.json", lambda content: content.update(scores_sha256=digest))
     checked = check("base", "before")
     assert checked.code == 3
-    assert "is no baseline (Arrow" in checked.text
+    assert "scores.parquet holds no sample scores (Arrow" in checked.text
 
 
 def test_a_record_changed_by_hand_is_refused(baseline, check, tmp_path):
@@ -90,3 +92,34 @@ def test_a_baseline_that_cannot_be_written(baseline, check, tmp_path):
     written = baseline()
     assert written.code == 3
     assert f"Cannot write {tmp_path / 'base'}" in written.text
+
+
+def rewritten(folder, table):
+    """Write scores as if the baseline had been written with them."""
+    parquet.write_table(table, folder / "scores.parquet")
+    digest = hashlib.sha256((folder / "scores.parquet").read_bytes()).hexdigest()
+    resealed(folder / "baseline.json", lambda content: content.update(scores_sha256=digest))
+
+
+def test_scores_without_a_column_are_named(baseline, check, tmp_path):
+    baseline()
+    table = parquet.read_table(tmp_path / "base" / "scores.parquet")
+    rewritten(tmp_path / "base", table.drop_columns(["cluster", "value"]))
+    checked = check("base", "before")
+    assert checked.code == 3
+    assert "wanted a Parquet file with columns fingerprint, condition, sample_id, cluster, value" in checked.text
+    assert "--update" in checked.text
+
+
+@pytest.mark.parametrize("types", [None, arrow.null()])
+def test_a_baseline_of_records_without_sample_scores_compares_intervals(types, baseline, check, tmp_path):
+    baseline()
+    for path in (tmp_path / "before").glob("*/scores/*.parquet"):
+        path.unlink()
+    assert check("base", "before", "--update").code == 0
+    if types is not None:  # as earlier versions wrote it
+        rewritten(tmp_path / "base", arrow.table({name: arrow.array([], types) for name in COLUMNS}))
+    checked = check("base", "before", "--wide")
+    assert checked.code == 0
+    assert "no sample scores" in checked.text
+    assert "Arrow" not in checked.text and "Null" not in checked.text

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.records.store import Store, scores_name
+from harness.records.store import Store
+from harness.records.table_names import scores_name
 
 from .conftest import RIGHT, WORSE
 

@@ -26,7 +26,8 @@ from harness.judge.select_records import Chosen
 from harness.plan.run_plan import Environment
 from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.records.rescore import DataPlace
-from harness.records.store import Store, scores_name
+from harness.records.store import Store
+from harness.records.table_names import scores_name
 from harness.report.comparison_tables import render_comparison
 from harness.stats.proportions import ProportionStatistics, proportion
 from harness.stats.resampling import MeanStatistics

@@ -24,7 +24,8 @@ from harness.judge.verdict.judge import (
     score_reader,
 )
 from harness.judge.verdict.verdict import CLAIMS, Judged, Verdict
-from harness.records.store import Store, scores_name
+from harness.records.store import Store
+from harness.records.table_names import scores_name
 from harness.report.verdict_tables import merged, render_verdict
 
 GAINS = dict.fromkeys(("C0", "C1", "C2", "C3", "C4"), 0.05)
