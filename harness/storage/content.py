@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -49,13 +49,35 @@ def _silent(text: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Contents:
-    """Digests of files; `cache` is where they are remembered (None: nowhere), `progress` who is told."""
+    """Digests of files; `cache` is where they are remembered (None: nowhere), `progress` who is told.
+
+    `seen` is what was asked for before (`of_one_opening`).
+    """
 
     cache: Path | None = None
     progress: Progress = _silent
+    seen: dict[Path, str] | None = field(default=None, compare=False, repr=False)
+
+    @staticmethod
+    def of_one_opening(cache: Path | None, progress: Progress = _silent) -> Contents:
+        """Digests for the opening of a data set, which asks for the same images several times: each is looked at once.
+
+        What changes meanwhile is not seen: not for more than an opening.
+        """
+        return Contents(cache, progress, {})
 
     def of(self, paths: Sequence[Path]) -> list[str]:
         """Give the sha256 of each file in hexadecimal digits, ABSENT or UNREADABLE; the order is kept."""
+        if self.seen is None:
+            digests = self._look(paths)
+        else:
+            self.seen.update(self._look([path for path in paths if path not in self.seen]))
+            digests = self.seen
+        return [digests[path] for path in paths]
+
+    def _look(self, paths: Sequence[Path]) -> dict[Path, str]:
+        if not paths:
+            return {}
         from concurrent.futures import ThreadPoolExecutor  # not on import: `bench list` names models in no time
 
         with ThreadPoolExecutor(_threads()) as pool:
@@ -66,7 +88,7 @@ class Contents:
             known = self._known(there)
             digests |= known
             digests |= self._read([path for path in there if path not in known], pool)
-        return [digests[path] for path in paths]
+        return digests
 
     def _read(self, paths: Sequence[Path], pool: ThreadPoolExecutor) -> dict[Path, str]:
         """Read files in threads and remember what they hold."""

@@ -56,7 +56,7 @@ class CaptionTask:
         from tasks.scenes_data.open import open_scenes
 
         folder = locate_data(context)
-        contents = Contents(context.cache, context.progress)
+        contents = Contents.of_one_opening(context.cache, context.progress)
         return open_scenes(context) if folder is None else open_folder(folder, context.split, contents)
 
     def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:

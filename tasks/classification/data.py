@@ -62,7 +62,7 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
         options["unseen"] = unseen_classes(root, found, context, zero_shot)
     if found.parts:
         options["corruptions"] = {split: (part.name, part.severity) for split, part in found.parts.items()}
-    contents = Contents(context.cache, context.progress)
+    contents = Contents.of_one_opening(context.cache, context.progress)
     digest, notes = _digest(found, options, contents), (*found.notes(), *_shared_images(found, options, contents))
     return folder_dataset(root, roles, "labels", digest, options=options, cache=context.cache, notes=notes)
 

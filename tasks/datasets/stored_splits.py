@@ -57,12 +57,13 @@ def split_notes_of(splits: Mapping[str, Noted]) -> tuple[Note, ...]:
     return tuple(replace(note, split=split) for split, stored in splits.items() for note in stored.notes)
 
 
-def check_sizes_once(images: Sequence[ImageEntry], sources: Sequence[Path], context: DataContext) -> None:
+def check_sizes_once(
+    images: Sequence[ImageEntry], sources: Sequence[Path], context: DataContext, contents: Contents
+) -> None:
     """Check stated sizes against the images themselves; files that have passed are not opened a second time.
 
     Boxes and maps lie on the upright image, so a size that is turned or wrong would move all of them.
     """
-    contents = Contents(context.cache, context.progress)
     digest = digest_of_files((), sources, ((image.path.name, image.path) for image in images), contents)
     note = context.cache / "checked-sizes" / digest
     if note.is_file():

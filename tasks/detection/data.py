@@ -141,14 +141,14 @@ def open_object_folder(root: Path, context: DataContext, options: dict[str, Any]
 
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
-    contents = Contents(context.cache, context.progress)
+    contents = Contents.of_one_opening(context.cache, context.progress)
     found = read_objects(root, object_format(root), path, contents)
     if found.format == COCO:
         refuse_settings(context, ("classes",), f"is for VOC's format; {root}'s files name their classes")
     roles = roles_of(root, found.splits, context.split)
     novel, kept = chosen_categories(context.settings.get("novel"), found.names)
     for instances in found.splits.values():
-        check_sizes_once(instances.images, instances.sources, context)
+        check_sizes_once(instances.images, instances.sources, context, contents)
     samples = {"templates": options["templates"], "novel": novel, "kept": kept}
     options = {**options, **samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest, notes = scene_text_digest(found.digest(contents), samples), (*found.notes, *found.shared_images(contents))

@@ -156,7 +156,7 @@ def open_map_folder(root: Path, context: DataContext, templates: object, *, pano
 
     class_file = context.settings.get("classes")
     path = None if class_file is None else Path(str(class_file)).expanduser().resolve()
-    contents = Contents(context.cache, context.progress)
+    contents = Contents.of_one_opening(context.cache, context.progress)
     found = MapFolder(root, map_format(root, panoptic=panoptic), path, contents)
     if found.format in (PANOPTIC, PIXEL_MAPS):
         refuse_settings(context, ("classes",), f"is for label images; {root}'s files name their classes")
@@ -169,7 +169,7 @@ def open_map_folder(root: Path, context: DataContext, templates: object, *, pano
     for stored in found.splits.values():
         if isinstance(stored, Panoptic):
             images = [ImageEntry(entry.image_id, entry.path, entry.width, entry.height) for entry in stored.entries]
-            check_sizes_once(images, stored.sources, context)
+            check_sizes_once(images, stored.sources, context, contents)
     notes = (*found.notes, *_value_notes(found, context), *found.shared_images(contents))
     options = {**samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest = scene_text_digest(found.digest(contents), samples)

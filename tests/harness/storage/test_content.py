@@ -207,3 +207,18 @@ def test_one_process_takes_the_digest_that_another_has_left_in_the_cache(
     assert file_digest(path) == sha256(b"one") and seen == [path.resolve()], "only where that was asked for"
     with digests_remembered(cache), pytest.raises(IsADirectoryError):
         file_digest(tmp_path)
+
+
+@pytest.mark.usefixtures("settled")
+def test_an_opening_looks_at_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths[:2]:
+        path.write_bytes(path.name.encode())
+    contents = Contents.of_one_opening(tmp_path / "cache")
+    asked: list[Path] = []
+    look = harness.storage.content._state
+    monkeypatch.setattr(harness.storage.content, "_state", lambda path: (asked.append(path), look(path))[1])
+    assert contents.of(paths[:1]) == [sha256(b"a")]
+    assert contents.of([*paths, paths[0]]) == [sha256(b"a"), sha256(b"b"), ABSENT, sha256(b"a")]
+    assert contents.of(paths[1:]) == [sha256(b"b"), ABSENT]
+    assert sorted(asked) == paths
