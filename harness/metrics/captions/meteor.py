@@ -19,7 +19,7 @@ import numpy as np
 
 from harness.metrics.captions.java import PATIENCE_S, JavaFailed, JavaProcess, find_java, with_one_restart
 from harness.metrics.captions.java_archives import meteor_jar
-from harness.metrics.captions.paraphrases import find_or_write_filtered_table, phrases_of
+from harness.metrics.captions.paraphrases import find_or_write_filtered_table
 from harness.stats.resampling import FloatArray, IntArray, weighted_sums
 
 # The jar's parameters for English, task "rank".
@@ -104,7 +104,6 @@ class Meteor:
         self._cache_folder, self._patience_s = cache_folder, patience_s
         self._java = find_java(search_path)
         self._seen: set[str] = set()
-        self._phrases: set[bytes] = set()
         self._process: JavaProcess | None = None
         self._extra_mb = self._heap_mb = 0
 
@@ -143,7 +142,6 @@ class Meteor:
         if new or self._process is None or extra_mb > self._extra_mb:
             self._extra_mb = max(extra_mb, self._extra_mb)
             self._seen |= new
-            self._phrases |= phrases_of(new, self._java)
             self.close()
             self._process = self._start()
         return self._process
@@ -153,7 +151,7 @@ class Meteor:
             folder = self._cache_folder or Path(
                 until_loaded.enter_context(tempfile.TemporaryDirectory(prefix="fusemark-meteor-"))
             )
-            table = find_or_write_filtered_table(folder, self._phrases)
+            table = find_or_write_filtered_table(folder, self._seen, self._java)
             self._heap_mb = min(_MOST_HEAP_MB, _HEAP_MB + table.rows // _ROWS_PER_MB + self._extra_mb)
             options = ["-", "-", "-stdio", "-l", "en", "-norm", "-a", str(table.path)]
             process = JavaProcess(self._java, self._heap_mb, ["-jar", str(meteor_jar()), *options], self._patience_s)

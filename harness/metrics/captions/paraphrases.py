@@ -46,9 +46,11 @@ def phrases_of(captions: Iterable[str], java: Path) -> set[bytes]:
     return {phrase.encode() for caption in (*plain, *normalised) for phrase in _phrases(caption)}
 
 
-def find_or_write_filtered_table(folder: Path, phrases: set[bytes]) -> FilteredTable:
-    """Return the table for `phrases` in `folder`; it is written there unless an earlier run has left it."""
-    digest = hashlib.sha256(b"\n".join(sorted(phrases)) + str(paraphrase_table().stat().st_size).encode())
+def find_or_write_filtered_table(folder: Path, captions: Iterable[str], java: Path) -> FilteredTable:
+    """Return the table for tokenised captions in `folder`; it is written there unless an earlier run has left it."""
+    distinct = sorted(set(captions))
+    parts = [*distinct, str(meteor_jar().stat().st_size), str(paraphrase_table().stat().st_size)]
+    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass"))
     stem = f"paraphrases-{digest.hexdigest()[:20]}"
     for path in folder.glob(f"{stem}-*.gz"):
         return FilteredTable(path, rows=int(path.stem.removeprefix(f"{stem}-")))
@@ -56,7 +58,7 @@ def find_or_write_filtered_table(folder: Path, phrases: set[bytes]) -> FilteredT
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".paraphrases-", delete=False) as part:
         unfinished = Path(part.name)
     try:
-        rows = write_filtered_table(unfinished, phrases)
+        rows = write_filtered_table(unfinished, phrases_of(distinct, java))
         finished = unfinished.replace(folder / f"{stem}-{rows}.gz")  # at once, so that nobody reads half a table
     finally:
         unfinished.unlink(missing_ok=True)

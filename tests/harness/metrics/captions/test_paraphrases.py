@@ -9,7 +9,13 @@ import pytest
 
 from harness.metrics.captions import paraphrases
 from harness.metrics.captions.java import find_java
-from harness.metrics.captions.paraphrases import Powers, find_or_write_filtered_table, hash_lines, phrases_of
+from harness.metrics.captions.paraphrases import (
+    Powers,
+    find_or_write_filtered_table,
+    hash_lines,
+    phrases_of,
+    write_filtered_table,
+)
 
 
 @pytest.fixture
@@ -30,23 +36,26 @@ def test_keeps_rows_with_a_side_among_the_phrases(
     small_table: list[tuple[bytes, bytes, bytes]], tmp_path: Path
 ) -> None:
     phrases = {b"big dog", b"caf\xc3\xa9", b"people people a", b"absent"}
-    table = find_or_write_filtered_table(tmp_path / "cache", phrases)
+    rows = write_filtered_table(tmp_path / "table.gz", phrases)
     expected = [row for row in small_table if row[1] in phrases or row[2] in phrases]
-    assert gzip.decompress(table.path.read_bytes()) == b"".join(b"\n".join(row) + b"\n" for row in expected)
-    assert table.rows == len(expected) > 0
+    written = gzip.decompress((tmp_path / "table.gz").read_bytes())
+    assert written == b"".join(b"\n".join(row) + b"\n" for row in expected)
+    assert rows == len(expected) > 0
 
 
 def test_a_second_run_takes_the_table_from_the_folder(
     small_table: list[tuple[bytes, bytes, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = find_or_write_filtered_table(tmp_path / "cache", {b"dog"})
+    first = find_or_write_filtered_table(tmp_path / "cache", ["dog", "big dog", "dog"], find_java())
+    assert first.rows == write_filtered_table(tmp_path / "wanted.gz", {b"dog", b"big", b"big dog"}) > 0
     monkeypatch.setattr(paraphrases, "write_filtered_table", None)
-    assert find_or_write_filtered_table(tmp_path / "cache", {b"dog"}) == first
+    monkeypatch.setattr(paraphrases, "phrases_of", None)  # takes longer than finding the table
+    assert find_or_write_filtered_table(tmp_path / "cache", {"big dog", "dog"}, find_java()) == first
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.path.name]
 
 
 def test_no_phrases(small_table: list[tuple[bytes, bytes, bytes]], tmp_path: Path) -> None:
-    assert find_or_write_filtered_table(tmp_path, set()).rows == 0
+    assert find_or_write_filtered_table(tmp_path, [], find_java()).rows == 0
 
 
 def test_hash_of_a_line_does_not_depend_on_its_place() -> None:
