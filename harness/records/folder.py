@@ -43,11 +43,11 @@ class Folder:
 
     @property
     def takes_several_writers(self) -> bool:
-        """Whether of several runs at once one makes each file: not on protocols without such a request.
+        """Whether of writers on several machines one makes each file: not on protocols without such a request.
 
-        Where they run on several machines a local folder must be one that all of them share.
+        A local folder must be one that all of them share.
         """
-        return self.local is not None or self._protocol in (*_LOCAL, *_CONDITIONAL_PUTS)
+        return self.local is not None or self._protocol == "file" or self._protocol in _CONDITIONAL_PUTS
 
     def names(self, pattern: str) -> list[str]:
         """List the files that a pattern of names fits, such as `*/records/*.json`."""
@@ -153,6 +153,11 @@ class Folder:
             return False
         self.write_bytes(name, content)
         return True
+
+    @property
+    def makes_only_once(self) -> bool:
+        """Whether of several writers of `create_only` at once exactly one succeeds."""
+        return self.local is not None or self._protocol in (*_LOCAL, *_WHOLE_PUTS)
 
     def remove(self, name: str) -> None:
         """Delete a file; nothing happens where there is none. Raises StoreError."""

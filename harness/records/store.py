@@ -73,6 +73,11 @@ class Store:
         """The folder as a path, or None when it is a URL."""
         return Folder(self.url).local
 
+    @property
+    def takes_many_writers(self) -> bool:
+        """Whether several runs may write here at once (`records.writers`)."""
+        return self._files.folder.makes_only_once
+
     def require_writable(self) -> None:
         """Try to write before any work is done; raises StoreError with the remedy."""
         self.write_bytes(".writable", b"")
@@ -259,7 +264,7 @@ class Store:
 
     @property
     def takes_several_writers(self) -> bool:
-        """Whether several runs may write here at once (`records.writers`): see `Folder.takes_several_writers`."""
+        """Whether writers on several machines can share it: see `Folder.takes_several_writers`."""
         return self._files.folder.takes_several_writers
 
     def create_only(self, name: str, content: bytes) -> bool:

@@ -57,7 +57,7 @@ def _announced(store: Store) -> Iterator[None]:
 
     Each run leaves a file before it looks for those of others: of two that begin at once none goes on.
     """
-    if store.takes_several_writers:
+    if store.takes_many_writers:
         yield
         return
     own = f"{_WRITERS}/{uuid.uuid4().hex}.json"
