@@ -201,6 +201,6 @@ def test_other_protocols_refuse_a_second_writer(tmp_path: Path) -> None:
     assert store.names(".writers/*.json") == []
     with beside_other_runs(store):
         pass
-    for many in (f"local://{tmp_path}", f"file://{tmp_path}"):
+    for many in (f"memory://{tmp_path.name}/results", f"file://{tmp_path}"):
         with beside_other_runs(Store(many)), beside_other_runs(Store(many)):
             assert Store(many).names(".writers/*") == []
