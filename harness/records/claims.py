@@ -124,7 +124,7 @@ class _Beats:
     _beater: threading.Thread | None = None
 
     def take(self, task: str, fingerprint: str) -> str | None:
-        if not self.store.takes_several_writers:
+        if not self.store.takes_many_writers:
             return None  # one run alone may write there
         with self._lock:
             names = self._claims_of(task, fingerprint)
