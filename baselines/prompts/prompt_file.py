@@ -11,8 +11,6 @@ from typing import Any
 from baselines.prompts.prompt import LETTERS, TEXTS, Prompt, slots_of
 from harness.answers import form_of
 from harness.errors import UsageError, nearest
-from harness.plan.config import read_toml
-from harness.plan.installed_prompts import prompt_files
 
 BUILTIN_FILE = Path(__file__).with_name("builtin.toml")
 """The tool's own file, `--prompts builtin`; other packages offer theirs by name too (`bench.prompts`)."""
@@ -33,6 +31,8 @@ def read_prompts(wish: str, kind: str) -> tuple[Prompt, ...]:
     serves `labels:unseen`. Raises UsageError that names file and place for whatever is wrong anywhere in the file, and
     for a kind that it has no prompt for.
     """
+    from harness.plan.installed_prompts import prompt_files
+
     path = prompt_files().get(wish) or Path(wish).expanduser() if wish else BUILTIN_FILE
     known = _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
     found = known.get(kind) or known.get(form_of(kind))
@@ -55,6 +55,8 @@ def choose_prompt(prompts: Sequence[Prompt], name: str) -> Prompt:
 @lru_cache(maxsize=16)
 def _read(path: Path, changed: int) -> Mapping[str, tuple[Prompt, ...]]:
     """Read a file as it was last `changed` (ns)."""
+    from harness.plan.config import read_toml  # with a reader of TOML, which `bench list` need not wait for
+
     content = read_toml(path)
     known: dict[str, tuple[Prompt, ...]] = {}
     for kind, entries in content.items():

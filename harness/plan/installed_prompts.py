@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.entry_points import entries_of, entry_of, import_entry
-from harness.plan.config import read_toml
 
 
 def prompt_files() -> dict[str, Path]:
@@ -17,6 +16,8 @@ def prompt_files() -> dict[str, Path]:
 
 def installed_prompts() -> Iterator[tuple[str, str, str]]:
     """Name file, kind of answer and name of every installed prompt with its text: (name, kind, text)."""
+    from harness.plan.config import read_toml
+
     for file, path in prompt_files().items():
         for kind, prompts in read_toml(path).items():
             for prompt in prompts:
