@@ -9,7 +9,6 @@ from harness.entry_points import entries_of
 from harness.errors import PluginError
 from harness.metrics.metric import Metric
 from harness.plan.installed_metrics import load_metrics
-from harness.plan.installed_prompts import installed_prompts
 from harness.plan.parts import GROUPS, PluginPart, load_parts
 from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all, load_all_perturbations, load_summaries
 from harness.plan.taken_whole import needs_training
@@ -37,6 +36,8 @@ def catalogue(what: str) -> tuple[list[InstalledEntry], list[PluginError]]:
         metrics, faulty = load_metrics()
         return [_metric_entry(metric) for metric in metrics.values()], faulty
     if what == "prompts":
+        from harness.plan.installed_prompts import installed_prompts  # reads TOML, which no other list needs
+
         return [InstalledEntry(*found) for found in installed_prompts()], []
     if what in GROUPS:
         parts, broken = load_parts(what)
