@@ -130,8 +130,6 @@ def test_failed_requests_are_failed_samples_with_bounds_and_are_asked_anew(
         assert the_record(results)["metrics"]["foil-accuracy"]["value"] == pytest.approx(8 / 9)
         table = bench("leaderboard", "--task", "caption-foil", "--results", results)
         assert "not ranked" not in table.stdout
-        gate = bench("check", results, "--results", results)
-        assert gate.returncode == 0, gate.stdout
 
 
 def test_a_condition_with_failed_requests_has_no_score_until_they_are_answered(
