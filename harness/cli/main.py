@@ -43,7 +43,7 @@ from harness.errors import DataError, MissingPath, PluginError, UsageError, caus
 from harness.plan.environment import cache_wish
 from harness.plan.names import chosen_tasks
 from harness.plan.run_request import RunRequest
-from harness.storage.content import digests_remembered
+from harness.storage.cache_in_use import digests_remembered
 
 app = typer.Typer(
     name="bench",

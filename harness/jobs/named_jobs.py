@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
-from harness.storage.content import digests_remembered
+from harness.storage.cache_in_use import digests_remembered
 
 if TYPE_CHECKING:
     from harness.cell import Cell, Places, TrainingJob

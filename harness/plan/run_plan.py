@@ -32,7 +32,7 @@ from harness.plan.taken_whole import needs_training
 from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, controls_on, open_data, serves
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
-from harness.storage.content import digests_remembered
+from harness.storage.cache_in_use import digests_remembered
 
 
 @dataclass(frozen=True)

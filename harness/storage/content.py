@@ -12,14 +12,14 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from harness.storage.cache_in_use import cache_in_use
 from harness.storage.sqlite_file import connect, mending
 
 if TYPE_CHECKING:
@@ -139,33 +139,12 @@ class Contents:
                 database.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?)", with_digest)
 
 
-_CACHE: ContextVar[Path | None] = ContextVar("cache of file digests", default=None)
-
-
-@contextmanager
-def digests_remembered(cache: Path | str | None) -> Iterator[None]:
-    """Have `file_digest` and `remembered.Remembered` use what this cache remembers (None: nothing is remembered).
-
-    So jobs need not read what the plan has read already, nor a table what was read for it before.
-    """
-    token = _CACHE.set(None if cache is None else Path(cache))
-    try:
-        yield
-    finally:
-        _CACHE.reset(token)
-
-
-def cache_in_use() -> Path | None:
-    """The cache below `digests_remembered`; None where nothing is to be remembered."""
-    return _CACHE.get()
-
-
 def file_digest(path: Path) -> str:
     """Return the sha256 of one file; raises OSError where it cannot be read.
 
     It is read once a process, and below `digests_remembered` once a cache.
     """
-    return _file_digest(path.resolve(), _state_of(path.stat()), _CACHE.get())
+    return _file_digest(path.resolve(), _state_of(path.stat()), cache_in_use())
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness.storage.content import cache_in_use
+from harness.storage.cache_in_use import cache_in_use
 from harness.storage.sqlite_file import connect, mending
 
 _LOOKUP = 500
@@ -33,7 +33,7 @@ class Remembered:
 
     @staticmethod
     def here(kind: str) -> Remembered:
-        """Those of the cache that this process uses (`content.digests_remembered`)."""
+        """Those of the cache that this process uses (`cache_in_use.digests_remembered`)."""
         return Remembered(kind, cache_in_use())
 
     def find(self, names: Sequence[bytes]) -> dict[bytes, bytes]:

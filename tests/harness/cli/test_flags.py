@@ -99,7 +99,7 @@ def test_the_command_line_starts_with_its_declarations_alone() -> None:
     others = {name for name in done.stdout.split() if not name.startswith(("harness.cli", "harness.text"))}
     assert others == {
         "harness.errors", "harness.option_fields", "harness.plan", "harness.plan.environment", "harness.plan.names",
-        "harness.plan.run_request",
+        "harness.plan.run_request", "harness.storage", "harness.storage.cache_in_use",
     }  # fmt: skip
 
 

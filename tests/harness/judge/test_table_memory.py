@@ -18,7 +18,7 @@ from harness.judge.leaderboard import Row
 from harness.judge.stored_rows import leaderboard_rows
 from harness.records.packing import unpack
 from harness.records.store import Store
-from harness.storage.content import digests_remembered
+from harness.storage.cache_in_use import digests_remembered
 from harness.storage.digest import with_digest, without_digest
 
 TASK = "image-classification"

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import harness.storage.content
-from harness.storage.content import ABSENT, UNREADABLE, Contents, digests_remembered, file_digest
+from harness.storage.cache_in_use import digests_remembered
+from harness.storage.content import ABSENT, UNREADABLE, Contents, file_digest
 
 
 @pytest.fixture
@@ -197,7 +198,8 @@ def test_one_process_takes_the_digest_that_another_has_left_in_the_cache(
     path.write_bytes(b"one")
     code = (
         "import sys, harness.storage.content as c; from pathlib import Path; c.RACY_NS = -10**12\n"
-        "with c.digests_remembered(Path(sys.argv[2])): print(c.file_digest(Path(sys.argv[1])))"
+        "from harness.storage.cache_in_use import digests_remembered\n"
+        "with digests_remembered(Path(sys.argv[2])): print(c.file_digest(Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", code, str(path), str(cache)]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"{sha256(b'one')}\n"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import harness.storage.remembered
-from harness.storage.content import digests_remembered
+from harness.storage.cache_in_use import digests_remembered
 from harness.storage.remembered import Remembered, name_of_content, own_code
 
 
