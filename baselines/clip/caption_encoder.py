@@ -46,6 +46,22 @@ class CaptionEncoder(nn.Module):
             alike = torch.tensor([number[caption] for caption in drawn]).to(image.device, non_blocking=True)
             return unicl_loss(self.logit_scale.exp() * image @ text.T, alike)
 
+    def losses(self, batch: Batch) -> Tensor:
+        """Cross-entropy over each image's choices `[B]`; where it has none, how far its caption's cosine is below 1.
+
+        Both at the temperature of training.
+        """
+        assert batch.targets is not None
+        images, scale, found = self._embed(batch), self.logit_scale.exp(), []
+        for image, target, choices in zip(images, batch.targets, batch.choices or ((),) * len(batch), strict=True):
+            texts = choices or _captions_of(target, choices)[:1]
+            cosines = self.text.embed(texts).to(image.device) @ image
+            if choices:
+                found.append(-F.log_softmax(scale * cosines, dim=0)[target.choice])
+            else:
+                found.append(scale * (1 - cosines[0]))
+        return torch.stack(found)
+
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[list[float]]:
         """Return a cosine for each text of each sample; expects eval mode."""

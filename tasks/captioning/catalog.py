@@ -107,7 +107,7 @@ def _claims_metric(name: str, title: str, better: bool | None = False, table: st
 
 
 CAPTION_WORDS = Metric(
-    "caption-words", "words of a caption", None, "", _objects, (_OBJECTS,), "words", 0.0, None, together=INVENTED
+    "caption-words", "words of a caption", None, _CHAIR, _objects, (_OBJECTS,), "words", 0.0, None, together=INVENTED
 )
 OBJECTS = (
     _objects_metric("CHAIRi", "share of mentioned objects that are not in the image"),

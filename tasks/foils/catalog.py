@@ -72,5 +72,5 @@ FOILS = (
     _metric("blind-words", "accuracy of words commoner in true captions", None, _SUGARCREPE, together=_ALONE),
     _metric("blind-longest", "accuracy of the longest text", None, _SUGARCREPE, together=_ALONE),
     _metric("blind-shortest", "accuracy of the shortest text", None, _SUGARCREPE, together=_ALONE),
-    _metric("matching-chance", "accuracy of guessing", None, "", together=_ALONE),
+    _metric("matching-chance", "accuracy of guessing", None, _SUGARCREPE, together=_ALONE),
 )
