@@ -17,7 +17,7 @@ from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
 from harness.protocols import BuildContext, Derived, Learner, Model, ReadsText, Task
 from harness.records.trainings import CHECKPOINT, read_training, why_unusable
-from harness.sample import OnDemand, Sample, limited
+from harness.sample import OnDemand, Sample, TaskSpec, limited
 
 
 def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
@@ -59,7 +59,9 @@ def build_learner(
     )
     torch.manual_seed(job.seed)
     spec = task.spec(job.data, samples)
-    module: Any = model.build(replace(spec, classes=replace(spec.classes, test_texts=())), context)
+    if isinstance(spec, TaskSpec) and spec.classes.test_texts:
+        spec = replace(spec, classes=replace(spec.classes, test_texts=()))
+    module: Any = model.build(spec, context)
     learner: Learner = module.to(job.device)
     for_evaluation(learner)
     require_frozen(learner)

@@ -21,7 +21,10 @@ from harness.plan.plugins import load_all
 from harness.protocols import BuildContext, Model, SettlesOptions
 
 DEFAULTS = {"dtype": "fp32", "device_map": "none", "quantise": "none", "attention": "auto"}
-UNSEEN = {"attribute-classifier": "trained from nothing, and never frozen itself"}
+UNSEEN = {
+    "attribute-classifier": "trained from nothing, and never frozen itself",
+    "answer-prior": "counts answers: no weights are loaded",
+}
 
 
 def loaders() -> list[Any]:
@@ -44,7 +47,10 @@ def settled(model: Any, device: str, **settings: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", loaders(), ids=lambda model: str(model.name))
-def test_all_models_that_load_weights_take_a_dtype_and_leave_out_what_always_was(model: Any) -> None:
+def test_all_models_that_load_weights_take_a_dtype_and_leave_out_what_always_was(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.measure.device.bf16_is_faster", lambda device: False)  # as some processors have it
     assert isinstance(model, SettlesOptions)
     taken = set(LOAD_SETTINGS) & set(model.settings)
     if model.name != "clip-wise-ft":  # all that it keeps is trained
@@ -157,10 +163,14 @@ def test_weights_drawn_at_random_cannot_be_quantised(languages: dict[str, Path])
         load_language(find_language(str(languages["bert"])), ["a"], wish)
 
 
-def test_a_dtype_that_was_not_settled_is_settled_when_a_model_is_built() -> None:
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_dtype_that_was_not_settled_is_settled_when_a_model_is_built(
+    fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.measure.device.bf16_is_faster", lambda device: fast)
     options = ModelOptions(settings={"dtype": "auto"})
     context = BuildContext(options, TrainOptions(), DecodeOptions(), 0, Path("unused"))
-    assert load_options.load_options_of(context) == LoadOptions()
+    assert load_options.load_options_of(context) == (LoadOptions("bf16") if fast else LoadOptions())
     assert read_load_options(options.settings).dtype == "auto"
 
 

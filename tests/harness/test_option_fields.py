@@ -100,7 +100,7 @@ def test_a_choice_that_is_nearly_right_gets_the_right_one() -> None:
 def test_an_option_that_stands_for_a_setting_sets_one_that_there_is(item: Declared) -> None:
     assert item.option is not None
     section, _, key = item.option.sets.partition(".")
-    assert section in ("", "task", *SECTIONS)
+    assert section in ("", "task", "model", *SECTIONS)
     if section in SECTIONS:
         assert key in {field.name for field in fields(SECTIONS[section])}
 

@@ -20,7 +20,7 @@ from baselines.clip.model import CLASSIFICATION, ClipModel
 from baselines.clip.source import OpenClipSource, parse_source
 from baselines.pretrained.catalog import OPEN_CLIP_VIT_B_32, parse_model_name
 from baselines.pretrained.open_clip_model import CHOOSING
-from harness.answers import CAPTIONS, LABELS
+from harness.answers import CAPTIONS, CHOICES, LABELS
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, MissingPath, UsageError, WeightsUnavailable
 from harness.protocols import Model
@@ -156,7 +156,8 @@ def test_the_catalogue() -> None:
     }  # fmt: skip
     for model in MODELS:
         assert isinstance(model, Model)
-        assert model.answers == CLASSIFICATION
+        chooses = model.name in ("clip-zero-shot", "dual-encoder")
+        assert model.answers == (*CLASSIFICATION, *([CHOICES] if chooses else []))
         assert model.name.replace("-", "_") in vars(catalog)
         assert model.controls_for(LABELS) in ((), ("C2", "C3"))
         with pytest.raises(UsageError, match="C9"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from baselines import catalog
-from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, UNSEEN_LABELS
+from harness.answers import BOXES, CAPTIONS, LABELS, MAPS, SHORT_ANSWERS, UNSEEN_LABELS
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.errors import UsageError
 from harness.plan.model_settings import check_settings
@@ -45,11 +45,11 @@ def make(prerequisite: Path, languages: dict[str, Path]) -> Callable[..., Any]:
 
 def test_an_operator_serves_every_task_whose_head_can_take_it_with_its_controls() -> None:
     model = load_model("fuse:highway")
-    assert set(model.answers) == {CAPTIONS, LABELS, UNSEEN_LABELS, BOXES, MAPS}
+    assert set(model.answers) == {CAPTIONS, LABELS, UNSEEN_LABELS, BOXES, MAPS, SHORT_ANSWERS}
     found = {pair.task: pair for pair in supported_pairs()[0] if pair.model == "fuse:highway"}
     assert {task: pair.controls for task, pair in found.items()} == {
         "coco-caption": ("C1", "C2"), "image-classification": LADDER, "zero-shot-classification": LADDER,
-        "coco-detection": LADDER[:-1], "coco-segmentation": LADDER,
+        "coco-detection": LADDER[:-1], "coco-segmentation": LADDER, "visual-question-answering": LADDER,
     }  # fmt: skip
     assert all(pair.fused for pair in found.values())
 

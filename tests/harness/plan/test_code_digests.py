@@ -146,7 +146,8 @@ NO_MOVEMENT = ("*.perturb.[!i]*", "*.perturb.image.[!g]*")  # augmentation crops
         ("task coco-caption", ["tasks.captioning.task", "tasks.formats.coco_layout"], ["*clip*", "harness.metrics*"]),
         ("task coco-detection", ["tasks.detection.task", "tasks.formats.coco_instances"], ["tasks.targets.moved"]),
         ("scoring coco-caption", [f"harness.{m}" for m in SCORING], ["harness.jobs*", "harness.perturb*", *SPEAKING]),
-        ("scoring coco-caption", ["harness.metrics.captions.cider", "tasks.captioning.clip_scoring"], ["*boxes*"]),
+        # Not "*boxes*": a column of instance files has the name of the metrics of boxes, and such strings count
+        ("scoring coco-caption", ["harness.metrics.captions.cider", "tasks.captioning.clip_scoring"], ["*.maps*"]),
         ("scoring coco-detection", ["harness.metrics.boxes.matching", "tasks.detection.scoring"], ["*captions*"]),
         ("perturbing coco-detection", ["harness.perturb.natural_shifts", "harness.inputs.perturbed_inputs"], ["*cli*"]),
         ("perturbing coco-detection", ["tasks.targets.moved", "harness.jobs.robustness_job"], ["harness.report*"]),
