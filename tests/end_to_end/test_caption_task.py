@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-NAMES = {"BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE"}
+from tasks.captioning.object_hallucination import OBJECT_METRICS
+
+NAMES = {"BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", *OBJECT_METRICS}
 
 
 @pytest.mark.slow
@@ -21,6 +23,7 @@ def test_an_outside_model_has_every_metric_and_the_data_are_found(
     assert "no --data, no $BENCH_DATA: ./data/coco" in run.stderr
     (row,) = json.loads(bench("leaderboard", "--format", "json").stdout)
     assert set(row["metrics"]) == NAMES
+    assert {row["metrics"][name] for name in OBJECT_METRICS} == {None}  # no instances say what is in these images
     assert row["metrics"]["BLEU-1"]["value"] == pytest.approx(1.0)
     assert row["metrics"]["CIDEr"]["low"] <= row["metrics"]["CIDEr"]["value"] <= row["metrics"]["CIDEr"]["high"]
     assert (row["data"], row["split"], row["seeds"], row["device"] != "") == ("coco", "val", 1, True)
