@@ -36,8 +36,11 @@ PERTURBING: tuple[Definition, ...] = (
     ("harness.jobs.robustness_job", "robustness_job"),
     ("harness.run.condition_scores", "ConditionScores"),
 )
-_STOPS = frozenset({"harness.plan.plugins", PARTS_MODULE})
-"""What is loaded there are plugins, whose code is looked at by itself."""
+_STOPS = frozenset({"harness.plan.plugins", "harness.plan.installed_metrics", PARTS_MODULE})
+"""What is loaded there are plugins, whose code is looked at by itself.
+
+Were the group of metrics looked into, any string that is the name of one ("boxes") would draw its code in.
+"""
 SCORING_METHODS = frozenset({"scorer", "scoring_settings", "ceilings"})
 """What a task does for scoring alone."""
 PERTURBING_METHODS = frozenset({"moved", "moved_text", "shifts", "corruptions", "chance"})

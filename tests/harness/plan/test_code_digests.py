@@ -6,16 +6,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness import metrics as metrics_folder
 from harness import protocols
 from harness.cell import ModelOptions
 from harness.plan import code_digests
 from harness.plan.code_digests import CodeDigests
 from harness.plan.import_closure import NOBODY, Codebase, Definition, NamedParts, code_digest_of
-from harness.plan.plugins import load_model, load_perturbations, load_task
+from harness.plan.plugins import load_model, load_perturbations, load_task, task_names
 from harness.plan.source_parts import Module, SourcePart
 
 EDIT = SourcePart("0" * 16)
@@ -146,7 +148,6 @@ NO_MOVEMENT = ("*.perturb.[!i]*", "*.perturb.image.[!g]*")  # augmentation crops
         ("task coco-caption", ["tasks.captioning.task", "tasks.formats.coco_layout"], ["*clip*", "harness.metrics*"]),
         ("task coco-detection", ["tasks.detection.task", "tasks.formats.coco_instances"], ["tasks.targets.moved"]),
         ("scoring coco-caption", [f"harness.{m}" for m in SCORING], ["harness.jobs*", "harness.perturb*", *SPEAKING]),
-        # Not "*boxes*": a column of instance files has the name of the metrics of boxes, and such strings count
         ("scoring coco-caption", ["harness.metrics.captions.cider", "tasks.captioning.clip_scoring"], ["*.maps*"]),
         ("scoring coco-detection", ["harness.metrics.boxes.matching", "tasks.detection.scoring"], ["*captions*"]),
         ("perturbing coco-detection", ["harness.perturb.natural_shifts", "harness.inputs.perturbed_inputs"], ["*cli*"]),
@@ -167,6 +168,17 @@ def test_what_is_reached_is_what_moves_the_numbers(digest: str, wanted: list[str
     modules = asked()[digest].modules()
     assert not set(wanted) - modules
     assert not [module for module in modules if any(fnmatch(module, pattern) for pattern in refused)]
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_scoring_a_task_reaches_the_metrics_of_its_answers_and_no_others(task: str) -> None:
+    """Strings that happen to be names of metrics, as the column "boxes" of a file, draw in none."""
+    code, loaded = Recording(), load_task(task)
+    code.scoring(loaded)
+    families = {name.split(".")[2] for name in code.last()[0].modules() if name.startswith("harness.metrics.")}
+    own = {"answers": "questions"}.get(loaded.answers, loaded.answers.partition(":")[0])
+    assert families - {"answered", "metric"} <= {own}
+    assert (own in families) == (Path(metrics_folder.__path__[0]) / own).is_dir()
 
 
 def test_options_choose_the_tuning_policy() -> None:
