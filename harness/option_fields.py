@@ -99,7 +99,7 @@ class Option:
 
     `sets` is the `section.key` that it is a shorter name of, set to `to` where that is given and else to its value.
     `left_out` says in words what is taken without it, where its default does not say so. `many` may be given more than
-    once, which is the same as commas between.
+    once, which is the same as commas between. `alone` is what a flag without a value stands for, or true in a file.
     """
 
     help: str
@@ -107,6 +107,7 @@ class Option:
     sets: str = ""
     to: Any = None
     left_out: str = ""
+    alone: str = ""
     many: bool = False
     hidden: bool = False
 

@@ -279,13 +279,17 @@ def _checked(kind: type, values: Mapping[str, Any], place: str) -> Any:
     from pydantic import ValidationError
 
     known = {item.name: item for item in declared(kind)}
+    meant = dict(values)
     for key, value in values.items():
         if key not in known:
             raise UsageError(f"Unknown key '{key}' in {place}. {nearest(key, known)}")
-        if isinstance(value, bool) and known[key].kind is not bool:
+        option = known[key].option
+        if isinstance(value, bool) and option is not None and option.alone:
+            meant[key] = option.alone if value else None
+        elif isinstance(value, bool) and known[key].kind is not bool:
             raise UsageError(f"{place}: {key} = {str(value).lower()}; wanted a value, not true or false.")
     try:
-        return _adapter(kind).validate_python(dict(values))
+        return _adapter(kind).validate_python(meant)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{place}: {_what_is_wrong(first, known[str(first['loc'][0])])}") from None

@@ -17,6 +17,7 @@ from harness.measure.choose_devices import Devices, DeviceWish, choose_devices
 from harness.measure.provenance import OF_TRAINING, package_versions
 from harness.plan.code_digests import CodeDigests
 from harness.plan.config import RunConfig, require_finite_settings
+from harness.plan.control_choice import failed_while_planned, plan_controls
 from harness.plan.data_places import remember
 from harness.plan.installed_metrics import load_metrics
 from harness.plan.model_settings import check_settings, options_for, prompts_of
@@ -29,7 +30,7 @@ from harness.plan.plugins import (
     task_names,
 )
 from harness.plan.taken_whole import needs_training
-from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, controls_on, open_data, serves
+from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, open_data, serves
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
 from harness.storage.cache_in_use import digests_remembered
@@ -135,9 +136,10 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
     evaluate = replace(config.evaluate, limit=_limit(config, data), embedded_limit=None, precision=precision)
     cells: list[Cell] = []
     absent: list[Absent] = []
+    controls = plan_controls(models, task.name, config.request.controls, named, progress, alone=alone)
     for model in models:
-        controls, prompts = _controls(model, planner, named), prompts_of(model, config.options, task)
-        for control, seed, prompt in product(controls, range(config.request.seeds), prompts):
+        prompts = prompts_of(model, config.options, task)
+        for control, seed, prompt in product(controls[model.name], range(config.request.seeds), prompts):
             planned = planner.attempt(model, control, seed, split, prompt)
             if not isinstance(planned, Absent):
                 cells.append(Cell(planned, split, evaluate, config.measure, planner.scoring))
@@ -155,19 +157,6 @@ def _limit(config: RunConfig, data: Dataset) -> int | None:
     """On how many samples to evaluate: a profile takes a part of built-in data alone."""
     wish = config.evaluate
     return wish.embedded_limit if wish.limit is None and data.embedded else wish.limit
-
-
-def _controls(model: Model, planner: _Planner, named: Sequence[tuple[str, str | None]]) -> list[str | None]:
-    """List the controls of a model that are asked for, None for itself.
-
-    One that cannot say is planned by itself, and that is told.
-    """
-    try:
-        pairs = with_controls([model], planner.task.name, planner.config.request.controls, named)
-    except PluginError as error:
-        planner.progress(f"{error} It is planned without its controls.", 0, NOTICE)
-        return [None]
-    return [control for _, control in pairs]
 
 
 def choose_models(names: Sequence[str], task: str, *, alone: bool = True, excluded: Sequence[str] = ()) -> list[Model]:
@@ -200,30 +189,6 @@ def _without(chosen: Mapping[str, Model], excluded: Sequence[str]) -> list[Model
     if not left:
         raise UsageError(f"--exclude {','.join(excluded)} leaves no model to run. Leave one of them out of it.")
     return left
-
-
-def with_controls(
-    models: Sequence[Model], task: str, every: bool, named: Sequence[tuple[str, str | None]] = ()
-) -> list[tuple[Model, str | None]]:
-    """Put after each model its controls: `every` one, or those `named` with it, as (model, control).
-
-    A model that is named with controls alone does not run itself. Raises UsageError for a control that it has not, and
-    for one of `all`.
-    """
-    if found := [control for name, control in named if name == "all" and control is not None]:
-        raise UsageError(f"--model all[{found[0]}]: name the model of the control, as film[{found[0]}].")
-    wanted = load_task(task)
-    pairs: list[tuple[Model, str | None]] = []
-    for model in models:
-        own = {control for name, control in named if name == model.name}
-        with as_plugin_error(_planned(model)):
-            offered = controls_on(model, wanted)
-        for control in (own - {None}).difference(offered):
-            raise UsageError(f"{model.name} has no control '{control}' on {task}. {nearest(str(control), offered)}")
-        if not own or None in own or ("all", None) in named:
-            pairs.append((model, None))
-        pairs += [(model, control) for control in offered if every or control in own]
-    return pairs
 
 
 def check_task_settings(settings: Mapping[str, Any], alone: Task | None = None) -> None:
@@ -290,7 +255,7 @@ class _Planner:
 
     def training_job(self, model: Model, control: str | None, seed: int, prompt: str = "") -> TrainingJob:
         """Describe one training; raises WeightsUnavailable when its weights are not here, or nothing to train on."""
-        with as_plugin_error(_planned(model)):
+        with as_plugin_error(failed_while_planned(model)):
             options = options_for(model, self.config.options, self.task, self.devices, prompt)
             made = model if control is None else model.with_control(control)
             if self.data.training_split is None and needs_training(made):
@@ -358,11 +323,6 @@ class _Planner:
         """
         precision = self.devices.precision(train.precision)
         return replace(train, precision=precision, deterministic=self.config.train.deterministic)
-
-
-def _planned(model: Model) -> str:
-    """Name a plugin whose code failed while it was planned."""
-    return f"The model plugin '{model.name}' ({type(model).__module__}) failed while it was planned"
 
 
 def data_context(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> DataContext:

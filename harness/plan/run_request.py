@@ -24,7 +24,9 @@ class RunRequest:
     )
     exclude: Annotated[str | None, Option("Models to leave out of --model, a,b.", WHAT)] = None
     seeds: Annotated[int, Range(gt=0, le=1000), Option("Training seeds per model.", WHAT)] = 1
-    controls: Annotated[bool, Option("Run the matched controls C0 to C6 too.", WHAT)] = False
+    controls: Annotated[
+        str | None, Option("Run the matched controls too: all that there are, or those of C0 to C6.", WHAT, alone="all")
+    ] = None
     profile: Annotated[str, Option("Settings: smoke, standard, full, reference or a TOML file.", WHAT)] = "standard"
 
     data: Annotated[str | None, Option("Folder: COCO, VOC, images by class …; or coco, scenes.", DATA)] = None

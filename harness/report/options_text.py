@@ -73,7 +73,8 @@ def _row(name: str, item: Declared, default: str, words: str) -> str:
 def _number(item: Declared) -> str:
     """Say which values a field takes: whole numbers from the smallest to the largest, unless that is absurdly large."""
     if item.range is None:
-        return "true or false" if item.kind is bool else "text"
+        alone = "nothing or " if item.option is not None and item.option.alone else ""
+        return "true or false" if item.kind is bool else f"{alone}text"
     if item.is_time:
         return f"a time, {item.range}: `90` or `90s`, `30m`, `2h`, `1d`"
     if item.kind is float:

@@ -106,7 +106,7 @@ def planned_here(order: CellOrder, progress: Progress) -> tuple[Plan, Environmen
         model=name_of(job.model, job.control),
         seeds=job.seed + 1,
         exclude=None,
-        controls=False,
+        controls=None,
         device=job.device,  # any of that kind that this worker may use
         devices=None,
         executor="local",

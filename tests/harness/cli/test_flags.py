@@ -87,6 +87,21 @@ def test_commands_with_many_options_show_them_in_panels(command: str) -> None:
     assert len(panels) >= 2
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--controls"], "all"),
+        (["--controls", "--seeds", "2"], "all"),
+        (["--controls", "C1,C2", "--seeds", "2"], "C1,C2"),
+        (["--seeds", "2", "--controls=C4"], "C4"),
+        ([], None),
+    ],
+)
+def test_a_flag_may_stand_alone_where_that_is_declared(words: list[str], wanted: str | None) -> None:
+    command: Any = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    assert command.make_context("run", list(words)).params["controls"] == wanted
+
+
 def test_what_is_given_twice_is_joined_and_what_is_not_given_is_left_out() -> None:
     flags = {"log": ["wandb", "mlflow"], "seeds": 2, "data": None, "track": [], "controls": False}
     assert given(flags) == {"log": "wandb,mlflow", "seeds": 2, "controls": False}

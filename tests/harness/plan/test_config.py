@@ -40,7 +40,7 @@ def test_the_last_of_profile_file_flags_and_set_wins(toml: Any) -> None:
 
 def test_a_file_holds_every_option(toml: Any) -> None:
     wanted = {
-        "task": "t", "data": "d", "split": "val", "limit": 3, "seeds": 2, "controls": True, "vision": "resnet18",
+        "task": "t", "data": "d", "split": "val", "limit": 3, "seeds": 2, "controls": "C1,C2", "vision": "resnet18",
         "scenes_track": "plain", "templates": "simple", "lexicon": "opaque", "classes": "c.txt", "log": "wandb",
         "metric_engine": "hotcoco", "vision_weights": "w.safetensors", "language": "l", "tune": "lora", "device": "cpu",
         "results": "r", "profile": "smoke", "on_bad_sample": "skip", "jobs": 2, "job_timeout": 90.5, "perturb": "smoke",
@@ -57,6 +57,15 @@ def test_a_file_holds_every_option(toml: Any) -> None:
     assert config.options.settings["depth"] == 4
     assert config.options.vision_args == {"mean": [0.1, 0.2, 0.3]}
     assert config.measure.runs == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [("controls = true", "all"), ("controls = false", None), ('controls = "C1,C2"', "C1,C2"), ("", None)],
+)
+def test_all_controls_or_some_are_asked_for_in_a_file_and_by_keyword(toml: Any, line: str, wanted: str | None) -> None:
+    assert build_config({}, file=toml(line + "\n")).request.controls == wanted
+    assert build_config({"controls": wanted == "all" or wanted}).request.controls == wanted
 
 
 @pytest.mark.parametrize(

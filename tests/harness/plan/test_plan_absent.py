@@ -108,7 +108,7 @@ def test_one_plugins_exception_is_its_own_absence(old: str, new: str, plan: Make
     assert old in MODEL
     plant(install, MODEL.replace(old, new))
     told: list[str] = []
-    found = plan(model="all", controls=True, progress=lambda what, done, total: told.append(what))
+    found = plan(model="all", controls="all", progress=lambda what, done, total: told.append(what))
     planted = [absent for absent in found.absent if absent.model == "planted"]
     if "controls_for" in old:  # it is planned by itself; the pairs name what is wrong with it
         assert [cell.training.model for cell in found.cells] == ["planted"]

@@ -14,6 +14,7 @@ from harness.errors import UsageError
 from harness.measure.provenance import OF_SCORING
 from harness.plan.code_digests import CodeDigests
 from harness.plan.config import build_config
+from harness.plan.control_choice import plan_controls, with_controls
 from harness.plan.plugins import load_model, load_task
 from harness.plan.run_plan import (
     Environment,
@@ -23,7 +24,6 @@ from harness.plan.run_plan import (
     choose_models,
     plan_run,
     settings_for,
-    with_controls,
 )
 from harness.protocols import Prerequisite
 from harness.record import split_name
@@ -152,32 +152,34 @@ def test_models_serve_the_task_or_are_refused() -> None:
 
 def test_controls_stand_after_their_model_and_depend_on_the_task() -> None:
     film = load_model("film")
-    labels = with_controls([film], "image-classification", True)
+    labels = with_controls([film], "image-classification", "all")
     assert [control for _, control in labels] == [None, "C0", "C1", "C2", "C3", "C4", "C5", "C6"]
-    assert [control for _, control in with_controls([film], "coco-detection", True)] == [
+    assert [control for _, control in with_controls([film], "coco-detection", "all")] == [
         None,
         *(["C0", "C1", "C2", "C3", "C4", "C5"]),
     ]
-    assert with_controls([film], "image-classification", False) == [(film, None)]
+    assert with_controls([film], "image-classification", None) == [(film, None)]
 
 
 @pytest.mark.parametrize(
-    ("names", "every", "expected"),
+    ("names", "wish", "expected"),
     [
-        ("film[C0],film[C4]", False, ["film C0", "film C4"]),
-        ("film[C4],film,film[C0]", False, ["film", "film C0", "film C4"]),
-        ("film[C0],probe", False, ["film C0", "probe"]),
-        ("film[C0],probe", True, [*(f"film C{n}" for n in range(7)), "probe"]),
+        ("film[C0],film[C4]", None, ["film C0", "film C4"]),
+        ("film[C4],film,film[C0]", None, ["film", "film C0", "film C4"]),
+        ("film[C0],probe", None, ["film C0", "probe"]),
+        ("film[C0],probe", "all", [*(f"film C{n}" for n in range(7)), "probe"]),
+        ("film,probe", "C4, C1,C4", ["film", "film C1", "film C4", "probe"]),
+        ("film[C0],film", "C1", ["film", "film C0", "film C1"]),
     ],
 )
-def test_single_controls_are_named_with_their_model(names: str, every: bool, expected: list[str]) -> None:
-    assert chosen_names(names, every) == expected
+def test_single_controls_are_named_with_their_model(names: str, wish: str | None, expected: list[str]) -> None:
+    assert chosen_names(names, wish) == expected
 
 
-def chosen_names(names: str, every: bool = False) -> list[str]:
+def chosen_names(names: str, wish: str | None = None) -> list[str]:
     named = [split_name(name) for name in names.split(",")]
     models = choose_models([name for name, _ in named], "image-classification")
-    pairs = with_controls(models, "image-classification", every, named)
+    pairs = with_controls(models, "image-classification", wish, named)
     return [f"{model.name} {control}" if control else model.name for model, control in pairs]
 
 
@@ -197,13 +199,39 @@ def test_a_control_is_one_of_a_named_model() -> None:
         chosen_names("all[C0]")
 
 
+def test_a_control_that_no_model_of_the_run_has_is_refused_or_told() -> None:
+    probe, prefix, captioner = (load_model(name) for name in ("probe", "film", "cross-attention"))
+    with pytest.raises(UsageError, match=r"--controls C7: none of these models has it.*Did you mean 'C"):
+        plan_controls([prefix], "image-classification", "C1,C7", (), lambda *_: None)
+    with pytest.raises(UsageError, match=r"--controls C1: none .* They have none \(probe\)"):
+        plan_controls([probe], "image-classification", "C1", (), lambda *_: None)
+    with pytest.raises(UsageError, match="--controls is empty"):
+        plan_controls([prefix], "image-classification", " , ", (), lambda *_: None)
+    told: list[str] = []
+    found = plan_controls([captioner], "coco-caption", "C2,C4", (), lambda what, *_: told.append(what), alone=False)
+    assert found == {"cross-attention": [None, "C2"]}
+    assert len(told) == 1 and told[0].startswith("--controls C4: none of these models has it on coco-caption.")
+
+
+def test_a_fused_model_without_a_control_that_others_have_is_told() -> None:
+    class Fewer:
+        def __init__(self, name: str, *controls: str) -> None:
+            self.name, self.tasks, self.fused, self.controls_for = name, (), True, lambda task: controls
+
+    models: list[Any] = [Fewer("a", "C0", "C1"), Fewer("b", "C0"), Fewer("plain")]
+    told: list[str] = []
+    found = plan_controls(models, "image-classification", "C1", (), lambda what, *_: told.append(what))
+    assert found == {"a": [None, "C1"], "b": [None], "plain": [None]}
+    assert told == ["C1: b run without it, as they have none of it on image-classification."]
+
+
 def test_planned_cells_are_those_that_are_named(plan: MakePlan, opened: list[Any]) -> None:
     found = plan("coco-caption", model="cross-attention[C2]").cells
     assert [(cell.training.model, cell.training.control) for cell in found] == [("cross-attention", "C2")]
 
 
 def test_seeds_and_controls_make_cells(plan: MakePlan, opened: list[Any]) -> None:
-    found = plan("coco-caption", model="text-only", seeds=3, controls=True)
+    found = plan("coco-caption", model="text-only", seeds=3, controls="all")
     assert [(cell.training.model, cell.training.control, cell.training.seed) for cell in found.cells] == [
         ("text-only", None, 0), ("text-only", None, 1), ("text-only", None, 2),
     ]  # fmt: skip
