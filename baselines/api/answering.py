@@ -22,7 +22,7 @@ from harness.text.said_option import parse_option
 class Answering:
     """Makes requests of samples and predictions of replies, by one prompt.
 
-    `by` is how one of several options is found. `classes` are the names that a classification offers.
+    `by` is how one of several options is found.
     """
 
     form: str
@@ -32,15 +32,13 @@ class Answering:
     bodies: RequestBodies
     asker: Asker
     settings: ApiSettings
-    classes: Sequence[str] = ()
     unparsed: int = 0
     parsed: int = 0
     """Samples whose option was read from words although log-probabilities were asked for."""
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def answer(self, png: bytes | None, text: str | None, choices: Sequence[str]) -> Prediction:
-        """Answer a sample; raises RequestFailed where there is no answer."""
-        options = tuple(self.classes) if self.form == LABELS else tuple(choices)
+    def answer(self, png: bytes | None, text: str | None, options: Sequence[str]) -> Prediction:
+        """Answer a sample, `options` being the names of the classes or its own; raises RequestFailed."""
         prompt = self.rendered(text, options)
         if not options or self.form == CAPTIONS:
             return " ".join(self.asker.reply(self.bodies.ask(prompt, png)).text.split())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from threading import Condition
 
 _FIRST = 4
@@ -64,6 +65,7 @@ class AdaptiveGate:
         with self._changed:
             self._moved(0)
             self._area = self._busy_s = 0.0
+            self.halvings = 0
 
     @property
     def mean_inside(self) -> float:
@@ -85,3 +87,9 @@ class AdaptiveGate:
         self._busy_s += (now - self._since) * (self._inside > 0)
         self._since = now
         self._inside += step
+
+
+@lru_cache(maxsize=64)
+def shared_gate(url: str, most: int) -> AdaptiveGate:
+    """Give all models of a process that ask one endpoint the same gate: together they ask no more at once."""
+    return AdaptiveGate(most)

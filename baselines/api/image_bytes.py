@@ -28,14 +28,12 @@ def png_bytes(image: GivenImage) -> bytes:
 
     if not isinstance(image, Path):
         return _encoded(Image.fromarray(image))
-    if is_plain_png(image):
-        return image.read_bytes()
-    return _of_other_file(image)
+    return _of_file(image)
 
 
-def data_url(png: bytes) -> str:
-    """Write a PNG file as a URL that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+def data_url(png: bytes) -> bytes:
+    """Write a PNG file as a URL that holds it, in ASCII."""
+    return b"data:image/png;base64," + base64.b64encode(png)
 
 
 def is_plain_png(path: Path) -> bool:
@@ -60,9 +58,9 @@ def is_plain_png(path: Path) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _of_other_file(path: Path) -> bytes:
-    """Encode a file of another format; several questions about one image follow each other."""
-    return _encoded(upright_image(path))
+def _of_file(path: Path) -> bytes:
+    """Read or encode a file; several questions about one image follow each other."""
+    return path.read_bytes() if is_plain_png(path) else _encoded(upright_image(path))
 
 
 def _encoded(image: object) -> bytes:

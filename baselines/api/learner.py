@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Generator, Tensor, nn
 
 from baselines.api.address import Endpoint
 from baselines.api.answering import Answering
+from baselines.api.at_once import working_at_once
 from baselines.api.connection import Connection
 from baselines.api.image_bytes import png_bytes
-from baselines.api.in_order import worked_in_order
 from baselines.api.prompt_choice import choose_way
 from baselines.api.replies import RequestFailed
 from baselines.api.request_body import RequestBodies
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from baselines.api.findings import Findings
     from harness.sample import GivenImage
 
-_AHEAD = 1024
-"""So many samples are begun before the first of them has its answer: one that is asked for again holds up no other."""
+_READY = 8
+"""So many threads more than there may be requests at once: what they ask is written while there is no place for it."""
 
 
 @dataclass(frozen=True)
@@ -53,39 +54,29 @@ class ApiLearner(nn.Module):
         self._secret = read_key(self._settings.key_variable, endpoint)
         self._names, self._texts = spec.classes.names, [tuple(texts) for texts in spec.classes.texts]
         self._shown = tuple(self._names)
-        self.reads = ("text", "classes") if form_of(spec.answers) == LABELS else ("text",)
+        self._labels = form_of(spec.answers) == LABELS
+        self.reads = ("text", "classes") if self._labels else ("text",)
         self._bodies = RequestBodies(endpoint, self._settings, context.decode.max_tokens, context.seed)
 
     def predict(self, batch: Batch) -> list[Prediction]:
         """Ask about each sample of a batch, many at once; NoAnswer where there is none."""
-        return next(self.predict_each([batch]))
+        with self.answering() as begin:
+            return begin(batch)()
 
-    def predict_each(self, batches: Iterable[Batch]) -> Iterator[list[Prediction]]:
+    @contextmanager
+    def answering(self) -> Iterator[Callable[[Batch], Callable[[], list[Prediction]]]]:
         """Ask about batch after batch without waiting for the last answer of one before the next."""
-        answering = self._answering
-        answering.classes = self._shown
-        sizes: list[int] = []
-
-        def samples() -> Iterator[_Asked]:
-            for batch in batches:
-                sizes.append(len(batch))
-                choices = batch.choices or ((),) * len(batch)
-                images = batch.pictures or (None,) * len(batch)
-                yield from map(_Asked, images, batch.texts, choices)
-
-        def answer(asked: _Asked) -> Prediction:
-            return _answered(answering, asked)
-
-        transport = self._ready[0].transport
+        answering, transport = self._answering, self._ready[0].transport
         transport.go_on()
-        results = worked_in_order(samples(), answer, self._settings.concurrency, _AHEAD, transport.stop)
-        found: list[Prediction] = []
-        given = 0
-        for result in results:
-            found.append(result)
-            if len(found) == sizes[given]:
-                yield found
-                found, given = [], given + 1
+        workers = self._settings.concurrency + _READY
+        with working_at_once(partial(_answered, answering), workers, transport.stop) as begin:
+
+            def begin_batch(batch: Batch) -> Callable[[], list[Prediction]]:
+                choices = [self._shown] * len(batch) if self._labels else batch.choices or [()] * len(batch)
+                images = batch.pictures or (None,) * len(batch)
+                return begin([*map(_Asked, images, batch.texts, choices)])
+
+            yield begin_batch
 
     def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
         """Offer other names of the classes: of a class whose texts are another's now, that one's name."""

@@ -15,7 +15,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from baselines.api.address import Endpoint
-from baselines.api.gate import AdaptiveGate
+from baselines.api.gate import shared_gate
 from baselines.api.replies import RequestFailed, error_told, read_reply, told
 from baselines.api.secret import Secret
 from baselines.api.settings import ApiSettings
@@ -57,7 +57,7 @@ class Transport:
             timeout=httpx.Timeout(settings.timeout_s, connect=min(_CONNECT_S, settings.timeout_s), pool=None),
         )
         weakref.finalize(self, self._client.close)
-        self.gate = AdaptiveGate(most)
+        self.gate = shared_gate(endpoint.url, most)
         self._lock = Lock()
         self._stopped = Event()
         self._in_a_row = 0
@@ -73,25 +73,24 @@ class Transport:
         Raises RequestFailed when asking again does not help, or has not helped for `patience_s` (by default the setting
         retry_s); at once, when too many before it have failed in a row.
         """
-        if self._in_a_row >= self._settings.give_up_after:
-            raise RequestFailed(f"not asked: the {self._settings.give_up_after} before it failed ({self._last})")
         until = time.monotonic() + (self._settings.retry_s if patience_s is None else patience_s)
         tries = 0
         while True:
             tries += 1
             with self.gate.passing() as entered:
+                self._require_hope()
                 found = self._once(body, may_be_empty)
-            if not isinstance(found, _Trouble):
-                seconds = time.monotonic() - entered
-                self._note(seconds)
-                return found, seconds
-            if found.crowded:
-                self.gate.refused(entered, found.wait_s)
-            wait = max(found.wait_s, random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries)))
-            if not found.again or time.monotonic() + wait > until or self._stopped.wait(wait):
-                self._note_failure(found)
-                told_tries = f", {tries} times asked" if tries > 1 else ""
-                raise RequestFailed(f"{found.reason}{told_tries}", fatal=found.fatal, refused=found.refused)
+                if not isinstance(found, _Trouble):
+                    seconds = time.monotonic() - entered
+                    self._note(seconds)
+                    return found, seconds
+                if found.crowded:
+                    self.gate.refused(entered, found.wait_s)
+                wait = max(found.wait_s, random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries)))
+                if not found.again or time.monotonic() + wait > until:
+                    raise self._failure(found, tries)
+            if self._stopped.wait(wait):
+                raise self._failure(found, tries)
             with self._lock:
                 self.retries += 1
 
@@ -125,17 +124,24 @@ class Transport:
         """Ask again as usual."""
         self._stopped.clear()
 
+    def _require_hope(self) -> None:
+        """Ask nothing more when too many requests in a row have failed."""
+        if self._in_a_row >= self._settings.give_up_after:
+            raise RequestFailed(f"not asked: the {self._settings.give_up_after} before it failed ({self._last})")
+
     def _note(self, seconds: float) -> None:
         self.gate.succeeded()
         with self._lock:
             self.latencies_s.append(seconds)
             self._in_a_row = 0
 
-    def _note_failure(self, trouble: _Trouble) -> None:
-        """Count failures that say something of the server, and not of one request."""
+    def _failure(self, trouble: _Trouble, tries: int) -> RequestFailed:
+        """Count failures that say something of the server, and not of one request; gives the error to raise."""
         with self._lock:
             if not trouble.refused:
                 self._in_a_row, self._last = self._in_a_row + 1, trouble.reason
+        told_tries = f", {tries} times asked" if tries > 1 else ""
+        return RequestFailed(f"{trouble.reason}{told_tries}", fatal=trouble.fatal, refused=trouble.refused)
 
     def _once(self, body: bytes, may_be_empty: bool) -> dict[str, Any] | _Trouble:
         import httpx

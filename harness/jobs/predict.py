@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,8 +13,11 @@ from harness.inputs.visual_tokens import VisualTokens
 from harness.measure.out_of_memory import halving
 from harness.metrics.plain_answers import outcomes_and_failures
 from harness.protocols import NOTICE, AnswersInStream, Learner, Progress
-from harness.sample import Batch, Outcome, Prediction
+from harness.sample import Outcome, Prediction
 from harness.text.failed_samples import no_answers_told
+
+_AHEAD = 1024
+"""So many samples are begun before the first of them has its answer: one that is asked for again holds up no other."""
 
 
 @dataclass
@@ -75,16 +78,16 @@ def _answered(
         for indices in order:
             yield _predict(learner, visual_tokens, indices)
         return
-    taken: deque[tuple[str, ...]] = deque()
-
-    def batches() -> Iterator[Batch]:
+    begun: deque[tuple[tuple[str, ...], Callable[[], list[Prediction]]]] = deque()
+    with learner.answering() as begin:
         for indices in order:
             batch = visual_tokens.batch(indices, with_targets=False)
-            taken.append(batch.sample_ids)
-            yield batch
-
-    for found in learner.predict_each(batches()):
-        yield taken.popleft(), found
+            begun.append((batch.sample_ids, begin(batch)))
+            if sum(len(ids) for ids, _ in begun) >= _AHEAD:
+                sample_ids, wait = begun.popleft()
+                yield sample_ids, wait()
+        for sample_ids, wait in begun:
+            yield sample_ids, wait()
 
 
 @torch.inference_mode()

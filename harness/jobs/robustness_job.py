@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,23 +17,22 @@ import numpy as np
 import torch
 
 from harness.condition import Condition, Part
-from harness.errors import BenchError
 from harness.inputs.decoded_images import DecodedImage, DecodedImages, open_decoded_images
 from harness.inputs.images import fit_image, to_channels_first
 from harness.inputs.perturbed_inputs import ImageSource, Rewriter, Words, absence, part_for, words_for
 from harness.inputs.visual_tokens import sees_images, takes_pictures
 from harness.jobs.built_learner import load_trained
-from harness.jobs.device_errors import ends_process, refused_operation
+from harness.jobs.device_errors import ends_process
 from harness.jobs.heartbeat import Heartbeat
-from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock, Subject
-from harness.measure.device import autocast, begin_job
-from harness.metrics.plain_answers import outcomes_and_failures, outcomes_of
+from harness.jobs.loaded_model import LoadedModel, explained
+from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock
+from harness.measure.device import begin_job
+from harness.metrics.plain_answers import outcomes_of
 from harness.perturb.perturbation import IMAGE, TEXT, GeometricPerturbation, Perturbation
 from harness.perturb.scales import at_scale
 from harness.plan.plugins import load_perturbations
 from harness.protocols import Learner, MovesTargets, MovesTexts, Progress, ReadsText, SupportsForget, Task
 from harness.sample import Batch, Preprocessing, Sample, limited
-from harness.text.error_text import error_text, named_error, traceback_text
 from harness.text.failed_samples import no_answers_told
 
 if TYPE_CHECKING:
@@ -42,33 +41,6 @@ if TYPE_CHECKING:
 
 ATTACK = "attack"
 """Family of what is made for each model by itself, from its own losses."""
-
-
-@dataclass
-class LoadedModel:
-    """A loaded model and what it has answered so far in the group of conditions at hand."""
-
-    subject: Subject
-    learner: Learner
-    reads: tuple[str, ...]
-    worded: tuple[tuple[str, ...], ...] | None = None
-    answers: dict[str, list[Any]] = field(default_factory=dict)
-    errors: dict[str, Answers] = field(default_factory=dict)
-    failed: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By condition, the samples that it was not able to answer, and why."""
-
-    @property
-    def precision(self) -> AbstractContextManager[Any]:
-        """A block in which it answers in the precision that its cell is evaluated in."""
-        cell = self.subject.cell
-        return autocast(cell.training.device, cell.evaluate.precision)
-
-    def reword(self, class_texts: tuple[tuple[str, ...], ...]) -> None:
-        """Have the learner read these texts for the classes, unless it does already or reads none."""
-        if "classes" in self.reads and self.worded != class_texts:
-            assert isinstance(self.learner, ReadsText)
-            self.learner.reword(class_texts)
-            self.worded = class_texts
 
 
 def robustness_job(block: RobustnessBlock, progress: Progress) -> dict[str, str]:
@@ -108,7 +80,7 @@ def load_models(block: RobustnessBlock) -> tuple[Task, list[LoadedModel]]:
             if ends_process(error):
                 raise
             for condition in block.conditions:
-                _explained(error).write(block.file(subject, condition))
+                explained(error).write(block.file(subject, condition))
             continue
         reads = tuple(learner.reads) if isinstance(learner, ReadsText) else ()
         loaded_models.append(LoadedModel(subject, learner, reads))
@@ -159,42 +131,38 @@ class _RobustnessJob:
         digest = hashlib.sha256()
         beat = Heartbeat(self.progress, "answering under perturbations")
         rows = source.rows()
-        with source.in_order(self._fresh_rows(rows)) as fresh:
+        with source.in_order(self._fresh_rows(rows)) as fresh, ExitStack() as stack:
             for chunk in self._chunks(rows, fresh, digest):
                 tokens = _Tokens(chunk)
                 for loaded, condition in wanted:
                     beat()
                     if condition.label not in loaded.errors:
-                        self._answer(loaded, condition, words[condition.label], tokens)
+                        self._answer(loaded, condition, words[condition.label], tokens, stack)
+            for loaded in self.loaded_models:
+                loaded.finish(beat)
         for loaded in self.loaded_models:
             if isinstance(loaded.learner, SupportsForget):
                 loaded.learner.forget()  # or memory would grow with every condition's words
             for condition in group:
                 self._write(loaded, condition, words[condition.label], digest.hexdigest()[:16])
 
-    def _answer(self, loaded: LoadedModel, condition: Condition, words: Words, tokens: _Tokens) -> None:
-        """Answer for one chunk; what goes wrong ends this model under this condition, and nothing else."""
+    def _answer(
+        self, loaded: LoadedModel, condition: Condition, words: Words, tokens: _Tokens, stack: ExitStack
+    ) -> None:
+        """Answer for one chunk, or begin to; what goes wrong ends this model under this condition, and nothing else."""
         chunk = tokens.chunk
-        try:
-            # No inference mode: an attack may need gradients through what is remembered.
-            with loaded.precision, torch.no_grad():
-                loaded.reword(words.class_texts)
-                batch = Batch(
-                    sample_ids=tuple(sample.sample_id for sample in chunk.samples),
-                    visual=tokens.of(loaded.learner, loaded.subject.cell.training.device),
-                    texts=words.texts[chunk.start : chunk.start + len(chunk.samples)],
-                    sizes=chunk.sizes if loaded.learner.vision else (),
-                    choices=tuple(sample.choices for sample in chunk.samples),
-                    pictures=tuple(chunk.images[row] for row in chunk.rows) if takes_pictures(loaded.learner) else (),
-                )
-                found, failed = outcomes_and_failures(batch.sample_ids, loaded.learner.predict(batch))
-                loaded.failed.setdefault(condition.label, {}).update(failed)
-                loaded.answers.setdefault(condition.label, []).extend(outcome.prediction for outcome in found)
-        except Exception as error:
-            if ends_process(error):
-                raise
-            loaded.errors[condition.label] = _explained(error)
-            loaded.answers.pop(condition.label, None)
+        # No inference mode: an attack may need gradients through what is remembered.
+        with loaded.noting_errors(condition.label), loaded.precision, torch.no_grad():
+            loaded.reword(words.class_texts)
+            batch = Batch(
+                sample_ids=tuple(sample.sample_id for sample in chunk.samples),
+                visual=tokens.of(loaded.learner, loaded.subject.cell.training.device),
+                texts=words.texts[chunk.start : chunk.start + len(chunk.samples)],
+                sizes=chunk.sizes if loaded.learner.vision else (),
+                choices=tuple(sample.choices for sample in chunk.samples),
+                pictures=tuple(chunk.images[row] for row in chunk.rows) if takes_pictures(loaded.learner) else (),
+            )
+            loaded.begin(condition.label, batch, stack)
 
     def _words(self, condition: Condition, source: ImageSource) -> Words:
         part = part_for(condition, TEXT, self.known)
@@ -291,7 +259,7 @@ class _RobustnessJob:
             except Exception as error:
                 if ends_process(error):
                     raise
-                _explained(error).write(path)
+                explained(error).write(path)
                 continue
             if result.skipped is not None:
                 Answers(SKIPPED, error=result.skipped).write(path)
@@ -372,11 +340,3 @@ def fit_decoded_image(image: DecodedImage, preprocessing: Preprocessing) -> Pixe
     from PIL import Image
 
     return to_channels_first(fit_image(Image.fromarray(image), preprocessing))
-
-
-def _explained(error: Exception) -> Answers:
-    """Put an error into a sentence; what is not deliberate is a bug and keeps its traceback."""
-    error = refused_operation(error) or error
-    if isinstance(error, BenchError):
-        return Answers(FAILED, error=error_text(error))
-    return Answers(FAILED, error=named_error(error), trace=traceback_text())

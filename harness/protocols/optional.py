@@ -5,7 +5,8 @@ All are imported from `harness.protocols`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from harness.cell import ModelOptions
@@ -50,8 +51,12 @@ class TakesPictures(Protocol):
 class AnswersInStream(Protocol):
     """A learner that works on later samples while earlier ones are waited for, as one that asks a service."""
 
-    def predict_each(self, batches: Iterable[Batch]) -> Iterator[list[Prediction]]:
-        """Answer each batch as `predict` does, in order; may take some of the next ones before."""
+    def answering(self) -> AbstractContextManager[Callable[[Batch], Callable[[], list[Prediction]]]]:
+        """Give a block in which batches are begun: what begins one returns at once, what that returns waits for it.
+
+        A batch is answered as `predict` does, by the words that were the learner's when it was begun. Leaving the block
+        by an exception gives up what is at work.
+        """
         ...
 
 

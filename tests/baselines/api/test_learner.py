@@ -146,8 +146,8 @@ def test_answers_come_in_order_whatever_is_done_first(learner: Any) -> None:
         return str(Image.open(io.BytesIO(asked.image or b"")).size[0]) if asked.image else "none"
 
     parts = [batch([picture("red", 20 + 3 * n + m) for m in range(3)]) for n in range(4)]
-    with chat_server(slow_first) as server:
-        found = list(learner(server.name).predict_each(iter(parts)))
+    with chat_server(slow_first) as server, learner(server.name).answering() as begin:
+        found = [wait() for wait in [begin(part) for part in parts]]
     assert found == [[str(20 + 3 * n + m) for m in range(3)] for n in range(4)]
 
 

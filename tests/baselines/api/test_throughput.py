@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.predict import answer_split
 from harness.sample import Sample
-from tests.baselines.api.conftest import picture
+from tests.baselines.api.conftest import batch, picture
 from tests.chat_server import Asked, Said, chat_server, looking
 
 AT_ONCE, SECONDS, SAMPLES = 8, 0.15, 160
@@ -41,3 +42,39 @@ def test_as_many_requests_are_on_their_way_as_may_be_while_batches_come_and_go(l
     waiting = SECONDS * 4 * SAMPLES / AT_ONCE
     assert spent < (work + waiting) / 2, (spent, work, waiting)
     assert server.most_inside == AT_ONCE
+
+
+def test_perturbed_batches_are_begun_before_those_before_are_done_and_models_share_the_places(learner: Any) -> None:
+    """Two models of one endpoint are asked about batches of two side by side, by no more requests than one may make."""
+    from contextlib import ExitStack
+
+    from harness.jobs.loaded_model import LoadedModel
+
+    with chat_server(seconds=0.05) as server:
+        mine = [LoadedModel(None, learner(server.name, concurrency=6), ()) for _ in range(2)]  # type: ignore[arg-type]
+        with ExitStack() as stack:
+            for number in range(12):
+                for loaded in mine:
+                    pictures = [picture("red", 20 + number), picture("blue", 20 + number)]
+                    loaded.begin("fog-1", batch(pictures), stack)
+            for loaded in mine:
+                loaded.finish(lambda: None)
+        assert [loaded.answers for loaded in mine] == [{"fog-1": ["red", "blue"] * 12}] * 2
+        assert server.most_inside == 6
+
+
+def test_a_body_is_what_a_writer_of_json_makes_of_the_whole_request() -> None:
+    import json
+
+    from baselines.api.address import Endpoint
+    from baselines.api.request_body import RequestBodies
+    from baselines.api.settings import ApiSettings
+    from baselines.prompts.prompt import RenderedPrompt
+
+    png = bytes(range(256))
+    bodies = RequestBodies(Endpoint("http://localhost", "m"), ApiSettings(), 30, 0)
+    body = bodies.ask(RenderedPrompt('sys "é"', "what?\n\\"), png, 3)
+    content = json.loads(body)
+    url = content["messages"][1]["content"][0]["image_url"]["url"]
+    assert base64.b64decode(url.removeprefix("data:image/png;base64,")) == png
+    assert json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() == body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,8 @@ from harness.cell import EvaluateOptions
 from harness.errors import DataError
 from harness.inputs.perturbed_inputs import Words
 from harness.jobs.device_errors import ends_process, lost_device, refused_operation
-from harness.jobs.robustness_job import LoadedModel, _RobustnessJob
+from harness.jobs.loaded_model import LoadedModel
+from harness.jobs.robustness_job import _RobustnessJob
 from harness.run.job_process import _explained
 
 ASSERT = "CUDA error: device-side assert triggered"
@@ -85,9 +87,8 @@ def answer(model: LoadedModel) -> None:
     sample = SimpleNamespace(sample_id="a", choices=())
     chunk = SimpleNamespace(start=0, samples=(sample,), sizes=())
     job: Any = _RobustnessJob.__new__(_RobustnessJob)
-    job._answer(
-        model, SimpleNamespace(label="fog-1"), Words((None,), (), {}, {}), SimpleNamespace(chunk=chunk, of=_nothing)
-    )
+    tokens = SimpleNamespace(chunk=chunk, of=_nothing)
+    job._answer(model, SimpleNamespace(label="fog-1"), Words((None,), (), {}, {}), tokens, ExitStack())
 
 
 def _nothing(*arguments: object) -> None:

@@ -15,9 +15,9 @@ from harness.cell import Cell, Places, TrainOptions
 from harness.errors import TrainingDiverged
 from harness.inputs.images import ImageSplit
 from harness.jobs import jobs
+from harness.jobs.loaded_model import LoadedModel
 from harness.jobs.predict import SplitAnswers
 from harness.jobs.profile_learner import _in_fp32
-from harness.jobs.robustness_job import LoadedModel
 from harness.jobs.train import TrainingData, train_learner
 from harness.protocols import Learner
 from harness.record import Efficiency
