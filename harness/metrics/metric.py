@@ -43,15 +43,15 @@ class Golden:
 class Metric:
     """One metric.
 
-    `compute` takes inputs and returns statistics by name, of this metric and of others that come with it; None marks
-    one that is not defined or cannot be computed here. With `answers`, a kind of `harness.answers`, its inputs are
-    `harness.metrics.answered.Answered`, and the harness computes it on every task of that kind; without, it is
-    computed by the scorer of a task that names it. `lowest` and `highest` are its range, None where it has no end;
-    `higher_is_better` is None where neither end is better, as of what chance alone would give. `reference` names
-    author, year and where. `each_condition`: of a task's metrics, whether it is kept under each condition of a
-    robustness run; those with `answers` always are. `together` is the title of a table in which metrics of that title
-    stand side by side, with all their intervals, and not among the columns of the leaderboard: for such as can only be
-    read together.
+    `compute` takes inputs and returns statistics by name, of this metric and of others that come with it; None
+    marks one that is not defined or cannot be computed here. With `answers`, a kind of `harness.answers`, its
+    inputs are `harness.metrics.answered.Answered`, and the harness computes it on every task of that kind; without,
+    it is computed by the scorer of a task that names it. `lowest` and `highest` are its range, None where it has no
+    end; `higher_is_better` is None where neither end is better, as of what chance alone would give. `reference`
+    names author, year and where; a plain count says how it is defined ("definition: …"). `each_condition`: of a
+    task's metrics, whether it is kept under each condition of a robustness run; those with `answers` always are.
+    `together` is the title of a table in which metrics of that title stand side by side, with all their intervals,
+    and not among the columns of the leaderboard: for such as can only be read together.
     """
 
     name: str

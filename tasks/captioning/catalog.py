@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.metric import Golden, Metric
@@ -107,13 +108,28 @@ def _claims_metric(name: str, title: str, better: bool | None = False, table: st
 
 
 CAPTION_WORDS = Metric(
-    "caption-words", "words of a caption", None, _CHAIR, _objects, (_OBJECTS,), "words", 0.0, None, together=INVENTED
+    "caption-words",
+    "words of a caption",
+    None,
+    "definition: words, the mean over captions",
+    _objects,
+    (_OBJECTS,),
+    "words",
+    0.0,
+    None,
+    together=INVENTED,
 )
 OBJECTS = (
     _objects_metric("CHAIRi", "share of mentioned objects that are not in the image"),
     _objects_metric("CHAIRs", "share of captions with an object that is not in the image"),
-    _objects_metric("object-recall", "share of the objects in the image that are mentioned", better=True),
-    _objects_metric("no-object", "share of captions that mention no object", better=None),
+    replace(
+        _objects_metric("object-recall", "share of the objects in the image that are mentioned", better=True),
+        reference="definition: objects that are mentioned, divided by those in instances or references",
+    ),
+    replace(
+        _objects_metric("no-object", "share of captions that mention no object", better=None),
+        reference="definition: captions without a word of the list of objects, divided by all",
+    ),
     CAPTION_WORDS,
     *(
         _objects_metric(f"CHAIRi-first-{limit}-words", f"CHAIRi of the first {limit} words", table=CUT)
@@ -124,7 +140,10 @@ OBJECTS = (
 FALSE_CLAIMS = (
     _claims_metric("false-claims", "share of what captions claim that is false of the scene"),
     _claims_metric("false-captions", "share of captions with a false claim"),
-    _claims_metric("no-claim", "share of captions that claim nothing that can be read", better=None),
+    replace(
+        _claims_metric("no-claim", "share of captions that claim nothing that can be read", better=None),
+        reference="definition: captions without a proposition, divided by all",
+    ),
     *(
         _claims_metric(f"false-claims-first-{limit}-words", f"false claims in the first {limit} words", table=CUT)
         for limit in (4, 8, 12, 16)

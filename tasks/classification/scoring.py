@@ -50,7 +50,7 @@ class LabelScorer(PlainScorer):
     def score(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> Mapping[str, Statistics | None]:
         """Score one answer a sample; raises DataError for answers that are missing, too many or no probabilities.
 
-        Where an answer is a label alone, what needs probabilities is absent.
+        Where an answer is a label alone, what needs probabilities is absent, and the share that names no class is told.
         """
         answers = self._answers(samples, in_sample_order(samples, outcomes, "answer"))
         if self.classes.multilabel:
@@ -91,6 +91,7 @@ class LabelScorer(PlainScorer):
             label_statistics,
         )
         from harness.metrics.labels.zero_shot import recall_statistics, zero_shot_statistics
+        from harness.metrics.unparsed import unparsed_share
 
         seen, names = np.array(self.classes.seen), self.classes.names
         found: dict[str, ResampledStatistics | None] = {}
@@ -102,7 +103,8 @@ class LabelScorer(PlainScorer):
             recalls = recall_statistics(answers.classes, labels, seen)
             found = {"unseen-top-1": None, **recalls, "AUSUC": None}
         absent = [name for name in OF_PROBABILITIES if name != f"top-{TOP}" or len(names) > TOP]
-        return {**found, **label_statistics(answers.classes, labels, names), **dict.fromkeys(absent)}
+        found |= {**label_statistics(answers.classes, labels, names), **dict.fromkeys(absent)}
+        return {**found, "unparsed": unparsed_share(answers.classes != NO_CLASS)}
 
     def _multilabel(
         self, samples: Sequence[Sample], probabilities: npt.NDArray[np.float64]

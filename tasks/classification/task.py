@@ -26,8 +26,8 @@ class ClassificationTask:
     summary: str = "name the class of an image (image folders, CIFAR, COCO multi-label, Scenes with or without text)"
     version: int = 1
     metrics: tuple[str, ...] = (
-        "top-1", "mAP", "top-5", "macro-F1", "balanced-accuracy", "micro-F1", "NLL", "Brier", "ECE", "ECE-null",
-        "adaptive-ECE", "adaptive-ECE-null",
+        "top-1", "unparsed", "mAP", "top-5", "macro-F1", "balanced-accuracy", "micro-F1", "NLL", "Brier", "ECE",
+        "ECE-null", "adaptive-ECE", "adaptive-ECE-null",
     )  # fmt: skip
     settings: tuple[str, ...] = ("track", "templates", "lexicon", "test_lexicon", "classes", "labels")
     learnable_score: float = 0.9

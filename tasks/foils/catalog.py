@@ -57,20 +57,28 @@ def _metric(
     return Metric(name, title, better, source, _scores, (_CASE,), "", lowest, 1.0, together=together)
 
 
+def _longest(most: str) -> str:
+    return f"definition: the text of {most} characters is taken, ties share the credit"
+
+
 FOILS = (
     _metric("matching-accuracy", "share of images whose true caption scores above every foil", True, _SUGARCREPE),
     _metric("image-score", "share of groups in which each caption picks its image", True, _WINOGROUND),
     _metric("group-score", "share of groups in which all captions and images are matched", True, _WINOGROUND),
     _metric(
-        "above-blind",
-        "accuracy above the best guess from the texts",
-        True,
-        _SUGARCREPE,
-        together=_ALONE,
-        lowest=-1.0,
+        "above-blind", "accuracy above the best guess from the texts", True,
+        "definition: matching-accuracy less the highest of blind-words, blind-longest and blind-shortest",
+        together=_ALONE, lowest=-1.0,
     ),
-    _metric("blind-words", "accuracy of words commoner in true captions", None, _SUGARCREPE, together=_ALONE),
-    _metric("blind-longest", "accuracy of the longest text", None, _SUGARCREPE, together=_ALONE),
-    _metric("blind-shortest", "accuracy of the shortest text", None, _SUGARCREPE, together=_ALONE),
-    _metric("matching-chance", "accuracy of guessing", None, _SUGARCREPE, together=_ALONE),
-)
+    _metric(
+        "blind-words", "accuracy of words commoner in true captions", None,
+        "definition: the text with the highest sum of log ratios of its words, counted on other images of the set",
+        together=_ALONE,
+    ),
+    _metric("blind-longest", "accuracy of the longest text", None, _longest("most"), together=_ALONE),
+    _metric("blind-shortest", "accuracy of the shortest text", None, _longest("fewest"), together=_ALONE),
+    _metric(
+        "matching-chance", "accuracy of guessing", None, "definition: 1 / number of texts, the mean over samples",
+        together=_ALONE,
+    ),
+)  # fmt: skip

@@ -55,10 +55,6 @@ def _metric(name: str, title: str, reference: str, higher_is_better: bool | None
 METRICS = (
     _metric("accuracy", "share of questions that are answered rightly", "Antol et al. 2015, arXiv 1505.00468"),
     _metric("VQA-accuracy", "agreement with people, at most 1 for three", "Goyal et al. 2017, arXiv 1612.00837"),
-    _metric(
-        "unparsed", "share of answers that cannot be read as one; they count as wrong", _POPE, False,
-        each_condition=True,
-    ),
     _metric("question-accuracy", "share of a group's questions that are right of both images", _NATURAL),
     _metric("image-accuracy", "share of a group's images of which both questions are right", _NATURAL),
     _metric("group-accuracy", "share of groups that are right in all four cases", _NATURAL),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.metrics.questions.judged import JudgedQuestions
+from harness.metrics.unparsed import unparsed_share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,16 +29,14 @@ def question_scores(judged: JudgedQuestions) -> dict[str, Statistics | None]:
 
     None marks one that the data has and these answers do not allow: AUC without scores.
     """
-    import numpy as np
-
     from harness.stats.proportions import ProportionStatistics, proportion
     from harness.stats.resampling import MeanStatistics
 
-    right, every = judged.marks("right"), np.ones(len(judged), dtype=np.bool_)
+    right = judged.marks("right")
     found: dict[str, Statistics | None] = {"accuracy": proportion(right)}
     if judged.known("agreement").all():
         found["VQA-accuracy"] = MeanStatistics(judged.numbers("agreement"), (0.0, 1.0))
-    found["unparsed"] = ProportionStatistics(~judged.marks("answered"), every)
+    found["unparsed"] = unparsed_share(judged.marks("answered"))
     found |= _of_groups(judged, right) | _of_yes_and_no(judged)
     wrong = ~right & judged.marks("answered") & judged.known("is_prior")
     if wrong.any():

@@ -55,7 +55,7 @@ def test_single_labels_by_hand() -> None:
     assert scores["NLL"] == pytest.approx(-np.log([0.6, 0.4, 0.8, 0.6]).mean())
     assert scores["Brier"] == pytest.approx((0.26 + 0.62 + 0.06 + 0.24) / 4)
     assert {name: scores[f"top-1:{name}"] for name in NAMES} == {"cat": 1, "dog": 1 / 2, "eel": 1}
-    assert set(image_classification.metrics) - set(scores) == {"top-5", "mAP", "micro-F1"}
+    assert set(image_classification.metrics) - set(scores) == {"top-5", "mAP", "micro-F1", "unparsed"}
     assert next(iter(scores)) == "top-1"
 
 
@@ -183,6 +183,7 @@ def test_labels_that_name_no_class_are_wrong_everywhere() -> None:
     found = LabelScorer(Classes(NAMES)).score(SAMPLES, answered(SAMPLES, [0, NO_CLASS, 1, 2]))
     assert found["top-1"].value == 3 / 4  # type: ignore[union-attr]
     assert found["macro-F1"].value == pytest.approx((1 + 2 / 3 + 1) / 3)  # type: ignore[union-attr]
+    assert found["unparsed"].value == 1 / 4  # type: ignore[union-attr]
 
 
 def test_labels_alone_in_zero_shot() -> None:
@@ -192,6 +193,7 @@ def test_labels_alone_in_zero_shot() -> None:
     assert found["unseen-top-1"] is None and found["AUSUC"] is None
     scores = {name: one.value for name, one in found.items() if one is not None}
     assert (scores["S"], scores["U"], scores["H"], scores["top-1"]) == (pytest.approx(3 / 4), 0, 0, 0.5)
+    assert scores["unparsed"] == 0
 
 
 def test_ties_are_counted_in_notes() -> None:
