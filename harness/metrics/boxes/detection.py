@@ -146,7 +146,7 @@ def evaluate_detections(
 def evaluate_columns(truth: DetectionTruth, columns: DetectionColumns, iou: Iou, engine: Engine) -> DetectionScores:
     """Evaluate detections that have been checked."""
     curves = evaluate_curves(truth, columns, iou, engine)
-    return DetectionScores(truth, curves, MatchedDetections(truth, columns, iou, engine))
+    return DetectionScores(truth, curves, MatchedDetections(truth, columns, iou))
 
 
 def per_class_boxes(scores: DetectionScores) -> dict[str, Statistics | None]:

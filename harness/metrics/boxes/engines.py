@@ -11,16 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 
-from harness.collector import collection_paused
 from harness.errors import UsageError, nearest
 from harness.metrics.boxes.columns import DetectionColumns, Iou
 from harness.metrics.boxes.truth import DetectionTruth, TruthColumns
-from harness.stats.resampling import BoolArray, FloatArray, IntArray
+from harness.stats.resampling import FloatArray
 
 Engine = Literal["hotcoco", "pycocotools"]
 
@@ -35,7 +33,6 @@ MOST_DETECTIONS = (1, 10, 100)
 """How many of an image's detections of a category count, the surest first, in COCO's order."""
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """[T] made as pycocotools makes them."""
-_MATCHED_AT_ONCE = 50_000  # images times categories, whose matches are Python lists
 RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)
 """[R] made as pycocotools makes them."""
 
@@ -56,55 +53,6 @@ def evaluate_curves(truth: DetectionTruth, detections: DetectionColumns, iou: Io
         evaluator.accumulate()
         curves = evaluator.eval
     return PrecisionCurves(curves["precision"], curves["recall"])
-
-
-@dataclass(frozen=True)
-class MatchColumns:
-    """What became of E detections."""
-
-    detection: IntArray  # [E] places among those given
-    found: BoolArray  # [T, E] given to an object, a crowd or an object out of the range among them, at each IoU
-    ignored: BoolArray  # [T, E] neither true nor false
-
-
-def match_columns(
-    truth: DetectionTruth, detections: DetectionColumns, iou: Iou, engine: Engine, area: str
-) -> MatchColumns:
-    """Match alone, for one range of area: each detection that is among the best of its image and category."""
-    evaluator = _evaluator(truth, detections, iou, engine)
-    evaluator.params.areaRng, evaluator.params.areaRngLbl = [list(AREAS[area])], [area]
-    every = range(1, len(truth.categories) + 1)
-    shown = max(1, _MATCHED_AT_ONCE // max(1, len(truth.image_ids)))
-    parts = [_match_categories(evaluator, list(every[start : start + shown])) for start in range(0, len(every), shown)]
-    return MatchColumns(
-        np.concatenate([part.detection for part in parts]),
-        np.concatenate([part.found for part in parts], axis=1),
-        np.concatenate([part.ignored for part in parts], axis=1),
-    )
-
-
-def _match_categories(evaluator: Any, categories: list[int]) -> MatchColumns:
-    """Match some categories; pycocotools and hotcoco leave an entry of each image and category in `evalImgs`."""
-    evaluator.params.catIds = categories
-    with collection_paused():  # the entries are a hundred thousand lists
-        with redirect_stdout(StringIO()):
-            evaluator.evaluate()
-        entries = [entry for entry in evaluator.evalImgs if entry is not None]
-        ids = np.fromiter(chain.from_iterable(entry["dtIds"] for entry in entries), np.int64)
-        found, ignored = (_by_threshold(entries, key, len(ids)) for key in ("dtMatches", "dtIgnore"))
-        del entries
-    return MatchColumns(ids - 1, found > 0, ignored > 0)
-
-
-def _by_threshold(entries: Sequence[Mapping[str, Any]], key: str, detections: int) -> FloatArray:
-    """[T, E] what entries have as [T, n] each, in their order."""
-    thresholds = len(IOU_THRESHOLDS)
-    rows = chain.from_iterable(entry[key] for entry in entries)
-    flat = np.fromiter(chain.from_iterable(rows), np.float64, thresholds * detections)
-    lengths = np.array([len(entry["dtIds"]) for entry in entries], np.int64)
-    before = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    within, own = np.arange(detections) - before, np.repeat(lengths, lengths)
-    return flat[before * thresholds + within + own * np.arange(thresholds)[:, None]]
 
 
 def _evaluator(truth: DetectionTruth, detections: DetectionColumns, iou: Iou, engine: Engine) -> Any:

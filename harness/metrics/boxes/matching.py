@@ -1,6 +1,7 @@
 """Which detections are right and which are wrong, as rankings that resamples can weigh.
 
-COCO's evaluation gives each detection of an image to at most one object of its category; the engine does it here too.
+COCO's evaluation gives each detection of an image to at most one object of its category (`cocoeval.py` in pycocotools,
+`evaluateImg`). The engines do so too, but hand it out in Python's lists, which takes them ten times as long.
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from harness.metrics.boxes.columns import DetectionColumns, Iou
-from harness.metrics.boxes.engines import AREAS, IOU_THRESHOLDS, MOST_DETECTIONS, Engine, match_columns
+from harness.metrics.boxes.engines import AREAS, IOU_THRESHOLDS, MOST_DETECTIONS
+from harness.metrics.boxes.overlaps import Overlaps, overlaps
 from harness.metrics.boxes.truth import DetectionTruth, TruthColumns
-from harness.stats.resampling import BoolArray, FloatArray, IntArray
-
-_ROUNDING = 1e-6
+from harness.stats.resampling import BoolArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,6 @@ class MatchedDetections:
     truth: DetectionTruth
     detections: DetectionColumns
     iou: Iou
-    engine: Engine
     _rankings: dict[str, tuple[Ranking, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -92,8 +92,8 @@ class MatchedDetections:
             yield Ranking(
                 self.truth.sample_of_image[image[places]],
                 rank[places],
-                true[:, places],
-                counted[:, places],
+                true[:, order[places]],
+                counted[:, order[places]],
                 *np.unique(objects, return_counts=True),
             )
 
@@ -111,60 +111,62 @@ class MatchedDetections:
         return order, pair, rank
 
     @cached_property
-    def _facing(self) -> IntArray:
-        """The detections, by pairs, that the engine has to match: among the best of their pair, and near an object."""
+    def _overlaps(self) -> Overlaps:
+        """The detections that may find an object, those of lower rank in their pair first."""
         order, pair, rank = self._pairs
         rows = self.truth.columns
         of_truth = rows.category * self.sample_count + rows.image
-        if self.detections.boxes is None or self.iou == "segm":
-            return np.flatnonzero(np.isin(pair, of_truth) & (rank < MOST_DETECTIONS[-1]))
         by_pair = np.argsort(of_truth, kind="stable")
         first, end = (np.searchsorted(of_truth[by_pair], pair, side) for side in ("left", "right"))
-        objects = np.where(rank < MOST_DETECTIONS[-1], end - first, 0)
-        found = np.repeat(np.arange(len(pair)), objects)
-        step = np.arange(len(found)) - np.repeat(np.cumsum(objects) - objects, objects)
-        against = by_pair[np.repeat(first, objects) + step]
-        return np.unique(found[_may_match(self.detections.boxes[order[found]], rows, against)])
+        facing = np.flatnonzero((first < end) & (rank < MOST_DETECTIONS[-1]))
+        facing = facing[np.argsort(rank[facing], kind="stable")]
+        ends = first[facing], end[facing], by_pair
+        return overlaps(self.truth, self.detections, self.iou, order[facing], *ends)
 
     def _match(self, area: str) -> tuple[BoolArray, BoolArray]:
-        """[T, D] which detections, by pairs, are true and which are counted.
-
-        Only detections that may reach the lowest IoU with an object of their pair go to the engine; every other one
-        within the range is false.
-        """
-        order, _, _ = self._pairs
+        """[T, D] which detections are true and which are counted."""
         low, high = AREAS[area]
-        size = self.detections.area[order]
-        shape = (len(IOU_THRESHOLDS), len(order))
+        shape = (len(IOU_THRESHOLDS), len(self.detections))
         true, counted = np.zeros(shape, dtype=bool), np.empty(shape, dtype=bool)
-        counted[:] = (size >= low) & (size <= high)
-        if not len(self._facing):
-            return true, counted
-        facing = np.sort(order[self._facing])
-        place_of = np.empty(len(order), dtype=np.int64)
-        place_of[order] = np.arange(len(order))
-        matches = match_columns(self.truth, self.detections.where(facing), self.iou, self.engine, area)
-        place = place_of[facing[matches.detection]]
-        true[:, place] = matches.found & ~matches.ignored
-        counted[:, place] = ~matches.ignored
+        counted[:] = (self.detections.area >= low) & (self.detections.area <= high)
+        rows = self.truth.columns
+        ignored, taken = ~_inside(rows, area), np.zeros((len(IOU_THRESHOLDS), len(rows)), dtype=bool)
+        for turn in _turns(self._overlaps, self._pairs):
+            detection, annotation, iou = turn.detection, turn.annotation, turn.iou
+            # Objects come before what is ignored, then the highest IoU wins, and of equal ones the last.
+            best = np.lexsort((annotation, iou, ~ignored[annotation], detection))
+            detection, annotation, iou = detection[best], annotation[best], iou[best]
+            free = (iou >= IOU_THRESHOLDS[:, None]) & ~taken[:, annotation]
+            starts = np.flatnonzero(np.diff(detection, prepend=-1))
+            last = np.maximum.reduceat(np.where(free, np.arange(len(iou)), -1), starts, axis=1)
+            threshold, place = np.nonzero(last >= 0)
+            given = annotation[last[threshold, place]]
+            found = detection[starts[place]]
+            true[threshold, found] = counted[threshold, found] = ~ignored[given]
+            taken[threshold, given] = rows.crowd[given] == 0
         return true, counted
+
+
+def _turns(pairs: Overlaps, ordered: tuple[IntArray, IntArray, IntArray]) -> Iterator[Overlaps]:
+    """Cut overlaps so that of each image and category one detection is in each part, the surest in the first."""
+    order, pair, _ = ordered
+    pair_of = np.empty(len(order), dtype=np.int64)
+    pair_of[order] = pair
+    starts = np.flatnonzero(np.diff(pairs.detection, prepend=-1))
+    own = pair_of[pairs.detection[starts]]
+    by_pair = np.argsort(own, kind="stable")
+    firsts = np.flatnonzero(np.diff(own[by_pair], prepend=-1))
+    turn = np.empty(len(own), dtype=np.int64)
+    turn[by_pair] = np.arange(len(own)) - np.repeat(firsts, np.diff(firsts, append=len(own)))
+    turn = np.repeat(turn, np.diff(starts, append=len(pairs.detection)))
+    by_turn = np.argsort(turn, kind="stable")
+    bounds = np.searchsorted(turn[by_turn], np.arange(int(turn.max(initial=-1)) + 2))
+    for start, end in pairwise(bounds.tolist()):
+        part = by_turn[start:end]
+        yield Overlaps(pairs.detection[part], pairs.annotation[part], pairs.iou[part])
 
 
 def _inside(rows: TruthColumns, area: str) -> BoolArray:
     """[M] which annotations are objects within a range of area, rather than crowds or out of it."""
     low, high = AREAS[area]
     return np.asarray((rows.crowd == 0) & (rows.area >= low) & (rows.area <= high))
-
-
-def _may_match(boxes: FloatArray, rows: TruthColumns, against: IntArray) -> BoolArray:
-    """[P] whether boxes [P, 4] can reach the lowest IoU with these annotations [P]; of crowds, with their own area.
-
-    The engine decides: what rounding could lift over the threshold stays in.
-    """
-    truth = rows.boxes[against]
-    start = np.maximum(boxes[:, :2], truth[:, :2])
-    sides = np.minimum(boxes[:, :2] + boxes[:, 2:], truth[:, :2] + truth[:, 2:]) - start
-    common = np.prod(sides.clip(min=0), axis=1)
-    own = np.prod(boxes[:, 2:], axis=1)
-    union = np.where(rows.crowd[against] > 0, own, own + np.prod(truth[:, 2:], axis=1) - common)
-    return np.asarray(common >= union * (IOU_THRESHOLDS[0] - _ROUNDING))

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.metrics.boxes import matching as detection_matching
 from harness.metrics.boxes.detection import (
     DETECTION_METRICS,
     DetectionScores,
@@ -24,6 +23,7 @@ from harness.metrics.boxes.detection import (
     per_class_boxes,
 )
 from harness.metrics.boxes.engines import Engine
+from harness.metrics.boxes.matching import MatchedDetections
 
 COCO_MINI = Path(__file__).parents[5] / "shared" / "data" / "coco-mini" / "annotations"
 ENGINES: tuple[Engine, ...] = ("hotcoco", "pycocotools")
@@ -353,10 +353,8 @@ def test_chunks_do_not_change_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_matches_only_what_is_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    match_columns = detection_matching.match_columns
-    monkeypatch.setattr(
-        detection_matching, "match_columns", lambda *inputs: asked.append(inputs[-1]) or match_columns(*inputs)
-    )
+    match = MatchedDetections._match
+    monkeypatch.setattr(MatchedDetections, "_match", lambda own, area: asked.append(area) or match(own, area))
     scores: DetectionScores = evaluate_detections(DetectionTruth.whole(wild(0)[0]), wild(0)[1])
     statistics = scores.statistics(novel=[2])
     assert asked == []

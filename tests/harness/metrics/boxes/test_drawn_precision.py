@@ -60,16 +60,6 @@ def test_all_images_once_give_the_engines_value(seed: int) -> None:
             assert one.resample(np.ones((1, IMAGES), dtype=np.int64))[0] == pytest.approx(one.value, abs=1e-12), name
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_only_detections_near_an_object_go_to_the_engine(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = np.random.default_rng(seed).integers(0, 3, size=(9, IMAGES))
-    near = {name: one.resample(counts) for name, one in scored(seed).items() if one is not None}
-    monkeypatch.setattr(detection_matching, "_may_match", lambda boxes, *_: np.ones(len(boxes), dtype=bool))
-    for name, one in scored(seed).items():
-        if one is not None:
-            np.testing.assert_array_equal(near[name], one.resample(counts), err_msg=name)
-
-
 def test_the_images_that_inform_a_metric_are_those_with_a_score_of_their_own() -> None:
     seen = set()
     for name, one in scored(1).items():
@@ -87,7 +77,7 @@ def test_together_metrics_have_the_intervals_that_each_has_alone() -> None:
 
 
 def test_no_resamples_are_no_interval_and_no_matching(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection_matching, "match_columns", None)
+    monkeypatch.setattr(detection_matching, "overlaps", None)
     for name, one in estimates(scored(), 0).items():
         assert one is None or (one.interval, one.note) == (None, NOT_ASKED_FOR), name
 
