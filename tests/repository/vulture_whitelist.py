@@ -6,7 +6,6 @@
 # Set on objects of other libraries, or called by them.
 _.num_embeddings, _.padding_idx  # torch.nn.Embedding
 _.padding_side  # a tokenizer of transformers
-_.areaRng, _.areaRngLbl, _.catIds  # COCOeval.params of pycocotools and hotcoco
 _.writeable  # numpy's flags
 _.padding_side  # tokenizers of transformers
 _.StartDoctypeDeclHandler  # expat
