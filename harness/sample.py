@@ -50,7 +50,9 @@ class Dataset:
     files made of it may lie. `training_split` and `selection_split` are None where there is nothing to train on: then
     only models that need no training can be evaluated. `notes` are shown on each run and stand on its records.
     `embedded` data are made by the tool itself; of those alone profiles may take a part without being asked. `scoring`
-    are settings that only a scorer reads (see `HasScoringSettings`): other scores of the same predictions.
+    are settings that only a scorer reads (see `HasScoringSettings`): other scores of the same predictions. `opened` is
+    whatever the task read when it opened the data, for itself alone: large folders need not be looked through again in
+    the same process. It is not sent to others, and a task must do without.
     """
 
     name: str
@@ -66,6 +68,10 @@ class Dataset:
     notes: tuple[Note, ...] = ()
     embedded: bool = False
     scoring: Mapping[str, Any] = field(default_factory=dict)
+    opened: Any = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "opened": None}
 
 
 @dataclass(frozen=True)

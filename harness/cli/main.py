@@ -136,7 +136,6 @@ def score(
     from harness.plan.plugins import load_task
     from harness.protocols import open_data, with_scoring_settings
     from harness.records.score_file import score_file, table_path, write_sample_table
-    from harness.report.scored_tables import score_document
 
     require_choice("--format", style, ("text", "json"))
     if robustness is not None:
@@ -169,6 +168,8 @@ def score(
     if style == "json":
         tell(json.dumps(scores.to_json(), allow_nan=False))
     else:
+        from harness.report.scored_tables import score_document
+
         show_document(score_document(scores), wide=wide)
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from harness.judge.robustness.external_scores import RobustnessScores
 from harness.plan.installed_metrics import marked, metric_named
 from harness.record import Estimate, name_of
-from harness.records.rescore import SAME, MetricChange, NotScored, Rescored
-from harness.records.score_file import FileScores
 from harness.report.tables.document import Block, Heading, Notes
 from harness.report.tables.table import (
     ABSENT,
@@ -20,6 +18,11 @@ from harness.report.tables.table import (
     name_column,
     text_column,
 )
+
+if TYPE_CHECKING:
+    from harness.judge.robustness.external_scores import RobustnessScores
+    from harness.records.rescore import MetricChange, NotScored, Rescored
+    from harness.records.score_file import FileScores
 
 _MEASURES = {"clean": "clean", "mPC": "mPC", "rPC": "rPC", "mCE": "mCE", "relative_mCE": "relative mCE"}
 
@@ -130,6 +133,8 @@ def _change_row(change: MetricChange) -> TableRow:
 
 
 def _moved(change: MetricChange) -> str:
+    from harness.records.rescore import SAME
+
     if change.kept:
         return "not recomputed: its answers are not stored"
     if change.equal:

@@ -56,7 +56,7 @@ class Contents:
 
     cache: Path | None = None
     progress: Progress = _silent
-    seen: dict[Path, str] | None = field(default=None, compare=False, repr=False)
+    seen: dict[str, str] | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
     def of_one_opening(cache: Path | None, progress: Progress = _silent) -> Contents:
@@ -68,42 +68,43 @@ class Contents:
 
     def of(self, paths: Sequence[Path]) -> list[str]:
         """Give the sha256 of each file in hexadecimal digits, ABSENT or UNREADABLE; the order is kept."""
+        names = list(map(str, paths))  # which are quicker to look up than paths
         if self.seen is None:
-            digests = self._look(paths)
+            digests = self._look(names)
         else:
-            self.seen.update(self._look([path for path in paths if path not in self.seen]))
+            self.seen.update(self._look([name for name in names if name not in self.seen]))
             digests = self.seen
-        return [digests[path] for path in paths]
+        return [digests[name] for name in names]
 
-    def _look(self, paths: Sequence[Path]) -> dict[Path, str]:
-        if not paths:
+    def _look(self, names: Sequence[str]) -> dict[str, str]:
+        if not names:
             return {}
         from concurrent.futures import ThreadPoolExecutor  # not on import: `bench list` names models in no time
 
         with ThreadPoolExecutor(_threads()) as pool:
-            chunks = _chunks(list(dict.fromkeys(paths)), _LOOKUP)
-            states = {path: state for found in pool.map(_states, chunks) for path, state in found}
-            digests = {path: state for path, state in states.items() if isinstance(state, str)}
-            there = {path: state for path, state in states.items() if isinstance(state, bytes)}
+            chunks = _chunks(list(dict.fromkeys(names)), _LOOKUP)
+            states = {name: state for found in pool.map(_states, chunks) for name, state in found}
+            digests = {name: state for name, state in states.items() if isinstance(state, str)}
+            there = {name: state for name, state in states.items() if isinstance(state, bytes)}
             known = self._known(there)
             digests |= known
-            digests |= self._read([path for path in there if path not in known], pool)
+            digests |= self._read([name for name in there if name not in known], pool)
         return digests
 
-    def _read(self, paths: Sequence[Path], pool: ThreadPoolExecutor) -> dict[Path, str]:
+    def _read(self, names: Sequence[str], pool: ThreadPoolExecutor) -> dict[str, str]:
         """Read files in threads and remember what they hold."""
-        digests: dict[Path, str] = {}
-        fresh: dict[Path, tuple[bytes, str]] = {}
-        for read in pool.map(_read_chunk, _chunks(paths, _CHUNK)):
-            for path, digest, state in read:
-                digests[path] = digest
+        digests: dict[str, str] = {}
+        fresh: dict[str, tuple[bytes, str]] = {}
+        for read in pool.map(_read_chunk, _chunks(names, _CHUNK)):
+            for name, digest, state in read:
+                digests[name] = digest
                 if state is not None:
-                    fresh[path] = (state, digest)
+                    fresh[name] = (state, digest)
             if len(fresh) >= _ROWS:
                 self._remember(fresh)
                 fresh = {}
-            if len(paths) > _CHUNK:
-                self.progress("reading the contents of files", len(digests), len(paths))
+            if len(names) > _CHUNK:
+                self.progress("reading the contents of files", len(digests), len(names))
         self._remember(fresh)
         return digests
 
@@ -111,26 +112,26 @@ class Contents:
     def _store(self) -> Path | None:
         return None if self.cache is None else self.cache / "contents" / "sha256-1.sqlite"
 
-    def _known(self, states: Mapping[Path, bytes]) -> dict[Path, str]:
+    def _known(self, states: Mapping[str, bytes]) -> dict[str, str]:
         """Look up the files whose state is the remembered one."""
         if self._store is None or not self._store.is_file():
             return {}
-        by_key = {_key(path): path for path in states}
-        found: dict[Path, str] = {}
+        by_key = {_key(name): name for name in states}
+        found: dict[str, str] = {}
         with mending(self._store), closing(connect(self._store, "ro")) as database:
             for keys in _chunks(list(by_key), _LOOKUP):
                 marks = ",".join("?" * len(keys))
                 query = f"SELECT path, state, sha256, seal FROM contents WHERE path IN ({marks})"
                 for key, state, sha256, digest in database.execute(query, keys):
-                    path = by_key[key]
-                    if state == states[path] and digest == _digest(key, state, sha256):
-                        found[path] = sha256.hex()
+                    name = by_key[key]
+                    if state == states[name] and digest == _digest(key, state, sha256):
+                        found[name] = sha256.hex()
         return found
 
-    def _remember(self, fresh: Mapping[Path, tuple[bytes, str]]) -> None:
+    def _remember(self, fresh: Mapping[str, tuple[bytes, str]]) -> None:
         if self._store is None or not fresh:
             return
-        rows = [(_key(path), state, bytes.fromhex(digest)) for path, (state, digest) in fresh.items()]
+        rows = [(_key(name), state, bytes.fromhex(digest)) for name, (state, digest) in fresh.items()]
         with_digest = [(*row, _digest(*row)) for row in rows]
         with mending(self._store):
             self._store.parent.mkdir(parents=True, exist_ok=True)
@@ -171,28 +172,28 @@ def _state_of(stat: os.stat_result) -> bytes:
     return _short(f"{stat.st_size} {stat.st_mtime_ns} {changed} {stat.st_ino}".encode())
 
 
-def _states(paths: Sequence[Path]) -> list[tuple[Path, bytes | str]]:
-    return [(path, _state(path)) for path in paths]
+def _states(names: Sequence[str]) -> list[tuple[str, bytes | str]]:
+    return [(name, _state(name)) for name in names]
 
 
-def _state(path: Path) -> bytes | str:
+def _state(name: str) -> bytes | str:
     try:
-        return _state_of(path.stat())
+        return _state_of(os.stat(name))  # noqa: PTH116 - a Path takes ten times as long to make
     except (FileNotFoundError, NotADirectoryError):
         return ABSENT
     except (OSError, ValueError):  # ValueError: a name with a zero byte
         return UNREADABLE
 
 
-def _read_chunk(paths: Sequence[Path]) -> list[tuple[Path, str, bytes | None]]:
-    return [(path, *_read_one(path)) for path in paths]
+def _read_chunk(names: Sequence[str]) -> list[tuple[str, str, bytes | None]]:
+    return [(name, *_read_one(name)) for name in names]
 
 
-def _read_one(path: Path) -> tuple[str, bytes | None]:
+def _read_one(name: str) -> tuple[str, bytes | None]:
     """Digest a file; its state comes with it unless it may change, or has changed, without being seen."""
     begun = time.time_ns()
     try:
-        with path.open("rb") as file:
+        with Path(name).open("rb") as file:
             stat = os.fstat(file.fileno())
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             after = os.fstat(file.fileno())
@@ -205,8 +206,9 @@ def _read_one(path: Path) -> tuple[str, bytes | None]:
     return digest, _state_of(stat) if settled else None
 
 
-def _key(path: Path) -> bytes:
-    return _short(os.fsencode(path.absolute()))
+def _key(name: str) -> bytes:
+    absolute = name if name.startswith("/") else str(Path(name).absolute())
+    return _short(os.fsencode(absolute))
 
 
 def _digest(key: bytes, state: bytes, sha256: bytes) -> bytes:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     FloatArray = npt.NDArray[np.float64]
 
+_FLOATS = {"double": "f8", "float": "f4", "halffloat": "f2"}
+"""Arrow's floating types, as numpy calls them."""
+
 
 def read_parquet(source: Any, columns: Sequence[str] | None = None, dictionaries: Sequence[str] = ()) -> Any:
     """Read a path or bytes into a `pyarrow.Table`; raises `pyarrow.ArrowInvalid` for another or a broken file.
@@ -30,18 +33,27 @@ def read_parquet(source: Any, columns: Sequence[str] | None = None, dictionaries
         return _table(parquet, arrow, file, columns, dictionaries)
 
 
+def are_numbers(column: Any) -> bool:
+    """Whether a column of a table is of floating numbers, none missing: then `numbers` need not look at each."""
+    return str(column.type) in _FLOATS and not column.null_count
+
+
 def numbers(column: Any) -> FloatArray:
     """A column of a table as float64; raises TypeError or ValueError for one that holds no numbers.
 
-    Not by pyarrow's own way, which imports pandas: that takes a second.
+    Not by pyarrow's own way, which imports pandas: that takes a second. A column of one part is not copied.
     """
     import numpy as np
-    import pyarrow as arrow
 
-    if column.null_count or column.type != arrow.float64():
+    if not are_numbers(column):
         return np.array(column.to_pylist(), float)
-    parts = [np.frombuffer(c.buffers()[1], np.float64, len(c), 8 * c.offset) for c in column.chunks if len(c)]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    kind = np.dtype(_FLOATS[str(column.type)])
+    parts: list[FloatArray] = [
+        np.frombuffer(c.buffers()[1], kind, len(c), kind.itemsize * c.offset).astype(np.float64, copy=False)
+        for c in column.chunks
+        if len(c)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0), *parts])
 
 
 def _table(parquet: Any, arrow: Any, opened: Any, columns: Sequence[str] | None, dictionaries: Sequence[str]) -> Any:

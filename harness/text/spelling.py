@@ -11,12 +11,12 @@ import unicodedata
 
 def normal_form(name: str) -> str:
     """Compose a name (NFC): names that look alike become equal."""
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def readable_name(name: str) -> str:
     """Write bytes of a file name that are not UTF-8 as `\\xe9`, so that it can be printed, stored and typed."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def name_bytes(name: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.answers import LABELS, UNKNOWN, answered_class, is_label
 from harness.condition import Part
@@ -41,6 +41,9 @@ from tasks.datasets.prompts import spoken
 from tasks.datasets.shared_images import KnownImage, coco_image, shared_images
 from tasks.datasets.split_roles import Roles, folder_dataset, mixed, part_of, roles_of, stored_split
 
+if TYPE_CHECKING:
+    from tasks.formats.label_outcomes import LabelOutcomes
+
 
 def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> Dataset:
     """Open a folder of labelled images in any of the formats; raises DataError for none of them."""
@@ -64,7 +67,9 @@ def open_label_folder(root: Path, context: DataContext, *, zero_shot: bool) -> D
         options["corruptions"] = {split: (part.name, part.severity) for split, part in found.parts.items()}
     contents = Contents.of_one_opening(context.cache, context.progress)
     digest, notes = _digest(found, options, contents), (*found.notes(), *_shared_images(found, options, contents))
-    return folder_dataset(root, roles, "labels", digest, options=options, cache=context.cache, notes=notes)
+    return folder_dataset(
+        root, roles, "labels", digest, options=options, cache=context.cache, notes=notes, opened=found
+    )
 
 
 def _shared_images(found: LabelledSplits, options: Mapping[str, Any], contents: Contents) -> tuple[Note, ...]:
@@ -110,8 +115,7 @@ def folder_samples(data: Dataset, split: str) -> list[Sample]:
 
     Training and selection samples of unseen classes are left out.
     """
-    assert data.cache is not None
-    found = read_labels_of(data.root, data.options, data.cache)
+    found = _found(data)
     samples = part_of(data, split, found.splits[stored_split(data, split)])
     unseen = {found.names.index(name) for name in data.options.get("unseen", ())}
     if split in (data.training_split, data.selection_split):
@@ -128,8 +132,7 @@ def label_classes(data: Dataset) -> Classes:
     templates = read_templates(data.options["templates"])
     if data.layout == "scenes":
         return _scene_classes(data, templates)
-    assert data.cache is not None
-    names, _ = read_class_names(data.root, data.options, data.cache)
+    names, _ = _class_names(data)
     unseen = set(data.options.get("unseen", ()))
     return Classes(
         names=names,
@@ -184,7 +187,7 @@ def chance_of_ranking(samples: Sequence[Sample]) -> float:
     return float(np.mean((harmonic + others * (ranked - harmonic)) / ranked))
 
 
-def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes:
+def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes | LabelOutcomes:
     """Read predictions made elsewhere: probabilities, or labels alone, which stay labels."""
     from tasks.formats.label_column import LabelForms
     from tasks.formats.predictions import read_label_answers
@@ -192,10 +195,25 @@ def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes:
     classes = label_classes(data)
     folders: tuple[str, ...] = ()
     if data.layout != "scenes":
-        assert data.cache is not None
-        _, folders = read_class_names(data.root, data.options, data.cache)
+        _, folders = _class_names(data)
     forms = LabelForms(classes.names, folders)
     return read_label_answers(path, forms, several=classes.multilabel, wish=data.scoring.get("labels"))
+
+
+def _found(data: Dataset) -> LabelledSplits:
+    """What was read when the data was opened; in another process it is read again."""
+    if isinstance(data.opened, LabelledSplits):
+        return data.opened
+    assert data.cache is not None
+    return read_labels_of(data.root, data.options, data.cache)
+
+
+def _class_names(data: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The class names, and the class folders where names are others."""
+    if isinstance(data.opened, LabelledSplits):
+        return data.opened.names, data.opened.folders
+    assert data.cache is not None
+    return read_class_names(data.root, data.options, data.cache)
 
 
 def _scene_classes(data: Dataset, templates: Sequence[str]) -> Classes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.answers import NO_CLASS, answered_class, is_label
@@ -11,13 +11,15 @@ from harness.errors import DataError
 from harness.metrics.labels.golden import check_label_metrics
 from harness.protocols import Statistics
 from harness.sample import Classes, Note, Outcome, Sample
-from tasks.targets.matching import in_sample_order
+from tasks.formats.label_outcomes import LabelOutcomes
+from tasks.targets.matching import in_sample_order, places_of_samples
 from tasks.targets.plain_scorer import PlainScorer, require_samples
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from harness.metrics.labels.row_facts import ProbabilityRows, RowFacts
     from harness.protocols import Statistics as ResampledStatistics
 
 _LEAST_IN_A_SLICE = 2
@@ -25,14 +27,25 @@ _LEAST_IN_A_SLICE = 2
 
 @dataclass(frozen=True)
 class LabelAnswers:
-    """The answers to N samples: their classes int64 [N], NO_CLASS for none; probabilities [N, C] where all give them.
+    """The answers to N samples: their classes int64 [N], NO_CLASS for none, None where samples have several.
 
-    `labels` says how many answers are labels alone.
+    Where all answers are probabilities `facts` are what metrics of a single label take of them, and `probabilities`
+    [N, C] they themselves where more is asked. `labels` says how many answers are labels alone.
     """
 
-    classes: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float64] | None
+    classes: npt.NDArray[np.int64] | None
+    facts: RowFacts | None = None
+    probabilities: npt.NDArray[np.float64] | None = None
     labels: int = 0
+
+
+@dataclass
+class LatestAnswers:
+    """The answers that a scorer was asked about last: after their scores it tells what must be said of them."""
+
+    samples: Sequence[Sample] = ()
+    outcomes: Sequence[Outcome] = ()
+    answers: LabelAnswers | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,7 @@ class LabelScorer(PlainScorer):
 
     classes: Classes
     zero_shot: bool = False
+    latest: LatestAnswers = field(default_factory=LatestAnswers, repr=False, compare=False)
 
     def prepare(self, samples: Sequence[Sample]) -> str:
         """Check the golden vectors; raises DataError for an empty split."""
@@ -52,7 +66,7 @@ class LabelScorer(PlainScorer):
 
         Where an answer is a label alone, what needs probabilities is absent, and the share that names no class is told.
         """
-        answers = self._answers(samples, in_sample_order(samples, outcomes, "answer"))
+        answers = self._answers(samples, outcomes)
         if self.classes.multilabel:
             assert answers.probabilities is not None
             return self._multilabel(samples, answers.probabilities)
@@ -62,33 +76,34 @@ class LabelScorer(PlainScorer):
         """Say how many answers are labels alone, and how many name no class since several share the highest."""
         if self.classes.multilabel:
             return ()
-        answers = self._answers(samples, in_sample_order(samples, outcomes, "answer"))
-        if answers.probabilities is None:
+        answers = self._answers(samples, outcomes)
+        if answers.facts is None:
             return (_note_of_labels(answers, len(samples)),)
-        return tuple(self._ties(samples, answers.probabilities))
+        return tuple(self._ties(samples, answers.facts, answers.probabilities))
 
     def _single(self, samples: Sequence[Sample], answers: LabelAnswers) -> dict[str, Statistics | None]:
-        import numpy as np
-
         from harness.metrics.labels.classification import per_class_statistics
 
-        labels = np.array([sample.target.label for sample in samples], dtype=np.int64)
-        found = self._of_labels(answers, labels)
+        assert answers.classes is not None
+        labels = _labels_of(samples)
+        found = self._of_labels(answers.classes, answers, labels)
         images = [sample.target.image_id for sample in samples]
         parts = {f"top-1[{name}]": rows for name, rows in _rows_of_slices(samples).items()}
         per_class = per_class_statistics(answers.classes, labels, self.classes.names)
         parts |= {name.replace("per-class:", "top-1:"): statistics.trial for name, statistics in per_class.items()}
         return {**_together(found, images), **_shares(answers.classes == labels, parts, images)}
 
-    def _of_labels(self, answers: LabelAnswers, labels: npt.NDArray[np.int64]) -> dict[str, ResampledStatistics | None]:
+    def _of_labels(
+        self, predicted: npt.NDArray[np.int64], answers: LabelAnswers, labels: npt.NDArray[np.int64]
+    ) -> dict[str, ResampledStatistics | None]:
         """The metrics of a single label, in the order of the table; None for those that need what was not given."""
         import numpy as np
 
         from harness.metrics.labels.classification import (
             OF_PROBABILITIES,
             TOP,
-            classification_statistics,
             label_statistics,
+            statistics_of_facts,
         )
         from harness.metrics.labels.zero_shot import recall_statistics, zero_shot_statistics
         from harness.metrics.unparsed import unparsed_share
@@ -96,15 +111,15 @@ class LabelScorer(PlainScorer):
         seen, names = np.array(self.classes.seen), self.classes.names
         found: dict[str, ResampledStatistics | None] = {}
         if answers.probabilities is not None:
-            if self.zero_shot:
-                found |= zero_shot_statistics(answers.probabilities, labels, seen)
-            return {**found, **classification_statistics(answers.probabilities, labels, names)}
+            found |= zero_shot_statistics(answers.probabilities, labels, seen)
+        if answers.facts is not None:
+            return {**found, **statistics_of_facts(answers.facts, labels, names)}
         if self.zero_shot:
-            recalls = recall_statistics(answers.classes, labels, seen)
+            recalls = recall_statistics(predicted, labels, seen)
             found = {"unseen-top-1": None, **recalls, "AUSUC": None}
         absent = [name for name in OF_PROBABILITIES if name != f"top-{TOP}" or len(names) > TOP]
-        found |= {**label_statistics(answers.classes, labels, names), **dict.fromkeys(absent)}
-        return {**found, "unparsed": unparsed_share(answers.classes != NO_CLASS)}
+        found |= {**label_statistics(predicted, labels, names), **dict.fromkeys(absent)}
+        return {**found, "unparsed": unparsed_share(predicted != NO_CLASS)}
 
     def _multilabel(
         self, samples: Sequence[Sample], probabilities: npt.NDArray[np.float64]
@@ -116,50 +131,74 @@ class LabelScorer(PlainScorer):
         labels = np.array([sample.target.labels for sample in samples], dtype=np.int8)
         return dict(multilabel_statistics(probabilities, labels, self.classes.names))
 
-    def _ties(self, samples: Sequence[Sample], probabilities: npt.NDArray[np.float64]) -> list[Note]:
+    def _ties(
+        self, samples: Sequence[Sample], facts: RowFacts, probabilities: npt.NDArray[np.float64] | None
+    ) -> list[Note]:
         import numpy as np
 
-        from harness.metrics.labels.classification import TOP, rank_of_label
-        from harness.metrics.labels.probabilities import top_class
+        from harness.metrics.labels.classification import TOP
         from harness.metrics.labels.zero_shot import best_among
 
-        labels = np.array([sample.target.label for sample in samples], dtype=np.int64)
-        own = probabilities[np.arange(len(labels)), labels][:, None]
-        above = (probabilities > own).sum(axis=1)
+        labels = _labels_of(samples)
         cases = {
-            "have several classes of the highest probability: no answer, so no hit": top_class(probabilities)
-            == NO_CLASS,
+            "have several classes of the highest probability: no answer, so no hit": facts.top == NO_CLASS,
             f"have the right class on a place that others share, beyond the first {TOP}: not in the top {TOP}": (
-                above < TOP
+                facts.above < TOP
             )
-            & (rank_of_label(probabilities, labels) >= TOP),
+            & (facts.rank >= TOP),
         }
         seen = np.array(self.classes.seen)
-        if self.zero_shot and not seen[labels].all():
+        if probabilities is not None and not seen[labels].all():
             tied = (best_among(probabilities, ~seen) == NO_CLASS) & ~seen[labels]
             cases["of unseen classes have several unseen classes of the highest probability: no hit among these"] = tied
         total = len(samples)
         counts = {text: int(rows.sum()) for text, rows in cases.items()}
         return [Note(f"{n} of {total} samples {text}", count=n, total=total) for text, n in counts.items() if n]
 
-    def _answers(self, samples: Sequence[Sample], answers: Sequence[object]) -> LabelAnswers:
+    def _answers(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> LabelAnswers:
+        """Put answers beside the samples; raises DataError for those that do not fit them."""
+        latest = self.latest
+        if latest.answers is None or latest.samples is not samples or latest.outcomes is not outcomes:
+            latest.answers = self._taken(samples, outcomes)
+            latest.samples, latest.outcomes = samples, outcomes
+        return latest.answers
+
+    def _taken(self, samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> LabelAnswers:
         import numpy as np
 
-        from harness.metrics.labels.probabilities import top_class
-
+        if isinstance(outcomes, LabelOutcomes):
+            places = np.array(places_of_samples(samples, outcomes.sample_ids, "answer"))
+            return self._of_probabilities(samples, outcomes.probabilities, places)
+        answers = in_sample_order(samples, outcomes, "answer")
         for sample, answer in zip(samples, answers, strict=True):
             self._check(sample, answer)
         labels = sum(is_label(answer) for answer in answers)
         if labels:
-            found = np.array([answered_class(answer) for answer in answers], dtype=np.int64)  # type: ignore[arg-type]
-            return LabelAnswers(found, None, labels)
+            found = np.array([answered_class(answer) for answer in answers], dtype=np.int64)
+            return LabelAnswers(found, labels=labels)
         try:
             probabilities = np.array(answers, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"The answers are not numbers ({error}); wanted {len(self.classes)} probabilities a sample."
             ) from None
-        return LabelAnswers(top_class(probabilities), probabilities)
+        return self._of_probabilities(samples, probabilities, np.arange(len(samples)))
+
+    def _of_probabilities(
+        self, samples: Sequence[Sample], rows: ProbabilityRows, places: npt.NDArray[np.int64]
+    ) -> LabelAnswers:
+        """Take what is asked of probabilities, the row of each sample being in `places` [N]."""
+        import numpy as np
+
+        from harness.metrics.labels.row_facts import row_facts
+
+        whole = rows[: rows.shape[0]][places] if self.classes.multilabel or self.zero_shot else None
+        if self.classes.multilabel:
+            return LabelAnswers(None, None, whole)
+        labels = np.empty(len(samples), dtype=np.int64)
+        labels[places] = _labels_of(samples)
+        facts = row_facts(rows, labels).taken(places)
+        return LabelAnswers(facts.top, facts, whole)
 
     def _check(self, sample: Sample, answer: object) -> None:
         count = len(self.classes)
@@ -172,6 +211,13 @@ class LabelScorer(PlainScorer):
             f"Sample {sample.sample_id} has the answer {str(answer)[:80]}; wanted {count} probabilities, "
             f"one for each class{alone}."
         )
+
+
+def _labels_of(samples: Sequence[Sample]) -> npt.NDArray[np.int64]:
+    """[N] the class of each sample."""
+    import numpy as np
+
+    return np.array([sample.target.label for sample in samples], dtype=np.int64)
 
 
 def _note_of_labels(answers: LabelAnswers, total: int) -> Note:

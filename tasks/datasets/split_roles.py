@@ -61,6 +61,7 @@ def folder_dataset(
     options: Mapping[str, Any] | None = None,
     cache: Path | None = None,
     notes: Sequence[Note] = (),
+    opened: object = None,
 ) -> Dataset:
     """Describe a folder on disk whose splits have these roles; it is named after the folder."""
     return Dataset(
@@ -75,6 +76,7 @@ def folder_dataset(
         options=options or {},
         cache=cache,
         notes=tuple(notes),
+        opened=opened,
     )
 
 

@@ -27,8 +27,7 @@ def digest_of_files(
     """
     named = [*((path.name, path) for path in annotations), *images]
     digest = hashlib.sha256(f"{DIGEST_VERSION}\n".encode())
-    for fact in facts:
-        digest.update(name_bytes(fact) + b"\n")
-    for (name, _), content in zip(named, contents.of([path for _, path in named]), strict=True):
-        digest.update(name_bytes(name) + f"\0{content}\n".encode())
+    digest.update(name_bytes("".join(f"{fact}\n" for fact in facts)))
+    pairs = zip(named, contents.of([path for _, path in named]), strict=True)
+    digest.update(name_bytes("".join(f"{name}\0{content}\n" for (name, _), content in pairs)))
     return digest.hexdigest()

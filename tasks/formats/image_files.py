@@ -58,8 +58,9 @@ def find_image_files(folder: Path) -> FoundFiles:
 
 def image_files_in(folder: Path) -> list[Path]:
     """List the images that lie in a folder itself, by name; files that are no images are left out."""
-    ordered = sorted(folder.iterdir(), key=lambda path: path.name)  # which is faster than to compare paths
-    return [path for path in ordered if is_image_name(path.name) and not is_hidden(path.name)]
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries)
+    return [folder / name for name in names if is_image_name(name) and not is_hidden(name)]
 
 
 def is_hidden(name: str) -> bool:
@@ -123,7 +124,7 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...], found: FoundFiles) -
         elif not entry.is_file():
             found.left_out[_NOWHERE] += 1
         elif is_image_name(entry.name):
-            found.images.append(Path(entry.path))
+            found.images.append(folder / entry.name)
         else:
             found.suffixes[Path(entry.name).suffix.lower()] += 1
 

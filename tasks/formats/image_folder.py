@@ -11,6 +11,7 @@ a dot, are left out, and counted in a note.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +182,8 @@ def _require_images(folder: Path, files: FoundFiles) -> None:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not is_hidden(path.name) and path.is_dir())
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
 
 
 def _is_image(path: Path) -> bool:
@@ -283,11 +285,15 @@ def _notes_lacking(found: Mapping[str, ImagesByClass], classes: _Classes) -> lis
 
 def _notes_names(splits: Mapping[str, Sequence[LabelledImage]]) -> list[Note]:
     """Say which file names are not UTF-8: their ids are written otherwise."""
-    odd = [image for images in splits.values() for image in images if readable_name(str(image.path)) != str(image.path)]
+    odd = [image for images in splits.values() for image in images if _is_odd(str(image.path))]
     if not odd:
         return []
     text = f"{len(odd)} file names are not UTF-8; in ids such bytes are written as \\xNN (first: {odd[0].image_id})"
     return [Note(text, count=len(odd))]
+
+
+def _is_odd(name: str) -> bool:
+    return not name.isascii() and readable_name(name) != name
 
 
 def _split_or_none(split: str) -> str | None:

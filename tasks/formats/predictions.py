@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from harness.errors import DataError
 from harness.sample import FileOutcomes, Outcome
-from harness.storage.parquet_files import numbers, read_parquet
+from harness.storage.parquet_files import are_numbers, numbers, read_parquet
 from harness.text.spelling import normal_form
 from tasks.formats.label_column import INDEX, LabelColumn, LabelForms, name_columns, read_labels
+from tasks.formats.label_outcomes import ClassColumns, LabelOutcomes
 from tasks.formats.sample_ids import require_distinct_ids
 
 ID_COLUMN, LABEL_COLUMN, INDEX_COLUMN = "sample_id", "label", "label_index"
@@ -41,7 +42,7 @@ class _Table:
 
 def read_label_answers(
     path: Path, forms: LabelForms, *, several: bool = False, wish: str | None = None
-) -> FileOutcomes:
+) -> FileOutcomes | LabelOutcomes:
     """Read a CSV or Parquet file; rows stay in the file's order.
 
     A label stays the index of a class alone: nothing is known of the others. With `several` labels a sample each of C
@@ -57,8 +58,7 @@ def read_label_answers(
         column = LabelColumn(path, labels, table.columns[labels], table.place)
         found, note = read_labels(column, forms, INDEX if labels == INDEX_COLUMN else wish)
         return FileOutcomes(map(Outcome, ids, found.tolist()), (note,))
-    probabilities = _probabilities(table, forms, several)
-    return FileOutcomes(map(Outcome, ids, probabilities.tolist()))
+    return LabelOutcomes(ids, _probabilities(table, forms, several))
 
 
 def _read(path: Path) -> _Table:
@@ -87,10 +87,23 @@ def _label_column(table: _Table, forms: LabelForms, several: bool) -> str | None
     )
 
 
-def _probabilities(table: _Table, forms: LabelForms, several: bool) -> npt.NDArray[np.float64]:
+def _probabilities(table: _Table, forms: LabelForms, several: bool) -> ClassColumns:
     class_names = name_columns([name for name in table.columns if name != ID_COLUMN], forms)
     assert class_names is not None
-    values = np.stack([_floats(table.columns[name]) for name in class_names], axis=1)
+    columns = [_floats(table.columns[name]) for name in class_names]
+    found, sums, usual = ClassColumns(columns), np.zeros(len(columns[0])), len(columns[0]) > 0
+    for column in columns if usual else ():
+        usual = usual and bool(column.min() >= 0 and column.max() <= 1 + _SUM_TOLERANCE)  # false of NaN
+        sums += column
+    if not usual or (not several and np.abs(sums - 1).max() > _SUM_TOLERANCE / 2):
+        _require_probabilities(table, class_names, found[:], several)
+    return found
+
+
+def _require_probabilities(
+    table: _Table, class_names: Sequence[str], values: npt.NDArray[np.float64], several: bool
+) -> None:
+    """Raise DataError at the first value [N, C] that is no probability, and the first row that does not sum to 1."""
     bad = ~((values >= 0) & (values <= 1 + _SUM_TOLERANCE))
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
@@ -106,7 +119,6 @@ def _probabilities(table: _Table, forms: LabelForms, several: bool) -> npt.NDArr
         raise DataError(
             f"{table.path}: {table.place(row)} sums to {sums[row]:.4f}; wanted probabilities that sum to 1."
         )
-    return values
 
 
 def _floats(values: Sequence[Any]) -> npt.NDArray[np.float64]:
@@ -173,8 +185,7 @@ def _table(path: Path, table: Any) -> _Table:
         if name in _TEXTS:
             columns[name] = [str(value).strip() for value in column.to_pylist()]
         else:
-            plain = str(column.type) == "double" and not column.null_count
-            columns[name] = numbers(column) if plain else column.to_numpy()  # type: ignore[assignment]
+            columns[name] = numbers(column) if are_numbers(column) else column.to_numpy()  # type: ignore[assignment]
     return _Table(path, columns)
 
 

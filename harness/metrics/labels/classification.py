@@ -16,13 +16,8 @@ from harness.answers import NO_CLASS
 from harness.errors import DataError
 from harness.metrics.labels.calibration import calibration_statistics
 from harness.metrics.labels.class_means import MeanF1, class_rows, mean_recall
-from harness.metrics.labels.probabilities import (
-    check_class_names,
-    check_labels,
-    check_probabilities,
-    check_shapes,
-    top_class,
-)
+from harness.metrics.labels.probabilities import check_class_names, check_labels, check_shapes
+from harness.metrics.labels.row_facts import RowFacts, row_facts
 from harness.protocols import Statistics
 from harness.stats.proportions import ProportionStatistics, proportion
 from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
@@ -47,23 +42,31 @@ def classification_statistics(
     Raises DataError for no samples, shapes or names that do not fit, labels out of range and rows that are not
     finite, hold negative numbers or do not sum to 1 within 1e-3, naming the first such row, counted from 0.
     """
-    _check(probabilities, labels, class_names)
-    rank = rank_of_label(probabilities, labels)
-    correct = rank == 0
-    own = _of_label(probabilities, labels)
-    squared = np.einsum("nc,nc->n", probabilities, probabilities) + 1.0 - 2.0 * own
-    found = _of_classes(top_class(probabilities), labels)
+    check_shapes(probabilities.shape, labels)
+    check_class_names(class_names, probabilities.shape[1])
+    return statistics_of_facts(row_facts(probabilities, labels), labels, class_names)
+
+
+def statistics_of_facts(facts: RowFacts, labels: IntArray, class_names: Sequence[str]) -> dict[str, Statistics]:
+    """Score what `row_facts` took of probabilities: the metrics of `classification_statistics`.
+
+    Raises DataError for names that occur twice.
+    """
+    check_class_names(class_names, len(class_names))
+    correct = facts.rank == 0
+    squared = facts.squares + 1.0 - 2.0 * facts.own
+    found = _of_classes(facts.top, labels)
     top_five: dict[str, Statistics] = {}
-    if probabilities.shape[1] > TOP:
-        top_five[f"top-{TOP}"] = proportion(rank < TOP)
+    if len(class_names) > TOP:
+        top_five[f"top-{TOP}"] = proportion(facts.rank < TOP)
     return {
         "top-1": found.pop("top-1"),
         **top_five,
         **found,
-        "NLL": MeanStatistics(-np.log(np.maximum(own, _LEAST_PROBABILITY))),
+        "NLL": MeanStatistics(-np.log(np.maximum(facts.own, _LEAST_PROBABILITY))),
         # rounding can leave -1e-16 of a sure and right answer
         "Brier": MeanStatistics(np.maximum(squared, 0.0), bounds=(0.0, 2.0)),
-        **calibration_statistics(np.minimum(probabilities.max(axis=1), 1.0), correct),
+        **calibration_statistics(np.minimum(facts.highest, 1.0), correct),
     }
 
 
@@ -93,12 +96,6 @@ def per_class_statistics(
     }
 
 
-def rank_of_label(probabilities: FloatArray, labels: IntArray) -> IntArray:
-    """[N] how many other classes are as probable as the right one, or more."""
-    own = _of_label(probabilities, labels)[:, None]
-    return np.asarray((probabilities >= own).sum(axis=1) - 1, dtype=np.int64)
-
-
 def check_predicted(predicted: IntArray, labels: IntArray, classes: int) -> None:
     """Raise DataError unless there is a label and a predicted class, or NO_CLASS, for each of N > 0 samples."""
     if predicted.ndim != 1 or predicted.shape != labels.shape or not len(labels):
@@ -113,18 +110,6 @@ def check_predicted(predicted: IntArray, labels: IntArray, classes: int) -> None
             f"Row {wrong[0]} predicts the class {predicted[wrong[0]]}, but there are {classes} classes. "
             f"Give an index of 0..{classes - 1}, or {NO_CLASS} for none of them."
         )
-
-
-def _check(probabilities: FloatArray, labels: IntArray, class_names: Sequence[str]) -> None:
-    check_shapes(probabilities, labels)
-    check_class_names(class_names, probabilities.shape[1])
-    check_labels(labels, probabilities.shape[1])
-    check_probabilities(probabilities)
-
-
-def _of_label(probabilities: FloatArray, labels: IntArray) -> FloatArray:
-    """[N] the probability of the right class."""
-    return np.asarray(probabilities[np.arange(len(labels)), labels])
 
 
 def _of_classes(predicted: IntArray, labels: IntArray) -> dict[str, Statistics]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.answers import NO_CLASS
 from harness.errors import DataError
-from harness.stats.resampling import FloatArray, IntArray
+from harness.stats.resampling import BoolArray, FloatArray, IntArray
 
 _SUM_TOLERANCE = 1e-3
 
@@ -33,16 +33,15 @@ def check_class_names(class_names: Sequence[str], classes: int) -> None:
         seen.add(name)
 
 
-def check_shapes(scores: FloatArray, labels: IntArray) -> None:
-    """Raise DataError unless there is at least one row of scores [N, C] and a label [N] for each."""
-    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
+def check_shapes(shape: tuple[int, ...], labels: IntArray) -> None:
+    """Raise DataError unless scores of this shape are at least one row [N, C], with a label [N] for each."""
+    if len(shape) != 2 or labels.shape != shape[:1]:
         raise DataError(
-            f"Scores of shape {scores.shape} and labels of shape {labels.shape} do not fit. "
-            "Give scores [N, C] and labels [N]."
+            f"Scores of shape {shape} and labels of shape {labels.shape} do not fit. Give scores [N, C] and labels [N]."
         )
-    if scores.size == 0:
+    if 0 in shape:
         raise DataError(
-            f"There is nothing to score: {scores.shape[0]} samples, {scores.shape[1]} classes. "
+            f"There is nothing to score: {shape[0]} samples, {shape[1]} classes. "
             "Check that the split is not empty and that every sample has a prediction."
         )
 
@@ -61,10 +60,7 @@ def check_labels(labels: IntArray, classes: int) -> None:
 
 def check_probabilities(probabilities: FloatArray) -> None:
     """Raise DataError unless all rows [N, C] are finite, not negative and sum to 1 within 1e-3."""
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, or a sum over the largest float: both are refused
-        sums = probabilities.sum(axis=1)
-        good = np.isfinite(sums) & (probabilities.min(axis=1) >= 0) & (np.abs(sums - 1) <= _SUM_TOLERANCE)
-    wrong = np.flatnonzero(~good)
+    wrong = np.flatnonzero(~are_probabilities(probabilities))
     if wrong.size == 0:
         return
     row = probabilities[wrong[0]]
@@ -73,8 +69,17 @@ def check_probabilities(probabilities: FloatArray) -> None:
     elif row.min() < 0:
         seen = f"holds {row.min():.6g} for class {row.argmin()}"
     else:
-        seen = f"sums to {sums[wrong[0]]:.6g}"
+        with np.errstate(over="ignore"):
+            seen = f"sums to {row.sum():.6g}"
     raise DataError(
         f"Row {wrong[0]} of the probabilities {seen} ({wrong.size} such rows). "
         f"Each row must be finite, not negative and sum to 1 within {_SUM_TOLERANCE:g}: take the softmax of logits."
     )
+
+
+def are_probabilities(probabilities: FloatArray) -> BoolArray:
+    """[N, C] -> [N] which rows are finite, not negative and sum to 1 within 1e-3."""
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, or a sum over the largest float: both are refused
+        sums = probabilities.sum(axis=1)
+        good = np.isfinite(sums) & (probabilities.min(axis=1) >= 0) & (np.abs(sums - 1) <= _SUM_TOLERANCE)
+    return np.asarray(good, dtype=np.bool_)

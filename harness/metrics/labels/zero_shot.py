@@ -172,7 +172,7 @@ def best_among(scores: FloatArray, among: BoolArray) -> IntArray:
 
 
 def _log_probabilities(probabilities: FloatArray, labels: IntArray, seen: BoolArray, logarithms: bool) -> FloatArray:
-    check_shapes(probabilities, labels)
+    check_shapes(probabilities.shape, labels)
     check_labels(labels, probabilities.shape[1])
     if seen.shape != probabilities.shape[1:] or seen.dtype != np.bool_:
         raise DataError(

@@ -37,8 +37,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     read = harness.storage.content._read_one
 
-    def noted(path: Path) -> tuple[str, bytes | None]:
-        seen.append(path)
+    def noted(path: str) -> tuple[str, bytes | None]:
+        seen.append(Path(path))
         return read(path)
 
     monkeypatch.setattr(harness.storage.content, "_read_one", noted)
@@ -219,7 +219,7 @@ def test_an_opening_looks_at_each_file_once(tmp_path: Path, monkeypatch: pytest.
     contents = Contents.of_one_opening(tmp_path / "cache")
     asked: list[Path] = []
     look = harness.storage.content._state
-    monkeypatch.setattr(harness.storage.content, "_state", lambda path: (asked.append(path), look(path))[1])
+    monkeypatch.setattr(harness.storage.content, "_state", lambda path: (asked.append(Path(path)), look(path))[1])
     assert contents.of(paths[:1]) == [sha256(b"a")]
     assert contents.of([*paths, paths[0]]) == [sha256(b"a"), sha256(b"b"), ABSENT, sha256(b"a")]
     assert contents.of(paths[1:]) == [sha256(b"b"), ABSENT]
