@@ -38,6 +38,7 @@ from harness.cli.options import (
 from harness.cli.records import app as records_app
 from harness.cli.run import Shown, open_trackers_of, reporter_for, run_task
 from harness.cli.shown import Wide, show_document
+from harness.cli.study import app as study_app
 from harness.cli.tables import app as tables_app
 from harness.errors import DataError, MissingPath, PluginError, UsageError, cause_of, nearest
 from harness.plan.environment import cache_wish
@@ -54,6 +55,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+app.add_typer(study_app)
 app.add_typer(tables_app)
 app.add_typer(judging_app)
 app.add_typer(records_app)

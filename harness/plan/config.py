@@ -15,6 +15,7 @@ from harness.errors import UsageError, nearest
 from harness.option_fields import Declared, declared
 from harness.perturb.scales import CANVAS_PX, CIFAR_SCALE, IMAGENET
 from harness.plan.run_request import RunRequest
+from harness.plan.study_options import StudyOptions
 from harness.plan.track_names import renamed, tracker_names
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ SECTIONS: dict[str, type] = {
     "evaluate": EvaluateOptions,
     "measure": MeasureOptions,
     "perturb": PerturbOptions,
+    "study": StudyOptions,
 }
 FREE_SECTIONS = ("model", "vision_args", "task")
 """Sections whose keys belong to models and tasks, which refuse those that they do not know."""
@@ -42,6 +44,7 @@ class RunConfig:
     evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     measure: MeasureOptions = field(default_factory=MeasureOptions)
     perturb: PerturbOptions = field(default_factory=PerturbOptions)
+    study: StudyOptions = field(default_factory=StudyOptions)
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     own_sections: tuple[str, ...] = ()
     """The tasks that have a `[for.TASK.SECTION]` in the profile or the file."""
@@ -212,13 +215,22 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def profile_path(name: str) -> Path:
     """Find a profile among the installed `runs/*.toml`, or take a path to one."""
-    package = Path(__file__).parents[1]
-    folder = next((place for place in (package / "runs", package.parent / "runs") if place.is_dir()), package)
-    if (folder / f"{name}.toml").is_file():
+    folder = _profiles()
+    if has_profile(name):
         return folder / f"{name}.toml"
     if name.endswith(".toml") and Path(name).is_file():
         return Path(name)
     raise UsageError(f"Unknown profile '{name}'. {nearest(name, [path.stem for path in folder.glob('*.toml')])}")
+
+
+def has_profile(name: str) -> bool:
+    """Whether a profile of that name is installed."""
+    return (_profiles() / f"{name}.toml").is_file()
+
+
+def _profiles() -> Path:
+    package = Path(__file__).parents[1]
+    return next((place for place in (package / "runs", package.parent / "runs") if place.is_dir()), package)
 
 
 def _choose_canvas(perturb: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.errors import UsageError, nearest
-from harness.judge.verdict.evidence import LEAST_SEEDS
+from harness.judge.verdict.needs import LEAST_SEEDS
 from harness.judge.verdict.verdict import CLAIMS, Judged, Verdict
 from harness.report.tables.document import Block, Heading, Notes, document_text
 from harness.report.tables.layout import PIPE_WIDTH

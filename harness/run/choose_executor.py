@@ -80,6 +80,14 @@ def workload_of(plan: Plan) -> Workload:
     return Workload(job.device, threads * processes, packages, plan.devices.gpus, processes, spreads)
 
 
+def jobs_side_by_side(request: RunRequest, plan: Plan) -> int:
+    """How many jobs of a plan run at once on this machine: those asked for, else one a core, or one a GPU."""
+    if request.jobs:
+        return request.jobs
+    threads = max((cell.training.train.threads for cell in plan.cells), default=1)
+    return _jobs_a_machine(threads) if plan.devices.kind == CPU else max(1, len(plan.devices.gpus))
+
+
 def check_executor(wish: str) -> None:
     """Raise UsageError where `--executor` names none, or one whose extra is not installed."""
     name = wish.partition("://")[0]

@@ -14,6 +14,7 @@ HOOKS = {
     "build": "how each adaptation of CLIP is built (baselines/clip)",
     "judge": "how each claim is judged (harness/judge/verdict)",
     "judge_all": "how each claim about several models is judged (harness/judge/verdict)",
+    "needs": "which runs each claim reads (harness/judge/verdict)",
     "tune": "what each tuning policy does (baselines/tuning)",
     "GROUP": "the group of entry points of each kind of part",
     "METRICS": "what each catalogue of metrics offers to its entry point",

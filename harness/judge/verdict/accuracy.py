@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from harness.judge.verdict.comparison import contrast_with_control, few_seeds, holm_shown, is_too_few, number
-from harness.judge.verdict.evidence import LADDER, NO_CONTROL, Evidence, Group
+from harness.judge.verdict.evidence import LADDER, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.modality_use import usage
+from harness.judge.verdict.modality_use import battery, usage
+from harness.judge.verdict.needs import NO_CONTROL, NeededRun, Needs, Subject, unfused_of
 from harness.judge.verdict.slices import reversals
 from harness.judge.verdict.verdict import FUSION_GAIN_CLAIM, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 from harness.stats.difference import Difference
@@ -40,6 +41,16 @@ class ControlLadder:
     differences: Mapping[str, Difference]
     void: Mapping[str, str]
     absent: bool
+
+
+def needs(subject: Subject) -> Needs:
+    """The model, every control of the ladder that it offers (C0 may be a stand-in), and the battery on the model."""
+    plain = unfused_of(subject.model, subject.controls, subject.stand_in)
+    if plain is None:
+        return NO_CONTROL
+    controls = [NeededRun(subject.model, name) for name in LADDER if name in subject.controls]
+    stand_in = [NeededRun(plain.model)] if plain.control is None else []
+    return (NeededRun(subject.model, conditions=battery()), *stand_in, *controls)
 
 
 def judge(evidence: Evidence, head: Group) -> Verdict:

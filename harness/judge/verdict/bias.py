@@ -17,8 +17,9 @@ import numpy as np
 
 from harness.judge.robustness.worst_group import LEAST_IN_A_GROUP, GroupScore, slice_scores, worst_group
 from harness.judge.verdict.comparison import few_seeds, number
-from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
+from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
+from harness.judge.verdict.needs import NO_CONTROL, Needs, Subject, beside_unfused
 from harness.judge.verdict.verdict import (
     GROUP_BIAS_CLAIM,
     INCONCLUSIVE,
@@ -33,6 +34,17 @@ from harness.stats.resampling import FloatArray
 
 _ALPHA = 0.05
 Groups = Mapping[str, GroupScore]
+
+
+def needs(subject: Subject) -> Needs:
+    """The model and vision alone on a split whose samples stand in groups of enough of them each."""
+    sizes = {split: min(counts.values()) for split, counts in subject.groups.items() if len(counts) > 1}
+    if not sizes:
+        return "no groups: no split of this data divides its samples into groups"
+    split = max(sizes, key=lambda name: sizes[name])
+    if sizes[split] < LEAST_IN_A_GROUP:
+        return f"groups are too small: the smallest of split {split} has {sizes[split]} of {LEAST_IN_A_GROUP} samples"
+    return beside_unfused(subject, split=split)
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:

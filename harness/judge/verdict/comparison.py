@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.judge.verdict.evidence import LEAST_SEEDS, Evidence, Group, finite
+from harness.judge.verdict.evidence import Evidence, Group, finite
+from harness.judge.verdict.needs import LEAST_SEEDS
 from harness.judge.verdict.verdict import Number
 from harness.stats.difference import Difference, difference_of_estimates, weighted_difference
 from harness.stats.resampling import FloatArray

@@ -10,14 +10,13 @@ from typing import Any
 
 from harness.judge.record_settings import code_key, setting_key, settings_of_row, telling_names
 from harness.judge.robustness.row import RobustnessRow
+from harness.judge.verdict.needs import NO_CONTROL, unfused_of
 from harness.judge.verdict.settings import LIMIT, MODEL_CODE, TUNE, record_settings_of, unmatched
 from harness.judge.verdict.verdict import ClaimScope
 from harness.record import RobustnessRecord, RunRecord, name_of
 from harness.stats.sample_scores import SampleScores
 
-LEAST_SEEDS = 5
 LADDER = ("C0", "C1", "C2", "C3", "C4")
-NO_CONTROL = "no un-fused control is offered; name an un-fused model of this table with --stand-in"
 ReadScores = Callable[[str, str, str | None], SampleScores | None]
 """(task, fingerprint, condition or None for clean) -> what each sample contributes; None where it was not stored."""
 
@@ -97,11 +96,28 @@ class Evidence:
         return self.scope.metric
 
     def heads(self) -> list[Group]:
-        """The fused models by name, each with its newest settings among those with the most training samples."""
-        newest: dict[str, Group] = {}
-        for group in sorted(self.fused_groups(), key=lambda group: (training_limit(group) or math.inf, group.created)):
-            newest[group.model] = group
-        return [newest[name] for name in sorted(newest)]
+        """The fused models by name, each in the setting of the most training samples.
+
+        Of several the newest code counts, then the most matched controls, then the model's own policy of tuning, then
+        the newest records: so runs that another claim has asked for, such as tuned ones, take no other claim's place.
+        """
+        found: dict[str, list[Group]] = {}
+        for group in sorted(self.fused_groups(), key=lambda group: group.created, reverse=True):
+            found.setdefault(group.model, []).append(group)
+        return [self._head(found[name]) for name in sorted(found)]
+
+    def _head(self, newest_first: Sequence[Group]) -> Group:
+        most = max(training_limit(group) or math.inf for group in newest_first)
+        left = [group for group in newest_first if (training_limit(group) or math.inf) == most]
+        if len(left) == 1:
+            return left[0]
+        of_code = [group for group in left if code_key(group.records[0]) == code_key(left[0].records[0])]
+        return max(of_code, key=lambda group: (self._controls_of(group), _as_it_is(group)))
+
+    def _controls_of(self, group: Group) -> int:
+        """Count the controls of the ladder that were run with the same settings."""
+        offered = self.fusion.controls.get(group.model, ())
+        return sum(isinstance(self.control(group, name), Group) for name in LADDER if name in offered)
 
     def fused_groups(self) -> list[Group]:
         """Every setting of every fused model."""
@@ -120,7 +136,8 @@ class Evidence:
             return ""
         own, *rest = telling_names([settings_of_row(group.records[0]) for group in (head, *others)])
         left = "; ".join(name or "as it is by itself" for name in rest)
-        return f"{head.model} is judged {_with(own)}: its newest setting of the most training samples; not {left}"
+        chosen = "of the most training samples, then of the most controls, then the newest"
+        return f"{head.model} is judged {_with(own)}: its setting {chosen}; not {left}"
 
     def control(self, head: Group, control: str) -> Group | str:
         """Find a control of the same settings as the model, the newest of several; or say why there is none."""
@@ -147,14 +164,10 @@ class Evidence:
 
     def unfused(self, head: Group) -> tuple[str, Group | str]:
         """Find what stands for vision alone: C0, else the user's stand-in, else C1; with its name."""
-        offered = self.fusion.controls.get(head.model, ())
-        if "C0" in offered:
-            return "C0", self.control(head, "C0")
-        if self.options.stand_in:
-            return f"C0 ({self.options.stand_in})", self.stand_in(head)
-        if "C1" in offered:
-            return "C1", self.control(head, "C1")
-        return "C0", NO_CONTROL
+        wanted = unfused_of(head.model, self.fusion.controls.get(head.model, ()), self.options.stand_in)
+        if wanted is None:
+            return "C0", NO_CONTROL
+        return wanted.name, self.stand_in(head) if wanted.control is None else self.control(head, wanted.control)
 
     def robustness_of(self, group: Group) -> dict[int, RobustnessRecord]:
         """Robustness records of a group's models, by seed."""
@@ -239,6 +252,11 @@ def training_limit(group: Group) -> int | None:
     """On how many training samples a group was trained at most; None for all."""
     limit: int | None = group.settings.get(LIMIT)
     return limit
+
+
+def _as_it_is(group: Group) -> bool:
+    """Whether nobody chose how its language model was tuned."""
+    return not group.records[0].cell.get("training", {}).get("options", {}).get("tune")
 
 
 def _with(setting: str) -> str:

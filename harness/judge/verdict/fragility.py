@@ -20,8 +20,9 @@ import numpy as np
 from harness.judge.robustness.cells import CLEAN_NAME, STANDARD_CELLS, GridCell
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.comparison import decidable, few_samples, few_seeds, number, sample_values
-from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group
+from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
+from harness.judge.verdict.needs import NO_CONTROL, Needs, Subject, beside_unfused
 from harness.judge.verdict.verdict import (
     FRAGILITY_CLAIM,
     INCONCLUSIVE,
@@ -48,6 +49,12 @@ class Bearing:
     perturbed: FloatArray
     clean_error: float = 0.0
     perturbed_error: float = 0.0
+
+
+def needs(subject: Subject) -> Needs:
+    """The model and vision alone, both under the standard corruptions."""
+    cells = [f"{name}:{severity}" for name, severity in STANDARD_CELLS if severity in subject.breadth.severities]
+    return beside_unfused(subject, conditions=tuple(cells))
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:

@@ -179,13 +179,16 @@ def score_reader(
     return read
 
 
-def check_claims(claims: Sequence[str]) -> tuple[str, ...]:
-    """Put claims, by name or by letter, into their order; raises UsageError for one that there is not."""
+def check_claims(claims: Sequence[str], flag: str = "--claim") -> tuple[str, ...]:
+    """Put claims, by name or by letter, into their order; raises UsageError for one that there is not.
+
+    `flag` is how the user gave them.
+    """
     by_word = {word: claim.name for claim in CLAIMS.values() for word in (claim.name, claim.letter)}
     for word in claims:
         if word not in by_word:
             known = ", ".join(f"{claim.name} ({claim.letter})" for claim in CLAIMS.values())
-            raise UsageError(f"--claim {word}: wanted claims with commas between, of {known}. {nearest(word, CLAIMS)}")
+            raise UsageError(f"{flag} {word}: wanted claims with commas between, of {known}. {nearest(word, CLAIMS)}")
     wanted = {by_word[word] for word in claims}
     return tuple(name for name in CLAIMS if not claims or name in wanted)
 

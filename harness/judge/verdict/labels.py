@@ -12,14 +12,33 @@ import math
 import numpy as np
 
 from harness.judge.verdict.comparison import Term, common_seeds, contrast_with_control, few_seeds, number
-from harness.judge.verdict.evidence import NO_CONTROL, Evidence, Group, training_limit
+from harness.judge.verdict.evidence import Evidence, Group, training_limit
 from harness.judge.verdict.missing_runs import run_command
+from harness.judge.verdict.needs import (
+    NO_CONTROL,
+    SUGGESTED_SIZES,
+    NeededRun,
+    Needs,
+    Subject,
+    beside_unfused,
+    unfused_of,
+)
 from harness.judge.verdict.settings import LIMIT, MODEL_CODE, TUNE, unmatched
 from harness.judge.verdict.verdict import INCONCLUSIVE, LABEL_EFFICIENCY_CLAIM, NOT_SUPPORTED, SUPPORTED, Verdict
 
 LEAST_SIZES = 3
-_SUGGESTED = (125, 250, 500, 1000)
 _CAVEAT = "one nest of subsets, validation labels counted"
+
+
+def needs(subject: Subject) -> Needs:
+    """The model and vision alone, trained on each of several numbers of samples, and on all: these are judged."""
+    sizes = subject.breadth.sizes
+    if len(sizes) < LEAST_SIZES:
+        return f"{len(sizes)} numbers of training samples; wanted {LEAST_SIZES}"
+    found = [beside_unfused(subject, limit=size) for size in sizes]
+    if isinstance(found[0], str):
+        return found[0]
+    return (NeededRun(subject.model), *(run for pair in found if not isinstance(pair, str) for run in pair))
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
@@ -27,7 +46,7 @@ def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
     verdicts = [_judge(evidence, head) for head in heads if len(_sizes(evidence, head, None)) > 1]
     if verdicts or not heads:
         return verdicts
-    commands = [_command(evidence, heads[0], size) for size in _SUGGESTED[:LEAST_SIZES]]
+    commands = [_command(evidence, heads[0], size) for size in SUGGESTED_SIZES[:LEAST_SIZES]]
     reason = "no model was trained on several numbers of samples"
     return [Verdict(LABEL_EFFICIENCY_CLAIM, None, INCONCLUSIVE, reason, missing=tuple(commands))]
 
@@ -52,7 +71,7 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
     lacking = sorted((fused.keys() | plain.keys()) - set(sizes))
     missing_runs = [_command(evidence, head, size) for size in lacking]
     if len(sizes) < LEAST_SIZES:
-        more = [size for size in _SUGGESTED if size not in fused and size not in plain]
+        more = [size for size in SUGGESTED_SIZES if size not in fused and size not in plain]
         missing_runs += [_command(evidence, head, size) for size in more[: LEAST_SIZES - len(sizes) - len(lacking)]]
         reason = f"{len(sizes)} numbers of training samples with {name} beside; wanted {LEAST_SIZES}"
         return Verdict(LABEL_EFFICIENCY_CLAIM, head.model, INCONCLUSIVE, reason, (), tuple(missing_runs))
@@ -82,12 +101,8 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
 
 def _unfused_control(evidence: Evidence, head: Group) -> tuple[str, tuple[str, str | None] | None]:
     """Name what stands for vision alone as (model, control): C0, the stand-in, or C1."""
-    offered = evidence.fusion.controls.get(head.model, ())
-    if "C0" in offered:
-        return "C0", (head.model, "C0")
-    if evidence.options.stand_in:
-        return f"C0 ({evidence.options.stand_in})", (evidence.options.stand_in, None)
-    return ("C1", (head.model, "C1")) if "C1" in offered else ("C0", None)
+    found = unfused_of(head.model, evidence.fusion.controls.get(head.model, ()), evidence.options.stand_in)
+    return ("C0", None) if found is None else (found.name, (found.model, found.control))
 
 
 def _sizes(evidence: Evidence, head: Group, control: tuple[str, str | None] | None) -> dict[int, Group]:

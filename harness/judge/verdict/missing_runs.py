@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.errors import BenchError
-from harness.judge.verdict.evidence import LEAST_SEEDS
+from harness.judge.verdict.needs import LEAST_SEEDS
 from harness.judge.verdict.settings import record_settings_of
 from harness.plan.config import RunConfig, build_config
 from harness.record import RunRecord

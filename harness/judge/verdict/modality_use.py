@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.judge.robustness.modality_use import NO, YES, Use, modality_use
+from harness.judge.robustness.modality_use import (
+    IMAGE_EXCHANGED,
+    IMAGE_REMOVED,
+    NO,
+    TEXT_EXCHANGED,
+    TEXT_REMOVED,
+    YES,
+    Use,
+    modality_use,
+)
 from harness.judge.robustness.seeds import scope_of, seeds_table, skipped_perturbations
 from harness.judge.verdict.evidence import Evidence, Group
 
@@ -18,6 +27,11 @@ class Usage:
     used: str = ""
     unused: str = ""
     missing: str = ""
+
+
+def battery() -> tuple[str, ...]:
+    """Name the conditions that say whether image and text are used, as `--perturb` takes them."""
+    return (IMAGE_EXCHANGED, *IMAGE_REMOVED, TEXT_EXCHANGED, *TEXT_REMOVED)
 
 
 def usage(evidence: Evidence, head: Group) -> Usage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.judge.verdict.needs import Needs
 from harness.judge.verdict.verdict import EXPLANATIONS_CLAIM, FORGETTING_CLAIM, INCONCLUSIVE, Verdict
 
 _MISSING: Mapping[str, tuple[str, str]] = {
@@ -16,6 +17,11 @@ _MISSING: Mapping[str, tuple[str, str]] = {
         "insertion and deletion, pointing game, and their randomised-weights check",
     ),
 }
+
+
+def needs(claim: str) -> Needs:
+    """There is nothing to run."""
+    return f"nothing measures it yet: {_MISSING[claim][0]}"
 
 
 def judge(claim: str) -> Verdict:

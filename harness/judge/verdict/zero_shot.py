@@ -11,11 +11,22 @@ from harness.judge.verdict.accuracy import climb, narrower, voids
 from harness.judge.verdict.comparison import holm_shown, is_too_few, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
+from harness.judge.verdict.needs import NeededRun, Needs, Subject
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, ZERO_SHOT_CLAIM, Verdict
 from harness.stats.difference import Difference
 
 UNSEEN_METRICS = ("unseen-top-1", "H", "AP-novel", "hIoU")
 _SIDE, _LANGUAGE = "C3", "C4"
+
+
+def needs(subject: Subject) -> Needs:
+    """The model and those of C3 and C4 that it offers, on a task with metrics of unseen classes."""
+    if not set(UNSEEN_METRICS) & set(subject.metrics):
+        return "no class of this task is unseen in training"
+    controls = [name for name in (_SIDE, _LANGUAGE) if name in subject.controls]
+    if not controls:
+        return "neither C3 nor C4 is offered"
+    return tuple(NeededRun(subject.model, control) for control in (None, *controls))
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:

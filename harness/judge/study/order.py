@@ -1,0 +1,145 @@
+"""The order of a study: what decides a claim with the least further work comes first, as far as a budget allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from harness.cell import Cell
+from harness.errors import UsageError
+from harness.judge.study.aims import Aim
+from harness.judge.study.planning import StudyCells
+from harness.judge.study.prices import Price, Prices
+from harness.judge.verdict.needs import NeededRun
+from harness.text.said_time import duration_text
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is run to decide one claim about one model, beside what earlier steps have run.
+
+    `runs` are those of the claim that add something; `cells` and `conditions` count what is to be done, `price` is what
+    that costs on one core.
+    """
+
+    aim: Aim
+    runs: tuple[NeededRun, ...]
+    cells: int
+    conditions: int
+    price: Price
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A claim about a model that is not planned, and why."""
+
+    aim: Aim
+    reason: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """Knows what is done already: `is_done` of a cell, `scored` gives the labels of the conditions that a cell
+    has scores under.
+
+    `perturb_limit` is on how many samples a condition is scored at most.
+    """
+
+    cells: StudyCells
+    prices: Prices
+    is_done: Callable[[Cell], bool]
+    scored: Callable[[Cell], set[str]]
+    perturb_limit: int | None = None
+
+    def step(self, aim: Aim, taken: Taken) -> Step:
+        """Price a claim about a model beside the work that is taken already."""
+        runs, price, cells, conditions = [], Price(), 0, 0
+        for run in aim.runs:
+            samples = self.cells.planned(run).samples
+            new = [c for c in self.cells.cells(run) if c.fingerprint not in taken.cells and not self.is_done(c)]
+            lacking = [(cell, self._lacking(run, cell, taken)) for cell in self.cells.cells(run)]
+            perturbed = min(samples, self.perturb_limit or samples)
+            for cell in new:
+                price += self.prices.of_cell(cell, samples)
+            for cell, names in lacking:
+                price += self.prices.of_conditions(cell, len(names), perturbed)
+            cells, conditions = cells + len(new), conditions + sum(len(names) for _, names in lacking)
+            if new or any(names for _, names in lacking):
+                runs.append(run)
+        return Step(aim, tuple(runs), cells, conditions, price)
+
+    def least_cell(self, aims: Iterable[Aim]) -> float:
+        """Seconds of the cheapest cell that is to be run; 0 where none is."""
+        found = [
+            self.prices.of_cell(cell, self.cells.planned(run).samples).seconds
+            for aim in aims
+            for run in aim.runs
+            for cell in self.cells.cells(run)
+            if not self.is_done(cell)
+        ]
+        return min(found, default=0.0)
+
+    def pending(self, steps: Iterable[Step]) -> list[Cell]:
+        """The cells of some steps that are to be run, each once."""
+        found = {c.fingerprint: c for step in steps for run in step.runs for c in self.cells.cells(run)}
+        return [cell for cell in found.values() if not self.is_done(cell)]
+
+    def take(self, step: Step, taken: Taken) -> None:
+        """Count a step's work as taken."""
+        for run in step.runs:
+            for cell in self.cells.cells(run):
+                taken.conditions.update((cell.fingerprint, c.label) for c in self.cells.conditions(run))
+                taken.cells.add(cell.fingerprint)
+
+    def _lacking(self, run: NeededRun, cell: Cell, taken: Taken) -> list[str]:
+        wanted = [condition.label for condition in self.cells.conditions(run)]
+        there = self.scored(cell) if wanted else set()
+        return [name for name in wanted if name not in there and (cell.fingerprint, name) not in taken.conditions]
+
+
+@dataclass
+class Taken:
+    """The work of the steps that have been chosen: cells by fingerprint, and their conditions."""
+
+    cells: set[str] = field(default_factory=set)
+    conditions: set[tuple[str, str]] = field(default_factory=set)
+
+
+def in_order(
+    aims: Sequence[Aim], work: Work, slots: int, budget_s: float | None = None
+) -> tuple[list[Step], list[Dropped]]:
+    """Choose again and again the aim that costs least beside what is taken; drops what goes beyond the budget.
+
+    `slots` jobs run side by side. Raises UsageError for a budget that is smaller than one cell.
+    """
+    dropped = [Dropped(aim, reason) for aim in aims if (reason := _why_not(aim, work.cells))]
+    left = [aim for aim in aims if not _why_not(aim, work.cells)]
+    if budget_s is not None and budget_s < (least := work.least_cell(left)):
+        raise UsageError(
+            f"--budget: {duration_text(budget_s)} is less than one cell takes here, about {duration_text(least)}. "
+            "Give more, or smaller settings (--profile, --set train.steps=…)."
+        )
+    steps: list[Step] = []
+    taken, spent = Taken(), 0.0
+    while left:
+        priced = [work.step(aim, taken) for aim in left]
+        step = min(priced, key=lambda each: each.price.seconds)
+        seconds = step.price.seconds / slots
+        if budget_s is not None and spent + seconds > budget_s and step.runs:
+            room = f"{duration_text(budget_s - spent)} of {duration_text(budget_s)} are left"
+            dropped += [
+                Dropped(each.aim, f"beyond the budget: takes {duration_text(each.price.seconds / slots)}, {room}")
+                for each in priced
+            ]
+            break
+        work.take(step, taken)
+        steps.append(step)
+        spent += seconds
+        left.remove(step.aim)
+    return steps, dropped
+
+
+def _why_not(aim: Aim, cells: StudyCells) -> str:
+    if aim.reason:
+        return aim.reason
+    return next((f"{run.name} cannot run here: {reason}" for run in aim.runs if (reason := cells.absent(run))), "")

@@ -1,0 +1,173 @@
+"""A study's cells: each setting that claims ask for is planned once, as `bench run` plans it, for all models of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.cell import Cell
+from harness.condition import Condition
+from harness.errors import BenchError
+from harness.judge.study.aims import Aim, breadth_of
+from harness.judge.verdict.evidence import FusionControls
+from harness.judge.verdict.needs import NeededRun, Subject
+from harness.perturb.grids import parse_grid
+from harness.perturb.perturbation import Perturbation
+from harness.plan.config import RunConfig
+from harness.plan.plugins import load_all_perturbations, load_model
+from harness.plan.run_plan import Environment, Plan, data_context, plan_run
+from harness.protocols import Progress, Task, open_data
+from harness.sample import limited
+
+_GROUPS_SPLIT = "groups"
+"""The split of the built-in data whose samples stand in groups that are large enough."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Settings of a run that differ from the study's own: training samples, tuning policy, split."""
+
+    limit: int | None = None
+    tune: str | None = None
+    split: str | None = None
+
+    @classmethod
+    def of(cls, run: NeededRun) -> Variation:
+        """The settings of a needed run."""
+        return cls(run.limit, run.tune, run.split)
+
+    @property
+    def words(self) -> str:
+        """Say the settings as flags; nothing for the study's own."""
+        told = (
+            f"--set train.limit={self.limit}" if self.limit else "",
+            f"--tune {self.tune}" if self.tune else "",
+            f"--split {self.split}" if self.split else "",
+        )
+        return " ".join(word for word in told if word)
+
+    def changed(self, config: RunConfig, names: Sequence[str]) -> RunConfig:
+        """Lay the settings over a study's, for models that are named as `--model` takes them."""
+        request = replace(config.request, model=",".join(names), tune=self.tune or config.request.tune)
+        request = replace(request, split=self.split or config.request.split, perturb=None)
+        train = config.train if self.limit is None else replace(config.train, limit=self.limit)
+        options = config.options if self.tune is None else replace(config.options, tune=self.tune)
+        return replace(config, request=request, train=train, options=options)
+
+
+@dataclass(frozen=True)
+class PlannedVariation:
+    """A variation with its run's settings, its plan, and on how many samples it is evaluated."""
+
+    config: RunConfig
+    plan: Plan
+    samples: int
+
+
+@dataclass(frozen=True)
+class StudyCells:
+    """All cells of a study by variation, and the conditions that `--perturb` understands."""
+
+    variations: Mapping[Variation, PlannedVariation]
+    perturbations: Mapping[str, Perturbation]
+
+    def planned(self, run: NeededRun) -> PlannedVariation:
+        """The plan that a needed run is part of."""
+        return self.variations[Variation.of(run)]
+
+    def cells(self, run: NeededRun) -> tuple[Cell, ...]:
+        """The cells of a needed run, one a seed (and prompt)."""
+        return tuple(
+            cell
+            for cell in self.planned(run).plan.cells
+            if (cell.training.model, cell.training.control) == (run.model, run.control)
+        )
+
+    def absent(self, run: NeededRun) -> str:
+        """Say why a needed run cannot be made here; nothing where it can."""
+        lacking = self.planned(run).plan.absent
+        return next((a.reason for a in lacking if (a.model, a.control) == (run.model, run.control)), "")
+
+    def conditions(self, run: NeededRun) -> tuple[Condition, ...]:
+        """The conditions of a needed run, without the clean one."""
+        if not run.conditions:
+            return ()
+        return parse_grid(",".join(run.conditions), self.perturbations, ())[1:]
+
+
+def plan_cells(
+    config: RunConfig, task: Task, aims: Iterable[Aim], environment: Environment, progress: Progress
+) -> StudyCells:
+    """Plan every variation that the aims ask for; raises BenchError for whatever the user must mend first."""
+    models: dict[Variation, dict[str, None]] = {}
+    for run in (run for aim in aims for run in aim.runs):
+        models.setdefault(Variation.of(run), {})[run.name] = None
+    found = {}
+    for variation, names in models.items():
+        own = variation.changed(config, list(names))
+        plan = plan_run(own, task.name, environment, progress)
+        limit = plan.cells[0].evaluate.limit if plan.cells else None
+        found[variation] = PlannedVariation(own, plan, len(limited(task.samples(plan.data, plan.split), limit)))
+    return StudyCells(found, load_all_perturbations()[0])
+
+
+def subjects_of(
+    config: RunConfig, task: Task, models: Sequence[str], fusion: FusionControls, environment: Environment,
+    progress: Progress, stand_in: str | None = None,
+) -> list[Subject]:  # fmt: skip
+    """Find out of each fused model what decides which runs claims about it read."""
+    breadth, groups = breadth_of(config.study), _groups(config, task, environment, progress)
+    return [
+        Subject(
+            model=name,
+            controls=fusion.controls[name],
+            metrics=task.metrics,
+            policy=_policy(config, task, name),
+            stand_in=stand_in,
+            timed=config.measure.timed,
+            groups=groups,
+            breadth=breadth,
+        )
+        for name in models
+    ]
+
+
+def _policy(config: RunConfig, task: Task, name: str) -> str | None:
+    """How the language model of a model is tuned where nothing more is said; None where it has none to tune."""
+    model = load_model(name)
+    own = {key: value for key, value in config.options.settings.items() if key in model.settings}
+    options = replace(config.options, settings=own, task=task.name, answers=task.answers)
+    try:
+        policy: str | None = model.recipe(options).get("tune") or config.options.tune
+    except (BenchError, KeyError, TypeError, ValueError, AttributeError, OSError):  # its plan will say why
+        return config.options.tune
+    return policy
+
+
+def _groups(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> dict[str, dict[str, int]]:
+    """Count the samples of each group, for the splits whose samples all stand in exactly one."""
+    context = data_context(config, task, environment, progress)
+    data = open_data(task, context)
+    found = {}
+    for split in dict.fromkeys((config.request.split or data.default_split, _GROUPS_SPLIT)):
+        if split not in data.splits:
+            break
+        opened = open_data(task, replace(context, split=split))
+        samples = limited(task.samples(opened, split), config.evaluate.limit)
+        slices = [getattr(sample.target, "slices", ()) for sample in samples]
+        if not any(slices):
+            break  # targets of this task stand in no groups at all
+        if counts := _counted(slices):
+            found[split] = counts
+    return found
+
+
+def _counted(slices: Sequence[Any]) -> dict[str, int]:
+    """How many samples each group has; nothing where a sample stands in none, or in several."""
+    if not all(len(names) == 1 for names in slices):
+        return {}
+    counts: dict[str, int] = {}
+    for (name,) in slices:
+        counts[name] = counts.get(name, 0) + 1
+    return counts

@@ -1,0 +1,107 @@
+"""What the cells of a study will cost here, from the records of the same models, or of a cell that was just tried.
+
+    seconds of a cell = training seconds a step x steps + samples / throughput + timed runs x latency + a fixed part
+
+Records hold the first three. The fixed part (processes, reading, scoring with resamples) and what a condition costs
+beside its predictions were measured once (docs/studies.md) and are the same for all models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.cell import Cell
+from harness.record import RunRecord
+
+FIXED_S = 6.0
+"""Seconds of a cell beside what its record names, on one core."""
+CONDITION_S = 0.5
+"""Seconds of a condition of a model beside its predictions: scoring and storing."""
+PERTURB_S = 0.003
+"""Seconds to perturb an image of 224 px, the mean over the 75 standard corruptions."""
+_TABLES_BYTES = 150_000
+"""Bytes of a cell's record, answers and scores; a condition leaves a tenth of it."""
+_WEIGHT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Price:
+    """Seconds of one core, and bytes on disk."""
+
+    seconds: float = 0.0
+    bytes: int = 0
+
+    def __add__(self, other: Price) -> Price:
+        """Both together."""
+        return Price(self.seconds + other.seconds, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Estimates from records with scores; `tried` are those of cells that were run for the estimate alone."""
+
+    records: Sequence[RunRecord]
+    tried: Sequence[RunRecord] = ()
+
+    def of_cell(self, cell: Cell, samples: int) -> Price:
+        """What a cell costs that is trained, scored on so many samples and measured."""
+        like = self.like(cell)
+        if like is None:
+            return Price(FIXED_S, _TABLES_BYTES)
+        train, cost = cell.training.train, like.efficiency
+        steps = like.cell["training"]["train"]["steps"] * like.cell["training"]["train"]["batch_size"]
+        seconds = FIXED_S + self._predicting(like, samples)
+        if cost.train_seconds and steps:
+            seconds += cost.train_seconds * train.steps * train.batch_size / steps
+        if cell.measure.timed and cost.latency_p50_seconds:
+            seconds += (cell.measure.warmups + cell.measure.runs) * cost.latency_p50_seconds
+        return Price(seconds, _TABLES_BYTES + _WEIGHT_BYTES * (cost.parameters_trainable or 0))
+
+    def of_conditions(self, cell: Cell, count: int, samples: int) -> Price:
+        """What so many conditions of a trained cell cost."""
+        like = self.like(cell)
+        each = CONDITION_S + samples * PERTURB_S + (0.0 if like is None else self._predicting(like, samples))
+        return Price(count * each, count * _TABLES_BYTES // 10)
+
+    def like(self, cell: Cell) -> RunRecord | None:
+        """The record that is most like a cell: the same model, then control, tuning and steps, the newest."""
+        training = cell.training
+        found = self._by_model.get(training.model, ())
+
+        def likeness(record: RunRecord) -> tuple[bool, bool, bool, float, str]:
+            told = record.cell["training"]
+            return (
+                record.control == training.control,
+                (told.get("options", {}).get("tune") or None) == training.options.tune,
+                record.efficiency.train_seconds is not None,
+                -abs(told["train"]["steps"] - training.train.steps),
+                record.created,
+            )
+
+        return max(found, key=likeness, default=None)
+
+    def source(self, cells: Sequence[Cell]) -> str:
+        """Say what the estimates of some cells are made of."""
+        stored = {record.fingerprint for record in self.records}
+        used = {like.fingerprint for cell in cells if (like := self.like(cell)) is not None}
+        lacking = sorted({cell.training.model for cell in cells if self.like(cell) is None})
+        parts = [f"{len(used & stored)} stored records"] if used & stored else []
+        if used - stored:
+            parts.append(f"{len(used - stored)} short cell that was just tried")
+        if lacking:
+            parts.append(f"a fixed {FIXED_S:g} s a cell for {', '.join(lacking)}, of which nothing is known")
+        return " and ".join(parts) or "nothing: all is there"
+
+    @cached_property
+    def _by_model(self) -> dict[str, list[RunRecord]]:
+        found: dict[str, list[RunRecord]] = {}
+        for record in (*self.tried, *self.records):
+            if record.status == "ok" and record.cell.get("training", {}).get("train", {}).get("steps") is not None:
+                found.setdefault(record.model, []).append(record)
+        return found
+
+    def _predicting(self, like: RunRecord, samples: int) -> float:
+        rate = like.efficiency.throughput_per_second
+        return samples / rate if rate else 0.0

@@ -1,0 +1,34 @@
+"""Which runs each claim about a model needs, asked of the module that judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
+from harness.judge.verdict.needs import Needs, Subject
+from harness.judge.verdict.verdict import (
+    CLAIMS,
+    COST_CLAIM,
+    EFFICIENT_TUNING_CLAIM,
+    FRAGILITY_CLAIM,
+    FUSION_GAIN_CLAIM,
+    GROUP_BIAS_CLAIM,
+    LABEL_EFFICIENCY_CLAIM,
+    ZERO_SHOT_CLAIM,
+)
+
+_NEEDS: Mapping[str, Callable[[Subject], Needs]] = {
+    FUSION_GAIN_CLAIM: accuracy.needs,
+    ZERO_SHOT_CLAIM: zero_shot.needs,
+    EFFICIENT_TUNING_CLAIM: tuning.needs,
+    LABEL_EFFICIENCY_CLAIM: labels.needs,
+    FRAGILITY_CLAIM: fragility.needs,
+    COST_CLAIM: cost.needs,
+    GROUP_BIAS_CLAIM: bias.needs,
+}
+
+
+def needs_of(claim: str, subject: Subject) -> Needs:
+    """List the runs that decide a claim about a model, or say why no run could; KeyError for an unknown claim."""
+    found = _NEEDS.get(CLAIMS[claim].name)
+    return undecided.needs(claim) if found is None else found(subject)

@@ -1,0 +1,110 @@
+"""Which runs a claim reads: what its judge looks for among the records, said before there are any.
+
+Each module of a claim has `needs(subject)` beside its judge, made of the same constants; `bench study` plans by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from harness.record import name_of
+
+LEAST_SEEDS = 5
+"""No verdict below so many seeds."""
+SUGGESTED_SIZES = (125, 250, 500, 1000)
+"""Numbers of training samples at which label efficiency is looked at."""
+NO_CONTROL = "no un-fused control is offered; name an un-fused model of this table with --stand-in"
+
+
+@dataclass(frozen=True)
+class Breadth:
+    """How much a study looks at where a claim leaves that open.
+
+    `sizes` are numbers of training samples, `severities` those of the standard corruptions, `policies` efficient ways
+    of tuning.
+    """
+
+    sizes: tuple[int, ...] = SUGGESTED_SIZES
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    policies: tuple[str, ...] = ("lora",)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A fused model on a task, as far as it decides which runs a claim about it reads.
+
+    `controls` are those that it offers, `metrics` the task's, `policy` is how its language model is tuned where nothing
+    is said, None where it is not. `groups` counts the samples of each group, by split. `timed`: cost is measured.
+    """
+
+    model: str
+    controls: tuple[str, ...]
+    metrics: tuple[str, ...]
+    policy: str | None = None
+    stand_in: str | None = None
+    timed: bool = True
+    groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    breadth: Breadth = field(default_factory=Breadth)
+
+
+@dataclass(frozen=True)
+class NeededRun:
+    """One record a seed of a model or control; settings that are None are the study's own.
+
+    `limit` is the number of training samples, `conditions` what it is perturbed by, as `--perturb` takes them.
+    """
+
+    model: str
+    control: str | None = None
+    limit: int | None = None
+    tune: str | None = None
+    split: str | None = None
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The model, with its control in brackets."""
+        return name_of(self.model, self.control)
+
+    @property
+    def trained(self) -> NeededRun:
+        """The same without conditions: what must be trained and scored clean."""
+        return replace(self, conditions=())
+
+
+@dataclass(frozen=True)
+class Unfused:
+    """What stands for vision alone beside a fused model: C0, a stand-in that the user named, or C1.
+
+    `name` is how verdicts call it. A stand-in is a `model` of its own.
+    """
+
+    name: str
+    model: str
+    control: str | None
+
+
+Needs = tuple[NeededRun, ...] | str
+"""The runs, or why none could decide the claim."""
+
+
+def unfused_of(model: str, offered: Iterable[str], stand_in: str | None) -> Unfused | None:
+    """Choose what stands for vision alone: C0, else the user's stand-in, else C1; None where there is none."""
+    controls = tuple(offered)
+    if "C0" in controls:
+        return Unfused("C0", model, "C0")
+    if stand_in:
+        return Unfused(f"C0 ({stand_in})", stand_in, None)
+    return Unfused("C1", model, "C1") if "C1" in controls else None
+
+
+def beside_unfused(
+    subject: Subject, *, limit: int | None = None, split: str | None = None, conditions: tuple[str, ...] = ()
+) -> Needs:
+    """The model and what stands for vision alone, both with the same settings; or that there is none."""
+    unfused = unfused_of(subject.model, subject.controls, subject.stand_in)
+    if unfused is None:
+        return NO_CONTROL
+    pair = ((subject.model, None), (unfused.model, unfused.control))
+    return tuple(NeededRun(model, control, limit, None, split, conditions) for model, control in pair)

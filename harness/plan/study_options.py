@@ -1,0 +1,19 @@
+"""How much `bench study` looks at: the section [study] of a profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What `bench study` looks at where claims leave it open; `bench run` takes no notice of it."""
+
+    models: str = ""
+    """Fused models where `--model` names none, a,b; empty: all that offer a control."""
+    sizes: str = "125,250,500,1000"
+    """Numbers of training samples for claim label-efficiency, three or more."""
+    severities: str = "1,2,3,4,5"
+    """Severities of the 15 standard corruptions for claim fragility."""
+    policies: str = "lora"
+    """Efficient tuning policies for claim efficient-tuning, a,b, beside full and frozen."""
