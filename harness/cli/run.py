@@ -48,8 +48,8 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
     try:
         plan = plan_run(config, name, here, reporter.progress)
         sweep = plan_robustness(config, plan, here, reporter.progress)
-        reporter.say(_data_line(config, plan, here))
-        for line in _left_out(plan, shown.debug):
+        reporter.say(data_line(config, plan, here))
+        for line in left_out(plan, shown.debug):
             reporter.say(line)
         for note in plan.data.notes:
             reporter.say(f"Note: {note}")
@@ -59,7 +59,7 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
         summary = run_cells(config, plan, store, here, reporter, workers)
     finally:
         reporter.close()
-    failed = _unmeasured(summary, name)
+    failed = unmeasured(summary, name)
     if sweep:
         failed += _run_robustness(config, plan, sweep, workers, wide=shown.wide)
     print_leaderboards([name], config.request.results, "text", None, plan, wide=shown.wide)
@@ -72,7 +72,7 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
     return failed
 
 
-def _left_out(plan: Plan, debug: bool) -> Iterator[str]:
+def left_out(plan: Plan, debug: bool) -> Iterator[str]:
     """Say which plugins could not be loaded, and with --debug the tracebacks of those that could not be planned."""
     for error in plan.broken:
         yield f"Left out: {error}"
@@ -82,7 +82,7 @@ def _left_out(plan: Plan, debug: bool) -> Iterator[str]:
         yield from dict.fromkeys(absent.trace for absent in plan.absent if absent.trace)
 
 
-def _unmeasured(summary: RunSummary, task: str) -> int:
+def unmeasured(summary: RunSummary, task: str) -> int:
     """Count what failed, and what did not run though it was asked for: by name, or nothing at all ran."""
     if summary.not_run:
         print(
@@ -139,7 +139,8 @@ def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, worker
     return summary.failed
 
 
-def _data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
+def data_line(config: RunConfig, plan: Plan, environment: Environment) -> str:
+    """Say which data a plan is about and why, on which devices, and how many cells there are."""
     reasons = {
         config.request.data is not None: f"asked for with --data {config.request.data}",
         config.request.data is None and bool(environment.bench_data): "from $BENCH_DATA",

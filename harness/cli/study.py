@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,10 +54,12 @@ def study(
     **flags: Any,
 ) -> None:
     """Decide a task's claims: plan the runs that they need, say what they cost, run them, print verdicts."""
-    from harness.cli.study_run import plan_study
+    from harness.cli.study_run import plan_study, run_study
     from harness.judge.verdict.evidence import Options
     from harness.report.study_tables import STUDY_STYLES, study_document
+    from harness.report.tables.document import Notes
     from harness.report.tables.values import json_text
+    from harness.report.verdict_tables import verdict_document
     from harness.run.fork_server import ForkServer
 
     require_choice("--format", style, STUDY_STYLES)
@@ -64,17 +67,29 @@ def study(
     options = Options(margin=margin, stand_in=stand_in, results=built.request.results)
     seconds = _budget(budget)
     with ForkServer() as server:
-        planned = plan_study(built, claims, seconds, options, server, debug=debug)
-        if style == "json":
-            write(json_text(planned.told.to_json()), None)
-        else:
+        planned = plan_study(built, claims, seconds, options, server)
+        if style != "json":
             show_document(study_document(planned.told), style, wide=wide)
+        elif dry_run:
+            write(json_text(planned.told.to_json()), None)
+        if dry_run:
+            return
+        ended = run_study(planned, server, seconds, say=_to_stderr if style == "json" else tell, debug=debug)
+    if style == "json":
+        verdicts = [verdict for table in ended.judged for verdict in table.to_json()]
+        write(json_text({**planned.told.to_json(), "verdicts": verdicts}), None)
+    else:
+        show_document([*verdict_document(ended.judged), Notes(tuple(ended.undecided))], style, wide=wide)
+    if ended.failed:
+        raise typer.Exit(1)
+
+
+def _to_stderr(text: str) -> None:
+    tell(text, sys.stderr)
 
 
 def _config(flags: dict[str, Any], settings: list[str], vision_args: str | None, file: Path | None) -> RunConfig:
     """Lay the profile of a study, the file and the flags over each other; five seeds where nobody says how many."""
-    import sys
-
     from harness.errors import UsageError
     from harness.judge.verdict.needs import LEAST_SEEDS
     from harness.plan.config import build_config, has_profile, read_toml

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.cli.options import environment_of_command
-from harness.cli.run import reporter_for
+from harness.cli.run import data_line, left_out, reporter_for, unmeasured
 from harness.errors import UsageError
-from harness.judge.study.aims import aims_of, fused_models
-from harness.judge.study.order import Dropped, Step, Work, in_order
+from harness.judge.study.aims import Aim, aims_of, fused_models
+from harness.judge.study.order import Dropped, StudyStep, Work, in_order
 from harness.judge.study.planning import StudyCells, Variation, plan_cells, subjects_of
 from harness.judge.study.prices import Prices
+from harness.judge.study.watch import of_study, standing, told_changes
 from harness.judge.verdict.evidence import Options
-from harness.judge.verdict.judge import check_claims, installed_fusion
+from harness.judge.verdict.judge import check_claims, installed_fusion, judge_stores
 from harness.judge.verdict.needs import LEAST_SEEDS, NeededRun
+from harness.judge.verdict.verdict import Judged
+from harness.plan.conditions import plan_robustness
 from harness.plan.names import words
 from harness.plan.plugins import load_task
-from harness.plan.run_plan import Environment, plan_run
+from harness.plan.run_plan import Environment, Plan, plan_run
 from harness.record import RunRecord
 from harness.records.sample_scores import label_of
 from harness.records.store import Store
@@ -28,6 +32,8 @@ from harness.report.study_tables import StudyTold
 from harness.run.cell_maker import find_done
 from harness.run.cells_elsewhere import run_cells
 from harness.run.choose_executor import jobs_side_by_side, workers_of
+from harness.run.conditions_elsewhere import run_conditions
+from harness.text.said_time import duration_text
 
 if TYPE_CHECKING:
     from harness.cell import Cell
@@ -43,18 +49,30 @@ class Study:
 
     config: RunConfig
     cells: StudyCells
-    steps: Sequence[Step]
+    steps: Sequence[StudyStep]
     dropped: Sequence[Dropped]
     told: StudyTold
     options: Options
     store: Store
     environment: Environment
-    debug: bool = False
+
+    @property
+    def aims(self) -> list[Aim]:
+        """The claims about models that are planned."""
+        return [step.aim for step in self.steps]
+
+
+@dataclass(frozen=True)
+class StudyEnd:
+    """What a study has come to: its verdicts, what it has not decided and why, and how many cells failed."""
+
+    judged: Sequence[Judged]
+    undecided: Sequence[str]
+    failed: int
 
 
 def plan_study(
-    config: RunConfig, claims: str | None, budget_s: float | None, options: Options, server: ForkServer, *,
-    debug: bool = False,
+    config: RunConfig, claims: str | None, budget_s: float | None, options: Options, server: ForkServer
 ) -> Study:  # fmt: skip
     """Plan a study and price it; raises BenchError for whatever the user must mend first.
 
@@ -95,7 +113,95 @@ def plan_study(
         free_bytes=_free_bytes(store),
         notes=_notes(config, cells, records, store),
     )
-    return Study(config, cells, steps, dropped, told, options, store, environment, debug)
+    return Study(config, cells, steps, dropped, told, options, store, environment)
+
+
+def run_study(
+    study: Study, server: ForkServer, budget_s: float | None, say: Callable[[str], None], *, debug: bool = False
+) -> StudyEnd:
+    """Run the steps of a study one after the other, and say how verdicts change.
+
+    Finished cells are found done, so a study that was interrupted goes on. What there is no time for any more is dropped.
+    """
+    started, failed, late = time.monotonic(), 0, list(study.dropped)
+    before = standing(_judged(study))
+    for number, step in enumerate(study.steps, start=1):
+        takes, spent = step.price.seconds / study.told.slots, time.monotonic() - started
+        if budget_s is not None and step.runs and spent + takes > budget_s and number > 1:
+            room = f"{duration_text(max(0.0, budget_s - spent))} of {duration_text(budget_s)} are left"
+            late.append(Dropped(step.aim, f"beyond the budget: takes {duration_text(takes)}, {room}"))
+            say(f"Dropped: {step.aim.claim}, {step.aim.model}: {late[-1].reason}")
+            continue
+        if step.runs:
+            say(
+                f"Step {number} of {len(study.steps)}: {step.aim.claim} of {step.aim.model}: {step.cells} cells, "
+                f"{step.conditions} scores under conditions, about {duration_text(takes)}"
+            )
+            failed += _run_step(study, step, server, debug=debug)
+        after = standing(_judged(study))
+        for line in told_changes(before, after, step.aim):
+            say(line)
+        before = after
+    undecided = dict.fromkeys(f"not decided: {each.aim.claim}, {each.aim.model}: {each.reason}" for each in late)
+    return StudyEnd(_judged(study), list(undecided), failed)
+
+
+def _judged(study: Study) -> list[Judged]:
+    task, claims = study.told.task, list(dict.fromkeys(aim.claim for aim in study.aims))
+    if not claims:
+        return []
+    return of_study(judge_stores(task, [study.store], (), claims, study.options), study.aims, study.cells)
+
+
+def _run_step(study: Study, step: StudyStep, server: ForkServer, *, debug: bool) -> int:
+    """Run what a step needs, settings by settings; returns how many cells and conditions failed."""
+    by_setting: dict[Variation, list[NeededRun]] = {}
+    for run in step.runs:
+        by_setting.setdefault(Variation.of(run), []).append(run)
+    failed = 0
+    for runs in by_setting.values():
+        planned = study.cells.planned(runs[0])
+        failed += _run_part(study, planned.config, _part(study, planned.plan, runs), server, debug=debug)
+        perturbed: dict[tuple[str, ...], list[NeededRun]] = {}
+        for run in runs:
+            if run.conditions:
+                perturbed.setdefault(run.conditions, []).append(run)
+        for conditions, those in perturbed.items():
+            request = replace(planned.config.request, perturb=",".join(conditions))
+            config = replace(planned.config, request=request)
+            failed += _perturb_part(study, config, _part(study, planned.plan, those), server)
+    return failed
+
+
+def _part(study: Study, plan: Plan, runs: Sequence[NeededRun]) -> Plan:
+    """The part of a plan that some runs are."""
+    wanted = {cell.fingerprint for run in runs for cell in study.cells.cells(run)}
+    return replace(plan, cells=tuple(cell for cell in plan.cells if cell.fingerprint in wanted), absent=())
+
+
+def _run_part(study: Study, config: RunConfig, plan: Plan, server: ForkServer, *, debug: bool) -> int:
+    reporter = reporter_for(plan.task.metrics[0])
+    try:
+        reporter.say(data_line(config, plan, study.environment))
+        for line in (*left_out(plan, debug), *(f"Note: {note}" for note in plan.data.notes)):
+            reporter.say(line)
+        reporter.plan(len(plan.cells))
+        workers = workers_of(config.request, server)
+        summary = run_cells(config, plan, study.store, study.environment, reporter, workers)
+    finally:
+        reporter.close()
+    return unmeasured(summary, plan.task.name)
+
+
+def _perturb_part(study: Study, config: RunConfig, plan: Plan, server: ForkServer) -> int:
+    reporter = reporter_for(plan.task.metrics[0])
+    try:
+        sweep = plan_robustness(config, plan, study.environment, reporter.progress)
+        assert sweep is not None
+        workers = workers_of(config.request, server)
+        return run_conditions(config, plan, sweep, study.store, study.environment, reporter, workers).failed
+    finally:
+        reporter.close()
 
 
 def _scored(store: Store, cell: Cell) -> set[str]:
@@ -104,7 +210,7 @@ def _scored(store: Store, cell: Cell) -> set[str]:
     return set() if found is None else {label_of(score) for score in found.scores if score.status != "failed"}
 
 
-def _count_done(steps: Sequence[Step], work: Work) -> int:
+def _count_done(steps: Sequence[StudyStep], work: Work) -> int:
     cells = {c.fingerprint: c for step in steps for run in step.aim.runs for c in work.cells.cells(run)}
     return sum(work.is_done(cell) for cell in cells.values())
 

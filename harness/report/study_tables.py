@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.judge.study.order import Dropped, Step
+from harness.judge.study.order import Dropped, StudyStep
 from harness.judge.study.prices import Price
 from harness.judge.verdict.verdict import CLAIMS
 from harness.report.tables.document import Block, Heading, Notes
@@ -31,7 +31,7 @@ class StudyTold:
     """
 
     task: str
-    steps: Sequence[Step]
+    steps: Sequence[StudyStep]
     dropped: Sequence[Dropped]
     seeds: int
     done: int
@@ -73,7 +73,7 @@ class StudyTold:
             "notes": list(self.notes),
         }
 
-    def _step(self, step: Step) -> dict[str, Any]:
+    def _step(self, step: StudyStep) -> dict[str, Any]:
         return {
             "claim": step.aim.claim,
             "title": CLAIMS[step.aim.claim].title,
@@ -147,7 +147,7 @@ def _dropped_table(dropped: Sequence[Dropped]) -> Table:
     return Table("not-planned", "Not planned", columns, rows)
 
 
-def _runs(step: Step) -> str:
+def _runs(step: StudyStep) -> str:
     """Say which models and controls are run, those of the same settings together."""
     by_setting: dict[str, list[str]] = {}
     for run in step.runs:

@@ -15,7 +15,7 @@ from harness.text.said_time import duration_text
 
 
 @dataclass(frozen=True)
-class Step:
+class StudyStep:
     """What is run to decide one claim about one model, beside what earlier steps have run.
 
     `runs` are those of the claim that add something; `cells` and `conditions` count what is to be done, `price` is what
@@ -51,7 +51,7 @@ class Work:
     scored: Callable[[Cell], set[str]]
     perturb_limit: int | None = None
 
-    def step(self, aim: Aim, taken: Taken) -> Step:
+    def step(self, aim: Aim, taken: Taken) -> StudyStep:
         """Price a claim about a model beside the work that is taken already."""
         runs, price, cells, conditions = [], Price(), 0, 0
         for run in aim.runs:
@@ -66,7 +66,7 @@ class Work:
             cells, conditions = cells + len(new), conditions + sum(len(names) for _, names in lacking)
             if new or any(names for _, names in lacking):
                 runs.append(run)
-        return Step(aim, tuple(runs), cells, conditions, price)
+        return StudyStep(aim, tuple(runs), cells, conditions, price)
 
     def least_cell(self, aims: Iterable[Aim]) -> float:
         """Seconds of the cheapest cell that is to be run; 0 where none is."""
@@ -79,12 +79,12 @@ class Work:
         ]
         return min(found, default=0.0)
 
-    def pending(self, steps: Iterable[Step]) -> list[Cell]:
+    def pending(self, steps: Iterable[StudyStep]) -> list[Cell]:
         """The cells of some steps that are to be run, each once."""
         found = {c.fingerprint: c for step in steps for run in step.runs for c in self.cells.cells(run)}
         return [cell for cell in found.values() if not self.is_done(cell)]
 
-    def take(self, step: Step, taken: Taken) -> None:
+    def take(self, step: StudyStep, taken: Taken) -> None:
         """Count a step's work as taken."""
         for run in step.runs:
             for cell in self.cells.cells(run):
@@ -107,7 +107,7 @@ class Taken:
 
 def in_order(
     aims: Sequence[Aim], work: Work, slots: int, budget_s: float | None = None
-) -> tuple[list[Step], list[Dropped]]:
+) -> tuple[list[StudyStep], list[Dropped]]:
     """Choose again and again the aim that costs least beside what is taken; drops what goes beyond the budget.
 
     `slots` jobs run side by side. Raises UsageError for a budget that is smaller than one cell.
@@ -119,7 +119,7 @@ def in_order(
             f"--budget: {duration_text(budget_s)} is less than one cell takes here, about {duration_text(least)}. "
             "Give more, or smaller settings (--profile, --set train.steps=…)."
         )
-    steps: list[Step] = []
+    steps: list[StudyStep] = []
     taken, spent = Taken(), 0.0
     while left:
         priced = [work.step(aim, taken) for aim in left]

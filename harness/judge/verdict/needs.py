@@ -85,7 +85,7 @@ class Unfused:
     control: str | None
 
 
-Needs = tuple[NeededRun, ...] | str
+ClaimNeeds = tuple[NeededRun, ...] | str
 """The runs, or why none could decide the claim."""
 
 
@@ -101,7 +101,7 @@ def unfused_of(model: str, offered: Iterable[str], stand_in: str | None) -> Unfu
 
 def beside_unfused(
     subject: Subject, *, limit: int | None = None, split: str | None = None, conditions: tuple[str, ...] = ()
-) -> Needs:
+) -> ClaimNeeds:
     """The model and what stands for vision alone, both with the same settings; or that there is none."""
     unfused = unfused_of(subject.model, subject.controls, subject.stand_in)
     if unfused is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.judge.verdict.needs import Needs
+from harness.judge.verdict.needs import ClaimNeeds
 from harness.judge.verdict.verdict import EXPLANATIONS_CLAIM, FORGETTING_CLAIM, INCONCLUSIVE, Verdict
 
 _MISSING: Mapping[str, tuple[str, str]] = {
@@ -19,7 +19,7 @@ _MISSING: Mapping[str, tuple[str, str]] = {
 }
 
 
-def needs(claim: str) -> Needs:
+def needs(claim: str) -> ClaimNeeds:
     """There is nothing to run."""
     return f"nothing measures it yet: {_MISSING[claim][0]}"
 
