@@ -121,7 +121,7 @@ def run_study(
 ) -> StudyEnd:
     """Run the steps of a study one after the other, and say how verdicts change.
 
-    Finished cells are found done, so a study that was interrupted goes on. What there is no time for any more is dropped.
+    Finished cells are found done, so a study that was interrupted goes on. What time has run out for is dropped.
     """
     started, failed, late = time.monotonic(), 0, list(study.dropped)
     before = standing(_judged(study))
