@@ -9,7 +9,7 @@ from harness.errors import UsageError, nearest
 from harness.judge.robustness.cells import SEVERITIES
 from harness.judge.verdict.claim_needs import needs_of
 from harness.judge.verdict.evidence import FusionControls
-from harness.judge.verdict.needs import Breadth, NeededRun, Subject
+from harness.judge.verdict.needs import Breadth, ClaimSubject, NeededRun
 from harness.plan.names import words
 from harness.plan.parts import part_names
 from harness.plan.study_options import StudyOptions
@@ -26,7 +26,7 @@ class Aim:
     reason: str = ""
 
 
-def aims_of(claims: Iterable[str], subjects: Sequence[Subject]) -> list[Aim]:
+def aims_of(claims: Iterable[str], subjects: Sequence[ClaimSubject]) -> list[Aim]:
     """Ask each claim about each model what it needs, in the order of the claims."""
     found = []
     for claim in claims:

@@ -11,7 +11,7 @@ from harness.condition import Condition
 from harness.errors import BenchError
 from harness.judge.study.aims import Aim, breadth_of
 from harness.judge.verdict.evidence import FusionControls
-from harness.judge.verdict.needs import NeededRun, Subject
+from harness.judge.verdict.needs import ClaimSubject, NeededRun
 from harness.perturb.grids import parse_grid
 from harness.perturb.perturbation import Perturbation
 from harness.plan.config import RunConfig
@@ -115,11 +115,11 @@ def plan_cells(
 def subjects_of(
     config: RunConfig, task: Task, models: Sequence[str], fusion: FusionControls, environment: Environment,
     progress: Progress, stand_in: str | None = None,
-) -> list[Subject]:  # fmt: skip
+) -> list[ClaimSubject]:  # fmt: skip
     """Find out of each fused model what decides which runs claims about it read."""
     breadth, groups = breadth_of(config.study), _groups(config, task, environment, progress)
     return [
-        Subject(
+        ClaimSubject(
             model=name,
             controls=fusion.controls[name],
             metrics=task.metrics,

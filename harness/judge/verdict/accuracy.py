@@ -14,7 +14,7 @@ from harness.judge.verdict.comparison import contrast_with_control, few_seeds, h
 from harness.judge.verdict.evidence import LADDER, Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.modality_use import battery, usage
-from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, NeededRun, Subject, unfused_of
+from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, NeededRun, unfused_of
 from harness.judge.verdict.slices import reversals
 from harness.judge.verdict.verdict import FUSION_GAIN_CLAIM, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 from harness.stats.difference import Difference
@@ -43,7 +43,7 @@ class ControlLadder:
     absent: bool
 
 
-def needs(subject: Subject) -> ClaimNeeds:
+def needs(subject: ClaimSubject) -> ClaimNeeds:
     """The model, every control of the ladder that it offers (C0 may be a stand-in), and the battery on the model."""
     plain = unfused_of(subject.model, subject.controls, subject.stand_in)
     if plain is None:

@@ -19,7 +19,7 @@ from harness.judge.robustness.worst_group import LEAST_IN_A_GROUP, GroupScore, s
 from harness.judge.verdict.comparison import few_seeds, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, Subject, beside_unfused
+from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, beside_unfused
 from harness.judge.verdict.verdict import (
     GROUP_BIAS_CLAIM,
     INCONCLUSIVE,
@@ -36,7 +36,7 @@ _ALPHA = 0.05
 Groups = Mapping[str, GroupScore]
 
 
-def needs(subject: Subject) -> ClaimNeeds:
+def needs(subject: ClaimSubject) -> ClaimNeeds:
     """The model and vision alone on a split whose samples stand in groups of enough of them each."""
     sizes = {split: min(counts.values()) for split, counts in subject.groups.items() if len(counts) > 1}
     if not sizes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
-from harness.judge.verdict.needs import ClaimNeeds, Subject
+from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject
 from harness.judge.verdict.verdict import (
     CLAIMS,
     COST_CLAIM,
@@ -17,7 +17,7 @@ from harness.judge.verdict.verdict import (
     ZERO_SHOT_CLAIM,
 )
 
-_NEEDS: Mapping[str, Callable[[Subject], ClaimNeeds]] = {
+_NEEDS: Mapping[str, Callable[[ClaimSubject], ClaimNeeds]] = {
     FUSION_GAIN_CLAIM: accuracy.needs,
     ZERO_SHOT_CLAIM: zero_shot.needs,
     EFFICIENT_TUNING_CLAIM: tuning.needs,
@@ -28,7 +28,7 @@ _NEEDS: Mapping[str, Callable[[Subject], ClaimNeeds]] = {
 }
 
 
-def needs_of(claim: str, subject: Subject) -> ClaimNeeds:
+def needs_of(claim: str, subject: ClaimSubject) -> ClaimNeeds:
     """List the runs that decide a claim about a model, or say why no run could; KeyError for an unknown claim."""
     found = _NEEDS.get(CLAIMS[claim].name)
     return undecided.needs(claim) if found is None else found(subject)

@@ -17,7 +17,7 @@ import numpy as np
 from harness.judge.verdict.comparison import contrast_with_control, few_seeds
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, Subject, beside_unfused
+from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, beside_unfused
 from harness.judge.verdict.verdict import COST_CLAIM, INCONCLUSIVE, NOT_SUPPORTED, RATIO, SUPPORTED, Number, Verdict
 from harness.measure.foreign_load import CROWDED, crowding
 from harness.record import Efficiency, RunRecord
@@ -33,7 +33,7 @@ _NEGLIGIBLE = 1.05
 """A ratio shown to be below it is no cost worth speaking of."""
 
 
-def needs(subject: Subject) -> ClaimNeeds:
+def needs(subject: ClaimSubject) -> ClaimNeeds:
     """The model and vision alone, both measured."""
     return beside_unfused(subject) if subject.timed else "time and memory are not measured (measure.timed)"
 

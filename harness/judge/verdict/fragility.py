@@ -22,7 +22,7 @@ from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.comparison import decidable, few_samples, few_seeds, number, sample_values
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, Subject, beside_unfused
+from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, beside_unfused
 from harness.judge.verdict.verdict import (
     FRAGILITY_CLAIM,
     INCONCLUSIVE,
@@ -51,7 +51,7 @@ class Bearing:
     perturbed_error: float = 0.0
 
 
-def needs(subject: Subject) -> ClaimNeeds:
+def needs(subject: ClaimSubject) -> ClaimNeeds:
     """The model and vision alone, both under the standard corruptions."""
     cells = [f"{name}:{severity}" for name, severity in STANDARD_CELLS if severity in subject.breadth.severities]
     return beside_unfused(subject, conditions=tuple(cells))

@@ -18,8 +18,8 @@ from harness.judge.verdict.needs import (
     NO_CONTROL,
     SUGGESTED_SIZES,
     ClaimNeeds,
+    ClaimSubject,
     NeededRun,
-    Subject,
     beside_unfused,
     unfused_of,
 )
@@ -30,7 +30,7 @@ LEAST_SIZES = 3
 _CAVEAT = "one nest of subsets, validation labels counted"
 
 
-def needs(subject: Subject) -> ClaimNeeds:
+def needs(subject: ClaimSubject) -> ClaimNeeds:
     """The model and vision alone, trained on each of several numbers of samples, and on all: these are judged."""
     sizes = subject.breadth.sizes
     if len(sizes) < LEAST_SIZES:

@@ -31,7 +31,7 @@ class Breadth:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ClaimSubject:
     """A fused model on a task, as far as it decides which runs a claim about it reads.
 
     `controls` are those that it offers, `metrics` the task's, `policy` is how its language model is tuned where nothing
@@ -100,7 +100,7 @@ def unfused_of(model: str, offered: Iterable[str], stand_in: str | None) -> Unfu
 
 
 def beside_unfused(
-    subject: Subject, *, limit: int | None = None, split: str | None = None, conditions: tuple[str, ...] = ()
+    subject: ClaimSubject, *, limit: int | None = None, split: str | None = None, conditions: tuple[str, ...] = ()
 ) -> ClaimNeeds:
     """The model and what stands for vision alone, both with the same settings; or that there is none."""
     unfused = unfused_of(subject.model, subject.controls, subject.stand_in)

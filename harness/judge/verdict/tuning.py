@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from harness.judge.verdict.comparison import Term, contrast_with_control, few_seeds, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.needs import ClaimNeeds, NeededRun, Subject
+from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject, NeededRun
 from harness.judge.verdict.settings import TUNE, tuning_free, unmatched
 from harness.judge.verdict.verdict import (
     EFFICIENT_TUNING_CLAIM,
@@ -31,7 +31,7 @@ _WIDEST = 20.0
 """Ratios beyond this are not searched."""
 
 
-def needs(subject: Subject) -> ClaimNeeds:
+def needs(subject: ClaimSubject) -> ClaimNeeds:
     """The model tuned efficiently, fully and not at all; its own policy is a run that says nothing of tuning."""
     if subject.policy is None:
         return f"{subject.model} has no language model whose tuning could be chosen"

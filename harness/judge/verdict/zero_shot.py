@@ -11,7 +11,7 @@ from harness.judge.verdict.accuracy import climb, narrower, voids
 from harness.judge.verdict.comparison import holm_shown, is_too_few, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.needs import ClaimNeeds, NeededRun, Subject
+from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject, NeededRun
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, ZERO_SHOT_CLAIM, Verdict
 from harness.stats.difference import Difference
 
@@ -19,7 +19,7 @@ UNSEEN_METRICS = ("unseen-top-1", "H", "AP-novel", "hIoU")
 _SIDE, _LANGUAGE = "C3", "C4"
 
 
-def needs(subject: Subject) -> ClaimNeeds:
+def needs(subject: ClaimSubject) -> ClaimNeeds:
     """The model and those of C3 and C4 that it offers, on a task with metrics of unseen classes."""
     if not set(UNSEEN_METRICS) & set(subject.metrics):
         return "no class of this task is unseen in training"

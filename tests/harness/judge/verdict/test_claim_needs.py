@@ -10,7 +10,7 @@ import pytest
 from harness.condition import CLEAN
 from harness.judge.verdict.claim_needs import needs_of
 from harness.judge.verdict.judge import judge
-from harness.judge.verdict.needs import Breadth, NeededRun, Subject, unfused_of
+from harness.judge.verdict.needs import Breadth, ClaimSubject, NeededRun, unfused_of
 from harness.judge.verdict.verdict import CLAIMS, INCONCLUSIVE, Verdict
 from harness.perturb.grids import parse_grid
 from harness.plan.plugins import load_perturbations
@@ -19,7 +19,7 @@ from harness.stats.intervals import wilson
 
 from .made_up_records import LADDER, World
 
-SUBJECT = Subject(
+SUBJECT = ClaimSubject(
     model="fused",
     controls=LADDER,
     metrics=("top-1", "H", "unseen-top-1"),
@@ -81,7 +81,7 @@ def test_what_is_needed_decides_and_each_part_is_read(claim: str, right: np.ndar
 def test_what_no_run_decides_says_why() -> None:
     for claim in ("forgetting", "explanations"):
         assert str(needs_of(claim, SUBJECT)).startswith("nothing measures it yet: no record")
-    bare: Any = Subject("fused", (), ("CIDEr",), timed=False)
+    bare: Any = ClaimSubject("fused", (), ("CIDEr",), timed=False)
     reasons = {claim: needs_of(claim, bare) for claim in DECIDABLE}
     assert reasons == {
         "fusion-gain": "no un-fused control is offered; name an un-fused model of this table with --stand-in",
@@ -92,10 +92,10 @@ def test_what_no_run_decides_says_why() -> None:
         "cost": "time and memory are not measured (measure.timed)",
         "group-bias": "no groups: no split of this data divides its samples into groups",
     }
-    small = Subject("fused", LADDER, ("top-1",), groups={"test": {"day": 800, "night": 163}})
+    small = ClaimSubject("fused", LADDER, ("top-1",), groups={"test": {"day": 800, "night": 163}})
     assert "the smallest of split test has 163 of 400" in needs_of("group-bias", small)
     assert "2 numbers of training samples; wanted 3" in needs_of(
-        "label-efficiency", Subject("fused", LADDER, ("top-1",), breadth=Breadth((125, 250)))
+        "label-efficiency", ClaimSubject("fused", LADDER, ("top-1",), breadth=Breadth((125, 250)))
     )
 
 
@@ -106,7 +106,7 @@ def test_vision_alone_is_c0_then_the_stand_in_then_c1() -> None:
     assert [found and (found.name, found.model, found.control) for found in chosen] == [
         ("C0", "film", "C0"), ("C0 (probe)", "probe", None), ("C1", "film", "C1"), None,
     ]  # fmt: skip
-    stood_in = needs_of("fusion-gain", Subject("film", ("C1", "C2"), ("top-1",), stand_in="probe"))
+    stood_in = needs_of("fusion-gain", ClaimSubject("film", ("C1", "C2"), ("top-1",), stand_in="probe"))
     assert [run.name for run in stood_in if isinstance(run, NeededRun)] == ["film", "probe", "film [C1]", "film [C2]"]
 
 
