@@ -46,8 +46,11 @@ class ChatLearner(FrozenCaptioner):
         self._read_answers = self._unparsed = 0
 
     def device(self) -> str:
-        """Say where inputs belong: with the first weights."""
-        return str(next(self.model.parameters()).device)
+        """Say where inputs belong: with the first weights that are in memory, as others come in when they are used."""
+        placed = next((p.device for p in self.model.parameters() if p.device.type != "meta"), None)
+        hooks = (getattr(module, "_hf_hook", None) for module in self.model.modules())  # accelerate's
+        moved = (getattr(hook, "execution_device", None) for hook in hooks)
+        return str(placed or next(place for place in moved if place is not None))
 
     def reword(self, class_texts: Sequence[Sequence[str]]) -> None:
         """Keep the names of classes: a chat model chooses among names, not among prompts of them."""

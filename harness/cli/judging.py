@@ -87,4 +87,8 @@ def verdict(
     if style == "json":
         write(render_verdict(judged, style), out)
     else:
-        show_document(verdict_document(judged), style, out, wide=wide)
+        records = (
+            [] if judged else [record for store in stores for name in tasks for record in store.read_records(name)]
+        )
+        recorded = {record.model for record in records}
+        show_document(verdict_document(judged, recorded), style, out, wide=wide)

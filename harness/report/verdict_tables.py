@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from harness.errors import UsageError, nearest
@@ -34,6 +34,11 @@ _NOTHING = (
     "No fused model has a record here. Run 'bench run --controls --seeds 5' first, or name folders with --results."
 )
 
+_UNTRAINED = (
+    "Records are of {names}: evaluated as they are, so that no controls were trained beside them and no claim is made. "
+    "'bench compare {first} {first}[C5]' says how much one owes to the image."
+)
+
 
 def render_verdict(judged: Sequence[Judged], style: str = "text", width: int | None = PIPE_WIDTH) -> str:
     """Draw two tables for each table of comparable records; raises UsageError for an unknown style."""
@@ -44,8 +49,11 @@ def render_verdict(judged: Sequence[Judged], style: str = "text", width: int | N
     return document_text(verdict_document(judged), style, width)
 
 
-def verdict_document(judged: Sequence[Judged]) -> list[Block]:
-    """Give each table of records its verdicts, the numbers behind them, and what is missing."""
+def verdict_document(judged: Sequence[Judged], recorded: Collection[str] = ()) -> list[Block]:
+    """Give each table of records its verdicts, the numbers behind them, and what is missing.
+
+    `recorded` are the models that have a record: where none can be judged, those are named that are never trained here.
+    """
     blocks: list[Block] = []
     for table in judged:
         blocks += [Heading(table.scope.title), verdict_table(table.verdicts)]
@@ -53,7 +61,12 @@ def verdict_document(judged: Sequence[Judged]) -> list[Block]:
             blocks.append(verdict_number_table(table.verdicts))
         missing = Notes((*table.choices, *_missing(table.verdicts)), fold=False)
         blocks += [missing, Notes((_METHOD,))]
-    return blocks or [_NOTHING]
+    return blocks or [_NOTHING, *_of_untrained(recorded)]
+
+
+def _of_untrained(recorded: Collection[str]) -> list[Block]:
+    names = sorted(name for name in recorded if ":" in name)
+    return [Notes((_UNTRAINED.format(names=", ".join(names), first=names[0]),))] if names else []
 
 
 def merged(verdicts: Sequence[Verdict]) -> list[tuple[Verdict, tuple[str, ...]]]:

@@ -27,7 +27,7 @@ class ZeroShotTask:
         "name classes never seen in training, from their texts (image folders, CIFAR, COCO, Scenes' lexicons)"
     )
     version: int = 1
-    metrics: tuple[str, ...] = ("unseen-top-1", "S", "U", "H", "AUSUC", "top-1", "unparsed")
+    metrics: tuple[str, ...] = ("unseen-top-1", "S", "unparsed", "U", "H", "AUSUC", "top-1")
     settings: tuple[str, ...] = ("templates", "lexicon", "test_lexicon", "classes", "labels", "unseen")
     learnable_score: float = 0.9
     answers: str = UNSEEN_LABELS

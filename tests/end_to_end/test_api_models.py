@@ -121,6 +121,11 @@ def test_failed_requests_are_failed_samples_with_bounds_and_are_asked_anew(
         name = server.name
         compared = bench("compare", name, name, "--results", results, "--task", "caption-foil")
         assert compared.returncode != 0 and "no record with scores" in " ".join(compared.stderr.split())
+        judged = bench("verdict", "--results", results, "--task", "caption-foil")
+        assert judged.returncode == 0, judged.stderr
+        assert f"Records are of {name}: evaluated as they are" in " ".join(judged.stdout.split())
+        nothing = bench("check", tmp_path / "base", "--results", results, "--update")
+        assert nothing.returncode == 3 and "no scored record" in nothing.stderr, nothing.stderr
         before = of_samples(server)
         server.answer = choosing
         mended = run(bench, server, foils, results)
@@ -130,6 +135,13 @@ def test_failed_requests_are_failed_samples_with_bounds_and_are_asked_anew(
         assert the_record(results)["metrics"]["foil-accuracy"]["value"] == pytest.approx(8 / 9)
         table = bench("leaderboard", "--task", "caption-foil", "--results", results)
         assert "not ranked" not in table.stdout
+        made = bench("check", tmp_path / "base", "--results", results, "--update")
+        assert made.returncode == 0 and "Left out" not in made.stdout, made.stderr
+        server.models = [{"id": "model", "owned_by": "others"}]  # so that what is kept does not answer
+        server.answer = partly
+        run(bench, server, foils, tmp_path / "worse")
+        gate = bench("check", tmp_path / "base", "--results", tmp_path / "worse")
+        assert gate.returncode == 3 and "seed 0: failed now (2 of 9" in gate.stdout, gate.stdout
 
 
 def test_a_condition_with_failed_requests_has_no_score_until_they_are_answered(

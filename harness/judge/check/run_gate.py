@@ -35,7 +35,8 @@ def check_results(baseline: Path, results: str, tasks: Sequence[str] | None, lim
 
 def update_baseline(baseline: Path, results: str, tasks: Sequence[str] | None) -> str:
     """Write a baseline from a results folder; returns what was done. Of some tasks only, the others' rows stay."""
-    rows = [row for row in _measured(results, tasks) if row.score is not None]
+    measured = _measured(results, tasks)
+    rows = [row for row in measured if row.score is not None]
     found = {row.subject.task for row in rows}
     absent = [task for task in tasks or () if task not in found]
     if absent:
@@ -51,6 +52,8 @@ def update_baseline(baseline: Path, results: str, tasks: Sequence[str] | None) -
     )
     left = settings_left_out([r for r in Store(results).read_records() if tasks is None or r.task in tasks])
     warning += f" Of several settings of a model the newest is in it; left out: {'; '.join(left)}." if left else ""
+    unscored = [f"{row.subject.task}, {row.subject.label}, seed {row.seed}" for row in measured if row.score is None]
+    warning += f" Left out for want of a score: {'; '.join(unscored)}." if unscored else ""
     size = baseline_size(baseline) / 1e3
     return f"Wrote {baseline} ({len(kept) + len(rows)} cells, {size:.0f} kB). Commit it.{warning}"
 

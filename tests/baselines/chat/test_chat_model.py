@@ -150,3 +150,28 @@ def test_a_template_with_a_blank_before_answers_scores_the_blank_too(chat: Chat)
     (ids,) = template.answer_ids(["a dog"], opened)
     assert template.tokenizer.decode(ids) == " a dog"
     assert template.clean(" a dog<|end|> USER: more") == "a dog"
+
+
+def test_a_model_that_is_placed_or_offloaded_answers_as_one_in_memory(chat: Chat, asked: Ask) -> None:
+    """`device_map=auto` of what fits stays where it is; weights that lie elsewhere come in for each layer."""
+    from copy import deepcopy
+
+    from accelerate import cpu_offload
+
+    batch = asked(2, choices=("a", "a red circle"))
+    with torch.inference_mode():
+        plain = chat("smolvlm", CHOICES).predict(batch)
+        placed = chat("smolvlm", CHOICES, device_map="auto")
+        assert placed.predict(batch) == plain
+        away = deepcopy(placed)
+        cpu_offload(away.model, execution_device=torch.device("cpu"))
+        assert next(away.model.parameters()).device.type == "meta"
+        assert away.predict(batch) == plain
+        question = [0], [away._asked(batch, 0)], [away._image(batch.pictures[0])]
+        assert away._said(*question) == placed._said(*question)
+
+
+def test_quantised_loading_is_refused_without_a_gpu(chat_folder: Callable[[str], Path]) -> None:
+    model = parse_chat_name(f"chat:{chat_folder('smolvlm')}")
+    with pytest.raises(UsageError, match=r"model\.quantise=8bit: bitsandbytes needs a GPU, not cpu"):
+        model.settled(ModelOptions(answers=CAPTIONS, settings={"quantise": "8bit"}), "cpu", lambda wish: wish)
