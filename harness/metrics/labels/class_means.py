@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
@@ -27,10 +28,14 @@ class MeanRecall:
     hits: scipy.sparse.csr_array  # [K, N] 1 where it is also recognised
     per_sample: FloatArray  # [N] 1 or 0 for recognised or not; NaN where a sample belongs to no class of these
 
-    @property
+    @cached_property
     def value(self) -> float:
         """The mean recall, 0..1."""
         return float(self.resample(ones(len(self.per_sample)))[0])
+
+    def without_each(self, samples: IntArray) -> FloatArray:
+        """[S] samples -> [S] the mean recall without each of them in turn, NaN where no class is left."""
+        return _means_without(self.hits, self.members, samples)
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] mean recalls; NaN for a resample without a sample of these classes."""
@@ -55,10 +60,14 @@ class MeanF1:
     predicted: scipy.sparse.csr_array  # [K, N] 1 where it is predicted
     per_sample: FloatArray  # [N] F1 of each sample alone, over its labels
 
-    @property
+    @cached_property
     def value(self) -> float:
         """The mean F1, 0..1."""
         return float(self.resample(ones(len(self.per_sample)))[0])
+
+    def without_each(self, samples: IntArray) -> FloatArray:
+        """[S] samples -> [S] the mean F1 without each of them in turn, NaN where no class is left."""
+        return _means_without(2 * self.hits, self.members + self.predicted, samples)
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] mean F1 over the classes drawn or predicted; NaN for a resample without any."""
@@ -75,6 +84,30 @@ def mean_of_ratios(numerators: FloatArray, denominators: FloatArray, drawn: Bool
     classes = drawn.sum(axis=0).astype(np.float64)
     means = np.divide(ratios.sum(axis=0), classes, out=np.full_like(classes, np.nan), where=classes > 0)
     return np.asarray(means)
+
+
+def _means_without(
+    numerators: scipy.sparse.csr_array, denominators: scipy.sparse.csr_array, samples: IntArray
+) -> FloatArray:
+    """[K, N] what each sample adds to ratios, and [S] samples -> [S] the mean ratio without each of them in turn.
+
+    A sample moves the ratios of its own classes alone. Where it adds to a numerator it adds to the denominator too.
+    """
+    above, below = numerators.sum(axis=1), denominators.sum(axis=1)
+    own, hit = (part.tocsc()[:, samples].tocoo() for part in (denominators, numerators))
+    row, place = own.row, own.col
+    key, wanted = (part.col.astype(np.int64) * len(below) + part.row for part in (own, hit))
+    order, less = np.argsort(key), np.zeros(len(key))
+    less[order[np.searchsorted(key, wanted, sorter=order)]] = hit.data
+
+    def ratios(above: FloatArray, below: FloatArray) -> FloatArray:
+        return np.divide(above, below, out=np.zeros_like(below), where=below > 0)
+
+    moved = ratios(above[row] - less, below[row] - own.data) - ratios(above, below)[row]
+    lost = (below[row] > 0) & (below[row] - own.data <= 0)
+    sums = ratios(above, below).sum() + np.bincount(place, weights=moved, minlength=len(samples))
+    classes = (below > 0).sum() - np.bincount(place, weights=lost, minlength=len(samples))
+    return np.divide(sums, classes, out=np.full(len(samples), np.nan), where=classes > 0)
 
 
 def columns(counts: IntArray) -> Iterator[FloatArray]:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from harness.metrics.labels.calibration import EqualMassError, EqualWidthError, Gaps, calibration_statistics
+from harness.metrics.labels.calibration import EqualMassError, EqualWidthError, calibration_statistics
+from harness.metrics.labels.drawn_gaps import Gaps
 from harness.stats.proportions import Proportion
 
 Samples = list[tuple[float, bool]]
@@ -115,10 +116,10 @@ def test_null_of_a_resample_repeats_its_outcomes(error: type[EqualWidthError] | 
     scores = null.resample(counts)
     for row, score in zip(counts, scores, strict=True):
         repeats = np.repeat(np.arange(50), row[null.gaps.order])
-        repeated = Gaps(np.arange(50), null.gaps.confidence[repeats], null.gaps.gap[repeats])
+        repeated = Gaps(np.arange(50), null.gaps.confidence[repeats], null.gaps.outcomes[repeats])
         one_by_one = [
-            error(Gaps(repeated.order, repeated.confidence, repeated.gap[:, draw : draw + 1])).value
-            for draw in range(null.gaps.gap.shape[1])
+            error(Gaps(repeated.order, repeated.confidence, repeated.outcomes[:, draw : draw + 1])).value
+            for draw in range(null.gaps.outcomes.shape[1])
         ]
         assert score == pytest.approx(np.mean(one_by_one), abs=1e-12)
 
