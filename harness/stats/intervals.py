@@ -210,7 +210,7 @@ def _influence(statistics: Sequence[Statistics], chosen: IntArray, member: IntAr
         lost = np.flatnonzero(np.isnan(influence))
         if len(lost):
             influence[lost] = (count + 1) * (counted([one], chosen[lost], 2)[0] - one.value)
-    return np.nan_to_num(influences)
+    return np.asarray(np.nan_to_num(influences))
 
 
 def _spread(values: FloatArray, count: int) -> float:

@@ -20,14 +20,20 @@ class ClassColumns:
     them.
     """
 
-    def __init__(self, columns: Sequence[FloatArray]) -> None:
-        """Take a column [N] for each class."""
+    def __init__(self, columns: FloatArray, order: Sequence[int] | None = None) -> None:
+        """Take columns [K, N], and which of them each class has; all in their order where that is None."""
         self._columns = columns
-        self.shape = (len(columns[0]), len(columns))
+        self._order = None if order is None or list(order) == list(range(len(columns))) else np.array(order)
+        self.shape: tuple[int, int] = columns.shape[1], len(columns) if order is None else len(order)
 
     def __getitem__(self, rows: slice | npt.NDArray[np.int64]) -> FloatArray:
         """Some rows [n, C]."""
-        return np.stack([column[rows] for column in self._columns], axis=1)
+        part = self._columns[:, rows]
+        return np.ascontiguousarray((part if self._order is None else part[self._order]).T)
+
+    def column(self, index: int) -> FloatArray:
+        """The probabilities [N] of a class."""
+        return np.asarray(self._columns[index if self._order is None else self._order[index]])
 
     def __len__(self) -> int:
         return self.shape[0]

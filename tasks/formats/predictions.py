@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from harness.errors import DataError
 from harness.sample import FileOutcomes, Outcome
-from harness.storage.parquet_files import are_numbers, numbers, read_parquet
+from harness.storage.parquet_files import WideTable, are_numbers, numbers, read_wide_parquet
 from harness.text.spelling import normal_form
 from tasks.formats.label_column import INDEX, LabelColumn, LabelForms, name_columns, read_labels
 from tasks.formats.label_outcomes import ClassColumns, LabelOutcomes
@@ -34,6 +34,8 @@ class _Table:
 
     path: Path
     columns: Mapping[str, Sequence[Any]]
+    together: WideTable | None = None
+    """Where some of the columns are rows of one array."""
 
     def place(self, row: int) -> str:
         """Name a row; the first one under the header is 1."""
@@ -90,14 +92,23 @@ def _label_column(table: _Table, forms: LabelForms, several: bool) -> str | None
 def _probabilities(table: _Table, forms: LabelForms, several: bool) -> ClassColumns:
     class_names = name_columns([name for name in table.columns if name != ID_COLUMN], forms)
     assert class_names is not None
-    columns = [_floats(table.columns[name]) for name in class_names]
-    found, sums, usual = ClassColumns(columns), np.zeros(len(columns[0])), len(columns[0]) > 0
-    for column in columns if usual else ():
+    found = _class_columns(table, class_names)
+    count, classes = found.shape
+    sums, usual = np.zeros(count), count > 0
+    for column in map(found.column, range(classes if usual else 0)):
         usual = usual and bool(column.min() >= 0 and column.max() <= 1 + _SUM_TOLERANCE)  # false of NaN
         sums += column
     if not usual or (not several and np.abs(sums - 1).max() > _SUM_TOLERANCE / 2):
         _require_probabilities(table, class_names, found[:], several)
     return found
+
+
+def _class_columns(table: _Table, class_names: Sequence[str]) -> ClassColumns:
+    if table.together is not None:
+        places = {name: place for place, name in enumerate(table.together.numbers)}
+        if places.keys() >= set(class_names):
+            return ClassColumns(table.together.values, [places[name] for name in class_names])
+    return ClassColumns(np.stack([_floats(table.columns[name]) for name in class_names]))
 
 
 def _require_probabilities(
@@ -168,13 +179,14 @@ def _read_parquet(path: Path) -> _Table:
     from pyarrow import ArrowException
 
     try:
-        table = read_parquet(path)
+        wide = read_wide_parquet(path, _TEXTS)
     except FileNotFoundError:
         raise DataError(f"No file {path}. Check the path.") from None
     except (OSError, ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}. Write it again.") from None
-    _require_distinct(path, table.column_names)
-    return _table(path, table)
+    _require_distinct(path, wide.names)
+    columns = {**_table(path, wide.others).columns, **dict(zip(wide.numbers, wide.values, strict=True))}
+    return _Table(path, {name: columns[name] for name in wide.names}, wide)
 
 
 def _table(path: Path, table: Any) -> _Table:

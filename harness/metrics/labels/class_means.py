@@ -107,7 +107,7 @@ def _means_without(
     lost = (below[row] > 0) & (below[row] - own.data <= 0)
     sums = ratios(above, below).sum() + np.bincount(place, weights=moved, minlength=len(samples))
     classes = (below > 0).sum() - np.bincount(place, weights=lost, minlength=len(samples))
-    return np.divide(sums, classes, out=np.full(len(samples), np.nan), where=classes > 0)
+    return np.asarray(np.divide(sums, classes, out=np.full(len(samples), np.nan), where=classes > 0))
 
 
 def columns(counts: IntArray) -> Iterator[FloatArray]:

@@ -22,7 +22,7 @@ from harness.stats.resampling import FloatArray, IntArray
 BINS = 15
 _EXACT = 2**24  # whole numbers up to here are exact in float32
 _STRIDE = 64
-_FEW = 64  # different places of an edge that are all made fixed ones: where many confidences are equal
+_FEW = 64  # runs all of which begin at a fixed place: where few confidences differ
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class DrawnGaps:
     @cached_property
     def _total(self) -> IntArray:
         """[R] how many were drawn."""
-        return self.counts.sum(axis=1)
+        return np.asarray(self.counts.sum(axis=1))
 
     @cached_property
     def _weights(self) -> Any:
@@ -111,7 +111,7 @@ class DrawnGaps:
 
     @cached_property
     def _edges(self) -> tuple[IntArray, IntArray, FloatArray]:
-        """[R, 14] where the run that an inner edge cuts begins, where it ends, and the share of it that is below, > 0."""
+        """[R, 14] where the run begins that an inner edge cuts, where it ends, and what share of it is below, > 0."""
         edges = self._total[:, None] * np.arange(1, BINS)  # times the bins, so that they are whole numbers
         run = np.searchsorted(self.run_ends, self._reached(-(-edges // BINS)), side="right")
         starts, stops = np.append(0, self.run_ends)[run], self.run_ends[run]
@@ -130,13 +130,13 @@ class DrawnGaps:
         """[R, E] places in the order of confidence -> [R, E] how many draws come before."""
         stride = places // _STRIDE
         own = self._in_stride(stride) * (np.arange(_STRIDE) < (places % _STRIDE)[:, :, None])
-        return np.take_along_axis(self._strides, stride, axis=1) + own.sum(axis=2)
+        return np.asarray(np.take_along_axis(self._strides, stride, axis=1) + own.sum(axis=2))
 
     @cached_property
     def _strides(self) -> FloatArray:
         """[R, S + 1] how many draws come before every 64th sample, and in all: to count at each sample is slow."""
         whole = self._weights.shape[1] // _STRIDE * _STRIDE
-        parts = self._weights[:, :whole].reshape(len(self._weights), -1, _STRIDE).sum(axis=2, dtype=np.float64)
+        parts = self._weights[:, :whole].reshape(len(self._weights), -1, _STRIDE).sum(axis=2).astype(np.float64)
         rest = self._weights[:, whole:].sum(axis=1, keepdims=True, dtype=np.float64)
         return _upto(np.concatenate([parts, rest], axis=1))
 
@@ -149,10 +149,9 @@ class DrawnGaps:
     @cached_property
     def _fixed(self) -> IntArray:
         """[F] places between which sums are taken: edges of bins of equal width, and about where the others are."""
-        starts = self._edges[0]
-        near = np.unique(starts)
+        near = np.append(0, self.run_ends)
         if len(near) > _FEW:
-            near = np.median(starts, axis=0).astype(np.int64)
+            near = np.median(self._edges[0], axis=0).astype(np.int64)
         return np.unique(np.concatenate([self._width_cuts, near]))
 
     @cached_property
@@ -203,7 +202,8 @@ class DrawnGaps:
         resample = piece % starts.size // starts.shape[1]
         weights = self._weights[resample, sample] * sign[piece].astype(self._weights.dtype)
         shape = len(low), len(self.order)
-        of_confidence = np.bincount(piece, weights=weights * self.confidence[sample], minlength=len(low))
+        of_confidence: FloatArray = np.zeros(len(low))
+        of_confidence += np.bincount(piece, weights=weights * self.confidence[sample], minlength=len(low))
         return scipy.sparse.csr_array((weights, sample, ends), shape=shape), of_confidence
 
     def _moved(self, outcomes: Any) -> tuple[FloatArray, FloatArray]:

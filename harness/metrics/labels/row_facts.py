@@ -11,12 +11,12 @@ from typing import Protocol
 
 import numpy as np
 
+from harness.answers import NO_CLASS
 from harness.metrics.labels.probabilities import (
     are_probabilities,
     check_labels,
     check_probabilities,
     check_shapes,
-    top_class,
 )
 from harness.stats.resampling import FloatArray, IntArray
 
@@ -78,12 +78,13 @@ def _blocks(probabilities: ProbabilityRows) -> Iterator[tuple[int, FloatArray]]:
 
 
 def _facts(block: FloatArray, labels: IntArray) -> RowFacts:
-    own = block[np.arange(len(block)), labels]
+    own, highest = block[np.arange(len(block)), labels], block.max(axis=1)
+    alone = np.count_nonzero(block == highest[:, None], axis=1) == 1
     return RowFacts(
         own,
-        (block >= own[:, None]).sum(axis=1) - 1,
-        (block > own[:, None]).sum(axis=1),
-        top_class(block),
-        block.max(axis=1),
+        np.count_nonzero(block >= own[:, None], axis=1) - 1,
+        np.count_nonzero(block > own[:, None], axis=1),
+        np.where(alone, block.argmax(axis=1), NO_CLASS),
+        highest,
         np.einsum("nc,nc->n", block, block),
     )

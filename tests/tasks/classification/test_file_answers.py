@@ -53,7 +53,7 @@ def test_columns_score_as_lists_do(classes: Classes, zero_shot: bool, monkeypatc
     monkeypatch.setattr(harness.metrics.labels.row_facts, "_AT_ONCE", 3 * len(NAMES))
     wanted, table, order = samples(classes.multilabel), answers(), np.random.default_rng(2).permutation(COUNT)
     ids = [f"s{number}" for number in order]
-    columns = LabelOutcomes(ids, ClassColumns(list(np.ascontiguousarray(table[order].T))))
+    columns = LabelOutcomes(ids, ClassColumns(table[order].T[::-1].copy(), range(6, -1, -1)))
     lists = [Outcome(f"s{number}", row) for number, row in enumerate(table.tolist())]
     scorers = LabelScorer(classes, zero_shot), LabelScorer(classes, zero_shot)
     found, expected = scorers[0].score(wanted, columns), scorers[1].score(wanted, lists)
@@ -72,7 +72,7 @@ def test_columns_score_as_lists_do(classes: Classes, zero_shot: bool, monkeypatc
 
 def test_columns_are_the_outcomes_of_their_rows() -> None:
     table = answers()
-    found = LabelOutcomes([f"s{number}" for number in range(COUNT)], ClassColumns(list(table.T)))
+    found = LabelOutcomes([f"s{number}" for number in range(COUNT)], ClassColumns(table.T))
     expected = [Outcome(f"s{number}", row) for number, row in enumerate(table.tolist())]
     assert found == expected and list(found) == expected
     assert found[3] == expected[3] and found[-2] == expected[-2] and found[5:9] == expected[5:9]
@@ -91,7 +91,7 @@ def test_a_wrong_row_beyond_the_first_block_is_named(monkeypatch: pytest.MonkeyP
     table = answers()
     table[20, 3] += 0.5
     with pytest.raises(DataError, match=r"Row 20 of the probabilities sums to 1\.5 \(1 such rows\)"):
-        row_facts(ClassColumns(list(table.T)), np.zeros(COUNT, dtype=np.int64))
+        row_facts(ClassColumns(table.T), np.zeros(COUNT, dtype=np.int64))
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])

@@ -157,6 +157,19 @@ def test_calibrated_outcomes_score_as_the_null_and_others_above() -> None:
         assert too_sure[name].value > 4 * null
 
 
+@pytest.mark.parametrize("digits", [1, 2, 16], ids=["few runs", "many equal", "all differ"])
+def test_errors_of_many_samples_are_those_of_the_repeated_data(digits: int) -> None:
+    generator = np.random.default_rng(4)
+    confidence = np.round(generator.random(3000), digits)
+    correct = generator.random(3000) < confidence
+    whole = calibration_statistics(confidence, correct)
+    counts = np.stack([generator.multinomial(3000, [1 / 3000] * 3000), generator.integers(0, 2, 3000) * 3])
+    for row, *found in zip(counts, whole["ECE"].resample(counts), whole["adaptive-ECE"].resample(counts), strict=True):
+        drawn = np.repeat(np.arange(3000), row)
+        again = list(zip(confidence[drawn].tolist(), correct[drawn].tolist(), strict=True))
+        assert found == pytest.approx([slow_equal_width(again), slow_equal_mass(again)], abs=1e-12)
+
+
 def test_the_order_of_samples_moves_nothing() -> None:
     generator = np.random.default_rng(0)
     confidence, correct = np.round(generator.random(200), 2), generator.random(200) < 0.5
