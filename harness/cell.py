@@ -87,13 +87,15 @@ class TrainOptions:
     """Random changes of training images: resized crop, left-right flip, RandAugment; what is right goes with them."""
     limit: AtLeastOne | None = None
     """Training samples at most."""
+    trials: AtLeastOne = 1
+    """Settings that are tried, each in a training of its own; that which scores best on the validation split counts."""
     threads: Threads = 1
     """CPU threads of a job: part of the recipe, because the order of a sum depends on it."""
     gate_steps: NoneOrMore = 0
     """Steps on 32 samples after which a model that cannot fit them is marked not learnable here; 0: no gate."""
 
 
-FORMER_TRAINING: Mapping[str, Any] = MappingProxyType({"deterministic": False, "processes": 1})
+FORMER_TRAINING: Mapping[str, Any] = MappingProxyType({"deterministic": False, "processes": 1, "trials": 1})
 """Options that came later, as all were trained before: so they are in no fingerprint, and those of old stay."""
 
 

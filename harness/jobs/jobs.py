@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from harness.answers import LABELS
-from harness.cell import Cell, MeasureOptions, Places, TrainingJob, fingerprint_of
+from harness.cell import Cell, MeasureOptions, Places, TrainingJob, TrainOptions, fingerprint_of
 from harness.files import clear_parts, replace_atomically
 from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION
 from harness.inputs.images import ImageSplit, open_images
@@ -33,14 +33,9 @@ from harness.jobs.loss_parts import require_parts
 from harness.jobs.predict import answer_split
 from harness.jobs.profile_learner import profile_learner
 from harness.jobs.resume_file import ResumeFile
-from harness.jobs.train import (
-    UNTRAINED,
-    TrainingData,
-    TrainingSummary,
-    learns,
-    train_learner,
-    trained_state,
-)
+from harness.jobs.train import TrainingData, learns, train_learner, trained_state
+from harness.jobs.training_summary import UNTRAINED, TrainingSummary
+from harness.jobs.trials import Course, FinishedTrials, at_the_edge, best_of_trials, idle_rates, remove_trials
 from harness.measure.device import autocast, begin_job, numerics, resolve_precision
 from harness.measure.memory import PeakMeter
 from harness.measure.out_of_memory import halving
@@ -92,13 +87,14 @@ def _train(job: TrainingJob, places: Places, progress: Progress, accumulation: i
         "skipped": sorted(done.skipped),
         "samples": done.share,
     } | kept
-    content |= {**asdict(done.summary), **done.gate, "numerics": numerics(job.device)}
+    content |= {**asdict(done.summary), **done.told, "numerics": numerics(job.device)}
     content["prerequisite_sha256"] = prerequisite_digest(places)
     if accumulation > job.train.accumulation:
         content["restarted_in_parts"] = True
     with replace_atomically(places.training / SUMMARY) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     (places.training / RESUME).unlink(missing_ok=True)
+    remove_trials(places.training)
     return content
 
 
@@ -111,7 +107,7 @@ class _Training:
     share: Mapping[str, int] = field(default_factory=dict)
     skipped: Collection[str] = ()
     log: Sequence[str] = ()
-    gate: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
     derived: Derived = field(default_factory=Derived)
 
 
@@ -138,33 +134,42 @@ def _trained(
     _say_path(job, training, progress)
     selection = _selection(task, learner, job, places, progress) if processes.leads else training
     log: list[str] = []
-    summary = train_learner(
-        learner,
-        TrainingData(task, training, selection),
-        replace(job.train, accumulation=accumulation),
-        job.seed,
-        (progress, lambda entry: log.append(json.dumps(entry))),
-        _kept(asked, places, images.skipped),
-        processes,
-    )
-    if not processes.leads:
-        return _Training({}, summary)
 
     def build(other: TrainingJob) -> Learner:
         return build_learner(other, task, images.samples, places, derived)
 
-    gate = _gate(job, task, images, training, build, progress)
+    def attempt(train: TrainOptions, course: Course) -> tuple[Mapping[str, torch.Tensor], TrainingSummary]:
+        own = learner if course.number == 0 else build(replace(job, train=train))
+        data = TrainingData(task, replace(training, learner=own), replace(selection, learner=own), course.falls_behind)
+        kept = _kept(asked, places, images.skipped, course.number)
+        steps = replace(train, accumulation=accumulation)
+        summary = train_learner(own, data, steps, job.seed, (progress, course.take), kept, processes)
+        if train.trials > 1:
+            kept.path.unlink(missing_ok=True)  # it is no state of the next trial
+        return trained_state(own), summary
+
+    finished = FinishedTrials(places.training, _kept(asked, places, images.skipped).key)
+    tuned = best_of_trials(
+        job.train, job.seed, attempt, finished, (progress, lambda entry: log.append(json.dumps(entry)))
+    )
+    if not processes.leads:
+        return _Training({}, tuned.summary)
+    told = dict(tuned.told)
+    if told:
+        told["at_the_edge"] = at_the_edge(job.train, tuned.settings, idle_rates(learner))
+    told |= _gate(replace(job, train=tuned.train), task, images, training, build, progress)
     share = {"trained": len(images.samples), "of": len(whole)}
-    return _Training(trained_state(learner), summary, share, images.skipped, log, gate, derived)
+    return _Training(tuned.state, tuned.summary, share, images.skipped, log, told, derived)
 
 
 def _silent(what: str, done: int, total: int) -> None:
     """Leave it to the leading process to report."""
 
 
-def _kept(job: TrainingJob, places: Places, skipped: Collection[str]) -> ResumeFile:
+def _kept(job: TrainingJob, places: Places, skipped: Collection[str], trial: int = 0) -> ResumeFile:
     """Say where the state of a running training is kept, and by which name: all that can move it."""
-    content = {"training": job.fingerprint, "skipped": sorted(skipped), "on": prerequisite_digest(places)}
+    content: dict[str, Any] = {"training": job.fingerprint, "skipped": sorted(skipped)}
+    content |= {"on": prerequisite_digest(places)} | ({"trial": trial} if trial else {})
     path, every_s = places.training / RESUME, places.keep_every_s
     return ResumeFile(path, fingerprint_of(content), every_s, url=places.keep_url)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ from harness.jobs.predict import predict_all
 from harness.jobs.random_states import RandomStates, library_states, random_states
 from harness.jobs.resume_file import ResumeFile
 from harness.jobs.sample_order import SampleOrder
+from harness.jobs.training_summary import UNTRAINED, TrainingSummary
 from harness.measure.device import autocast, resolve_precision
 from harness.measure.memory import PeakMeter
 from harness.measure.out_of_memory import is_out_of_memory
@@ -43,32 +44,15 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a training job reads: the training split, and the one that selects the checkpoint."""
+    """What a training job reads: the training split, and the one that selects the checkpoint.
+
+    `falls_behind` is asked after each validation whether the training may end there.
+    """
 
     task: Task
     training: VisualTokens
     selection: VisualTokens
-
-
-@dataclass(frozen=True)
-class TrainingSummary:
-    """What is known after training; seconds exclude building, decoding and frozen features.
-
-    `peak_memory_bytes` is what tensors took at most on an accelerator, of the CPU the resident memory of the process.
-    """
-
-    steps: int
-    best_step: int
-    best_score: float | None
-    seconds: float
-    precision: str
-    accumulation: int
-    final_loss: float | None
-    peak_memory_bytes: int | None = None
-
-
-UNTRAINED = TrainingSummary(0, 0, None, 0.0, "fp32", 1, None)
-"""Of a learner that is evaluated as it was built."""
+    falls_behind: Callable[[], bool] = lambda: False
 
 
 def train_learner(
@@ -136,6 +120,7 @@ class _Run:
         self.order = SampleOrder(len(data.training), options.batch_size, options.steps, drawing)
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
         self.misses = self.step = 0
+        self.behind = False
         self.meter = PeakMeter(self.device)
         self.scale = LossScale(self.device, self.precision)
         self.loss = math.nan
@@ -165,7 +150,7 @@ class _Run:
                 is_due, self.misses = self.processes.told((kept is not None and kept.is_due, self.misses))
                 if is_due and kept is not None:
                     self._keep(kept)
-                if self._is_out_of_patience:
+                if self._is_out_of_patience or self.behind:
                     break
         if self.best is not None:
             module.load_state_dict(self.best[2], strict=False)
@@ -364,6 +349,7 @@ class _Run:
         targets = [sample.target for sample in self.data.selection.samples]
         score = self.data.task.validation_score([outcome.prediction for outcome in outcomes], targets)
         self._log({"step": step, "validation_score": score})
+        self.behind = self.data.falls_behind()
         if self.best is None or score > self.best[0]:
             self.best, self.misses = (score, step, _copy(trained_state(self.learner))), 0
         else:

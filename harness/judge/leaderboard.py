@@ -19,6 +19,7 @@ from harness.judge.record_settings import (
     telling_names,
     without_prompt,
 )
+from harness.judge.trial_scores import TrialScores, trial_scores, trials_json
 from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, name_of, prompt_of
 from harness.records.unanswered import SERVICE, failed_samples
 from harness.stats.rank_intervals import Contender, RankInterval, rank_intervals
@@ -65,6 +66,8 @@ class Row:
     """What is known of the service that answered; empty for models that run here."""
     by_prompt: tuple[PromptScores, ...] = ()
     """What it scores by each of its prompts, of which its own scores are the mean; empty for fewer than two."""
+    trials: tuple[TrialScores, ...] = ()
+    """The settings that were tried for each of its trainings; empty where only those that were asked for."""
     verdict: str | None = None
     """Of the claim fusion-gain (`harness.verdict`); None for controls and models without fusion."""
 
@@ -109,6 +112,7 @@ class Row:
             "metrics": {name: e.to_json() if e else None for name, e in self.metrics.items() if scores},
             "spreads": {name: asdict(spread) for name, spread in self.spreads.items() if scores},
             "prompts": prompts_json(self.by_prompt),
+            "trials": trials_json(self.trials),
             "parameters_total": cost.parameters_total,
             "parameters_trainable": cost.parameters_trainable,
             "flops": cost.flops,
@@ -278,6 +282,7 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         seed_estimates=seeds,
         spreads={} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
         by_prompt=by_prompt,
+        trials=tuple(found for cell in done if (found := trial_scores(cell)) is not None),
     )
 
 

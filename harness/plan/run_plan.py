@@ -127,6 +127,7 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
             f"The split {split} of {data.name} selects checkpoints: its score would be too high. Choose another with "
             f"--split, or leave it out to take {data.default_split}."
         )
+    _check_trials(config.train, data)
     remember(task.name, data.digest, split, context)
     asked = "bf16" if "bf16" in (config.train.precision, config.evaluate.precision) else config.train.precision
     wish = DeviceWish(config.request.device, config.request.devices, config.request.executor != "local")
@@ -151,6 +152,19 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
         task, data, split, devices, tuple(cells), tuple(absent), planner.prerequisites, tuple(broken),
         config.request.checkpoint_every,
     )  # fmt: skip
+
+
+def _check_trials(train: TrainOptions, data: Dataset) -> None:
+    """Refuse trials that nothing could choose among; raises UsageError."""
+    if train.trials == 1:
+        return
+    asked = f"--trials {train.trials}"
+    if data.selection_split is None:
+        raise UsageError(f"{asked}: {data.name} has no validation split by which to choose. Leave --trials out.")
+    if train.validations == 0:
+        raise UsageError(f"{asked}: train.validations=0 leaves nothing by which to choose. Set it above 0.")
+    if train.processes > 1:
+        raise UsageError(f"{asked}: trials run in one process each. Leave out train.processes={train.processes}.")
 
 
 def _limit(config: RunConfig, data: Dataset) -> int | None:

@@ -77,6 +77,15 @@ class RunRequest:
         ),
     ] = None
 
+    trials: Annotated[
+        AtLeastOne | None,
+        Option(
+            "Settings tried for each model and control alike; the best on validation counts.",
+            TRAINING,
+            "train.trials",
+            left_out="1",
+        ),
+    ] = None
     device: Annotated[str, Option("auto, cpu, cuda or one GPU: cuda:i.", TRAINING)] = "auto"
     devices: Annotated[
         str | None, Option("GPUs that take jobs: all; or cuda:0,cuda:1, MIG-…", TRAINING, left_out="all")

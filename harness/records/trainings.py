@@ -18,6 +18,8 @@ DERIVED = "derived.json"
 """What the learner derived from the training split (`harness.protocols.Derived`); earlier versions left none."""
 RESUME = "resume.safetensors"
 """The state of a training that has not ended (`harness.jobs.resume_file`)."""
+TRIALS, BEST_TRIAL = "trials.json", "best-trial.safetensors"
+"""The trials that have ended while others have not (`harness.jobs.trials`), and the weights of the best."""
 TRAINING_FILES = (CHECKPOINT, DERIVED, LOG, SUMMARY)
 """What a training leaves; the last one is written last and vouches for the others."""
 _KEYS = ("checkpoint_sha256", "skipped", "seconds")

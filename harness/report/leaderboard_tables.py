@@ -31,6 +31,7 @@ from harness.report.tables.table import (
     unique,
 )
 from harness.report.tables.values import json_text, table_csv
+from harness.report.trial_table import trial_table
 
 FUSION_HELPS = "fusion helps"
 _METRICS = (ALWAYS, 75, 66, 64, 62)
@@ -63,7 +64,7 @@ def leaderboard_document(tables: Sequence[Sequence[Row]], metrics: Sequence[str]
     """Give each set of comparable rows a heading, its slices, its leaderboard and its notes."""
     blocks: list[Block] = []
     for rows in tables:
-        before = [table for table in (slice_table(rows), prompt_table(rows, metrics)) if table]
+        before = [table for table in (slice_table(rows), prompt_table(rows, metrics), trial_table(rows)) if table]
         blocks += [Heading(title_of(rows)), *before, leaderboard_table(rows, metrics)]
         blocks += [served] if (served := service_table(rows)) else []
         blocks += together_tables(rows)

@@ -11,6 +11,7 @@ from harness.errors import UsageError, nearest
 from harness.judge.leaderboard import Row
 from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
 from harness.judge.verdict.evidence import Evidence, FusionControls, Group, Options, ReadScores, gather
+from harness.judge.verdict.trial_notes import trial_notes
 from harness.judge.verdict.verdict import (
     CLAIMS,
     COST_CLAIM,
@@ -67,11 +68,14 @@ def judge_stores(
     fusion = installed_fusion(task)
     _check_models(models, _known_fused(ordered, task))
     tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores, known=known), options)
-    judged = [
-        Judged(evidence.scope, tuple(judge(evidence, models, wanted)), tuple(evidence.choices(evidence.heads())))
-        for evidence in tables
-    ]
+    judged = [Judged(each.scope, tuple(judge(each, models, wanted)), tuple(_notes(each))) for each in tables]
     return [found for found in judged if found.verdicts]
+
+
+def _notes(evidence: Evidence) -> list[str]:
+    """Say which settings are judged, and what is to be known of their trials."""
+    heads = evidence.heads()
+    return [*evidence.choices(heads), *trial_notes(evidence, heads)]
 
 
 def judge_tasks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.cell import FORMER_TRAINING
 from harness.judge.record_settings import evaluate_precision, scoring_of
 from harness.plan.parts import load_parts
 from harness.record import RunRecord
@@ -22,7 +23,7 @@ def record_settings_of(record: RunRecord) -> dict[str, Any]:
     """
     training = record.cell.get("training", {})
     options = training.get("options", {})
-    found = {f"train.{name}": value for name, value in training.get("train", {}).items()}
+    found = {f"train.{name}": value for name, value in {**FORMER_TRAINING, **training.get("train", {})}.items()}
     found |= {f"decode.{name}": value for name, value in training.get("decode", {}).items()}
     found |= {f"model.{name}": value for name, value in options.items() if name not in ("settings", "task", "tune")}
     found |= {f"model.{name}": value for name, value in options.get("settings", {}).items()}

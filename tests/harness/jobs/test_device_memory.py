@@ -13,9 +13,9 @@ import torch
 
 from harness.cell import MeasureOptions, TrainOptions
 from harness.jobs import profile_learner as profiling
-from harness.jobs import train as training
 from harness.jobs.jobs import _profile_with_retry
 from harness.jobs.train import TrainingData, train_learner
+from harness.jobs.training_summary import UNTRAINED
 from harness.measure.memory import PeakMeter
 from harness.record import Efficiency
 
@@ -112,4 +112,4 @@ def test_on_a_cpu_it_is_the_process(line: Any, visuals_of: Any) -> None:
     data = TrainingData(task, visuals_of(learner), visuals_of(learner))
     summary = train_learner(learner, data, TrainOptions(steps=1), 0, (lambda *_: None, lambda _: None))
     assert summary.peak_memory_bytes is not None and summary.peak_memory_bytes > 2**20
-    assert training.UNTRAINED.peak_memory_bytes is None
+    assert UNTRAINED.peak_memory_bytes is None
