@@ -40,15 +40,17 @@ def cell_run(record: RunRecord, warnings: Sequence[str]) -> TrackedRun:
 
 
 def read_curves(log: bytes) -> tuple[LoggedCurves, tuple[str, ...]]:
-    """Read a training's log.jsonl: numbers by step, and the warnings that stand between them."""
+    """Read a training's log.jsonl: numbers by step, and the warnings that stand between them; each trial for itself."""
     points: dict[int, dict[str, float]] = {}
     warnings: list[str] = []
     for line in log.decode().splitlines():
         entry = json.loads(line)
-        step = entry.pop("step")
+        step, trial = entry.pop("step"), entry.pop("trial", None)
+        place = "train" if trial is None else f"trial-{trial}"
         if "warning" in entry:
-            warnings.append(f"step {step}: {entry['warning']}")
-        numbers = {f"train/{name}": float(value) for name, value in entry.items() if _is_number(value)}
+            of_trial = "" if trial is None else f"trial {trial}, "
+            warnings.append(f"{of_trial}step {step}: {entry['warning']}")
+        numbers = {f"{place}/{name}": float(value) for name, value in entry.items() if _is_number(value)}
         if numbers:
             points.setdefault(step, {}).update(numbers)
     return dict(sorted(points.items())), tuple(warnings)

@@ -29,6 +29,17 @@ def test_curves_hold_every_number_at_its_step_and_warnings_apart() -> None:
     assert warnings == ("step 2: less memory",)
 
 
+def test_curves_of_trials_stand_apart() -> None:
+    lines = [
+        {"trial": 0, "step": 2, "loss": 0.5},
+        {"trial": 1, "step": 2, "loss": 0.25},
+        {"trial": 1, "step": 3, "warning": "less memory"},
+    ]
+    curves, warnings = read_curves("\n".join(json.dumps(line) for line in lines).encode())
+    assert curves == {2: {"trial-0/loss": 0.5, "trial-1/loss": 0.25}}
+    assert warnings == ("trial 1, step 3: less memory",)
+
+
 def test_final_values_leave_out_what_is_absent(results: Any) -> None:
     values = final_values(results.trained)
     assert values == {
