@@ -35,6 +35,7 @@ def test_names_are_the_promised_ones() -> None:
         "gated-cross-attention", "q-former", "cross-attention-frozen", "cross-attention-lora",
         "cross-attention-adapter", "cross-attention-bitfit", "attribute-classifier", "answer-prior",
         "probe", "vision-only", "fine-tuned", "class-embedding", "film", "gated", "bilinear",
+        "late-transformer",
     }  # fmt: skip
     assert {model.name for model in CAPTIONING if not model.fused} == {
         "retrieval", "retrieval-consensus", "text-only", "cnn-lstm", "cnn-transformer",
