@@ -154,7 +154,7 @@ def best_of_trials(
             for score in finished.entries[number]["scores"]:
                 course.report(score)
             continue
-        progress(f"trial {number + 1} of {train.trials}: {told_settings(settings)}", 0, NOTICE)
+        progress(f"trial {number + 1} of {train.trials}: {trial_settings_told(settings)}", 0, NOTICE)
         finished.add(*_tried(replace(train, **settings), settings, course, attempt))
     if finished.best is None:
         raise TrainingDiverged(
@@ -215,10 +215,10 @@ def idle_rates(learner: Learner) -> list[str]:
     return [name for name, own in zip(RATES, (groups.new, groups.language, groups.vision), strict=True) if not own]
 
 
-def told_settings(settings: Mapping[str, float]) -> str:
+def trial_settings_told(settings: Mapping[str, float]) -> str:
     """Say settings in a few words.
 
-    >>> told_settings({"learning_rate": 0.00123, "dropout": 0.25})
+    >>> trial_settings_told({"learning_rate": 0.00123, "dropout": 0.25})
     'learning_rate 0.00123, dropout 0.25'
     """
     return ", ".join(f"{name} {value:.3g}" for name, value in settings.items())
