@@ -1,13 +1,11 @@
-"""What every installed model promises to every task that it serves; pairs are read from the plugins."""
+"""What every installed model promises to every task that it serves, to text perturbations and to attacks."""
 
 from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,158 +13,33 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS, SHORT_ANSWERS, decode_label_map
-from harness.cell import DecodeOptions, ModelOptions, TrainOptions
-from harness.inputs.images import open_images
-from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
-from harness.jobs.optimizer import build_optimizer, warmup_cosine
+from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.predict import predict_all
-from harness.plan.pairs import supported_pairs
-from harness.plan.plugins import load_model, load_task
-from harness.protocols import BuildContext, DataContext, Derived, Learner, Model, SupportsFit, Task
-from harness.sample import Batch, Dataset, OnDemand, Sample, TaskSpec
+from harness.protocols import (
+    BuildContext,
+    Derived,
+    HasLossParts,
+    HasMeanLoss,
+    HasSampleLosses,
+    Learner,
+    Model,
+    ReadsText,
+    SupportsFit,
+)
+from harness.sample import Batch, OnDemand, Sample, TaskSpec
 
+from . import pairs
 from .conftest import COUNT
+from .pairs import Made, fit, seen_by
 
-SMALL = {
-    "joint_width": 32, "join_layers": 1, "layers": 1, "width": 32, "heads": 2, "queries": 4, "query_layers": 1,
-    "prefix_length": 2, "bottleneck": 8, "rank": 2,
-}  # fmt: skip
-STEPS = 12
-TRAIN = TrainOptions(
-    steps=STEPS, dropout=0.0, learning_rate=2e-3, language_learning_rate=1e-3, vision_learning_rate=1e-3,
-    warmup_fraction=0.5,
-)  # fmt: skip
-RECIPES = """
-import json, sys, traceback
-from harness.cell import ModelOptions
-from harness.errors import WeightsUnavailable
-from harness.plan.pairs import supported_pairs
-from harness.plan.plugins import load_model, load_task
-found = {}
-for pair in supported_pairs()[0]:
-    try:
-        options = ModelOptions(task=pair.task, answers=load_task(pair.task).answers)
-        recipe = load_model(pair.model).recipe(options)
-        found[f"{pair.model} {pair.task}"] = {"recipe": json.loads(json.dumps(dict(recipe), allow_nan=False))}
-    except WeightsUnavailable as error:
-        found[f"{pair.model} {pair.task}"] = {"skipped": str(error)}
-    except Exception:  # one plugin's fault is its own pairs' failure
-        found[f"{pair.model} {pair.task}"] = {"broken": traceback.format_exc()}
-print(json.dumps({"found": found, "torch": "torch" in sys.modules}))
-"""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A model on a task; `settings` are the task's."""
-
-    model: str
-    task: str
-    settings: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return "-".join([self.task, *self.settings.values(), self.model])
-
-
-def installed_pairs() -> list[Pair]:
-    """All pairs, and those of fused models once more with a text beside each image."""
-    pairs = supported_pairs()[0]
-    beside = [
-        Pair(p.model, p.task, {"track": "context"}) for p in pairs if p.fused and p.task == "image-classification"
-    ]
-    return [*(Pair(p.model, p.task) for p in pairs), *beside]
-
-
-def marked(pair: Pair) -> Any:
-    """Boxes and label maps take most of the time."""
-    slow = [pytest.mark.slow] if pair.task in ("coco-detection", "coco-segmentation") else []
-    return pytest.param(pair, id=str(pair), marks=slow)
-
-
-@dataclass
-class Made:
-    """A pair that was built and trained for a few steps, and what that took."""
-
-    pair: Pair
-    model: Model
-    task: Task
-    data: Dataset
-    samples: tuple[Sample, ...]
-    spec: TaskSpec
-    context: BuildContext
-    learner: Any
-    visual_tokens: VisualTokens
-    before: dict[str, torch.Tensor]
-    losses: list[float]
-
-
-@pytest.fixture(scope="session")
-def recipes() -> dict[str, Any]:
-    """Every pair's recipe with default options, from a process of its own."""
-    run = subprocess.run([sys.executable, "-c", RECIPES], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    found: dict[str, Any] = json.loads(run.stdout)
-    return found
-
-
-@pytest.fixture(scope="module", params=[marked(pair) for pair in installed_pairs()])
-def made(
-    request: pytest.FixtureRequest, recipes: dict[str, Any], cache: Path, language: Path, prerequisite: Path
-) -> Made:
-    """Build a pair from the task's own spec and take a few steps; skipped where its weights are not here."""
-    pair: Pair = request.param
-    of_pair = recipes["found"][f"{pair.model} {pair.task}"]
-    assert "broken" not in of_pair, of_pair["broken"]
-    reason = of_pair.get("skipped")
-    if reason:
-        pytest.skip(reason)
-    model, task = load_model(pair.model), load_task(pair.task)
-    data = task.open_data(DataContext("scenes", None, None, cache, cache, lambda *_: None, pair.settings))
-    samples = tuple(task.samples(data, data.training_split))[:COUNT]
-    spec = task.spec(data, samples)
-    settings = {name: value for name, value in SMALL.items() if name in model.settings}
-    options = ModelOptions(language=str(language), settings=settings, task=task.name, answers=task.answers)
-    needs = model.prerequisite(options) is not None
-    context = BuildContext(options, TRAIN, DecodeOptions(max_tokens=12), 3, cache, prerequisite if needs else None)
-    learner: Any = model.build(spec, context)
-    visual_tokens = seen_by(learner, samples, cache)
-    before = {name: value.clone() for name, value in learner.state_dict().items()}
-    losses = fit(learner, visual_tokens)
-    return Made(pair, model, task, data, samples, spec, context, learner, visual_tokens, before, losses)
-
-
-def seen_by(learner: Learner, samples: Sequence[Sample], cache: Path) -> VisualTokens:
-    """Let a learner see samples exactly as a run does."""
-    if learner.vision is None:
-        return VisualTokens(learner, None, tuple(samples), None, "cpu")
-    images = open_images(samples, learner.vision.preprocessing, cache, "fail", lambda *_: None)
-    return open_visual_tokens(learner, images, cache, "cpu", lambda *_: None)
-
-
-def fit(learner: Any, visual_tokens: VisualTokens) -> list[float]:
-    """Take steps on all samples at once, or hand them over to a learner that is fitted in one pass."""
-    every = range(len(visual_tokens))
-    if isinstance(learner, SupportsFit):
-        learner.fit([visual_tokens.batch(every, with_targets=True)])
-        learner.eval()
-        return []
-    losses = []
-    if any(vars(learner.parameter_groups()).values()):
-        optimizer = build_optimizer(learner, TRAIN)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, TRAIN))
-        learner.train()
-        for _ in range(STEPS):
-            batch = visual_tokens.batch(every, with_targets=True)
-            loss = learner.loss(batch, torch.Generator().manual_seed(0))
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            losses.append(float(loss.detach()))
-    learner.eval()
-    return losses
+recipes = pairs.recipes
+made = pairs.made
+ROWS = (5, 2, 11, 30, 8, 17, 23)
+STEP = 2.0
+"""Of grey levels, 0..255."""
 
 
 def answers(learner: Any, visual_tokens: VisualTokens, batch_size: int) -> list[Any]:
@@ -330,3 +203,159 @@ def test_the_seed_decides_weights_and_answers(made: Made, cache: Path) -> None:
         return
     other: Any = made.model.build(made.spec, replace(made.context, seed=4))
     assert any(not torch.equal(value, made.before[name]) for name, value in other.state_dict().items())
+
+
+def batch_of(made: Made, rows: Sequence[int] = ROWS, pixels: Tensor | None = None) -> Batch:
+    """Some samples with their targets, from cached tokens or from pixels."""
+    batch = made.visual_tokens.batch(list(rows), with_targets=True)
+    return batch if pixels is None else replace(batch, visual=made.learner.vision(pixels))
+
+
+def pixels_of(made: Made, rows: Sequence[int] = ROWS) -> Tensor:
+    """The images as the learner's preprocessing fits them, uint8."""
+    assert made.visual_tokens.images is not None
+    return torch.from_numpy(made.visual_tokens.images.read(list(rows)))
+
+
+def predicted(made: Made, batch: Batch | None = None) -> list[Any]:
+    with torch.inference_mode():
+        asked = replace(batch or batch_of(made), targets=None)
+        answers: list[Any] = made.learner.predict(asked)
+    return answers
+
+
+def reads_of(made: Made) -> tuple[str, ...]:
+    return tuple(made.learner.reads) if isinstance(made.learner, ReadsText) else ()
+
+
+def rotated(made: Made) -> list[tuple[str, ...]]:
+    """Give each class the texts of the next, and other words beside."""
+    texts = made.spec.classes.texts
+    return [tuple(f"{text} zyxw" for text in texts[(index + 1) % len(texts)]) for index in range(len(texts))]
+
+
+def slope_of(learner: Any, leaf: Tensor, losses: Tensor) -> Tensor:
+    (slope,) = torch.autograd.grad(losses.sum(), leaf)
+    return slope
+
+
+def test_what_is_read_decides_what_moves_the_answers(made: Made) -> None:
+    """Texts of classes and texts beside images, each moves those that say that they read it, and no other."""
+    reads, texts = reads_of(made), made.spec.classes.texts
+    assert set(reads) <= {"text", "classes"}
+    assert made.model.fused or not reads or made.learner.vision is None, "un-fused is what sees or reads, not both"
+    if made.losses and made.model.fused and made.spec.answers not in (CAPTIONS, CHOICES):
+        assert reads, "what is fused and trained for classes reads something"
+    batch = batch_of(made)
+    first = predicted(made)
+    if isinstance(made.learner, ReadsText) and texts:
+        made.learner.reword(texts)
+        # Not to the last bit here: a dual encoder has remembered the texts of its classes since training, read in
+        # another order. One that was loaded, as for a sweep, reads them in this one.
+        for one, other in zip(first, predicted(made), strict=True):
+            assert_alike(made.spec.answers, one, other)
+        first = predicted(made)
+        made.learner.reword(texts)
+        assert predicted(made) == first
+        with torch.inference_mode():  # as a sweep does it
+            made.learner.reword(rotated(made))
+        moved = predicted(made) != first
+        made.learner.reword(texts)
+        assert predicted(made) == first
+        assert moved == ("classes" in reads)
+    if any(batch.texts):
+        other = replace(batch, texts=tuple(f"zyxw {text}" for text in (*batch.texts[1:], batch.texts[0])))
+        assert (predicted(made, other) != first) == ("text" in reads)
+
+
+def test_losses_are_finite_and_each_samples_own(made: Made) -> None:
+    if not isinstance(made.learner, HasSampleLosses):
+        assert isinstance(made.learner, SupportsFit) or not any(vars(made.learner.parameter_groups()).values())
+        return
+    made.learner.eval()
+    losses = made.learner.losses(batch_of(made))
+    assert losses.shape == (len(ROWS),)
+    assert bool(torch.isfinite(losses).all())
+    for index, row in enumerate(ROWS):
+        torch.testing.assert_close(made.learner.losses(batch_of(made, [row]))[0], losses[index], atol=1e-4, rtol=1e-4)
+    if made.spec.answers == LABELS:
+        right = [target.label for target in batch_of(made).targets or ()]
+        answered = torch.tensor(predicted(made), dtype=torch.float64)[range(len(ROWS)), right]
+        torch.testing.assert_close(losses.detach().double(), -answered.log(), atol=1e-3, rtol=1e-3)
+
+
+def test_a_step_along_the_gradient_makes_the_loss_higher(made: Made) -> None:
+    """From float pixels on, with what a sweep has left behind of inference mode."""
+    learner: Any = made.learner
+    if learner.vision is None or not isinstance(learner, HasSampleLosses):
+        return
+    learner.eval()
+    with torch.no_grad():
+        assert torch.equal(learner.vision(pixels_of(made).float()), learner.vision(pixels_of(made)))
+    if isinstance(learner, ReadsText) and made.spec.classes.texts:
+        learner.reword(made.spec.classes.texts)
+    leaf = pixels_of(made).float().requires_grad_()
+    before = learner.losses(batch_of(made, pixels=leaf))
+    slope = slope_of(learner, leaf, before)
+    assert slope.dtype == torch.float32 and bool(torch.isfinite(slope).all())
+    if not bool(slope.any()):
+        pytest.fail("no gradient reaches the pixels")
+    with torch.no_grad():
+        attacked = (leaf + STEP * slope.sign()).clamp(0, 255)
+        after = learner.losses(batch_of(made, pixels=attacked))
+    assert (after > before).float().mean() > 0.5
+    assert after.mean() > before.mean()
+
+
+def test_a_loss_said_to_be_a_mean_over_samples_is_one(made: Made) -> None:
+    """In training mode without dropout; then memory may be spared in micro-batches, and it stays the same training."""
+    learner: Any = made.learner
+    if not made.losses:
+        return
+
+    def loss(rows: Sequence[int]) -> float:
+        torch.manual_seed(0)
+        return float(learner.loss(batch_of(made, rows), torch.Generator().manual_seed(0)).detach())
+
+    learner.train()
+    whole, parts = loss(ROWS), [ROWS[:2], ROWS[2:]]
+    mean = sum(len(rows) * loss(rows) for rows in parts) / len(ROWS)
+    learner.eval()
+    if isinstance(learner, HasMeanLoss) and learner.loss_is_mean_over_samples:
+        assert mean == pytest.approx(whole, rel=1e-4)
+
+
+def test_parts_of_a_loss_added_up_over_shares_of_a_batch_are_that_loss_and_its_gradient(made: Made) -> None:
+    """With the counts of all shares, as `train.processes` adds them up; of one reference each."""
+    learner: Any = made.learner
+    if not (made.losses and isinstance(learner, HasLossParts) and learner.loss_has_parts):
+        return
+
+    def batch(rows: Sequence[int]) -> Batch:
+        found = batch_of(made, rows)
+        assert found.targets is not None
+        if all(getattr(target, "references", ()) for target in found.targets):
+            return replace(found, targets=[replace(t, references=t.references[:1]) for t in found.targets])
+        return found
+
+    def gradient(loss: Tensor) -> Tensor:
+        weights = [w for _, w in (*groups.language, *groups.vision, *groups.new)]
+        slopes = torch.autograd.grad(loss, weights, allow_unused=True)
+        return torch.cat(
+            [torch.zeros(w.numel()) if s is None else s.flatten() for w, s in zip(weights, slopes, strict=True)]
+        )
+
+    groups = learner.parameter_groups()
+    learner.train()
+    torch.manual_seed(0)
+    whole = learner.loss(batch(ROWS), torch.Generator().manual_seed(0))
+    shares = [learner.loss_parts(batch(rows), torch.Generator().manual_seed(0)) for rows in (ROWS[:2], ROWS[2:])]
+    counts = [sum(share[place].count for share in shares) or 1 for place in range(len(shares[0]))]
+    together = sum(part.total / count for share in shares for part, count in zip(share, counts, strict=True))
+    learner.eval()
+    assert float(together.detach()) == pytest.approx(float(whole.detach()), rel=1e-4)
+    difference, slope = (
+        gradient(together - whole),
+        gradient(learner.loss(batch(ROWS), torch.Generator().manual_seed(0))),
+    )
+    assert float(difference.norm()) <= 1e-4 * float(slope.norm())

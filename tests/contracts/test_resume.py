@@ -20,7 +20,7 @@ from harness.jobs.train import TrainingData, train_learner, trained_state
 from harness.plan.plugins import load_model, load_task
 from harness.protocols import NOTICE, BuildContext, DataContext
 
-from .test_pairs import SMALL
+from .pairs import SMALL
 
 STEPS, KILLED = 3, 3
 CHOSEN = [
