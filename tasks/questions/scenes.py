@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.protocols import DataContext
 from harness.sample import Dataset, Sample
+from tasks.questions.kept_samples import kept_samples
 from tasks.questions.scene_groups import QuestionGroup, scene_groups
 from tasks.questions.scene_open import PARTS, OpenQuestion, open_questions, prior_questions
 from tasks.questions.scene_views import read_views
@@ -35,11 +36,15 @@ def open_scene_questions(context: DataContext) -> Dataset:
     return open_scenes(context, variant)
 
 
-def scene_question_samples(data: Dataset, split: str) -> list[Sample]:
+def scene_question_samples(data: Dataset, split: str) -> Sequence[Sample]:
     """Samples of a split, whole groups among single questions in a random order, so that a limit takes of each kind."""
-    part = "test" if split == ASKED else split
-    blocks = list(_blocks(data, part))
-    for other in _CONFLICTS if split == ASKED else ():
+    parts = ("test", *_CONFLICTS) if split == ASKED else (split,)
+    return kept_samples(data, split, parts, lambda: _made(data, split, parts))
+
+
+def _made(data: Dataset, split: str, parts: Sequence[str]) -> list[Sample]:
+    blocks = list(_blocks(data, parts[0]))
+    for other in parts[1:]:
         views = read_views(data.root, other)
         blocks += [[_open_sample(each, "")] for each in prior_questions(views, other, training=False)]
     return [sample for block in Stream(SEED, split, "order of questions").shuffled(blocks) for sample in block]

@@ -3,13 +3,14 @@
 METEOR's table (pivoted through translations, Denkowski & Lavie 2014) holds pairs that are in use but also much that
 is none ("morning", "future"); WordNet holds true synonyms of rare senses. A pair that both have, in both directions
 of the table and in the same form of the word, is seldom wrong. Both files come with the pycocoevalcap package and are
-read from there: nothing of them is kept in this repository. One pass over the table takes about two seconds; a
-process does it once.
+read from there: nothing of them is kept in this repository. One pass over the table takes about two seconds, so what
+it finds is remembered in the cache.
 """
 
 from __future__ import annotations
 
 import gzip
+import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -20,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.metrics.captions.java_archives import meteor_jar, paraphrase_table
+from harness.storage.content import file_digest
+from harness.storage.remembered import Remembered, name_of_content
 
 LEAST_PROBABILITY: Final = 0.01
 """Of a paraphrase, in each direction; the table itself was cut there."""
@@ -40,7 +43,24 @@ Thesaurus = Mapping[str, tuple[str, ...]]
 
 @lru_cache(maxsize=1)
 def load_thesaurus() -> Thesaurus:
-    """Return the synonyms of lower-case English words, the most probable first; made once a process."""
+    """Return the synonyms of lower-case English words, the most probable first; made once a process at most.
+
+    Below `digests_remembered` it is made once a cache, for these two files and this module's code.
+    """
+    memory = Remembered.here("thesaurus")
+    if memory.cache is None:
+        return _thesaurus()
+    files = (Path(__file__), paraphrase_table(), meteor_jar())
+    name = name_of_content(*(file_digest(path) for path in files))
+    known = memory.find([name]).get(name)
+    if known is not None:
+        return {word: tuple(others) for word, others in json.loads(known).items()}
+    made = _thesaurus()
+    memory.keep({name: json.dumps(made).encode()})
+    return made
+
+
+def _thesaurus() -> Thesaurus:
     synsets = _read_synsets()
     rows = {(word, other): probability for probability, word, other in _single_words(paraphrase_table())}
     pairs = [

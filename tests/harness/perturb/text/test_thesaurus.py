@@ -9,6 +9,7 @@ import pytest
 
 from harness.perturb.text import thesaurus
 from harness.perturb.text.thesaurus import load_thesaurus, same_meaning
+from harness.storage.cache_in_use import digests_remembered
 
 SYNSETS = {
     "photo": "1 2", "photograph": "1", "picture": "2 3", "image": "3", "dog": "4", "hound": "4", "walk": "5",
@@ -46,6 +47,21 @@ EXPECTED = {
 
 def test_both_witnesses_and_both_directions(small: list[tuple[float, str, str]]) -> None:
     assert load_thesaurus() == EXPECTED
+
+
+def test_it_is_made_once_a_cache_until_the_table_changes(
+    small: list[tuple[float, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with digests_remembered(tmp_path / "cache"):
+        assert load_thesaurus() == EXPECTED
+        with monkeypatch.context() as patch:
+            patch.setattr(thesaurus, "_single_words", lambda path: pytest.fail("the table was read again"))
+            load_thesaurus.cache_clear()  # as another process
+            assert load_thesaurus() == EXPECTED
+        table = thesaurus.paraphrase_table()
+        table.write_bytes(gzip.compress(b"0.3\nphoto\nphotograph\n0.3\nphotograph\nphoto\n"))
+        load_thesaurus.cache_clear()
+        assert load_thesaurus() == {"photo": ("photograph",), "photograph": ("photo",)}
 
 
 @pytest.mark.parametrize(
