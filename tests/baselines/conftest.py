@@ -16,6 +16,7 @@ from baselines import catalog
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.protocols import BuildContext
 from harness.sample import Batch, TaskSpec
+from tests.tiny_bert import write_tiny_bert
 
 COLOURS = ("red", "green", "blue", "yellow")
 SHAPES = ("circle", "square", "star", "cross")
@@ -74,32 +75,12 @@ def languages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders of a tiny BERT (encoder only), GPT-2 and LLaMA with tokenizers, by name."""
     root = tmp_path_factory.mktemp("languages")
     torch.manual_seed(0)
-    return {"bert": _bert(root / "bert"), "gpt2": _gpt2(root / "gpt2"), "llama": _llama(root / "llama")}
+    bert = write_tiny_bert(root / "bert", _texts() * 3, blocks=3, pieces=120)
+    return {"bert": bert, "gpt2": _gpt2(root / "gpt2"), "llama": _llama(root / "llama")}
 
 
 def _texts() -> list[str]:
     return ["a two-horned circle isn't here", *(text.lower() for target in TARGETS for text in target.references)]
-
-
-def _bert(folder: Path) -> Path:
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(_texts() * 3, trainers.WordPieceTrainer(vocab_size=120, special_tokens=special))
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
-    )
-    fast.save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(fast), hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
 
 
 def _gpt2(folder: Path) -> Path:

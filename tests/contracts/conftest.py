@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.plan.plugins import load_model
 from harness.protocols import BuildContext
 from harness.sample import TaskSpec
-from tasks.scenes import cache_root, layout
+from tasks.scenes import cache_root
 from tasks.scenes.generate import write_splits
+from tests.tiny_bert import scene_captions, write_tiny_bert
 
 COUNT = 32
 
@@ -31,28 +31,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def language(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a BERT of two narrow blocks, its word pieces learned from the captions of Scenes."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    captions = json.loads(layout.annotation_file(cache_root(cache), "captions", "train").read_text())["annotations"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=special)
-    tokenizer.train_from_iterator([row["caption"] for row in captions], trainer)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
-    )
-    folder = tmp_path_factory.mktemp("language")
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(fast), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
+    return write_tiny_bert(tmp_path_factory.mktemp("language"), scene_captions(cache))
 
 
 @pytest.fixture(scope="session")

@@ -44,9 +44,11 @@ class Wish:
     flags: dict[str, Any] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
 
-    def planned(self, cache: Path, device: str) -> tuple[RunConfig, Plan]:
+    def planned(self, folders: Folders, device: str) -> tuple[RunConfig, Plan]:
         """Plan it for a device, whose jobs compute on just that one; returns the configuration too."""
-        flags = {"profile": "smoke", **self.flags, "task": self.task, "model": self.model}
+        cache = folders.cache
+        flags = {"profile": "smoke", "language": str(folders.language), **self.flags}
+        flags |= {"task": self.task, "model": self.model}
         config = build_config({**flags, "device": device}, [*SETTINGS, *self.settings], task=self.task)
         plan = plan_run(config, self.task, Environment(cache, cache), quiet)
         cells = tuple(replace(cell, training=replace(cell.training, device=device)) for cell in plan.cells)
@@ -77,16 +79,17 @@ class RunOnDevice:
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a run finds its data and its backbone, and where it writes."""
+    """Where a run finds its data, its backbone and its language model, and where it writes."""
 
     cache: Path
     prerequisite: Path
+    language: Path
     results: Path
 
 
 def run_cells(wish: Wish, folders: Folders, pretend: PretendDevice) -> RunOnDevice:
     """Train and answer every cell of a wish; raises what the first that fails raised."""
-    config, plan = wish.planned(folders.cache, f"cuda:{pretend.index}")
+    config, plan = wish.planned(folders, f"cuda:{pretend.index}")
     assert plan.cells and not plan.broken
     return RunOnDevice(config, plan, tuple(_run(cell, folders) for cell in plan.cells))
 

@@ -1,4 +1,4 @@
-"""A tiny Scenes in a cache, a backbone with random weights, and a folder of each run on the pretended device."""
+"""A tiny Scenes in a cache, a backbone and a BERT with random weights, a folder of each run on the pretended device."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from tasks.scenes import cache_root
 from tasks.scenes.generate import write_splits
+from tests.tiny_bert import scene_captions, write_tiny_bert
 
 from .backbone import write_random_backbone
 from .cells import Folders
@@ -32,10 +33,16 @@ def prerequisite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def language(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow BERT: what a device refuses or waits for is the same in MiniLM, which takes many times as long."""
+    return write_tiny_bert(tmp_path_factory.mktemp("language"), scene_captions(cache), blocks=1)
+
+
 @pytest.fixture
-def folders(cache: Path, prerequisite: Path, tmp_path: Path) -> Folders:
-    """Where a run finds its data and its backbone, and writes."""
-    return Folders(cache, prerequisite, tmp_path)
+def folders(cache: Path, prerequisite: Path, language: Path, tmp_path: Path) -> Folders:
+    """Where a run finds its data, its backbone and its language model, and writes."""
+    return Folders(cache, prerequisite, language, tmp_path)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -28,7 +28,7 @@ def test_segmenters(folders: Folders) -> None:
 
 def test_the_backbone_itself(folders: Folders) -> None:
     with pretending(PretendDevice(index=1)):
-        plan = Wish("image-classification", "vision-only").planned(folders.cache, "cuda:1")[1]
+        plan = Wish("image-classification", "vision-only").planned(folders, "cuda:1")[1]
         (job,) = plan.prerequisites.values()
         assert job.device == "cuda"
         short = replace(job.train, steps=1, batch_size=2, limit=4, validation_limit=2, validations=1, gate_steps=0)
@@ -40,7 +40,7 @@ def test_the_backbone_itself(folders: Folders) -> None:
 
 def test_what_a_cell_costs(folders: Folders) -> None:
     with pretending(PretendDevice(index=1)):
-        (cell,) = Wish("image-classification", "vision-only").planned(folders.cache, "cuda:1")[1].cells
+        (cell,) = Wish("image-classification", "vision-only").planned(folders, "cuda:1")[1].cells
         places = Places(folders.cache, folders.results, folders.prerequisite)
         named_jobs.train(cell.training, places, quiet)
         costs = named_jobs.profile(cell, places, quiet)

@@ -48,7 +48,7 @@ class WaitsOfSteps:
 def waits_of(wish: Wish, folders: Folders) -> tuple[Counter[Any], Counter[Any]]:
     """The waits of a step of training, and of a batch of answers."""
     with pretending(PretendDevice()) as pretend:
-        (cell,) = replace(wish, settings=(*SETTINGS, *wish.settings)).planned(folders.cache, "cuda:0")[1].cells
+        (cell,) = replace(wish, settings=(*SETTINGS, *wish.settings)).planned(folders, "cuda:0")[1].cells
         prerequisite = None if cell.training.prerequisite is None else folders.prerequisite
         places = Places(folders.cache, folders.results, prerequisite)
         watch = WaitsOfSteps(pretend)

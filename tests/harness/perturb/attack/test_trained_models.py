@@ -20,8 +20,9 @@ from harness.perturb.attack.request import AttackOptions, AttackRequest
 from harness.plan.plugins import load_model, load_task
 from harness.protocols import BuildContext, DataContext
 from harness.sample import Batch, TaskSpec
-from tasks.scenes import cache_root, layout
+from tasks.scenes import cache_root
 from tasks.scenes.generate import write_splits
+from tests.tiny_bert import scene_captions, write_tiny_bert
 
 pytestmark = pytest.mark.slow
 COUNT = 12
@@ -47,25 +48,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def language(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of one narrow block that reads the words of Scenes' captions, letters and all."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    captions = json.loads(layout.annotation_file(cache_root(cache), "captions", "train").read_text())["annotations"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=special)
-    tokenizer.train_from_iterator([row["caption"] for row in captions], trainer)
-    folder = tmp_path_factory.mktemp("language")
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
-    )
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
-    BertModel(BertConfig(vocab_size=len(fast), **sizes)).save_pretrained(folder)
-    return folder
+    return write_tiny_bert(tmp_path_factory.mktemp("language"), scene_captions(cache), blocks=1)
 
 
 @pytest.fixture(scope="module")
