@@ -14,6 +14,7 @@ import pytest
 from harness.cell import Cell, Places
 from harness.jobs import named_jobs, robustness_job
 from harness.jobs.robustness_block import FAILED, Answers, RobustnessBlock, Subject
+from harness.perturb.attack import pixel_attack
 from harness.perturb.attack.request import ATTACK_FAMILY, AttackOptions
 from harness.plan.conditions import plan_robustness
 from harness.plan.config import RunConfig, build_config
@@ -108,10 +109,13 @@ def _run(cell: Cell, folders: Folders) -> Ran:
     return Ran(cell, places, answers)
 
 
-def perturbed(run: RunOnDevice, grid: str, folders: Folders, models: Sequence[Ran] | None = None) -> Counter[str]:
+def perturbed(
+    run: RunOnDevice, grid: str, folders: Folders, models: Sequence[Ran] | None = None, *, gates: bool = True
+) -> Counter[str]:
     """Answer under the conditions of a grid, attacks with the smallest budgets; counts answers by status.
 
-    Raises AssertionError with the traceback of what failed.
+    Without `gates` attacks are not examined, which takes longer than they do. Raises AssertionError with the traceback
+    of what failed.
     """
     subjects = tuple(Subject(one.cell, one.places) for one in models or run.ran)
     config = replace(run.config, request=replace(run.config.request, perturb=grid))
@@ -122,6 +126,8 @@ def perturbed(run: RunOnDevice, grid: str, folders: Folders, models: Sequence[Ra
     block = RobustnessBlock(subjects, conditions, run.plan.data, run.plan.split, sweep.options, spool)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(robustness_job, "load_perturbations", _hasty)
+        if not gates:
+            patch.setattr(pixel_attack, "gate_notes", lambda *_: {})
         named_jobs.answer_conditions(block, quiet)
     found = Counter[str]()
     for subject in subjects:
