@@ -10,14 +10,10 @@ baselines keep them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from harness.protocols import Statistics
-from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
-
-_ROWS = 256  # resamples at once
+from harness.stats.resampling import FloatArray, MeanStatistics, counted, without_each
 
 
 def contributions(statistics: Statistics) -> FloatArray:
@@ -29,24 +25,9 @@ def contributions(statistics: Statistics) -> FloatArray:
     if isinstance(statistics, MeanStatistics):
         return statistics.per_sample
     n, value = len(statistics.per_sample), statistics.value
-    influence = (n - 1) * (value - _counted(statistics, np.arange(n), 0))
+    influence = (n - 1) * (value - without_each(statistics, np.arange(n), n))
     lost = np.flatnonzero(np.isnan(influence))
     if len(lost):
-        influence[lost] = (n + 1) * (_counted(statistics, lost, 2) - value)
+        influence[lost] = (n + 1) * (counted(statistics, lost, 2, n) - value)
     influence = np.where(np.isnan(influence), 0.0, influence)
     return np.asarray(value + influence - influence.mean())
-
-
-def _counted(statistics: Statistics, samples: IntArray, times: int) -> FloatArray:
-    """[S] the metric with each of these samples in turn counted so many times, and all others once."""
-    rows = (statistics.resample(counts) for counts in _multiplicities(len(statistics.per_sample), samples, times))
-    return np.concatenate([*rows])
-
-
-def _multiplicities(n: int, samples: IntArray, times: int) -> Iterator[IntArray]:
-    """Yield blocks [r, n] of multiplicities in which one of the samples counts so many times and all others once."""
-    for start in range(0, len(samples), _ROWS):
-        chosen = samples[start : start + _ROWS]
-        counts = np.ones((len(chosen), n), dtype=np.int64)
-        counts[np.arange(len(chosen)), chosen] = times
-        yield counts

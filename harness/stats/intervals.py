@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.protocols import Statistics
-from harness.stats.resampling import BoolArray, FloatArray, IntArray, informs
+from harness.stats.resampling import BoolArray, FloatArray, IntArray, informs, without_each
 from harness.stats.t_distribution import t_quantile
 
 _BLOCK_ELEMENTS = 4_000_000  # multiplicities held at once: 32 MB
@@ -53,6 +53,11 @@ class DifferenceOf:
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] differences."""
         return np.asarray(self.a.resample(counts) - self.b.resample(counts))
+
+    def without_each(self, samples: IntArray) -> FloatArray:
+        """[G] differences without each of these samples [G] in turn."""
+        size = len(informs(self.a))
+        return np.asarray(without_each(self.a, samples, size) - without_each(self.b, samples, size))
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:

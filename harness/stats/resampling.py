@@ -6,6 +6,7 @@ never the mean of something unless it says so, so each metric brings its own `re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+_ROWS = 256  # resamples at once
 _CHUNK_ELEMENTS = 4_000_000  # float copies of the multiplicities stay below 32 MB
 
 
@@ -50,6 +52,26 @@ def informs(statistics: Statistics) -> BoolArray:
     """
     own: BoolArray | None = getattr(statistics, "informs", None)
     return ~np.isnan(statistics.per_sample) if own is None else own
+
+
+def without_each(statistics: Statistics, samples: IntArray, size: int) -> FloatArray:
+    """[G] the metric of `size` samples without each of these in turn, all others counted once; NaN where undefined.
+
+    Statistics that need not weigh all samples anew for that say so in `without_each`.
+    """
+    own: Callable[[IntArray], FloatArray] | None = getattr(statistics, "without_each", None)
+    return counted(statistics, samples, 0, size) if own is None else own(samples)
+
+
+def counted(statistics: Statistics, samples: IntArray, times: int, size: int) -> FloatArray:
+    """[G] the metric of `size` samples with each of these in turn counted so many times, and all others once."""
+    found = []
+    for start in range(0, len(samples), _ROWS):
+        chosen = samples[start : start + _ROWS]
+        counts = np.ones((len(chosen), size), dtype=np.int64)
+        counts[np.arange(len(chosen)), chosen] = times
+        found.append(statistics.resample(counts))
+    return np.concatenate([np.empty(0), *found])
 
 
 def weighted_sums(counts: IntArray, components: FloatArray) -> FloatArray:

@@ -14,7 +14,6 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.metrics.boxes.columns import DetectionColumns, Iou, detection_columns
-from harness.metrics.boxes.drawn_precision import LatestDraws
 from harness.metrics.boxes.engines import (
     AREAS,
     IOU_THRESHOLDS,
@@ -23,6 +22,7 @@ from harness.metrics.boxes.engines import (
     PrecisionCurves,
     evaluate_curves,
 )
+from harness.metrics.boxes.latest_cells import LatestCells
 from harness.metrics.boxes.masks import check_masks
 from harness.metrics.boxes.matching import MatchedDetections
 from harness.metrics.boxes.resampling import AveragePrecision, AverageRecall
@@ -59,7 +59,7 @@ class DetectionScores:
     truth: DetectionTruth
     curves: PrecisionCurves
     matched: MatchedDetections
-    drawn: LatestDraws = field(default_factory=LatestDraws, repr=False, compare=False)
+    drawn: LatestCells = field(default_factory=LatestCells, repr=False, compare=False)
 
     @property
     def precision(self) -> FloatArray:

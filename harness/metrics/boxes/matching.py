@@ -34,6 +34,12 @@ class Ranking:
     object_sample: IntArray  # [S] samples with objects of this category
     objects: IntArray  # [S] how many each has; crowds and objects out of the range are not counted
 
+    def hits(self, most: int) -> tuple[IntArray, IntArray]:
+        """[H] samples of detections that are true among the `most` surest of an image, and [H] at how many IoUs."""
+        many = np.asarray((self.true & (self.rank < most)).sum(axis=0), np.int64)
+        some = np.flatnonzero(many)
+        return self.sample[some], many[some]
+
     def of_samples(self, first: int, end: int) -> Ranking:
         """Keep samples first..end-1 and number them from 0."""
         kept = (self.sample >= first) & (self.sample < end)

@@ -14,14 +14,18 @@ between the value and the mean of the resamples it held it in 94 and 95 %. AR ha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from harness.metrics.boxes.drawn_precision import DrawnPrecision, Draws, LatestDraws, blocks
+from harness.metrics.boxes.drawn_precision import DrawnPrecision, Draws
 from harness.metrics.boxes.engines import IOU_THRESHOLDS
-from harness.metrics.boxes.matching import MatchedDetections
+from harness.metrics.boxes.interpolation import CutRankings, blocks
+from harness.metrics.boxes.latest_cells import LatestCells
+from harness.metrics.boxes.left_out import LeftOut
+from harness.metrics.boxes.matching import MatchedDetections, Ranking
 from harness.stats.resampling import BoolArray, FloatArray, IntArray
 
 _SAMPLES_AT_ONCE = 64  # for scores of single samples
@@ -36,7 +40,7 @@ class AveragePrecision:
     area: str
     thresholds: tuple[int, ...]  # places in IOU_THRESHOLDS
     categories: tuple[int, ...]  # numbers in the order of ids
-    drawn: LatestDraws = field(default_factory=LatestDraws, repr=False, compare=False)  # shared by metrics of `matched`
+    drawn: LatestCells = field(default_factory=LatestCells, repr=False, compare=False)  # shared by metrics of `matched`
 
     @property
     def informs(self) -> BoolArray:
@@ -49,7 +53,7 @@ class AveragePrecision:
         samples, rankings = self.matched.sample_count, self.matched.rankings(self.area)
         return np.concatenate(
             [
-                self._mean(DrawnPrecision([r.of_samples(start, end) for r in rankings], Draws(np.eye(end - start))))
+                self._mean(DrawnPrecision(_part(rankings, start, end), Draws(np.eye(end - start))))
                 for start, end in blocks(samples, _SAMPLES_AT_ONCE)
             ]
         )
@@ -58,11 +62,15 @@ class AveragePrecision:
         """[R, N] multiplicities -> [R] AP, 0..1 or NaN."""
         return self._mean(self.drawn.of(self.matched.rankings(self.area), self.area, counts))[: len(counts)]
 
-    def _mean(self, drawn: DrawnPrecision) -> FloatArray:
+    def without_each(self, samples: IntArray) -> FloatArray:
+        """[G] AP without each of these samples [G] in turn, 0..1 or NaN."""
+        return self._mean(self.drawn.without(self.matched.rankings(self.area), self.area, samples))
+
+    def _mean(self, drawn: DrawnPrecision | LeftOut) -> FloatArray:
         """[R] the mean over the categories with objects among those drawn; NaN where there is none."""
-        sums, categories = np.zeros(len(drawn.draws)), np.zeros(len(drawn.draws))
+        sums, categories = np.zeros(len(drawn)), np.zeros(len(drawn))
         for category in self.categories:
-            if drawn.has_objects(category):
+            if len(drawn.cut.rankings[category].objects):
                 categories += drawn.objects[category] > 0
                 sums += drawn.precision(category, self.thresholds)
         return _mean_over(sums / len(self.thresholds), categories)
@@ -76,7 +84,7 @@ class AverageRecall:
     matched: MatchedDetections
     area: str
     most: int  # detections of an image and category that count, the surest first
-    drawn: LatestDraws = field(default_factory=LatestDraws, repr=False, compare=False)  # shared by metrics of `matched`
+    drawn: LatestCells = field(default_factory=LatestCells, repr=False, compare=False)  # shared by metrics of `matched`
 
     @property
     def informs(self) -> BoolArray:
@@ -93,10 +101,16 @@ class AverageRecall:
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] AR, 0..1 or NaN."""
-        drawn = self.drawn.of(self.matched.rankings(self.area), self.area, counts)
+        return self._mean(self.drawn.of(self.matched.rankings(self.area), self.area, counts))[: len(counts)]
+
+    def without_each(self, samples: IntArray) -> FloatArray:
+        """[G] AR without each of these samples [G] in turn, 0..1 or NaN."""
+        return self._mean(self.drawn.without(self.matched.rankings(self.area), self.area, samples))
+
+    def _mean(self, drawn: DrawnPrecision | LeftOut) -> FloatArray:
         found, objects = drawn.found(self.most) / len(IOU_THRESHOLDS), drawn.objects
         shares = np.divide(found, objects, out=np.zeros_like(found), where=objects > 0)
-        return _mean_over(shares.sum(axis=0), (objects > 0).sum(axis=0).astype(np.float64))[: len(counts)]
+        return _mean_over(shares.sum(axis=0), (objects > 0).sum(axis=0).astype(np.float64))
 
     @cached_property
     def _tables(self) -> tuple[FloatArray, FloatArray]:
@@ -115,3 +129,7 @@ def _mean_over(sums: FloatArray, categories: FloatArray) -> FloatArray:
     means = np.full(len(sums), np.nan)
     np.divide(sums, categories, out=means, where=categories > 0)
     return means
+
+
+def _part(rankings: Sequence[Ranking], start: int, end: int) -> CutRankings:
+    return CutRankings([ranking.of_samples(start, end) for ranking in rankings])

@@ -344,7 +344,7 @@ def test_chunks_do_not_change_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
         return {n: (s.resample(counts).tolist(), s.per_sample.tolist()) for n, s in statistics.items() if s}
 
     whole = scored()
-    monkeypatch.setattr("harness.metrics.boxes.drawn_precision._BLOCK_ELEMENTS", 300)
+    monkeypatch.setattr("harness.metrics.boxes.interpolation._BLOCK_ELEMENTS", 300)
     monkeypatch.setattr("harness.metrics.boxes.resampling._SAMPLES_AT_ONCE", 2)
     for name, parts in scored().items():
         np.testing.assert_allclose(parts[0], whole[name][0], atol=1e-13)

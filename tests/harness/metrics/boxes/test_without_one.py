@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.metrics.boxes.drawn_precision import DrawnPrecision, Draws
+from harness.metrics.boxes.interpolation import CutRankings
 from harness.metrics.boxes.matching import Ranking
 from harness.metrics.boxes.without_one import precision_without
 
@@ -37,10 +38,8 @@ def test_it_equals_the_ranking_weighed_anew(seed: int) -> None:
     objects = np.maximum(1, np.bincount(sample, minlength=SAMPLES)[:holders])
     one = Ranking(sample, np.zeros(size, np.int64), true, counted, np.arange(holders), objects)
     left_out = np.arange(holders, SAMPLES)
-    counts = np.ones((len(left_out) + 1, SAMPLES), np.int64)
+    counts = np.ones((len(left_out), SAMPLES), np.int64)
     counts[np.arange(len(left_out)), left_out] = 0
-    counts[-1, 0] = 2  # so that all are weighed
-    weighed = DrawnPrecision([one], Draws(counts))
-    assert weighed.draws.left_out is None
-    expected = np.stack([weighed.precision(0, [place])[:-1] for place in range(4)])
+    weighed = DrawnPrecision(CutRankings([one]), Draws(counts))
+    expected = np.stack([weighed.precision(0, [place]) for place in range(4)])
     np.testing.assert_allclose(precision_without(one, range(4), left_out), expected, rtol=0, atol=1e-13)
