@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -217,7 +217,14 @@ class Cell:
     def content(self) -> dict[str, Any]:
         """Everything that can move a number of the cell's record, as JSON-able data; no places on a disk."""
         content = {"training": _job_content(self.training), "scored_by": by_content(self.training.data.scoring)}
-        return asdict(self) | content | {"evaluate": _evaluate_content(self.evaluate)}
+        return self.told | content | {"evaluate": _evaluate_content(self.evaluate)}
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All of its fields in plain types, but for what the task has read of its data."""
+        plain = asdict(replace(self, training=_without_opened(self.training)))
+        del plain["training"]["data"]["opened"]
+        return plain
 
     @property
     def answers(self) -> str:
@@ -256,8 +263,8 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
 
 def _job_content(job: TrainingJob) -> dict[str, Any]:
     """Leave out where data lies, what is said of it and how it is scored: its digest names it, files what they hold."""
-    content = asdict(job)
-    for name in ("root", "cache", "notes", "embedded", "scoring"):
+    content = asdict(_without_opened(job))
+    for name in ("root", "cache", "notes", "embedded", "scoring", "opened"):
         del content["data"][name]
     content["data"]["options"] = by_content(content["data"]["options"])
     content["options"] = options_content(job.options)
@@ -273,6 +280,11 @@ def _evaluate_content(options: EvaluateOptions) -> dict[str, Any]:
     if content["precision"] == "fp32":
         del content["precision"]
     return content
+
+
+def _without_opened(job: TrainingJob) -> TrainingJob:
+    """Leave out what the task has read of the data: it says nothing more, and of a large folder takes long to copy."""
+    return replace(job, data=replace(job.data, opened=None))
 
 
 def options_content(options: ModelOptions) -> dict[str, Any]:

@@ -54,6 +54,28 @@ class Time:
         return no_info_before_validator_function(seconds_of, handler(source))
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Says that a text is a list with commas between, which may be written as one number or as a list, too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Join a list before it is checked as a text, as pydantic asks of what stands in `Annotated`."""
+        from pydantic_core.core_schema import no_info_before_validator_function
+
+        return no_info_before_validator_function(listed_text, handler(source))
+
+
+def listed_text(value: Any) -> Any:
+    """Write numbers and lists as texts with commas between; what is neither stays as it is.
+
+    >>> listed_text([125, 250]), listed_text(3), listed_text("a,b")
+    ('125,250', '3', 'a,b')
+    """
+    if isinstance(value, list | tuple):
+        return ",".join(str(part) for part in value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def seconds_of(value: Any) -> Any:
     """Read a time of `90`, `90s`, `30m`, `2h` or `1d` in seconds; a number is one. Raises ValueError.
 
@@ -85,6 +107,7 @@ NoneOrMore: TypeAlias = Annotated[int, Range(ge=0, le=MOST)]
 Threads: TypeAlias = Annotated[int, Range(gt=0, le=1024)]
 Positive: TypeAlias = Annotated[float, Range(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Range(ge=0)]
+Names: TypeAlias = Annotated[str, Listed()]
 Duration: TypeAlias = Annotated[float, Range(ge=0), Time()]
 Fraction: TypeAlias = Annotated[float, Range(ge=0, lt=1)]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]

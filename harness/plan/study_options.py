@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.option_fields import Names
+
 
 @dataclass(frozen=True)
 class StudyOptions:
     """What `bench study` looks at where claims leave it open; `bench run` takes no notice of it."""
 
-    models: str = ""
+    models: Names = ""
     """Fused models where `--model` names none, a,b; empty: all that offer a control."""
-    sizes: str = "125,250,500,1000"
+    sizes: Names = "125,250,500,1000"
     """Numbers of training samples for claim label-efficiency, three or more."""
-    severities: str = "1,2,3,4,5"
+    severities: Names = "1,2,3,4,5"
     """Severities of the 15 standard corruptions for claim fragility."""
-    policies: str = "lora"
+    policies: Names = "lora"
     """Efficient tuning policies for claim efficient-tuning, a,b, beside full and frozen."""

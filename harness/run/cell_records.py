@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from harness.cell import Cell, options_content
@@ -26,7 +25,7 @@ def record_of(
     """Describe what a cell has left, without places of this machine."""
     job = cell.training
     measured = efficiency or Efficiency()
-    content = by_content(asdict(cell))
+    content = by_content(cell.told)
     content["training"]["data"] |= {"root": job.data.root.name, "cache": None}
     content["training"]["options"] = options_content(job.options)
     content["answers"] = cell.answers

@@ -13,7 +13,7 @@ import pytest
 from harness.cell import Cell, _job_content, fingerprint_of
 from harness.storage.portable import by_content
 
-FREE_OF_SCORE = {"data.embedded", "data.root", "data.cache", "options.answers", "data.notes"}
+FREE_OF_SCORE = {"data.opened", "data.embedded", "data.root", "data.cache", "options.answers", "data.notes"}
 """What may differ between two machines that must agree."""
 
 

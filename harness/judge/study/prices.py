@@ -15,7 +15,7 @@ from functools import cached_property
 from harness.cell import Cell
 from harness.record import RunRecord
 
-FIXED_S = 6.0
+FIXED_S = 8.0
 """Seconds of a cell beside what its record names, on one core."""
 CONDITION_S = 0.5
 """Seconds of a condition of a model beside its predictions: scoring and storing."""

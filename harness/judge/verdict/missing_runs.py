@@ -12,7 +12,7 @@ from harness.judge.verdict.settings import record_settings_of
 from harness.plan.config import RunConfig, build_config
 from harness.record import RunRecord
 
-_PROFILES = ("standard", "smoke", "full", "reference")
+_PROFILES = ("standard", "smoke", "full", "reference", "study-quick", "study-standard")
 _FLAGS = ("vision", "vision_weights", "language", "tune")
 
 

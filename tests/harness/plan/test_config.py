@@ -131,7 +131,7 @@ def test_set_reaches_models_freely() -> None:
     assert config.options.vision_args["crop"] == 0.9
 
 
-@pytest.mark.parametrize("name", ["smoke", "standard", "full"])
+@pytest.mark.parametrize("name", ["smoke", "standard", "full", "study-quick", "study-standard"])
 def test_profiles_are_complete_and_their_order_is_by_cost(name: str) -> None:
     assert profile_path(name).is_file()
     assert build_config({"profile": name}).train.steps > 0

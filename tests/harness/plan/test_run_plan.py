@@ -131,7 +131,7 @@ def test_unknown_settings_and_sections_are_named(plan: MakePlan, opened: list[An
     check_own_sections(("image-classification", "coco-caption"))
 
 
-@pytest.mark.parametrize("profile", ["smoke", "standard", "full"])
+@pytest.mark.parametrize("profile", ["smoke", "standard", "full", "study-quick", "study-standard"])
 def test_profiles_name_tasks_that_are_installed(profile: str) -> None:
     check_own_sections(build_config({"profile": profile}).own_sections)
 
