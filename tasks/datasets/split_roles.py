@@ -63,7 +63,10 @@ def folder_dataset(
     notes: Sequence[Note] = (),
     opened: object = None,
 ) -> Dataset:
-    """Describe a folder on disk whose splits have these roles; it is named after the folder."""
+    """Describe a folder on disk whose splits have these roles; it is named after the folder.
+
+    What was `opened` is kept where its paths are those that are read from the data set: below the resolved root.
+    """
     return Dataset(
         name=root.resolve().name,
         root=root.resolve(),
@@ -76,7 +79,7 @@ def folder_dataset(
         options=options or {},
         cache=cache,
         notes=tuple(notes),
-        opened=opened,
+        opened=opened if root == root.resolve() else None,
     )
 
 

@@ -8,6 +8,7 @@ Classes come from a class file; without one, from `objectInfo150.txt` beside ADE
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def _left_out(images: Path, labels: Path) -> tuple[Note, ...]:
     """Say how many files of the folders are no images; what lies deeper is not looked at, which is said too."""
     notes = []
     for folder in (images, labels):
-        names = [path.name for path in sorted(folder.iterdir()) if not is_hidden(path.name)]
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if not is_hidden(entry.name))
         others = [name for name in names if not is_image_name(name)]
         if others:
             of_all = f"{len(others)} of {len(names)} files of {folder.name}/"

@@ -85,6 +85,11 @@ def class_map(entry: LabelEntry, scheme: LabelScheme) -> IndexMap:
     uint8 for up to 255 classes, int16 above. Raises DataError for values that are not in the class list, and for
     a label image whose size is not its image's.
     """
+    return to_class_map(read_stored_map(entry, scheme), scheme, entry.labels)
+
+
+def read_stored_map(entry: LabelEntry, scheme: LabelScheme) -> StoredLabels:
+    """Read stored values `[H, W]`; raises DataError for a label image whose size is not its image's."""
     from harness.inputs.images import image_size
 
     labels = read_label_image(entry.labels, scheme.colours)
@@ -94,7 +99,7 @@ def class_map(entry: LabelEntry, scheme: LabelScheme) -> IndexMap:
             f"{entry.labels} has {labels.shape[1]} x {labels.shape[0]} px and {entry.image} {size[0]} x {size[1]} px "
             "once turned as its EXIF says. Both must be of one size; nothing is resized."
         )
-    return to_class_map(labels, scheme, entry.labels)
+    return labels
 
 
 def to_class_map(labels: StoredLabels, scheme: LabelScheme, path: Path) -> IndexMap:

@@ -173,7 +173,7 @@ def open_map_folder(root: Path, context: DataContext, templates: object, *, pano
     notes = (*found.notes, *_value_notes(found, context), *found.shared_images(contents))
     options = {**samples, "format": found.format, "class_file": None if path is None else str(path)}
     digest = scene_text_digest(found.digest(contents), samples)
-    return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=notes)
+    return folder_dataset(root, roles, "maps", digest, options=options, cache=context.cache, notes=notes, opened=found)
 
 
 def _known(stored: Stored, format: str) -> list[KnownImage]:
@@ -195,7 +195,9 @@ def _value_notes(found: MapFolder, context: DataContext) -> tuple[Note, ...]:
 
 
 def map_folder_of(data: Dataset) -> MapFolder:
-    """Take an opened data set's folder again."""
+    """Take an opened data set's folder again, as far as it was read in this process."""
+    if isinstance(data.opened, MapFolder) and data.opened.root == data.root:
+        return data.opened
     class_file = data.options["class_file"]
     path = None if class_file is None else Path(class_file)
     return MapFolder(data.root, data.options["format"], path, Contents(data.cache))

@@ -14,6 +14,7 @@ from harness.sample import Classes, Note, Outcome, Prediction, Sample
 from tasks.formats.index_png import StoredLabels, read_label_image
 from tasks.formats.label_maps import STRANGE, LabelScheme, to_class_map
 from tasks.formats.predicted_maps import naming_notes, read_predicted_maps
+from tasks.segmentation.readers import LabelImageReader
 from tasks.segmentation.segments import LEAST_PX, PanopticClasses, given_segments, labels_of_segments, true_segments
 from tasks.targets.answer_tally import AnswerTally, ComparedMaps, is_consecutive, tally_notes
 from tasks.targets.matching import in_sample_order
@@ -125,11 +126,11 @@ class SegmentationScorer(PlainScorer):
     def _compare_image(self, target: MapTarget, path: str) -> IntArray:
         """[C, 3] pixels of an image with a label image made elsewhere, which is tallied."""
         stored, classes = self._stored(target, Path(path)), len(self.classes)
-        compared = ComparedMaps.of(target.label_map(), stored, classes)
+        compared = _of_bytes(target, stored, classes) or ComparedMaps.of(target.label_map(), stored, classes)
         meaning = self.scheme.meaning(compared.values, classes)
-        if (meaning == STRANGE).any():
-            to_class_map(stored, self.scheme, Path(path))
-            meaning[meaning == STRANGE] = classes  # there is none of these in the image
+        if (meaning[compared.held] == STRANGE).any():
+            to_class_map(stored, self.scheme, Path(path))  # which says what is wrong
+        meaning[meaning == STRANGE] = classes  # there is none of these in the image
         self.tallies[path] = compared.tally(meaning, self.scheme.values[0] if is_consecutive(self.scheme) else None)
         return compared.counts(meaning)
 
@@ -149,6 +150,16 @@ class SegmentationScorer(PlainScorer):
                 f"those of image {target.image_id}. Predict a label for each pixel of the image."
             )
         return labels
+
+
+def _of_bytes(target: MapTarget, answer: StoredLabels, classes: int) -> ComparedMaps | None:
+    """Compare label images as they are stored; None where they are not of 8 bits, or the truth is moved or strange."""
+    if not isinstance(target.read, LabelImageReader) or target.affines or answer.dtype != "uint8":
+        return None
+    truth = target.read.stored()
+    if truth.dtype != "uint8":
+        return None
+    return ComparedMaps.of_bytes(truth, answer, target.read.classes_of_bytes, classes)
 
 
 def model_labels(target: MapTarget, answer: Prediction, classes: int) -> npt.NDArray[np.uint16]:
