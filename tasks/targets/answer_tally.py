@@ -62,7 +62,7 @@ class ComparedMaps:
         row = np.minimum(truth, classes).astype(kind, copy=False)
         cells = np.bincount((row * kind(width) + place.astype(kind)).ravel(), minlength=(classes + 1) * width)
         table = cells.reshape(classes + 1, width)
-        return cls(table[:classes], values, table.any(axis=0))
+        return cls(table[:classes], values, np.asarray(table.any(axis=0)))
 
     @classmethod
     def of_bytes(cls, truth: Map, answer: Map, meaning: IntArray, classes: int) -> ComparedMaps | None:
@@ -81,7 +81,7 @@ class ComparedMaps:
         asked = there[meaning[there] != IGNORED]
         table = np.zeros((classes, 256), np.int64)
         np.add.at(table, meaning[asked], cells[asked])
-        return cls(table, BYTES, cells.any(axis=0))
+        return cls(table, BYTES, np.asarray(cells.any(axis=0)))
 
     def counts(self, meaning: IntArray) -> IntArray:
         """[C, 3] pixels of each class: true and found, true, predicted; `meaning` [V] are classes, C for none."""

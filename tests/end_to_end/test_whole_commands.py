@@ -1,15 +1,25 @@
 """`bench score` beside a plain script on the same files, in CPU seconds of whole processes.
 
 Small sizes, at which starting up is much of ours, and wide limits: they are there to see a command that has become
-several times as slow. `tests/benchmarks/bench_whole_commands.py` measures real sizes.
+several times as slow. `tests/benchmarks/bench_whole_commands.py` measures real sizes. What made a command slow is
+counted instead of timed, which no other process can disturb.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+import tasks.classification.data
+import tasks.formats.label_maps
+import tasks.segmentation.data
+from harness.cli.main import app
+from tasks.formats.label_outcomes import LabelOutcomes
 from tests.benchmarks.bench_whole_commands import commands, run
 from tests.benchmarks.whole_commands import WHOLE_COMMANDS
 
@@ -25,3 +35,46 @@ def test_a_command_takes_few_times_the_seconds_of_a_script(
     )
     assert ours < most * script, f"{ours:.1f} s of CPU, the script {script:.1f} s"
     assert without < most_without * script, f"{without:.1f} s of CPU without intervals, the script {script:.1f} s"
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, calls: Counter[str], *places: tuple[ModuleType | type, str]) -> None:
+    """Count the calls of some functions from now on."""
+
+    def counting(name: str, real: Any) -> Any:
+        def call(*given: Any, **more: Any) -> Any:
+            calls[name] += 1
+            return real(*given, **more)
+
+        return call
+
+    for place, name in places:
+        monkeypatch.setattr(place, name, counting(name, getattr(place, name)))
+
+
+def scored(name: str, size: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score in this process."""
+    monkeypatch.setenv("BENCH_CACHE", str(folder / "cache"))
+    arguments = ["score", *WHOLE_COMMANDS[name](folder, size).score, "--format", "json"]
+    found = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+
+
+def test_probabilities_stay_columns_and_their_folder_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+    counted(monkeypatch, calls, (LabelOutcomes, "__iter__"), (LabelOutcomes, "__getitem__"))
+    counted(monkeypatch, calls, (tasks.classification.data, "read_labels_of"))
+    scored("labels", 60, tmp_path, monkeypatch)
+    assert calls["__iter__"] == calls["__getitem__"] == 0, "answers were made lists"
+    assert calls["read_labels_of"] == 1
+
+
+def test_label_images_are_compared_as_they_are_stored_and_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+    counted(monkeypatch, calls, (tasks.formats.label_maps, "to_class_map"))
+    counted(monkeypatch, calls, (tasks.segmentation.data, "read_label_folders"))
+    scored("maps", 4, tmp_path, monkeypatch)
+    assert calls == {"read_label_folders": 1}
