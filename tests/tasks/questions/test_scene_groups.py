@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.affine import Affine
 from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Sample
 from tasks.questions.scene_groups import FAMILIES, QuestionGroup, scene_groups
@@ -20,6 +21,7 @@ from tasks.scenes.generate import write_splits
 from tasks.scenes.meaning import is_true
 
 MANY = 90
+FLIP = Affine((-1, 0, 1, 0, 1, 0), mirrored=True)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,28 @@ def test_each_question_is_true_of_one_image_and_false_of_the_other(groups: list[
         for place, view in enumerate(group.images):
             assert [is_true(form, view.facts) for form in group.forms] == [place == 0, place == 1]
         assert group.texts[0] != group.texts[1]
+
+
+def test_a_mirrored_question_has_the_answer_in_the_mirrored_image_that_it_had(groups: list[QuestionGroup]) -> None:
+    """Questions about sides are turned with the image, twice is once not; of the others not a word changes."""
+    sided = 0
+    for group in groups:
+        for form, text in zip(group.forms, group.texts, strict=True):
+            moved, turns = task.moved_text(text, FLIP), form.get("relation") == "left-of"
+            assert (moved != text) == turns and task.moved_text(moved, FLIP) == text
+            assert sorted(moved.replace("left", "right").split()) == sorted(text.replace("left", "right").split())
+            turned = {**form, "objects": form["objects"][::-1]} if turns else form
+            for view in group.images:
+                facts = {**view.facts, "relations": [mirrored(*row) for row in view.facts["relations"]]}
+                assert is_true(turned, facts) == is_true(form, view.facts)
+                assert is_true(form, facts) == (is_true(form, view.facts) != turns), "the image turned alone"
+            sided += turns
+    assert sided >= 2
+
+
+def mirrored(name: str, one: int, other: int) -> tuple[str, int, int]:
+    """A relation of a scene's facts, in the mirrored image."""
+    return (name, other, one) if name == "left-of" else (name, one, other)
 
 
 def test_an_image_is_in_one_group_and_has_no_hidden_object(groups: list[QuestionGroup], root: Path) -> None:
