@@ -123,13 +123,12 @@ class RunRecord:
         return {**asdict(self), "metrics": _plain(self.metrics)}
 
     @staticmethod
-    def from_json(content: Mapping[str, Any], text: str | None = None, *, checked: bool = False) -> RunRecord:
+    def from_json(content: Mapping[str, Any], text: str | bytes | None = None) -> RunRecord:
         """Build from what `to_json` made; raises ValueError for a wrong type, TypeError for an unknown key.
 
-        `text` is the same content as JSON, where that is at hand; `checked` says that it was read without an error.
+        `text` is the same content as JSON, where that is at hand.
         """
-        if not checked:
-            _require_run(content, text)
+        _require_run(content, text)
         fields = dict(content)
         fields["metrics"] = _estimates(content["metrics"], content["signature"])
         fields["ceilings"] = with_current_names(content.get("ceilings", {}), content["signature"])
@@ -193,13 +192,12 @@ class RobustnessRecord:
         return {**asdict(replace(self, scores=())), "scores": scores}
 
     @staticmethod
-    def from_json(content: Mapping[str, Any], text: str | None = None, *, checked: bool = False) -> RobustnessRecord:
+    def from_json(content: Mapping[str, Any], text: str | bytes | None = None) -> RobustnessRecord:
         """Build from what `to_json` made, as `RunRecord.from_json`; raises the same errors."""
-        if not checked:
-            require_file_names(content, ("fingerprint", "task"))
-            require_types(RobustnessRecord, content, text=text)
-            for score in content["scores"]:
-                _require_status(score["status"])
+        require_file_names(content, ("fingerprint", "task"))
+        require_types(RobustnessRecord, content, text=text)
+        for score in content["scores"]:
+            _require_status(score["status"])
         scores = tuple(
             PerturbedScore(**{**score, "metrics": _estimates(score["metrics"], content["signature"])})
             for score in content["scores"]
@@ -240,7 +238,7 @@ def split_name(name: str) -> tuple[str, str | None]:
     return (match["model"], match["control"]) if match else (name, None)
 
 
-def _require_run(content: Mapping[str, Any], text: str | None) -> None:
+def _require_run(content: Mapping[str, Any], text: str | bytes | None) -> None:
     require_types(RunRecord, content, text=text)
     require_file_names(content, ("fingerprint", "task"))
     _require_status(content["status"])

@@ -74,8 +74,7 @@ class Row:
     @property
     def name(self) -> str:
         """The model, with its control in brackets, and what tells it from its other settings."""
-        name = name_of(self.model, self.control)
-        return f"{name} {self.setting}" if self.setting else name
+        return _full_name(self.model, self.control, self.setting)
 
     @property
     def units(self) -> list[tuple[int, str]]:
@@ -138,15 +137,49 @@ def build_rows(
     Each setting of a model is a row, each of its prompts too, unless `join_prompts` averages over these. Records of
     older versions of the code are named on one row of their model, and are rows of their own with `every_code`.
     """
+    return [
+        sorted((_row(own, signature) for own in table), key=lambda row: _order(row, metrics))
+        for signature, table in records_of_rows(records, every_code=every_code, join_prompts=join_prompts)
+    ]
+
+
+@dataclass(frozen=True)
+class RowRecords:
+    """The records that one row is made of, and what tells it from the model's other rows; see `Row` for the rest."""
+
+    records: tuple[RunRecord, ...]
+    setting: str
+    older: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> tuple[RunRecord, ...]:
+        """Those that have a score."""
+        return tuple(record for record in self.records if record.status == "ok")
+
+    @property
+    def shown(self) -> tuple[RunRecord, ...]:
+        """Those with a score, or all where none has one."""
+        return self.done or self.records
+
+    @property
+    def name(self) -> str:
+        """The name of the row."""
+        return _full_name(self.records[0].model, self.records[0].control, self.setting)
+
+
+def records_of_rows(
+    records: Sequence[RunRecord], *, every_code: bool = False, join_prompts: bool = False
+) -> list[tuple[str | None, list[RowRecords]]]:
+    """Group records into tables of rows as `build_rows` does, each with its signature; nothing is averaged yet."""
     tables: dict[tuple[str, ...], list[RunRecord]] = {}
     for record in records:
         tables.setdefault((record.task, record.data, record.data_digest, record.split), []).append(record)
-    built = []
-    for group in tables.values():
-        for (signature, _), part in _by_scoring(group).items():
-            rows = [row for own in _by_model(part) for row in _rows_of(own, signature, every_code, join_prompts)]
-            built.append(sorted(rows, key=lambda row: _order(row, metrics)))
-    return built
+    return [
+        (signature, [row for own in _by_model(part) for row in _rows_of(own, every_code, join_prompts)])
+        for group in tables.values()
+        for (signature, _), part in _by_scoring(group).items()
+    ]
 
 
 def samples_told(rows: Sequence[Row]) -> str:
@@ -225,7 +258,12 @@ def _by_model(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     return [[r for r in group if r.cell or r is group[-1]] for group in groups.values()]
 
 
-def _rows_of(records: Sequence[RunRecord], signature: str | None, every_code: bool, join_prompts: bool) -> list[Row]:
+def _full_name(model: str, control: str | None, setting: str) -> str:
+    name = name_of(model, control)
+    return f"{name} {setting}" if setting else name
+
+
+def _rows_of(records: Sequence[RunRecord], every_code: bool, join_prompts: bool) -> list[RowRecords]:
     """Rows of one model and control, of its newest code or of all: seeds of one setting taken together."""
     made = [record for record in records if record.cell] or list(records)
     current = code_key(made[-1])
@@ -242,15 +280,14 @@ def _rows_of(records: Sequence[RunRecord], signature: str | None, every_code: bo
     replaced = tuple(r.fingerprint for r in shown if r.fingerprint not in kept)
     named = [without_prompt(settings_of_row(g[-1])) if joins else settings_of_row(g[-1]) for g in cells]
     told = [own | (code_of_row(g[-1]) if every_code else {}) for own, g in zip(named, cells, strict=True)]
-    rows = [replace(_row(g, signature), setting=s) for g, s in zip(cells, telling_names(told), strict=True)]
+    rows = [RowRecords(tuple(g), setting) for g, setting in zip(cells, telling_names(told), strict=True)]
     return [*rows[:-1], replace(rows[-1], older=older, replaced=replaced)]
 
 
-def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
-    done = [cell for cell in cells if cell.status == "ok"]
-    shown = done or list(cells)
+def _row(own: RowRecords, signature: str | None) -> Row:
+    done, shown = own.done, own.shown
     last = shown[-1]
-    failed = [cell for cell in cells if cell.status != "ok"]
+    failed = [cell for cell in own.records if cell.status != "ok"]
     by_prompt = _by_prompt(done)
     combined = mean_over_prompts(by_prompt) if by_prompt else _combined_metrics(done)
     units: Sequence[PromptScores | RunRecord] = by_prompt or done
@@ -283,6 +320,9 @@ def _row(cells: Sequence[RunRecord], signature: str | None) -> Row:
         spreads={} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
         by_prompt=by_prompt,
         trials=tuple(found for cell in done if (found := trial_scores(cell)) is not None),
+        setting=own.setting,
+        older=own.older,
+        replaced=own.replaced,
     )
 
 

@@ -148,5 +148,5 @@ def _flat(content: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         key = f"{prefix}.{name}" if prefix else name
         if isinstance(value, dict | Mapping):  # JSON makes dicts, which are told in no time
             yield from _flat(value, key)
-        elif value not in _UNSET:
+        elif value or value not in _UNSET:
             yield key, value

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import StoreError, UsageError, nearest
-from harness.judge.leaderboard import Row, build_rows
+from harness.judge.leaderboard import RowRecords, records_of_rows
 from harness.judge.record_settings import setting_key
 from harness.record import SCHEMA_VERSION, RunRecord, split_name
 from harness.records.store import Store
@@ -261,15 +261,18 @@ def _of_seed(found: Sequence[Chosen], seed: int, text: str) -> list[Chosen]:
 
 def _candidates(records: Sequence[RunRecord], store: Store) -> list[Chosen]:
     """The rows that a leaderboard would show, those with scores, newest first."""
-    by_name = {record.fingerprint: record for record in records}
     found = []
-    for table in build_rows(records, ()):
-        for row in table:
-            done = [r for name in row.fingerprints if (r := by_name[name]).status == "ok"]
-            if done:
-                others = tuple(_title(each) for each in table if each is not row and _is_same_model(each, row))
-                own = tuple(sorted(done, key=lambda r: r.seed))
-                found.append(Chosen(_label(done[0]), store, own, row.setting, others))
+    for _, table in records_of_rows(records):
+        scored: dict[tuple[str, str | None], list[RowRecords]] = {}
+        for row in sorted(table, key=lambda row: row.records[0].model):
+            if row.done:
+                scored.setdefault((row.done[0].model, row.done[0].control), []).append(row)
+        for rows in scored.values():
+            titles = [_title(row) for row in rows]
+            for place, row in enumerate(rows):
+                own = tuple(sorted(row.done, key=lambda r: r.seed))
+                others = (*titles[:place], *titles[place + 1 :])
+                found.append(Chosen(_label(own[0]), store, own, row.setting, others))
     return sorted(found, key=lambda chosen: max(r.created for r in chosen.records), reverse=True)
 
 
@@ -283,12 +286,8 @@ def _nearest_pair(first: Sequence[Chosen], second: Sequence[Chosen]) -> tuple[Ch
     return (other or same or alike or [(first[0], second[0])])[0]
 
 
-def _title(row: Row) -> str:
-    return f"{row.name} ({row.fingerprints[-1][:8]})"
-
-
-def _is_same_model(a: Row, b: Row) -> bool:
-    return bool(a.metrics) and (a.model, a.control) == (b.model, b.control)
+def _title(row: RowRecords) -> str:
+    return f"{row.name} ({row.shown[-1].fingerprint[:8]})"
 
 
 def _named(found: _Found, name: str) -> list[Chosen]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from harness.collector import collection_paused
 from harness.judge.judged_leaderboard import judged_tables
 from harness.judge.leaderboard import Row
 from harness.judge.robustness.reference_table import find_reference
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.robustness.summary import summaries
-from harness.judge.table_memory import TableMemory
 from harness.judge.verdict.judge import installed_fusion, score_reader
 from harness.plan.plugins import INTERNAL_TASKS, load_all, load_task, task_names
 from harness.record import RunRecord
@@ -26,6 +26,7 @@ def tasks_with_records(results: Sequence[str]) -> tuple[list[str], list[str]]:
     return [name for name in known if name in stored], sorted(stored - set(known) - INTERNAL_TASKS)
 
 
+@collection_paused()
 def leaderboard_rows(
     task: str, store: Store, shows: Callable[[RunRecord], bool] | None = None, *, every_code: bool = False
 ) -> list[list[Row]]:
@@ -35,10 +36,7 @@ def leaderboard_rows(
     sweeps = store.read_robustness(task)
     read = score_reader([store], known={store: (*records, *sweeps)})
     conflicts = in_conflict(store, task)
-    memory = TableMemory.of(store, records, sweeps, metrics, fusion)
-    return judged_tables(
-        records, metrics, fusion, read, sweeps, every_code=every_code, conflicts=conflicts, memory=memory
-    )
+    return judged_tables(records, metrics, fusion, read, sweeps, every_code=every_code, conflicts=conflicts)
 
 
 def robustness_rows(task: str, store: Store, reference: str | None = None) -> list[RobustnessRow]:

@@ -119,10 +119,20 @@ class _Declaration:
 
 
 def _origin(module: str) -> str:
-    """Find the file of a module without running it; empty where there is none. Raises ImportError."""
+    """Find the file of a module without running it; raises ImportError where there is none."""
     loaded = sys.modules.get(module)
-    spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec(module)
-    return str(spec.origin) if spec is not None else ""
+    if loaded is not None and loaded.__spec__ is not None:
+        return str(loaded.__spec__.origin)
+    return _found(module, tuple(sys.path))
+
+
+@lru_cache(maxsize=256)
+def _found(module: str, places: tuple[str, ...]) -> str:
+    """Find the file of a module in places, those of `sys.path`: models ask for the same parts many times."""
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        raise ModuleNotFoundError(module)
+    return str(spec.origin)
 
 
 @lru_cache(maxsize=256)

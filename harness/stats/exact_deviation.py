@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 _BITS = 109
 """Of the quotient whose root is taken: its 54 bits or more are rounded once, to the 53 of a float."""
@@ -20,6 +21,11 @@ def exact_deviation(values: Sequence[float]) -> float:
     >>> exact_deviation([1.0, 2.0, 3.0])
     1.0
     """
+    return _deviation(tuple(values))
+
+
+@lru_cache(maxsize=1024)  # a row asks for each twice, once it is known what its seeds share
+def _deviation(values: tuple[float, ...]) -> float:
     if not all(map(math.isfinite, values)):
         return math.nan
     ratios = [value.as_integer_ratio() for value in map(float, values)]

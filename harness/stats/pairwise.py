@@ -40,7 +40,7 @@ class PairRow:
     sample_freedom: FloatArray
     decidable: BoolArray
 
-    @property
+    @cached_property
     def seed_error(self) -> FloatArray:
         """What seeds add to the standard error."""
         return np.hypot(self.seeds[0][0], self.seeds[1][0])

@@ -65,6 +65,7 @@ class _Search:
 
     def found(self) -> float:
         """The alpha, once all pairs are there."""
+        self._kept = [_joined(self._kept)]
         while self._is_open:
             if self._draws.mean() > ALPHA:
                 self._lower(self._middle)
@@ -82,7 +83,8 @@ class _Search:
         return self.high / self.low > _NEAR
 
     def _lower(self, high: float) -> None:
-        self._kept = [found for each in self._kept if len((found := each.those(each.beyond(high))).draw)]
+        kept = _joined(self._kept)
+        self._kept = [kept.those(kept.beyond(high))]
         self.high = high
         self._count()
 
@@ -113,6 +115,14 @@ class _Extreme:
         return _Extreme(self.draw[chosen], self.apart[chosen], tuple((v[chosen], f[chosen]) for v, f in self.parts))
 
 
+def _joined(some: Sequence[_Extreme]) -> _Extreme:
+    parts = tuple(
+        (np.concatenate([variance for variance, _ in part]), np.concatenate([freedom for _, freedom in part]))
+        for part in zip(*(each.parts for each in some), strict=True)
+    )
+    return _Extreme(np.concatenate([each.draw for each in some]), np.concatenate([each.apart for each in some]), parts)
+
+
 class _Draws:
     """Draws in which no model is better: what samples and seeds add to the mean of each of M models in each."""
 
@@ -136,25 +146,27 @@ class _Draws:
     def extreme(self, a: int, row: PairRow, part: slice, alpha: float) -> _Extreme:
         """Some of a model's pairs in draws, all that an interval at 1 - alpha leaves 0 out of among them."""
         error, freedom = row.sample_error[part], row.sample_freedom[part]
-        later = np.arange(a + 1, a + 1 + len(row.value))[part]
-        same = np.array([self.numbers[a] == self.numbers[b] for b in later])
-        spread = self.spread[a, later]
+        later = slice(a + 1 + part.start, a + 1 + part.start + len(error))
+        same = np.array([self.numbers[a] == numbers for numbers in self.numbers[later]])
+        spread, seed_error = self.spread[a, later], row.seed_error[part]
         apart = self.of_clusters[a] - self.of_clusters[later]
-        apart *= np.divide(error, spread, out=np.zeros(len(later)), where=spread > 0)[:, None]
-        ours = np.where(same, row.seed_error[part] * math.sqrt(self.counts[a] / 2), self.seed_sd[a])
+        apart *= np.divide(error, spread, out=np.zeros(len(error)), where=spread > 0)[:, None]
+        ours = np.where(same, seed_error * math.sqrt(self.counts[a] / 2), self.seed_sd[a])
         apart += ours[:, None] * self.of_seeds[a]
         apart += np.where(same, -ours, self.seed_sd[later])[:, None] * self.of_seeds[later]
         np.square(apart, out=apart)
         least = np.square(quantiles(freedom, alpha) * error)[:, None] * self.sample_variance  # of samples alone
         near = apart > least
-        scale = np.where(same, np.square(row.seed_error[part]), np.nan)
-        if near.mean() > _FEW:
-            near &= apart > least + self._seed_limit(a, later, scale, alpha)
-        pairs, draw = np.nonzero(near)
+        scale = np.where(same, np.square(seed_error), np.nan)
+        if np.count_nonzero(near) > _FEW * near.size:
+            least += self._seed_limit(a, later, scale, alpha)
+            near &= apart > least
+        pairs, draw = np.divmod(np.flatnonzero(near), near.shape[1])
         of_samples = np.square(error[pairs]) * self.sample_variance[draw], freedom[pairs]
-        return _Extreme(draw, apart[pairs, draw], (of_samples, *self._seed_parts(a, later[pairs], scale[pairs], draw)))
+        of_seeds = self._seed_parts(a, later.start + pairs, scale[pairs], draw)
+        return _Extreme(draw, apart[pairs, draw], (of_samples, *of_seeds))
 
-    def _seed_limit(self, a: int, later: IntArray, scale: FloatArray, alpha: float) -> FloatArray:
+    def _seed_limit(self, a: int, later: slice, scale: FloatArray, alpha: float) -> FloatArray:
         """A little less than what seeds add to the squared limits [B, D] of a model's pairs with B later ones."""
         same = ~np.isnan(scale)
         reach = np.square(quantiles(self.counts - 1.0, alpha)) * (1 - _SLACK) / np.maximum(1, self.counts - 1)
@@ -162,7 +174,13 @@ class _Draws:
         limit = np.where(same, scale / 2 * reach[a], own[later])[:, None] * self._squares[later]
         limit += np.where(same, scale / 2 * reach[a], own[a])[:, None] * self._squares[a]
         if self.counts[a] > 1 and same.any():
-            limit[same] -= (scale[same] * reach[a])[:, None] * self._products(a, later[same])
+            alike = np.flatnonzero(same)
+            products = self._products(a, later.start + alike)
+            products *= (scale[alike] * reach[a])[:, None]
+            if len(alike) == len(same):
+                limit -= products
+            else:
+                limit[alike] -= products
         return np.asarray(limit)
 
     def _products(self, a: int, later: IntArray) -> FloatArray:

@@ -76,7 +76,7 @@ def read_wide_parquet(path: Path, never: Collection[str] = ()) -> WideTable:
         return WideTable(names, others, tuple(found), values[: len(found)])
 
     with path.open("rb") as file, _opened(arrow, path, file) as source:
-        wide: WideTable = _as_invalid(arrow, read)
+        wide: WideTable = as_invalid(arrow, read)
         return wide
 
 
@@ -128,7 +128,7 @@ def _table(parquet: Any, arrow: Any, opened: Any, columns: Sequence[str] | None,
         file = parquet.ParquetFile(opened, read_dictionary=list(dictionaries) or None, pre_buffer=False)
         return _read(file, columns)
 
-    return _as_invalid(arrow, read)
+    return as_invalid(arrow, read)
 
 
 def _read(file: Any, columns: Sequence[str] | None) -> Any:
@@ -137,7 +137,7 @@ def _read(file: Any, columns: Sequence[str] | None) -> Any:
     return table
 
 
-def _as_invalid(arrow: Any, read: Callable[[], Any]) -> Any:
+def as_invalid(arrow: Any, read: Callable[[], Any]) -> Any:
     """What a reader gives; raises ArrowInvalid for whatever it raises."""
     try:
         return read()

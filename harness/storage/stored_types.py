@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 
-def require_types(kind: type, content: Any, skipped: tuple[str, ...] = (), text: str | None = None) -> None:
+def require_types(kind: type, content: Any, skipped: tuple[str, ...] = (), text: str | bytes | None = None) -> None:
     """Raise ValueError that names the first key whose value has not the type of `kind`'s field.
 
     Nothing is converted. Missing and unknown keys are left to the constructor. `text` is the same content as JSON,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.judge.leaderboard import build_rows
+from harness.judge.leaderboard import records_of_rows
 from harness.judge.robustness.calibration_shift import Calibration, calibration_by_severity
 from harness.judge.robustness.cells import (
     CLEAN_NAME,
@@ -33,10 +33,11 @@ def scope_of(record: RobustnessRecord) -> Comparable:
 def current_seeds(records: Sequence[RobustnessRecord], runs: Sequence[RunRecord]) -> list[Seeds]:
     """Gather the seeds of each model and control; records whose run is known only as far as it is current."""
     known = {run.fingerprint for run in runs}
-    shown = [set(row.fingerprints) for table in build_rows(runs, ()) for row in table]
+    rows = (row for _, table in records_of_rows(runs) for row in table)
+    shown = {record.fingerprint: place for place, row in enumerate(rows) for record in row.shown}
     groups: dict[tuple[object, ...], dict[int, RobustnessRecord]] = {}
     for record in sorted(records, key=lambda record: (record.created, record.fingerprint)):
-        place = next((n for n, prints in enumerate(shown) if record.fingerprint in prints), None)
+        place = shown.get(record.fingerprint)
         if place is None and record.fingerprint in known:
             continue
         key = (scope_of(record), record.model, record.control, place)
@@ -46,8 +47,8 @@ def current_seeds(records: Sequence[RobustnessRecord], runs: Sequence[RunRecord]
 
 def settings_shown(runs: Sequence[RunRecord]) -> dict[str, str]:
     """What tells the row of each run that is current from the model's other rows, by fingerprint."""
-    rows = (row for table in build_rows(runs, ()) for row in table)
-    return {fingerprint: row.setting for row in rows for fingerprint in row.fingerprints}
+    rows = (row for _, table in records_of_rows(runs) for row in table)
+    return {record.fingerprint: row.setting for row in rows for record in row.shown}
 
 
 def seeds_table(seeds: Seeds) -> ModelTable:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
 from typing import cast
 
+from harness.collector import collection_paused
 from harness.errors import UsageError, nearest
 from harness.judge.leaderboard import Row
 from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
@@ -43,6 +44,7 @@ _TABLE: Mapping[str, Callable[[Evidence, list[Group]], list[Verdict]]] = {
 }
 
 
+@collection_paused()
 def judge_stores(
     task: str,
     stores: Sequence[Store],
@@ -66,7 +68,7 @@ def judge_stores(
     known = {s: cast("list[RunRecord | RobustnessRecord]", [*runs[s], *perturbed[s]]) for s in stores}
     ordered = sorted(records.values(), key=lambda r: (r.created, r.fingerprint))
     fusion = installed_fusion(task)
-    _check_models(models, _known_fused(ordered, task))
+    _check_models(models, _known_fused(ordered, fusion))
     tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores, known=known), options)
     judged = [Judged(each.scope, tuple(judge(each, models, wanted)), tuple(_notes(each))) for each in tables]
     return [found for found in judged if found.verdicts]
@@ -92,7 +94,10 @@ def judge_tasks(
     check_claims(claims)
     if len(tasks) <= 1 or not models:
         return [found for task in tasks for found in judge_stores(task, stores, models, claims, options)]
-    known = {task: _known_fused([r for store in stores for r in store.read_records(task)], task) for task in tasks}
+    known = {
+        task: _known_fused([r for store in stores for r in store.read_records(task)], installed_fusion(task))
+        for task in tasks
+    }
     _check_models(models, set().union(*known.values()))
     wanted = {task: [model for model in models if model in names] for task, names in known.items()}
     return [found for task, own in wanted.items() if own for found in judge_stores(task, stores, own, claims, options)]
@@ -115,9 +120,9 @@ def marks(
     read: ReadScores,
     sweeps: Sequence[RobustnessRecord] = (),
 ) -> dict[str, str]:
-    """Mark the fused models of one leaderboard table by claim fusion-gain: fingerprint -> "✓ supported" and the like.
+    """Mark the fused models of leaderboard tables by claim fusion-gain: fingerprint -> "✓ supported" and the like.
 
-    Each setting of a model is judged against controls of the same settings. Only the records behind its rows count;
+    Each setting of a model is judged against controls of the same settings. Only the records behind these rows count;
     controls and un-fused models have no mark.
     """
     shown = {fingerprint for row in rows for fingerprint in row.fingerprints}
@@ -211,9 +216,9 @@ def _about(verdict: Verdict, models: Sequence[str]) -> bool:
     return verdict.model is None or verdict.model.partition(" (")[0] in models
 
 
-def _known_fused(records: Sequence[RunRecord], task: str) -> set[str]:
+def _known_fused(records: Sequence[RunRecord], fusion: FusionControls) -> set[str]:
     """Name the fused models of a task that have a record with scores."""
-    return {record.model for record in records if record.status == "ok"} & installed_fusion(task).controls.keys()
+    return {record.model for record in records if record.status == "ok"} & fusion.controls.keys()
 
 
 def _check_models(models: Sequence[str], known: Set[str]) -> None:
