@@ -25,6 +25,7 @@ from harness.plan.names import chosen_tasks, words
 
 if TYPE_CHECKING:
     from harness.judge.leaderboard import Row
+    from harness.judge.stored_rows import TaskRecords
     from harness.plan.run_plan import Plan
 
 app = typer.Typer()
@@ -111,12 +112,13 @@ def overview(
     write(write_overview(root, command, leaderboard_markdown), out)
 
 
-def leaderboard_markdown(task: str, results: str) -> str:
+def leaderboard_markdown(stored: TaskRecords) -> str:
     """Draw the leaderboard of a task in a results folder as Markdown."""
+    from harness.judge.stored_rows import rows_of
+    from harness.plan.plugins import load_task
     from harness.report.leaderboard_tables import render_leaderboard
 
-    tables, metrics = _tables(task, results, None, False)
-    return render_leaderboard(tables, metrics, "md")
+    return render_leaderboard(rows_of(stored), load_task(stored.task).metrics, "md")
 
 
 def print_leaderboards(

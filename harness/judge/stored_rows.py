@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from harness.collector import collection_paused
 from harness.judge.judged_leaderboard import judged_tables
@@ -12,7 +13,7 @@ from harness.judge.robustness.row import RobustnessRow
 from harness.judge.robustness.summary import summaries
 from harness.judge.verdict.judge import installed_fusion, score_reader
 from harness.plan.plugins import INTERNAL_TASKS, load_all, load_task, task_names
-from harness.record import RunRecord
+from harness.record import RobustnessRecord, RunRecord
 from harness.records.conflicts import in_conflict
 from harness.records.store import Store
 
@@ -26,14 +27,36 @@ def tasks_with_records(results: Sequence[str]) -> tuple[list[str], list[str]]:
     return [name for name in known if name in stored], sorted(stored - set(known) - INTERNAL_TASKS)
 
 
-@collection_paused()
+@dataclass(frozen=True)
+class TaskRecords:
+    """What a results folder holds of a task, read once."""
+
+    task: str
+    store: Store
+    records: Sequence[RunRecord]
+    sweeps: Sequence[RobustnessRecord]
+
+    @staticmethod
+    def read(task: str, store: Store) -> TaskRecords:
+        """Read all records and robustness records of the task."""
+        return TaskRecords(task, store, store.read_records(task), store.read_robustness(task))
+
+
 def leaderboard_rows(
     task: str, store: Store, shows: Callable[[RunRecord], bool] | None = None, *, every_code: bool = False
 ) -> list[list[Row]]:
     """Make the tables of a task from its records, or from those that `shows` takes; `every_code`: older code's too."""
-    records = [record for record in store.read_records(task) if shows is None or shows(record)]
+    return rows_of(TaskRecords.read(task, store), shows, every_code=every_code)
+
+
+@collection_paused()
+def rows_of(
+    stored: TaskRecords, shows: Callable[[RunRecord], bool] | None = None, *, every_code: bool = False
+) -> list[list[Row]]:
+    """Make the tables of what was read, as `leaderboard_rows`."""
+    task, store, sweeps = stored.task, stored.store, stored.sweeps
+    records = [record for record in stored.records if shows is None or shows(record)]
     metrics, fusion = load_task(task).metrics, installed_fusion(task)
-    sweeps = store.read_robustness(task)
     read = score_reader([store], known={store: (*records, *sweeps)})
     conflicts = in_conflict(store, task)
     return judged_tables(records, metrics, fusion, read, sweeps, every_code=every_code, conflicts=conflicts)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from harness.errors import StoreError
 from harness.judge.check.baseline import BASELINE, baseline_commit, read_baseline
+from harness.judge.stored_rows import TaskRecords
 from harness.record import RobustnessRecord, RunRecord
 from harness.records.store import Store
 from harness.text.outside_text import one_line
 
-DrawTable = Callable[[str, str], str]
-"""Draws the leaderboard of a task (first) in a results folder (second) as Markdown."""
+DrawTable = Callable[[TaskRecords], str]
+"""Draws the leaderboard of a task in a results folder as Markdown."""
 
 _LOCAL = "local"
 """Where `bench run` writes unless it is told otherwise: runs of this machine, which are not shared."""
@@ -62,13 +63,13 @@ def _baseline_part(folder: Path) -> str:
 
 
 def _task_parts(store: Store, task: str, draw: DrawTable) -> Iterable[str]:
-    done = [record for record in store.read_records(task) if record.status == "ok"]
-    perturbed = store.read_robustness(task)
+    stored = TaskRecords.read(task, store)
     yield f"### {task}"
-    lines = [*origins(done), *_perturbed_lines(perturbed)]
+    done = [record for record in stored.records if record.status == "ok"]
+    lines = [*origins(done), *_perturbed_lines(stored.sweeps)]
     if lines:
         yield "\n".join(f"- {line}" for line in lines)
-    yield draw(task, store.url).strip()
+    yield draw(stored).strip()
 
 
 def origins(records: Sequence[RunRecord]) -> list[str]:

@@ -139,7 +139,8 @@ def _current(records: Sequence[RunRecord], wanted: Mapping[MeasuredSubject, str 
         state = (own[-1].data_digest, code_key(own[-1]))
         current = [r for r in own if (r.data_digest, code_key(r)) == state]
         asked = [r for r in current if r.cell and setting_digest(r) == wanted.get(subject)]
-        same = asked or [r for r in current if setting_key(r) == setting_key(own[-1])]
+        newest = setting_key(own[-1])
+        same = asked or [r for r in current if setting_key(r) == newest]
         kept += {record.seed: record for record in same}.values()
     return kept
 

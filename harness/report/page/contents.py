@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.collector import collection_paused
 from harness.errors import StoreError
 from harness.judge.robustness.reference_table import find_reference
 from harness.judge.robustness.summary import summaries
@@ -105,6 +106,7 @@ class Report:
     outdated: int
 
 
+@collection_paused()
 def build_report(sources: Sources, options: ReportOptions) -> Report:
     """Turn records into what is shown; raises StoreError when there is nothing to show."""
     wanted = [r for r in sources.records if options.tasks is None or r.task in options.tasks]

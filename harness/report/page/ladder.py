@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from harness.judge.verdict.settings import TUNE, record_settings_of, tuning_free, unmatched
 from harness.record import Estimate
@@ -68,34 +69,47 @@ class Ladder:
 def build_ladders(board: Board) -> list[Ladder]:
     """Compare each model that has controls with each of them, by the metric that ranks."""
     ladders = []
+    free = tuning_free()
     for _, members in grouped([entry for entry in board.entries if entry.scored]):
         heads = [entry for entry in members if entry.row.control is None]
+        controls: dict[str, list[_Told]] = {}
+        for entry in members:
+            if entry.row.control:
+                controls.setdefault(entry.row.control, []).append(_Told.of(entry))
         for head in heads:
             score = head.row.metrics.get(board.main)
-            fitting = _controls_of(head, members, alone=len(heads) == 1)
-            controls = [(e, own) for e in fitting if (own := e.row.metrics.get(board.main))]
-            if score and controls:
-                rungs = tuple(Rung(entry, own, pareto_difference(score, own)) for entry, own in controls)
+            fitting = _controls_of(_Told.of(head), controls, free, alone=len(heads) == 1)
+            compared = [(e, own) for e in fitting if (own := e.row.metrics.get(board.main))]
+            if score and compared:
+                rungs = tuple(Rung(entry, own, pareto_difference(score, own)) for entry, own in compared)
                 ladders.append(Ladder(head, score, board.main, rungs))
     return ladders
 
 
-def _controls_of(head: Entry, members: Sequence[Entry], *, alone: bool) -> list[Entry]:
+class _Told(NamedTuple):
+    """A row with what its training and evaluation were told."""
+
+    entry: Entry
+    settings: Mapping[str, Any]
+
+    @staticmethod
+    def of(entry: Entry) -> _Told:
+        return _Told(entry, record_settings_of(entry.records[-1]))
+
+
+def _controls_of(
+    head: _Told, controls: Mapping[str, Sequence[_Told]], free: tuple[str, ...], *, alone: bool
+) -> list[Entry]:
     """A control of each kind: of the same settings as the model, where it or the control has several."""
-    found: dict[str, list[Entry]] = {}
-    for entry in members:
-        if entry.row.control:
-            found.setdefault(entry.row.control, []).append(entry)
     chosen = []
-    for entries in found.values():
-        matched = [entry for entry in entries if _is_matched(head, entry)]
-        chosen += matched[:1] or (entries if alone and len(entries) == 1 else [])
+    for kind in controls.values():
+        matched = next((told.entry for told in kind if _is_matched(head, told, free)), None)
+        chosen += [matched] if matched else [kind[0].entry] if alone and len(kind) == 1 else []
     return chosen
 
 
-def _is_matched(head: Entry, control: Entry) -> bool:
-    first, second = (record_settings_of(entry.records[-1]) for entry in (head, control))
-    return not unmatched(first, second, tuning_free() if second.get(TUNE) is None else ())
+def _is_matched(head: _Told, control: _Told, free: tuple[str, ...]) -> bool:
+    return not unmatched(head.settings, control.settings, free if control.settings.get(TUNE) is None else ())
 
 
 def ladder_table(ladder: Ladder) -> Table:

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from harness.judge.select_records import select_pairs
 from harness.judge.stored_rows import leaderboard_rows
-from harness.judge.verdict.judge import judge_stores
+from harness.judge.verdict.judge import installed_fusion, judge_stores
 from harness.records.store import Store
+from harness.report.page.contents import build_report
+from harness.report.page.sources import ReportOptions, read_sources
 from tests.benchmarks.bench_table_commands import TASK, synthetic_results
 
 SIZES = (40, 80, 120)  # records, of 1, 2 and 3 settings
@@ -42,8 +45,10 @@ def calls(command: Callable[[Store], Any], folder: Path) -> int:
     [
         (lambda store: leaderboard_rows(TASK, store), 1950),
         (lambda store: judge_stores(TASK, [store]), 1400),
+        (lambda store: build_report(read_sources([store]), ReportOptions(fusion=installed_fusion)), 4000),
+        (lambda store: select_pairs("class-embedding", "class-embedding[C2]", store, None), 900),
     ],
-    ids=["leaderboard", "verdict"],
+    ids=["leaderboard", "verdict", "report", "compare"],
 )
 def test_a_record_more_costs_as_much_as_those_before(
     command: Callable[[Store], Any], most: int, folders: list[Path]

@@ -45,7 +45,9 @@ def test_a_page_has_a_part_for_each_folder_packed_or_not(record: Make, tmp_path:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.md").write_text("")
     pack(str(tmp_path / "two"))
-    page = overview(tmp_path, "bench overview", lambda task, folder: f"TABLE of {task} in {Path(folder).name}")
+    page = overview(
+        tmp_path, "bench overview", lambda stored: f"TABLE of {stored.task} in {Path(stored.store.url).name}"
+    )
     assert "from its records by\n\n    bench overview\n" in page
     assert page.partition("## one/")[2] == (
         "\n\n### a-task\n\n- 1 record by `bench run one`, of a commit that was not recorded\n\nTABLE of a-task in one"
@@ -57,7 +59,7 @@ def test_a_page_has_a_part_for_each_folder_packed_or_not(record: Make, tmp_path:
 def test_a_folder_without_results_folders_says_so(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(StoreError, match=r"has no results folder in it\. Give the folder that holds them"):
-            overview(root, "bench overview", lambda task, folder: "")
+            overview(root, "bench overview", lambda stored: "")
 
 
 LISTED = subprocess.run(["git", "ls-files", "results"], cwd=REPOSITORY, text=True, capture_output=True, check=True)
