@@ -1,4 +1,4 @@
-"""Which cache remembers what files contain, while a command or a job runs."""
+"""Which cache remembers what files contain and what was made of them, while a command or a job runs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _CACHE: ContextVar[Path | None] = ContextVar("cache of file digests", default=No
 
 @contextmanager
 def digests_remembered(cache: Path | str | None) -> Iterator[None]:
-    """Have `file_digest` use what this cache remembers (None: nothing is remembered).
+    """Have `file_digest` and `Remembered` use what this cache remembers (None: nothing is remembered).
 
-    So jobs need not read what the plan has read already.
+    So jobs need not read what the plan has read already, nor make again what was made of it.
     """
     token = _CACHE.set(None if cache is None else Path(cache))
     try:
