@@ -18,6 +18,7 @@ from harness.plan.run_plan import Environment
 from harness.plan.run_request import RunRequest
 from harness.protocols import DataContext, Model, Task, serves
 from harness.report.tables.table import ALWAYS, Table, TableCell, TableRow, text_column
+from harness.report.tables.values import json_text
 from harness.sample import Dataset
 from harness.text.error_text import named_error
 
@@ -41,6 +42,11 @@ def finding_table(findings: Sequence[Finding]) -> Table:
     )  # fmt: skip
     rows = (TableRow(tuple(map(TableCell, (f.state, f.subject, f.detail)))) for f in findings)
     return Table("doctor", "What works here", columns, tuple(rows))
+
+
+def finding_json(findings: Sequence[Finding]) -> str:
+    """The same for machines, one object a finding."""
+    return json_text([{"of": f.subject, "state": f.state, "found": f.detail} for f in findings])
 
 
 def examine(environment: Environment, results: str) -> list[Finding]:

@@ -28,7 +28,6 @@ from harness.cli.judging import app as judging_app
 from harness.cli.options import (
     Debug,
     Predictions,
-    Results,
     data_context,
     environment_of_command,
     require_choice,
@@ -231,12 +230,43 @@ def list_(
         raise typer.Exit(2)
 
 
-@app.command()
-def doctor(results: Results = "results/local", debug: Debug = False, wide: Wide = False) -> None:
-    """Check Java, GPU, data, weights and golden vectors: what works here, and what to do about the rest."""
-    from harness.cli.doctor import examine, finding_table
+@app.command(cls=InPanels)
+def doctor(
+    results: Annotated[
+        str | None,
+        in_what(help="Where records are to be. [default: results/local; with --instrument results/local-instrument]"),
+    ] = None,
+    instrument: Annotated[
+        bool, in_what("--instrument", help="Test the verdicts instead, on what is known to be there: minutes.")
+    ] = False,
+    profile: Annotated[
+        str | None, in_training(help="Of --instrument: its settings, smoke for CI. [default: instrument]")
+    ] = None,
+    seeds: Annotated[
+        int | None, in_training(min=1, help="Of --instrument: training seeds. [default: 5; 1 with smoke]")
+    ] = None,
+    jobs: Annotated[
+        int | None, in_training(min=0, help="Of --instrument: models trained in parallel. [default: one per core]")
+    ] = None,
+    style: Annotated[str, in_output("--format", help="text or json.")] = "text",
+    debug: Debug = False,
+    wide: Wide = False,
+) -> None:
+    """Check Java, GPU, data, weights and golden vectors, or by --instrument the verdicts: what works here."""
+    from harness.cli.doctor import examine, finding_json, finding_table
 
-    findings = examine(environment_of_command(), results)
+    require_choice("--format", style, ("text", "json"))
+    wishes = {"profile": profile, "seeds": seeds, "jobs": jobs}
+    if instrument:
+        from harness.cli.instrument import check_instrument
+
+        raise typer.Exit(check_instrument(results, wishes, style, wide=wide))
+    if given_words := [f"--{name}" for name, value in wishes.items() if value is not None]:
+        raise UsageError(f"{', '.join(given_words)}: for --instrument, which is not given.")
+    findings = examine(environment_of_command(), results or "results/local")
+    if style == "json":
+        tell(finding_json(findings))
+        raise typer.Exit(int(any(finding.state == "broken" for finding in findings)))
     show_document([finding_table(findings)], wide=wide)
     for finding in findings:
         if debug and finding.trace:

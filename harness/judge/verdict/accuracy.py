@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from harness.judge.verdict.comparison import contrast_with_control, few_seeds, holm_shown, is_too_few, number
 from harness.judge.verdict.evidence import LADDER, Evidence, Group
+from harness.judge.verdict.leak import leak
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.modality_use import battery, usage
 from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, NeededRun, unfused_of
@@ -26,6 +27,8 @@ KILLS: Mapping[str, str] = {
     "C3": "the content of the texts adds nothing",
     "C4": "side information does as much as language",
 }
+LEAKS, REVERSED = "the texts alone give answers away", "reversed in"
+"""How a reason begins to name texts that leak, and slices that go the other way than the average."""
 _NEAR_CEILING = 0.02
 _SHARES = " shares "
 _MEANS: Mapping[str, str] = {
@@ -54,8 +57,19 @@ def needs(subject: ClaimSubject) -> ClaimNeeds:
 
 
 def judge(evidence: Evidence, head: Group) -> Verdict:
-    """Decide claim fusion-gain about one fused model; slices that go the other way than the average stand beside."""
-    verdict = _on_average(evidence, head)
+    """Decide claim fusion-gain about one fused model; reversed slices and leaking texts stand beside it."""
+    return _with_leak(evidence, head, _with_slices(evidence, head, _on_average(evidence, head)))
+
+
+def _with_leak(evidence: Evidence, head: Group, verdict: Verdict) -> Verdict:
+    found = leak(evidence, head)
+    if found is None:
+        return verdict
+    reason = f"{verdict.reason}; {LEAKS}: {found.shown}, {found.note.removeprefix('no image; ')}"
+    return replace(verdict, reason=reason, numbers=(*verdict.numbers, found))
+
+
+def _with_slices(evidence: Evidence, head: Group, verdict: Verdict) -> Verdict:
     _, plain = evidence.unfused(head)
     if isinstance(plain, str) or is_too_few(head):
         return verdict
@@ -63,7 +77,7 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
     if not opposite:
         return verdict
     numbers = tuple(number(f"F − C0 in {name}", found, "against the average") for name, found in opposite.items())
-    reason = f"{verdict.reason}; reversed in {', '.join(opposite)}"
+    reason = f"{verdict.reason}; {REVERSED} {', '.join(opposite)}"
     return replace(verdict, reason=reason, numbers=(*verdict.numbers, *numbers))
 
 

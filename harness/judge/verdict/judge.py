@@ -51,11 +51,12 @@ def judge_stores(
     models: Sequence[str] = (),
     claims: Sequence[str] = (),
     options: Options | None = None,
+    fusion: FusionControls | None = None,
 ) -> list[Judged]:
     """Judge what results folders hold of a task; of a record in two folders the first counts.
 
-    No `models` or `claims` means all. Raises UsageError for a claim that there is not, a model without a
-    record and a margin that is not above 0.
+    No `models` or `claims` means all, no `fusion` that of the installed models. Raises UsageError for a claim that
+    there is not, a model without a record and a margin that is not above 0.
     """
     wanted = check_claims(claims)
     if options is not None and not 0 < options.margin < float("inf"):
@@ -67,7 +68,7 @@ def judge_stores(
     sweeps = {r.fingerprint: r for store in reversed(stores) for r in perturbed[store]}
     known = {s: cast("list[RunRecord | RobustnessRecord]", [*runs[s], *perturbed[s]]) for s in stores}
     ordered = sorted(records.values(), key=lambda r: (r.created, r.fingerprint))
-    fusion = installed_fusion(task)
+    fusion = fusion or installed_fusion(task)
     _check_models(models, _known_fused(ordered, fusion))
     tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores, known=known), options)
     judged = [Judged(each.scope, tuple(judge(each, models, wanted)), tuple(_notes(each))) for each in tables]

@@ -74,7 +74,7 @@ def commands_with_many_options() -> list[str]:
 
 
 def test_there_are_commands_with_many_options() -> None:
-    found = ["check", "compare", "groups", "rescore", "robustness", "run", "score", "study", "verdict"]
+    found = ["check", "compare", "doctor", "groups", "rescore", "robustness", "run", "score", "study", "verdict"]
     assert commands_with_many_options() == found
 
 

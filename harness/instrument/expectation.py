@@ -1,0 +1,133 @@
+"""What the verdicts must say of what is known to be there, and whether they say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.instrument.planted_worlds import CAPACITY, GAIN, LEAK, NOTHING, REVERSAL
+from harness.judge.verdict.accuracy import KILLS, LEAKS, REVERSED
+from harness.judge.verdict.verdict import (
+    FUSION_GAIN_CLAIM,
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    ZERO_SHOT_CLAIM,
+    Verdict,
+)
+
+_NEVER = (NOT_SUPPORTED, INCONCLUSIVE)
+_ANY = (SUPPORTED, *_NEVER)
+_WARNINGS = (LEAKS, REVERSED)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What is there, and what verdicts may say of it.
+
+    `outcomes` are those that each claim may have. `named` stands in the reason of claim fusion-gain, and of `_WARNINGS`
+    nothing else does. The intervals of the numbers `above` lie above 0.
+    """
+
+    name: str
+    there: str
+    wanted: str
+    outcomes: Mapping[str, tuple[str, ...]]
+    named: str = ""
+    above: tuple[str, ...] = ()
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The claims that are judged."""
+        return tuple(self.outcomes)
+
+    def hold(self, verdicts: Sequence[Verdict]) -> CheckResult:
+        """Compare with what was said; a claim of which nothing was said has failed."""
+        by_claim = {verdict.claim: verdict for verdict in verdicts}
+        wrong = [problem for claim in self.claims for problem in self._wrong(by_claim.get(claim), claim)]
+        said = [f"{v.claim} {v.outcome}: {v.reason}" for claim in self.claims if (v := by_claim.get(claim))]
+        numbers = {n.name: n for verdict in verdicts for n in verdict.numbers}
+        for name in self.above:
+            found = numbers.get(name)
+            if found is None or found.low is None or found.low <= 0:
+                wrong.append(f"{found.shown if found else f'{name} is not there'}, not shown to be above 0")
+            else:
+                said.append(found.shown)
+        return CheckResult(self.name, self.there, self.wanted, "; ".join(said) or "nothing was judged", tuple(wrong))
+
+    def _wrong(self, verdict: Verdict | None, claim: str) -> list[str]:
+        if verdict is None:
+            return [f"{claim} was not judged"]
+        found = [] if verdict.outcome in self.outcomes[claim] else [f"{claim} is {verdict.outcome}"]
+        if claim == FUSION_GAIN_CLAIM:
+            if self.named not in verdict.reason:
+                found.append(f"'{self.named}' is not named")
+            unfounded = (each for each in _WARNINGS if each in verdict.reason and not self.named.startswith(each))
+            found += [f"'{each}' is named, and is not there" for each in unfounded]
+        return found
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What was there, what was wanted of the verdicts, what they said, and what is `wrong` with that, if anything."""
+
+    name: str
+    there: str
+    wanted: str
+    found: str
+    wrong: tuple[str, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        """Whether the instrument has said what is there."""
+        return not self.wrong
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types."""
+        return {**asdict(self), "wrong": list(self.wrong), "works": self.works}
+
+
+def of_planted(reversed_slice: str) -> Mapping[str, Expectation]:
+    """What is wanted of each planted world, by its name."""
+    every = (
+        Expectation(
+            GAIN, "answers that are right more often than those of C0 to C4", "fusion-gain supported, no more",
+            {FUSION_GAIN_CLAIM: (SUPPORTED,)},
+        ),
+        Expectation(
+            NOTHING, "answers as good as those of C0 to C4", "fusion-gain not supported, or inconclusive",
+            {FUSION_GAIN_CLAIM: _NEVER},
+        ),
+        Expectation(
+            CAPACITY, "a gain that C1, as large without language, has too", "not supported: capacity explains it",
+            {FUSION_GAIN_CLAIM: (NOT_SUPPORTED,)}, named=KILLS["C1"],
+        ),
+        Expectation(
+            LEAK, "C5, which sees no image, is right in 40 %", "the leak named",
+            {FUSION_GAIN_CLAIM: _ANY}, named=LEAKS,
+        ),
+        Expectation(
+            REVERSAL, f"a gain on average, a loss in slice {reversed_slice}", "the slice named",
+            {FUSION_GAIN_CLAIM: _ANY}, named=f"{REVERSED} {reversed_slice}",
+        ),
+    )  # fmt: skip
+    return {each.name: each for each in every}
+
+
+def positive(name: str, there: str) -> Expectation:
+    """What is wanted where pretrained language helps: to name unseen classes by their texts, and more than C2 can."""
+    wanted = "zero-shot supported, F − C2 above 0"
+    claims = {ZERO_SHOT_CLAIM: (SUPPORTED,), FUSION_GAIN_CLAIM: _ANY}
+    return Expectation(name, there, wanted, claims, above=("F − C2",))
+
+
+def negative(name: str, there: str) -> Expectation:
+    """What is wanted where nothing can win."""
+    return Expectation(name, there, "never supported", {ZERO_SHOT_CLAIM: _NEVER, FUSION_GAIN_CLAIM: _NEVER})
+
+
+def undecided(name: str, there: str, seeds: str) -> Expectation:
+    """What is wanted of too few seeds, however large a difference they show."""
+    claims = {ZERO_SHOT_CLAIM: (INCONCLUSIVE,), FUSION_GAIN_CLAIM: (INCONCLUSIVE,)}
+    return Expectation(name, there, f"inconclusive: {seeds}", claims, named=seeds)
