@@ -221,7 +221,7 @@ def _try_one(config: RunConfig, model: str, environment: Environment, server: Fo
     short = replace(
         short,
         request=replace(short.request, seeds=1),
-        train=replace(short.train, steps=min(short.train.steps, _TRIED_STEPS), gate_steps=0, validations=1),
+        train=replace(short.train, steps=min(short.train.steps, _TRIED_STEPS), gate_steps=0, validations=1, trials=1),
         evaluate=replace(short.evaluate, limit=_TRIED_SAMPLES, resamples=0, emap=0),
         measure=replace(short.measure, warmups=2, runs=_TRIED_RUNS),
     )

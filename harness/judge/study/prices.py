@@ -1,9 +1,10 @@
 """What the cells of a study will cost here, from the records of the same models, or of a cell that was just tried.
 
-    seconds of a cell = training seconds a step x steps + samples / throughput + timed runs x latency + a fixed part
+    training seconds a step x steps x trials + samples / throughput + timed runs x latency + a fixed part
 
-Records hold the first three. The fixed part (processes, reading, scoring with resamples) and what a condition costs
-beside its predictions were measured once (docs/studies.md) and are the same for all models.
+Records hold the first three, of one trial; of several, those that end early take less. The fixed part (processes, gate,
+reading, scoring with resamples) is that of the 40 cells of zero-shot-classification in results/seeds, taken for all
+models; what a condition costs beside its predictions is a guess, but for perturbing (docs/studies.md).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Prices:
         steps = like.cell["training"]["train"]["steps"] * like.cell["training"]["train"]["batch_size"]
         seconds = FIXED_S + self._predicting(like, samples)
         if cost.train_seconds and steps:
-            seconds += cost.train_seconds * train.steps * train.batch_size / steps
+            seconds += cost.train_seconds * train.trials * train.steps * train.batch_size / steps
         if cell.measure.timed and cost.latency_p50_seconds:
             seconds += (cell.measure.warmups + cell.measure.runs) * cost.latency_p50_seconds
         return Price(seconds, _TABLES_BYTES + _WEIGHT_BYTES * (cost.parameters_trainable or 0))

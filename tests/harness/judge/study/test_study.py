@@ -28,8 +28,8 @@ from harness.sample import Dataset
 DATA = Dataset("d", None, "0" * 64, "x", ("train", "test"), "train", None, "test")  # type: ignore[arg-type]
 
 
-def cell(model: str, control: str | None, seed: int, limit: int | None = None, steps: int = 100) -> Cell:
-    train = TrainOptions(steps=steps, batch_size=10, limit=limit)
+def cell(model: str, control: str | None, seed: int, limit: int | None = None, trials: int = 1) -> Cell:
+    train = TrainOptions(steps=100, batch_size=10, limit=limit, trials=trials)
     job = TrainingJob("t", DATA, model, control, seed, "cpu", ModelOptions(), train, None, "fail", {}, {})  # type: ignore[arg-type]
     return Cell(job, "test", EvaluateOptions(), MeasureOptions(warmups=0, runs=10))
 
@@ -124,6 +124,8 @@ def test_prices_take_the_record_that_is_most_like_a_cell() -> None:
     assert prices.like(cell("f", "C9", 0)) is not None
     assert prices.like(cell("h", None, 0)) is None
     assert prices.of_cell(cell("h", None, 0), 200).seconds == FIXED_S
+    once, thrice = (prices.of_cell(cell("f", None, 0, trials=number), 200).seconds for number in (1, 3))
+    assert thrice - once == pytest.approx(2 * 20), "each trial is a training"
     told = prices.source([cell("f", None, 0), cell("h", None, 0)])
     assert told == f"1 stored records and a fixed {FIXED_S:g} s a cell for h, of which nothing is known"
     assert Prices([], [record("f")]).source([cell("f", None, 0)]) == "1 short cell that was just tried"
