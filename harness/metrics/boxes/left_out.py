@@ -50,7 +50,7 @@ class LeftOut:
         holds = np.isin(self.samples, ranking.object_sample)
         cells[:, ~holds] = precision_without(ranking, thresholds, self.samples[~holds])
         places = np.flatnonzero(holds)
-        end = int(max(ranking.sample.max(initial=0), self.samples.max())) + 1
+        end = int(max(ranking.sample.max(initial=0), self.samples.max(initial=0))) + 1
         counts = np.ones((end, len(places)), np.float32 if len(ranking.sample) < EXACT else np.float64)
         counts[self.samples[places], np.arange(len(places))] = 0
         cells[:, places] = self.cut.precision(category, thresholds, counts, self.objects[category, places])
@@ -58,6 +58,6 @@ class LeftOut:
 
     def _sums(self, numbers: Sequence[tuple[IntArray, IntArray]]) -> FloatArray:
         """[K, G] sums over what is left: `numbers` are samples and numbers of each category."""
-        end = int(max(self.samples.max(), *(part.max(initial=0) for part, _ in numbers))) + 1
+        end = int(max(self.samples.max(initial=0), *(part.max(initial=0) for part, _ in numbers))) + 1
         own = [np.bincount(part, weights=values, minlength=end) for part, values in numbers]
         return np.stack([each.sum() - each[self.samples] for each in own])

@@ -69,8 +69,9 @@ class Ladder:
 def build_ladders(board: Board) -> list[Ladder]:
     """Compare each model that has controls with each of them, by the metric that ranks."""
     ladders = []
-    free = tuning_free()
-    for _, members in grouped([entry for entry in board.entries if entry.scored]):
+    scored = [entry for entry in board.entries if entry.scored]
+    free = tuning_free() if any(entry.row.control for entry in scored) else ()  # it loads plugins
+    for _, members in grouped(scored):
         heads = [entry for entry in members if entry.row.control is None]
         controls: dict[str, list[_Told]] = {}
         for entry in members:

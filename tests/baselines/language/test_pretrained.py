@@ -129,7 +129,7 @@ def test_recipes_need_no_torch() -> None:
         "print(len(models), sorted({'torch', 'transformers', 'timm', 'numpy'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "23 []"
+    assert done.stdout.strip() == "24 []"
 
 
 def test_recipe_holds_what_concerns_the_model(languages: dict[str, Path]) -> None:

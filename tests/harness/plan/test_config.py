@@ -46,7 +46,7 @@ def test_a_file_holds_every_option(toml: Any) -> None:
         "results": "r", "profile": "smoke", "on_bad_sample": "skip", "jobs": 2, "job_timeout": 90.5, "perturb": "smoke",
         "job_limit": 60.0, "checkpoint_every": 5.0, "devices": "cuda:0",
         "shift": "s", "exclude": "x", "no_measure": True, "perturb_scale": "cifar", "executor": "local",
-        "test_lexicon": "synonym", "prompts": "p.toml",
+        "test_lexicon": "synonym", "prompts": "p.toml", "trials": 4,
     }  # fmt: skip
     lines = "".join(f"{key} = {str(v).lower() if isinstance(v, bool) else repr(v)}\n" for key, v in wanted.items())
     sections = '[model]\nname = "a, b,a"\ndepth = 4\n[vision_args]\nmean = [0.1, 0.2, 0.3]\n[measure]\nruns = 4\n'

@@ -310,6 +310,10 @@ def test_the_newest_settings_of_the_largest_training_are_judged(world: Any, righ
     assert head.settings["train.limit"] is None
     world.add("fused", None, right - 0.1, train={"steps": 800}, created="2026-02-02")
     (head,) = world.evidence().heads()
+    assert head.settings["train.steps"] == 400, "a newer one without controls takes nobody's place"
+    for control in GAINS:
+        world.add("fused", control, right - 0.2, train={"steps": 800}, created="2026-02-02")
+    (head,) = world.evidence().heads()
     assert head.settings["train.steps"] == 800
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from harness.metrics.boxes.drawn_precision import DrawnPrecision, Draws
 from harness.metrics.boxes.interpolation import CutRankings
+from harness.metrics.boxes.left_out import LeftOut
 from harness.metrics.boxes.matching import Ranking
 from harness.metrics.boxes.without_one import precision_without
 
@@ -25,6 +26,14 @@ def test_a_wrong_detection_that_goes_lifts_what_comes_after_it() -> None:
     whole, without = precision_without(one, [0], np.array([2, 1]))[0]
     assert whole == pytest.approx((51 * 1 + 50 * 2 / 3) / 101), "51 of COCO's 101 recalls are up to .5"
     assert without == pytest.approx(1)
+
+
+def test_without_none_of_the_samples_there_is_nothing_to_say() -> None:
+    """Where no image informs a metric a jackknife asks for no sample."""
+    left_out = LeftOut(CutRankings([ranking([True, False], [0, 1], {0: 2})]), np.array([], dtype=np.int64))
+    assert left_out.objects.shape == (1, 0)
+    assert left_out.precision(0, [0]).shape == (0,)
+    assert left_out.found(100).shape == (1, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
