@@ -46,7 +46,7 @@ def _all_tests(flags: Mapping[str, object]) -> Iterator[CheckResult]:
         try:
             for test in (check_planted(bench), check_trained(bench, flags)):
                 for result in test:
-                    reporter.say(f"{'ok' if result.works else 'BROKEN'}: {result.name}: {result.found}")
+                    reporter.say(f"{result.state}: {result.name}: {result.found}")
                     yield result
         finally:
             reporter.close()

@@ -8,16 +8,17 @@ from typing import Any
 from harness.instrument.expectation import CheckResult
 from harness.report.tables.table import ALWAYS, Table, TableCell, TableRow, text_column
 
-_WORKS = "The instrument works: {count} of {count} tests say what is there."
+_WORKS = "The instrument works: {count} of {total} tests say what is there."
 _BROKEN = "THE INSTRUMENT DOES NOT WORK: {count} of {total} tests say something else: {names}."
+_OPEN = "Not shown to work: {count} of {total} tests are not decided: {names}. Take more seeds with --seeds."
 
 
 def conclusion(results: Sequence[CheckResult]) -> str:
     """Say in a line whether the verdicts may be believed."""
-    broken = [result.name for result in results if not result.works]
-    if not broken:
-        return _WORKS.format(count=len(results))
-    return _BROKEN.format(count=len(broken), total=len(results), names=", ".join(broken))
+    broken = [result.name for result in results if result.wrong]
+    told = broken or [result.name for result in results if not result.works]
+    form = _BROKEN if broken else _OPEN if told else _WORKS
+    return form.format(count=len(told) or len(results), total=len(results), names=", ".join(told))
 
 
 def instrument_table(results: Sequence[CheckResult]) -> Table:
@@ -27,10 +28,7 @@ def instrument_table(results: Sequence[CheckResult]) -> Table:
         text_column("there is", importance=ALWAYS, least=20), text_column("wanted", importance=ALWAYS, least=16),
         text_column("found", importance=ALWAYS, least=36),
     )  # fmt: skip
-    rows = (
-        TableRow(tuple(map(TableCell, ("ok" if r.works else "BROKEN", r.name, r.there, r.wanted, _found(r)))))
-        for r in results
-    )
+    rows = (TableRow(tuple(map(TableCell, (r.state, r.name, r.there, r.wanted, _found(r))))) for r in results)
     return Table("instrument", "Does the instrument see what is there?", columns, tuple(rows))
 
 
@@ -40,4 +38,5 @@ def instrument_json(results: Sequence[CheckResult]) -> dict[str, Any]:
 
 
 def _found(result: CheckResult) -> str:
-    return result.found if result.works else f"{'; '.join(result.wrong)}. {result.found}"
+    problems = (*result.wrong, *result.undecided)
+    return f"{'; '.join(problems)}. {result.found}" if problems else result.found

@@ -72,12 +72,21 @@ def above(low: float) -> Number:
 def test_the_positive_control_is_supported_and_above_random_weights() -> None:
     wanted, side = positive("synonym", "other words"), said(SUPPORTED, "by side information only", ZERO_SHOT_CLAIM)
     assert wanted.hold([side, said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, above(0.01))]).works
-    not_above = wanted.hold([side, said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, above(-0.01))])
-    assert not_above.wrong == ("F − C2 +0.100 [-0.010, +0.200], not shown to be above 0",)
-    assert not wanted.hold([side, said(INCONCLUSIVE, "C4 not run")]).works
-    assert not wanted.hold(
-        [replace(side, outcome=INCONCLUSIVE), said(SUPPORTED, "", FUSION_GAIN_CLAIM, above(1))]
-    ).works
+    denied = Number("F − C2", -0.1, -0.2, -0.01)
+    assert wanted.hold([side, said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, denied)]).state == "BROKEN"
+    assert wanted.hold([side, said(INCONCLUSIVE, "C4 not run")]).state == "BROKEN"
+    gain = said(SUPPORTED, "", FUSION_GAIN_CLAIM, above(1))
+    assert wanted.hold([replace(side, outcome=NOT_SUPPORTED), gain]).state == "BROKEN"
+
+
+def test_a_positive_control_that_is_not_decided_is_open_but_a_planted_gain_is_not() -> None:
+    wanted, side = positive("synonym", "other words"), said(SUPPORTED, "by side information only", ZERO_SHOT_CLAIM)
+    found = wanted.hold([side, said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, above(-0.01))])
+    assert (found.state, found.works, found.wrong) == ("undecided", False, ())
+    assert found.undecided == ("F − C2 +0.100 [-0.010, +0.200], not shown to be above 0",)
+    gain = said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, above(0.01))
+    assert wanted.hold([replace(side, outcome=INCONCLUSIVE), gain]).undecided == ("zero-shot is inconclusive",)
+    assert PLANTED["gain"].hold([said(INCONCLUSIVE, "not told apart")]).state == "BROKEN"
 
 
 @pytest.mark.parametrize("claim", [ZERO_SHOT_CLAIM, FUSION_GAIN_CLAIM])
