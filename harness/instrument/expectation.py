@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.instrument.planted_worlds import CAPACITY, GAIN, LEAK, NOTHING, REVERSAL
 from harness.judge.verdict.accuracy import KILLS, LEAKS, REVERSED
+from harness.judge.verdict.comparison import holm_shown, number
 from harness.judge.verdict.verdict import (
     FUSION_GAIN_CLAIM,
     INCONCLUSIVE,
@@ -16,10 +17,13 @@ from harness.judge.verdict.verdict import (
     ZERO_SHOT_CLAIM,
     Verdict,
 )
+from harness.stats.difference import Difference
 
 _NEVER = (NOT_SUPPORTED, INCONCLUSIVE)
 _ANY = (SUPPORTED, *_NEVER)
 _WARNINGS = (LEAKS, REVERSED)
+_MARGIN = 0.001
+"""A gain that is shown to be below this is denied; areas under curves are small numbers here."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,7 @@ class Expectation:
     """What is there, and what verdicts may say of it.
 
     `outcomes` are those that each claim may have. `named` stands in the reason of claim fusion-gain, and of `_WARNINGS`
-    nothing else does. The intervals of the numbers `above` lie above 0. Where it `may_be_open`, a gain that is neither
-    shown nor denied is no fault of the verdicts: the effect is known to be there, but not how large it is.
+    nothing else does. Of comparisons those `above` are shown to be above 0, and no other one.
     """
 
     name: str
@@ -37,34 +40,29 @@ class Expectation:
     outcomes: Mapping[str, tuple[str, ...]]
     named: str = ""
     above: tuple[str, ...] = ()
-    may_be_open: bool = False
 
     @property
     def claims(self) -> tuple[str, ...]:
         """The claims that are judged."""
         return tuple(self.outcomes)
 
-    def hold(self, verdicts: Sequence[Verdict]) -> CheckResult:
-        """Compare with what was said; a claim of which nothing was said has failed."""
-        by_claim = {verdict.claim: verdict for verdict in verdicts}
-        wrong: list[str] = []
-        open_: list[str] = []
-        for claim in self.claims:
-            verdict = by_claim.get(claim)
-            of_claim = open_ if self.may_be_open and verdict and verdict.outcome == INCONCLUSIVE else wrong
-            of_claim.extend(self._wrong(verdict, claim))
+    def hold(self, verdicts: Sequence[Verdict], compared: Mapping[str, Difference] | None = None) -> CheckResult:
+        """Hold what was said against this; a claim of which nothing was said, and a loss, have failed.
+
+        A gain that is neither shown nor denied is no fault of the verdicts: then more seeds are needed.
+        """
+        by_claim, differences = {verdict.claim: verdict for verdict in verdicts}, compared or {}
+        wrong = [problem for claim in self.claims for problem in self._wrong(by_claim.get(claim), claim)]
+        shown = {name: number(name, found).shown for name, found in differences.items()}
+        above, below = holm_shown(differences, _MARGIN)
+        wrong += [f"{shown[name]} is above 0" for name in differences if name in above and name not in self.above]
+        missing = [name for name in self.above if name not in above]
+        lost = [name for name in missing if name in below or name not in shown]
+        wrong += [f"{shown.get(name, f'{name}, which is not there,')} is not above 0" for name in lost]
+        undecided = [f"{shown[name]} is not shown to be above 0" for name in missing if name not in lost]
         said = [f"{v.claim} {v.outcome}: {v.reason}" for claim in self.claims if (v := by_claim.get(claim))]
-        numbers = {n.name: n for verdict in verdicts for n in verdict.numbers}
-        for name in self.above:
-            found = numbers.get(name)
-            if found is not None and found.low is not None and found.low > 0:
-                said.append(found.shown)
-                continue
-            is_open = self.may_be_open and found is not None and found.high is not None and found.high > 0
-            problem = f"{found.shown if found else f'{name} is not there'}, not shown to be above 0"
-            (open_ if is_open else wrong).append(problem)
-        told = "; ".join(said) or "nothing was judged"
-        return CheckResult(self.name, self.there, self.wanted, told, tuple(wrong), tuple(open_))
+        told = "; ".join([*shown.values(), *said]) or "nothing was judged"
+        return CheckResult(self.name, self.there, self.wanted, told, tuple(wrong), tuple(undecided))
 
     def _wrong(self, verdict: Verdict | None, claim: str) -> list[str]:
         if verdict is None:
@@ -131,16 +129,16 @@ def of_planted(reversed_slice: str) -> Mapping[str, Expectation]:
     return {each.name: each for each in every}
 
 
-def positive(name: str, there: str) -> Expectation:
-    """What is wanted where pretrained language helps: to name unseen classes by their texts, and more than C2 can."""
-    wanted = "zero-shot supported, F − C2 above 0"
-    claims = {ZERO_SHOT_CLAIM: (SUPPORTED,), FUSION_GAIN_CLAIM: _ANY}
-    return Expectation(name, there, wanted, claims, above=("F − C2",), may_be_open=True)
+def positive(name: str, there: str, above: tuple[str, ...]) -> Expectation:
+    """What is wanted where pretrained language helps: more than random weights, and than texts of other classes."""
+    claims = {ZERO_SHOT_CLAIM: (SUPPORTED, INCONCLUSIVE), FUSION_GAIN_CLAIM: _ANY}
+    return Expectation(name, there, "F above C2 and C3, zero-shot not denied", claims, above=above)
 
 
 def negative(name: str, there: str) -> Expectation:
     """What is wanted where nothing can win."""
-    return Expectation(name, there, "never supported", {ZERO_SHOT_CLAIM: _NEVER, FUSION_GAIN_CLAIM: _NEVER})
+    claims = {ZERO_SHOT_CLAIM: _NEVER, FUSION_GAIN_CLAIM: _NEVER}
+    return Expectation(name, there, "never supported, F above nothing", claims)
 
 
 def undecided(name: str, there: str, seeds: str) -> Expectation:

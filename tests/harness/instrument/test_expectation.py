@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import numpy as np
 import pytest
 
 from harness.instrument.expectation import Expectation, negative, of_planted, positive, undecided
@@ -14,9 +13,9 @@ from harness.judge.verdict.verdict import (
     NOT_SUPPORTED,
     SUPPORTED,
     ZERO_SHOT_CLAIM,
-    Number,
     Verdict,
 )
+from harness.stats.difference import Difference, weighted_difference
 
 PLANTED = of_planted("some slice")
 GOOD = {
@@ -28,8 +27,8 @@ GOOD = {
 }
 
 
-def said(outcome: str, reason: str, claim: str = FUSION_GAIN_CLAIM, *numbers: Number) -> Verdict:
-    return Verdict(claim, "planted", outcome, reason, numbers)
+def said(outcome: str, reason: str, claim: str = FUSION_GAIN_CLAIM) -> Verdict:
+    return Verdict(claim, "planted", outcome, reason)
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -59,42 +58,57 @@ def test_a_verdict_that_says_something_else_is_not(name: str, outcome: str, reas
     assert not found.works and any(wrong in each for each in found.wrong), found.wrong
 
 
-@pytest.mark.parametrize("expectation", [*PLANTED.values(), positive("a", "b"), negative("a", "b")])
+@pytest.mark.parametrize("expectation", [*PLANTED.values(), positive("a", "b", ()), negative("a", "b")])
 def test_what_was_not_judged_has_failed(expectation: Expectation) -> None:
     found = expectation.hold([])
     assert not found.works and found.found == "nothing was judged"
 
 
-def above(low: float) -> Number:
-    return Number("F − C2", 0.1, low, 0.2)
+ABOVE, OPEN, BELOW = 0.1, 0.004, -0.1
+"""Mean differences of which 0.02 would be seen."""
 
 
-def test_the_positive_control_is_supported_and_above_random_weights() -> None:
-    wanted, side = positive("synonym", "other words"), said(SUPPORTED, "by side information only", ZERO_SHOT_CLAIM)
-    assert wanted.hold([side, said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, above(0.01))]).works
-    denied = Number("F − C2", -0.1, -0.2, -0.01)
-    assert wanted.hold([side, said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, denied)]).state == "BROKEN"
-    assert wanted.hold([side, said(INCONCLUSIVE, "C4 not run")]).state == "BROKEN"
-    gain = said(SUPPORTED, "", FUSION_GAIN_CLAIM, above(1))
-    assert wanted.hold([replace(side, outcome=NOT_SUPPORTED), gain]).state == "BROKEN"
+def difference(mean: float) -> Difference:
+    """A paired difference of five seeds and 400 samples with this mean."""
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(5, 400))
+    values = mean + noise - noise.mean()
+    return weighted_difference([1.0, -1.0], [values, np.zeros_like(values)], list(range(400)))
 
 
-def test_a_positive_control_that_is_not_decided_is_open_but_a_planted_gain_is_not() -> None:
-    wanted, side = positive("synonym", "other words"), said(SUPPORTED, "by side information only", ZERO_SHOT_CLAIM)
-    found = wanted.hold([side, said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, above(-0.01))])
-    assert (found.state, found.works, found.wrong) == ("undecided", False, ())
-    assert found.undecided == ("F − C2 +0.100 [-0.010, +0.200], not shown to be above 0",)
-    gain = said(INCONCLUSIVE, "C4 not run", FUSION_GAIN_CLAIM, above(0.01))
-    assert wanted.hold([replace(side, outcome=INCONCLUSIVE), gain]).undecided == ("zero-shot is inconclusive",)
-    assert PLANTED["gain"].hold([said(INCONCLUSIVE, "not told apart")]).state == "BROKEN"
+BOTH = (ZERO_SHOT_CLAIM, FUSION_GAIN_CLAIM)
+FINE = [said(INCONCLUSIVE, "not told apart", claim) for claim in BOTH]
 
 
-@pytest.mark.parametrize("claim", [ZERO_SHOT_CLAIM, FUSION_GAIN_CLAIM])
+@pytest.mark.parametrize(
+    ("c2", "c3", "state"),
+    [(ABOVE, ABOVE, "ok"), (ABOVE, OPEN, "undecided"), (BELOW, ABOVE, "BROKEN"), (BELOW, OPEN, "BROKEN")],
+)
+def test_the_positive_control_is_above_both_others(c2: float, c3: float, state: str) -> None:
+    """One that is not told apart needs more seeds; a loss is a fault."""
+    wanted = positive("synonym", "other words", ("S: F − C2", "S: F − C3"))
+    found = wanted.hold(FINE, {"S: F − C2": difference(c2), "S: F − C3": difference(c3)})
+    assert (found.state, found.works) == (state, state == "ok"), found
+    assert "S: F − C2 " in found.found
+
+
+def test_what_was_not_compared_and_a_claim_denied_are_faults() -> None:
+    wanted = positive("synonym", "other words", ("S: F − C2",))
+    assert "S: F − C2, which is not there, is not above 0" in wanted.hold(FINE).wrong
+    denied = [said(NOT_SUPPORTED, "no better", ZERO_SHOT_CLAIM), FINE[1]]
+    assert wanted.hold(denied, {"S: F − C2": difference(ABOVE)}).wrong == ("zero-shot is not supported",)
+
+
+@pytest.mark.parametrize("claim", BOTH)
 def test_the_negative_control_is_never_supported(claim: str) -> None:
-    fine = {c: said(INCONCLUSIVE, "not told apart", c) for c in (ZERO_SHOT_CLAIM, FUSION_GAIN_CLAIM)}
     wanted = negative("opaque", "made-up words")
-    assert wanted.hold(list(fine.values())).works
+    assert wanted.hold(FINE, {"S: F − C2": difference(0.0)}).works
+    fine = {verdict.claim: verdict for verdict in FINE}
     assert not wanted.hold(list((fine | {claim: said(SUPPORTED, "above", claim)}).values())).works
+
+
+def test_a_gain_in_the_negative_control_is_a_fault() -> None:
+    found = negative("opaque", "made-up words").hold(FINE, {"S: F − C2": difference(ABOVE)})
+    assert len(found.wrong) == 1 and found.wrong[0].startswith("S: F − C2 +0.100") and "is above 0" in found.wrong[0]
 
 
 def test_few_seeds_must_be_refused() -> None:

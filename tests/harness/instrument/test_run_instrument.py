@@ -23,6 +23,9 @@ from harness.judge.verdict.accuracy import LEAKS, REVERSED
 from harness.judge.verdict.judge import judge_stores
 from harness.judge.verdict.verdict import INCONCLUSIVE, SUPPORTED, ClaimScope, Judged, Verdict
 from harness.plan.environment import environment
+from harness.plan.plugins import load_task
+from harness.records.store import Store
+from tests.conftest import REPOSITORY
 
 Change = Callable[[Verdict], Verdict]
 
@@ -98,7 +101,9 @@ def training(seeds: int, digest: str = "d" * 64, limit: int | None = None) -> Tr
     return Training(TRAINED[1], config, plan)
 
 
-def test_trained_controls_are_judged_by_the_table_of_their_plan_alone() -> None:
+def test_trained_controls_are_judged_by_the_table_of_their_plan_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained_controls, "compare_arms", lambda plan, store: {})
+
     def table(outcome: str, digest: str, limit: int | None) -> Judged:
         scope = ClaimScope(trained_controls.TASK, "d", digest, "open", "s", limit, "unseen-top-1", 9)
         return Judged(scope, tuple(Verdict(c, "m", outcome, "") for c in ("zero-shot", "fusion-gain")))
@@ -114,6 +119,25 @@ def test_trained_controls_are_judged_by_the_table_of_their_plan_alone() -> None:
 def test_few_seeds_are_wanted_to_be_refused_and_failed_cells_fail() -> None:
     assert TRAINED[0].wanted(1).named == "1 of 5 seeds" and TRAINED[0].wanted(5) is TRAINED[0].expectation
     assert not_run(training(5), 2).wrong == ("2 cells failed or could not run: their records in r say why",)
+
+
+def test_the_committed_seeds_tell_words_that_can_be_known_from_words_that_cannot() -> None:
+    """The full form in seconds: its 30 trainings are in results/instrument."""
+    store = Store(str(REPOSITORY / "results" / "instrument"))
+    found = {}
+    for control in TRAINED:
+        name = "scenes:opaque" if control.expectation.name == "opaque" else "scenes:transparent>synonym"
+        own = [record for record in store.read_records(trained_controls.TASK) if record.data == name]
+        plan: Any = SimpleNamespace(
+            cells=[SimpleNamespace(fingerprint=r.fingerprint, evaluate=SimpleNamespace(limit=None)) for r in own],
+            data=SimpleNamespace(digest=own[0].data_digest), split="open",
+            task=load_task(trained_controls.TASK),
+        )  # fmt: skip
+        assert len(own) == 15
+        config: Any = SimpleNamespace(request=SimpleNamespace(seeds=5, results="r"))
+        found[control.expectation.name] = judge_training(Training(control, config, plan), store)
+    assert {name: result.state for name, result in found.items()} == {"synonym": "ok", "opaque": "ok"}
+    assert "S: F − C2 +0.071 [+0.055, +0.086]" in found["synonym"].found
 
 
 FINE, BAD = CheckResult("a", "x", "y", "z"), CheckResult("b", "x", "y", "z", ("not so",))
