@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.judge.leaderboard import Row, build_rows, ranked
+from harness.judge.table_memory import TableMemory
 from harness.judge.verdict.evidence import FusionControls, ReadScores
 from harness.judge.verdict.judge import marks
 from harness.record import RobustnessRecord, RunRecord
@@ -26,18 +27,36 @@ def judged_tables(
     *,
     every_code: bool = False,
     conflicts: Collection[str] = (),
+    memory: TableMemory | None = None,
 ) -> list[list[Row]]:
     """Build the tables of one task's records, ranked by the first of `metrics` that they have.
 
     `fusion` says which models are marked, `read` finds sample scores, `sweeps` are the robustness records. Records of
     older code are rows of their own with `every_code`. `conflicts` are fingerprints that another run made otherwise.
+    `memory` remembers tables (None: nothing is).
     """
-    tables = build_rows(records, metrics, every_code=every_code, join_prompts=True)
-    tables = ranked(tables, metrics, lambda task, fingerprint: read(task, fingerprint, None))
-    found = marks([row for rows in tables for row in rows], records, metrics, fusion, read, sweeps)
-    return [
-        [replace(row, verdict=_mark(row, found), conflicts=_of_row(row, conflicts)) for row in rows] for rows in tables
-    ]
+    memory = memory or TableMemory()
+    judged = []
+    for table in build_rows(records, metrics, every_code=every_code, join_prompts=True):
+        rows = memory.recall(table)
+        if rows is None:
+            rows = _judged(table, records, metrics, fusion, read, sweeps)
+            memory.keep(rows)
+        judged.append([replace(row, conflicts=_of_row(row, conflicts)) for row in rows])
+    return judged
+
+
+def _judged(
+    rows: Sequence[Row],
+    records: Sequence[RunRecord],
+    metrics: Sequence[str],
+    fusion: FusionControls,
+    read: ReadScores,
+    sweeps: Sequence[RobustnessRecord],
+) -> list[Row]:
+    (ranks,) = ranked([rows], metrics, lambda task, fingerprint: read(task, fingerprint, None))
+    found = marks(ranks, records, metrics, fusion, read, sweeps)
+    return [replace(row, verdict=_mark(row, found)) for row in ranks]
 
 
 def _of_row(row: Row, fingerprints: Collection[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from harness.judge.leaderboard import Row
 from harness.judge.robustness.reference_table import find_reference
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.robustness.summary import summaries
+from harness.judge.table_memory import TableMemory
 from harness.judge.verdict.judge import installed_fusion, score_reader
 from harness.plan.plugins import INTERNAL_TASKS, load_all, load_task, task_names
 from harness.record import RobustnessRecord, RunRecord
@@ -59,7 +60,10 @@ def rows_of(
     metrics, fusion = load_task(task).metrics, installed_fusion(task)
     read = score_reader([store], known={store: (*records, *sweeps)})
     conflicts = in_conflict(store, task)
-    return judged_tables(records, metrics, fusion, read, sweeps, every_code=every_code, conflicts=conflicts)
+    memory = TableMemory.of(store, records, sweeps, metrics, fusion)
+    return judged_tables(
+        records, metrics, fusion, read, sweeps, every_code=every_code, conflicts=conflicts, memory=memory
+    )
 
 
 def robustness_rows(task: str, store: Store, reference: str | None = None) -> list[RobustnessRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.errors import StoreError
 from harness.protocols import Statistics
@@ -13,6 +14,7 @@ from harness.records.store import Store
 from harness.records.table_names import beside_name, outcomes_name, scores_name
 from harness.sample import Outcome, Sample
 from harness.stats.sample_scores import SampleScores, sample_scores
+from harness.storage.content import ABSENT, Contents
 from harness.storage.metric_names import with_current_names
 from harness.storage.portable import scrubbed, without_places
 
@@ -125,6 +127,25 @@ def read_scores(
     name, content = _vouched_table(store, record, SCORES, condition)
     found = None if content is None else store.read_sample_scores(name, content)
     return None if found is None else replace(found, metrics=with_current_names(found.metrics, record.signature))
+
+
+def settled_scores(store: Store, records: Sequence[RunRecord], cache: Path) -> dict[str, str]:
+    """The sha256 of each record's score table, by fingerprint, known without reading most of them; ABSENT for none.
+
+    Left out are those of other content than their record vouches for, and all of a URL: they must be read.
+    """
+    if store.local is None:
+        return {}
+    names = [f"{scores_name(record.task, record.fingerprint)}.parquet" for record in records]
+    found = {}
+    for record, name, unpacked in zip(
+        records, names, Contents(cache).of([store.local / name for name in names]), strict=True
+    ):
+        packed = store.read_if_there(name) if unpacked == ABSENT else None
+        digest = unpacked if packed is None else hashlib.sha256(packed).hexdigest()
+        if digest in (ABSENT, vouched(record).get(SCORES)):
+            found[record.fingerprint] = digest
+    return found
 
 
 def _vouched_table(

@@ -43,6 +43,7 @@ from harness.stats.sample_scores import SampleScores
 from harness.storage.digest import vouched_content, with_digest
 from harness.storage.parquet_columns import ParquetColumns
 from harness.storage.parquet_files import numbers, read_parquet
+from harness.storage.remembered import name_of_content
 from harness.text.error_text import named_error
 from harness.text.outside_text import visible
 
@@ -56,12 +57,14 @@ class Store:
     """A results folder: a local path or an fsspec URL such as `s3://bucket/results`.
 
     Its files may be packed. `newest` remembers when the last record of each task was made; the folder is read once,
-    before the first is written. `texts` are the ids of samples that were read, once for all tables of these.
+    before the first is written. `texts` are the ids of samples that were read, once for all tables of these; `contents`
+    digests of the records that were read, by their files' names.
     """
 
     url: str
     newest: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     texts: dict[tuple[Any, ...], tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
+    contents: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def local(self) -> Path | None:
@@ -316,8 +319,11 @@ class Store:
     @collection_paused()
     def _read_all(self, pattern: str, kind: type[Parsed], what: str, task: str | None) -> list[Parsed]:
         """Read records, oldest first."""
-        contents = ((name, self.read_if_there(name)) for name in self.names(pattern))
-        found = [self._parse(name, stored, kind) for name, stored in contents if stored is not None]
+        found = []
+        for name in self.names(pattern):
+            if (stored := self.read_if_there(name)) is not None:
+                self.contents[name] = name_of_content(stored)
+                found.append(self._parse(name, stored, kind))
         self._tell_other_versions(found.count(None), what, task)
         return sorted((r for r in found if r is not None), key=lambda record: (record.created, record.fingerprint))
 

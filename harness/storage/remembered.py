@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness.storage.cache_in_use import cache_in_use
@@ -75,6 +77,27 @@ def name_of_content(*parts: bytes | str) -> bytes:
         whole.update(b"%d:" % len(content))
         whole.update(content)
     return whole.digest()
+
+
+@cache
+def own_code(packages: tuple[str, ...] = ()) -> str:
+    """Digest the harness's own source and the versions of packages: what is remembered must not outlive a change."""
+    root = Path(__file__).parents[1]
+    whole = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        content = path.read_bytes()
+        whole.update(f"{path.relative_to(root).as_posix()} {len(content)} ".encode())
+        whole.update(content)
+    for name in packages:
+        whole.update(f"{name} {_version(name)} ".encode())
+    return whole.hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _seal(name: bytes, value: bytes) -> bytes:

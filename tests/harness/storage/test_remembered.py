@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import harness.storage.remembered
 from harness.storage.cache_in_use import digests_remembered
-from harness.storage.remembered import Remembered, name_of_content
+from harness.storage.remembered import Remembered, name_of_content, own_code
 
 
 def numbered(writer: int, count: int = 60) -> dict[bytes, bytes]:
@@ -74,3 +74,5 @@ def test_a_file_that_has_grown_large_begins_again(tmp_path: Path, monkeypatch: p
 
 def test_names_tell_where_one_part_ends() -> None:
     assert len({name_of_content("ab", "c"), name_of_content("a", "bc"), name_of_content("abc")}) == 3
+    assert len(own_code()) == 64
+    assert own_code() != own_code(("numpy",)) != own_code(("no-such-package",))
