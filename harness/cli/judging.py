@@ -9,8 +9,10 @@ import typer
 
 from harness.cli.flags import InPanels, in_measuring, in_output, in_what
 from harness.cli.options import (
+    Margin,
     Out,
     Results,
+    StandIn,
     StoredTask,
     require_choice,
     stored_tasks,
@@ -65,10 +67,8 @@ def verdict(
     results: Annotated[str, in_what(help="Where records are: folders or URLs, a,b.")] = "results/local",
     model: Annotated[str | None, in_what(help="Fused models to judge, a,b. [default: all]")] = None,
     claim: Annotated[str | None, in_what(help="Claims, such as fusion-gain,cost (or a,g). [default: all]")] = None,
-    margin: Annotated[float, in_measuring(help="Smallest difference of interest, in the metric's unit.")] = 0.01,
-    stand_in: Annotated[
-        str | None, in_measuring(help="Un-fused model that serves as C0 of models that offer none.")
-    ] = None,
+    margin: Margin = 0.01,
+    stand_in: StandIn = None,
     style: Annotated[str, in_output("--format", help="text, md or json.")] = "text",
     out: Out = None,
     wide: Wide = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from harness.cli.flags import in_output, in_what
+from harness.cli.flags import in_measuring, in_output, in_what
 from harness.errors import StoreError, UsageError, nearest
 from harness.plan.names import chosen_tasks
 from harness.text.outside_text import visible
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 StoredTask = Annotated[str | None, in_what("--task", help="Tasks to show, a,b. [default: all with records]")]
 Results = Annotated[str, in_what(help="Where records are: a folder or an fsspec URL.")]
 Format = Annotated[str, in_output("--format", help="text, md, csv or json.")]
+Margin = Annotated[float, in_measuring(help="Smallest difference of interest, in the metric's unit.")]
+StandIn = Annotated[str | None, in_measuring(help="Un-fused model that serves as C0 of models that offer none.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the tracebacks of plugins that fail.")]
 Out = Annotated[Path | None, in_output(help="Write to this file instead of standard output.")]
 Predictions = Annotated[

@@ -11,14 +11,13 @@ import typer
 from harness.cli.flags import (
     InPanels,
     given,
-    in_measuring,
     in_models,
     in_output,
     in_training,
     in_what,
     takes_options_of,
 )
-from harness.cli.options import Debug, require_choice, tell, write
+from harness.cli.options import Debug, Margin, StandIn, require_choice, tell, write
 from harness.cli.shown import Wide, show_document
 from harness.plan.run_request import RunRequest
 
@@ -44,10 +43,8 @@ def study(
     config: Annotated[Path | None, in_what(help="TOML file with any of these options.")] = None,
     vision_args: Annotated[str | None, in_models(help="Keywords of --vision: k=v,k=v.")] = None,
     set_: Annotated[list[str] | None, in_training("--set", help="Any other setting: study.severities=3 …")] = None,
-    margin: Annotated[float, in_measuring(help="Smallest difference of interest, in the metric's unit.")] = 0.01,
-    stand_in: Annotated[
-        str | None, in_measuring(help="Un-fused model that serves as C0 of models that offer none.")
-    ] = None,
+    margin: Margin = 0.01,
+    stand_in: StandIn = None,
     style: Annotated[str, in_output("--format", help="Of the plan: text, md or json.")] = "text",
     debug: Debug = False,
     wide: Wide = False,
