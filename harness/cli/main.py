@@ -121,6 +121,7 @@ def score(
     iou: Annotated[str | None, in_measuring(help="Detection: bbox or segm. [default: bbox]")] = None,
     set_: Annotated[list[str] | None, in_measuring("--set", help="Any other setting: task.KEY=VALUE.")] = None,
     resamples: Annotated[int, in_measuring(min=0, help="Bootstrap resamples behind the intervals; 0: none.")] = 1000,
+    groups: Annotated[str | None, in_measuring(help="FILE.csv of sample_id and columns of groups: their gaps.")] = None,
     out: Annotated[
         Path | None,
         in_output(help="Also keep per-sample scores: a .parquet file or a folder."),
@@ -136,17 +137,23 @@ def score(
     from harness.plan.config import configured_settings
     from harness.plan.plugins import load_task
     from harness.protocols import open_data, with_scoring_settings
+    from harness.records.group_columns import read_group_columns
     from harness.records.score_file import score_file, table_path, write_sample_table
 
     require_choice("--format", style, ("text", "json"))
     if robustness is not None:
         if out is not None:
             raise UsageError("--out keeps per-sample scores, which a table of --robustness has none of. Leave it out.")
+        if groups is not None:
+            raise UsageError("--groups wants predictions of samples, which --robustness has none of. Leave one out.")
         _score_cells(robustness, reference_model, style, wide=wide)
         return
     if predictions is None:
         raise UsageError("Nothing to score. Give --predictions FILE, or --robustness FILE with a table of cells.")
     kept = None if out is None else table_path(out, predictions)
+    columns = None if groups is None else read_group_columns(groups)
+    if columns is not None and resamples == 0:
+        raise UsageError("--groups compares gaps with those of random groups. Leave --resamples 0 out.")
     plugin = load_task(task)
     request = _of_one_task(RunRequest(**given(flags)))
     settings = task_settings(plugin, {"iou": iou, **configured_settings("task", request)}, set_ or ())
@@ -166,12 +173,19 @@ def score(
     if kept is not None and scores.scored is not None:
         write_sample_table(kept, scores.scored, plugin.metrics)
         tell(f"Per-sample scores in {kept}", sys.stderr)
+    lines = None
+    if columns is not None and scores.scored is not None:
+        from harness.judge.groups import group_lines
+
+        lines = group_lines(predictions.stem, plugin, scores.scored, columns)
     if style == "json":
-        tell(json.dumps(scores.to_json(), allow_nan=False))
+        by_group = {} if lines is None else {"groups": [line.to_json() for line in lines]}
+        tell(json.dumps(scores.to_json() | by_group, allow_nan=False))
     else:
+        from harness.report.group_tables import groups_document
         from harness.report.scored_tables import score_document
 
-        show_document(score_document(scores), wide=wide)
+        show_document([*score_document(scores), *(groups_document(lines) if lines else ())], wide=wide)
 
 
 @app.command(name="list")

@@ -97,6 +97,30 @@ def test_an_image_folder_equals_scikit_learn(bench: Any) -> None:
     assert "Wilson's for proportions; labels:v" in text.stdout
 
 
+def test_predictions_made_elsewhere_are_scored_by_groups_too(bench: Any) -> None:
+    samples, classes = samples_of(bench, image_classification, str(bench.folder / "squares"))
+    probabilities = write_probabilities(bench.folder / "g.csv", samples, classes.names)
+    right = probabilities.argmax(axis=1) == [s.target.label for s in samples]
+    lights = ["day" if place % 3 else "night" for place in range(len(samples))]
+    rows = [f"{sample.sample_id},{light}" for sample, light in zip(samples, lights, strict=True)]
+    (bench.folder / "people.csv").write_text("\n".join(["sample_id,light", *rows]), encoding="utf-8")
+    command = ("score", "--task", "image-classification", "--predictions", "g.csv", "--data", "squares")
+    run = bench(*command, "--groups", "people.csv", "--format", "json")
+    assert run.returncode == 0, run.stderr
+    (line,) = json.loads(run.stdout)["groups"]
+    assert (line["name"], line["column"], line["metric"], line["samples"]) == ("g", "light", "top-1", len(samples))
+    means = {one: float(right[np.array(lights) == one].mean()) for one in ("day", "night")}
+    assert {name: group["value"] for name, group in line["gap"]["groups"].items()} == pytest.approx(means)
+    assert line["gap"]["gap"]["value"] == pytest.approx(abs(means["day"] - means["night"]))
+    text = bench(*command, "--groups", "people.csv:light")
+    assert text.returncode == 0 and "groups by light: top-1" in text.stdout and "of random groups" in text.stdout
+    for wish, told in (("none.csv", "there is no file"), ("people.csv:place", "has no column 'place'")):
+        refused = bench(*command, "--groups", wish)
+        assert refused.returncode == 2 and told in refused.stderr
+    refused = bench(*command, "--groups", "people.csv", "--resamples", "0")
+    assert refused.returncode == 2 and "Leave --resamples 0 out" in refused.stderr
+
+
 def test_labels_alone_and_parquet_are_scored_too(bench: Any) -> None:
     import pyarrow as pa
     from pyarrow import parquet
