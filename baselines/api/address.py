@@ -68,5 +68,6 @@ def parse_endpoint(name: str) -> Endpoint:
 
 def _without_user(text: str) -> str:
     """Leave out what may be a password."""
+    text = f"{asked}?***" if (asked := text.partition("?")[0]) != text else text
     scheme, slashes, rest = text.partition("://")
     return f"{scheme}{slashes}***@{rest.rpartition('@')[2]}" if slashes and "@" in rest.partition("/")[0] else text

@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from threading import Condition
+from threading import Condition, Event
 
 _FIRST = 4
+_LOOKS_S = 0.5
+"""So often who waits for the end of a pause looks whether it is still to be waited for."""
 
 
 class AdaptiveGate:
@@ -29,11 +31,13 @@ class AdaptiveGate:
         self.halvings = 0
 
     @contextmanager
-    def passing(self) -> Iterator[float]:
-        """Wait for a place and hold it; gives the time of entry."""
+    def passing(self, given_up: Event | None = None) -> Iterator[float]:
+        """Wait for a place and hold it; gives the time of entry. Once `given_up` is set nobody waits."""
         with self._changed:
             while (pause := self._closed_until - time.monotonic()) > 0 or self._inside >= int(self._limit):
-                self._changed.wait(max(pause, 0.01) if pause > 0 else None)
+                if given_up is not None and given_up.is_set():
+                    break
+                self._changed.wait(min(max(pause, 0.01), _LOOKS_S) if pause > 0 else None)
             self._moved(1)
         try:
             yield time.monotonic()

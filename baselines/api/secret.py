@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from baselines.api.address import Endpoint
@@ -29,8 +30,16 @@ class Secret:
         return {"Authorization": f"Bearer {self._value}"} if self._value else {}
 
     def hide(self, text: str) -> str:
-        """Take it out of a text that came from elsewhere."""
+        """Take it out of a text that came from elsewhere, before anything is cut off: a part of a key tells much."""
         return text.replace(self._value, HIDDEN) if len(self._value) >= _LEAST else text
+
+    def hide_in(self, content: bytes) -> bytes:
+        """Take it out of the body of a reply, as it is or as JSON may write it."""
+        if len(self._value) < _LEAST:
+            return content
+        for form in {self._value, json.dumps(self._value)[1:-1], self._value.replace("/", r"\/")}:
+            content = content.replace(form.encode(), HIDDEN.encode())
+        return content
 
 
 def read_key(variable: str, endpoint: Endpoint) -> Secret:

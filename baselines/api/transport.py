@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import ssl
 import time
 import weakref
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
@@ -71,23 +72,25 @@ class Transport:
         """Send a request until it has a reply that holds an answer; returns it and the seconds that it took.
 
         Raises RequestFailed when asking again does not help, or has not helped for `patience_s` (by default the setting
-        retry_s); at once, when too many before it have failed in a row.
+        retry_s); at once, when too many before it have failed in a row, or when the server wants a longer pause than
+        that: then the others do not wait for its end either.
         """
         until = time.monotonic() + (self._settings.retry_s if patience_s is None else patience_s)
         tries = 0
         while True:
             tries += 1
-            with self.gate.passing() as entered:
+            with self.gate.passing(self._stopped) as entered:
                 self._require_hope()
                 found = self._once(body, may_be_empty)
                 if not isinstance(found, _Trouble):
                     seconds = time.monotonic() - entered
                     self._note(seconds)
                     return found, seconds
+                left = until - time.monotonic()
                 if found.crowded:
-                    self.gate.refused(entered, found.wait_s)
+                    self.gate.refused(entered, found.wait_s if found.wait_s <= left else 0.0)
                 wait = max(found.wait_s, random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries)))
-                if not found.again or time.monotonic() + wait > until:
+                if not found.again or wait > left:
                     raise self._failure(found, tries)
             if self._stopped.wait(wait):
                 raise self._failure(found, tries)
@@ -103,7 +106,7 @@ class Transport:
             if response.status_code in (401, 403):
                 raise RequestFailed(self._of_status(response.status_code, response.content).reason, fatal=True)
             listed = response.json()["data"] if response.is_success else None
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RequestFailed(self._of_error(error).reason, fatal=True) from None
         except (ValueError, KeyError, TypeError):
             return None
@@ -125,7 +128,9 @@ class Transport:
         self._stopped.clear()
 
     def _require_hope(self) -> None:
-        """Ask nothing more when too many requests in a row have failed."""
+        """Ask nothing more when too many requests in a row have failed, or when nobody waits for an answer."""
+        if self._stopped.is_set():
+            raise RequestFailed("not asked: the run was ended")
         if self._in_a_row >= self._settings.give_up_after:
             raise RequestFailed(f"not asked: the {self._settings.give_up_after} before it failed ({self._last})")
 
@@ -156,7 +161,10 @@ class Transport:
             return self._of_error(error)
         if status != 200:
             trouble = self._of_status(status, content)
-            return trouble if wait is None or not trouble.again else _Trouble(**{**vars(trouble), "wait_s": wait})
+            if wait is None or not trouble.again:
+                return trouble
+            reason = f"{trouble.reason} (it asks for a pause of {wait:.0f} s)" if wait > _LONGEST_WAIT_S else trouble.reason
+            return replace(trouble, reason=reason, wait_s=wait)
         return self._read(content, may_be_empty)
 
     def _parts(self, response: httpx.Response, until: float) -> Iterator[bytes]:
@@ -172,19 +180,20 @@ class Transport:
 
     def _read(self, content: bytes, may_be_empty: bool) -> dict[str, Any] | _Trouble:
         """Take a reply that holds an answer; whatever else comes with status 200 is a fault of the server."""
+        content = self._secret.hide_in(content)
         try:
             found = json.loads(content)
             if not isinstance(found, dict):
                 raise ValueError
         except (ValueError, RecursionError):
             kind = "HTML" if content.lstrip()[:1] == b"<" else "something"
-            shown = self._told(content.decode("utf-8", "replace"))
+            shown = told(content[:2000].decode("utf-8", "replace"))
             return _Trouble(f"the server replies with {kind} and not with JSON: {shown}", again=True)
         try:
             read_reply(found, may_be_empty=may_be_empty)
         except RequestFailed as error:
             server_fault = bool(found.get("error"))
-            return _Trouble(self._secret.hide(error.reason), again=server_fault, refused=not server_fault)
+            return _Trouble(error.reason, again=server_fault, refused=not server_fault)
         return found
 
     def _of_error(self, error: Exception) -> _Trouble:
@@ -199,7 +208,7 @@ class Transport:
         if tls := _tls_fault(error):
             hint = "Is it http:// and not https://?" if "record" in tls or "WRONG_VERSION" in tls else ""
             return _Trouble(f"{host}: TLS failed: {told(tls)} {hint}".rstrip(), fatal=True)
-        shown = self._told(str(error) or type(error).__name__)
+        shown = told(self._secret.hide(str(error))[:2000] or type(error).__name__)
         if isinstance(error, httpx.ConnectError):
             return _Trouble(f"{host} is not reached: {shown}", again=True)
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
@@ -207,11 +216,12 @@ class Transport:
         return _Trouble(f"the connection to {host} broke: {shown}", again=True)
 
     def _of_status(self, status: int, content: bytes) -> _Trouble:
+        content = self._secret.hide_in(content)
         try:
             shown = error_told(json.loads(content))
         except (ValueError, RecursionError):
             shown = told(content[:2000].decode("utf-8", "replace"))
-        reason = f"status {status}" + (f": {self._secret.hide(shown)}" if shown else "")
+        reason = f"status {status}" + (f": {shown}" if shown else "")
         if status in (401, 403):
             return _Trouble(f"{reason} (the key is missing or refused)", fatal=True)
         if status in _CROWDED:
@@ -222,9 +232,6 @@ class Transport:
             return _Trouble(reason, fatal=True)
         return _Trouble(reason, refused=True)
 
-    def _told(self, text: str) -> str:
-        return told(self._secret.hide(text[:2000]))
-
 
 def _wait_wanted(response: httpx.Response) -> float | None:
     """Seconds that a server wants to be left alone, by its header Retry-After (RFC 9110, 10.2.3)."""
@@ -232,7 +239,7 @@ def _wait_wanted(response: httpx.Response) -> float | None:
     if not wish:
         return None
     try:
-        return max(0.0, float(wish))
+        return max(0.0, seconds) if math.isfinite(seconds := float(wish)) else None
     except ValueError:
         pass
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
@@ -56,6 +57,32 @@ def test_a_wrong_key_ends_it_at_once(learner: Any, status: int, monkeypatch: pyt
         with pytest.raises(EndpointError, match=f"status {status}") as caught:
             failed(learner(server.name))
         assert KEY not in str(caught.value) and server.count == 1
+
+
+@pytest.mark.parametrize("key", [f"sk-proj-{'aZ09-_' * 26}", "ab/cd+ef=" * 20])
+def test_a_long_key_is_hidden_before_a_message_is_cut(learner: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 164 characters a message of 160 would show both ends."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    told = json.dumps({"error": {"message": f"Incorrect API key provided: {key}. Look it up"}})
+    bodies = [
+        Fault(STATUS, 400, told), Fault(STATUS, 400, told.replace("/", "\\/")), Fault(RAW, body=told),
+        Fault(RAW, body=f"<html>{'x' * 1950}{key}"), Fault(STATUS, 400, "x" * 1950 + key),
+    ]  # fmt: skip
+    with chat_server() as server:
+        mine = learner(server.name, **FAST)
+        for body in bodies:
+            server.answer = of_samples(body)
+            (reason,) = failed(mine, picture("red", 20 + bodies.index(body)))
+            assert key[:6] not in reason and key[-6:] not in reason, reason
+
+
+def test_a_pause_longer_than_anybody_waits_holds_nobody_up(learner: Any) -> None:
+    for wish in ("3600", "inf", "1e999", "Fri, 31 Dec 9999 23:59:59 GMT"):
+        with chat_server(of_samples(Fault(STATUS, 429, headers={"Retry-After": wish}))) as server:
+            begun = time.monotonic()
+            reasons = failed(learner(server.name, **FAST), *[picture("red", 20 + n) for n in range(3)])
+            assert len(reasons) == 3 and time.monotonic() - begun < 20
+    assert "asks for a pause of" in reasons[0]
 
 
 def test_an_unknown_model_is_named_with_the_nearest(learner: Any) -> None:
