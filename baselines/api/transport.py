@@ -163,7 +163,9 @@ class Transport:
             trouble = self._of_status(status, content)
             if wait is None or not trouble.again:
                 return trouble
-            reason = f"{trouble.reason} (it asks for a pause of {wait:.0f} s)" if wait > _LONGEST_WAIT_S else trouble.reason
+            reason = (
+                f"{trouble.reason} (it asks for a pause of {wait:.0f} s)" if wait > _LONGEST_WAIT_S else trouble.reason
+            )
             return replace(trouble, reason=reason, wait_s=wait)
         return self._read(content, may_be_empty)
 

@@ -175,9 +175,10 @@ def score(
         tell(f"Per-sample scores in {kept}", sys.stderr)
     lines = None
     if columns is not None and scores.scored is not None:
-        from harness.judge.groups import group_lines
+        from harness.judge.groups import class_count, group_lines
 
-        lines = group_lines(predictions.stem, plugin, scores.scored, columns)
+        classes = class_count(plugin, dataset)
+        lines = group_lines(predictions.stem, plugin, scores.scored, columns, classes=classes)
     if style == "json":
         by_group = {} if lines is None else {"groups": [line.to_json() for line in lines]}
         tell(json.dumps(scores.to_json() | by_group, allow_nan=False))

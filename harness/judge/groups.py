@@ -14,12 +14,14 @@ import numpy as np
 from harness.answers import LABELS, answered_class, form_of
 from harness.errors import UsageError, nearest
 from harness.judge.stored_rows import leaderboard_rows
+from harness.plan.installed_metrics import metric_named
 from harness.protocols import Statistics, Task
 from harness.record import Estimate
 from harness.records.group_columns import GroupColumns
 from harness.records.rescore import DataPlace, Rescorer
 from harness.records.sample_scores import Scored
 from harness.records.store import Store
+from harness.sample import Dataset
 from harness.stats.bias_amplification import BiasAmplification, numbered
 from harness.stats.estimates import estimate
 from harness.stats.group_gaps import GroupGap, group_gap
@@ -78,19 +80,29 @@ def stored_group_lines(
         with Rescorer(records[scored[0][1]], place) as rescorer:
             for row, fingerprint in scored:
                 found = rescorer.score(store, records[fingerprint])
+                classes = class_count(rescorer.task, rescorer.data)
                 seed = f" seed {records[fingerprint].seed}" if len(row.fingerprints) > 1 else ""
-                lines += group_lines(f"{row.name}{seed}", rescorer.task, found, columns, metric)
+                lines += group_lines(f"{row.name}{seed}", rescorer.task, found, columns, metric, classes)
     return lines
 
 
+def class_count(task: Task, data: Dataset) -> int:
+    """Count the classes of data whose answers are labels; 0 for other kinds of answer."""
+    return len(task.spec(data, ()).classes.names) if form_of(task.answers) == LABELS else 0
+
+
 def group_lines(
-    name: str, task: Task, scored: Scored, columns: GroupColumns, metric: str | None = None
+    name: str, task: Task, scored: Scored, columns: GroupColumns, metric: str | None = None, classes: int = 0
 ) -> list[GroupLine]:
-    """Score one model's answers by each column; `metric` None takes the one that ranks."""
+    """Score one model's answers by each column; `metric` None takes the one that ranks.
+
+    `classes` is how many classes the data has, where it has some: amplification is a mean over all of them, also those
+    that this model never answers.
+    """
     chosen = _metric(task, scored.statistics, metric)
     whole = scored.statistics[chosen]
     assert whole is not None
-    return [_line(name, task, scored, whole, columns, (column, chosen)) for column in columns.columns]
+    return [_line(name, task, scored, whole, columns, (column, chosen), classes) for column in columns.columns]
 
 
 def _metric(task: Task, statistics: Mapping[str, Statistics | None], wish: str | None) -> str:
@@ -101,8 +113,9 @@ def _metric(task: Task, statistics: Mapping[str, Statistics | None], wish: str |
 
 
 def _line(
-    name: str, task: Task, scored: Scored, whole: Statistics, columns: GroupColumns, asked: tuple[str, str]
-) -> GroupLine:
+    name: str, task: Task, scored: Scored, whole: Statistics, columns: GroupColumns, asked: tuple[str, str],
+    classes: int,
+) -> GroupLine:  # fmt: skip
     column, metric = asked
     ids = [sample.sample_id for sample in scored.samples]
     groups = columns.of(column, ids)
@@ -111,14 +124,17 @@ def _line(
     gap = None
     if len(places):
         kept = [groups[place] for place in places]
-        gap = group_gap(slice_part(whole, places), kept, higher_is_better=True, resamples=_RESAMPLES)
+        higher = metric_named(metric).higher_is_better
+        if higher is None:
+            notes.append(f"neither end of {metric} is better: 'best' is the highest group, 'worst' the lowest")
+        gap = group_gap(slice_part(whole, places), kept, higher_is_better=higher is not False, resamples=_RESAMPLES)
     if gap is None:
         notes.append(f"{column}: fewer than two groups of two samples or more")
     to_labels = to_groups = None
     if gap is not None and (labels := _labels(task, scored)) is not None:
         truth, said = (values[places] for values in labels)
         number, names = numbered([groups[place] for place in places])
-        count = int(max(truth.max(), said.max())) + 1
+        count = max(classes, int(max(truth.max(), said.max())) + 1)
         clusters = groups_of(slice_part(whole, places))
         to_labels = _amplified(BiasAmplification(number, truth, said, len(names), count), clusters)
         predicted = columns.predicted_of(column, ids)

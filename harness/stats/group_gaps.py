@@ -52,24 +52,24 @@ class OfGroup:
 
 @dataclass(frozen=True)
 class GapOf:
-    """How much two groups differ."""
+    """By how much a metric is higher in one group than in another."""
 
-    best: OfGroup
-    worst: OfGroup
+    high: OfGroup
+    low: OfGroup
 
     @property
     def value(self) -> float:
-        """The better group minus the worse one."""
-        return self.best.value - self.worst.value
+        """The higher group minus the lower one."""
+        return self.high.value - self.low.value
 
     @property
     def per_sample(self) -> FloatArray:
         """[N] NaN: no sample has a gap of its own."""
-        return np.full(len(self.best.member), np.nan)
+        return np.full(len(self.high.member), np.nan)
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R]."""
-        return np.asarray(self.best.resample(counts) - self.worst.resample(counts))
+        return np.asarray(self.high.resample(counts) - self.low.resample(counts))
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def group_gap(
         return None
     way = 1 if higher_is_better else -1
     best, worst = max(known, key=lambda name: way * known[name]), min(known, key=lambda name: way * known[name])
-    between = GapOf(OfGroup(metric, member[best]), OfGroup(metric, member[worst]))
+    high, low = (best, worst) if higher_is_better else (worst, best)
+    between = GapOf(OfGroup(metric, member[high]), OfGroup(metric, member[low]))
     gap = estimate(between if clusters is None else GroupedStatistics(between, [str(c) for c in clusters]), resamples)
     drawn = _random_gaps(metric, names, list(known), clusters, seed)
     width = max(known.values()) - min(known.values())

@@ -7,7 +7,7 @@ and `split=col` where a column names it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError, UsageError, nearest
@@ -68,8 +68,11 @@ def split_wish(wish: str) -> tuple[str, str]:
     return place, columns
 
 
-def parse_columns(text: str, known: Iterable[str], wish: str) -> ColumnRoles:
-    """Read which columns are meant; raises UsageError that shows the columns that there are."""
+def parse_columns(text: str, known: Iterable[str], wish: str, parents: Collection[str] = ()) -> ColumnRoles:
+    """Read which columns are meant; raises UsageError that shows the columns that there are.
+
+    Of `parents` any key may be named (`json.caption`), also one that the first sample lacks.
+    """
     known = list(known)
     offer = (
         f"{wish} has {', '.join(known)}. Say which is what: --data '{wish}#image=COLUMN,caption=COLUMN', or label=, or "
@@ -80,13 +83,35 @@ def parse_columns(text: str, known: Iterable[str], wish: str) -> ColumnRoles:
         role, equals, name = each.partition("=")
         if not equals or role not in _ROLES or role in found:
             raise UsageError(f"'{each}' in --data {wish}#{text}: wanted {', '.join(_ROLES)}, each once. {offer}")
-        if name.partition(".")[0] not in {each.partition(".")[0] for each in known} and name not in known:
+        if name not in known and name.partition(".")[0] not in parents:
             raise UsageError(f"There is no '{name}'. {nearest(name, known)} {offer}")
         found[role] = name
     given = found.keys() - {"image", "split", "options"}
     if "image" not in found or given not in map(set, _NEEDED) or ("options" in found and "question" not in found):
         raise UsageError(f"Wanted a column for image, and one for caption, label, or question and answer. {offer}")
     return ColumnRoles(**found)
+
+
+def texts_in(value: object) -> tuple[str, ...]:
+    """Give the texts of a value: itself, those of a list, of objects their `answer`; none of what is nothing or blank.
+
+    >>> texts_in([{"answer": "two"}, None, " ", 2])
+    ('two', '2')
+    """
+    if isinstance(value, dict):
+        return texts_in(value.get("answer"))
+    if isinstance(value, list):
+        return tuple(text for each in value for text in texts_in(each))
+    text = "" if value is None else str(value)
+    return (text,) if text.strip() else ()
+
+
+def options_in(value: object, where: str) -> tuple[str, ...]:
+    """Give the options of a question; raises DataError for a gap, behind which letters would mean other options."""
+    texts = texts_in(value)
+    if isinstance(value, list) and any(not texts_in(each) for each in value[: len(texts)]):
+        raise DataError(f"{where}: an option before the last one is empty. Fill it, or move it to the end.")
+    return texts
 
 
 def role_of(name: str, where: str) -> str:

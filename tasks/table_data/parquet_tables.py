@@ -19,12 +19,21 @@ import pyarrow.parquet as pq
 
 from harness.errors import DataError
 from harness.storage.content import Contents
-from tasks.table_data.columns import ColumnRoles, ImageRow, parse_columns, role_of, roles_in_paths, split_wish
+from tasks.table_data.columns import (
+    ColumnRoles,
+    ImageRow,
+    options_in,
+    parse_columns,
+    role_of,
+    roles_in_paths,
+    split_wish,
+    texts_in,
+)
 from tasks.table_data.write_folder import find_or_write
 
 Progress = Callable[[str, int, int], None]
 _ROWS_AT_ONCE = 128
-_VERSION = 1
+_VERSION = 2
 
 
 def open_parquet(wish: str, cache: Path, progress: Progress) -> Path:
@@ -32,7 +41,7 @@ def open_parquet(wish: str, cache: Path, progress: Progress) -> Path:
     place, text = split_wish(wish)
     root = Path(place).expanduser()
     files = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
-    if not files or not files[0].is_file():
+    if not place.strip() or not files or not files[0].is_file():
         raise DataError(f"No Parquet file in {root}. Give --data parquet:FOLDER with .parquet files, or one file.")
     digests = Contents(cache, progress).of(files)
     return read_tables(f"parquet:{place}", root, files, digests, text, cache, progress)
@@ -76,16 +85,24 @@ def _require_types(schema: pa.Schema, columns: ColumnRoles, path: Path) -> None:
         )
     for name in columns.names()[1:]:
         kind, several = schema.field(name).type, name in columns.lists
-        item = kind.value_type if several and pa.types.is_list(kind) else kind
+        item = _item(kind) if several else kind
         if pa.types.is_struct(item) and name == columns.answer and item.get_field_index("answer") >= 0:
-            item = item.field("answer").type
+            item = _item(item.field("answer").type)
+        if pa.types.is_dictionary(item):
+            item = item.value_type
         if not (_is_text(item) or (name != columns.caption and pa.types.is_integer(item))):
             raise DataError(f"{path}: the column {name} is {kind}. Wanted text"
                             f"{', or lists of it' if several else ' or whole numbers'}.")  # fmt: skip
 
 
+def _item(kind: pa.DataType) -> pa.DataType:
+    """What a column of lists holds; another column's own type."""
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return kind.value_type if lists else kind
+
+
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _rows(path: Path, role: str, columns: ColumnRoles) -> Iterator[ImageRow]:
@@ -114,27 +131,20 @@ def _row(row: Any, role: str, columns: ColumnRoles, names: tuple[Sequence[str], 
         return ImageRow(split, image, label=_text(row[columns.label], names[0], where))
     if columns.question is not None:
         return _question(row, columns, split, image, where)
-    texts = _texts(row[columns.caption])
+    texts = texts_in(row[columns.caption])
     if not texts:
         raise DataError(f"{where}: there is no caption.")
     return ImageRow(split, image, texts)
 
 
 def _question(row: Any, columns: ColumnRoles, split: str, image: bytes, where: str) -> ImageRow:
-    question, answers = row[columns.question], _texts(row[columns.answer])
+    question, answers = row[columns.question], texts_in(row[columns.answer])
     if not isinstance(question, str) or not question.strip():
         raise DataError(f"{where}: nothing is asked.")
     if not answers:
         raise DataError(f"{where}: there is no answer.")
-    options = () if columns.options is None else _texts(row[columns.options])
+    options = () if columns.options is None else options_in(row[columns.options], where)
     return ImageRow(split, image, question=question, answers=answers, options=options)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    """One text, or several; of objects their `answer`."""
-    values = value if isinstance(value, list) else [value]
-    texts = (each.get("answer") if isinstance(each, dict) else each for each in values)
-    return tuple(str(each) for each in texts if each is not None)
 
 
 def _text(value: Any, names: Sequence[str], where: str) -> str:

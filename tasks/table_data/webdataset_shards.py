@@ -1,26 +1,37 @@
 """webdataset shards: tar files whose members `KEY.EXTENSION` make a sample (`--data wds:FOLDER#image=jpg,caption=txt`).
 
-A column is an extension, several with `;` between them (`jpg;png`), or a key of a JSON member (`json.caption`). The
-layout of CLIP_benchmark (`test/0.tar` beside `classnames.txt`) is read as it is: `.cls` numbers its class names.
+A column is an extension, several with `;` between them (`jpg;png`), or a key of a JSON member (`json.caption`). Each
+line of a text member is a caption or an answer of its own; of JSON it is each text of a list. The layout of
+CLIP_benchmark (`test/0.tar` beside `classnames.txt`) is read as it is: `.cls` numbers its class names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from harness.errors import DataError
 from harness.storage.content import Contents
-from tasks.table_data.columns import ColumnRoles, ImageRow, parse_columns, role_of, roles_in_paths, split_wish
+from tasks.table_data.columns import (
+    ColumnRoles,
+    ImageRow,
+    parse_columns,
+    role_of,
+    roles_in_paths,
+    split_wish,
+    texts_in,
+)
 from tasks.table_data.write_folder import find_or_write
 
 Progress = Callable[[str, int, int], None]
-_VERSION = 1
+_VERSION = 2
 _CLASS_NAMES = "classnames.txt"
 _BENCHMARK_COLUMNS = "image=jpg;jpeg;png;webp,label=cls"
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -67,7 +78,7 @@ def expand_range(text: str) -> list[str]:
 def _shards(place: str) -> tuple[Path, list[Path]]:
     """Find the shards and the folder that they are named from."""
     root = Path(place).expanduser()
-    if root.is_dir():
+    if place.strip() and root.is_dir():
         files = sorted(root.rglob("*.tar"), key=lambda path: (path.parent, len(path.name), path.name))
         if not files:
             raise DataError(f"No .tar file in {root}. Give wds:FOLDER with shards, or wds:FOLDER/{{0000..0099}}.tar.")
@@ -76,21 +87,35 @@ def _shards(place: str) -> tuple[Path, list[Path]]:
     for file in files:
         if not file.is_file():
             raise DataError(f"No shard {file} (of --data wds:{place}).")
-    return files[0].parent, files
+    if not files:
+        raise DataError(f"--data wds:{place} names no shard: its range has no number in it. Wanted {{0000..0099}}.")
+    return Path(os.path.commonpath([file.parent for file in files])), files
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
     path = root / _CLASS_NAMES
-    return tuple(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else ()
+    if not path.is_file():
+        return ()
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\n")
+    except ValueError as error:
+        raise DataError(f"{path} is no text in UTF-8: {error}. Write it anew.") from None
+    names = tuple(text.split("\n")) if text else ()
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+        raise DataError(
+            f"{path} calls {names.count(twice)} classes '{twice}', which would become one. Give each a name of its own."
+        )
+    return names
 
 
 def _columns(text: str, first: Members, wish: str) -> ColumnRoles:
     """Check the columns against the first sample; of several extensions one is enough."""
     known = [name for name in first if name != "__key__"]
     with suppress(ValueError):
-        known += [f"json.{key}" for key in json.loads(first.get("json", b"{}"))]
+        content = json.loads(first.get("json", b"{}"))
+        known += [f"json.{key}" for key in content] if isinstance(content, dict) else []
     offered = known + [name for each in text.split(",") if (name := _alternatives_of(each, known))]
-    return parse_columns(text, offered, wish)
+    return parse_columns(text, offered, wish, ["json"] if "json" in first else ())
 
 
 def _alternatives_of(each: str, known: Sequence[str]) -> str | None:
@@ -123,24 +148,19 @@ def _samples(path: Path) -> Iterator[Members]:
 
 def _row(sample: Members, role: str, columns: ColumnRoles, classes: Sequence[str], where: str) -> ImageRow:
     image = _member(sample, columns.image, where)
-    split = role_of(_decoded(sample, columns.split, where), where) if columns.split else role
+    split = role_of(_one(sample, columns.split, where), where) if columns.split else role
     if columns.label is not None:
-        return ImageRow(split, image, label=_class_of(_decoded(sample, columns.label, where), classes, where))
+        return ImageRow(split, image, label=_class_of(_one(sample, columns.label, where), classes, where))
     if columns.question is not None:
-        question = _decoded(sample, columns.question, where).strip()
-        answers = _lines(_decoded(sample, str(columns.answer), where))
-        if not question or not answers:
-            raise DataError(f"{where}: there is no {'answer' if question else 'question'}.")
-        options = () if columns.options is None else _lines(_decoded(sample, columns.options, where))
+        question, answers = _one(sample, columns.question, where), _texts(sample, str(columns.answer), where)
+        if not answers:
+            raise DataError(f"{where}: there is no answer.")
+        options = () if columns.options is None else _texts(sample, columns.options, where)
         return ImageRow(split, image, question=question, answers=answers, options=options)
-    captions = _lines(_decoded(sample, str(columns.caption), where))
+    captions = _texts(sample, str(columns.caption), where)
     if not captions:
         raise DataError(f"{where}: there is no caption.")
     return ImageRow(split, image, captions)
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line for line in text.splitlines() if line.strip())
 
 
 def _member(sample: Members, name: str, where: str) -> bytes:
@@ -151,21 +171,37 @@ def _member(sample: Members, name: str, where: str) -> bytes:
     raise DataError(f"{where}: there is no member .{name} (there are {there}).")
 
 
-def _decoded(sample: Members, name: str, where: str) -> str:
-    """Read a text: a member of its own, or a key of a JSON member."""
-    extension, dot, key = name.partition(".")
+def _one(sample: Members, name: str, where: str) -> str:
+    """Read the one text of a member, all its lines, or of a key."""
+    texts = _read(sample, name, where)
+    if len(texts) != 1:
+        raise DataError(f"{where}: {name} holds {len(texts) or 'no'} texts. Wanted one.")
+    return texts[0].strip()
+
+
+def _texts(sample: Members, name: str, where: str) -> tuple[str, ...]:
+    """Read the texts of a member, a line each, or of a key."""
+    texts = _read(sample, name, where)
+    return texts_in([line.strip() for line in texts[0].split("\n")]) if texts and _is_member(sample, name) else texts
+
+
+def _read(sample: Members, name: str, where: str) -> tuple[str, ...]:
+    """Read a member as a text, or the texts of a key of a JSON member; raises DataError."""
     try:
-        text = _member(sample, extension if dot else name, where).decode()
-        if not dot:
-            return text.strip()
-        value = json.loads(text)[key]
-        return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+        if _is_member(sample, name):
+            return texts_in(_member(sample, name, where).decode().strip())
+        extension, _, key = name.partition(".")
+        return texts_in(json.loads(_member(sample, extension, where))[key])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{where}: {name} cannot be read ({type(error).__name__}: {error}).") from None
 
 
+def _is_member(sample: Members, name: str) -> bool:
+    return "." not in name or any(extension in sample for extension in name.split(";"))
+
+
 def _class_of(text: str, classes: Sequence[str], where: str) -> str:
-    if not classes or not text.isdigit():
+    if not classes or not text.isdecimal():
         return text
     if int(text) >= len(classes):
         raise DataError(f"{where}: class {text} of {len(classes)} names in {_CLASS_NAMES}.")

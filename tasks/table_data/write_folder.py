@@ -83,6 +83,11 @@ def _suffix(image: bytes) -> str:
 
 
 def _folder_name(label: str) -> str:
-    if not label.strip() or label.startswith(".") or any(letter in label for letter in "/\\\0") or len(label) > 200:
+    if (
+        not label.strip()
+        or label.startswith(".")
+        or any(letter in label for letter in "/\\\0")
+        or len(label.encode()) > 200
+    ):
         raise DataError(f"The class {label!r} cannot be a folder's name. Give another column as label, or rename it.")
     return label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +60,28 @@ def test_what_is_not_known_is_left_out_and_said(tmp_path: Path) -> None:
     assert "–" in "".join(map(str, groups_document([first, second])))
     (caption,) = lines_of(tmp_path, "light", [*"aaaabbbb"], CAPTIONS)
     assert caption.gap is not None and caption.to_labels is None and caption.notes == ()
+
+
+def test_amplification_is_a_mean_over_all_classes_also_those_never_answered(tmp_path: Path) -> None:
+    rows = ["a", "a", "a", "a", "b", "b", "b", "b"]
+    (two,) = lines_of(tmp_path, "light", rows)
+    (four,) = lines_of(tmp_path, "light", rows, classes=4)
+    assert two.to_labels is not None and four.to_labels is not None
+    assert four.to_labels.value == pytest.approx(two.to_labels.value / 2)
+
+
+def test_of_an_error_the_worst_group_is_the_highest(tmp_path: Path) -> None:
+    path = tmp_path / "g.csv"
+    path.write_text("\n".join(["sample_id,light", *(f"{n},{'aaaabbbb'[n]}" for n in range(8))]), encoding="utf-8")
+    found, task = scored([1] * 8, [0, 0, 0, 1, 1, 1, 1, 1]), SimpleNamespace(metrics=("top-1",), answers=LABELS)
+    found = replace(found, statistics={"ECE": proportion(np.arange(8) < 3), "ECE-null": proportion(np.arange(8) < 3)})
+    (line,) = group_lines("film", task, found, read_group_columns(str(path)), "ECE")  # type: ignore[arg-type]
+    assert line.gap is not None and (line.gap.worst, line.gap.best) == ("a", "b")
+    assert line.gap.gap is not None and line.gap.gap.value == pytest.approx(0.75)
+    (line,) = group_lines("film", task, found, read_group_columns(str(path)), "ECE-null")  # type: ignore[arg-type]
+    assert (
+        line.gap is not None and line.gap.best == "a" and line.notes[0].startswith("neither end of ECE-null is better")
+    )
 
 
 def test_another_metric_is_named_or_refused(tmp_path: Path) -> None:

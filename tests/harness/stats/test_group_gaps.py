@@ -36,6 +36,7 @@ def test_fewer_than_two_groups_are_none() -> None:
 def test_less_may_be_better() -> None:
     found = group_gap(MeanStatistics(np.array([0.1, 0.2, 0.9, 0.8])), [*"aabb"], higher_is_better=False, resamples=50)
     assert found is not None and (found.best, found.worst) == ("a", "b")
+    assert found.gap is not None and found.gap.value > 0
 
 
 def test_groups_that_are_alike_are_rarely_told_apart() -> None:

@@ -212,3 +212,66 @@ def test_names_of_which_only_some_say_the_split(tmp_path: Path) -> None:
         parquet(tmp_path / f"{name}.parquet", image=images(1), caption=["a"])
     with pytest.raises(DataError, match=r"more\.parquet does not say of which split"):
         open_parquet(f"{tmp_path}#image=image,caption=caption", tmp_path / "cache", quiet)
+
+
+def test_columns_of_other_writers(tmp_path: Path, as_captions: Any) -> None:
+    """Polars writes large lists of large strings, pandas its categories as a dictionary."""
+    large = pa.array([["a", " "], ["b", None]], pa.large_list(pa.large_string()))
+    names = pa.array(["test", "test"]).dictionary_encode()
+    parquet(tmp_path / "p" / "t.parquet", image=images(1, 2), text=large, part=names)
+    folder = open_parquet(f"{tmp_path / 'p'}#image=image,caption=text,split=part", tmp_path / "cache", quiet)
+    assert as_captions(folder)["test"] == [(encoded(1), ("a",)), (encoded(2), ("b",))]
+
+
+def test_nothing_is_no_text_and_texts_of_json_stay_whole(tmp_path: Path, as_captions: Any) -> None:
+    told = json.dumps({"several": ["one\ntwo", None, "three"], "none": None, "people": [{"answer": "x"}], "n": 5})
+    shard(tmp_path / "w" / "0.tar", ("a.png", encoded(1)), ("a.json", told.encode()), ("a.cap.txt", b"u\xc2\x85v\nw"))
+    cache = tmp_path / "cache"
+    folder = open_shards(f"{tmp_path / 'w'}#image=png,caption=json.several", cache, quiet)
+    assert as_captions(folder)["test"] == [(encoded(1), ("one\ntwo", "three"))]
+    folder = open_shards(f"{tmp_path / 'w'}#image=png,caption=cap.txt", cache, quiet)
+    assert as_captions(folder)["test"] == [(encoded(1), ("u\x85v", "w"))]
+    folder = open_shards(f"{tmp_path / 'w'}#image=png,question=json.n,answer=json.people", cache, quiet)
+    assert '"answers": ["x"]' in (folder / "questions_test.json").read_text(encoding="utf-8")
+    for columns, why in [("caption=json.none", "there is no caption"), ("label=json.none", "json.none holds no texts"),
+                         ("label=json.several", "holds 2 texts"), ("caption=json.n.m", "cannot be read")]:  # fmt: skip
+        with pytest.raises(DataError, match=why):
+            open_shards(f"{tmp_path / 'w'}#image=png,{columns}", cache, quiet)
+
+
+def test_a_range_may_stand_in_the_folder(tmp_path: Path, as_captions: Any) -> None:
+    for number in range(2):
+        shard(tmp_path / str(number) / "a.tar", ("a.png", encoded(number)), ("a.txt", b"text %d" % number))
+    folder = open_shards(f"{tmp_path}/{{0..1}}/a.tar#image=png,caption=txt", tmp_path / "cache", quiet)
+    assert [texts for _, texts in as_captions(folder)["test"]] == [("text 0",), ("text 1",)]
+
+
+@pytest.mark.parametrize(
+    ("classes", "why"), [("cat\ncat\n", "calls 2 classes 'cat'"), ("caf\xe9\n", "no text in UTF-8")]
+)
+def test_class_names_that_would_mix_classes_up(tmp_path: Path, classes: str, why: str) -> None:
+    shard(tmp_path / "w" / "0.tar", ("a.png", encoded(1)), ("a.cls", b"0"))
+    (tmp_path / "w" / "classnames.txt").write_bytes(classes.encode("latin-1"))
+    with pytest.raises(DataError, match=why):
+        open_shards(str(tmp_path / "w"), tmp_path / "cache", quiet)
+
+
+def test_what_a_user_may_mistype_ends_in_a_message(tmp_path: Path) -> None:
+    cache, where = tmp_path / "cache", tmp_path / "p"
+    shard(tmp_path / "w" / "0.tar", ("a.png", encoded(1)), ("a.json", b"5"))
+    parquet(where / "t.parquet", image=images(1), text=["\u00fc" * 150], blank=[" "], ask=["q"], opts=[["", "b"]])
+    with pytest.raises(UsageError, match=r"There is no 'image\.bytes'"):
+        open_parquet(f"{where}#image=image.bytes,caption=text", cache, quiet)
+    for wish, why in [("image=image,label=text", "cannot be a folder's name"),
+                      ("image=image,caption=blank", "no caption"),
+                      ("image=image,question=ask,answer=text,options=opts", "an option before the last")]:  # fmt: skip
+        with pytest.raises(DataError, match=why):
+            open_parquet(f"{where}#{wish}", cache, quiet)
+    for wish, why in [
+        ("w#image=png,caption=json.x", "cannot be read"),
+        ("w/{5..0}.tar#image=png,caption=txt", "no shard"),
+    ]:
+        with pytest.raises(DataError, match=why):
+            open_shards(f"{tmp_path}/{wish}", cache, quiet)
+    with pytest.raises(DataError, match="No Parquet file"):
+        open_parquet("#image=image,caption=text", cache, quiet)
