@@ -19,6 +19,7 @@ _WORD = re.compile(r"\w+(?:'\w+)?")
 _BEGINNINGS = (0, 1, 2, 3)
 """Questions count as alike by so many first words, and by all of them."""
 _FIRST_WINS = 1e-9
+"""How much less likely, as a logarithm, an answer counts for each one that training gave before it: ties end so."""
 AnswerCounts = Mapping[str, Mapping[str, int]]
 
 
@@ -47,7 +48,7 @@ class AnswerPrior(nn.Module):
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> list[Any]:
-        """Give the log-probability of each option, else the likeliest answer; ties go to the one that came first."""
+        """Give the log-probability of each option, else the likeliest answer; of equals, the first in training."""
         choices = batch.choices or ((),) * len(batch)
         return [self._answer(text or "", options) for text, options in zip(batch.texts, choices, strict=True)]
 
@@ -63,14 +64,17 @@ class AnswerPrior(nn.Module):
         offered = tuple(option.casefold() for option in options) or self.answers
         if not offered:
             return ""
-        scores = [math.log(self._probability(question, answer)) for answer in offered]
+        scores = [self._score(question, answer, place) for place, answer in enumerate(offered)]
         place = chosen_option(scores)
         return scores if options else ("" if place is None else offered[place])
 
+    def _score(self, question: str, answer: str, place: int) -> float:
+        """The log-probability, less what ends ties: taken off last, since counts of many questions would drown it."""
+        rank = self.answers.index(answer) if answer in self.answers else len(self.answers) + place
+        return math.log(self._probability(question, answer)) - _FIRST_WINS * rank
+
     def _probability(self, question: str, answer: str) -> float:
-        known = len(self.answers)
-        rank = self.answers.index(answer) if answer in self.answers else known
-        probability = 1 / (known + 1) * (1 + _FIRST_WINS * (known - rank))
+        probability = 1 / (len(self.answers) + 1)
         for form in forms_of(question):
             counts = self.counts.get(form, {})
             probability = (counts.get(answer, 0) + probability) / (sum(counts.values()) + 1)

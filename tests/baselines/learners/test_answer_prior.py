@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from baselines.learners.answer_prior import AnswerPrior, count_answers, forms_of
+from harness.answers import chosen_option
 from harness.sample import Batch, TaskSpec
 
 ASKED = [("Is it red?", ("yes",)), ("Is it red?", ("yes", "yes", "no")), ("Is it big?", ("no",)), ("What?", ("cat",))]
@@ -44,3 +45,15 @@ def test_it_answers_what_was_commonest_and_falls_back_on_fewer_words() -> None:
     assert asked("What is this?") == "cat" and asked("Who?") == "yes"
     assert asked("What?", "dog", "cat")[1] > asked("What?", "dog", "cat")[0]
     assert AnswerPrior({"": {}}).predict(Batch(("s",), None, ("Who?",))) == [""]
+
+
+def test_ties_end_however_many_questions_were_counted() -> None:
+    """Balanced training answers are the rule for yes/no: a prior that then says nothing is no baseline."""
+    texts = ["Is there a cat on the mat?"] * 2000
+    targets = [SimpleNamespace(accepted=("no" if number % 2 else "yes",)) for number in range(len(texts))]
+    learner = AnswerPrior(
+        count_answers(TaskSpec("visual-question-answering", targets, "answers", training_texts=texts))
+    )
+    options = (("yes", "no"), ("no", "yes"), ("dog", "fox"), ())
+    answers = learner.predict(Batch(("s",) * 4, None, (texts[0],) * 4, choices=options))
+    assert [chosen_option(scores) for scores in answers[:3]] == [0, 1, 0] and answers[3] == "yes"
