@@ -17,6 +17,8 @@ import numpy as np
 
 from harness.stats.resampling import FloatArray, IntArray
 
+OF_ATTRIBUTES = "BiasAmp:attribute"
+"""The name under which a scorer tells amplification from an attribute that training data ties to labels."""
 _ROWS = 64  # resamples at once
 
 

@@ -91,7 +91,8 @@ class LabelScorer(PlainScorer):
         parts = {f"top-1[{name}]": rows for name, rows in _rows_of_slices(samples).items()}
         per_class = per_class_statistics(answers.classes, labels, self.classes.names)
         parts |= {name.replace("per-class:", "top-1:"): statistics.trial for name, statistics in per_class.items()}
-        return {**_together(found, images), **_shares(answers.classes == labels, parts, images)}
+        biased = _together(_amplified(answers.classes, labels, samples), images)
+        return {**_together(found, images), **_shares(answers.classes == labels, parts, images), **biased}
 
     def _of_labels(
         self, predicted: npt.NDArray[np.int64], answers: LabelAnswers, labels: npt.NDArray[np.int64]
@@ -234,6 +235,27 @@ def _rows_of_slices(samples: Sequence[Sample]) -> dict[str, npt.NDArray[np.bool_
     names = sorted({name for sample in samples for name in sample.target.slices})
     rows = {name: np.array([name in sample.target.slices for sample in samples]) for name in names}
     return {name: chosen for name, chosen in rows.items() if chosen.sum() >= _LEAST_IN_A_SLICE}
+
+
+def _amplified(
+    predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], samples: Sequence[Sample]
+) -> dict[str, ResampledStatistics | None]:
+    """By how much more often an attribute's classes are answered than they are right, where samples have attributes.
+
+    BiasAmp from attribute to label (Wang & Russakovsky 2021, arXiv 2102.12594) over the pairs that go together in the
+    biased training set, attributes by their samples; above 0: answers follow the attribute. In [-1, 1].
+    """
+    import numpy as np
+
+    from harness.stats.bias_amplification import OF_ATTRIBUTES
+    from harness.stats.resampling import MeanStatistics
+
+    if not all(sample.target.lured for sample in samples):
+        return {}
+    lured = [sample.target.lured for sample in samples]
+    said = np.array([answer in own for answer, own in zip(predicted.tolist(), lured, strict=True)], dtype=np.float64)
+    true = np.array([label in own for label, own in zip(labels.tolist(), lured, strict=True)], dtype=np.float64)
+    return {OF_ATTRIBUTES: MeanStatistics(said - true, (-1.0, 1.0))}
 
 
 def _shares(

@@ -29,7 +29,15 @@ class ClassificationTask:
         "top-1", "unparsed", "mAP", "top-5", "macro-F1", "balanced-accuracy", "micro-F1", "NLL", "Brier", "ECE",
         "ECE-null", "adaptive-ECE", "adaptive-ECE-null",
     )  # fmt: skip
-    settings: tuple[str, ...] = ("track", "templates", "lexicon", "test_lexicon", "classes", "labels")
+    settings: tuple[str, ...] = (
+        "track",
+        "templates",
+        "lexicon",
+        "test_lexicon",
+        "classes",
+        "labels",
+        "badge_agreement",
+    )
     learnable_score: float = 0.9
     answers: str = LABELS
 
@@ -41,7 +49,7 @@ class ClassificationTask:
         folder = locate_data(context)
         if folder is None:
             return _open_scenes(context)
-        refuse_settings(context, ("track", "lexicon"), f"is for Scenes, and {folder} is not")
+        refuse_settings(context, ("track", "lexicon", "badge_agreement"), f"is for Scenes, and {folder} is not")
         return open_label_folder(folder, context, zero_shot=False)
 
     def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
@@ -134,6 +142,7 @@ class ClassificationTask:
 def _open_scenes(context: DataContext) -> Dataset:
     from tasks.datasets.locations import refuse_settings
     from tasks.datasets.prompts import PLAIN, check_templates
+    from tasks.scenes_data.groups import agreement_name, agreement_options, training_split
     from tasks.scenes_data.labels import TRACKS
     from tasks.scenes_data.open import Variant, open_scenes
     from tasks.scenes_data.wording import lexicon_options
@@ -146,10 +155,12 @@ def _open_scenes(context: DataContext) -> Dataset:
         "track": track,
         **lexicon_options(context),
         "templates": check_templates(context.settings.get("templates", PLAIN)),
+        **agreement_options(context),
     }
     # The refer split was drawn for expressions: more objects, each of them equally likely to be meant.
     split = "refer" if track == "reference" else "test"
-    return open_scenes(context, Variant(f"scenes:{track}", options, split))
+    name = agreement_name(f"scenes:{track}", options)
+    return open_scenes(context, Variant(name, options, split, training_split=training_split(options)))
 
 
 image_classification = ClassificationTask()

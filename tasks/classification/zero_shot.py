@@ -28,7 +28,15 @@ class ZeroShotTask:
     )
     version: int = 1
     metrics: tuple[str, ...] = ("unseen-top-1", "S", "unparsed", "U", "H", "AUSUC", "top-1")
-    settings: tuple[str, ...] = ("templates", "lexicon", "test_lexicon", "classes", "labels", "unseen")
+    settings: tuple[str, ...] = (
+        "templates",
+        "lexicon",
+        "test_lexicon",
+        "classes",
+        "labels",
+        "unseen",
+        "badge_agreement",
+    )
     learnable_score: float = 0.9
     answers: str = UNSEEN_LABELS
 
@@ -40,7 +48,7 @@ class ZeroShotTask:
         folder = locate_data(context)
         if folder is None:
             return _open_scenes(context)
-        refuse_settings(context, ("lexicon", "test_lexicon"), f"is for Scenes, and {folder} is not")
+        refuse_settings(context, ("lexicon", "test_lexicon", "badge_agreement"), f"is for Scenes, and {folder} is not")
         return open_label_folder(folder, context, zero_shot=True)
 
     def scoring_settings(self, context: DataContext) -> Mapping[str, Any]:
@@ -133,12 +141,18 @@ class ZeroShotTask:
 def _open_scenes(context: DataContext) -> Dataset:
     from tasks.datasets.locations import refuse_settings
     from tasks.datasets.prompts import PLAIN, check_templates
+    from tasks.scenes_data.groups import agreement_name, agreement_options, training_split
     from tasks.scenes_data.open import OPEN, OPEN_PARTS, Variant, open_scenes
     from tasks.scenes_data.wording import lexicon_name, lexicon_options
 
     refuse_settings(context, ("classes", "unseen"), "is for folders: the classes of Scenes are fixed")
-    options = {**lexicon_options(context), "templates": check_templates(context.settings.get("templates", PLAIN))}
-    return open_scenes(context, Variant(lexicon_name(options), options, OPEN, OPEN_PARTS))
+    options = {
+        **lexicon_options(context),
+        "templates": check_templates(context.settings.get("templates", PLAIN)),
+        **agreement_options(context),
+    }
+    name = agreement_name(lexicon_name(options), options)
+    return open_scenes(context, Variant(name, options, OPEN, OPEN_PARTS, training_split(options)))
 
 
 zero_shot_classification = ZeroShotTask()

@@ -9,6 +9,7 @@ and the class is its shape; in training each image is asked about several of its
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.sample import Classes, Dataset, Sample
@@ -17,6 +18,7 @@ from tasks.formats.json_files import read_json
 from tasks.scenes import layout
 from tasks.scenes.factors import KINDS, SHAPES, Kind
 from tasks.scenes.splits import SPLITS
+from tasks.scenes_data.groups import SETTING, group_name, in_groups, lured_classes
 from tasks.scenes_data.open import OPEN_PARTS
 from tasks.targets.targets import LabelTarget
 
@@ -38,7 +40,7 @@ def scene_label_samples(data: Dataset, split: str, track: str) -> Sequence[Sampl
     for row, asked in _questions(data, split, track):
         image = layout.image_dir(data.root, split) / row["file_name"]
         samples += [Sample(f"{row['id']}{suffix}", image, target, text) for suffix, text, target in asked]
-    return samples
+    return samples if track == "reference" else _of_groups(data, split, samples, CLOSED_KINDS)
 
 
 def open_label_samples(data: Dataset, split: str) -> Sequence[Sample]:
@@ -48,9 +50,9 @@ def open_label_samples(data: Dataset, split: str) -> Sequence[Sample]:
     for part in OPEN_PARTS.get(split, (split,)):
         for row in read_scene_rows(data, part):
             if row["target"] is not None and row["target"]["category_id"] in index:
-                target = LabelTarget(index[row["target"]["category_id"]], image_id=str(row["id"]))
+                target = _in_group(row, LabelTarget(index[row["target"]["category_id"]]), OPEN_KINDS)
                 samples.append(Sample(str(row["id"]), layout.image_dir(data.root, part) / row["file_name"], target))
-    return samples if split not in OPEN_PARTS else mixed(samples)
+    return _of_groups(data, split, samples if split not in OPEN_PARTS else mixed(samples), OPEN_KINDS)
 
 
 def kind_classes(
@@ -126,7 +128,7 @@ def _questions(data: Dataset, split: str, track: str) -> Iterator[tuple[dict[str
 def _plain(row: Mapping[str, Any]) -> Iterator[Asked]:
     label = _closed_label(row)
     if label is not None:
-        yield "", None, LabelTarget(label, image_id=str(row["id"]), slices=(_light(row),))
+        yield "", None, _in_group(row, LabelTarget(label, slices=(_light(row),)), CLOSED_KINDS)
 
 
 def _context(row: Mapping[str, Any]) -> Iterator[Asked]:
@@ -161,6 +163,21 @@ def _several_references(
 
     for number, (text, shape) in enumerate(training_questions(row, objects, centres)):
         yield f"-{number}", text, LabelTarget(SHAPES.index(shape), image_id=str(row["id"]))
+
+
+def _in_group(row: Mapping[str, Any], target: LabelTarget, kinds: Sequence[Kind]) -> LabelTarget:
+    """Name the image, and its group where it stands in one; light is no group beside these."""
+    name, image_id = group_name(row), str(row["id"])
+    if name is None:
+        return replace(target, image_id=image_id)
+    return replace(target, image_id=image_id, slices=(name,), lured=lured_classes(row, kinds))
+
+
+def _of_groups(data: Dataset, split: str, samples: list[Sample], kinds: Sequence[Kind]) -> list[Sample]:
+    """Where training is of the kinds of two patterns, checkpoints are selected on these alone."""
+    if SETTING not in data.options or split != data.selection_split:
+        return samples
+    return [sample for sample in samples if in_groups(kinds[sample.target.label])]
 
 
 def _closed_label(row: Mapping[str, Any]) -> int | None:

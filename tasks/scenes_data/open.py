@@ -23,7 +23,7 @@ from tasks.scenes_data.files import forget_changed
 
 SUMMARY = "built-in: rendered worlds with known causes, made on first use; splits train, val, test and the shifts"
 COCO_SUMMARY = "COCO 2017 or 2014, or any folder in its layout: --data PATH, $BENCH_DATA or ./data/coco"
-_ALWAYS = ("train", "val")
+_TRAINING, _SELECTION = "train", "val"
 _SHIFTS = ("style", "ground-swap", "light", "scale", "count", "lexical", "prior-conflict")
 OPEN = "open"
 """The split of old and new kinds: test and novel together."""
@@ -38,6 +38,7 @@ class Variant:
     options: Mapping[str, Any] = field(default_factory=dict)
     default_split: str = "test"
     compound: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    training_split: str = _TRAINING
 
     def parts_of(self, split: str) -> tuple[str, ...]:
         """The generated splits that a split is made of."""
@@ -58,7 +59,7 @@ def open_scenes(context: DataContext, variant: Variant | None = None) -> Dataset
     wanted = context.split or variant.default_split
     if wanted not in names:
         raise UsageError(f"Scenes has no split '{wanted}'. {nearest(wanted, names)}")
-    needed = dict.fromkeys((*_ALWAYS, *variant.parts_of(wanted)))
+    needed = dict.fromkeys((_TRAINING, variant.training_split, _SELECTION, *variant.parts_of(wanted)))
     root = _whole_scenes(context, list(needed))
     return Dataset(
         name=variant.name,
@@ -67,8 +68,8 @@ def open_scenes(context: DataContext, variant: Variant | None = None) -> Dataset
         layout="scenes",
         embedded=True,
         splits=names,
-        training_split="train",
-        selection_split="val",
+        training_split=variant.training_split,
+        selection_split=_SELECTION,
         default_split=variant.default_split,
         options=variant.options,
     )

@@ -28,13 +28,15 @@ class LabelTarget:
     """The class of an image, by index; with `labels` (0 or 1 for each class) any number of them.
 
     `slices` name the parts of the split that the sample is also scored in; `image_id` says which samples
-    share an image, so that intervals draw them together.
+    share an image, so that intervals draw them together. `lured` are the classes that something beside the object goes
+    with in a biased training set (of Scenes: the badge), where that is known.
     """
 
     label: int
     labels: tuple[int, ...] = ()
     slices: tuple[str, ...] = ()
     image_id: str = ""
+    lured: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

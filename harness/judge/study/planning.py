@@ -11,7 +11,7 @@ from harness.condition import Condition
 from harness.errors import BenchError
 from harness.judge.study.aims import Aim, breadth_of
 from harness.judge.verdict.evidence import FusionControls
-from harness.judge.verdict.needs import ClaimSubject, NeededRun
+from harness.judge.verdict.needs import ClaimSubject, NeededRun, Setting
 from harness.perturb.grids import parse_grid
 from harness.perturb.perturbation import Perturbation
 from harness.plan.config import RunConfig
@@ -22,20 +22,23 @@ from harness.sample import limited
 
 _GROUPS_SPLIT = "groups"
 """The split of the built-in data whose samples stand in groups that are large enough."""
+_BIASED: Setting = ("badge_agreement", 0.95)
+"""The setting under which built-in training data tie an attribute of these groups to labels."""
 
 
 @dataclass(frozen=True)
 class Variation:
-    """Settings of a run that differ from the study's own: training samples, tuning policy, split."""
+    """Settings of a run that differ from the study's own: training samples, tuning policy, split, the task's."""
 
     limit: int | None = None
     tune: str | None = None
     split: str | None = None
+    data: tuple[Setting, ...] = ()
 
     @classmethod
     def of(cls, run: NeededRun) -> Variation:
         """The settings of a needed run."""
-        return cls(run.limit, run.tune, run.split)
+        return cls(run.limit, run.tune, run.split, run.data)
 
     @property
     def words(self) -> str:
@@ -44,6 +47,7 @@ class Variation:
             f"--set train.limit={self.limit}" if self.limit else "",
             f"--tune {self.tune}" if self.tune else "",
             f"--split {self.split}" if self.split else "",
+            *(f"--set task.{name}={value}" for name, value in self.data),
         )
         return " ".join(word for word in told if word)
 
@@ -53,7 +57,8 @@ class Variation:
         request = replace(request, split=self.split or config.request.split, perturb=None)
         train = config.train if self.limit is None else replace(config.train, limit=self.limit)
         options = config.options if self.tune is None else replace(config.options, tune=self.tune)
-        return replace(config, request=request, train=train, options=options)
+        settings = {**config.task_settings, **dict(self.data)}
+        return replace(config, request=request, train=train, options=options, task_settings=settings)
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ def subjects_of(
     progress: Progress, stand_in: str | None = None,
 ) -> list[ClaimSubject]:  # fmt: skip
     """Find out of each fused model what decides which runs claims about it read."""
-    breadth, groups = breadth_of(config.study), _groups(config, task, environment, progress)
+    breadth, (groups, embedded) = breadth_of(config.study), _groups(config, task, environment, progress)
     return [
         ClaimSubject(
             model=name,
@@ -127,6 +132,7 @@ def subjects_of(
             stand_in=stand_in,
             timed=config.measure.timed,
             groups=groups,
+            biased=(_BIASED,) if embedded and _GROUPS_SPLIT in groups else (),
             breadth=breadth,
         )
         for name in models
@@ -145,22 +151,22 @@ def _policy(config: RunConfig, task: Task, name: str) -> str | None:
     return policy
 
 
-def _groups(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> dict[str, dict[str, int]]:
-    """Count the samples of each group, for the splits whose samples all stand in exactly one."""
+def _groups(
+    config: RunConfig, task: Task, environment: Environment, progress: Progress
+) -> tuple[dict[str, dict[str, int]], bool]:
+    """Count the samples of each group, for splits whose samples all stand in one of several; are data embedded?"""
     context = data_context(config, task, environment, progress)
     data = open_data(task, context)
     found = {}
     for split in dict.fromkeys((config.request.split or data.default_split, _GROUPS_SPLIT)):
-        if split not in data.splits:
-            break
+        if split not in data.splits or (split == _GROUPS_SPLIT and _BIASED[0] not in task.settings):
+            continue
         opened = open_data(task, replace(context, split=split))
         samples = limited(task.samples(opened, split), config.evaluate.limit)
-        slices = [getattr(sample.target, "slices", ()) for sample in samples]
-        if not any(slices):
-            break  # targets of this task stand in no groups at all
-        if counts := _counted(slices):
+        counts = _counted([getattr(sample.target, "slices", ()) for sample in samples])
+        if len(counts) > 1:
             found[split] = counts
-    return found
+    return found, data.embedded
 
 
 def _counted(slices: Sequence[Any]) -> dict[str, int]:

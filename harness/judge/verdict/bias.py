@@ -1,6 +1,9 @@
 """Claim group-bias: the fused model is biased against a group, more than vision alone.
 
-Groups are slices of the samples (`METRIC[NAME]`) that do not overlap and leave none out, of 400 samples or more. The
+Groups are slices of the samples (`METRIC[NAME]`) that do not overlap and leave none out, of 400 samples or more, by the
+metric that ranks, else by top-1. On Scenes they are judged twice: trained as ever, where the badge says nothing of the
+class, and with `--set task.badge_agreement=0.95`, where it goes with the class in 95 of 100 training images. Bias
+amplification stands beside, with its own difference to vision alone; 0 is its null where groups are balanced. The
 gap is the accuracy of the best group minus that of the worst, both chosen by the mean over seeds. Biased where the
 worst group is below what equally good groups would show by chance (exact, `harness.judge.robustness.worst_group`;
 twice the
@@ -16,10 +19,10 @@ from statistics import median
 import numpy as np
 
 from harness.judge.robustness.worst_group import LEAST_IN_A_GROUP, GroupScore, slice_scores, worst_group
-from harness.judge.verdict.comparison import few_seeds, number
+from harness.judge.verdict.comparison import Term, contrast_with_control, few_seeds, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, beside_unfused
+from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, NeededRun, beside_unfused
 from harness.judge.verdict.verdict import (
     GROUP_BIAS_CLAIM,
     INCONCLUSIVE,
@@ -29,22 +32,30 @@ from harness.judge.verdict.verdict import (
     Number,
     Verdict,
 )
+from harness.stats.bias_amplification import OF_ATTRIBUTES
 from harness.stats.difference import unpaired_difference
 from harness.stats.resampling import FloatArray
 
 _ALPHA = 0.05
+_RIGHT = "top-1"
 Groups = Mapping[str, GroupScore]
 
 
 def needs(subject: ClaimSubject) -> ClaimNeeds:
-    """The model and vision alone on a split whose samples stand in groups of enough of them each."""
+    """The model and vision alone on a split with groups of enough samples, trained as ever and on biased data."""
     sizes = {split: min(counts.values()) for split, counts in subject.groups.items() if len(counts) > 1}
     if not sizes:
         return "no groups: no split of this data divides its samples into groups"
     split = max(sizes, key=lambda name: sizes[name])
     if sizes[split] < LEAST_IN_A_GROUP:
         return f"groups are too small: the smallest of split {split} has {sizes[split]} of {LEAST_IN_A_GROUP} samples"
-    return beside_unfused(subject, split=split)
+    runs: list[NeededRun] = []
+    for data in ((), *((setting,) for setting in subject.biased)):
+        found = beside_unfused(subject, split=split, data=data)
+        if isinstance(found, str):
+            return found
+        runs += found
+    return tuple(runs)
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
@@ -87,6 +98,7 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
         number(f"gap F − {name}", gap, "binomial, models as independent"),
         Number(f"worst group ({worst})", accuracy, kind=LEVEL),
         Number("worst of equal groups", null.known, null.low, null.high, f"exact null; p {p:.3g} over seeds", LEVEL),
+        *_amplification(evidence, head, name, plain),
     )
     few = few_seeds(len(seeds))
     if few is not None:
@@ -100,8 +112,22 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
     return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, f"not told apart: {shown}", numbers, missing)
 
 
+def _amplification(evidence: Evidence, head: Group, name: str, plain: Group) -> list[Number]:
+    """How far answers follow an attribute that is tied to labels in biased data; 0 where they do not at all."""
+    terms: Mapping[str, list[Term]] = {
+        "bias amplification": [(1.0, head)], f"bias amplification F − {name}": [(1.0, head), (-1.0, plain)],
+    }  # fmt: skip
+    if any(OF_ATTRIBUTES not in record.metrics for record in (*head.records, *plain.records)):
+        return []
+    found = {label: contrast_with_control(evidence, OF_ATTRIBUTES, own) for label, own in terms.items()}
+    note = "attribute to label; 0 where answers do not follow it"
+    return [number(label, shown, note) for label, shown in found.items() if not isinstance(shown, str)]
+
+
 def _groups(evidence: Evidence, group: Group, seed: int) -> Groups:
-    return slice_scores(group.by_seed[seed].metrics, evidence.metric)
+    """Groups by the metric that ranks, else by the share of right answers among all classes."""
+    metrics = group.by_seed[seed].metrics
+    return slice_scores(metrics, evidence.metric) or slice_scores(metrics, _RIGHT)
 
 
 def _gap(of_seeds: Sequence[Groups]) -> tuple[FloatArray, str, float]:

@@ -27,10 +27,14 @@ def run_command(like: RunRecord, results: str | None, extra: Sequence[str] = (),
     words = ["bench run", "--task", like.task, "--model", model or like.model, "--seeds", str(LEAST_SEEDS), *extra]
     if data.get("layout") not in (None, "scenes"):
         words += ["--data", f"…/{data.get('root')}"]
+    if like.split != data.get("default_split", like.split) and "--split" not in given:
+        words += ["--split", like.split]
     for name, flag in (("track", "--scenes-track"), ("lexicon", "--lexicon"), ("test_lexicon", "--test-lexicon")):
         value = data.get("options", {}).get(name)
         if value is not None:
             words += [flag, str(value)]
+    if "badge_agreement" in data.get("options", {}):
+        words += ["--set", f"task.badge_agreement={data['options']['badge_agreement']}"]
     for name in _FLAGS:
         if options.get(name) is not None and f"--{name.replace('_', '-')}" not in given:
             words += [f"--{name.replace('_', '-')}", str(options[name])]

@@ -17,6 +17,10 @@ SUGGESTED_SIZES = (125, 250, 500, 1000)
 NO_CONTROL = "no un-fused control is offered; name an un-fused model of this table with --stand-in"
 
 
+Setting = tuple[str, str | float]
+"""A setting of a task by name."""
+
+
 @dataclass(frozen=True)
 class Breadth:
     """How much a study looks at where a claim leaves that open.
@@ -35,7 +39,8 @@ class ClaimSubject:
     """A fused model on a task, as far as it decides which runs a claim about it reads.
 
     `controls` are those that it offers, `metrics` the task's, `policy` is how its language model is tuned where nothing
-    is said, None where it is not. `groups` counts the samples of each group, by split. `timed`: cost is measured.
+    is said, None where it is not. `groups` counts the samples of each group, by split; `biased` are the task's settings
+    under which training data tie an attribute to labels. `timed`: cost is measured.
     """
 
     model: str
@@ -45,6 +50,7 @@ class ClaimSubject:
     stand_in: str | None = None
     timed: bool = True
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    biased: tuple[Setting, ...] = ()
     breadth: Breadth = field(default_factory=Breadth)
 
 
@@ -52,7 +58,8 @@ class ClaimSubject:
 class NeededRun:
     """One record a seed of a model or control; settings that are None are the study's own.
 
-    `limit` is the number of training samples, `conditions` what it is perturbed by, as `--perturb` takes them.
+    `limit` is the number of training samples, `conditions` what it is perturbed by, as `--perturb` takes them, `data`
+    are settings of the task.
     """
 
     model: str
@@ -61,6 +68,7 @@ class NeededRun:
     tune: str | None = None
     split: str | None = None
     conditions: tuple[str, ...] = ()
+    data: tuple[Setting, ...] = ()
 
     @property
     def name(self) -> str:
@@ -100,11 +108,12 @@ def unfused_of(model: str, offered: Iterable[str], stand_in: str | None) -> Unfu
 
 
 def beside_unfused(
-    subject: ClaimSubject, *, limit: int | None = None, split: str | None = None, conditions: tuple[str, ...] = ()
-) -> ClaimNeeds:
+    subject: ClaimSubject, *, limit: int | None = None, split: str | None = None, conditions: tuple[str, ...] = (),
+    data: tuple[Setting, ...] = (),
+) -> ClaimNeeds:  # fmt: skip
     """The model and what stands for vision alone, both with the same settings; or that there is none."""
     unfused = unfused_of(subject.model, subject.controls, subject.stand_in)
     if unfused is None:
         return NO_CONTROL
     pair = ((subject.model, None), (unfused.model, unfused.control))
-    return tuple(NeededRun(model, control, limit, None, split, conditions) for model, control in pair)
+    return tuple(NeededRun(model, control, limit, None, split, conditions, data) for model, control in pair)

@@ -1,8 +1,13 @@
 """Claim zero-shot: fusion enables zero-shot: above C4 by language, above C3 alone by side information.
 
-By every metric of unseen classes that the records have: H (Xian et al. 2017) and unseen top-1, AP of novel categories,
-hIoU. Supported "by language" where all are above C4 (attributes without language), "by side information" where all are
-above C3 (texts permuted, or vectors without content). Holm over metrics and controls.
+By every metric of unseen classes that the records have: unseen top-1 and AUSUC, AP of novel categories, hIoU. Supported
+"by language" where all are above C4 (attributes without language), "by side information" where all are above C3 (texts
+permuted, or vectors without content). Holm over metrics and controls.
+
+Of labels AUSUC (Chao et al. 2016, arXiv 1605.04253) stands in the place of H (Xian et al. 2017): H moves with how
+readily unseen classes are named at all, which a constant taken off the scores of seen ones changes, and AUSUC does not.
+It can be won on seen classes alone, so unseen top-1, to which seen classes are nothing, must be won too. H counts where
+answers are labels without probabilities, and AUSUC cannot be known.
 """
 
 from __future__ import annotations
@@ -15,7 +20,8 @@ from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject, NeededRun
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, ZERO_SHOT_CLAIM, Verdict
 from harness.stats.difference import Difference
 
-UNSEEN_METRICS = ("unseen-top-1", "H", "AP-novel", "hIoU")
+UNSEEN_METRICS = ("unseen-top-1", "AUSUC", "H", "AP-novel", "hIoU")
+_CALIBRATED, _RAW = "AUSUC", "H"
 _SIDE, _LANGUAGE = "C3", "C4"
 
 
@@ -39,8 +45,9 @@ def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
 
 
 def unseen_metrics(heads: list[Group]) -> list[str]:
-    """Name the metrics of unseen classes that the models have."""
-    return [name for name in UNSEEN_METRICS if any(r.metrics.get(name) for h in heads for r in h.records)]
+    """Name the metrics of unseen classes that the models have; H only where none of them has AUSUC."""
+    found = [name for name in UNSEEN_METRICS if any(r.metrics.get(name) for h in heads for r in h.records)]
+    return [name for name in found if name != _RAW or _CALIBRATED not in found]
 
 
 def judge(evidence: Evidence, head: Group, metrics: list[str]) -> Verdict:

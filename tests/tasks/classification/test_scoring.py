@@ -13,6 +13,7 @@ from harness.answers import NO_CLASS, UNKNOWN
 from harness.errors import DataError
 from harness.metrics.labels.classification import OF_PROBABILITIES
 from harness.sample import Classes, Outcome, Sample
+from harness.stats.bias_amplification import OF_ATTRIBUTES
 from harness.stats.estimates import estimate, estimates
 from harness.stats.grouped import GroupedStatistics
 from harness.stats.intervals import wilson
@@ -276,3 +277,24 @@ def test_answers_are_for_each_sample_once(names: str, message: str) -> None:
 def test_answers_come_in_the_order_of_the_samples() -> None:
     outcomes = [Outcome(name, name.upper()) for name in "dbca"]
     assert in_sample_order(SAMPLES, outcomes, "answer") == ["A", "B", "C", "D"]
+
+
+def test_amplification_from_an_attribute_by_hand_and_by_pairs() -> None:
+    """Two samples of each of two attributes, cat goes with the first; and by the definition over pairs."""
+    lured = [(0,), (0,), (1,), (1,)]
+    labels, answers = [0, 1, 0, 1], [0, 0, 1, 2]
+    samples = [
+        Sample(str(n), Path(), LabelTarget(label, image_id=str(n), lured=own))
+        for n, (label, own) in enumerate(zip(labels, lured, strict=True))
+    ]
+    rows = np.eye(3)[answers] * 0.8 + 0.2 / 3
+    with LabelScorer(Classes(NAMES)) as scorer:
+        scorer.prepare(samples)
+        found = scorer.score(samples, answered(samples, rows.tolist()))[OF_ATTRIBUTES]
+    assert found is not None
+    assert found.value == pytest.approx(np.mean([1 - 1, 1 - 0, 1 - 0, 0 - 1]))
+    shares = [np.mean([labels[n] == own[0] for n in range(4) if lured[n] == own]) for own in ((0,), (1,))]
+    said = [np.mean([answers[n] == own[0] for n in range(4) if lured[n] == own]) for own in ((0,), (1,))]
+    assert found.value == pytest.approx(np.mean(np.subtract(said, shares)))
+    with LabelScorer(Classes(NAMES)) as scorer:
+        assert OF_ATTRIBUTES not in scorer.score(SAMPLES, answered(SAMPLES, ANSWERS))

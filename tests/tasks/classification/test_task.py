@@ -50,6 +50,17 @@ def test_scenes_by_track(
         assert scorer.classes == spec.classes  # type: ignore[attr-defined]
 
 
+def test_biased_training_is_other_data(few_scenes: Path, open_context: MakeContext) -> None:
+    plain, biased = (task.open_data(open_context(SCENES, badge_agreement=share)) for share in (0.5, 0.95))
+    assert plain == task.open_data(open_context(SCENES))
+    assert (biased.name, biased.training_split, biased.options["badge_agreement"]) == (
+        "scenes:plain+badge=0.95", "groups-train", 0.95,
+    )  # fmt: skip
+    assert biased.digest != plain.digest
+    with pytest.raises(UsageError, match=r"task.badge_agreement = 0.7: wanted 0.5 \(as by chance\) or 0.95"):
+        task.open_data(open_context(SCENES, badge_agreement=0.7))
+
+
 def test_plain_is_the_default_and_settings_are_in_the_digest(few_scenes: Path, open_context: MakeContext) -> None:
     plain = task.open_data(open_context(SCENES))
     assert plain == task.open_data(open_context(SCENES, track="plain", lexicon="transparent", templates="plain"))

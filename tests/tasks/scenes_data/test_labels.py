@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,26 @@ def test_no_novel_kind_is_trained_on_or_selects(split: str, root: Path) -> None:
     samples = open_label_samples(track_of(root, None), split)
     assert samples
     assert {OPEN_KINDS[sample.target.label].tier for sample in samples} == {"base"}
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["zero-shot", "plain"])
+def test_groups_are_pattern_and_badge_and_training_may_tie_them(root: Path, opened: bool) -> None:
+    """By the rows themselves; which kinds the badge lures to is written out here once more."""
+    data, kinds = track_of(root, "plain"), OPEN_KINDS if opened else CLOSED_KINDS
+    rows = {str(row["id"]): row for row in read_scene_rows(data, "groups")}
+
+    def read(own: Dataset, split: str) -> Any:
+        return open_label_samples(own, split) if opened else scene_label_samples(own, split, "plain")
+
+    samples = read(data, "groups")
+    assert len(samples) == FEW
+    for sample in samples:
+        row = rows[sample.target.image_id]
+        assert sample.target.slices == (f"{row['group']['label']} {row['badge']}",)
+        pattern = {"disc": "striped", "bar": "dotted"}[row["badge"]]
+        assert [kinds[n].pattern for n in sample.target.lured] == [k.pattern for k in kinds if k.pattern == pattern]
+    assert not any(sample.target.lured for sample in read(data, "test"))
+    biased = replace(data, training_split="groups-train", options={**data.options, "badge_agreement": 0.95})
+    selected, ordinary = read(biased, "val"), read(data, "val")
+    assert [s for s in ordinary if kinds[s.target.label].pattern in ("striped", "dotted")] == selected != ordinary
+    assert read(biased, "groups-train") == read(data, "groups-train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from harness.judge.verdict.bias import judge_all
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 from harness.record import Estimate
+from harness.stats.bias_amplification import OF_ATTRIBUTES
 from harness.stats.intervals import wilson
 
 
@@ -75,3 +77,24 @@ def test_few_seeds(world: Any) -> None:
 def test_no_control(world: Any) -> None:
     fill(world, {None: (0.9, 0.5)})
     assert decide(world).reason == "C0 was not run"
+
+
+def test_amplification_stands_beside_with_its_own_difference(world: Any) -> None:
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)})
+    for record in world.records:
+        value = 0.1 if record.control is None else 0.04
+        record.metrics[OF_ATTRIBUTES] = Estimate(value, value - 0.01, value + 0.01, 1000)
+    shown = {number.name: number for number in decide(world).numbers}
+    assert shown["bias amplification"].value == pytest.approx(0.1)
+    difference = shown["bias amplification F − C0"]
+    assert difference.value == pytest.approx(0.06)
+    # errors of two independent intervals, the same in every seed
+    assert difference.low == pytest.approx(0.06 - 0.01 * 2**0.5, abs=1e-3)
+
+
+def test_groups_are_of_top_1_where_the_metric_that_ranks_has_none(world: Any) -> None:
+    """As on groups of seen classes, where recall ranks."""
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)})
+    evidence = world.evidence()
+    found = judge_all(replace(evidence, scope=replace(evidence.scope, metric="S")), evidence.heads())
+    assert [verdict.outcome for verdict in found] == [SUPPORTED]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .made_up_records import LADDER, World
 SUBJECT = ClaimSubject(
     model="fused",
     controls=LADDER,
-    metrics=("top-1", "H", "unseen-top-1"),
+    metrics=("top-1", "AUSUC", "unseen-top-1"),
     policy="frozen",
     groups={"test": {"x": 500, "y": 500}},
     breadth=Breadth((125, 250, 500), (3,), ("lora",)),
@@ -97,6 +98,13 @@ def test_what_no_run_decides_says_why() -> None:
     assert "2 numbers of training samples; wanted 3" in needs_of(
         "label-efficiency", ClaimSubject("fused", LADDER, ("top-1",), breadth=Breadth((125, 250)))
     )
+
+
+def test_groups_are_asked_for_on_ordinary_and_on_biased_training() -> None:
+    biased: Any = needs_of("group-bias", replace(SUBJECT, biased=(("badge_agreement", 0.95),)))
+    assert [(run.name, run.split, run.data) for run in biased] == [
+        (name, "test", data) for data in ((), (("badge_agreement", 0.95),)) for name in ("fused", "fused [C0]")
+    ]
 
 
 def test_vision_alone_is_c0_then_the_stand_in_then_c1() -> None:
