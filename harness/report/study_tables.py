@@ -89,6 +89,7 @@ class StudyTold:
                     "train_limit": run.limit,
                     "tune": run.tune,
                     "split": run.split,
+                    "data": dict(run.data),
                     "perturb": list(run.conditions),
                 }
                 for run in step.runs

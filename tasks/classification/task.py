@@ -142,7 +142,7 @@ class ClassificationTask:
 def _open_scenes(context: DataContext) -> Dataset:
     from tasks.datasets.locations import refuse_settings
     from tasks.datasets.prompts import PLAIN, check_templates
-    from tasks.scenes_data.groups import agreement_name, agreement_options, training_split
+    from tasks.scenes_data.groups import agreement_name, agreement_options, agreement_split
     from tasks.scenes_data.labels import TRACKS
     from tasks.scenes_data.open import Variant, open_scenes
     from tasks.scenes_data.wording import lexicon_options
@@ -160,7 +160,7 @@ def _open_scenes(context: DataContext) -> Dataset:
     # The refer split was drawn for expressions: more objects, each of them equally likely to be meant.
     split = "refer" if track == "reference" else "test"
     name = agreement_name(f"scenes:{track}", options)
-    return open_scenes(context, Variant(name, options, split, training_split=training_split(options)))
+    return open_scenes(context, Variant(name, options, split, training_split=agreement_split(options)))
 
 
 image_classification = ClassificationTask()

@@ -141,7 +141,7 @@ class ZeroShotTask:
 def _open_scenes(context: DataContext) -> Dataset:
     from tasks.datasets.locations import refuse_settings
     from tasks.datasets.prompts import PLAIN, check_templates
-    from tasks.scenes_data.groups import agreement_name, agreement_options, training_split
+    from tasks.scenes_data.groups import agreement_name, agreement_options, agreement_split
     from tasks.scenes_data.open import OPEN, OPEN_PARTS, Variant, open_scenes
     from tasks.scenes_data.wording import lexicon_name, lexicon_options
 
@@ -152,7 +152,7 @@ def _open_scenes(context: DataContext) -> Dataset:
         **agreement_options(context),
     }
     name = agreement_name(lexicon_name(options), options)
-    return open_scenes(context, Variant(name, options, OPEN, OPEN_PARTS, training_split(options)))
+    return open_scenes(context, Variant(name, options, OPEN, OPEN_PARTS, agreement_split(options)))
 
 
 zero_shot_classification = ZeroShotTask()

@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from harness.protocols import DataContext
     from tasks.scenes.factors import Kind
 
-SETTING = "badge_agreement"
+AGREEMENT = "badge_agreement"
 INDEPENDENT, TIED = 0.5, 0.95
 """How often badge and pattern go together in training: as by chance, or nearly always."""
-TRAINING_SPLIT: Mapping[float, str] = {INDEPENDENT: "train", TIED: "groups-train"}
+_SPLITS: Mapping[float, str] = {INDEPENDENT: "train", TIED: "groups-train"}
 
 
 def agreement_options(context: DataContext) -> dict[str, Any]:
     """Read `badge_agreement`, an option only where it changes what is trained on; raises UsageError for others."""
-    given = context.settings.get(SETTING, INDEPENDENT)
-    if given not in TRAINING_SPLIT:
-        raise UsageError(f"task.{SETTING} = {given}: wanted {INDEPENDENT} (as by chance) or {TIED}.")
-    return {} if given == INDEPENDENT else {SETTING: float(given)}
+    given = context.settings.get(AGREEMENT, INDEPENDENT)
+    if given not in _SPLITS:
+        raise UsageError(f"task.{AGREEMENT} = {given}: wanted {INDEPENDENT} (as by chance) or {TIED}.")
+    return {} if given == INDEPENDENT else {AGREEMENT: float(given)}
 
 
-def training_split(options: Mapping[str, Any]) -> str:
+def agreement_split(options: Mapping[str, Any]) -> str:
     """Which split is trained on."""
-    return TRAINING_SPLIT[options.get(SETTING, INDEPENDENT)]
+    return _SPLITS[options.get(AGREEMENT, INDEPENDENT)]
 
 
 def agreement_name(name: str, options: Mapping[str, Any]) -> str:
     """Name a data set by its agreement too, where that is not chance's."""
-    return f"{name}+badge={options[SETTING]:g}" if SETTING in options else name
+    return f"{name}+badge={options[AGREEMENT]:g}" if AGREEMENT in options else name
 
 
 def group_name(row: Mapping[str, Any]) -> str | None:

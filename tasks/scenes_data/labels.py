@@ -18,7 +18,7 @@ from tasks.formats.json_files import read_json
 from tasks.scenes import layout
 from tasks.scenes.factors import KINDS, SHAPES, Kind
 from tasks.scenes.splits import SPLITS
-from tasks.scenes_data.groups import SETTING, group_name, in_groups, lured_classes
+from tasks.scenes_data.groups import AGREEMENT, group_name, in_groups, lured_classes
 from tasks.scenes_data.open import OPEN_PARTS
 from tasks.targets.targets import LabelTarget
 
@@ -175,7 +175,7 @@ def _in_group(row: Mapping[str, Any], target: LabelTarget, kinds: Sequence[Kind]
 
 def _of_groups(data: Dataset, split: str, samples: list[Sample], kinds: Sequence[Kind]) -> list[Sample]:
     """Where training is of the kinds of two patterns, checkpoints are selected on these alone."""
-    if SETTING not in data.options or split != data.selection_split:
+    if AGREEMENT not in data.options or split != data.selection_split:
         return samples
     return [sample for sample in samples if in_groups(kinds[sample.target.label])]
 

@@ -11,7 +11,7 @@ from harness.condition import Condition
 from harness.errors import BenchError
 from harness.judge.study.aims import Aim, breadth_of
 from harness.judge.verdict.evidence import FusionControls
-from harness.judge.verdict.needs import ClaimSubject, NeededRun, Setting
+from harness.judge.verdict.needs import ClaimSubject, NeededRun, TaskSetting
 from harness.perturb.grids import parse_grid
 from harness.perturb.perturbation import Perturbation
 from harness.plan.config import RunConfig
@@ -22,7 +22,7 @@ from harness.sample import limited
 
 _GROUPS_SPLIT = "groups"
 """The split of the built-in data whose samples stand in groups that are large enough."""
-_BIASED: Setting = ("badge_agreement", 0.95)
+_BIASED: TaskSetting = ("badge_agreement", 0.95)
 """The setting under which built-in training data tie an attribute of these groups to labels."""
 
 
@@ -33,7 +33,7 @@ class Variation:
     limit: int | None = None
     tune: str | None = None
     split: str | None = None
-    data: tuple[Setting, ...] = ()
+    data: tuple[TaskSetting, ...] = ()
 
     @classmethod
     def of(cls, run: NeededRun) -> Variation:

@@ -17,7 +17,7 @@ SUGGESTED_SIZES = (125, 250, 500, 1000)
 NO_CONTROL = "no un-fused control is offered; name an un-fused model of this table with --stand-in"
 
 
-Setting = tuple[str, str | float]
+TaskSetting = tuple[str, str | float]
 """A setting of a task by name."""
 
 
@@ -50,7 +50,7 @@ class ClaimSubject:
     stand_in: str | None = None
     timed: bool = True
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    biased: tuple[Setting, ...] = ()
+    biased: tuple[TaskSetting, ...] = ()
     breadth: Breadth = field(default_factory=Breadth)
 
 
@@ -68,7 +68,7 @@ class NeededRun:
     tune: str | None = None
     split: str | None = None
     conditions: tuple[str, ...] = ()
-    data: tuple[Setting, ...] = ()
+    data: tuple[TaskSetting, ...] = ()
 
     @property
     def name(self) -> str:
@@ -109,7 +109,7 @@ def unfused_of(model: str, offered: Iterable[str], stand_in: str | None) -> Unfu
 
 def beside_unfused(
     subject: ClaimSubject, *, limit: int | None = None, split: str | None = None, conditions: tuple[str, ...] = (),
-    data: tuple[Setting, ...] = (),
+    data: tuple[TaskSetting, ...] = (),
 ) -> ClaimNeeds:  # fmt: skip
     """The model and what stands for vision alone, both with the same settings; or that there is none."""
     unfused = unfused_of(subject.model, subject.controls, subject.stand_in)
