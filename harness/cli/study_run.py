@@ -13,6 +13,7 @@ from harness.cli.options import environment_of_command
 from harness.cli.run import data_line, left_out, reporter_for, unmeasured
 from harness.errors import UsageError
 from harness.judge.study.aims import Aim, aims_of, fused_models
+from harness.judge.study.first_trainings import first_trainings
 from harness.judge.study.order import Dropped, StudyStep, Work, in_order
 from harness.judge.study.planning import StudyCells, Variation, plan_cells, subjects_of
 from harness.judge.study.prices import Prices
@@ -89,16 +90,20 @@ def plan_study(
         aims = aims_of(wanted, subjects)
         cells = plan_cells(config, task, aims, environment, reporter.progress)
         records = [record for record in store.read_records(task.name) if record.status == "ok"]
+        slots = jobs_side_by_side(config.request, next(iter(cells.variations.values())).plan) if cells.variations else 1
+        first = first_trainings(cells, environment.cache, slots)
+        prices = Prices(records, sweeps=store.read_robustness(task.name), first=first)
         work = Work(
-            cells, Prices(records), lambda cell: find_done(store, cell) is not None,
+            cells, prices, lambda cell: find_done(store, cell) is not None,
             lambda cell: _scored(store, cell), config.perturb.limit,
         )  # fmt: skip
-        slots = jobs_side_by_side(config.request, next(iter(cells.variations.values())).plan) if cells.variations else 1
         steps, dropped = in_order(aims, work, slots)
         lacking = {cell.training.model for cell in work.pending(steps) if work.prices.like(cell) is None}
         if lacking:
             tried = [_try_one(config, name, environment, server) for name in sorted(lacking)]
-            work = replace(work, prices=Prices(records, [record for record in tried if record is not None]))
+            first = first_trainings(cells, environment.cache, slots)  # the short cell has trained what it builds on
+            prices = replace(prices, tried=[record for record in tried if record is not None], first=first)
+            work = replace(work, prices=prices)
         steps, dropped = in_order(aims, work, slots, budget_s)
     finally:
         reporter.close()

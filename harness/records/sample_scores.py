@@ -22,6 +22,8 @@ OUTCOMES, SCORES = "outcomes_sha256", "scores_sha256"
 """Where the provenance of a run's record holds the digests of its tables."""
 TABLES = "tables"
 """Where the provenance of a robustness run's record holds them, by condition."""
+SECONDS = "seconds"
+"""Where it holds how long a condition took to be answered, by condition: the mean over those answered together."""
 
 
 @dataclass(frozen=True)

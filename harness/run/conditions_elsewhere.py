@@ -21,8 +21,9 @@ from harness.run.choose_executor import open_executor, takes_whole_cells, worklo
 from harness.run.executor import Executor
 from harness.run.executor_address import ExecutorAddress
 from harness.run.job_server import CLOSED, REFUSED, JobFailure, Workers
+from harness.run.lacking import Lacking
 from harness.run.reporter import Reporter
-from harness.run.robustness_runner import Lacking, RobustnessRun, RobustnessSummary, run_robustness
+from harness.run.robustness_runner import RobustnessRun, RobustnessSummary, run_robustness
 from harness.run.whole_cell import CellOrder, Relayed, planned_here, require_same_store, workers_of_order
 
 

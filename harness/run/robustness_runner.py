@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from harness.plan.conditions import RobustnessPlan
 from harness.plan.run_plan import Environment, Plan
 from harness.protocols import HasChanceLevel, Progress
 from harness.record import PerturbedScore, RobustnessRecord, now
-from harness.records.sample_scores import TABLES, label_of, portable_score, vouched, write_scores
+from harness.records.sample_scores import SECONDS, TABLES, label_of, portable_score, vouched, write_scores
 from harness.records.scoring import Scoring
 from harness.records.shared_conditions import put_conditions
 from harness.records.store import Store
@@ -31,6 +32,7 @@ from harness.run.condition_scores import MAIN, ConditionScores
 from harness.run.examples import Gallery, write_examples
 from harness.run.executor import JobRequest
 from harness.run.job_server import Arguments, JobFailure, Result, Workers
+from harness.run.lacking import Lacking, by_sharing
 from harness.run.reporter import Reporter
 from harness.run.runner import ALONE, is_done, naming_what_cannot_be_scored
 from harness.run.spool import own_folder
@@ -66,14 +68,6 @@ def run_robustness(
     return run.run_by(lambda pending: run.do(pending, workers), with_examples=with_examples)
 
 
-@dataclass(frozen=True)
-class Lacking:
-    """A trained model and the conditions under which it has no current score."""
-
-    cell: Cell
-    conditions: Sequence[Condition]
-
-
 class RobustnessRun:
     """One task's robustness run: what is pending, the processes that answer, the scorer and the records."""
 
@@ -90,6 +84,7 @@ class RobustnessRun:
         self.names = ConditionNames.of(plan.task, used, self.options, environment.cache)
         self.lost: dict[str, JobFailure] = {}
         self.tables: dict[tuple[str, str], Mapping[str, str]] = {}  # digests, by cell and condition
+        self.seconds: dict[tuple[str, str], float] = {}  # of a condition, the mean over those answered together
         self.done = self.total = 0
 
     def run_by(self, do: Callable[[Sequence[Lacking]], int], *, with_examples: bool = True) -> RobustnessSummary:
@@ -216,15 +211,8 @@ class RobustnessRun:
     def _blocks(self, pending: Sequence[Lacking], workers: int) -> list[RobustnessBlock]:
         """Cut the work: models that lack the same conditions of one target share their images."""
         subjects = [self._subject(lacking.cell) for lacking in pending]
-        wanted: dict[Condition, list[int]] = {}
-        for position, lacking in enumerate(pending):
-            for condition in lacking.conditions:
-                wanted.setdefault(condition, []).append(position)
-        groups: dict[tuple[str, tuple[int, ...]], list[Condition]] = {}
-        for condition, positions in wanted.items():
-            groups.setdefault((condition.split_key, tuple(positions)), []).append(condition)
         blocks = []
-        for (shift, sharing), conditions in groups.items():
+        for (shift, sharing), conditions in by_sharing(pending).items():
             first = self._block([subjects[position] for position in sharing], shift, ())
             count = max(min(workers, len(conditions)), math.ceil(len(conditions) / _CONDITIONS_A_BLOCK))
             # Every count-th one, so that mild and strong, cheap and costly ones are mixed.
@@ -232,7 +220,7 @@ class RobustnessRun:
         return blocks
 
     def _answer(self, block: RobustnessBlock) -> None:
-        before = 0
+        before, began = 0, time.monotonic()
 
         def progress(what: str, done: int, total: int) -> None:
             nonlocal before
@@ -244,6 +232,8 @@ class RobustnessRun:
                 self.reporter.progress(what, done, total)
 
         self._job(self.plan.task.name, named_jobs.answer_conditions, (block,), progress)
+        pairs = [(subject.cell.fingerprint, c.label) for subject in block.subjects for c in block.conditions]
+        self.seconds |= dict.fromkeys(pairs, round((time.monotonic() - began) / len(pairs), 4))
 
     def _job(
         self,
@@ -359,6 +349,8 @@ class RobustnessRun:
             old = [score for score in self._current(former) if label_of(score) not in fresh]
             kept = {label_of(score): vouched(former, label_of(score)) for score in old if former is not None}
             tables = kept | {label: self.tables.get((cell.fingerprint, label), {}) for label in fresh}
+            spent = {} if former is None else {**former.provenance.get(SECONDS, {})}
+            spent |= {label: own for (name, label), own in self.seconds.items() if name == cell.fingerprint}
             ordered = sorted([*old, *scores], key=lambda s: (s.family, s.perturbation, s.severity))
             return RobustnessRecord(
                 fingerprint=cell.fingerprint,
@@ -376,7 +368,9 @@ class RobustnessRun:
                 shortest_px=self.options.shortest_px,
                 device=job.device,
                 scores=tuple(map(portable_score, ordered)),
-                provenance=without_places({**made, TABLES: {label: own for label, own in tables.items() if own}}),
+                provenance=without_places(
+                    {**made, TABLES: {label: own for label, own in tables.items() if own}, SECONDS: spent}
+                ),
                 created=now(),
             )
 

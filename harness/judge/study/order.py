@@ -54,6 +54,7 @@ class Work:
     def step(self, aim: Aim, taken: Taken) -> StudyStep:
         """Price a claim about a model beside the work that is taken already."""
         runs, price, cells, conditions = [], Price(), 0, 0
+        first: set[str] = set()
         for run in aim.runs:
             samples = self.cells.planned(run).samples
             new = [c for c in self.cells.cells(run) if c.fingerprint not in taken.cells and not self.is_done(c)]
@@ -61,12 +62,13 @@ class Work:
             perturbed = min(samples, self.perturb_limit or samples)
             for cell in new:
                 price += self.prices.of_cell(cell, samples)
+            first |= {name for cell in new if (name := cell.training.prerequisite) and name not in taken.first}
             for cell, names in lacking:
                 price += self.prices.of_conditions(cell, len(names), perturbed)
             cells, conditions = cells + len(new), conditions + sum(len(names) for _, names in lacking)
             if new or any(names for _, names in lacking):
                 runs.append(run)
-        return StudyStep(aim, tuple(runs), cells, conditions, price)
+        return StudyStep(aim, tuple(runs), cells, conditions, price + self.prices.of_first(first))
 
     def least_cell(self, aims: Iterable[Aim]) -> float:
         """Seconds of the cheapest cell that is to be run; 0 where none is."""
@@ -90,6 +92,7 @@ class Work:
             for cell in self.cells.cells(run):
                 taken.conditions.update((cell.fingerprint, c.label) for c in self.cells.conditions(run))
                 taken.cells.add(cell.fingerprint)
+                taken.first.update([cell.training.prerequisite] if cell.training.prerequisite else [])
 
     def _lacking(self, run: NeededRun, cell: Cell, taken: Taken) -> list[str]:
         wanted = [condition.label for condition in self.cells.conditions(run)]
@@ -99,9 +102,10 @@ class Work:
 
 @dataclass
 class Taken:
-    """The work of the steps that have been chosen: cells by fingerprint, and their conditions."""
+    """The work of the steps that have been chosen: cells by fingerprint, their conditions, what they build on."""
 
     cells: set[str] = field(default_factory=set)
+    first: set[str] = field(default_factory=set)
     conditions: set[tuple[str, str]] = field(default_factory=set)
 
 

@@ -4,22 +4,25 @@
 
 Records hold the first three, of one trial; of several, those that end early take less. The fixed part (processes, gate,
 reading, scoring with resamples) is that of the 40 cells of zero-shot-classification in results/seeds, taken for all
-models; what a condition costs beside its predictions is a guess, but for perturbing (docs/studies.md).
+models. A condition costs what stored ones of the model took a sample, else its predictions, perturbing and a guess for
+the rest (docs/studies.md). What models build on is priced by `first`, once each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import median
 
 from harness.cell import Cell
-from harness.record import RunRecord
+from harness.record import RobustnessRecord, RunRecord
+from harness.records.sample_scores import SECONDS
 
 FIXED_S = 8.0
 """Seconds of a cell beside what its record names, on one core."""
 CONDITION_S = 0.5
-"""Seconds of a condition of a model beside its predictions: scoring and storing."""
+"""Seconds of a condition of a model beside its predictions: scoring and storing; a guess."""
 PERTURB_S = 0.003
 """Seconds to perturb an image of 224 px, the mean over the 75 standard corruptions."""
 _TABLES_BYTES = 150_000
@@ -41,10 +44,15 @@ class Price:
 
 @dataclass(frozen=True)
 class Prices:
-    """Estimates from records with scores; `tried` are those of cells that were run for the estimate alone."""
+    """Estimates from records with scores; `tried` are those of cells that were run for the estimate alone.
+
+    `sweeps` are records under conditions, `first` the seconds of each training that is lacking and others build on.
+    """
 
     records: Sequence[RunRecord]
     tried: Sequence[RunRecord] = ()
+    sweeps: Sequence[RobustnessRecord] = ()
+    first: Mapping[str, float] = field(default_factory=dict)
 
     def of_cell(self, cell: Cell, samples: int) -> Price:
         """What a cell costs that is trained, scored on so many samples and measured."""
@@ -62,9 +70,16 @@ class Prices:
 
     def of_conditions(self, cell: Cell, count: int, samples: int) -> Price:
         """What so many conditions of a trained cell cost."""
-        like = self.like(cell)
-        each = CONDITION_S + samples * PERTURB_S + (0.0 if like is None else self._predicting(like, samples))
+        like, measured = self.like(cell), self._measured.get(cell.training.model)
+        if measured is None:
+            each = CONDITION_S + samples * PERTURB_S + (0.0 if like is None else self._predicting(like, samples))
+        else:
+            each = CONDITION_S + samples * measured
         return Price(count * each, count * _TABLES_BYTES // 10)
+
+    def of_first(self, names: Iterable[str]) -> Price:
+        """What the trainings cost that others build on, of these names; nothing where they are there."""
+        return Price(sum(self.first.get(name, 0.0) for name in names))
 
     def like(self, cell: Cell) -> RunRecord | None:
         """The record that is most like a cell: the same model, then control, tuning and steps, the newest."""
@@ -91,9 +106,21 @@ class Prices:
         parts = [f"{len(used & stored)} stored records"] if used & stored else []
         if used - stored:
             parts.append(f"{len(used - stored)} short cell that was just tried")
+        if used and any(cell.training.model in self._measured for cell in cells):
+            parts.append("conditions that were timed")
         if lacking:
             parts.append(f"a fixed {FIXED_S:g} s a cell for {', '.join(lacking)}, of which nothing is known")
         return " and ".join(parts) or "nothing: all is there"
+
+    @cached_property
+    def _measured(self) -> dict[str, float]:
+        """Seconds a sample to answer under a condition, by model: the median over all that were timed."""
+        found: dict[str, list[float]] = {}
+        for sweep in self.sweeps:
+            times = sweep.provenance.get(SECONDS, {}).values()
+            if sweep.limit:
+                found.setdefault(sweep.model, []).extend(seconds / sweep.limit for seconds in times)
+        return {model: median(times) for model, times in found.items() if times}
 
     @cached_property
     def _by_model(self) -> dict[str, list[RunRecord]]:

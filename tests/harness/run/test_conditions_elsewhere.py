@@ -15,7 +15,7 @@ from harness.errors import MachineDiffers
 from harness.plan.conditions import RobustnessPlan, plan_robustness
 from harness.plan.config import RunConfig, build_config
 from harness.plan.run_plan import Environment, Plan, plan_run
-from harness.records.sample_scores import label_of, read_answers
+from harness.records.sample_scores import SECONDS, label_of, read_answers
 from harness.records.store import Store
 from harness.run import conditions_elsewhere
 from harness.run.choose_executor import workers_of
@@ -88,6 +88,8 @@ class Perturbed:
         """What each condition scored, and what was answered to the first image."""
         store = Store(str(self.folder / results))
         (record,) = store.read_robustness()
+        assert record.provenance[SECONDS].keys() == {label_of(score) for score in record.scores}, "each was timed"
+        assert min(record.provenance[SECONDS].values()) > 0
         return {
             label_of(score): (
                 score.fingerprint,

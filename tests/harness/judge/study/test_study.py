@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +16,7 @@ from harness.cell import Cell, EvaluateOptions, MeasureOptions, ModelOptions, Tr
 from harness.condition import Condition, Part
 from harness.errors import UsageError
 from harness.judge.study.aims import Aim, aims_of, breadth_of, fused_models
+from harness.judge.study.first_trainings import STEP_S, first_trainings
 from harness.judge.study.order import Work, in_order
 from harness.judge.study.prices import CONDITION_S, FIXED_S, PERTURB_S, Prices
 from harness.judge.study.watch import standing, told_changes
@@ -20,7 +24,8 @@ from harness.judge.verdict.evidence import FusionControls
 from harness.judge.verdict.needs import ClaimSubject, NeededRun
 from harness.judge.verdict.verdict import INCONCLUSIVE, SUPPORTED, ClaimScope, Judged, Verdict
 from harness.plan.study_options import StudyOptions
-from harness.record import Efficiency, RunRecord
+from harness.record import Efficiency, RobustnessRecord, RunRecord
+from harness.records.sample_scores import SECONDS
 from harness.report.study_tables import StudyTold, study_document
 from harness.report.tables.document import document_text
 from harness.sample import Dataset
@@ -44,17 +49,26 @@ def record(model: str, control: str | None = None, seconds: float = 50.0, steps:
     )  # fmt: skip
 
 
+def sweep(model: str, seconds: dict[str, float]) -> RobustnessRecord:
+    return RobustnessRecord(
+        model, "t", "d", "0" * 64, "test", model, None, 0, "top-1", "s", 0.0, 50, 0, "cpu", (), {SECONDS: seconds},
+        "2026-01-01",
+    )  # fmt: skip
+
+
 @dataclass
 class Cells:
     """The cells of a study without plans: two seeds of each run, 200 samples."""
 
     lacking: Mapping[str, str] = field(default_factory=dict)
+    first: str | None = None
 
     def planned(self, run: NeededRun) -> Any:
         return SimpleNamespace(samples=200)
 
     def cells(self, run: NeededRun) -> tuple[Cell, ...]:
-        return tuple(cell(run.model, run.control, seed, run.limit) for seed in range(2))
+        made = [cell(run.model, run.control, seed, run.limit) for seed in range(2)]
+        return tuple(replace(c, training=replace(c.training, prerequisite=self.first)) for c in made)
 
     def absent(self, run: NeededRun) -> str:
         return self.lacking.get(run.model, "")
@@ -129,6 +143,36 @@ def test_prices_take_the_record_that_is_most_like_a_cell() -> None:
     told = prices.source([cell("f", None, 0), cell("h", None, 0)])
     assert told == f"1 stored records and a fixed {FIXED_S:g} s a cell for h, of which nothing is known"
     assert Prices([], [record("f")]).source([cell("f", None, 0)]) == "1 short cell that was just tried"
+
+
+def test_conditions_cost_what_stored_ones_took() -> None:
+    """10 s and 30 s for 50 samples: the median is 0.4 s a sample, beside the fixed guess for scoring."""
+    sweeps = [sweep("f", {"fog-3": 10.0, "snow-3": 30.0}), sweep("g", {"fog-3": 500.0}), sweep("f", {})]
+    prices = Prices([record("f")], sweeps=sweeps)
+    assert prices.of_conditions(cell("f", "C0", 0), 3, 100).seconds == pytest.approx(3 * (CONDITION_S + 100 * 0.4))
+    unknown = Prices([record("f")]).of_conditions(cell("f", None, 0), 3, 100).seconds
+    assert unknown == pytest.approx(3 * (CONDITION_S + 100 * PERTURB_S + 1.0))
+    assert "1 stored records and conditions that were timed" in prices.source([cell("f", None, 0)])
+
+
+def test_what_models_build_on_is_priced_once(tmp_path: Path) -> None:
+    cells = Cells(first="base")
+    priced = replace(work(), cells=cells, prices=Prices([record("f")], first={"base": 300.0}))  # type: ignore[arg-type]
+    steps, _ = in_order([ZERO, COST], priced, slots=2)
+    each = seconds_of_a_cell()
+    assert [step.price.seconds for step in steps] == pytest.approx([4 * each + 300, 2 * each])
+    job = SimpleNamespace(train=TrainOptions(steps=800))
+    planned: Any = SimpleNamespace(variations={1: SimpleNamespace(plan=SimpleNamespace(prerequisites={"base": job}))})
+    assert first_trainings(planned, tmp_path, 2) == {"base": 2 * 800 * STEP_S}
+    for name, steps_of, seconds in (("old", 800, 100.0), ("other", 50, 7.0)):
+        folder = tmp_path / "prerequisites" / name
+        folder.mkdir(parents=True)
+        told = {"checkpoint_sha256": hashlib.sha256(b"w").hexdigest(), "skipped": [], "samples": {}, "steps": steps_of}
+        (folder / "training.json").write_text(json.dumps({**told, "seconds": seconds}), encoding="utf-8")
+        (folder / "checkpoint.safetensors").write_bytes(b"w")
+    assert first_trainings(planned, tmp_path, 2) == {"base": 200.0}
+    (tmp_path / "prerequisites" / "old").rename(tmp_path / "prerequisites" / "base")
+    assert first_trainings(planned, tmp_path, 2) == {}
 
 
 def test_models_are_fused_ones() -> None:
