@@ -14,6 +14,7 @@ from harness.option_fields import (
     AtLeastOne,
     Augment,
     Fraction,
+    Names,
     NoneOrMore,
     NotNegative,
     Positive,
@@ -93,9 +94,24 @@ class TrainOptions:
     """CPU threads of a job: part of the recipe, because the order of a sum depends on it."""
     gate_steps: NoneOrMore = 0
     """Steps on 32 samples after which a model that cannot fit them is marked not learnable here; 0: no gate."""
+    sequence: Names = ""
+    """Domains to train on one after the other, after the training split: splits of the data, or other data sets."""
+    sequence_limit: AtLeastOne = 200
+    """Test samples of each domain that are scored before and after each stage of a sequence, at most."""
+    replay: Fraction = 0.0
+    """Share of the samples of a later stage that are taken from earlier ones."""
+    pull: NotNegative = 0.0
+    """Pull of all trained matrices to their values before a later stage (L2-SP)."""
+    keep: Fraction = 0.0
+    """Weight of the weights before a later stage in their mean with those after it (WiSE-FT)."""
 
 
-FORMER_TRAINING: Mapping[str, Any] = MappingProxyType({"deterministic": False, "processes": 1, "trials": 1})
+FORMER_TRAINING: Mapping[str, Any] = MappingProxyType(
+    {
+        "deterministic": False, "processes": 1, "trials": 1,
+        "sequence": "", "sequence_limit": 200, "replay": 0.0, "pull": 0.0, "keep": 0.0,
+    }
+)  # fmt: skip
 """Options that came later, as all were trained before: so they are in no fingerprint, and those of old stay."""
 
 
@@ -171,6 +187,26 @@ class PerturbOptions:
 
 
 @dataclass(frozen=True)
+class Domain:
+    """A stage of a sequence of trainings: its data, and the splits that are trained on, select, and are scored.
+
+    Where all three are one split, its images are parted (see `harness.jobs.sequence`).
+    """
+
+    name: str
+    data: Dataset
+    training: str
+    selection: str | None
+    test: str
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What moves numbers: no places on a disk."""
+        splits = [self.training, self.selection, self.test]
+        return {"name": self.name, "data": self.data.name, "digest": self.data.digest, "splits": splits}
+
+
+@dataclass(frozen=True)
 class TrainingJob:
     """One checkpoint to be trained: everything that can move its weights."""
 
@@ -188,6 +224,8 @@ class TrainingJob:
     versions: Mapping[str, str]
     prerequisite: str | None = None
     """Fingerprint of the training job whose checkpoint this one builds on."""
+    domains: tuple[Domain, ...] = ()
+    """The stages of `train.sequence`, the first of them on the job's own data; empty without a sequence."""
 
     @property
     def fingerprint(self) -> str:
@@ -222,8 +260,9 @@ class Cell:
     @property
     def told(self) -> dict[str, Any]:
         """All of its fields in plain types, but for what the task has read of its data."""
-        plain = asdict(replace(self, training=_without_opened(self.training)))
+        plain = asdict(replace(self, training=_without_opened(replace(self.training, domains=()))))
         del plain["training"]["data"]["opened"]
+        plain["training"]["domains"] = [domain.content for domain in self.training.domains]
         return plain
 
     @property
@@ -263,7 +302,10 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
 
 def _job_content(job: TrainingJob) -> dict[str, Any]:
     """Leave out where data lies, what is said of it and how it is scored: its digest names it, files what they hold."""
-    content = asdict(_without_opened(job))
+    content = asdict(_without_opened(replace(job, domains=())))
+    del content["domains"]
+    if job.domains:
+        content["domains"] = [domain.content for domain in job.domains]
     for name in ("root", "cache", "notes", "embedded", "scoring", "opened"):
         del content["data"][name]
     content["data"]["options"] = by_content(content["data"]["options"])

@@ -33,6 +33,7 @@ from harness.jobs.loss_parts import require_parts
 from harness.jobs.predict import answer_split
 from harness.jobs.profile_learner import profile_learner
 from harness.jobs.resume_file import ResumeFile
+from harness.jobs.sequence import DomainSequence, Reading
 from harness.jobs.train import TrainingData, learns, train_learner, trained_state
 from harness.jobs.training_summary import UNTRAINED, TrainingSummary
 from harness.jobs.trials import Course, FinishedTrials, at_the_edge, best_of_trials, idle_rates, remove_trials
@@ -134,6 +135,7 @@ def _trained(
     _say_path(job, training, progress)
     selection = _selection(task, learner, job, places, progress) if processes.leads else training
     log: list[str] = []
+    sequence = _sequence(task, learner, job, places, progress)
 
     def build(other: TrainingJob) -> Learner:
         return build_learner(other, task, images.samples, places, derived)
@@ -142,7 +144,7 @@ def _trained(
         own = learner if course.number == 0 else build(replace(job, train=train))
         data = TrainingData(task, replace(training, learner=own), replace(selection, learner=own), course.falls_behind)
         kept = _kept(asked, places, images.skipped, course.number)
-        steps = replace(train, accumulation=accumulation)
+        steps = replace(train, accumulation=accumulation, pull=0.0)
         summary = train_learner(own, data, steps, job.seed, (progress, course.take), kept, processes)
         if train.trials > 1:
             kept.path.unlink(missing_ok=True)  # it is no state of the next trial
@@ -158,8 +160,33 @@ def _trained(
     if told:
         told["at_the_edge"] = at_the_edge(job.train, tuned.settings, idle_rates(learner))
     told |= _gate(replace(job, train=tuned.train), task, images, training, build, progress)
+    state = tuned.state
+    if sequence is not None:
+        sequence.learner.load_state_dict(state, strict=False)  # type: ignore[attr-defined]
+        told["sequence"] = sequence.go_on()
+        state = trained_state(learner)
     share = {"trained": len(images.samples), "of": len(whole)}
-    return _Training(tuned.state, tuned.summary, share, images.skipped, log, told, derived)
+    return _Training(state, tuned.summary, share, images.skipped, log, told, derived)
+
+
+def _sequence(
+    task: Task, learner: Learner, job: TrainingJob, places: Places, progress: Progress
+) -> DomainSequence | None:
+    """Score the domains of a sequence as the learner was built; None where there is no sequence."""
+    if not job.domains:
+        return None
+
+    def training(samples: Sequence[Sample]) -> VisualTokens:
+        return _training_tokens(learner, _open(learner, samples, job, places, progress), job, places, progress)
+
+    def evaluation(samples: Sequence[Sample]) -> VisualTokens:
+        return open_visual_tokens(
+            learner, _open(learner, samples, job, places, progress), places.cache, job.device, progress
+        )
+
+    sequence = DomainSequence(task, job, places.cache, learner, Reading(training, evaluation), progress)
+    sequence.score()
+    return sequence
 
 
 def _silent(what: str, done: int, total: int) -> None:

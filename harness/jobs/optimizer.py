@@ -43,7 +43,7 @@ def build_optimizer(learner: Learner, options: TrainOptions) -> torch.optim.Adam
     rates = {
         "language": (groups.language, options.language_learning_rate, options.beta),
         "vision": (groups.vision, options.vision_learning_rate, options.gamma),
-        "new": (groups.new, options.learning_rate, 0.0),
+        "new": (groups.new, options.learning_rate, options.pull),
     }
     parameter_groups = []
     for name, (named, rate, pull) in rates.items():
@@ -58,9 +58,13 @@ def build_optimizer(learner: Learner, options: TrainOptions) -> torch.optim.Adam
 
 
 def build_pulls(learner: Learner, options: TrainOptions) -> dict[str, Pull]:
-    """Remember the pretrained values of matrices and embeddings (norms and biases are left free)."""
+    """Remember the values at the start of matrices and embeddings (norms and biases are left free)."""
     groups = learner.parameter_groups()
-    strengths = {"language": (groups.language, options.beta), "vision": (groups.vision, options.gamma)}
+    strengths = {
+        "language": (groups.language, options.beta),
+        "vision": (groups.vision, options.gamma),
+        "new": (groups.new, options.pull),
+    }
     return {
         name: Pull(strength, tuple((p, p.detach().clone()) for _, p in named if p.ndim > 1))
         for name, (named, strength) in strengths.items()

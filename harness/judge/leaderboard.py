@@ -19,6 +19,7 @@ from harness.judge.record_settings import (
     telling_names,
     without_prompt,
 )
+from harness.judge.sequence_scores import SequenceScores, sequence_scores, sequences_json
 from harness.judge.trial_scores import TrialScores, trial_scores, trials_json
 from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, name_of, prompt_of
 from harness.records.unanswered import SERVICE, failed_samples
@@ -68,6 +69,8 @@ class Row:
     """What it scores by each of its prompts, of which its own scores are the mean; empty for fewer than two."""
     trials: tuple[TrialScores, ...] = ()
     """The settings that were tried for each of its trainings; empty where only those that were asked for."""
+    sequences: tuple[SequenceScores, ...] = field(default=(), compare=False)
+    """What each of its trainings on one domain after the other has kept; empty where they were on one alone."""
     verdict: str | None = None
     """Of the claim fusion-gain (`harness.verdict`); None for controls and models without fusion."""
 
@@ -112,6 +115,7 @@ class Row:
             "spreads": {name: asdict(spread) for name, spread in self.spreads.items() if scores},
             "prompts": prompts_json(self.by_prompt),
             "trials": trials_json(self.trials),
+            "sequence": sequences_json(self.sequences),
             "parameters_total": cost.parameters_total,
             "parameters_trainable": cost.parameters_trainable,
             "flops": cost.flops,
@@ -320,10 +324,17 @@ def _row(own: RowRecords, signature: str | None) -> Row:
         spreads={} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
         by_prompt=by_prompt,
         trials=tuple(found for cell in done if (found := trial_scores(cell)) is not None),
+        sequences=_sequences(done),
         setting=own.setting,
         older=own.older,
         replaced=own.replaced,
     )
+
+
+def _sequences(cells: Sequence[RunRecord]) -> tuple[SequenceScores, ...]:
+    """The sequences of some seeds; none where a seed lacks its own, or has that of other samples."""
+    found = [own for cell in cells if (own := sequence_scores(cell)) is not None]
+    return tuple(found) if len(found) == len(cells) and len({own.same for own in found}) == 1 else ()
 
 
 def _by_prompt(cells: Sequence[RunRecord]) -> tuple[PromptScores, ...]:

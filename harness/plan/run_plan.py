@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.acquire.sources import folder_of
-from harness.cell import Cell, DecodeOptions, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
+from harness.cell import Cell, DecodeOptions, Domain, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
 from harness.entry_points import as_plugin_error
 from harness.errors import CheckpointError, PluginError, UsageError, WeightsUnavailable, cause_of, nearest
 from harness.measure.choose_devices import Devices, DeviceWish, choose_devices
@@ -19,6 +19,7 @@ from harness.plan.code_digests import CodeDigests
 from harness.plan.config import RunConfig, require_finite_settings
 from harness.plan.control_choice import failed_while_planned, plan_controls
 from harness.plan.data_places import remember
+from harness.plan.domains import open_domains
 from harness.plan.installed_metrics import load_metrics
 from harness.plan.model_settings import check_settings, options_for, prompts_of
 from harness.plan.plugins import (
@@ -132,7 +133,8 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
     asked = "bf16" if "bf16" in (config.train.precision, config.evaluate.precision) else config.train.precision
     wish = DeviceWish(config.request.device, config.request.devices, config.request.executor != "local")
     devices = choose_devices(wish, lambda message: progress(message, 0, NOTICE), asked)
-    planner = _Planner(config, task, data, devices, environment, progress)
+    domains = open_domains(task, data, config.train, context)
+    planner = _Planner(config, task, data, devices, environment, progress, domains)
     precision = devices.precision(config.evaluate.precision)
     evaluate = replace(config.evaluate, limit=_limit(config, data), embedded_limit=None, precision=precision)
     cells: list[Cell] = []
@@ -240,8 +242,10 @@ class _Planner:
         devices: Devices,
         environment: Environment,
         progress: Progress,
+        domains: tuple[Domain, ...] = (),
     ) -> None:
         self.config, self.task, self.data, self.devices = config, task, data, devices
+        self.domains = domains
         self.environment, self.progress = environment, progress
         self.prerequisites: dict[str, TrainingJob] = {}
         self._planned_prerequisites: dict[Prerequisite, str] = {}
@@ -281,6 +285,7 @@ class _Planner:
             require_finite_settings(recipe, f"{model.name}'s recipe")
             json.dumps(recipe, allow_nan=False)
             prerequisite = made.prerequisite(options)
+            domains = self.domains if needs_training(made) else ()
         return TrainingJob(
             task=self.task.name,
             data=self.data,
@@ -289,12 +294,13 @@ class _Planner:
             seed=seed,
             device=self.devices.kind,
             options=options,
-            train=self._resolved(self.config.train),
+            train=self._resolved(replace(self.config.train, sequence=",".join(domain.name for domain in domains))),
             decode=self.config.decode,
             on_bad_sample=self.config.request.on_bad_sample,
             recipe=recipe,
             versions=self.packages | self.code.training(self.task, model, options),
             prerequisite=None if prerequisite is None else self._prerequisite(prerequisite),
+            domains=domains,
         )
 
     def absent(self, model: str, control: str | None, seed: int, split: str, reason: str) -> Absent:

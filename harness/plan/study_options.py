@@ -19,3 +19,5 @@ class StudyOptions:
     """Severities of the 15 standard corruptions for claim fragility."""
     policies: Names = "lora"
     """Efficient tuning policies for claim efficient-tuning, a,b, beside full and frozen."""
+    sequence: Names = ""
+    """Domains for claim forgetting, a,b, as train.sequence takes them; empty: two shifts of the built-in data."""

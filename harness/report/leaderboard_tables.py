@@ -11,6 +11,7 @@ from harness.plan.installed_metrics import marked, metric_named
 from harness.records.unanswered import bounds_of
 from harness.report.metric_tables import together_tables
 from harness.report.prompt_table import prompt_table
+from harness.report.sequence_table import sequence_tables
 from harness.report.service_table import service_table
 from harness.report.tables.costs import COSTS, cost_cell
 from harness.report.tables.document import Block, Heading, document_text
@@ -65,6 +66,7 @@ def leaderboard_document(tables: Sequence[Sequence[Row]], metrics: Sequence[str]
     blocks: list[Block] = []
     for rows in tables:
         before = [table for table in (slice_table(rows), prompt_table(rows, metrics), trial_table(rows)) if table]
+        before += sequence_tables(rows)
         blocks += [Heading(title_of(rows)), *before, leaderboard_table(rows, metrics)]
         blocks += [served] if (served := service_table(rows)) else []
         blocks += together_tables(rows)

@@ -11,10 +11,12 @@ from harness.condition import Condition
 from harness.errors import BenchError
 from harness.judge.study.aims import Aim, breadth_of
 from harness.judge.verdict.evidence import FusionControls
-from harness.judge.verdict.needs import ClaimSubject, NeededRun, TaskSetting
+from harness.judge.verdict.needs import SUGGESTED_SEQUENCE, ClaimSubject, NeededRun, TaskSetting
 from harness.perturb.grids import parse_grid
+from harness.perturb.natural_shifts import own_shifts
 from harness.perturb.perturbation import Perturbation
 from harness.plan.config import RunConfig
+from harness.plan.names import words
 from harness.plan.plugins import load_all_perturbations, load_model
 from harness.plan.run_plan import Environment, Plan, data_context, plan_run
 from harness.protocols import Progress, Task, open_data
@@ -28,17 +30,18 @@ _BIASED: TaskSetting = ("badge_agreement", 0.95)
 
 @dataclass(frozen=True)
 class Variation:
-    """Settings of a run that differ from the study's own: training samples, tuning policy, split, the task's."""
+    """Settings of a run that differ from the study's own: training samples, tuning policy, split, the task's, domains."""
 
     limit: int | None = None
     tune: str | None = None
     split: str | None = None
     data: tuple[TaskSetting, ...] = ()
+    sequence: str | None = None
 
     @classmethod
     def of(cls, run: NeededRun) -> Variation:
         """The settings of a needed run."""
-        return cls(run.limit, run.tune, run.split, run.data)
+        return cls(run.limit, run.tune, run.split, run.data, run.sequence)
 
     @property
     def words(self) -> str:
@@ -48,6 +51,7 @@ class Variation:
             f"--tune {self.tune}" if self.tune else "",
             f"--split {self.split}" if self.split else "",
             *(f"--set task.{name}={value}" for name, value in self.data),
+            f"--set train.sequence={self.sequence}" if self.sequence else "",
         )
         return " ".join(word for word in told if word)
 
@@ -56,6 +60,7 @@ class Variation:
         request = replace(config.request, model=",".join(names), tune=self.tune or config.request.tune)
         request = replace(request, split=self.split or config.request.split, perturb=None)
         train = config.train if self.limit is None else replace(config.train, limit=self.limit)
+        train = replace(train, sequence=self.sequence or "")
         options = config.options if self.tune is None else replace(config.options, tune=self.tune)
         settings = {**config.task_settings, **dict(self.data)}
         return replace(config, request=request, train=train, options=options, task_settings=settings)
@@ -123,6 +128,8 @@ def subjects_of(
 ) -> list[ClaimSubject]:  # fmt: skip
     """Find out of each fused model what decides which runs claims about it read."""
     breadth, (groups, embedded) = breadth_of(config.study), _groups(config, task, environment, progress)
+    if not breadth.sequence:
+        breadth = replace(breadth, sequence=_sequence(config, task, environment, progress))
     return [
         ClaimSubject(
             model=name,
@@ -137,6 +144,13 @@ def subjects_of(
         )
         for name in models
     ]
+
+
+def _sequence(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> str:
+    """The domains that forgetting is looked at on where the user names none; "" where the data bring none."""
+    data = open_data(task, data_context(config, task, environment, progress))
+    offered = own_shifts(task, data)
+    return ",".join(name for name in words(SUGGESTED_SEQUENCE) if name in offered)
 
 
 def _policy(config: RunConfig, task: Task, name: str) -> str | None:

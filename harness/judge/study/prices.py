@@ -1,6 +1,7 @@
 """What the cells of a study will cost here, from the records of the same models, or of a cell that was just tried.
 
-    training seconds a step x steps x trials + samples / throughput + timed runs x latency + a fixed part
+    training seconds a step x steps x (trials + later stages) + samples / throughput + timed runs x latency
+    + a fixed part
 
 Records hold the first three, of one trial; of several, those that end early take less. The fixed part (processes, gate,
 reading, scoring with resamples) is that of the 40 cells of zero-shot-classification in results/seeds, taken for all
@@ -63,7 +64,10 @@ class Prices:
         steps = like.cell["training"]["train"]["steps"] * like.cell["training"]["train"]["batch_size"]
         seconds = FIXED_S + self._predicting(like, samples)
         if cost.train_seconds and steps:
-            seconds += cost.train_seconds * train.trials * train.steps * train.batch_size / steps
+            stages = max(1, len(cell.training.domains))
+            trainings = train.trials + stages - 1
+            seconds += cost.train_seconds * trainings * train.steps * train.batch_size / steps
+            seconds += (stages > 1) * self._predicting(like, (stages + 1) * stages * train.sequence_limit)
         if cell.measure.timed and cost.latency_p50_seconds:
             seconds += (cell.measure.warmups + cell.measure.runs) * cost.latency_p50_seconds
         return Price(seconds, _TABLES_BYTES + _WEIGHT_BYTES * (cost.parameters_trainable or 0))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
+from harness.judge.verdict import accuracy, bias, cost, forgetting, fragility, labels, tuning, undecided, zero_shot
 from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject
 from harness.judge.verdict.verdict import (
     CLAIMS,
     COST_CLAIM,
     EFFICIENT_TUNING_CLAIM,
+    FORGETTING_CLAIM,
     FRAGILITY_CLAIM,
     FUSION_GAIN_CLAIM,
     GROUP_BIAS_CLAIM,
@@ -23,6 +24,7 @@ _NEEDS: Mapping[str, Callable[[ClaimSubject], ClaimNeeds]] = {
     EFFICIENT_TUNING_CLAIM: tuning.needs,
     LABEL_EFFICIENCY_CLAIM: labels.needs,
     FRAGILITY_CLAIM: fragility.needs,
+    FORGETTING_CLAIM: forgetting.needs,
     COST_CLAIM: cost.needs,
     GROUP_BIAS_CLAIM: bias.needs,
 }

@@ -10,13 +10,14 @@ from typing import cast
 from harness.collector import collection_paused
 from harness.errors import UsageError, nearest
 from harness.judge.leaderboard import Row
-from harness.judge.verdict import accuracy, bias, cost, fragility, labels, tuning, undecided, zero_shot
+from harness.judge.verdict import accuracy, bias, cost, forgetting, fragility, labels, tuning, undecided, zero_shot
 from harness.judge.verdict.evidence import Evidence, FusionControls, Group, Options, ReadScores, gather
 from harness.judge.verdict.trial_notes import trial_notes
 from harness.judge.verdict.verdict import (
     CLAIMS,
     COST_CLAIM,
     EFFICIENT_TUNING_CLAIM,
+    FORGETTING_CLAIM,
     FRAGILITY_CLAIM,
     FUSION_GAIN_CLAIM,
     GROUP_BIAS_CLAIM,
@@ -40,6 +41,7 @@ _TABLE: Mapping[str, Callable[[Evidence, list[Group]], list[Verdict]]] = {
     ZERO_SHOT_CLAIM: zero_shot.judge_all,
     LABEL_EFFICIENCY_CLAIM: labels.judge_all,
     FRAGILITY_CLAIM: fragility.judge_all,
+    FORGETTING_CLAIM: forgetting.judge_all,
     GROUP_BIAS_CLAIM: bias.judge_all,
 }
 

@@ -14,6 +14,8 @@ LEAST_SEEDS = 5
 """No verdict below so many seeds."""
 SUGGESTED_SIZES = (125, 250, 500, 1000)
 """Numbers of training samples at which label efficiency is looked at."""
+SUGGESTED_SEQUENCE = "style,light"
+"""Domains of the built-in data on which forgetting is looked at."""
 NO_CONTROL = "no un-fused control is offered; name an un-fused model of this table with --stand-in"
 
 
@@ -26,12 +28,13 @@ class Breadth:
     """How much a study looks at where a claim leaves that open.
 
     `sizes` are numbers of training samples, `severities` those of the standard corruptions, `policies` efficient ways
-    of tuning.
+    of tuning, `sequence` the domains that are trained on one after the other, a,b; "" where there are none.
     """
 
     sizes: tuple[int, ...] = SUGGESTED_SIZES
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     policies: tuple[str, ...] = ("lora",)
+    sequence: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class NeededRun:
     """One record a seed of a model or control; settings that are None are the study's own.
 
     `limit` is the number of training samples, `conditions` what it is perturbed by, as `--perturb` takes them, `data`
-    are settings of the task.
+    are settings of the task, `sequence` the domains that it is trained on afterwards, a,b.
     """
 
     model: str
@@ -69,6 +72,7 @@ class NeededRun:
     split: str | None = None
     conditions: tuple[str, ...] = ()
     data: tuple[TaskSetting, ...] = ()
+    sequence: str | None = None
 
     @property
     def name(self) -> str:
@@ -108,12 +112,19 @@ def unfused_of(model: str, offered: Iterable[str], stand_in: str | None) -> Unfu
 
 
 def beside_unfused(
-    subject: ClaimSubject, *, limit: int | None = None, split: str | None = None, conditions: tuple[str, ...] = (),
+    subject: ClaimSubject,
+    *,
+    limit: int | None = None,
+    split: str | None = None,
+    conditions: tuple[str, ...] = (),
     data: tuple[TaskSetting, ...] = (),
-) -> ClaimNeeds:  # fmt: skip
+    sequence: str | None = None,
+) -> ClaimNeeds:
     """The model and what stands for vision alone, both with the same settings; or that there is none."""
     unfused = unfused_of(subject.model, subject.controls, subject.stand_in)
     if unfused is None:
         return NO_CONTROL
     pair = ((subject.model, None), (unfused.model, unfused.control))
-    return tuple(NeededRun(model, control, limit, None, split, conditions, data) for model, control in pair)
+    return tuple(
+        NeededRun(model, control, limit, None, split, conditions, data, sequence) for model, control in pair
+    )

@@ -10,7 +10,7 @@ from harness.judge.record_settings import evaluate_precision, scoring_of
 from harness.plan.parts import load_parts
 from harness.record import RunRecord
 
-LIMIT, TUNE, MODEL_CODE = "train.limit", "model.tune", "versions.model"
+LIMIT, TUNE, MODEL_CODE, SEQUENCE = "train.limit", "model.tune", "versions.model", "train.sequence"
 _NOT_COMPARED = ("train.threads",)
 
 

@@ -1,17 +1,13 @@
-"""Claims forgetting and explanations: no stored record decides them yet, and they say so, once a table."""
+"""Claim explanations: no stored record decides it yet, and it says so, once a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from harness.judge.verdict.needs import ClaimNeeds
-from harness.judge.verdict.verdict import EXPLANATIONS_CLAIM, FORGETTING_CLAIM, INCONCLUSIVE, Verdict
+from harness.judge.verdict.verdict import EXPLANATIONS_CLAIM, INCONCLUSIVE, Verdict
 
 _MISSING: Mapping[str, tuple[str, str]] = {
-    FORGETTING_CLAIM: (
-        "no record of scores on earlier tasks",
-        "scores before and after tuning on each task (BWT, F, retention)",
-    ),
     EXPLANATIONS_CLAIM: (
         "no record of attributions",
         "insertion and deletion, pointing game, and their randomised-weights check",

@@ -29,6 +29,7 @@ from harness.report.page.score_tables import (
 from harness.report.page.sources import ReportOptions, Sources
 from harness.report.page.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
 from harness.report.page.sweeps import Sweep, build_robustness
+from harness.report.sequence_table import sequence_tables
 from harness.report.service_table import service_table
 from harness.report.tables.table import Table, unique
 from harness.report.trial_table import trial_table
@@ -55,6 +56,7 @@ class PagePart:
     slices: Table | None
     prompts: Table | None
     trials: Table | None
+    sequences: tuple[Table, ...]
     classes: Table | None
     ladders: tuple[tuple[Ladder, Table], ...]
     sweeps: tuple[RobustnessPart, ...]
@@ -77,6 +79,7 @@ class PagePart:
     def tables(self) -> list[Table]:
         """Give every table, in the order of the page."""
         found = [self.leaderboard, self.services, *self.together, self.slices, self.prompts, self.trials]
+        found += self.sequences
         found += [table for _, table in self.ladders]
         for part in self.sweeps:
             found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
@@ -181,6 +184,7 @@ def _part(
         slices=board_slices(board),
         prompts=board_prompts(board),
         trials=trial_table([entry.row for entry in board.entries]),
+        sequences=tuple(sequence_tables([entry.row for entry in board.entries])),
         classes=class_table(board),
         ladders=tuple((ladder, ladder_table(ladder)) for ladder in build_ladders(board)),
         sweeps=tuple(RobustnessPart(sweep, summary_table(sweep), numbers, tuple(heat_maps(sweep))) for sweep in sweeps),

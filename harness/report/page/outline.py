@@ -47,6 +47,7 @@ def outline_part(part: PagePart, task: int, place: int, *, has_charts: bool) -> 
         "slices": "Scores on slices" if part.slices else None,
         "prompts": "Scores by prompt" if part.prompts else None,
         "trials": "Trials" if part.trials else None,
+        "sequences": "Forgetting" if part.sequences else None,
         "controls": "Comparison with matched controls" if part.ladders else None,
         "robustness": "Robustness" if part.sweeps else None,
         "calibration": "Calibration" if part.calibration else None,

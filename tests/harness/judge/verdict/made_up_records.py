@@ -54,7 +54,9 @@ class World:
             mine = {name: of_seeds[seed] for name, of_seeds in by_metric.items()}
             extra = {k: v[seed] if isinstance(v, list) else v for k, v in fields.items()}
             tune = extra.pop("tune", None)
-            name = f"{model}-{control}-{seed}-{settings['limit']}-{settings['steps']}-{tune}"
+            name = (
+                f"{model}-{control}-{seed}-{settings['limit']}-{settings['steps']}-{tune}{settings.get('sequence', '')}"
+            )
             training = {
                 "model": model, "seed": seed, "train": settings, "recipe": {"tune": tune},
                 "options": {"tune": None, "settings": {}}, "versions": extra.pop("versions", {}),

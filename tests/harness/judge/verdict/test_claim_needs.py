@@ -19,6 +19,7 @@ from harness.record import Efficiency, Estimate
 from harness.stats.intervals import wilson
 
 from .made_up_records import LADDER, World
+from .made_up_sequences import losing, with_sequence
 
 SUBJECT = ClaimSubject(
     model="fused",
@@ -26,9 +27,9 @@ SUBJECT = ClaimSubject(
     metrics=("top-1", "AUSUC", "unseen-top-1"),
     policy="frozen",
     groups={"test": {"x": 500, "y": 500}},
-    breadth=Breadth((125, 250, 500), (3,), ("lora",)),
+    breadth=Breadth((125, 250, 500), (3,), ("lora",), "style"),
 )
-DECIDABLE = [name for name in CLAIMS if name not in ("forgetting", "explanations")]
+DECIDABLE = [name for name in CLAIMS if name != "explanations"]
 
 
 def level(run: NeededRun) -> float:
@@ -52,10 +53,13 @@ def built(runs: tuple[NeededRun, ...], right: np.ndarray) -> World:
             values = np.tile(np.concatenate([np.arange(500) < right for right in rights]).astype(float), (5, 1))
         fused = run.control is None
         records = world.add(
-            "fused", run.control, dict.fromkeys(SUBJECT.metrics, values), train={"limit": run.limit},
+            "fused", run.control, dict.fromkeys(SUBJECT.metrics, values),
+            train={"limit": run.limit, "sequence": run.sequence or ""},
             tune=(run.tune or "frozen") if fused else None, slices=groups, measure={"warmups": 10},
             efficiency=Efficiency(100, 7, 1000, 2e-3 if fused else 1e-3, peak_memory_bytes=9 if fused else 5),
         )  # fmt: skip
+        if run.sequence:
+            with_sequence(world, records, losing(0.3 if fused else 0.05))
         if perturbed:
             found = parse_grid(",".join(perturbed), load_perturbations(), ())
             cells = {(c.name, c.severity): values - (0.3 if fused else 0.05) for c in found if c != CLEAN}
@@ -80,8 +84,7 @@ def test_what_is_needed_decides_and_each_part_is_read(claim: str, right: np.ndar
 
 
 def test_what_no_run_decides_says_why() -> None:
-    for claim in ("forgetting", "explanations"):
-        assert str(needs_of(claim, SUBJECT)).startswith("nothing measures it yet: no record")
+    assert str(needs_of("explanations", SUBJECT)).startswith("nothing measures it yet: no record")
     bare: Any = ClaimSubject("fused", (), ("CIDEr",), timed=False)
     reasons = {claim: needs_of(claim, bare) for claim in DECIDABLE}
     assert reasons == {
@@ -90,6 +93,7 @@ def test_what_no_run_decides_says_why() -> None:
         "efficient-tuning": "fused has no language model whose tuning could be chosen",
         "label-efficiency": reasons["fusion-gain"],
         "fragility": reasons["fusion-gain"],
+        "forgetting": "no sequence of domains to train on: name some with --set study.sequence=a,b",
         "cost": "time and memory are not measured (measure.timed)",
         "group-bias": "no groups: no split of this data divides its samples into groups",
     }
