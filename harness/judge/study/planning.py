@@ -30,7 +30,7 @@ _BIASED: TaskSetting = ("badge_agreement", 0.95)
 
 @dataclass(frozen=True)
 class Variation:
-    """Settings of a run that differ from the study's own: training samples, tuning policy, split, the task's, domains."""
+    """Settings of a run that differ from the study's own: training samples, tuning, split, domains, the task's."""
 
     limit: int | None = None
     tune: str | None = None

@@ -125,6 +125,4 @@ def beside_unfused(
     if unfused is None:
         return NO_CONTROL
     pair = ((subject.model, None), (unfused.model, unfused.control))
-    return tuple(
-        NeededRun(model, control, limit, None, split, conditions, data, sequence) for model, control in pair
-    )
+    return tuple(NeededRun(model, control, limit, None, split, conditions, data, sequence) for model, control in pair)
