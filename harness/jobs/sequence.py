@@ -35,7 +35,7 @@ _RESAMPLES = 0
 
 
 @dataclass(frozen=True)
-class Parts:
+class DomainParts:
     """The samples of a domain: those that are trained on, that select the weights, and that are scored."""
 
     training: Sequence[Sample]
@@ -51,12 +51,12 @@ class Reading:
     evaluation: Callable[[Sequence[Sample]], VisualTokens]
 
 
-def parts_of(task: Task, domain: Domain, train: TrainOptions) -> Parts:
+def domain_parts(task: Task, domain: Domain, train: TrainOptions) -> DomainParts:
     """Read the samples of a domain, as many as the options allow."""
     of_test = train.sequence_limit
     if domain.training != domain.test:
         chosen = () if domain.selection is None else task.samples(domain.data, domain.selection)
-        return Parts(
+        return DomainParts(
             limited(task.samples(domain.data, domain.training), train.limit),
             limited(chosen, train.validation_limit),
             limited(task.samples(domain.data, domain.test), of_test),
@@ -65,7 +65,7 @@ def parts_of(task: Task, domain: Domain, train: TrainOptions) -> Parts:
     for sample in task.samples(domain.data, domain.test):
         place = _place(domain.name, sample)
         parted[0 if place < _TRAINED else 1 if place < _TRAINED + _SELECTS else 2].append(sample)
-    return Parts(
+    return DomainParts(
         limited(parted[0], train.limit), limited(parted[1], train.validation_limit), limited(parted[2], of_test)
     )
 
@@ -88,7 +88,7 @@ class DomainSequence:
     progress: Progress
 
     def __post_init__(self) -> None:
-        self.parts = [parts_of(self.task, domain, self.job.train) for domain in self.job.domains]
+        self.parts = [domain_parts(self.task, domain, self.job.train) for domain in self.job.domains]
         self.rows: list[list[tuple[str, dict[str, Any], SampleScores]]] = []
         self.stages: list[dict[str, Any]] = []
 
@@ -153,12 +153,12 @@ class DomainSequence:
         return [self.reading.evaluation(parts.test) for parts in self.parts]
 
     @contextmanager
-    def _scorer(self, domain: Domain, parts: Parts) -> Iterator[Scoring]:
+    def _scorer(self, domain: Domain, parts: DomainParts) -> Iterator[Scoring]:
         with Scoring(self.task, domain.data, self.cache) as scorer:
             scorer.prepare(parts.test)
             yield scorer
 
-    def _chance(self, domain: Domain, parts: Parts) -> float:
+    def _chance(self, domain: Domain, parts: DomainParts) -> float:
         return float(self.task.chance(domain.data, parts.test)) if isinstance(self.task, HasChanceLevel) else 0.0
 
     def _replayed(self, number: int) -> list[Sample]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.record import Estimate, RunRecord
 from harness.stats.difference import Difference, weighted_difference
-from harness.stats.forgetting import FIGURES, Weights, figure_contributions, retention
+from harness.stats.forgetting import SEQUENCE_FIGURES, Weights, figure_contributions, retention
 from harness.stats.resampling import FloatArray
 
 
@@ -39,7 +39,7 @@ class SequenceScores:
 
     def figure(self, name: str) -> float:
         """One of the figures by name."""
-        return float((FIGURES[name](self.values) * self.values).sum())
+        return float((SEQUENCE_FIGURES[name](self.values) * self.values).sum())
 
     def adds(self, weights: Weights) -> FloatArray:
         """What each sample of all domains adds to a figure `[N]`; its mean is the figure."""
@@ -78,7 +78,7 @@ def figure_difference(name: str, models: Sequence[Sequence[SequenceScores]]) -> 
     The best stage that forgetting looks at is taken as known. Raises ValueError where models have other seeds.
     """
     signs = (1.0, -1.0)[: len(models)]
-    values = [np.array([seed.adds(FIGURES[name]) for seed in own]) for own in models]
+    values = [np.array([seed.adds(SEQUENCE_FIGURES[name]) for seed in own]) for own in models]
     return weighted_difference(signs, values, models[0][0].groups)
 
 
@@ -97,7 +97,7 @@ def sequences_json(seeds: Sequence[SequenceScores]) -> dict[str, Any] | None:
         "metric": seeds[0].metric,
         "domains": list(seeds[0].domains),
         "scores": np.mean([seed.values for seed in seeds], axis=0).tolist(),
-        "figures": {name: figure_estimate(name, seeds).to_json() for name in FIGURES},
+        "figures": {name: figure_estimate(name, seeds).to_json() for name in SEQUENCE_FIGURES},
         "retention": [seed.retention for seed in seeds],
         "language_loss": [list(seed.language_loss) for seed in seeds],
     }

@@ -8,7 +8,7 @@ from statistics import fmean
 from harness.judge.leaderboard import Row
 from harness.judge.sequence_scores import figure_estimate
 from harness.report.tables.table import ALWAYS, Table, TableCell, TableColumn, TableRow, name_column
-from harness.stats.forgetting import FIGURES
+from harness.stats.forgetting import SEQUENCE_FIGURES
 
 _NOTE = (
     "{metric} on {domains}, trained on in this order. Avg, Last, Transfer: ZSCL (Zheng et al. 2023). BWT: last minus "
@@ -36,7 +36,7 @@ def _table(rows: Sequence[Row]) -> Table:
         name_column("after one domain and the other"),
         *(
             TableColumn(name, name, importance=ALWAYS, interval=name in _LOSSES, direction=_LOSSES.get(name, 1))
-            for name in FIGURES
+            for name in SEQUENCE_FIGURES
         ),
         TableColumn("retention", "retention", importance=ALWAYS),
         *((TableColumn("language loss", "language loss", importance=ALWAYS),) if speaks else ()),
@@ -51,7 +51,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _cells(row: Row, speaks: bool) -> list[TableCell]:
     cells = [TableCell(row.name)]
-    for name in FIGURES:
+    for name in SEQUENCE_FIGURES:
         found = figure_estimate(name, row.sequences)
         cells.append(TableCell(found.value, found))
     kept = [seed.retention for seed in row.sequences]

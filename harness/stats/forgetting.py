@@ -62,7 +62,7 @@ def forgetting(scores: FloatArray) -> FloatArray:
     return -_against_last(scores, lambda domain: 1 + int(np.argmax(scores[1:-1, domain])))
 
 
-FIGURES: Mapping[str, Weights] = MappingProxyType(
+SEQUENCE_FIGURES: Mapping[str, Weights] = MappingProxyType(
     {"Avg": average, "Last": last, "Transfer": transfer, "BWT": backward_transfer, "forgetting": forgetting}
 )
 

@@ -13,7 +13,7 @@ import torch
 
 from harness.cell import DecodeOptions, Domain, ModelOptions, TrainingJob, TrainOptions
 from harness.inputs.visual_tokens import VisualTokens
-from harness.jobs.sequence import DomainSequence, Reading, average_weights, parts_of
+from harness.jobs.sequence import DomainSequence, Reading, average_weights, domain_parts
 from harness.jobs.train import trained_state
 from harness.sample import Dataset, Sample
 from harness.stats.resampling import MeanStatistics
@@ -71,15 +71,15 @@ def sequence(line: Any, **train: Any) -> Sequence:
 
 
 def test_one_split_is_parted_by_image_and_alike_for_all() -> None:
-    found = parts_of(Distance(), DOMAINS[1], TRAIN)  # type: ignore[arg-type]
+    found = domain_parts(Distance(), DOMAINS[1], TRAIN)  # type: ignore[arg-type]
     images = [{sample.image for sample in part} for part in (found.training, found.selection, found.test)]
     assert set.union(*images) == {sample.image for sample in samples_of(None, "far")}
     assert sum(map(len, images)) == 40, "no image is in two parts"
     assert all(images) and len(images[0]) > len(images[2]) > len(images[1]) > 0
-    assert found == parts_of(Distance(), DOMAINS[1], TRAIN)  # type: ignore[arg-type]
-    few = parts_of(Distance(), DOMAINS[1], replace(TRAIN, limit=3, validation_limit=2, sequence_limit=4))  # type: ignore[arg-type]
+    assert found == domain_parts(Distance(), DOMAINS[1], TRAIN)  # type: ignore[arg-type]
+    few = domain_parts(Distance(), DOMAINS[1], replace(TRAIN, limit=3, validation_limit=2, sequence_limit=4))  # type: ignore[arg-type]
     assert [len(part) for part in (few.training, few.selection, few.test)] == [3, 2, 4]
-    whole = parts_of(Distance(), DOMAINS[0], TRAIN)  # type: ignore[arg-type]
+    whole = domain_parts(Distance(), DOMAINS[0], TRAIN)  # type: ignore[arg-type]
     assert [part[0].sample_id for part in (whole.training, whole.selection, whole.test)] == ["train0", "val0", "test0"]
 
 

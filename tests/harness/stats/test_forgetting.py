@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.stats.forgetting import FIGURES, figure_contributions, retention
+from harness.stats.forgetting import SEQUENCE_FIGURES, figure_contributions, retention
 
 #                   before        after 1         after 2         after 3
 HAND = np.array([[0.2, 0.3, 0.1], [0.9, 0.5, 0.3], [0.7, 0.8, 0.2], [0.6, 0.7, 0.9]])
@@ -35,23 +35,25 @@ def looped(name: str, scores: np.ndarray) -> float:
     return sum(best[j - 1] - r[count, j] for j in range(1, count)) / (count - 1)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", SEQUENCE_FIGURES)
 def test_by_hand_and_by_loops(name: str) -> None:
     def figure(scores: np.ndarray) -> float:
-        return float((FIGURES[name](scores) * scores).sum())
+        return float((SEQUENCE_FIGURES[name](scores) * scores).sum())
 
     assert figure(HAND) == pytest.approx(BY_HAND[name])
     for count in (2, 3, 5):
         scores = np.random.default_rng(count).random((count + 1, count))
         assert figure(scores) == pytest.approx(looped(name, scores))
-        assert (FIGURES[name](scores)[0] == 0).all(), "what was there before any training counts for none of them"
+        assert (SEQUENCE_FIGURES[name](scores)[0] == 0).all(), (
+            "what was there before any training counts for none of them"
+        )
 
 
 def test_samples_add_up_to_the_figure_within_their_domains() -> None:
     draw = np.random.default_rng(1)
     own = [draw.random((3, 40)), 0.5 + 0 * draw.random((3, 10))]
     scores = np.array([part.mean(axis=1) for part in own]).T
-    weights = FIGURES["Last"](scores)
+    weights = SEQUENCE_FIGURES["Last"](scores)
     added = figure_contributions(weights, own)
     assert np.concatenate(added).mean() == pytest.approx((weights * scores).sum())
     assert added[1] == pytest.approx((weights * scores).sum()), "equal samples spread no more for another domain's mean"
