@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from harness.metrics.boxes.interpolation import EXACT, CutRankings, Floats
+from harness.metrics.boxes.interpolation import EXACT, CutRankings
+from harness.metrics.boxes.recall_steps import Floats
 from harness.stats.resampling import FloatArray, IntArray
 
 

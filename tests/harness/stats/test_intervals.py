@@ -60,9 +60,9 @@ def test_one_sample_has_no_width() -> None:
 
 
 def test_every_resample_draws_as_many_as_there_are() -> None:
-    blocks = list(draw_resamples(3000, 2000))
+    blocks = list(draw_resamples(3000, 3000))
     assert len(blocks) > 1
-    assert sum(len(block) for block in blocks) == 2000
+    assert sum(len(block) for block in blocks) == 3000
     assert all((block.sum(axis=1) == 3000).all() for block in blocks)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.metrics.boxes import interpolation
 from harness.metrics.boxes import matching as detection_matching
 from harness.metrics.boxes.detection import DetectionTruth, evaluate_detections, per_class_boxes
 from harness.stats.estimates import NOT_ASKED_FOR, estimate, estimates
@@ -74,6 +75,15 @@ def test_together_metrics_have_the_intervals_that_each_has_alone() -> None:
     together = estimates(scored(), 60)
     for name, one in scored().items():  # evaluated anew, so that nothing is shared
         assert together[name] == estimate(one, 12 if ":" in name else 60), name
+
+
+def test_long_rankings_are_gone_through_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = np.random.default_rng(0).multinomial(IMAGES, np.full(IMAGES, 1 / IMAGES), 50)
+    whole = {name: one.resample(counts) for name, one in scored().items() if one is not None}
+    monkeypatch.setattr(interpolation, "_STRETCH_ELEMENTS", 1)
+    for name, one in scored().items():
+        if one is not None:
+            assert one.resample(counts) == pytest.approx(whole[name], abs=1e-14, nan_ok=True), name
 
 
 def test_no_resamples_are_no_interval_and_no_matching(monkeypatch: pytest.MonkeyPatch) -> None:
