@@ -36,6 +36,7 @@ from harness.cli.options import (
 )
 from harness.cli.records import app as records_app
 from harness.cli.run import Shown, open_trackers_of, reporter_for, run_task
+from harness.cli.serving import app as serving_app
 from harness.cli.shown import Wide, show_document
 from harness.cli.study import app as study_app
 from harness.cli.tables import app as tables_app
@@ -59,6 +60,7 @@ app.add_typer(tables_app)
 app.add_typer(judging_app)
 app.add_typer(records_app)
 app.add_typer(groups_app)
+app.add_typer(serving_app)
 app.add_typer(data_app, name="data")
 
 _INTERRUPTED = 130

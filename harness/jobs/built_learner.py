@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -17,7 +17,15 @@ from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
 from harness.protocols import BuildContext, Derived, Learner, Model, ReadsText, Task
 from harness.records.trainings import CHECKPOINT, read_training, why_unusable
-from harness.sample import OnDemand, Sample, TaskSpec, limited
+from harness.sample import Dataset, OnDemand, Sample, TaskSpec, limited
+
+
+class GivesSpec(Protocol):
+    """What building a learner needs of a task."""
+
+    def spec(self, data: Dataset, training: Sequence[Sample]) -> TaskSpec:
+        """Say what models must know before they are built."""
+        ...
 
 
 def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
@@ -26,6 +34,12 @@ def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
     summary = read_training(places.training)
     left_out = set(summary["skipped"])
     samples = OnDemand(lambda: [s for s in training_samples(task, job) if s.sample_id not in left_out])
+    return task, restored(job, task, samples, places)
+
+
+def restored(job: TrainingJob, task: GivesSpec, samples: Sequence[Sample], places: Places) -> Learner:
+    """Build a job's learner as its training folder has left it; raises CheckpointError when that does not fit."""
+    summary = read_training(places.training)
     learner = build_learner(job, task, samples, places, read_derived(places.training, summary))
     known = prerequisite_digest(places)
     if summary.get("prerequisite_sha256", known) != known:
@@ -40,11 +54,11 @@ def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
         classes = task.spec(job.data, ()).classes
         if classes.test_texts:
             learner.reword(classes.test_texts)
-    return task, learner
+    return learner
 
 
 def build_learner(
-    job: TrainingJob, task: Task, samples: Sequence[Sample], places: Places, derived: Derived | None = None
+    job: TrainingJob, task: GivesSpec, samples: Sequence[Sample], places: Places, derived: Derived | None = None
 ) -> Learner:
     """Build the job's learner on its device, in evaluation mode; `derived` knows what was derived from the samples.
 

@@ -60,7 +60,7 @@ class Rescorer(AbstractContextManager["Rescorer"]):
         from harness.plan.plugins import load_task
 
         self.task: Task = load_task(record.task)
-        self.data = _open_data(self.task, record, place)
+        self.data = open_record_data(self.task, record, place)
         self.split = record.split
         self.samples = self.task.samples(self.data, self.split)
         self.scorer = Scoring(self.task, self.data, place.environment.cache)
@@ -276,7 +276,7 @@ def former_numbers(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _open_data(task: Task, record: RunRecord, place: DataPlace) -> Dataset:
+def open_record_data(task: Task, record: RunRecord, place: DataPlace) -> Dataset:
     """Open the data that a record was made on; raises DataError where other data, or none, is found.
 
     Looked for where `--data` says, then where the run found it on this machine.

@@ -43,7 +43,7 @@ class NearestColour:
         """Make room for one colour a training image."""
         from outsider_captions.colour_learner import ColourNeighbour
 
-        captions = [target.references[0] for target in spec.training_targets]
+        captions = context.derived.get("captions", lambda: [target.references[0] for target in spec.training_targets])
         return ColourNeighbour(captions, context.options.settings.get("colour_fault", ""))
 
 

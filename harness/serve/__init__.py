@@ -1,0 +1,1 @@
+"""A trained model outside the benchmark: exported, served over HTTP, put under load, watched for drift."""
