@@ -59,8 +59,8 @@ def serve(request: ServeRequest, cache: Path, say: Callable[[str], None], tell: 
         port = listening.getsockname()[1]
         shown = f"[{request.host}]" if ":" in request.host else request.host
         name = f"{served.bundle.name} of {served.bundle.task}"
-        tell(f"Serving {name} at http://{shown}:{port} (POST /predict; GET /health, /contract, /metrics)")
-        asyncio.run(_answer(app, listening))
+        ready = f"Serving {name} at http://{shown}:{port} (POST /predict; GET /health, /contract, /metrics)"
+        asyncio.run(_answer(app, listening, lambda: tell(ready)))
         app.state.batcher.stop()
 
 
@@ -117,7 +117,7 @@ def _taken(host: str, port: int, error: OSError) -> UsageError:
     )
 
 
-async def _answer(app: FastAPI, listening: socket.socket) -> None:
+async def _answer(app: FastAPI, listening: socket.socket, started: Callable[[], None]) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):  # type: ignore[misc]  # an extra, whose types are not followed
@@ -129,6 +129,10 @@ async def _answer(app: FastAPI, listening: socket.socket) -> None:
             for name in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(name, self._leave)
             yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()
 
         def _leave(self) -> None:
             self.should_exit = True

@@ -74,8 +74,8 @@ def commands_with_many_options() -> list[str]:
 
 
 def test_there_are_commands_with_many_options() -> None:
-    found = ["check", "compare", "doctor", "groups", "rescore", "robustness", "run", "score", "study", "verdict"]
-    assert commands_with_many_options() == found
+    found = "check compare doctor groups rescore robustness run score serve study verdict"
+    assert commands_with_many_options() == found.split()
 
 
 @pytest.mark.parametrize("command", commands_with_many_options())

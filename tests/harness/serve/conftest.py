@@ -97,4 +97,4 @@ def running(exported: Exported) -> Iterator[Running]:
     server = start_server(exported.bench, exported.folder, "--most-mb", "0.05", "--most-megapixels", "0.02")
     yield server
     code, _, error = server.end()
-    assert code == 0 and error == ""
+    assert code == 0 and KEY not in error and "Traceback" not in error

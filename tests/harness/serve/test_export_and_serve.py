@@ -74,6 +74,7 @@ def test_it_answers_images_and_json_as_the_model_does(exported: Exported, runnin
         (b'{"text": 5}', JSON, 422, "texts of at most"),
         (b'{"choices": "ab"}', JSON, 422, "list of at most"),
     ],
+    ids=range(15),
 )
 def test_what_is_no_request_is_told_so_and_the_server_lives(
     running: Running, body: Any, headers: dict[str, str], status: int, says: str
