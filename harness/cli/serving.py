@@ -59,14 +59,13 @@ def serve(
 ) -> None:
     """Answer over HTTP with an exported model; a key in $BENCH_SERVE_KEY is asked of every request."""
     from harness.serve.batching import BatchLimits
-    from harness.serve.server import ServeRequest, require_device
-    from harness.serve.server import serve as answer
+    from harness.serve.server import ServeRequest, require_device, serve_export
 
     request = ServeRequest(
         folder, host, port, require_device(device), threads, BatchLimits(batch, window_ms / 1000, waiting),
         int(most_mb * 1e6), int(most_megapixels * 1e6),
     )  # fmt: skip
-    answer(request, environment_of_command().cache, _say, _tell_now)
+    serve_export(request, environment_of_command().cache, _say, _tell_now)
 
 
 def _say(text: str) -> None:

@@ -14,13 +14,13 @@ from harness.errors import CheckpointError
 from harness.sample import Prediction
 from harness.serve.bundle import Bundle
 
-TOLERANCE = 5e-3
+NEAR_ENOUGH = 5e-3
 """Numbers of answers (probabilities, scores, fractions of an image) may differ by so much, in absolute terms or by
 their size."""
 LEAST_EQUAL_PIXELS = 0.995
 
 
-def check_golden(bundle: Bundle, answers: Sequence[Prediction], folder: Path) -> None:
+def require_golden_answers(bundle: Bundle, answers: Sequence[Prediction], folder: Path) -> None:
     """Raise CheckpointError naming the first golden output that does not come out."""
     for place, (sample, answer) in enumerate(zip(bundle.golden, answers, strict=True)):
         difference = answers_differ(sample.prediction, answer)
@@ -40,7 +40,7 @@ def answers_differ(wanted: Any, seen: Any) -> str:
     if isinstance(wanted, Mapping) and "label_map_png" in wanted:
         return _maps_differ(wanted, seen)
     if _is_number(wanted) and _is_number(seen) and not (isinstance(wanted, int) and isinstance(seen, int)):
-        near = abs(wanted - seen) <= TOLERANCE * max(1.0, abs(wanted))
+        near = abs(wanted - seen) <= NEAR_ENOUGH * max(1.0, abs(wanted))
         return "" if near else f"{seen:.4g} for {wanted:.4g}"
     if isinstance(wanted, list | tuple) and isinstance(seen, list | tuple):
         if len(wanted) != len(seen):

@@ -21,7 +21,7 @@ from harness.metrics.plain_answers import answers_of
 from harness.protocols import Learner, SupportsForget
 from harness.sample import Batch, Dataset, OnDemand, Prediction, Sample, TaskSpec
 from harness.serve.bundle import PREREQUISITE, Bundle, read_bundle
-from harness.serve.golden import check_golden
+from harness.serve.golden import require_golden_answers
 from harness.serve.request_image import request_image
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def load_served(
             f"{bundle.preprocessing_sha256}). Install the packages of {folder / 'card.md'}, or export it here."
         )
     questions = golden_questions(bundle, folder)
-    check_golden(bundle, served.answer([served.read(question) for question in questions]), folder)
+    require_golden_answers(bundle, served.answer([served.read(question) for question in questions]), folder)
     return served
 
 

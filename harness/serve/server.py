@@ -38,7 +38,7 @@ class ServeRequest:
     most_pixels: int = MOST_PIXELS
 
 
-def serve(request: ServeRequest, cache: Path, say: Callable[[str], None], tell: Callable[[str], None]) -> None:
+def serve_export(request: ServeRequest, cache: Path, say: Callable[[str], None], tell: Callable[[str], None]) -> None:
     """Serve an export until SIGINT or SIGTERM; `tell` gets the address once it answers, `say` what a user must know.
 
     Raises UsageError for a port in use or without the extra `serve`, CheckpointError for an export that is refused.

@@ -10,10 +10,11 @@ _.writeable  # numpy's flags
 _.padding_side  # tokenizers of transformers
 _.StartDoctypeDeclHandler  # expat
 _.find_class  # pickle.Unpickler
+_.capture_signals, _.should_exit  # uvicorn.Server
 _.__signature__, _.format_options  # inspect, typer
 
 # Commands, which typer calls by their decorator.
-_.list_, _.doctor
+_.list_, _.doctor, _.export
 
 # Fields that leave as JSON, by `asdict`: records, training logs, provenance, `bench robustness --format json`.
 _.schema_version
