@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Item = TypeVar("Item")
-Answered = TypeVar("Answered")
+Queued = TypeVar("Queued")
+Resolved = TypeVar("Resolved")
 
 
 class QueueFull(Exception):
@@ -31,13 +31,13 @@ class BatchLimits:
 
 
 @dataclass
-class Batcher(Generic[Item, Answered]):
+class Batcher(Generic[Queued, Resolved]):
     """Answers items in batches on its own thread; `batched` is told the size of each."""
 
-    answer: Callable[[Sequence[Item]], Sequence[Answered]]
+    answer: Callable[[Sequence[Queued]], Sequence[Resolved]]
     limits: BatchLimits
     batched: Callable[[int], object] = lambda size: None
-    _queue: queue.SimpleQueue[tuple[Item, Future[Answered]] | None] = field(default_factory=queue.SimpleQueue)
+    _queue: queue.SimpleQueue[tuple[Queued, Future[Resolved]] | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -46,7 +46,7 @@ class Batcher(Generic[Item, Answered]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Answered what waits, and end the thread."""
+        """Resolved what waits, and end the thread."""
         self._queue.put(None)
         if self._thread is not None:
             self._thread.join()
@@ -56,24 +56,24 @@ class Batcher(Generic[Item, Answered]):
         """How many requests wait now."""
         return self._queue.qsize()
 
-    def submit(self, item: Item) -> Future[Answered]:
+    def submit(self, item: Queued) -> Future[Resolved]:
         """Queue an item; raises QueueFull."""
         if self._queue.qsize() >= self.limits.waiting:
             raise QueueFull
-        future: Future[Answered] = Future()
+        future: Future[Resolved] = Future()
         self._queue.put((item, future))
         return future
 
     def _work(self) -> None:
         ending = False
         while not ending:
-            batch: list[tuple[Item, Future[Answered]]] = []
+            batch: list[tuple[Queued, Future[Resolved]]] = []
             ending = self._gather(batch)
             live = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
             if live:
                 self._answer(live)
 
-    def _gather(self, batch: list[tuple[Item, Future[Answered]]]) -> bool:
+    def _gather(self, batch: list[tuple[Queued, Future[Resolved]]]) -> bool:
         """Fill a batch; returns whether the end was met."""
         first = self._queue.get()
         if first is None:
@@ -91,8 +91,8 @@ class Batcher(Generic[Item, Answered]):
             batch.append(found)
         return False
 
-    def _answer(self, batch: Sequence[tuple[Item, Future[Answered]]]) -> None:
-        """Answered a batch; where that fails, each item by itself, so that one cannot spoil the others."""
+    def _answer(self, batch: Sequence[tuple[Queued, Future[Resolved]]]) -> None:
+        """Resolved a batch; where that fails, each item by itself, so that one cannot spoil the others."""
         self.batched(len(batch))
         try:
             answers = self.answer([item for item, _ in batch])
