@@ -207,6 +207,30 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class ExplainOptions:
+    """How answers of trained models are explained."""
+
+    limit: AtLeastOne = 100
+    """Samples that are explained, spread over the split."""
+    grid: Annotated[int, Range(ge=2, le=32)] = 8
+    """Cells a side of an image's map."""
+    reference: Literal["blur", "mean", "other"] = "blur"
+    """What stands for parts that are taken away: the image blurred, its mean colour, or another sample's image."""
+    steps: AtLeastOne = 16
+    """Points of integrated gradients."""
+    draws: AtLeastOne = 8
+    """Orders of all parts that Shapley values are the mean over."""
+    curve: AtLeastOne = 8
+    """Steps of insertion and deletion."""
+    examples: NoneOrMore = 6
+    """Samples whose maps are kept for the report."""
+    seed: NoneOrMore = 0
+    """Seed of all draws."""
+    threads: Threads = 1
+    """CPU threads of each process."""
+
+
+@dataclass(frozen=True)
 class TrainingJob:
     """One checkpoint to be trained: everything that can move its weights."""
 

@@ -206,6 +206,66 @@ class RobustnessRecord:
         return RobustnessRecord(**{**content, "scores": scores, "metric": metric})
 
 
+@dataclass(frozen=True)
+class MapScore:
+    """How good the maps of one method, or of one baseline, are on one modality: image, text or both.
+
+    `kind` is method, baseline, random-weights (the method on shuffled weights) or model (no map: what the model does).
+    `status` is ok or skipped, with the reason as `error`. A metric is None where nothing decides it here.
+    """
+
+    name: str
+    kind: str
+    modality: str
+    status: str
+    error: str | None = None
+    metrics: Mapping[str, Estimate | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExplanationRecord:
+    """How good explanations of one trained model are; `fingerprint` is that of its `RunRecord`.
+
+    `settings` are those of the section [explain] and the versions of the methods; `explained_by` names all that can
+    move a map.
+    """
+
+    fingerprint: str
+    task: str
+    data: str
+    data_digest: str
+    split: str
+    model: str
+    control: str | None
+    seed: int
+    explained_by: str
+    methods: tuple[str, ...]
+    settings: Mapping[str, Any]
+    samples: int
+    device: str
+    scores: tuple[MapScore, ...]
+    provenance: Mapping[str, Any]
+    created: str
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Turn into plain JSON types."""
+        scores = [{**asdict(score), "metrics": _plain(score.metrics)} for score in self.scores]
+        return {**asdict(replace(self, scores=())), "scores": scores, "methods": list(self.methods)}
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any], text: str | bytes | None = None) -> ExplanationRecord:
+        """Build from what `to_json` made, as `RunRecord.from_json`; raises the same errors."""
+        require_file_names(content, ("fingerprint", "task"))
+        require_types(ExplanationRecord, content, text=text)
+        for score in content["scores"]:
+            _require_status(score["status"])
+        scores = tuple(
+            MapScore(**{**score, "metrics": _estimates(score["metrics"], None)}) for score in content["scores"]
+        )
+        return ExplanationRecord(**{**content, "scores": scores, "methods": tuple(content["methods"])})
+
+
 def evaluated_samples(record: RunRecord) -> tuple[int, int] | None:
     """How many samples of its split a record is about, and how many the split has; None where that is not recorded."""
     known = record.provenance.get("samples")

@@ -87,6 +87,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class AnswerEvidence:
+    """What decides the answer to a sample, as the data itself knows: where in the image, and which words of its text.
+
+    `mask` is bool `[H, W]` in the image's own pixels, None where no place is known; `words` are lower-case, without
+    punctuation. Samples of one `cluster`, such as questions about one image, are not independent.
+    """
+
+    mask: npt.NDArray[np.bool_] | None = None
+    words: tuple[str, ...] = ()
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
 class Batch:
     """What a learner sees at once.
 

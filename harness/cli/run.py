@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.cli.options import environment_of_command, tell
-from harness.cli.tables import print_leaderboards, print_robustness
+from harness.cli.tables import print_explanations, print_leaderboards, print_robustness
 from harness.errors import cause_of
 
 if TYPE_CHECKING:
     from harness.cli.progress import ConsoleReporter
     from harness.plan.conditions import RobustnessPlan
     from harness.plan.config import RunConfig
+    from harness.plan.explanations import ExplanationPlan
     from harness.plan.run_plan import Environment, Plan
     from harness.records.store import Store
     from harness.report.track.tracker import Tracker
@@ -36,6 +37,7 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
     """Run one task and print its table; returns how many cells failed, conflict, or did not run though asked for."""
     from harness.audit.kept_audits import kept_findings
     from harness.plan.conditions import plan_robustness
+    from harness.plan.explanations import plan_explanations
     from harness.plan.plugins import load_task
     from harness.plan.run_plan import plan_run
     from harness.records.store import Store
@@ -48,6 +50,7 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
     try:
         plan = plan_run(config, name, here, reporter.progress)
         sweep = plan_robustness(config, plan, here, reporter.progress)
+        explanations = plan_explanations(config, plan.task, here.cache)
         reporter.say(data_line(config, plan, here))
         for line in left_out(plan, shown.debug):
             reporter.say(line)
@@ -62,6 +65,9 @@ def run_task(config: RunConfig, name: str, trackers: Sequence[Tracker], server: 
     failed = unmeasured(summary, name)
     if sweep:
         failed += _run_robustness(config, plan, sweep, workers, wide=shown.wide)
+    if explanations:
+        failed += run_explained(config, plan, explanations, workers)
+        print_explanations([name], config.request.results, wide=shown.wide)
     print_leaderboards([name], config.request.results, "text", None, plan, wide=shown.wide)
     tell(
         f"{summary.ok} ok ({summary.found} found done), {summary.failed} failed, {summary.skipped} skipped; "
@@ -136,6 +142,20 @@ def _run_robustness(config: RunConfig, plan: Plan, sweep: RobustnessPlan, worker
         f"Conditions: {summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped ({summary.found} found done)"
     )
     print_robustness([plan.task.name], config.request.results, wide=wide)
+    return summary.failed
+
+
+def run_explained(config: RunConfig, plan: Plan, explanations: ExplanationPlan, workers: Workers) -> int:
+    """Explain what the trained models of a plan answer; returns how many could not be explained."""
+    from harness.records.store import Store
+    from harness.run.explanation_runner import run_explanations
+
+    reporter, store = reporter_for(plan.task.metrics[0]), Store(config.request.results)
+    try:
+        summary = run_explanations(plan, explanations, store, environment_of_command(), reporter, workers)
+    finally:
+        reporter.close()
+    tell(f"Explanations: {summary.ok} ok ({summary.found} found done), {summary.failed} failed")
     return summary.failed
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.cli.options import environment_of_command
-from harness.cli.run import data_line, left_out, reporter_for, unmeasured
+from harness.cli.run import data_line, left_out, reporter_for, run_explained, unmeasured
 from harness.errors import UsageError
 from harness.judge.study.aims import Aim, aims_of, fused_models
 from harness.judge.study.first_trainings import first_trainings
-from harness.judge.study.order import Dropped, StudyStep, Work, in_order
+from harness.judge.study.order import Dropped, StudyStep, Work, explained_label, in_order
 from harness.judge.study.planning import StudyCells, Variation, plan_cells, subjects_of
 from harness.judge.study.prices import Prices
 from harness.judge.study.watch import of_study, standing, told_changes
@@ -23,6 +23,7 @@ from harness.judge.verdict.judge import check_claims, installed_fusion, judge_st
 from harness.judge.verdict.needs import LEAST_SEEDS, NeededRun
 from harness.judge.verdict.verdict import Judged
 from harness.plan.conditions import plan_robustness
+from harness.plan.explanations import plan_explanations
 from harness.plan.names import words
 from harness.plan.plugins import load_task
 from harness.plan.run_plan import Environment, Plan, plan_run
@@ -95,7 +96,7 @@ def plan_study(
         prices = Prices(records, sweeps=store.read_robustness(task.name), first=first)
         work = Work(
             cells, prices, lambda cell: find_done(store, cell) is not None,
-            lambda cell: _scored(store, cell), config.perturb.limit,
+            lambda cell: _scored(store, cell), config.perturb.limit, config.explain.limit,
         )  # fmt: skip
         steps, dropped = in_order(aims, work, slots)
         lacking = {cell.training.model for cell in work.pending(steps) if work.prices.like(cell) is None}
@@ -175,6 +176,11 @@ def _run_step(study: Study, step: StudyStep, server: ForkServer, *, debug: bool)
             request = replace(planned.config.request, perturb=",".join(conditions))
             config = replace(planned.config, request=request)
             failed += _perturb_part(study, config, _part(study, planned.plan, those), server)
+        for methods in dict.fromkeys(run.explain for run in runs if run.explain):
+            request = replace(planned.config.request, explain=",".join(methods))
+            config = replace(planned.config, request=request)
+            those = [run for run in runs if run.explain == methods]
+            failed += _explain_part(study, config, _part(study, planned.plan, those), server)
     return failed
 
 
@@ -209,10 +215,18 @@ def _perturb_part(study: Study, config: RunConfig, plan: Plan, server: ForkServe
         reporter.close()
 
 
+def _explain_part(study: Study, config: RunConfig, plan: Plan, server: ForkServer) -> int:
+    explanations = plan_explanations(config, plan.task, study.environment.cache)
+    assert explanations is not None
+    return run_explained(config, plan, explanations, workers_of(config.request, server))
+
+
 def _scored(store: Store, cell: Cell) -> set[str]:
-    """The conditions under which a cell has a score or a reason why it has none."""
+    """The conditions under which a cell has a score or a reason why it has none, and what explains its answers."""
     found = store.find_robustness(cell.training.task, cell.fingerprint)
-    return set() if found is None else {label_of(score) for score in found.scores if score.status != "failed"}
+    explained = store.find_explanation(cell.training.task, cell.fingerprint)
+    scored = () if found is None else (label_of(score) for score in found.scores if score.status != "failed")
+    return {*scored, *(() if explained is None else map(explained_label, explained.methods))}
 
 
 def _count_done(steps: Sequence[StudyStep], work: Work) -> int:

@@ -79,6 +79,21 @@ def robustness(
 
 
 @app.command()
+def explanations(
+    task: StoredTask = None,
+    results: Results = "results/local",
+    style: Annotated[str, in_output("--format", help="text, md or json.")] = "text",
+    out: Out = None,
+    wide: Wide = False,
+) -> None:
+    """Print how good explanations are: pointing, mass, insertion, deletion; beside baselines and shuffled weights."""
+    from harness.report.explanation_tables import EXPLANATION_STYLES
+
+    require_choice("--format", style, EXPLANATION_STYLES)
+    print_explanations(stored_tasks(task, [results]), results, style=style, out=out, wide=wide)
+
+
+@app.command()
 def report(
     out: Annotated[Path, typer.Option(help="File to write: .html, or the tables alone as .md or .csv.")],
     results: Annotated[str, typer.Option(help="Where records are: folders or URLs, a,b.")] = "results/local",
@@ -182,3 +197,18 @@ def print_robustness(
     told = f"{older} older robustness record{'' if older == 1 else 's'} of other code versions: not shown"
     blocks = robustness_document(rows, cells=cells)
     show_document([*blocks, Notes((told,) if older else ())], style, out, wide=wide)
+
+
+def print_explanations(
+    tasks: Sequence[str], results: str, *, style: str = "text", out: Path | None = None, wide: bool = False
+) -> None:
+    """Print how good the explanations of the tasks' models are, or say that none were made."""
+    from harness.judge.explained import explanation_rows
+    from harness.records.store import Store
+    from harness.report.explanation_tables import explanation_document, render_explanations
+
+    rows = [row for task in tasks for row in explanation_rows(task, Store(results))]
+    if style == "json":
+        write(render_explanations(rows, style), out)
+    else:
+        show_document(explanation_document(rows), style, out, wide=wide)

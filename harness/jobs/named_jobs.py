@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 from harness.storage.cache_in_use import digests_remembered
 
 if TYPE_CHECKING:
-    from harness.cell import Cell, Places, TrainingJob
+    from harness.cell import Cell, ExplainOptions, Places, TrainingJob
+    from harness.jobs.explain_job import Explanations
     from harness.jobs.robustness_block import RobustnessBlock
     from harness.protocols import Progress
     from harness.record import Efficiency
@@ -70,3 +71,13 @@ def answer_conditions(block: RobustnessBlock, progress: Progress) -> dict[str, s
 
     with digests_remembered(block.subjects[0].places.cache):
         return robustness_job(block, progress)
+
+
+def explain(
+    cell: Cell, places: Places, methods: tuple[str, ...], options: ExplainOptions, progress: Progress
+) -> Explanations:
+    """Explain what a checkpoint answers; see `explain_job`."""
+    from harness.jobs.explain_job import explain_job
+
+    with digests_remembered(places.cache):
+        return explain_job(cell, places, methods, options, progress)

@@ -1,8 +1,9 @@
-"""Three digests of the code that makes a number, each over all that a job really uses, and nothing else.
+"""Digests of the code that makes a number, each over all that a job really uses, and nothing else.
 
 *Training* is what moves weights and predictions, *scoring* what makes metrics and intervals of these, *perturbing* what
-changes inputs and targets before. A change of scoring alone trains nothing: stored predictions are scored anew.
-Libraries are known by their versions (`harness.measure.provenance`).
+changes inputs and targets before, *explaining* what attributes answers to parts of the input. A change of scoring alone
+trains nothing: stored predictions are scored anew. Libraries are known by their versions
+(`harness.measure.provenance`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ PERTURBING: tuple[Definition, ...] = (
     ("harness.jobs.robustness_job", "robustness_job"),
     ("harness.run.condition_scores", "ConditionScores"),
 )
+EXPLAINING: tuple[Definition, ...] = (("harness.jobs.explain_job", "explain_job"),)
 _STOPS = frozenset({"harness.plan.plugins", "harness.plan.installed_metrics", PARTS_MODULE})
 """What is loaded there are plugins, whose code is looked at by itself.
 
@@ -45,8 +47,11 @@ SCORING_METHODS = frozenset({"scorer", "scoring_settings", "ceilings"})
 """What a task does for scoring alone."""
 PERTURBING_METHODS = frozenset({"moved", "moved_text", "shifts", "corruptions", "chance"})
 """What a task does for perturbed inputs alone."""
+EXPLAINING_METHODS = frozenset({"evidence"})
+"""What a task does for explanations alone."""
 REPORT_METHODS = frozenset({"read_predictions", "read_references", "slices", "twins"})
 """What a task does for other commands alone."""
+_NOT_TRAINING = SCORING_METHODS | PERTURBING_METHODS | EXPLAINING_METHODS | REPORT_METHODS
 
 
 class CodeDigests:
@@ -67,7 +72,7 @@ class CodeDigests:
         """
         own = PluginCode.of(model)
         chosen = NamedParts(frozenset(own.strings | PluginCode.of(options).strings))
-        methods = methods_of(task, without=SCORING_METHODS | PERTURBING_METHODS | REPORT_METHODS)
+        methods = methods_of(task, without=_NOT_TRAINING)
         return {
             "training": self._digest(None, TRAINING),
             "task": f"{task.version}:{self._digest(task, methods, NamedParts(frozenset(PluginCode.of(task).strings)))}",
@@ -86,6 +91,10 @@ class CodeDigests:
     def perturbing(self, task: Task) -> str:
         """What changes inputs and targets under any condition; raises PluginError for a task without source."""
         return self._digest(task, [*PERTURBING, *methods_of(task, only=PERTURBING_METHODS)])
+
+    def explaining(self, task: Task) -> str:
+        """What makes maps and scores of them; raises PluginError for a task without source."""
+        return self._digest(task, [*EXPLAINING, *methods_of(task, only=EXPLAINING_METHODS)])
 
     def perturbation(self, perturbation: Perturbation) -> str:
         """One perturbation: its version, its code and the values that it was made with; raises PluginError."""

@@ -10,7 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cell import DecodeOptions, EvaluateOptions, MeasureOptions, ModelOptions, PerturbOptions, TrainOptions
+from harness.cell import (
+    DecodeOptions,
+    EvaluateOptions,
+    ExplainOptions,
+    MeasureOptions,
+    ModelOptions,
+    PerturbOptions,
+    TrainOptions,
+)
 from harness.errors import UsageError, nearest
 from harness.option_fields import Declared, declared
 from harness.perturb.scales import CANVAS_PX, CIFAR_SCALE, IMAGENET
@@ -27,6 +35,7 @@ SECTIONS: dict[str, type] = {
     "evaluate": EvaluateOptions,
     "measure": MeasureOptions,
     "perturb": PerturbOptions,
+    "explain": ExplainOptions,
     "study": StudyOptions,
 }
 FREE_SECTIONS = ("model", "vision_args", "task")
@@ -44,6 +53,7 @@ class RunConfig:
     evaluate: EvaluateOptions = field(default_factory=EvaluateOptions)
     measure: MeasureOptions = field(default_factory=MeasureOptions)
     perturb: PerturbOptions = field(default_factory=PerturbOptions)
+    explain: ExplainOptions = field(default_factory=ExplainOptions)
     study: StudyOptions = field(default_factory=StudyOptions)
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     own_sections: tuple[str, ...] = ()

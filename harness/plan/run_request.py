@@ -113,6 +113,12 @@ class RunRequest:
         str | None,
         Option("Strengths for 224 px (imagenet) or 32 px (cifar).", MEASURING, "perturb.scale", left_out="imagenet"),
     ] = None
+    explain: Annotated[
+        str | None,
+        Option(
+            "Explain answers: integrated-gradients, grad-cam, occlusion, shapley, kernel-shap; a,b or all.", MEASURING
+        ),
+    ] = None
     no_measure: Annotated[bool, Option("Leave latency and memory out.", MEASURING, "measure.timed", to=False)] = False
 
     results: Annotated[str, Option("Folder or fsspec URL.", OUTPUT)] = "results/local"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from harness.cell import ModelOptions
 from harness.option_fields import Precision
-from harness.sample import Batch, Dataset, Note, Outcome, Prediction, Sample, Target
+from harness.sample import AnswerEvidence, Batch, Dataset, Note, Outcome, Prediction, Sample, Target
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -174,6 +174,15 @@ class MovesTexts(Protocol):
 
     def moved_text(self, text: str, affine: Affine) -> str:
         """Reword the text so that it is as true of the moved image."""
+        ...
+
+
+@runtime_checkable
+class HasEvidence(Protocol):
+    """A task that knows of a data set what decides its answers: explanations are held against that."""
+
+    def evidence(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Sequence[AnswerEvidence | None]:
+        """Say of each sample where in the image and in which words the answer lies; None where that is not known."""
         ...
 
 

@@ -11,6 +11,7 @@
 <results>/<task>/…/<table>-<sha256>.parquet          such a table beside another of its name, which another run made
 <results>/<task>/conflicts/<fingerprint>-<digest>.json   a record that differs from the one that another run left first
 <results>/<task>/robustness/examples/<data and split>/   index.json and small images: what models answered to a few
+<results>/<task>/explanations/<fingerprint>.json     how good explanations are; beside it a folder (`explanations`)
 
 Records carry a digest of their content; one that was changed by hand is refused. `harness.records.packed` says which
 of these files may lie in a few packed ones instead.
@@ -33,7 +34,7 @@ from typing import Any, TypeVar
 from harness.collector import collection_paused
 from harness.errors import StoreError
 from harness.files import one_at_a_time
-from harness.record import SCHEMA_VERSION, RobustnessRecord, RunRecord
+from harness.record import SCHEMA_VERSION, ExplanationRecord, RobustnessRecord, RunRecord
 from harness.records.folder import Folder
 from harness.records.packed import PackedFolder
 from harness.records.table_content import ADDITIVE, outcomes_content, scores_content
@@ -49,7 +50,7 @@ from harness.text.outside_text import visible
 
 _IDENTITY = ".identity"
 
-Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord)
+Parsed = TypeVar("Parsed", RunRecord, RobustnessRecord, ExplanationRecord)
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,14 @@ class Store:
     def write_robustness(self, record: RobustnessRecord) -> None:
         """Write a robustness record in the place of the one that knew fewer conditions."""
         self.write_bytes(f"{record.task}/robustness/{record.fingerprint}.json", with_digest(record.to_json()))
+
+    def read_explanations(self, task: str | None = None) -> list[ExplanationRecord]:
+        """Read every record of explanations (`records.explanations`), oldest first; as `read_robustness`."""
+        return self._read_all(f"{task or '*'}/explanations/*.json", ExplanationRecord, "explanation records", task)
+
+    def find_explanation(self, task: str, fingerprint: str) -> ExplanationRecord | None:
+        """Read how good explanations of one record's model are, None when none were made."""
+        return self._parsed(f"{task}/explanations/{fingerprint}.json", ExplanationRecord)
 
     def write_outcomes(
         self,

@@ -91,6 +91,7 @@ class StudyTold:
                     "split": run.split,
                     "data": dict(run.data),
                     "perturb": list(run.conditions),
+                    "explain": list(run.explain),
                 }
                 for run in step.runs
             ],

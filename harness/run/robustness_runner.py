@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from harness.cell import Cell, Places
 from harness.condition import Condition
-from harness.files import one_at_a_time
 from harness.jobs import named_jobs
 from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock, Subject
 from harness.plan.conditions import RobustnessPlan
@@ -23,7 +22,7 @@ from harness.records.scoring import Scoring
 from harness.records.shared_conditions import put_conditions
 from harness.records.store import Store
 from harness.records.table_names import examples_folder
-from harness.records.trainings import CHECKPOINT, SUMMARY, prerequisite_folder, training_folder, why_unusable
+from harness.records.trainings import prerequisite_folder, training_folder
 from harness.records.writers import beside_other_runs
 from harness.run.blocks_apart import ApartWhereItFails
 from harness.run.choose_executor import open_executor, workload_of
@@ -33,6 +32,7 @@ from harness.run.examples import Gallery, write_examples
 from harness.run.executor import JobRequest
 from harness.run.job_server import Arguments, JobFailure, Result, Workers
 from harness.run.lacking import Lacking, by_sharing
+from harness.run.mend_checkpoints import mended_places
 from harness.run.reporter import Reporter
 from harness.run.runner import ALONE, is_done, naming_what_cannot_be_scored
 from harness.run.spool import own_folder
@@ -183,7 +183,7 @@ class RobustnessRun:
         """Say where a cell's checkpoint lies; trains it again where only its record is left."""
         places = self._places(cell)
         try:
-            self._mend(cell, places)
+            mended_places(cell, places, self.plan, self.executor, self.reporter)
         except JobFailure as failure:
             self.lost[cell.fingerprint] = failure
         return Subject(cell, places)
@@ -193,20 +193,6 @@ class RobustnessRun:
         return RobustnessBlock(
             tuple(subjects), tuple(conditions), target.data, target.split, options=self.options, spool=self.spool
         )
-
-    def _mend(self, cell: Cell, places: Places) -> None:
-        """Train again what a cell builds on where that is not whole, and the cell where its checkpoint is gone."""
-        if places.prerequisite is not None:
-            with one_at_a_time(places.prerequisite / SUMMARY):  # other runs and workers have this cache too
-                if reason := why_unusable(places.prerequisite):
-                    self.reporter.say(f"{cell.label}: {reason}; training what it builds on again.")
-                    first = Places(self.environment.cache, places.prerequisite, None)
-                    job = self.plan.prerequisites[str(cell.training.prerequisite)]
-                    self._job(job.model, named_jobs.train, (job, first), self.reporter.progress)
-        with one_at_a_time(places.training / SUMMARY):
-            if not (places.training / CHECKPOINT).is_file():
-                self.reporter.say(f"{cell.label}: its checkpoint is gone ({places.training}); training it again.")
-                self._job(cell.label, named_jobs.train, (cell.training, places), self.reporter.progress)
 
     def _blocks(self, pending: Sequence[Lacking], workers: int) -> list[RobustnessBlock]:
         """Cut the work: models that lack the same conditions of one target share their images."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.answers import UNSEEN_LABELS
 from harness.errors import UsageError
 from harness.protocols import DataContext
-from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec
+from harness.sample import AnswerEvidence, Dataset, Outcome, Prediction, Sample, Target, TaskSpec
 
 if TYPE_CHECKING:
     from harness.affine import Affine
@@ -89,6 +89,14 @@ class ZeroShotTask:
         from tasks.classification.data import quick_label_score
 
         return quick_label_score(predictions, targets)
+
+    def evidence(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Sequence[AnswerEvidence | None]:
+        """Known on Scenes: the object that is asked about, and the words that tell it."""
+        if data.layout != "scenes":
+            return [None] * len(samples)
+        from tasks.scenes_data.evidence import scene_label_evidence
+
+        return scene_label_evidence(data, split, samples)
 
     def moved(self, target: Target, affine: Affine) -> Target:
         """What an image shows stays the same where it is moved."""

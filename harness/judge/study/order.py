@@ -42,7 +42,7 @@ class Work:
     """Knows what is done already: `is_done` of a cell, `scored` gives the labels of the conditions that a cell
     has scores under.
 
-    `perturb_limit` is on how many samples a condition is scored at most.
+    `perturb_limit` is on how many samples a condition is scored at most, `explain_limit` how many are explained.
     """
 
     cells: StudyCells
@@ -50,6 +50,7 @@ class Work:
     is_done: Callable[[Cell], bool]
     scored: Callable[[Cell], set[str]]
     perturb_limit: int | None = None
+    explain_limit: int = 100
 
     def step(self, aim: Aim, taken: Taken) -> StudyStep:
         """Price a claim about a model beside the work that is taken already."""
@@ -64,7 +65,9 @@ class Work:
                 price += self.prices.of_cell(cell, samples)
             first |= {name for cell in new if (name := cell.training.prerequisite) and name not in taken.first}
             for cell, names in lacking:
-                price += self.prices.of_conditions(cell, len(names), perturbed)
+                maps = sum(name in map(explained_label, run.explain) for name in names)
+                price += self.prices.of_conditions(cell, len(names) - maps, perturbed)
+                price += self.prices.of_explanations(maps, min(samples, self.explain_limit))
             cells, conditions = cells + len(new), conditions + sum(len(names) for _, names in lacking)
             if new or any(names for _, names in lacking):
                 runs.append(run)
@@ -90,14 +93,23 @@ class Work:
         """Count a step's work as taken."""
         for run in step.runs:
             for cell in self.cells.cells(run):
-                taken.conditions.update((cell.fingerprint, c.label) for c in self.cells.conditions(run))
+                taken.conditions.update((cell.fingerprint, label) for label in self._labels(run))
                 taken.cells.add(cell.fingerprint)
                 taken.first.update([cell.training.prerequisite] if cell.training.prerequisite else [])
 
     def _lacking(self, run: NeededRun, cell: Cell, taken: Taken) -> list[str]:
-        wanted = [condition.label for condition in self.cells.conditions(run)]
+        wanted = self._labels(run)
         there = self.scored(cell) if wanted else set()
         return [name for name in wanted if name not in there and (cell.fingerprint, name) not in taken.conditions]
+
+    def _labels(self, run: NeededRun) -> list[str]:
+        """What a needed run asks of a trained model: its conditions and its methods of explanation."""
+        return [*(condition.label for condition in self.cells.conditions(run)), *map(explained_label, run.explain)]
+
+
+def explained_label(method: str) -> str:
+    """Name explanations by a method among the conditions of a model."""
+    return f"explain {method}"
 
 
 @dataclass

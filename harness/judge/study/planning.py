@@ -58,7 +58,7 @@ class Variation:
     def changed(self, config: RunConfig, names: Sequence[str]) -> RunConfig:
         """Lay the settings over a study's, for models that are named as `--model` takes them."""
         request = replace(config.request, model=",".join(names), tune=self.tune or config.request.tune)
-        request = replace(request, split=self.split or config.request.split, perturb=None)
+        request = replace(request, split=self.split or config.request.split, perturb=None, explain=None)
         train = config.train if self.limit is None else replace(config.train, limit=self.limit)
         train = replace(train, sequence=self.sequence or "")
         options = config.options if self.tune is None else replace(config.options, tune=self.tune)

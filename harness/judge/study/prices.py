@@ -26,6 +26,8 @@ CONDITION_S = 0.5
 """Seconds of a condition of a model beside its predictions: scoring and storing; a guess."""
 PERTURB_S = 0.003
 """Seconds to perturb an image of 224 px, the mean over the 75 standard corruptions."""
+EXPLAIN_S = 0.5
+"""Seconds to explain a sample by a method, on shuffled weights too, and to score the maps: measured on Scenes."""
 _TABLES_BYTES = 150_000
 """Bytes of a cell's record, answers and scores; a condition leaves a tenth of it."""
 _WEIGHT_BYTES = 4
@@ -84,6 +86,10 @@ class Prices:
     def of_first(self, names: Iterable[str]) -> Price:
         """What the trainings cost that others build on, of these names; nothing where they are there."""
         return Price(sum(self.first.get(name, 0.0) for name in names))
+
+    def of_explanations(self, methods: int, samples: int) -> Price:
+        """What explaining so many samples of a trained cell by so many methods costs."""
+        return Price(methods * samples * EXPLAIN_S, methods * _TABLES_BYTES // 3)
 
     def like(self, cell: Cell) -> RunRecord | None:
         """The record that is most like a cell: the same model, then control, tuning and steps, the newest."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.judge.verdict import accuracy, bias, cost, forgetting, fragility, labels, tuning, undecided, zero_shot
+from harness.judge.verdict import accuracy, bias, cost, explanations, forgetting, fragility, labels, tuning, zero_shot
 from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject
 from harness.judge.verdict.verdict import (
     CLAIMS,
     COST_CLAIM,
     EFFICIENT_TUNING_CLAIM,
+    EXPLANATIONS_CLAIM,
     FORGETTING_CLAIM,
     FRAGILITY_CLAIM,
     FUSION_GAIN_CLAIM,
@@ -27,10 +28,10 @@ _NEEDS: Mapping[str, Callable[[ClaimSubject], ClaimNeeds]] = {
     FORGETTING_CLAIM: forgetting.needs,
     COST_CLAIM: cost.needs,
     GROUP_BIAS_CLAIM: bias.needs,
+    EXPLANATIONS_CLAIM: explanations.needs,
 }
 
 
 def needs_of(claim: str, subject: ClaimSubject) -> ClaimNeeds:
     """List the runs that decide a claim about a model, or say why no run could; KeyError for an unknown claim."""
-    found = _NEEDS.get(CLAIMS[claim].name)
-    return undecided.needs(claim) if found is None else found(subject)
+    return _NEEDS[CLAIMS[claim].name](subject)

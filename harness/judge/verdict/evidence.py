@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from harness.judge.explained import ReadExplained
 from harness.judge.record_settings import code_key, setting_key, settings_of_row, telling_names
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.needs import NO_CONTROL, unfused_of
 from harness.judge.verdict.settings import LIMIT, MODEL_CODE, SEQUENCE, TUNE, record_settings_of, unmatched
 from harness.judge.verdict.verdict import ClaimScope
-from harness.record import RobustnessRecord, RunRecord, name_of
+from harness.record import ExplanationRecord, RobustnessRecord, RunRecord, name_of
 from harness.stats.sample_scores import SampleScores
 
 LADDER = ("C0", "C1", "C2", "C3", "C4")
@@ -89,6 +90,8 @@ class Evidence:
     read: ReadScores
     sweeps: Mapping[str, RobustnessRecord] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
+    explained: Mapping[str, ExplanationRecord] = field(default_factory=dict)
+    read_explained: ReadExplained = lambda record, table: None
 
     @property
     def metric(self) -> str:
@@ -176,6 +179,11 @@ class Evidence:
         found = {seed: self.sweeps.get(record.fingerprint) for seed, record in group.by_seed.items()}
         return {seed: sweep for seed, sweep in found.items() if sweep is not None}
 
+    def explanations_of(self, group: Group) -> dict[int, ExplanationRecord]:
+        """Records of explanations of a group's models, by seed."""
+        found = {seed: self.explained.get(record.fingerprint) for seed, record in group.by_seed.items()}
+        return {seed: record for seed, record in found.items() if record is not None}
+
     @cached_property
     def robustness(self) -> list[RobustnessRow]:
         """The rows of `bench robustness`, for the fit of effective robustness."""
@@ -194,6 +202,8 @@ def gather(
     fusion: FusionControls,
     read: ReadScores,
     options: Options | None = None,
+    explained: Sequence[ExplanationRecord] = (),
+    read_explained: ReadExplained = lambda record, table: None,
 ) -> list[Evidence]:
     """Sort records into tables of comparable ones, oldest first; `metrics` are the task's, the first one ranks."""
     tables: dict[tuple[Any, ...], list[RunRecord]] = {}
@@ -203,8 +213,18 @@ def gather(
             key = (record.task, record.data, record.data_digest, record.split, record.signature, limit)
             tables.setdefault(key, []).append(record)
     by_fingerprint = {sweep.fingerprint: sweep for sweep in sweeps}
+    of_maps = {record.fingerprint: record for record in explained}
     return [
-        Evidence(_scope(key, table, metrics), _groups(table), fusion, read, by_fingerprint, options or Options())
+        Evidence(
+            _scope(key, table, metrics),
+            _groups(table),
+            fusion,
+            read,
+            by_fingerprint,
+            options or Options(),
+            of_maps,
+            read_explained,
+        )
         for key, table in tables.items()
     ]
 

@@ -10,13 +10,14 @@ from typing import cast
 from harness.collector import collection_paused
 from harness.errors import UsageError, nearest
 from harness.judge.leaderboard import Row
-from harness.judge.verdict import accuracy, bias, cost, forgetting, fragility, labels, tuning, undecided, zero_shot
+from harness.judge.verdict import accuracy, bias, cost, explanations, forgetting, fragility, labels, tuning, zero_shot
 from harness.judge.verdict.evidence import Evidence, FusionControls, Group, Options, ReadScores, gather
 from harness.judge.verdict.trial_notes import trial_notes
 from harness.judge.verdict.verdict import (
     CLAIMS,
     COST_CLAIM,
     EFFICIENT_TUNING_CLAIM,
+    EXPLANATIONS_CLAIM,
     FORGETTING_CLAIM,
     FRAGILITY_CLAIM,
     FUSION_GAIN_CLAIM,
@@ -28,7 +29,8 @@ from harness.judge.verdict.verdict import (
 )
 from harness.plan.plugins import load_task, models_for, task_names
 from harness.protocols import controls_on
-from harness.record import RobustnessRecord, RunRecord
+from harness.record import ExplanationRecord, RobustnessRecord, RunRecord
+from harness.records.explanations import read_explained
 from harness.records.sample_scores import read_scores, uncovered
 from harness.records.store import Store
 from harness.stats.sample_scores import SampleScores
@@ -43,6 +45,7 @@ _TABLE: Mapping[str, Callable[[Evidence, list[Group]], list[Verdict]]] = {
     FRAGILITY_CLAIM: fragility.judge_all,
     FORGETTING_CLAIM: forgetting.judge_all,
     GROUP_BIAS_CLAIM: bias.judge_all,
+    EXPLANATIONS_CLAIM: explanations.judge_all,
 }
 
 
@@ -72,7 +75,13 @@ def judge_stores(
     ordered = sorted(records.values(), key=lambda r: (r.created, r.fingerprint))
     fusion = fusion or installed_fusion(task)
     _check_models(models, _known_fused(ordered, fusion))
-    tables = gather(ordered, list(sweeps.values()), metrics, fusion, score_reader(stores, known=known), options)
+    explained = {r.fingerprint: (store, r) for store in reversed(stores) for r in store.read_explanations(task)}
+
+    def read_maps(record: ExplanationRecord, table: str) -> SampleScores | None:
+        return read_explained(explained[record.fingerprint][0], record, table)
+
+    read, maps = score_reader(stores, known=known), [record for _, record in explained.values()]
+    tables = gather(ordered, list(sweeps.values()), metrics, fusion, read, options, maps, read_maps)
     judged = [Judged(each.scope, tuple(judge(each, models, wanted)), tuple(_notes(each))) for each in tables]
     return [found for found in judged if found.verdicts]
 
@@ -211,7 +220,8 @@ def _judge_claim(evidence: Evidence, heads: list[Group], claim: str) -> list[Ver
         return [_EACH[claim](evidence, head) for head in heads]
     if claim in _TABLE:
         return _TABLE[claim](evidence, heads)
-    return tuning.judge_all(evidence) if claim == EFFICIENT_TUNING_CLAIM else [undecided.judge(claim)]
+    assert claim == EFFICIENT_TUNING_CLAIM
+    return tuning.judge_all(evidence)
 
 
 def _about(verdict: Verdict, models: Sequence[str]) -> bool:

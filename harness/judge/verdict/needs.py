@@ -62,7 +62,8 @@ class NeededRun:
     """One record a seed of a model or control; settings that are None are the study's own.
 
     `limit` is the number of training samples, `conditions` what it is perturbed by, as `--perturb` takes them, `data`
-    are settings of the task, `sequence` the domains that it is trained on afterwards, a,b.
+    are settings of the task, `sequence` the domains that it is trained on afterwards, a,b, `explain` the methods by
+    which its answers are explained, as `--explain` takes them.
     """
 
     model: str
@@ -73,6 +74,7 @@ class NeededRun:
     conditions: tuple[str, ...] = ()
     data: tuple[TaskSetting, ...] = ()
     sequence: str | None = None
+    explain: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -81,8 +83,8 @@ class NeededRun:
 
     @property
     def trained(self) -> NeededRun:
-        """The same without conditions: what must be trained and scored clean."""
-        return replace(self, conditions=())
+        """The same without conditions and explanations: what must be trained and scored clean."""
+        return replace(self, conditions=(), explain=())
 
 
 @dataclass(frozen=True)

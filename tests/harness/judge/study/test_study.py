@@ -210,7 +210,7 @@ def test_aims_are_in_the_order_of_claims_and_say_what_cannot_be() -> None:
     found = aims_of(("zero-shot", "cost", "explanations"), subjects)
     assert [(aim.claim, aim.model, bool(aim.runs)) for aim in found] == [
         ("zero-shot", "f", False), ("zero-shot", "g", False), ("cost", "f", True), ("cost", "g", True),
-        ("explanations", "f", False), ("explanations", "g", False),
+        ("explanations", "f", True), ("explanations", "g", True),
     ]  # fmt: skip
     assert found[0].reason == "no class of this task is unseen in training"
 
@@ -244,5 +244,6 @@ def test_the_plan_says_hours_disk_and_where_they_come_from() -> None:
     assert plan["bytes"] == 6 * (150_000 + 4 * 25_000)
     assert plan["steps"][0]["runs"][1] == {
         "model": "f", "control": "C0", "train_limit": None, "tune": None, "split": None, "data": {}, "perturb": [],
+        "explain": [],
     }  # fmt: skip
     assert plan["not_planned"] == [{"claim": "forgetting", "model": "f", "reason": "nothing measures it yet"}]
