@@ -125,6 +125,11 @@ class PixelStatistics:
         sums = weighted_sums(counts, self.counts.table.reshape(images, classes * kinds).astype(np.float64))
         return self.score(sums.reshape(-1, classes, kinds))
 
+    def without_each(self, samples: IntArray) -> FloatArray:
+        """[G] scores without each of these samples [G] in turn, 0..1, or NaN where there is nothing to measure."""
+        table = self.counts.table
+        return self.score((table.sum(axis=0) - table[samples]).astype(np.float64))
+
 
 def mean_iou(sums: FloatArray, classes: Sequence[int]) -> FloatArray:
     """[R, C, 3] pixels -> [R] IoU averaged over those of `classes` that occur (Everingham et al. 2015, IJCV 111)."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.metrics.maps.segmentation import SegmentationCounts, count_pixels, per_class_iou, segmentation_statistics
+from harness.stats.resampling import without_each
 
 Pair = tuple[np.ndarray, np.ndarray]
 CLASSES = 7
@@ -130,6 +131,7 @@ def test_no_ignored_label() -> None:
 def test_resample_equals_the_repeated_corpus_and_single_images() -> None:
     pairs = wild(11)
     draws = np.random.default_rng(0).multinomial(len(pairs), [1 / len(pairs)] * len(pairs), size=10)
+    every = np.arange(len(pairs))
     draws = np.concatenate([draws, np.eye(len(pairs), dtype=np.int64)])
     repeated = [values([pair for pair, n in zip(pairs, draw, strict=True) for _ in range(n)]) for draw in draws]
     for name, score in scored(pairs).items():
@@ -138,6 +140,8 @@ def test_resample_equals_the_repeated_corpus_and_single_images() -> None:
         expected = [corpus[name] for corpus in repeated]
         np.testing.assert_allclose(score.resample(draws), expected, atol=1e-14)
         np.testing.assert_allclose(score.per_sample, expected[10:], atol=1e-14)
+        without = score.resample(1 - np.eye(len(pairs), dtype=np.int64))
+        np.testing.assert_array_equal(without_each(score, every, len(pairs)), without)
         assert score.resample(np.ones((1, len(pairs)), dtype=np.int64))[0] == pytest.approx(score.value, abs=1e-14)
     assert np.isnan(scored(pairs)["mIoU"].per_sample).tolist() == [number == 3 for number in range(len(pairs))]
 
