@@ -88,6 +88,8 @@ class TrainOptions:
     """Random changes of training images: resized crop, left-right flip, RandAugment; what is right goes with them."""
     limit: AtLeastOne | None = None
     """Training samples at most."""
+    shots: AtLeastOne | None = None
+    """Training samples of each class at most, drawn by the seed; fewer are a part of more."""
     trials: AtLeastOne = 1
     """Settings that are tried, each in a training of its own; that which scores best on the validation split counts."""
     threads: Threads = 1
@@ -108,7 +110,7 @@ class TrainOptions:
 
 FORMER_TRAINING: Mapping[str, Any] = MappingProxyType(
     {
-        "deterministic": False, "processes": 1, "trials": 1,
+        "deterministic": False, "processes": 1, "trials": 1, "shots": None,
         "sequence": "", "sequence_limit": 200, "replay": 0.0, "pull": 0.0, "keep": 0.0,
     }
 )  # fmt: skip

@@ -13,11 +13,12 @@ from harness.errors import CheckpointError
 from harness.inputs.golden_preprocessing import check_resizing, check_tower
 from harness.inputs.modes import for_evaluation, require_frozen
 from harness.jobs.checkpoints import read_checkpoint, read_derived
+from harness.jobs.training_subset import training_subset
 from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
 from harness.protocols import BuildContext, Derived, Learner, Model, ReadsText, Task
 from harness.records.trainings import CHECKPOINT, read_training, why_unusable
-from harness.sample import Dataset, OnDemand, Sample, TaskSpec, limited
+from harness.sample import Dataset, OnDemand, Sample, TaskSpec
 
 
 class GivesSpec(Protocol):
@@ -103,10 +104,10 @@ def job_model(job: TrainingJob) -> Model:
 
 def training_samples(task: Task, job: TrainingJob) -> Sequence[Sample]:
     """Read what a job trains on; nothing where the data has no training split or the model needs none."""
-    return limited(training_split(task, job), job.train.limit)
+    return training_subset(training_split(task, job), job.train, job.seed)
 
 
 def training_split(task: Task, job: TrainingJob) -> Sequence[Sample]:
-    """The same without the limit on training samples."""
+    """The whole split of it."""
     split = job.data.training_split
     return () if split is None or not needs_training(job_model(job)) else task.samples(job.data, split)

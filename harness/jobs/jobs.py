@@ -35,6 +35,7 @@ from harness.jobs.profile_learner import profile_learner
 from harness.jobs.resume_file import ResumeFile
 from harness.jobs.sequence import DomainSequence, Reading
 from harness.jobs.train import TrainingData, learns, train_learner, trained_state
+from harness.jobs.training_subset import training_subset
 from harness.jobs.training_summary import UNTRAINED, TrainingSummary
 from harness.jobs.trials import Course, FinishedTrials, at_the_edge, best_of_trials, idle_rates, remove_trials
 from harness.measure.device import autocast, begin_job, numerics, resolve_precision
@@ -119,7 +120,7 @@ def _trained(
     job = replace(asked, device=device_of(processes, asked.device))
     progress = report if processes.leads else _silent
     whole = training_split(task, job)
-    samples = limited(whole, job.train.limit)
+    samples = training_subset(whole, job.train, job.seed)
     derived = Derived()
     learner = build_learner(job, task, samples, places, derived)
     if not learns(learner):

@@ -20,6 +20,7 @@ from harness.cell import Domain, TrainingJob, TrainOptions
 from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.predict import predict_all
 from harness.jobs.train import TrainingData, train_learner, trained_state
+from harness.jobs.training_subset import training_subset
 from harness.protocols import HasChanceLevel, Learner, Progress, Task
 from harness.records.scoring import Scoring
 from harness.sample import Sample, limited
@@ -51,13 +52,13 @@ class Reading:
     evaluation: Callable[[Sequence[Sample]], VisualTokens]
 
 
-def domain_parts(task: Task, domain: Domain, train: TrainOptions) -> DomainParts:
+def domain_parts(task: Task, domain: Domain, train: TrainOptions, seed: int = 0) -> DomainParts:
     """Read the samples of a domain, as many as the options allow."""
     of_test = train.sequence_limit
     if domain.training != domain.test:
         chosen = () if domain.selection is None else task.samples(domain.data, domain.selection)
         return DomainParts(
-            limited(task.samples(domain.data, domain.training), train.limit),
+            training_subset(task.samples(domain.data, domain.training), train, seed),
             limited(chosen, train.validation_limit),
             limited(task.samples(domain.data, domain.test), of_test),
         )
@@ -66,7 +67,7 @@ def domain_parts(task: Task, domain: Domain, train: TrainOptions) -> DomainParts
         place = _place(domain.name, sample)
         parted[0 if place < _TRAINED else 1 if place < _TRAINED + _SELECTS else 2].append(sample)
     return DomainParts(
-        limited(parted[0], train.limit), limited(parted[1], train.validation_limit), limited(parted[2], of_test)
+        training_subset(parted[0], train, seed), limited(parted[1], train.validation_limit), limited(parted[2], of_test)
     )
 
 
@@ -88,7 +89,7 @@ class DomainSequence:
     progress: Progress
 
     def __post_init__(self) -> None:
-        self.parts = [domain_parts(self.task, domain, self.job.train) for domain in self.job.domains]
+        self.parts = [domain_parts(self.task, domain, self.job.train, self.job.seed) for domain in self.job.domains]
         self.rows: list[list[tuple[str, dict[str, Any], SampleScores]]] = []
         self.stages: list[dict[str, Any]] = []
 

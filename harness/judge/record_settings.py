@@ -42,7 +42,7 @@ def settings_of_row(record: RunRecord) -> dict[str, Any]:
     found.pop("model.task", None)
     for option, former in FORMER_TRAINING.items():
         if found.get(f"train.{option}") == former:
-            del found[f"train.{option}"]
+            found.pop(f"train.{option}", None)
     taken = record.provenance.get("training", {}).get("accumulation", 1)
     if taken > training.get("train", {}).get("accumulation", taken):  # for lack of memory: another training
         found["train.accumulation_taken"] = taken

@@ -87,6 +87,8 @@ class StudyTold:
                     "model": run.model,
                     "control": run.control,
                     "train_limit": run.limit,
+                    "train_shots": run.shots,
+                    "train_sequence": run.sequence,
                     "tune": run.tune,
                     "split": run.split,
                     "data": dict(run.data),

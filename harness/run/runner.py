@@ -258,7 +258,7 @@ class _Runner:
         """Say once on which part of the training split models are trained, where it is not all of it."""
         if share and share["trained"] < share["of"] and not self.told_share:
             self.told_share = True
-            self.reporter.say(f"Trained on {share['trained']:,} of {share['of']:,} samples (train.limit).")
+            self.reporter.say(f"Trained on {share['trained']:,} of {share['of']:,} samples (train.limit, train.shots).")
 
     def _score(
         self, cell: Cell, kept: Sequence[Sample], predicted: Predicted

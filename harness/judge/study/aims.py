@@ -47,7 +47,7 @@ def breadth_of(options: StudyOptions) -> Breadth:
     severities = _numbers("severities", options.severities)
     if wrong := [number for number in severities if number not in SEVERITIES]:
         raise UsageError(f"study.severities: {wrong[0]}; wanted numbers of 1 to {max(SEVERITIES)}, as 1,3,5.")
-    return Breadth(sizes, severities, policies, ",".join(words(options.sequence)))
+    return Breadth(sizes, severities, policies, ",".join(words(options.sequence)), _numbers("shots", options.shots))
 
 
 def fused_models(task: str, wished: Sequence[str], options: StudyOptions, fusion: FusionControls) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.answers import LABELS
 from harness.cell import Cell
 from harness.condition import Condition
 from harness.errors import BenchError
@@ -37,11 +38,12 @@ class Variation:
     split: str | None = None
     data: tuple[TaskSetting, ...] = ()
     sequence: str | None = None
+    shots: int | None = None
 
     @classmethod
     def of(cls, run: NeededRun) -> Variation:
         """The settings of a needed run."""
-        return cls(run.limit, run.tune, run.split, run.data, run.sequence)
+        return cls(run.limit, run.tune, run.split, run.data, run.sequence, run.shots)
 
     @property
     def words(self) -> str:
@@ -51,6 +53,7 @@ class Variation:
             f"--tune {self.tune}" if self.tune else "",
             f"--split {self.split}" if self.split else "",
             *(f"--set task.{name}={value}" for name, value in self.data),
+            f"--set train.shots={self.shots}" if self.shots else "",
             f"--set train.sequence={self.sequence}" if self.sequence else "",
         )
         return " ".join(word for word in told if word)
@@ -60,7 +63,7 @@ class Variation:
         request = replace(config.request, model=",".join(names), tune=self.tune or config.request.tune)
         request = replace(request, split=self.split or config.request.split, perturb=None, explain=None)
         train = config.train if self.limit is None else replace(config.train, limit=self.limit)
-        train = replace(train, sequence=self.sequence or "")
+        train = replace(train, sequence=self.sequence or "", shots=self.shots)
         options = config.options if self.tune is None else replace(config.options, tune=self.tune)
         settings = {**config.task_settings, **dict(self.data)}
         return replace(config, request=request, train=train, options=options, task_settings=settings)
@@ -141,9 +144,18 @@ def subjects_of(
             groups=groups,
             biased=(_BIASED,) if embedded and _GROUPS_SPLIT in groups else (),
             breadth=breadth,
+            one_class=_has_one_class(config, task, environment, progress),
         )
         for name in models
     ]
+
+
+def _has_one_class(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> bool:
+    """Whether each training sample has one class, so that samples can be counted by class."""
+    if task.answers != LABELS:
+        return False
+    classes = task.spec(open_data(task, data_context(config, task, environment, progress)), ()).classes
+    return len(classes) > 0 and not classes.multilabel
 
 
 def _sequence(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> str:

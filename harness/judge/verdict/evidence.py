@@ -12,7 +12,7 @@ from harness.judge.explained import ReadExplained
 from harness.judge.record_settings import code_key, setting_key, settings_of_row, telling_names
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.needs import NO_CONTROL, unfused_of
-from harness.judge.verdict.settings import LIMIT, MODEL_CODE, SEQUENCE, TUNE, record_settings_of, unmatched
+from harness.judge.verdict.settings import LIMIT, MODEL_CODE, SEQUENCE, SHOTS, TUNE, record_settings_of, unmatched
 from harness.judge.verdict.verdict import ClaimScope
 from harness.record import ExplanationRecord, RobustnessRecord, RunRecord, name_of
 from harness.stats.sample_scores import SampleScores
@@ -101,9 +101,9 @@ class Evidence:
     def heads(self) -> list[Group]:
         """The fused models by name, each in the setting of the most training samples.
 
-        Those trained on one domain alone come first. Of several the newest code counts, then the most matched controls,
-        then the model's own policy of tuning, then the newest records: so runs that another claim has asked for, such
-        as tuned ones, take no other claim's place.
+        Those of one domain and no number of shots come first. Of several the newest code counts, then the most matched
+        controls, then the model's own policy of tuning, then the newest records: so runs that another claim has asked
+        for, such as tuned ones, take no other claim's place.
         """
         found: dict[str, list[Group]] = {}
         for group in sorted(self.fused_groups(), key=lambda group: group.created, reverse=True):
@@ -111,7 +111,9 @@ class Evidence:
         return [self._head(found[name]) for name in sorted(found)]
 
     def _head(self, every: Sequence[Group]) -> Group:
-        newest_first = [group for group in every if not group.settings.get(SEQUENCE)] or every
+        newest_first = [
+            group for group in every if not group.settings.get(SEQUENCE) and not group.settings.get(SHOTS)
+        ] or every
         most = max(training_limit(group) or math.inf for group in newest_first)
         left = [group for group in newest_first if (training_limit(group) or math.inf) == most]
         if len(left) == 1:

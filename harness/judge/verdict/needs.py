@@ -14,6 +14,8 @@ LEAST_SEEDS = 5
 """No verdict below so many seeds."""
 SUGGESTED_SIZES = (125, 250, 500, 1000)
 """Numbers of training samples at which label efficiency is looked at."""
+SUGGESTED_SHOTS = (1, 2, 4, 8, 16, 32)
+"""Training samples of each class at which it is looked at where each has one class."""
 SUGGESTED_SEQUENCE = "style,light"
 """Domains of the built-in data on which forgetting is looked at."""
 NO_CONTROL = "no un-fused control is offered; name an un-fused model of this table with --stand-in"
@@ -27,14 +29,16 @@ TaskSetting = tuple[str, str | float]
 class Breadth:
     """How much a study looks at where a claim leaves that open.
 
-    `sizes` are numbers of training samples, `severities` those of the standard corruptions, `policies` efficient ways
-    of tuning, `sequence` the domains that are trained on one after the other, a,b; "" where there are none.
+    `sizes` are numbers of training samples, `shots` of those of each class, `severities` those of the standard
+    corruptions, `policies` efficient ways of tuning, `sequence` the domains that are trained on one after the other,
+    a,b; "" where there are none.
     """
 
     sizes: tuple[int, ...] = SUGGESTED_SIZES
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     policies: tuple[str, ...] = ("lora",)
     sequence: str = ""
+    shots: tuple[int, ...] = SUGGESTED_SHOTS
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class ClaimSubject:
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     biased: tuple[TaskSetting, ...] = ()
     breadth: Breadth = field(default_factory=Breadth)
+    one_class: bool = False
+    """Whether each training sample has one class."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class NeededRun:
 
     `limit` is the number of training samples, `conditions` what it is perturbed by, as `--perturb` takes them, `data`
     are settings of the task, `sequence` the domains that it is trained on afterwards, a,b, `explain` the methods by
-    which its answers are explained, as `--explain` takes them.
+    which its answers are explained, as `--explain` takes them, `shots` the training samples of each class.
     """
 
     model: str
@@ -75,6 +81,7 @@ class NeededRun:
     data: tuple[TaskSetting, ...] = ()
     sequence: str | None = None
     explain: tuple[str, ...] = ()
+    shots: int | None = None
 
     @property
     def name(self) -> str:
@@ -121,10 +128,12 @@ def beside_unfused(
     conditions: tuple[str, ...] = (),
     data: tuple[TaskSetting, ...] = (),
     sequence: str | None = None,
+    shots: int | None = None,
 ) -> ClaimNeeds:
     """The model and what stands for vision alone, both with the same settings; or that there is none."""
     unfused = unfused_of(subject.model, subject.controls, subject.stand_in)
     if unfused is None:
         return NO_CONTROL
     pair = ((subject.model, None), (unfused.model, unfused.control))
-    return tuple(NeededRun(model, control, limit, None, split, conditions, data, sequence) for model, control in pair)
+    wanted = NeededRun("", None, limit, None, split, conditions, data, sequence, shots=shots)
+    return tuple(replace(wanted, model=model, control=control) for model, control in pair)

@@ -11,6 +11,7 @@ from harness.plan.parts import load_parts
 from harness.record import RunRecord
 
 LIMIT, TUNE, MODEL_CODE, SEQUENCE = "train.limit", "model.tune", "versions.model", "train.sequence"
+SHOTS = "train.shots"
 _NOT_COMPARED = ("train.threads",)
 
 

@@ -244,6 +244,6 @@ def test_the_plan_says_hours_disk_and_where_they_come_from() -> None:
     assert plan["bytes"] == 6 * (150_000 + 4 * 25_000)
     assert plan["steps"][0]["runs"][1] == {
         "model": "f", "control": "C0", "train_limit": None, "tune": None, "split": None, "data": {}, "perturb": [],
-        "explain": [],
+        "explain": [], "train_shots": None, "train_sequence": None,
     }  # fmt: skip
     assert plan["not_planned"] == [{"claim": "forgetting", "model": "f", "reason": "nothing measures it yet"}]

@@ -110,6 +110,15 @@ def test_groups_are_asked_for_on_ordinary_and_on_biased_training() -> None:
     ]
 
 
+def test_samples_of_one_class_are_counted_by_class() -> None:
+    runs = needs_of("label-efficiency", replace(SUBJECT, one_class=True))
+    assert not isinstance(runs, str)
+    assert {(run.control, run.shots) for run in runs} == {
+        (c, k) for c in (None, "C0") for k in (None, 1, 2, 4, 8, 16, 32)
+    }
+    assert not any(run.limit for run in runs)
+
+
 def test_vision_alone_is_c0_then_the_stand_in_then_c1() -> None:
     chosen = [unfused_of("film", offered, name) for offered, name in (
         (("C0", "C1"), "probe"), (("C1",), "probe"), (("C1",), None), ((), None),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.judge.verdict.labels import area_weights, judge_all
+from harness.judge.verdict.labels_saved import crossing
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 
 
@@ -79,3 +81,61 @@ def test_validation_labels_count(world: Any, right: np.ndarray) -> None:
             world.add("fused", control, right - gain, train={"limit": size, "validation_limit": 100})
     # n = 200, 300, 900
     assert decide(world).numbers[0].value == pytest.approx(0.1 * area_weights([200, 300, 900])[0])
+
+
+def draws(world: Any, right: np.ndarray, curves: dict[int | None, tuple[float, float]]) -> None:
+    """Models of so many samples a class, of four classes; None: all 64 samples. Scores of F and C0 around a half."""
+    for shots, levels in curves.items():
+        for control, level in zip((None, "C0"), levels, strict=True):
+            values = right - right.mean(axis=1, keepdims=True) + level
+            made = world.add("fused", control, values, train={"shots": shots}, created=f"2026-01-{shots or 9:02}")
+            for record in made:
+                known = record.provenance["training"] | {"samples": {"trained": (shots or 16) * 4, "of": 64}}
+                told = replace(record, provenance={"training": known}, fingerprint=f"{record.fingerprint}-{shots}")
+                world.records[world.records.index(record)] = told
+                world.scores[told.fingerprint, None] = world.scores[record.fingerprint, None]
+
+
+def test_shots_are_counted_by_the_labels_that_were_seen_and_all_samples_are_one_size(
+    world: Any, right: np.ndarray
+) -> None:
+    # log2 of 4, 16, 64 labels are equally far apart; F reaches C0's .7 half of the way from 4 to 16, at 8.
+    draws(world, right, {1: (0.6, 0.4), 4: (0.8, 0.5), None: (0.8, 0.7)})
+    found = decide(world)
+    assert found.outcome == SUPPORTED
+    area, saved = found.numbers
+    assert area.value == pytest.approx(0.25 * 0.2 + 0.5 * 0.3 + 0.25 * 0.1)
+    assert "k = 1, 4, all" in area.note and "drawn with each seed" in area.note
+    assert saved.value == pytest.approx(8 / 64) and saved.note.startswith("56 of 64 labels saved")
+    assert saved.low is not None and saved.high is not None and 4 / 64 <= saved.low <= saved.value <= saved.high < 1
+
+
+def test_what_is_never_reached_saves_nothing(world: Any, right: np.ndarray) -> None:
+    draws(world, right, {1: (0.3, 0.4), 4: (0.4, 0.5), None: (0.5, 0.7)})
+    found = decide(world)
+    assert found.outcome == NOT_SUPPORTED and len(found.numbers) == 1
+
+
+def test_the_interval_of_saved_labels_agrees_with_a_bootstrap(world: Any) -> None:
+    """A second way: seeds and samples are drawn again, and the crossing is found in each draw."""
+    generator = np.random.default_rng(5)
+    base = (generator.random((1, 400)) < 0.5) - 0.5
+    noise = generator.standard_normal((6, 5, 400)) * 0.3 + generator.standard_normal((6, 5, 1)) * 0.01
+    levels = np.array([0.5, 0.4, 0.8, 0.5, 0.9, 0.65])
+    values = base + noise + levels[:, None, None]
+    for n, (shots, control) in enumerate((s, c) for s in (1, 4, None) for c in (None, "C0")):
+        made = world.add("fused", control, values[n], train={"shots": shots})
+        for record in made:
+            known = record.provenance["training"] | {"samples": {"trained": (shots or 16) * 4, "of": 64}}
+            told = replace(record, provenance={"training": known}, fingerprint=f"{record.fingerprint}-{shots}")
+            world.records[world.records.index(record)] = told
+            world.scores[told.fingerprint, None] = world.scores.pop((record.fingerprint, None))
+    saved = decide(world).numbers[1]
+    found = []
+    for _ in range(2000):
+        seeds, samples = generator.integers(0, 5, 5), generator.integers(0, 400, 400)
+        f1, _, f4, _, fall, call = values[:, seeds][:, :, samples].mean(axis=(1, 2))
+        place = crossing([(2.0, f1 - call), (4.0, f4 - call), (6.0, fall - call)])
+        found.append(np.inf if place is None else 2**place / 64)
+    low, high = np.quantile(found, (0.025, 0.975))
+    assert saved.low == pytest.approx(low, rel=0.35) and saved.high == pytest.approx(high, rel=0.35)
