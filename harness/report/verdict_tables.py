@@ -21,6 +21,7 @@ from harness.report.tables.table import (
     text_column,
 )
 from harness.report.tables.values import json_text
+from harness.report.tuning_table import tuning_table
 
 VERDICT_STYLES = ("text", "md", "json")
 _METHOD = (
@@ -59,6 +60,7 @@ def verdict_document(judged: Sequence[Judged], recorded: Collection[str] = ()) -
         blocks += [Heading(table.scope.title), verdict_table(table.verdicts)]
         if any(verdict.numbers for verdict in table.verdicts):
             blocks.append(verdict_number_table(table.verdicts))
+            blocks += [tuned] if (tuned := tuning_table(table.verdicts)) else []
         missing = Notes((*table.choices, *_missing(table.verdicts)), fold=False)
         blocks += [missing, Notes((_METHOD,))]
     return blocks or [_NOTHING, *_of_untrained(recorded)]

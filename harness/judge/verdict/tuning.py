@@ -26,7 +26,9 @@ from harness.judge.verdict.verdict import (
 from harness.stats.difference import Difference
 
 KEPT = 0.95
-FULL, FROZEN = "full", "frozen"
+FULL, FROZEN, TUNED = "full", "frozen", "tuned"
+RETAINED, TRAINED_SHARE = "retained gain", "trained share"
+MEMORY, STEP_SECONDS = "peak memory MiB", "training s/step"
 _WIDEST = 20.0
 """Ratios beyond this are not searched."""
 
@@ -98,7 +100,7 @@ def _ratio(evidence: Evidence, name: str, groups: tuple[Group, Group, Group]) ->
     if isinstance(gain, str):
         return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, gain, missing=(gain,))
     numbers = [number("full − frozen", gain)]
-    costs = tuple(_costs(tuned, full))
+    costs = tuple(_costs({TUNED: tuned, FULL: full, FROZEN: frozen}))
     few = few_seeds(min(len(group.by_seed) for group in groups))
     if few is not None:
         command = run_command(next(iter(tuned.by_seed.values())), evidence.options.results)
@@ -148,29 +150,33 @@ def _fieller(evidence: Evidence, groups: tuple[Group, Group, Group], gain: Diffe
             excluded = found.low > 0 if side > 0 else found.high < 0
             near, outside = (near, middle) if excluded else (middle, outside)
         ends.append(outside)
-    return Number(
-        "retained gain", value, ends[0], ends[1], "Fieller, seeds and samples; one training trial each", LEVEL
-    )
+    return Number(RETAINED, value, ends[0], ends[1], "Fieller, seeds and samples; one training trial each", LEVEL)
 
 
-def _costs(tuned: Group, full: Group) -> list[Number]:
-    """What efficient tuning saves: trained share, memory and seconds per step beside full tuning's."""
+def _costs(groups: Mapping[str, Group]) -> list[Number]:
+    """What efficient tuning saves: trained share, memory and seconds per step beside those of full and no tuning.
+
+    Memory is that of training where it is known, else that of answering.
+    """
     numbers = []
-    for label, group in (("tuned", tuned), ("full", full)):
+    for label, group in groups.items():
         records = list(group.by_seed.values())
         cost = records[0].efficiency
         if cost.parameters_trainable is not None and cost.parameters_total:
             share = cost.parameters_trainable / cost.parameters_total
-            numbers.append(Number(f"trained share, {label}", share, kind=LEVEL))
-        memory = [r.efficiency.peak_memory_bytes for r in records if r.efficiency.peak_memory_bytes is not None]
+            numbers.append(Number(f"{TRAINED_SHARE}, {label}", share, kind=LEVEL))
+        trained = [r.provenance.get("training", {}).get("peak_memory_bytes") for r in records]
+        memory = [found for found in trained if found] or [
+            r.efficiency.peak_memory_bytes for r in records if r.efficiency.peak_memory_bytes is not None
+        ]
         if memory:
             middle = sorted(memory)[len(memory) // 2] / 2**20
-            numbers.append(Number(f"peak memory MiB, {label}", middle, kind=LEVEL))
+            numbers.append(Number(f"{MEMORY}, {label}", middle, kind=LEVEL))
         steps = [
             r.efficiency.train_seconds / r.provenance["training"]["steps"]
             for r in records
             if r.efficiency.train_seconds is not None and r.provenance.get("training", {}).get("steps")
         ]
         if steps:
-            numbers.append(Number(f"training s/step, {label}", sorted(steps)[len(steps) // 2], kind=LEVEL))
+            numbers.append(Number(f"{STEP_SECONDS}, {label}", sorted(steps)[len(steps) // 2], kind=LEVEL))
     return numbers

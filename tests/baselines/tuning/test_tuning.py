@@ -32,6 +32,7 @@ def new_weights(learner: Any) -> int:
         ("frozen", 0, 0),
         ("lora", 0, BLOCKS * 2 * 2 * (WIDTH + WIDTH)),  # rank 2, on query and value
         ("adapter", 0, BLOCKS * (2 * WIDTH * 8 + 8 + WIDTH)),
+        ("ia3", 0, BLOCKS * (3 * WIDTH + INNER)),  # keys, values, what attention's output and the block's read
         ("bitfit", WIDTH + BLOCKS * (3 * WIDTH + 2 * WIDTH + INNER + 2 * WIDTH), 0),
     ],
 )
@@ -51,7 +52,7 @@ def test_full_counts(build: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("policy", ["frozen", "lora", "adapter", "bitfit"])
+@pytest.mark.parametrize("policy", ["frozen", "lora", "adapter", "ia3", "bitfit"])
 def test_pretrained_weights_that_are_frozen_stay(policy: str, build: Any) -> None:
     learner = build(catalog.cross_attention, tune=policy)
     before = {name: p.detach().clone() for name, p in learner.named_parameters()}
@@ -59,6 +60,35 @@ def test_pretrained_weights_that_are_frozen_stay(policy: str, build: Any) -> Non
     moved = {name for name, p in learner.named_parameters() if not torch.equal(p, before[name])}
     trainable = {name for name, p in learner.named_parameters() if p.requires_grad}
     assert moved and moved <= trainable
+
+
+@pytest.mark.parametrize("policy", ["lora", "adapter", "ia3", "bitfit", "full"])
+def test_a_model_is_the_frozen_one_at_its_start(policy: str, build: Any) -> None:
+    """Answers before training are those of the base model, to the last bit of the sums; after it they are others."""
+    base, tuned = (build(catalog.cross_attention, tune=name) for name in ("frozen", policy))
+    of_base = dict(base.named_parameters())
+    shared = {name.replace(".base_layer.", "."): p for name, p in tuned.named_parameters()}
+    with torch.no_grad():
+        for name, parameter in of_base.items():  # what is new is drawn otherwise where other parts are drawn before it
+            shared[name].copy_(parameter)
+    words = torch.arange(1, 9).reshape(2, 4)
+
+    def states(learner: Any) -> torch.Tensor:
+        with torch.no_grad():
+            return learner.eval().decoder.language.bert(input_ids=words).last_hidden_state
+
+    torch.testing.assert_close(states(tuned), states(base), rtol=0, atol=1e-6)
+    train_steps(tuned, 3)
+    assert not torch.allclose(states(tuned), states(base), rtol=0, atol=1e-6)
+
+
+def test_layers_of_ia3(build: Any) -> None:
+    with pytest.raises(UsageError, match=r"no layers named q_proj.*model\.ia3_targets"):
+        build(catalog.cross_attention, tune="ia3", ia3_targets="q_proj")
+    with pytest.raises(UsageError, match="value is none of the layers key"):
+        build(catalog.cross_attention, tune="ia3", ia3_targets="key", ia3_feedforward="value")
+    few = build(catalog.cross_attention, tune="ia3", ia3_targets="key")
+    assert counts(few)["new"] == new_weights(few) + BLOCKS * WIDTH
 
 
 def test_fewer_blocks(build: Any) -> None:

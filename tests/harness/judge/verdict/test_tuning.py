@@ -10,6 +10,8 @@ import pytest
 from harness.judge.verdict.tuning import judge_all
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 from harness.record import Efficiency
+from harness.report.tables.document import document_text
+from harness.report.tuning_table import tuning_table
 
 COST = Efficiency(parameters_total=1000, parameters_trainable=100, peak_memory_bytes=2**21, train_seconds=40.0)
 
@@ -83,6 +85,17 @@ def test_costs_stand_beside(world: Any, right: np.ndarray) -> None:
     assert shown["trained share, tuned"] == pytest.approx(0.1)
     assert shown["peak memory MiB, full"] == pytest.approx(2)
     assert shown["training s/step, tuned"] == pytest.approx(0.1)
+
+
+def test_policies_stand_in_one_table(world: Any, right: np.ndarray) -> None:
+    fill(world, right, 0.71, 0.70, 0.60)
+    table = tuning_table([decide(world)])
+    assert table is not None
+    told = document_text([table], "text", 100)
+    lines = {line.split("  ")[0]: line for line in told.splitlines()}
+    assert "110% [" in lines["net-lora"] and "0.1000" in lines["net-lora"]
+    assert " 100% " in lines["net-lora: full"] and " 0% " in lines["net-lora: frozen"]
+    assert tuning_table([]) is None and max(map(len, told.splitlines())) <= 100
 
 
 def test_missing_siblings_and_seeds(world: Any, right: np.ndarray) -> None:
