@@ -260,8 +260,19 @@ class TrainingJob:
 
 
 @dataclass(frozen=True)
+class ModelVariant:
+    """What is done to a trained model before it is evaluated: modifiers in their order, as `prune:0.5+int8`.
+
+    `versions` are those of the code and the packages that do it.
+    """
+
+    name: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One row-to-be: a trained checkpoint evaluated and measured on one split.
+    """One row-to-be: a trained checkpoint, or a variant of it, evaluated and measured on one split.
 
     `scoring` names the code that makes metrics of its answers (see `harness.plan.code_digests`), and packages of that.
     """
@@ -271,6 +282,12 @@ class Cell:
     evaluate: EvaluateOptions
     measure: MeasureOptions
     scoring: Mapping[str, str] = field(default_factory=dict)
+    variant: ModelVariant | None = None
+
+    @property
+    def model(self) -> str:
+        """The name of its row's model: that which was trained, with what was done to it then."""
+        return self.training.model if self.variant is None else f"{self.training.model}+{self.variant.name}"
 
     @property
     def fingerprint(self) -> str:
@@ -289,20 +306,23 @@ class Cell:
         plain = asdict(replace(self, training=_without_opened(replace(self.training, domains=()))))
         del plain["training"]["data"]["opened"]
         plain["training"]["domains"] = [domain.content for domain in self.training.domains]
+        if self.variant is None:
+            del plain["variant"]
         return plain
 
     @property
     def answers(self) -> str:
         """Name what its model answers, by all that can move that: not how answers are scored, nor what they cost."""
         evaluate = {name: value for name, value in _evaluate_content(self.evaluate).items() if name in _OF_ANSWERS}
-        return fingerprint_of({"training": _job_content(self.training), "split": self.split, "evaluate": evaluate})
+        content = {"training": _job_content(self.training), "split": self.split, "evaluate": evaluate}
+        return fingerprint_of(content | ({} if self.variant is None else {"variant": asdict(self.variant)}))
 
     @property
     def label(self) -> str:
         """Say in a few words which cell this is."""
         control = f" {self.training.control}" if self.training.control else ""
         prompt = self.training.options.settings.get("prompt_name", "")
-        return f"{self.training.model}{control} seed {self.training.seed}{f' prompt {prompt}' if prompt else ''}"
+        return f"{self.model}{control} seed {self.training.seed}{f' prompt {prompt}' if prompt else ''}"
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class OutOfMemory(BenchError):
     """Memory that was too small even for the smallest batch."""
 
 
+class NotCompressible(BenchError):
+    """A trained model of which a modifier of its name cannot make what it should."""
+
+
 class NotDeterministic(BenchError):
     """An operation that has no deterministic form, where only such were asked for."""
 

@@ -14,6 +14,10 @@ from harness.storage.stored_types import require_file_names, require_tables, req
 
 SCHEMA_VERSION = 1
 STATUSES = ("ok", "failed", "skipped")
+VARIANT = "variant"
+"""Where a record's provenance says of a compressed variant how it was made, and how near it is to its parent."""
+BESIDE_PARENT = "beside_parent"
+"""Where the notes of its costs say how fast a variant is beside its parent, timed in turn."""
 _NAME = re.compile(r"(?P<model>.+?)\s*\[(?P<control>[^\]]+)\]")
 
 

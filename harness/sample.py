@@ -152,7 +152,8 @@ class Predicted:
     `additive` are the answers on some of the samples if image and text could not interact (`harness.jobs.emap`);
     `checkpoint_settings` are what the checkpoint itself brings that moves answers. `failed` says of samples without an
     answer why there is none: these are in no outcome. `service` is what a learner tells that asks a service;
-    `batch_size` is what memory was enough for, None where that is not known.
+    `batch_size` is what memory was enough for, None where that is not known. `variant` says of a compressed variant how
+    it was made and how near its answers are to its parent's.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -163,6 +164,7 @@ class Predicted:
     failed: Mapping[str, str] = field(default_factory=dict)
     service: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int | None = None
+    variant: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

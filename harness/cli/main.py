@@ -215,7 +215,7 @@ def list_(
     require_choice(
         "bench list",
         what,
-        ("tasks", "models", "data", "metrics", "perturbations", "prompts", *GROUPS, "options", "pairs"),
+        ("tasks", "models", "modifiers", "data", "metrics", "perturbations", "prompts", *GROUPS, "options", "pairs"),
     )
     if what == "options":
         from harness.report.options_text import render_options

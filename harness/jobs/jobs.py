@@ -15,10 +15,11 @@ from harness.answers import LABELS
 from harness.cell import Cell, MeasureOptions, Places, TrainingJob, TrainOptions, fingerprint_of
 from harness.files import clear_parts, replace_atomically
 from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION
-from harness.inputs.images import ImageSplit, open_images
+from harness.inputs.images import ImageSplit
 from harness.inputs.read_ahead import reading_threads
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
 from harness.jobs.attainable import attainable_score
+from harness.jobs.beside_parent import beside_parent
 from harness.jobs.built_learner import (
     build_learner,
     job_model,
@@ -29,6 +30,7 @@ from harness.jobs.built_learner import (
 from harness.jobs.checkpoints import write_checkpoint, write_derived
 from harness.jobs.data_parallel import Processes, device_of, in_processes, require_shares
 from harness.jobs.emap import additive_outcomes, has_two_inputs
+from harness.jobs.evaluated_images import computed_tokens, evaluation_images, images_for
 from harness.jobs.loss_parts import require_parts
 from harness.jobs.predict import answer_split
 from harness.jobs.profile_learner import profile_learner
@@ -38,6 +40,7 @@ from harness.jobs.train import TrainingData, learns, train_learner, trained_stat
 from harness.jobs.training_subset import training_subset
 from harness.jobs.training_summary import UNTRAINED, TrainingSummary
 from harness.jobs.trials import Course, FinishedTrials, at_the_edge, best_of_trials, idle_rates, remove_trials
+from harness.jobs.variants import checked_variant, load_subject, modifiers_of
 from harness.measure.device import autocast, begin_job, numerics, resolve_precision
 from harness.measure.memory import PeakMeter
 from harness.measure.out_of_memory import halving
@@ -46,7 +49,7 @@ from harness.plan.taken_whole import needs_training
 from harness.protocols import NOTICE, AsksService, Derived, HasCheckpointSettings, Learner, Progress, SupportsFit, Task
 from harness.record import Efficiency
 from harness.records.trainings import CHECKPOINT, LOG, RESUME, SUMMARY
-from harness.sample import Outcome, Predicted, Preprocessing, Sample, limited
+from harness.sample import Outcome, Predicted, Sample, limited
 
 GATE_SAMPLES = 32
 """On so many training samples a model must be able to overfit."""
@@ -128,7 +131,7 @@ def _trained(
     require_shares(learner, processes, accumulation)
     if accumulation > job.train.accumulation:
         require_parts(learner, "The system ended the training, most often for lack of memory", job.train.accumulation)
-    images = _open(learner, samples, job, places, progress)
+    images = images_for(learner, samples, job, places, progress)
     if images.skipped:
         derived = Derived()
         learner = build_learner(job, task, images.samples, places, derived)
@@ -178,11 +181,11 @@ def _sequence(
         return None
 
     def training(samples: Sequence[Sample]) -> VisualTokens:
-        return _training_tokens(learner, _open(learner, samples, job, places, progress), job, places, progress)
+        return _training_tokens(learner, images_for(learner, samples, job, places, progress), job, places, progress)
 
     def evaluation(samples: Sequence[Sample]) -> VisualTokens:
         return open_visual_tokens(
-            learner, _open(learner, samples, job, places, progress), places.cache, job.device, progress
+            learner, images_for(learner, samples, job, places, progress), places.cache, job.device, progress
         )
 
     sequence = DomainSequence(task, job, places.cache, learner, Reading(training, evaluation), progress)
@@ -222,6 +225,8 @@ def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
     """Predict the cell's split with its checkpoint."""
     begin_job(cell.training.train.threads, deterministic=cell.training.train.deterministic)
     task, learner = load_trained(cell.training, places)
+    variant = checked_variant(cell, task, learner, places, progress) if cell.variant else None
+    learner = learner if variant is None else variant.learner
     images = evaluation_images(cell, task, learner, places, progress)
     visual_tokens = _evaluation_tokens(cell, learner, images, places, progress)
     _say_path(cell.training, visual_tokens, progress)
@@ -238,6 +243,7 @@ def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
         failed=answers.failed,
         batch_size=answers.batch_size,
         service=learner.service_report() if isinstance(learner, AsksService) else {},
+        variant={} if variant is None else variant.told,
     )
 
 
@@ -245,14 +251,9 @@ def _evaluation_tokens(
     cell: Cell, learner: Learner, images: ImageSplit, places: Places, progress: Progress
 ) -> VisualTokens:
     """Prepare a split for evaluation; features are kept in fp32 alone, since any other precision is that of a block."""
-    if cell.evaluate.precision == "fp32":
+    if cell.evaluate.precision == "fp32" and cell.variant is None:
         return open_visual_tokens(learner, images, places.cache, cell.training.device, progress)
-    return _computed_tokens(cell, learner, images)
-
-
-def _computed_tokens(cell: Cell, learner: Learner, images: ImageSplit) -> VisualTokens:
-    """A split whose tower computes at each use, in the precision of whoever asks."""
-    return VisualTokens(learner, images if learner.vision else None, images.samples, None, cell.training.device)
+    return computed_tokens(cell.training.device, learner, images)
 
 
 def _say_path(job: TrainingJob, visual_tokens: VisualTokens, progress: Progress) -> None:
@@ -265,7 +266,9 @@ def _additive(
     cell: Cell, task: Task, learner: Learner, visual_tokens: VisualTokens, progress: Progress
 ) -> Sequence[Outcome]:
     """Project a fused classifier of image and text to its additive part; controls and other models have none."""
-    if not cell.evaluate.emap or cell.training.control is not None or not load_model(cell.training.model).fused:
+    if not cell.evaluate.emap or cell.variant is not None or cell.training.control is not None:
+        return ()
+    if not load_model(cell.training.model).fused:
         return ()
     if not has_two_inputs(visual_tokens) or task.spec(cell.training.data, ()).answers != LABELS:
         return ()
@@ -277,16 +280,19 @@ def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
     device = cell.training.device
     begin_job(cell.measure.threads)
     with PeakMeter(device) as meter:
-        task, learner = load_trained(cell.training, places)
+        task, learner, seconds = load_subject(cell, places, progress)
         images = evaluation_images(cell, task, learner, places, progress)
-        visual_tokens = _computed_tokens(cell, learner, images)
+        visual_tokens = computed_tokens(cell.training.device, learner, images)
         meter.mark()
 
         def attempt(options: MeasureOptions) -> Efficiency:
-            return profile_learner(learner, visual_tokens, options, meter, progress)
+            return profile_learner(learner, visual_tokens, options, meter, progress, counts=counts)
 
+        counts = cell.variant is None or not all(each.plugin.same_operations for each in modifiers_of(cell.variant))
         with autocast(device, cell.evaluate.precision):
             found = _profile_with_retry(cell.measure, attempt, meter.restart, progress)
+    if cell.variant is not None:
+        found = beside_parent(cell, places, found, learner, visual_tokens, seconds, progress)
     known = {"precision": cell.evaluate.precision, **numerics(device)}
     return replace(found, notes={**found.notes, "numerics": known})
 
@@ -343,12 +349,6 @@ def _profile_with_retry(
     return halving(with_batch, options.throughput_batch, tell, "while measuring")[0]
 
 
-def evaluation_images(cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress) -> ImageSplit:
-    """Open the split that a cell is evaluated on."""
-    samples = limited(task.samples(cell.training.data, cell.split), cell.evaluate.limit)
-    return _open(learner, samples, cell.training, places, progress)
-
-
 def preprocessing_hash(learner: Learner) -> str | None:
     """Hash what the model sees of a fixed image, its normalisation, and the versions of decoder and golden inputs."""
     if learner.vision is None:
@@ -366,17 +366,8 @@ def preprocessing_hash(learner: Learner) -> str | None:
     return digest.hexdigest()[:16]
 
 
-def _open(
-    learner: Learner, samples: Sequence[Sample], job: TrainingJob, places: Places, progress: Progress
-) -> ImageSplit:
-    if learner.vision is None and job.on_bad_sample == "fail":
-        return ImageSplit(tuple(samples), {}, Preprocessing(1), None)
-    preprocessing = learner.vision.preprocessing if learner.vision else Preprocessing(64)
-    return open_images(samples, preprocessing, places.cache, job.on_bad_sample, progress)
-
-
 def _selection(task: Task, learner: Learner, job: TrainingJob, places: Places, progress: Progress) -> VisualTokens:
     split = job.data.selection_split
     samples = () if split is None else limited(task.samples(job.data, split), job.train.validation_limit)
-    images = _open(learner, samples, job, places, progress)
+    images = images_for(learner, samples, job, places, progress)
     return open_visual_tokens(learner, images, places.cache, job.device, progress)

@@ -27,12 +27,19 @@ if TYPE_CHECKING:
 
 
 def profile_learner(
-    learner: Learner, visual_tokens: VisualTokens, options: MeasureOptions, meter: PeakMeter, progress: Progress
+    learner: Learner,
+    visual_tokens: VisualTokens,
+    options: MeasureOptions,
+    meter: PeakMeter,
+    progress: Progress,
+    *,
+    counts: bool = True,
 ) -> Efficiency:
     """Count parameters and FLOPs, time single samples and one batch; latency is at batch 1.
 
     A learner without a single parameter or operation of torch has others that cannot be seen: what it does not state
-    of them (`Costed`) is absent. Without `options.timed` latency, throughput and memory are absent too.
+    of them (`Costed`) is absent; without `counts` nothing is counted. Without `options.timed` latency, throughput and
+    memory are absent too.
 
     Successive calls take different samples, since the length of an answer moves its time. The pixels of all of them
     are decoded and fitted into memory before the clock starts, whatever is cached; everything after that is inside it.
@@ -44,19 +51,17 @@ def profile_learner(
     device = visual_tokens.device
     progress("reading what is measured on", 0, 0)
     visual_tokens = visual_tokens.in_memory(_samples_met(options))
-    groups = learner.parameter_groups()
-    trained = [parameter for named in (groups.language, groups.vision, groups.new) for _, parameter in named]
     module: Any = learner
-    parameters = count_parameters(module, trained)
+    parameters = _parameters(learner) if counts else None
     stated = learner.stated_costs() if isinstance(learner, Costed) else StatedCosts()
     module.requires_grad_(False)  # torch's operation counter fails on a parameter that a module is called with
     with torch.inference_mode(), ForeignLoad() as load:
         progress("counting operations", 0, 0)
-        _answer(
-            learner, visual_tokens, [0]
-        )  # what is read once for all samples, such as class names, is no sample's cost
-        flops = count_flops(lambda: _answer(learner, visual_tokens, [0]))
-        counted = _counted(parameters, flops, stated)
+        # What is read once for all samples, such as class names, is no sample's cost.
+        answer_afresh(learner, visual_tokens, [0])
+        counted = Efficiency()
+        if parameters is not None:
+            counted = _counted(parameters, count_flops(lambda: answer_afresh(learner, visual_tokens, [0])), stated)
         if not options.timed:
             why = "latency, throughput and memory (--no-measure)"
             return replace(counted, notes={"not_measured": why, "machine_label": describe_machine(device).label})
@@ -92,6 +97,24 @@ def profile_learner(
     )
 
 
+def counted_costs(learner: Learner, visual_tokens: VisualTokens) -> Efficiency:
+    """Count a learner's parameters and operations, and nothing else."""
+    import torch
+
+    parameters = _parameters(learner)
+    with torch.inference_mode():
+        answer_afresh(learner, visual_tokens, [0])
+        flops = count_flops(lambda: answer_afresh(learner, visual_tokens, [0]))
+    return _counted(parameters, flops, learner.stated_costs() if isinstance(learner, Costed) else StatedCosts())
+
+
+def _parameters(learner: Learner) -> ParameterCount:
+    groups = learner.parameter_groups()
+    trained = [parameter for named in (groups.language, groups.vision, groups.new) for _, parameter in named]
+    module: Any = learner
+    return count_parameters(module, trained)
+
+
 def _memory(
     process: PeakMemory, alone: DevicePeak | None, batched: DevicePeak | None, batch_size: int
 ) -> dict[str, Any]:
@@ -122,7 +145,7 @@ def _counted(parameters: ParameterCount, flops: FlopCount, stated: StatedCosts) 
     )
 
 
-def _answer(learner: Learner, visual_tokens: VisualTokens, indices: Sequence[int]) -> None:
+def answer_afresh(learner: Learner, visual_tokens: VisualTokens, indices: Sequence[int]) -> None:
     """Answer as if these samples were met for the first time."""
     from harness.protocols import SupportsForget
 
@@ -141,7 +164,7 @@ def _latency(
         if number % 10 == 0:
             progress("timing single samples", number, total)
         beat()
-        _answer(learner, visual_tokens, [number % count])
+        answer_afresh(learner, visual_tokens, [number % count])
 
     workload = _in_fp32(calibration_workload(visual_tokens.device), visual_tokens.device)
     return time_calls(call, options.warmups, options.runs, visual_tokens.device, workload)
@@ -172,7 +195,7 @@ def _throughput(
 
     def call() -> None:
         beat()
-        _answer(learner, visual_tokens, indices)
+        answer_afresh(learner, visual_tokens, indices)
 
     return time_throughput(
         call,

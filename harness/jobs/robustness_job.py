@@ -21,11 +21,11 @@ from harness.inputs.decoded_images import DecodedImage, DecodedImages, open_deco
 from harness.inputs.images import fit_image, to_channels_first
 from harness.inputs.perturbed_inputs import ImageSource, Rewriter, Words, absence, part_for, words_for
 from harness.inputs.visual_tokens import sees_images, takes_pictures
-from harness.jobs.built_learner import load_trained
 from harness.jobs.device_errors import ends_process
 from harness.jobs.heartbeat import Heartbeat
 from harness.jobs.loaded_model import LoadedModel, explained
 from harness.jobs.robustness_block import FAILED, OK, SKIPPED, Answers, RobustnessBlock
+from harness.jobs.variants import load_subject
 from harness.measure.device import begin_job
 from harness.metrics.plain_answers import outcomes_of
 from harness.perturb.perturbation import IMAGE, TEXT, GeometricPerturbation, Perturbation
@@ -51,7 +51,7 @@ def robustness_job(block: RobustnessBlock, progress: Progress) -> dict[str, str]
     begin_job(block.options.threads, deterministic=deterministic)
     cv2.setNumThreads(block.options.threads)
     progress("loading trained models", 0, 0)
-    task, loaded_models = load_models(block)
+    task, loaded_models = load_models(block, progress)
     samples = limited(task.samples(block.data, block.split), block.options.limit)
     first = block.subjects[0]
     decoded_images = open_decoded_images(
@@ -70,12 +70,12 @@ def robustness_job(block: RobustnessBlock, progress: Progress) -> dict[str, str]
     return decoded_images.skipped
 
 
-def load_models(block: RobustnessBlock) -> tuple[Task, list[LoadedModel]]:
+def load_models(block: RobustnessBlock, progress: Progress) -> tuple[Task, list[LoadedModel]]:
     """Load every model; one that cannot be loaded fails under each condition, and no other does."""
     loaded_models, task = [], None
     for subject in block.subjects:
         try:
-            task, learner = load_trained(subject.cell.training, subject.places)
+            task, learner, _ = load_subject(subject.cell, subject.places, progress)
         except Exception as error:
             if ends_process(error):
                 raise
@@ -249,6 +249,9 @@ class _RobustnessJob:
         count = self.block.options.attack_limit
         for loaded in self.loaded_models:
             path = self.block.file(loaded.subject, condition)
+            if loaded.subject.cell.variant is not None:
+                Answers(SKIPPED, error="attacks are made for the model that it is a variant of").write(path)
+                continue
             try:
                 request = self._request(loaded, count)
                 loaded.worded = None  # the attack words classes itself

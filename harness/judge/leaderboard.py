@@ -21,6 +21,7 @@ from harness.judge.record_settings import (
 )
 from harness.judge.sequence_scores import SequenceScores, sequence_scores, sequences_json
 from harness.judge.trial_scores import TrialScores, trial_scores, trials_json
+from harness.judge.variant_facts import VariantFacts, parent_of, under_parents, variant_facts
 from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, name_of, prompt_of
 from harness.records.unanswered import SERVICE, failed_samples
 from harness.stats.rank_intervals import Contender, RankInterval, rank_intervals
@@ -71,6 +72,10 @@ class Row:
     """The settings that were tried for each of its trainings; empty where only those that were asked for."""
     sequences: tuple[SequenceScores, ...] = field(default=(), compare=False)
     """What each of its trainings on one domain after the other has kept; empty where they were on one alone."""
+    parent: str | None = None
+    """The model that it is a compressed variant of; None for other rows."""
+    variant: VariantFacts | None = None
+    """Its parity, size and speed beside that model."""
     verdict: str | None = None
     """Of the claim fusion-gain (`harness.verdict`); None for controls and models without fusion."""
 
@@ -116,6 +121,8 @@ class Row:
             "prompts": prompts_json(self.by_prompt),
             "trials": trials_json(self.trials),
             "sequence": sequences_json(self.sequences),
+            "parent": self.parent,
+            "variant": self.variant.to_json() if self.variant else None,
             "parameters_total": cost.parameters_total,
             "parameters_trainable": cost.parameters_trainable,
             "flops": cost.flops,
@@ -142,7 +149,7 @@ def build_rows(
     older versions of the code are named on one row of their model, and are rows of their own with `every_code`.
     """
     return [
-        sorted((_row(own, signature) for own in table), key=lambda row: _order(row, metrics))
+        under_parents(sorted((_row(own, signature) for own in table), key=lambda row: _order(row, metrics)))
         for signature, table in records_of_rows(records, every_code=every_code, join_prompts=join_prompts)
     ]
 
@@ -323,6 +330,8 @@ def _row(own: RowRecords, signature: str | None) -> Row:
         seed_estimates=seeds,
         spreads={} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
         by_prompt=by_prompt,
+        parent=parent_of(last),
+        variant=variant_facts(done),
         trials=tuple(found for cell in done if (found := trial_scores(cell)) is not None),
         sequences=_sequences(done),
         setting=own.setting,

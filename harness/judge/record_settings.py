@@ -52,7 +52,8 @@ def settings_of_row(record: RunRecord) -> dict[str, Any]:
 def code_of_row(record: RunRecord) -> dict[str, Any]:
     """Versions of the code and packages that made a record, by `code.name`."""
     training = record.cell.get("training", {})
-    versions = {**training.get("versions", {}), **scoring_of(record)}
+    variant = (record.cell.get("variant") or {}).get("versions", {})
+    versions = {**training.get("versions", {}), **scoring_of(record), **variant}
     return dict(_flat({**versions, "prerequisite": training.get("prerequisite")}, "code"))
 
 

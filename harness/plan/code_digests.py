@@ -38,7 +38,7 @@ PERTURBING: tuple[Definition, ...] = (
     ("harness.run.condition_scores", "ConditionScores"),
 )
 EXPLAINING: tuple[Definition, ...] = (("harness.jobs.explain_job", "explain_job"),)
-_STOPS = frozenset({"harness.plan.plugins", "harness.plan.installed_metrics", PARTS_MODULE})
+_STOPS = frozenset({"harness.plan.plugins", "harness.plan.modifiers", "harness.plan.installed_metrics", PARTS_MODULE})
 """What is loaded there are plugins, whose code is looked at by itself.
 
 Were the group of metrics looked into, any string that is the name of one ("boxes") would draw its code in.
@@ -98,10 +98,13 @@ class CodeDigests:
 
     def perturbation(self, perturbation: Perturbation) -> str:
         """One perturbation: its version, its code and the values that it was made with; raises PluginError."""
-        own = PluginCode.of(perturbation)
+        return f"{perturbation.version}:{self.plugin(perturbation)}"
+
+    def plugin(self, plugin: object) -> str:
+        """A plugin of any kind: its code and the values that it was made with; raises PluginError."""
+        own = PluginCode.of(plugin)
         values = hashlib.sha256("\n".join(own.values).encode()).hexdigest()[:16]
-        code = self._digest(perturbation, own.targets, NamedParts(frozenset(own.strings)))
-        return f"{perturbation.version}:{code}:{values}"
+        return f"{self._digest(plugin, own.targets, NamedParts(frozenset(own.strings)))}:{values}"
 
     def keep(self) -> None:
         """Remember the files that were taken apart, for the next run."""

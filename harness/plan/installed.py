@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from harness.entry_points import entries_of
 from harness.errors import PluginError
+from harness.measure.provenance import package_versions
 from harness.metrics.metric import Metric
 from harness.plan.installed_metrics import load_metrics
+from harness.plan.modifiers import installed_modifiers
 from harness.plan.parts import GROUPS, PluginPart, load_parts
 from harness.plan.plugins import INTERNAL_TASKS, is_internal, load_all, load_all_perturbations, load_summaries
 from harness.plan.taken_whole import needs_training
-from harness.protocols import Model
+from harness.protocols import Compression, Model
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ def catalogue(what: str) -> tuple[list[InstalledEntry], list[PluginError]]:
             InstalledEntry(p.name, f"{p.modality}, {p.family}", f"{p.summary} ({_span(p.severities)})")
             for p in known.values()
         ], faulty
+    if what == "modifiers":
+        return [InstalledEntry(m.name, _kind_of_modifier(m), m.summary) for m in installed_modifiers().values()], []
     if what == "metrics":
         metrics, faulty = load_metrics()
         return [_metric_entry(metric) for metric in metrics.values()], faulty
@@ -61,6 +65,13 @@ def families_told(what: str) -> tuple[str, ...]:
 
 def _kind(model: Model) -> str:
     return ("fused" if model.fused else "un-fused") + ("" if needs_training(model) else ", not trained")
+
+
+def _kind_of_modifier(modifier: object) -> str:
+    if not isinstance(modifier, Compression):
+        return "of training"
+    lacking = [package for package in modifier.packages if package_versions([package])[package] == "not installed"]
+    return f"of trained models (needs {', '.join(lacking)})" if lacking else "of trained models"
 
 
 def _metric_entry(metric: Metric) -> InstalledEntry:

@@ -24,6 +24,7 @@ from harness.perturb.perturbation import (
     Perturbation,
     TextPerturbation,
 )
+from harness.plan.modifiers import trained_name
 from harness.protocols import ListsModels, Model, NamesTasks, Task, serves
 
 Plugin = TypeVar("Plugin", Task, Model)
@@ -41,7 +42,11 @@ def load_task(name: str) -> Task:
 
 
 def load_model(name: str) -> Model:
-    """Load a model by name, or by `FAMILY:NAME`; raises UsageError or PluginError."""
+    """Load a model by name, or by `FAMILY:NAME`; raises UsageError or PluginError.
+
+    Of a compressed variant, such as `film+int8`, this is the model that it is made of.
+    """
+    name = trained_name(name)
     family, colon, _ = name.partition(":")
     if colon:
         with as_plugin_error(f"The model family '{family}:' failed on '{name}'"):

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.acquire.sources import folder_of
-from harness.cell import Cell, DecodeOptions, Domain, ModelOptions, TrainingJob, TrainOptions, fingerprint_of
+from harness.cell import (
+    Cell,
+    DecodeOptions,
+    Domain,
+    EvaluateOptions,
+    ModelOptions,
+    TrainingJob,
+    TrainOptions,
+    fingerprint_of,
+)
 from harness.entry_points import as_plugin_error
 from harness.errors import CheckpointError, PluginError, UsageError, WeightsUnavailable, cause_of, nearest
 from harness.measure.choose_devices import Devices, DeviceWish, choose_devices
@@ -31,6 +40,7 @@ from harness.plan.plugins import (
     task_names,
 )
 from harness.plan.taken_whole import needs_training
+from harness.plan.variants import WantedVariant, lacking_packages, named_models, order_of_cells, variant_of
 from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, open_data, serves
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
@@ -88,7 +98,7 @@ class Plan:
         if (record.data_digest, record.split) != (self.data.digest, self.split):
             return False
         own = {cell.fingerprint for cell in self.cells} | {absent.fingerprint for absent in self.absent}
-        made_by = {(c.training.model, c.training.control): (c.training.versions, c.scoring) for c in self.cells}
+        made_by = {(c.model, c.training.control): (c.training.versions, c.scoring) for c in self.cells}
         planned = {*made_by, *((absent.model, absent.control) for absent in self.absent)}
         row = (record.model, record.control)
         if record.fingerprint in own or row not in planned:
@@ -108,7 +118,8 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
         from harness.inputs.augment import augmenter_for
 
         augmenter_for(config.train.augment, 0, task)  # raises where its targets do not follow
-    named = [split_name(name) for name in config.models]
+    wanted = named_models([split_name(name) for name in config.models])
+    named = wanted.models
     alone = config.names_one_task
     models = choose_models([name for name, _ in named], task.name, alone=alone, excluded=config.excluded)
     for error in load_metrics()[1]:
@@ -144,16 +155,39 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
         prompts = prompts_of(model, config.options, task)
         for control, seed, prompt in product(controls[model.name], range(config.request.seeds), prompts):
             planned = planner.attempt(model, control, seed, split, prompt)
-            if not isinstance(planned, Absent):
-                cells.append(Cell(planned, split, evaluate, config.measure, planner.scoring))
-            elif planned not in absent:
-                absent.append(planned)
+            variants = wanted.of(model.name, control, config.request.controls)
+            for each in _with_variants(planned, variants, planner, split, evaluate):
+                if isinstance(each, Cell):
+                    cells.append(each)
+                elif each not in absent:
+                    absent.append(each)
     planner.code.keep()
-    cells.sort(key=lambda cell: (cell.training.prerequisite is not None, cell.training.control is not None))
+    cells.sort(key=order_of_cells)
     return Plan(
         task, data, split, devices, tuple(cells), tuple(absent), planner.prerequisites, tuple(broken),
         config.request.checkpoint_every,
     )  # fmt: skip
+
+
+def _with_variants(
+    planned: TrainingJob | Absent,
+    variants: Sequence[WantedVariant],
+    planner: _Planner,
+    split: str,
+    evaluate: EvaluateOptions,
+) -> list[Cell | Absent]:
+    """Put after a cell those of its variants; they have its training, and cannot run where it cannot."""
+    if isinstance(planned, Absent):
+        return [planned, *(planner.absent_variant(planned, each, split, planned.reason) for each in variants)]
+    cell = Cell(planned, split, evaluate, planner.config.measure, planner.scoring)
+    found: list[Cell | Absent] = [cell]
+    for each in variants:
+        lacking = lacking_packages(each)
+        if lacking is None:
+            found.append(replace(cell, variant=variant_of(each, planner.code)))
+        else:
+            found.append(planner.absent_variant(planned, each, split, lacking))
+    return found
 
 
 def _check_trials(train: TrainOptions, data: Dataset) -> None:
@@ -308,6 +342,11 @@ class _Planner:
         content: dict[str, Any] = {"task": self.task.name, "data": self.data.digest, "split": split}
         content |= {"model": model, "control": control, "seed": seed, "absent": True}
         return Absent(model, control, seed, reason, fingerprint_of(content), self._is_named(model))
+
+    def absent_variant(self, of: TrainingJob | Absent, wanted: WantedVariant, split: str, reason: str) -> Absent:
+        """Describe a variant that cannot run; whoever named it is told."""
+        name = f"{of.model}+{wanted.name}"
+        return replace(self.absent(name, of.control, of.seed, split, reason), named=wanted.parent != "all")
 
     def _prerequisite(self, wanted: Prerequisite) -> str:
         """Name the job of what a model builds on; most models build on the same, whose data is opened once."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from harness.protocols.compression import Compression, CompressionWork
 from harness.protocols.derived import Derived
 from harness.protocols.model import (
     BuildContext,
@@ -59,6 +60,8 @@ __all__ = [
     "AnswersInStream",
     "AsksService",
     "BuildContext",
+    "Compression",
+    "CompressionWork",
     "DataContext",
     "Derived",
     "HasChanceLevel",

@@ -33,6 +33,7 @@ from harness.report.tables.table import (
 )
 from harness.report.tables.values import json_text, table_csv
 from harness.report.trial_table import trial_table
+from harness.report.variant_table import variant_table
 
 FUSION_HELPS = "fusion helps"
 _METRICS = (ALWAYS, 75, 66, 64, 62)
@@ -68,6 +69,7 @@ def leaderboard_document(tables: Sequence[Sequence[Row]], metrics: Sequence[str]
         before = [table for table in (slice_table(rows), prompt_table(rows, metrics), trial_table(rows)) if table]
         before += sequence_tables(rows)
         blocks += [Heading(title_of(rows)), *before, leaderboard_table(rows, metrics)]
+        blocks += [variants] if (variants := variant_table(rows)) else []
         blocks += [served] if (served := service_table(rows)) else []
         blocks += together_tables(rows)
     return blocks or [_NOTHING]
@@ -159,7 +161,8 @@ def _judged(rows: Sequence[Row]) -> list[LeaderboardPiece]:
 
 
 def _name(row: Row) -> str:
-    return f"{row.name} (conflict)" if row.conflicts else row.name
+    name = row.name if row.parent is None else f"└ {row.name}"
+    return f"{name} (conflict)" if row.conflicts else name
 
 
 def _scores(rows: Sequence[Row], names: Sequence[str], keys: Sequence[str]) -> list[LeaderboardPiece]:

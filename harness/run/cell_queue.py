@@ -127,7 +127,7 @@ class CellQueue(AbstractContextManager["CellQueue[Made]"], Generic[Made]):
 
 
 def _row(cell: Cell) -> tuple[str, str | None]:
-    return cell.training.model, cell.training.control
+    return cell.model, cell.training.control
 
 
 def _caught(make: Callable[[Cell], Future[Made]], cell: Cell) -> Future[Made]:

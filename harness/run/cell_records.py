@@ -35,7 +35,7 @@ def record_of(
         data=job.data.name,
         data_digest=job.data.digest,
         split=cell.split,
-        model=job.model,
+        model=cell.model,
         control=job.control,
         seed=job.seed,
         status=status,

@@ -269,7 +269,7 @@ class RobustnessRun:
             moved=lambda sample, condition: self.scores.moved([sample], condition)[0],
         )
         first = [cell for cell in self.plan.cells if (cell.training.seed, cell.training.control) == (0, None)]
-        models = {cell.training.model: cell.fingerprint for cell in first}
+        models = {cell.model: cell.fingerprint for cell in first}
         write_examples(self.store, self.plan.task.name, gallery, models)
 
     def _is_own(self, shift: str) -> bool:
@@ -344,7 +344,7 @@ class RobustnessRun:
                 data=target.data.name,
                 data_digest=target.data.digest,
                 split=target.split,
-                model=job.model,
+                model=cell.model,
                 control=job.control,
                 seed=job.seed,
                 metric=ranking_metric(task.metrics, [*old, *scores]),

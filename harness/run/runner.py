@@ -12,7 +12,7 @@ from harness.cell import Cell
 from harness.errors import BenchError, StoreError
 from harness.inputs.golden_preprocessing import check_resizing
 from harness.plan.run_plan import Environment, Plan
-from harness.record import Efficiency, Estimate, RunRecord
+from harness.record import VARIANT, Efficiency, Estimate, RunRecord
 from harness.records.claims import open_claims
 from harness.records.conflicts import settle
 from harness.records.sample_scores import write_scores
@@ -294,6 +294,7 @@ class _Runner:
             "preprocessing_sha256": predicted.preprocessing_hash,
             **({"checkpoint_settings": dict(brought)} if (brought := predicted.checkpoint_settings) else {}),
             **({SERVICE: dict(service)} if (service := predicted.service) else {}),
+            **({VARIANT: dict(variant)} if (variant := predicted.variant) else {}),
             **({"evaluated_in_batches_of": size} if (size := smaller_batch(cell, predicted)) else {}),
         }
 

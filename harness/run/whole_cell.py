@@ -103,7 +103,7 @@ def planned_here(order: CellOrder, progress: Progress) -> tuple[Plan, Environmen
     request = order.config.request
     alone = replace(
         request,
-        model=name_of(job.model, job.control),
+        model=name_of(order.cell.model, job.control),
         seeds=job.seed + 1,
         exclude=None,
         controls=None,

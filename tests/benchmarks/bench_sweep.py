@@ -41,13 +41,13 @@ def main() -> None:
         block = trained_block(Path(folder))
         samples = load_task(TASK).samples(block.data, block.split)[:SAMPLES]
         decoded_images = open_decoded_images(samples, 224, block.subjects[0].places.cache, "fail", quiet)
-        _, loaded_models = load_models(block)
+        _, loaded_models = load_models(block, quiet)
         rounds = []
         for _ in range(3):
             shared = seconds(lambda: robustness_job(block, quiet))
             perturbing = seconds(lambda: perturb_all(block, decoded_images))
             forward = [seconds(lambda s=s: forward_all(block, s, decoded_images)) for s in loaded_models]
-            loading = seconds(lambda: load_models(block))
+            loading = seconds(lambda: load_models(block, quiet))
             rounds.append((shared - loading, perturbing, sum(forward)))
     shared, perturbing, forward = (sorted(values)[1] for values in zip(*rounds, strict=True))
     ratio = shared / (perturbing + forward)

@@ -27,7 +27,7 @@ from harness.cell import Cell, Places
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
 from harness.jobs import named_jobs
 from harness.jobs.built_learner import build_learner
-from harness.jobs.jobs import evaluation_images
+from harness.jobs.evaluated_images import evaluation_images
 from harness.jobs.optimizer import build_optimizer
 from harness.jobs.train import TrainingData, train_learner
 from harness.measure.device import autocast, device_description, peak_memory, reset_peak_memory, synchronize

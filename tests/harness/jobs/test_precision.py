@@ -40,9 +40,12 @@ def test_a_cell_is_answered_measured_and_perturbed_in_its_precision(
     images = ImageSplit((), {}, Preprocessing(1), None)
     seen: list[torch.dtype] = []
     monkeypatch.setattr(jobs, "load_trained", lambda *_: (None, line()))
+    monkeypatch.setattr(jobs, "load_subject", lambda *_: (None, line(), 0.0))
     monkeypatch.setattr(jobs, "evaluation_images", lambda *_: images)
     monkeypatch.setattr(jobs, "answer_split", lambda *_: seen.append(computed_in()) or SplitAnswers())
-    monkeypatch.setattr(jobs, "profile_learner", lambda *_: seen.append(computed_in()) or Efficiency(notes={"a": 1}))
+    monkeypatch.setattr(
+        jobs, "profile_learner", lambda *_, **__: seen.append(computed_in()) or Efficiency(notes={"a": 1})
+    )
     places = Places(tmp_path, tmp_path, None)
     jobs.predict_job(cell, places, lambda *_: None)
     found = jobs.profile_job(cell, places, lambda *_: None)

@@ -1,0 +1,1 @@
+"""Compressed and compiled variants of trained models: the modifiers `+int8`, `+int4`, and others."""

@@ -1,0 +1,148 @@
+"""Makes the variant of a trained model that a cell is about, and says how near its answers are to the parent's."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.cell import Cell, ModelVariant, Places, fingerprint_of
+from harness.errors import NotCompressible
+from harness.files import one_at_a_time
+from harness.inputs.visual_tokens import VisualTokens
+from harness.jobs.built_learner import load_trained
+from harness.jobs.evaluated_images import computed_tokens, evaluation_images
+from harness.jobs.parity import observe, parity_of
+from harness.plan.modifiers import Modifier, load_modifier
+from harness.protocols import AsksService, CompressionWork, Learner, Progress, SupportsForget, Task
+from harness.records.trainings import read_training
+
+PARITY_SAMPLES = 256
+"""On so many samples at most the variant is compared with its parent before any number of it counts."""
+
+
+def load_subject(cell: Cell, places: Places, progress: Progress) -> tuple[Task, Learner, float]:
+    """Load a cell's trained learner, and make its variant of it where it is about one; in how many seconds that was.
+
+    Raises NotCompressible naming what cannot be converted.
+    """
+    task, learner = load_trained(cell.training, places)
+    if cell.variant is None:
+        return task, learner, 0.0
+    tokens = _tokens(cell, task, learner, places, progress)
+    return task, learner, make_variant(cell.variant, learner, tokens, places, progress)["seconds_to_make"]
+
+
+@dataclass(frozen=True)
+class MadeVariant:
+    """A variant, and what is known of it: how it was made, its size, and its parity with the parent."""
+
+    learner: Learner
+    told: Mapping[str, Any]
+
+
+def checked_variant(cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress) -> MadeVariant:
+    """Make the variant and compare it with its parent; raises NotCompressible where none of its numbers may count."""
+    variant = cell.variant
+    assert variant is not None
+    _require_torch(learner, variant)
+    progress("preparing the comparison with its parent", 0, 0)
+    tokens = _tokens(cell, task, learner, places, progress)
+    few = replace(tokens, samples=tokens.samples[:PARITY_SAMPLES])
+    parent = observe(learner, few, cell.evaluate.batch_size)
+    bytes_before = bytes_of_tensors(learner)
+    changed = copy.deepcopy(learner)
+    told = make_variant(variant, changed, tokens, places, progress)
+    progress("comparing it with its parent", 0, 0)
+    parity = parity_of(parent, observe(changed, replace(few, learner=changed), cell.evaluate.batch_size))
+    exact = all(each.plugin.exact for each in modifiers_of(variant))
+    if (objection := parity.objection(exact=exact)) is not None:
+        raise NotCompressible(
+            f"+{variant.name} does not stand beside its parent: {objection}, on {parity.samples} samples. No number of "
+            "it counts."
+        )
+    return MadeVariant(changed, {**told, "parent_bytes": bytes_before, "parity": parity.to_json(), "exact": exact})
+
+
+def make_variant(
+    variant: ModelVariant, learner: Learner, tokens: VisualTokens, places: Places, progress: Progress
+) -> dict[str, Any]:
+    """Change a learner in place into its variant; returns how, how long that took, and the bytes that it takes."""
+    _require_torch(learner, variant)
+    folder = _folder(variant, places)
+    answer = _answering(tokens)
+    begun = time.perf_counter()
+    done: dict[str, Any] = {}
+    with one_at_a_time(folder / "made"):
+        for each in modifiers_of(variant):
+            progress(f"making {each.word} of it", 0, 0)
+            work = CompressionWork(learner, each.argument, answer, folder)
+            done[each.word] = dict(each.plugin.compress(work))
+    seconds = time.perf_counter() - begun
+    vision: Any = learner.vision
+    if vision is not None:
+        vision.key = f"{vision.key}+{variant.name}"  # its tokens are not those of the parent's tower
+    files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "made.lock")
+    return {"done": done, "bytes": files + bytes_of_tensors(learner), "seconds_to_make": seconds}
+
+
+def modifiers_of(variant: ModelVariant) -> list[Modifier]:
+    """Load the modifiers of a variant, in their order."""
+    return [load_modifier(word) for word in variant.name.split("+")]
+
+
+def bytes_of_tensors(learner: Learner) -> int:
+    """Add up what a learner's weights take, in bytes: each memory once, quantised ones in the bits they are kept in."""
+    module: Any = learner
+    seen: dict[int, int] = {}
+    converted = {id(p) for part in module.modules() for p in getattr(part, "converted_parameters", ())}
+    for tensor in [*module.parameters(), *module.buffers()]:
+        if id(tensor) not in converted:
+            for part in _plain_tensors(tensor):
+                storage = part.untyped_storage()
+                seen[storage.data_ptr()] = storage.nbytes()
+    return sum(seen.values())
+
+
+def _plain_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:
+    """Take a tensor of torchao apart into the plain ones that it holds."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        return [tensor.detach()]
+    names, _ = tensor.__tensor_flatten__()
+    return [part for name in names for part in _plain_tensors(getattr(tensor, name))]
+
+
+def _folder(variant: ModelVariant, places: Places) -> Path:
+    """Where files of a variant lie: beside the training whose checkpoint it is made of."""
+    checkpoint = read_training(places.training)["checkpoint_sha256"]
+    folder = places.training / "variants" / fingerprint_of({"of": checkpoint, **asdict(variant)})
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _answering(tokens: VisualTokens) -> Callable[[Learner, int], None]:
+    def answer(learner: Learner, count: int) -> None:
+        if isinstance(learner, SupportsForget):
+            learner.forget()
+        with torch.no_grad():
+            learner.predict(replace(tokens, learner=learner).batch(range(min(count, len(tokens))), with_targets=False))
+
+    return answer
+
+
+def _tokens(cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress) -> VisualTokens:
+    images = evaluation_images(cell, task, learner, places, progress)
+    return computed_tokens(cell.training.device, learner, images)
+
+
+def _require_torch(learner: Learner, variant: ModelVariant) -> None:
+    if not isinstance(learner, torch.nn.Module) or isinstance(learner, AsksService):
+        where = "its model answers elsewhere" if isinstance(learner, AsksService) else "it is no torch module"
+        raise NotCompressible(
+            f"+{variant.name}: {type(learner).__name__} cannot be changed here: {where}. Leave the modifier out."
+        )
