@@ -32,8 +32,8 @@ from harness.explain.sample_maps import (
 from harness.inputs.images import ImageSplit, fit_image
 from harness.jobs.built_learner import load_trained
 from harness.jobs.emap import spread
+from harness.jobs.evaluated_images import evaluation_images
 from harness.jobs.heartbeat import Heartbeat
-from harness.jobs.jobs import evaluation_images
 from harness.measure.device import autocast, begin_job
 from harness.perturb.attack.request import AttackRequest
 from harness.perturb.attack.victim import cannot_query, prepared
