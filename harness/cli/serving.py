@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.flags import InPanels, in_data, in_models, in_output, in_training, in_what
-from harness.cli.options import Results, environment_of_command, tell
+from harness.cli.flags import InPanels, in_data, in_measuring, in_models, in_output, in_training, in_what
+from harness.cli.options import Results, environment_of_command, require_choice, tell
+from harness.cli.shown import Wide, show_document
+from harness.errors import UsageError
 
 app = typer.Typer()
 
@@ -66,6 +68,60 @@ def serve(
         int(most_mb * 1e6), int(most_megapixels * 1e6),
     )  # fmt: skip
     serve_export(request, environment_of_command().cache, _say, _tell_now)
+
+
+@app.command(cls=InPanels)
+def load(
+    url: Annotated[str | None, in_what(help="A server to load: http://HOST:PORT.")] = None,
+    model: Annotated[Path | None, in_what(help="Or a folder of bench export, called in this process.")] = None,
+    inputs: Annotated[Path | None, in_data(help="What is asked: an export or images. [default: --model's]")] = None,
+    scenario: Annotated[str, in_what(help="single, offline or server.")] = "single",
+    rate: Annotated[str | None, in_what(help="Of server: queries a second, several for a knee: 10,20,40.")] = None,
+    seconds: Annotated[float, in_measuring(min=0.1, help="How long, at each rate.")] = 10.0,
+    queries: Annotated[int, in_measuring(min=0, help="At least so many, however long that takes.")] = 0,
+    at_once: Annotated[int, in_training(min=1, help="Of offline: queries at once, or a batch in this process.")] = 8,
+    limit_ms: Annotated[float, in_measuring(min=0.01, help="Latency that a query may have.")] = 100.0,
+    share: Annotated[float, in_measuring(min=0.01, max=1.0, help="Share of queries that must keep to it.")] = 0.99,
+    late_ms: Annotated[float, in_measuring(min=0.01, help="A run is void whose queries leave later, at p99.")] = 1.0,
+    timeout: Annotated[float, in_measuring(min=0.1, help="Seconds after which a query counts as lost.")] = 30.0,
+    seed: Annotated[int, in_measuring(min=0, help="Of the times at which queries are due.")] = 0,
+    device: Device = "auto",
+    threads: Threads = 1,
+    style: Annotated[str, in_output("--format", help="text, md or json.")] = "text",
+    wide: Wide = False,
+) -> None:
+    """Put a server or an exported model under load, by MLPerf's scenarios; exit code 1 where a run does not stand."""
+    from harness.report.load_tables import load_document
+    from harness.report.tables.values import json_text
+    from harness.serve.load import SCENARIOS, LoadRequest, run_load
+    from harness.serve.server import require_device
+    from harness.stats.load_summary import LoadLimits
+
+    require_choice("--format", style, ("text", "md", "json"))
+    require_choice("--scenario", scenario, SCENARIOS)
+    limits = LoadLimits(limit_ms / 1000, share, late_ms / 1000)
+    request = LoadRequest(
+        scenario, url, model, inputs, _rates(rate), seconds, queries, at_once, seed, threads,
+        require_device(device) if model is not None else "cpu", timeout, limits,
+    )  # fmt: skip
+    report = run_load(request, environment_of_command().cache, _say)
+    if style == "json":
+        tell(json_text(report.to_json()))
+    else:
+        show_document(load_document(report), style, wide=wide)
+    if not report.stands:
+        raise typer.Exit(1)
+
+
+def _rates(text: str | None) -> tuple[float, ...]:
+    """Read `10,20,40`; raises UsageError for what is no number above 0."""
+    try:
+        rates = tuple(float(word) for word in text.split(",")) if text else ()
+    except ValueError:
+        rates = (-1.0,)
+    if any(not 0 < rate <= 1e6 for rate in rates):
+        raise UsageError(f"--rate {text}: wanted queries a second, such as 10 or 10,20,40.")
+    return rates
 
 
 def _say(text: str) -> None:

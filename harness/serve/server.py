@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.serve.batching import BatchLimits
+from harness.serve.key import KEY
 from harness.serve.served_model import MOST_PIXELS, load_served
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-KEY = "BENCH_SERVE_KEY"
-"""In the environment: what clients must show. It is never printed, logged or stored."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
