@@ -25,6 +25,7 @@ from harness.cli.flags import (
 )
 from harness.cli.groups import app as groups_app
 from harness.cli.judging import app as judging_app
+from harness.cli.monitoring import app as monitoring_app
 from harness.cli.options import (
     Debug,
     Predictions,
@@ -61,6 +62,7 @@ app.add_typer(judging_app)
 app.add_typer(records_app)
 app.add_typer(groups_app)
 app.add_typer(serving_app)
+app.add_typer(monitoring_app)
 app.add_typer(data_app, name="data")
 
 _INTERRUPTED = 130

@@ -304,7 +304,7 @@ def _contexts(task: Task, record: RunRecord, place: DataPlace) -> list[DataConte
     stored = record.cell.get("training", {}).get("data", {})
     split = None if record.split == stored.get("default_split") else record.split
     here = place.environment
-    settings = _settings(task, record, place)
+    settings = record_settings(task, record, place)
     known = recall(here.cache, record.task, record.data_digest, record.split)
     wish = (
         "scenes"
@@ -332,7 +332,7 @@ def _where(context: DataContext) -> str:
     return f"$BENCH_DATA {context.environment}" if context.environment else "no --data"
 
 
-def _settings(task: Task, record: RunRecord, place: DataPlace) -> dict[str, Any]:
+def record_settings(task: Task, record: RunRecord, place: DataPlace) -> dict[str, Any]:
     """The settings that a record's data was opened with, as far as records hold them, and the user's own."""
     data = record.cell.get("training", {}).get("data", {})
     options = {**data.get("options", {}), **data.get("scoring", {})}

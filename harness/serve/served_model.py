@@ -26,6 +26,7 @@ from harness.serve.request_image import request_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 MOST_PIXELS = 50_000_000
 """Pixels of an image in a request, unless another limit is given."""
@@ -78,6 +79,14 @@ class ServedModel:
 
     def answer(self, questions: Sequence[ReadQuestion]) -> list[Prediction]:
         """Answer as one batch; one plain JSON value a question."""
+        return self._answered(questions)[1]
+
+    def look(self, questions: Sequence[ReadQuestion]) -> tuple[npt.NDArray[np.float64] | None, list[Prediction]]:
+        """Answer as one batch, and give the mean visual token of each image `[B, width]`, None without a tower."""
+        visual, answers = self._answered(questions)
+        return None if visual is None else visual.float().mean(dim=1).double().cpu().numpy(), answers
+
+    def _answered(self, questions: Sequence[ReadQuestion]) -> tuple[Tensor | None, list[Prediction]]:
         import torch
 
         with torch.inference_mode(), autocast(self.device, self.bundle.precision):
@@ -96,7 +105,7 @@ class ServedModel:
             answers = answers_of(self.learner, batch)
         if isinstance(self.learner, SupportsForget):
             self.learner.forget()  # texts of requests never end: remembered, they would fill the memory
-        return answers
+        return visual, answers
 
     def _fitted(self, image: Image) -> npt.NDArray[np.uint8]:
         assert self.learner.vision is not None

@@ -74,7 +74,7 @@ def commands_with_many_options() -> list[str]:
 
 
 def test_there_are_commands_with_many_options() -> None:
-    found = "check compare doctor groups load rescore robustness run score serve study verdict"
+    found = "check compare doctor groups load monitor rescore robustness run score serve study verdict"
     assert commands_with_many_options() == found.split()
 
 

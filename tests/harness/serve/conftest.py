@@ -80,11 +80,13 @@ def start_server(bench: Any, folder: Path, *more: str) -> Running:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory, bench_in: Callable[[Path], Any], captions: Path) -> Exported:
+def exported(
+    tmp_path_factory: pytest.TempPathFactory, bench_in: Callable[[Path], Any], captions_in: Callable[..., Path]
+) -> Exported:
     """The outside model of colours, trained on the tiny folder."""
     root = tmp_path_factory.mktemp("exported")
     bench = bench_in(root)
-    run = bench(*RUN, "--data", captions, "--results", root / "results")
+    run = bench(*RUN, "--data", captions_in(root / "captions", val=40), "--results", root / "results")
     assert run.returncode == 0, run.stderr
     made = bench("export", "nearest-colour", "--results", root / "results", "--out", root / "served")
     assert made.returncode == 0, made.stderr
