@@ -116,16 +116,19 @@ def explained_seeds(records: Sequence[ExplanationRecord], table: str, read: Read
 
 def explanation_rows(task: str, store: Store) -> list[ExplanationRow]:
     """Make the rows of a task's models, those of the newest code alone."""
-    runs = {record.fingerprint: record for record in store.read_records(task)}
 
     def read(record: ExplanationRecord, table: str) -> SampleScores | None:
         return read_explained(store, record, table)
 
-    return [
-        row
-        for records in grouped_explanations(store.read_explanations(task), runs).values()
-        for row in _rows(records, read)
-    ]
+    return rows_of_explanations(store.read_explanations(task), store.read_records(task), read)
+
+
+def rows_of_explanations(
+    records: Iterable[ExplanationRecord], runs: Iterable[RunRecord], read: ReadExplained
+) -> list[ExplanationRow]:
+    """Make the rows of records whose models have a run among these; `read` gives what samples scored."""
+    known = {record.fingerprint: record for record in runs}
+    return [row for own in grouped_explanations(records, known).values() for row in _rows(own, read)]
 
 
 def grouped_explanations(

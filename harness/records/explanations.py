@@ -51,6 +51,13 @@ def read_explained(store: Store, record: ExplanationRecord, table: str) -> Sampl
     return None if content is None else store.read_sample_scores(f"{folder}/{table}", content)
 
 
+def read_examples(store: Store, record: ExplanationRecord) -> list[dict[str, Any]]:
+    """Read the samples whose maps were kept; raises StoreError where they are another record's."""
+    content = _vouched(store, record, _EXAMPLES, "json")
+    found: list[dict[str, Any]] = [] if content is None else json.loads(content)
+    return found
+
+
 def _vouched(store: Store, record: ExplanationRecord, name: str, ending: str) -> bytes | None:
     wanted = record.provenance.get(TABLES, {}).get(name)
     if wanted is None:

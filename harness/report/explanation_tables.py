@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.errors import UsageError, nearest
-from harness.explain.map_kinds import OF_BASELINE, OF_MODEL, OF_SHUFFLED
+from harness.explain.map_kinds import OF_BASELINE, OF_MODEL, OF_SHUFFLED, kind_of_map
 from harness.explain.map_scores import DELETION, MASS, MEASURES, POINTING
 from harness.judge.explained import ExplanationRow, ExplanationScope
 from harness.record import Estimate
@@ -50,17 +50,17 @@ def explanation_document(rows: Sequence[ExplanationRow]) -> list[Block]:
         scopes.setdefault(row.scope, []).append(row)
     blocks: list[Block] = []
     for scope, group in scopes.items():
-        shown = [row for row in group if row.figures and row.kind != OF_MODEL]
-        blocks.append(Heading(_title(scope)))
-        if shown:
-            blocks.append(explanation_table(shown))
-        blocks.append(Notes(tuple(_told(group))))
+        blocks.append(Heading(explanation_title(scope)))
+        if any(row.figures and row.kind != OF_MODEL for row in group):
+            blocks.append(explanation_table(group))
+        blocks.append(Notes(tuple(explanation_reasons(group))))
     return blocks or [_NOTHING]
 
 
 def explanation_table(rows: Sequence[ExplanationRow]) -> Table:
     """One line a model, modality and map; best maps are not marked, since each must be read beside its baselines."""
-    ordered = sorted(rows, key=lambda row: (row.row_name, row.modality))
+    shown = [row for row in rows if row.figures and row.kind != OF_MODEL]
+    ordered = sorted(shown, key=lambda row: (row.row_name, row.modality))
     columns = (
         name_column("model", least=16),
         TableColumn("seeds", kind="cost", style="{:.0f}", importance=30),
@@ -89,7 +89,7 @@ def _cells(row: ExplanationRow) -> list[TableCell]:
         TableCell(row.row_name),
         TableCell(len(row.seeds)),
         TableCell(row.modality),
-        TableCell(_map_name(row)),
+        TableCell(shown_map(row.name)),
         *figures,
         _cell(row.over_shuffled),
         TableCell(void),
@@ -101,20 +101,22 @@ def _cell(figure: Estimate | None) -> TableCell:
     return TableCell(word="") if figure is None else TableCell(figure.value, figure)
 
 
-def _map_name(row: ExplanationRow) -> str:
-    if row.kind == OF_SHUFFLED:
-        return f"{row.name.partition('@')[0]}, shuffled weights"
-    return f"({row.name})" if row.kind == OF_BASELINE else row.name
+def shown_map(name: str) -> str:
+    """Name a map as readers see it: baselines in brackets."""
+    if kind_of_map(name) == OF_SHUFFLED:
+        return f"{name.partition('@')[0]}, shuffled weights"
+    return f"({name})" if kind_of_map(name) == OF_BASELINE else name
 
 
-def _title(scope: ExplanationScope) -> str:
+def explanation_title(scope: ExplanationScope) -> str:
+    """Say what rows of a table have in common."""
     return (
         f"{scope.task} on {scope.data} ({scope.data_digest[:12]}), split {scope.split}, {scope.samples} samples, "
         f"{scope.grid} x {scope.grid} cells, reference: {scope.reference}"
     )
 
 
-def _told(rows: Sequence[ExplanationRow]) -> list[str]:
+def explanation_reasons(rows: Sequence[ExplanationRow]) -> list[str]:
     """Say what image and text do together, and why methods have nothing to say."""
     told = [
         f"{row.row_name}: interaction of image and text {figure.value:+.3f} {figure.bracket('+.3f')} (likelihood that "

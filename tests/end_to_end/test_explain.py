@@ -76,5 +76,8 @@ def test_table_verdict_and_refusals(explained: Any) -> None:
     assert {(row["model"], row["kind"]) for row in rows} >= {("film", "method"), ("film", "random-weights")}
     verdicts = json.loads(explained("verdict", "--claim", "explanations", "--format", "json").stdout)
     assert [(v["model"], v["outcome"], v["reason"]) for v in verdicts] == [("film", "inconclusive", "1 of 5 seeds")]
+    assert explained("report", "--out", "page.html").returncode == 0
+    page = (explained.folder / "page.html").read_text(encoding="utf-8")
+    assert "Maps of film, seed 0" in page and page.count("data:image/jpeg;base64,") >= 15 and 'class="words"' in page
     wrong = explained(*ARGUMENTS, "--explain", "gradcam")
     assert wrong.returncode == 2 and "Did you mean 'grad-cam'" in wrong.stderr

@@ -14,6 +14,7 @@ from harness.report.leaderboard_tables import data_title
 from harness.report.page.calibration_part import Diagram, calibration_table, diagrams
 from harness.report.page.entries import Board, build_boards
 from harness.report.page.examples import ExampleIndex, Examples, build_examples
+from harness.report.page.explanation_part import ExplanationPart, explanation_part
 from harness.report.page.ladder import Ladder, build_ladders, ladder_table
 from harness.report.page.notes import page_notes
 from harness.report.page.number_table import number_table
@@ -60,6 +61,7 @@ class PagePart:
     classes: Table | None
     ladders: tuple[tuple[Ladder, Table], ...]
     sweeps: tuple[RobustnessPart, ...]
+    explanations: ExplanationPart | None
     calibration: Table | None
     diagrams: tuple[Diagram, ...]
     failures: Table | None
@@ -83,7 +85,7 @@ class PagePart:
         found += [table for _, table in self.ladders]
         for part in self.sweeps:
             found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
-        found += [self.calibration, self.classes, self.failures]
+        found += [self.explanations.table if self.explanations else None, self.calibration, self.classes, self.failures]
         return [table for table in found if table is not None and table.rows]
 
 
@@ -188,6 +190,7 @@ def _part(
         classes=class_table(board),
         ladders=tuple((ladder, ladder_table(ladder)) for ladder in build_ladders(board)),
         sweeps=tuple(RobustnessPart(sweep, summary_table(sweep), numbers, tuple(heat_maps(sweep))) for sweep in sweeps),
+        explanations=explanation_part(board, sources),
         calibration=calibration_table(board, sweeps),
         diagrams=tuple(diagrams(board, sweeps, sources.outcomes)),
         failures=failure_table(board),

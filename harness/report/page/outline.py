@@ -50,6 +50,7 @@ def outline_part(part: PagePart, task: int, place: int, *, has_charts: bool) -> 
         "sequences": "Forgetting" if part.sequences else None,
         "controls": "Comparison with matched controls" if part.ladders else None,
         "robustness": "Robustness" if part.sweeps else None,
+        "explanations": "Explanations" if part.explanations else None,
         "calibration": "Calibration" if part.calibration else None,
         "classes": "Scores by class" if part.classes else None,
         "examples": "Examples" if part.examples.shown else None,

@@ -12,7 +12,7 @@ from harness.errors import StoreError
 from harness.judge.judged_leaderboard import nothing_stored
 from harness.judge.verdict.evidence import FusionControls, ReadScores
 from harness.judge.verdict.judge import score_reader
-from harness.record import RobustnessRecord, RunRecord
+from harness.record import ExplanationRecord, RobustnessRecord, RunRecord
 from harness.records.conflicts import in_conflict
 from harness.records.sample_scores import OUTCOMES, label_of, table_name
 from harness.records.store import Store
@@ -65,6 +65,8 @@ class Sources:
     sample_scores: ReadScores = nothing_stored
     folders: tuple[str, ...] = ()
     conflicts: frozenset[str] = frozenset()
+    explained: tuple[tuple[ExplanationRecord, Store], ...] = ()
+    """Records of explanations, each with the folder that holds its tables and maps."""
 
 
 def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) -> Sources:
@@ -94,7 +96,16 @@ def read_sources(stores: Sequence[Store], tasks: Sequence[str] | None = None) ->
         ),
         folders=tuple(store.url for store in stores),
         conflicts=frozenset().union(*(in_conflict(store) for store in stores)),
+        explained=_explained(stores, wanted),
     )
+
+
+def _explained(stores: Sequence[Store], tasks: Sequence[str | None]) -> tuple[tuple[ExplanationRecord, Store], ...]:
+    """Records of explanations; one that stands in two folders counts once, as that of the first."""
+    found = {
+        r.fingerprint: (r, store) for store in reversed(stores) for task in tasks for r in store.read_explanations(task)
+    }
+    return tuple(sorted(found.values(), key=lambda pair: (pair[0].created, pair[0].fingerprint)))
 
 
 def _examples(stores: Sequence[Store], task: str, sweeps: Sequence[Sequence[RobustnessRecord]]) -> list[ExampleIndex]:
