@@ -89,9 +89,11 @@ class ClassificationTask:
         return quick_label_score(predictions, targets)
 
     def evidence(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Sequence[AnswerEvidence | None]:
-        """Known on Scenes: the object that is asked about, and the words that tell it."""
+        """Known on Scenes: the object that is asked about, and the words that tell it; of COCO and VOC the objects."""
         if data.layout != "scenes":
-            return [None] * len(samples)
+            from tasks.classification.evidence import folder_label_evidence
+
+            return folder_label_evidence(data, split, samples)
         from tasks.scenes_data.evidence import scene_label_evidence
 
         return scene_label_evidence(data, split, samples)

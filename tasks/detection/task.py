@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.answers import BOXES
 from harness.errors import UsageError, nearest
 from harness.protocols import DataContext
-from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of
+from harness.sample import AnswerEvidence, Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of
 from tasks.scenes_data.objects import open_scene_objects, scene_object_classes
 
 if TYPE_CHECKING:
@@ -86,6 +86,16 @@ class DetectionTask:
         from tasks.detection.scoring import quick_ap50
 
         return quick_ap50(predictions, targets)
+
+    def evidence(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Sequence[AnswerEvidence | None]:
+        """Where the annotated objects are: their masks, or their boxes where they have none."""
+        from tasks.targets.object_masks import mask_of_objects
+
+        found: list[AnswerEvidence | None] = []
+        for target in (sample.target for sample in samples):
+            mask = target.objects and mask_of_objects(target.objects, target.width_px, target.height_px)
+            found.append(None if mask is None else AnswerEvidence(mask, cluster=target.image_id))
+        return found
 
     def moved(self, target: Target, affine: Affine) -> Target:
         """Move boxes and masks."""

@@ -38,8 +38,13 @@ def open_scene_questions(context: DataContext) -> Dataset:
 
 def scene_question_samples(data: Dataset, split: str) -> Sequence[Sample]:
     """Samples of a split, whole groups among single questions in a random order, so that a limit takes of each kind."""
-    parts = ("test", *_CONFLICTS) if split == ASKED else (split,)
+    parts = question_parts(split)
     return kept_samples(data, split, parts, lambda: _made(data, split, parts))
+
+
+def question_parts(split: str) -> tuple[str, ...]:
+    """The generated splits that a split of questions is about."""
+    return ("test", *_CONFLICTS) if split == ASKED else (split,)
 
 
 def _made(data: Dataset, split: str, parts: Sequence[str]) -> list[Sample]:

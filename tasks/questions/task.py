@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 from harness.answers import SHORT_ANSWERS
 from harness.errors import UsageError
 from harness.protocols import DataContext
-from harness.sample import Classes, Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of, texts_of
+from harness.sample import (
+    AnswerEvidence,
+    Classes,
+    Dataset,
+    Outcome,
+    Prediction,
+    Sample,
+    Target,
+    TaskSpec,
+    targets_of,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from harness.affine import Affine
@@ -94,6 +105,14 @@ class QuestionTask:
             for name in sample.target.slices:
                 found["question"].setdefault(name, []).append(place)
         return found
+
+    def evidence(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Sequence[AnswerEvidence | None]:
+        """Known on Scenes: the objects that a question's words are true of, and these words."""
+        if data.layout != "scenes":
+            return [None] * len(samples)
+        from tasks.questions.evidence import scene_question_evidence
+
+        return scene_question_evidence(data, split, samples)
 
     def moved(self, target: Target, affine: Affine) -> Target:
         """What is right stays so where the question goes with the image (`moved_text`)."""
