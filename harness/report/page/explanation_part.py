@@ -23,7 +23,7 @@ from harness.stats.sample_scores import SampleScores
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from PIL.Image import Image
+    from PIL.Image import Image as Drawn
 
 _SAMPLES, _MODELS = 3, 3
 """So many samples of so many models are shown."""
@@ -137,19 +137,19 @@ def _words(example: Mapping[str, Any], weights: Sequence[float] | None) -> Itera
         yield ShadedWord(str(word), round(share * _STEPS), bool(decisive[place]))
 
 
-def _image(encoded: Any) -> Image | None:
-    from PIL import Image as Images
+def _image(encoded: Any) -> Drawn | None:
+    from PIL import Image
 
     if not isinstance(encoded, str):
         return None
     try:
-        with Images.open(io.BytesIO(base64.b64decode(encoded, validate=True)), formats=("PNG",)) as image:
+        with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)), formats=("PNG",)) as image:
             return image.convert("RGB").resize((_SIDE_PX, _SIDE_PX))
     except (OSError, ValueError, binascii.Error):
         return None
 
 
-def _outlined(image: Image | None, example: Mapping[str, Any]) -> str:
+def _outlined(image: Drawn | None, example: Mapping[str, Any]) -> str:
     """The image with the cells outlined that touch what decides."""
     import numpy as np
 
@@ -166,7 +166,7 @@ def _outlined(image: Image | None, example: Mapping[str, Any]) -> str:
     return _uri(pixels)
 
 
-def _overlaid(image: Image, values: Sequence[float], grid: int) -> str:
+def _overlaid(image: Drawn, values: Sequence[float], grid: int) -> str:
     """A map over the image made pale: red where it is high, nothing where it speaks against the answer."""
     import numpy as np
 
@@ -186,8 +186,8 @@ def _large(cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _uri(pixels: npt.NDArray[np.uint8]) -> str:
-    from PIL import Image as Images
+    from PIL import Image
 
     with io.BytesIO() as file:
-        Images.fromarray(pixels, "RGB").save(file, "JPEG", quality=80)
+        Image.fromarray(pixels, "RGB").save(file, "JPEG", quality=80)
         return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
