@@ -18,10 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.protocols import Statistics
-from harness.stats.resampling import BoolArray, FloatArray, IntArray, informs, without_each
+from harness.stats.resampling import BLOCK_ELEMENTS, BoolArray, FloatArray, IntArray, informs, without_each
 from harness.stats.t_distribution import t_quantile
 
-_BLOCK_ELEMENTS = 8_000_000  # multiplicities held at once: 64 MB
 NO_WIDTH = 1e-8
 """Values that differ by less are alike: BLEU of right answers is below 1 by 1e-9 over the number of words."""
 FEWEST_FOR_PERCENTILES = 6  # the range of five misses the middle of what they were drawn from once in 16 times
@@ -197,7 +196,7 @@ def _influence(statistics: Sequence[Statistics], chosen: IntArray, member: IntAr
     count = int(member.max()) + 1
 
     def counted(some: Sequence[Statistics], groups: IntArray, times: int) -> FloatArray:
-        rows = max(1, _BLOCK_ELEMENTS // 2 // len(member))
+        rows = max(1, BLOCK_ELEMENTS // len(member))
         parts = [groups[start : start + rows] for start in range(0, len(groups), rows)]
         weighed = (np.where(member == part[:, None], times, 1) for part in parts)
         if not some:
@@ -260,7 +259,8 @@ def draw_resamples(
     member = np.arange(n) if groups is None else _number(groups)
     drawn = int(member.max()) + 1
     generator = np.random.Generator(np.random.PCG64(seed))
-    rows = max(1, _BLOCK_ELEMENTS // n)
+    rows = max(1, BLOCK_ELEMENTS // n)
+    rows = math.ceil(resamples / math.ceil(resamples / rows))  # blocks of about the same size
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
         counts = np.empty((size, drawn), dtype=np.int64)

@@ -20,6 +20,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+BLOCK_ELEMENTS = 4_000_000
+"""Multiplicities that are drawn at once: 32 MB, up to which glibc uses memory again; metrics keep what is theirs of so
+many."""
 _ROWS = 256  # resamples at once
 _CHUNK_ELEMENTS = 4_000_000  # float copies of the multiplicities stay below 32 MB
 

@@ -1,7 +1,7 @@
 """What files contain, by sha256: each file is read once, and known again by its path, size, times and inode.
 
-What has been read is remembered in one small SQLite file of the cache, which several processes may use at once. It is
-never needed: where it cannot be written files are read again each time, and one that is broken is made anew. As in
+What has been read is remembered in small SQLite files of the cache, which several processes may use at once. They are
+never needed: where they cannot be written files are read again each time, and one that is broken is made anew. As in
 git's index, a file that changed less than two seconds before it was read is not remembered, since it could change
 again without its times telling.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.storage.cache_in_use import cache_in_use
+from harness.storage.digest_lists import DigestLists
 from harness.storage.sqlite_file import connect, mending
 
 if TYPE_CHECKING:
@@ -86,27 +87,41 @@ class Contents:
             states = {name: state for found in pool.map(_states, chunks) for name, state in found}
             digests = {name: state for name, state in states.items() if isinstance(state, str)}
             there = {name: state for name, state in states.items() if isinstance(state, bytes)}
-            known = self._known(there)
-            digests |= known
-            digests |= self._read([name for name in there if name not in known], pool)
-        return digests
+            known = self._known_list(there)
+            if len(known) < len(there):
+                known = self._known(there)
+                read, settled = self._read([name for name in there if name not in known], pool)
+                known |= read
+                if settled and self._lists is not None:
+                    self._lists.remember(there, known)
+        return digests | known
 
-    def _read(self, names: Sequence[str], pool: ThreadPoolExecutor) -> dict[str, str]:
-        """Read files in threads and remember what they hold."""
+    def _read(self, names: Sequence[str], pool: ThreadPoolExecutor) -> tuple[dict[str, str], bool]:
+        """Read files in threads and remember what they hold; tell whether that is remembered of all."""
         digests: dict[str, str] = {}
+        settled = True
         fresh: dict[str, tuple[bytes, str]] = {}
         for read in pool.map(_read_chunk, _chunks(names, _CHUNK)):
             for name, digest, state in read:
                 digests[name] = digest
                 if state is not None:
                     fresh[name] = (state, digest)
+                settled = settled and state is not None
             if len(fresh) >= _ROWS:
                 self._remember(fresh)
                 fresh = {}
             if len(names) > _CHUNK:
                 self.progress("reading the contents of files", len(digests), len(names))
         self._remember(fresh)
-        return digests
+        return digests, settled
+
+    @property
+    def _lists(self) -> DigestLists | None:
+        return None if self.cache is None else DigestLists(self.cache / "contents" / "lists-1.sqlite")
+
+    def _known_list(self, states: Mapping[str, bytes]) -> dict[str, str]:
+        """Look up all files at once; nothing where they are not known as a list."""
+        return {} if self._lists is None else self._lists.known(states)
 
     @property
     def _store(self) -> Path | None:

@@ -30,12 +30,11 @@ from harness.errors import DataError
 from harness.metrics.labels.class_means import ones
 from harness.metrics.labels.drawn_gaps import Gaps, LatestGaps
 from harness.stats.proportions import BoolArray
-from harness.stats.resampling import FloatArray, IntArray
+from harness.stats.resampling import BLOCK_ELEMENTS, FloatArray, IntArray
 
 _NULL_SEED = 0
 _NULL_DRAWS = 200, 1000  # fewest and most
 _NULL_OUTCOMES = 400_000  # of all samples in all draws, as far as the fewest draws allow
-_BLOCK_ELEMENTS = 4_000_000  # multiplicities that are looked at at once
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class EqualMassError:
 
 def _parts(counts: IntArray) -> Iterator[IntArray]:
     """The multiplicities [R, N] themselves where they are few, else some rows at a time."""
-    rows = max(1, _BLOCK_ELEMENTS // max(1, counts.shape[1]))
+    rows = max(1, BLOCK_ELEMENTS // max(1, counts.shape[1]))
     if len(counts) <= rows:
         yield counts
         return
