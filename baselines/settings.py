@@ -46,6 +46,12 @@ class Settings:
     """The head that answers, where several can (`bench list heads`)."""
     box_head: str = "centre"
     """The head for boxes: centre (dense, learns in a minute), set (DETR's queries, for GPUs) or another one."""
+    knowledge: str = ""
+    """A table of facts about classes, FILE.csv (class, relation, value) or FILE.toml, for labels, boxes and maps."""
+    knowledge_as: str = "texts"
+    """texts or vectors: facts are words after each text of a class, or a vector beside the text's."""
+    knowledge_rows: str = "own"
+    """own, or shuffled: the control of a table of facts, in which each class is given those of another one."""
     min_count: int = 1
     """A word that the training captions have less often is unknown to decoders trained from scratch."""
     option_score: str = "sum"

@@ -8,26 +8,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.language.knowledge import Knowledge
 from baselines.language.text_tokens import TextSource, TextTokens
 
 
 class ClassTexts(nn.Module):
     """Embed -> normalise -> mean over prompts -> normalise (Radford et al. 2021, arXiv 2103.00020).
 
-    `order` says whose texts class i is given: its own, or under control C3 another's.
+    `order` says whose texts class i is given: its own, or under control C3 another's. Of `knowledge` words stand after
+    each text, and vectors beside the texts', as long as these.
     """
 
-    def __init__(self, source: TextSource, texts: Sequence[Sequence[str]], order: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        source: TextSource,
+        texts: Sequence[Sequence[str]],
+        order: Sequence[int] | None = None,
+        knowledge: Knowledge | None = None,
+    ) -> None:
         super().__init__()
         self.source = source
-        self.width = source.width
+        self.knowledge = knowledge or Knowledge()
+        beside = torch.tensor(self.knowledge.vectors, dtype=torch.float32).reshape(len(texts), -1)
+        self.register_buffer("beside", F.normalize(beside, dim=-1), persistent=False)
+        self.width = source.width + beside.shape[1]
         self.register_buffer("owners", torch.empty(0, dtype=torch.int64), persistent=False)
         self.reword(texts)
         self.register_buffer("order", torch.tensor(order or range(len(texts))), persistent=False)
 
     def reword(self, texts: Sequence[Sequence[str]]) -> None:
         """Read these texts from now on, those of class i at place i."""
-        self._texts = [text for group in texts for text in group]
+        self._texts = [text for group in self.knowledge.told(texts) for text in group]
         owners = [index for index, group in enumerate(texts) for _ in group]
         self.owners = torch.tensor(owners).to(self.get_buffer("owners").device, non_blocking=True)
         self._remembered: Tensor | None = None
@@ -54,9 +65,11 @@ class ClassTexts(nn.Module):
 
     def _vectors(self) -> Tensor:
         read = F.normalize(self.source(self._texts).pooled, dim=-1)
-        summed = read.new_zeros(len(self), self.width).index_add(0, self.get_buffer("owners"), read)
-        mean: Tensor = F.normalize(summed, dim=-1)[self.get_buffer("order")]
-        scaled: Tensor = mean * self.width**0.5
+        summed = read.new_zeros(len(self), self.source.width).index_add(0, self.get_buffer("owners"), read)
+        mean: Tensor = F.normalize(summed, dim=-1)
+        if self.knowledge.vectors:
+            mean = F.normalize(torch.cat([mean, self.get_buffer("beside")], dim=-1), dim=-1)
+        scaled: Tensor = mean[self.get_buffer("order")] * self.width**0.5
         return scaled
 
 

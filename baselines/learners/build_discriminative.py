@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -13,6 +14,7 @@ from baselines.heads.class_scorers import LinearScorer, PairReader, TextScorer
 from baselines.heads.head import HeadModule, HeadShape, choose_head
 from baselines.language.class_texts import ClassTexts, derangement
 from baselines.language.encoder import LanguageEncoder, load_encoder
+from baselines.language.knowledge import Knowledge, knowledge_of, read_facts
 from baselines.language.source import find_language
 from baselines.language.stand_ins import Attributes, BagOfWords, RandomVectors
 from baselines.learners.discriminative import AdditiveLearner, DiscriminativeLearner
@@ -51,6 +53,7 @@ class _Assembly:
         self.operator = None if model.fusion is None else find_operator(model.fusion)
         self.tower = self._tower()
         self.shape = VisualShape(self.tower.width, self.tower.tokens, self.tower.grid)
+        self.knowledge = self._knowledge()
         self.beside: bool = context.derived.get("texts beside images", lambda: bool(spec.training_texts))
 
     def build(self) -> Learner:
@@ -92,6 +95,11 @@ class _Assembly:
         pretrained = source.pretrained if isinstance(source, LanguageEncoder) else ()
         width = self.settings.joint_width
         if self.beside and self.operator is not None:
+            if self.settings.knowledge:
+                raise UsageError(
+                    f"Model '{self.model.name}' reads the texts beside images here, not those of classes: leave "
+                    "model.knowledge out, or take class-embedding."
+                )
             neck = self._neck(self._fusion(source.width, width))
             return DiscriminativeLearner(sight, neck, self._head(self._linear(width), width), source, pretrained)
         classes = self._class_texts(source)
@@ -143,12 +151,21 @@ class _Assembly:
 
     def _class_texts(self, source: Any) -> ClassTexts:
         classes = self.spec.classes
-        texts = [(name,) for name in classes.names] if isinstance(source, Attributes) else classes.texts
+        named = isinstance(source, Attributes)
+        texts = [(name,) for name in classes.names] if named else classes.texts
+        knowledge = replace(self.knowledge, words=()) if named else self.knowledge  # attributes are looked up by name
         permuted = self.model.control == "C3" and not self.beside
-        return ClassTexts(source, texts, derangement(len(classes)) if permuted else None)
+        return ClassTexts(source, texts, derangement(len(classes)) if permuted else None, knowledge)
 
     def _all_class_texts(self) -> tuple[str, ...]:
-        return tuple(text for group in self.spec.classes.texts for text in group)
+        return tuple(text for group in self.knowledge.told(self.spec.classes.texts) for text in group)
+
+    def _knowledge(self) -> Knowledge:
+        settings = self.settings
+        if not settings.knowledge:
+            return Knowledge()
+        table = read_facts(settings.knowledge)
+        return knowledge_of(table, self.spec.classes.names, settings.knowledge_as, settings.knowledge_rows)
 
     def _capacity_matched(self) -> DiscriminativeLearner:
         """Control C1: C0 with a feed-forward part that brings its trained weights to the fused model's."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from baselines.fusion.operator import find_operator
 from baselines.heads.head import Head, check_head_names, choose_head, heads_for, installed_heads
+from baselines.language.knowledge import check_forms, read_facts
 from baselines.language.source import find_language
 from baselines.load_options import FOR_PARTS, SettlesLoading
 from baselines.settings import Settings, read_settings, setting_names, settings_of
@@ -96,6 +97,10 @@ class DiscriminativeModel(SettlesLoading):
         if self.fused and self.control not in _WITHOUT_LANGUAGE:
             recipe |= {"language": find_language(options.language).to_json(), "tune": self.policy(options)}
             names.append("text_layers")
+        if self.fused and self.control != "C0" and settings.knowledge:
+            check_forms(settings.knowledge_as, settings.knowledge_rows)
+            recipe["knowledge"] = read_facts(settings.knowledge).digest
+            names += ["knowledge_as", "knowledge_rows"]
         if self.fusion is not None:
             recipe |= settings.of_part(find_operator(self.fusion).feature_settings)
         own = settings_of(settings, *names) | settings.load.to_json()

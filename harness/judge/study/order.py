@@ -56,13 +56,16 @@ class Work:
         """Price a claim about a model beside the work that is taken already."""
         runs, price, cells, conditions = [], Price(), 0, 0
         first: set[str] = set()
+        trained: set[str] = set()  # other splits are answered by the same training
         for run in aim.runs:
             samples = self.cells.planned(run).samples
             new = [c for c in self.cells.cells(run) if c.fingerprint not in taken.cells and not self.is_done(c)]
             lacking = [(cell, self._lacking(run, cell, taken)) for cell in self.cells.cells(run)]
             perturbed = min(samples, self.perturb_limit or samples)
             for cell in new:
-                price += self.prices.of_cell(cell, samples)
+                own = cell.training.fingerprint
+                price += self.prices.of_cell(cell, samples, trained=own in taken.trainings or own in trained)
+                trained.add(own)
             first |= {name for cell in new if (name := cell.training.prerequisite) and name not in taken.first}
             for cell, names in lacking:
                 maps = sum(name in map(explained_label, run.explain) for name in names)
@@ -95,6 +98,7 @@ class Work:
             for cell in self.cells.cells(run):
                 taken.conditions.update((cell.fingerprint, label) for label in self._labels(run))
                 taken.cells.add(cell.fingerprint)
+                taken.trainings.add(cell.training.fingerprint)
                 taken.first.update([cell.training.prerequisite] if cell.training.prerequisite else [])
 
     def _lacking(self, run: NeededRun, cell: Cell, taken: Taken) -> list[str]:
@@ -114,9 +118,10 @@ def explained_label(method: str) -> str:
 
 @dataclass
 class Taken:
-    """The work of the steps that have been chosen: cells by fingerprint, their conditions, what they build on."""
+    """The work of the chosen steps: cells and trainings by fingerprint, their conditions, what they build on."""
 
     cells: set[str] = field(default_factory=set)
+    trainings: set[str] = field(default_factory=set)
     first: set[str] = field(default_factory=set)
     conditions: set[tuple[str, str]] = field(default_factory=set)
 

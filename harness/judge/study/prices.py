@@ -57,22 +57,23 @@ class Prices:
     sweeps: Sequence[RobustnessRecord] = ()
     first: Mapping[str, float] = field(default_factory=dict)
 
-    def of_cell(self, cell: Cell, samples: int) -> Price:
-        """What a cell costs that is trained, scored on so many samples and measured."""
+    def of_cell(self, cell: Cell, samples: int, *, trained: bool = False) -> Price:
+        """What a cell costs that is trained, unless it is already, scored on so many samples and measured."""
         like = self.like(cell)
         if like is None:
             return Price(FIXED_S, _TABLES_BYTES)
         train, cost = cell.training.train, like.efficiency
         steps = like.cell["training"]["train"]["steps"] * like.cell["training"]["train"]["batch_size"]
         seconds = FIXED_S + self._predicting(like, samples)
-        if cost.train_seconds and steps:
-            stages = max(1, len(cell.training.domains))
+        stages = max(1, len(cell.training.domains))
+        if cost.train_seconds and steps and not trained:
             trainings = train.trials + stages - 1
             seconds += cost.train_seconds * trainings * train.steps * train.batch_size / steps
-            seconds += (stages > 1) * self._predicting(like, (stages + 1) * stages * train.sequence_limit)
+        seconds += (stages > 1) * self._predicting(like, (stages + 1) * stages * train.sequence_limit)
         if cell.measure.timed and cost.latency_p50_seconds:
             seconds += (cell.measure.warmups + cell.measure.runs) * cost.latency_p50_seconds
-        return Price(seconds, _TABLES_BYTES + _WEIGHT_BYTES * (cost.parameters_trainable or 0))
+        weights = 0 if trained else _WEIGHT_BYTES * (cost.parameters_trainable or 0)
+        return Price(seconds, _TABLES_BYTES + weights)
 
     def of_conditions(self, cell: Cell, count: int, samples: int) -> Price:
         """What so many conditions of a trained cell cost."""

@@ -78,6 +78,7 @@ class Cells:
 
 
 F, C0, C3 = NeededRun("f"), NeededRun("f", "C0"), NeededRun("f", "C3")
+GROUPS = NeededRun("f", split="groups")
 GAIN = Aim("fusion-gain", "f", (F, C0, C3))
 ZERO = Aim("zero-shot", "f", (F, C3))
 FRAGILE = Aim("fragility", "f", (NeededRun("f", conditions=("fog",)), NeededRun("f", "C0", conditions=("fog",))))
@@ -153,6 +154,19 @@ def test_conditions_cost_what_stored_ones_took() -> None:
     unknown = Prices([record("f")]).of_conditions(cell("f", None, 0), 3, 100).seconds
     assert unknown == pytest.approx(3 * (CONDITION_S + 100 * PERTURB_S + 1.0))
     assert "1 stored records and conditions that were timed" in prices.source([cell("f", None, 0)])
+
+
+def test_another_split_is_answered_by_the_same_training() -> None:
+    prices = Prices([record("f")])
+    whole, again = (prices.of_cell(cell("f", None, 0), 200, trained=known) for known in (False, True))
+    assert whole.seconds - again.seconds == pytest.approx(100)
+    assert whole.bytes - again.bytes == 4 * 25_000
+    own = Cells()
+    split = {run: tuple(replace(c, split=run.split or "test") for c in own.cells(run)) for run in (F, GROUPS)}
+    methods = {"planned": own.planned, "absent": own.absent, "conditions": own.conditions, "cells": split.__getitem__}
+    both = replace(work(), cells=SimpleNamespace(**methods))  # type: ignore[arg-type]
+    (step,) = in_order([Aim("group-bias", "f", (F, GROUPS))], both, slots=1)[0]
+    assert step.price.seconds == pytest.approx(2 * seconds_of_a_cell() + 2 * (seconds_of_a_cell() - 100))
 
 
 def test_what_models_build_on_is_priced_once(tmp_path: Path) -> None:
