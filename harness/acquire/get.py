@@ -54,7 +54,7 @@ def get(known: KnownSet, wish: GetRequest, shelf: SetShelf, progress: Progress) 
     Raises DataError for what cannot be had, with instructions for a gated set; UsageError for a part that is none.
     """
     name = set_name(known, wish)
-    with one_at_a_time(shelf.folder / f"{name}.get"), _naming_full_disk(shelf.folder):
+    with one_at_a_time(shelf.folder / f"{known.name}.get"), _naming_full_disk(shelf.folder):
         found = _present(known, name, wish, shelf)
         parts = known.chosen_parts(wish.parts)
         missing = {part: each for part, each in parts.items() if part not in found.parts or part in found.unfinished}
@@ -197,7 +197,8 @@ class _Getting:
             self.shelf.keep_digests(name, digests)
             staging.rename(folder)
         else:
-            self.shelf.keep(replace(self.found, unfinished=tuple(parts)))
+            unfinished = tuple(dict.fromkeys((*self.found.unfinished, *parts)))
+            self.shelf.keep(replace(self.found, unfinished=unfinished))
             self.shelf.keep_digests(name, {**self.shelf.digests(name), **digests})
             _merge(staging, folder)
         self.shelf.keep(with_parts(self.found, parts, got))

@@ -90,7 +90,7 @@ class SetShelf:
             files = tuple(GotFile(**each) for each in content.pop("files"))
             lists: dict[str, Any] = {key: tuple(content.pop(key)) for key in ("parts", "unfinished")}
             return InstalledSet(files=files, **lists, **content)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(
                 f"{path} cannot be read: {error}. Delete it and run 'bench data get {name}' again."
             ) from None
@@ -105,13 +105,14 @@ class SetShelf:
         path = self.folder / f"{name}.sha256"
         if not path.is_file():
             return {}
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return {line[_DIGITS + 2 :]: line[:_DIGITS] for line in lines}
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+        return {line[_DIGITS + 2 :]: line[:_DIGITS] for line in lines if line}
 
     def keep_digests(self, name: str, digests: Mapping[str, str]) -> None:
         """Write the digests of a set's files, as `sha256sum --check` reads them."""
         with replace_atomically(self.folder / f"{name}.sha256") as temporary:
-            temporary.write_text("".join(f"{digests[path]}  {path}\n" for path in sorted(digests)), encoding="utf-8")
+            lines = (f"{digests[path]}  {path}\n" for path in sorted(digests))
+            temporary.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
 
 
 def shelf_of(cache: Path) -> SetShelf:
@@ -150,11 +151,12 @@ def verify(shelf: SetShelf, installed: InstalledSet, progress: Progress) -> SetD
 
 
 def with_parts(installed: InstalledSet, parts: Sequence[str], files: Sequence[GotFile]) -> InstalledSet:
-    """Add parts that have come whole."""
+    """Add parts that have come whole; others that were being added stay unfinished."""
     names = {each.name for each in files}
     kept = tuple(each for each in installed.files if each.name not in names)
+    unfinished = tuple(name for name in installed.unfinished if name not in parts)
     return replace(
-        installed, parts=tuple(dict.fromkeys((*installed.parts, *parts))), files=(*kept, *files), unfinished=()
+        installed, parts=tuple(dict.fromkeys((*installed.parts, *parts))), files=(*kept, *files), unfinished=unfinished
     )
 
 

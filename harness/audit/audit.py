@@ -12,7 +12,7 @@ from harness.audit.found import Audit, SharedImages, SplitAudit
 from harness.audit.guesses import blind_guesses
 from harness.audit.image_checks import CheckedImages, check_images
 from harness.audit.near_duplicates import near_pairs
-from harness.protocols import Task
+from harness.protocols import NOTICE, Task
 from harness.sample import Dataset, Sample
 from harness.storage.content import Contents
 
@@ -21,9 +21,15 @@ _SHOWN = 20
 
 
 def audit_data(task: Task, data: Dataset, progress: Progress, cache: Path) -> Audit:
-    """Read and decode every image of a data set once; nothing is trained."""
+    """Read and decode every image of a data set once; nothing is trained.
+
+    Of built-in data the splits that a run reads by itself: the others are made when they are asked for.
+    """
     contents = Contents(cache, progress)
-    samples = {split: task.samples(data, split) for split in data.splits}
+    of_runs = (data.training_split, data.selection_split, data.default_split)
+    samples = {split: task.samples(data, split) for split in data.splits if not data.embedded or split in of_runs}
+    if len(samples) < len(data.splits):
+        progress(f"{data.name} is built in: {', '.join(samples)} are audited, and no other split", 0, NOTICE)
     training = samples.get(data.training_split or "", ())
     names = task.spec(data, training).classes.names
     checked = {split: check_images([s.image for s in found], split, progress) for split, found in samples.items()}

@@ -20,6 +20,7 @@ from harness.report.tables.table import (
     ALWAYS,
     ENDS,
     EXTRA,
+    USUAL,
     VALUE_ONLY,
     Origin,
     Table,
@@ -223,7 +224,7 @@ def slice_table(rows: Sequence[Row], keys: Sequence[str] = ()) -> Table | None:
     if not names:
         return None
     metric = marked(names[0].partition("[")[0])
-    columns = (name_column(f"{metric} by slice"), *(_slice_column(name, bool(keys)) for name in names))
+    columns = (name_column(f"{metric} by slice"), *(_slice_column(rows[0], name, bool(keys)) for name in names))
     lines = [
         TableRow((TableCell(row.name), *(_score(row, name, key) for name in names)), group=row.name, key=row.name)
         for row, key in zip(rows, keys or [""] * len(rows), strict=True)
@@ -232,8 +233,10 @@ def slice_table(rows: Sequence[Row], keys: Sequence[str] = ()) -> Table | None:
     return Table("slices", f"{metric} on slices of the samples", columns, (*lines, *ceiling_rows(rows, columns)))
 
 
-def _slice_column(name: str, interval: bool) -> TableColumn:
-    return TableColumn(name, name.partition("[")[2][:-1], interval=interval, ends=ENDS)
+def _slice_column(first: Row, name: str, interval: bool) -> TableColumn:
+    """A slice whose ceiling is known goes last where there is no room: it says what its scores mean."""
+    importance = USUAL + (name in first.ceilings)
+    return TableColumn(name, name.partition("[")[2][:-1], interval=interval, importance=importance, ends=ENDS)
 
 
 def ceiling_rows(rows: Sequence[Row], columns: Sequence[TableColumn]) -> list[TableRow]:
@@ -242,7 +245,8 @@ def ceiling_rows(rows: Sequence[Row], columns: Sequence[TableColumn]) -> list[Ta
     found = []
     for source in _SOURCES:
         values = [ceilings.get(column.name, {}).get(source) for column in columns[1:]]
-        if any(value is not None for value in values):
+        drawn = (value for value, column in zip(values, columns[1:], strict=True) if column.importance != VALUE_ONLY)
+        if any(value is not None for value in drawn):
             cells = (TableCell(f"ceiling: {source}"), *(TableCell(value) for value in values))
             found.append(TableRow(cells, level="ceiling", key=f"ceiling: {source}"))
     return found

@@ -14,7 +14,7 @@ from harness.sample import Sample
 from tasks.foils.targets import FoilTarget, foil_sample
 from tasks.formats.coco_entries import require_keys
 from tasks.formats.file_names import require_files
-from tasks.formats.json_files import read_json
+from tasks.formats.json_files import read_bytes, read_json
 
 _SUGARCREPE = re.compile(r"(add|replace|swap)_(att|obj|rel)\.json")
 _LONG = {"att": "attribute", "obj": "object", "rel": "relation"}
@@ -64,7 +64,8 @@ class FoilFiles:
             )
 
     def _groups(self, path: Path) -> Iterator[Sample]:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = read_bytes(path).decode("utf-8-sig", errors="replace")
+        for number, line in enumerate(text.split("\n"), start=1):  # other ends of lines may stand in a text of JSON
             if not line.strip():
                 continue
             where = f"{path}: line {number}"

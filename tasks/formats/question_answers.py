@@ -38,7 +38,7 @@ def _json(path: Path) -> list[Any]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.split("\n") if line.strip()]
         try:
             content = [json.loads(line) for line in lines]
         except (ValueError, RecursionError):

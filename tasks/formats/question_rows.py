@@ -99,7 +99,7 @@ def _object(row: Any, path: Path, key: str) -> Mapping[str, Any]:
 
 def _lines(path: Path, content: bytes) -> list[tuple[str, Any]]:
     found = []
-    for number, line in enumerate(content.decode("utf-8-sig", errors="replace").splitlines(), 1):
+    for number, line in enumerate(content.decode("utf-8-sig", errors="replace").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -6,7 +6,7 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harness.report.tables.table import ALWAYS, Table, with_footnotes
@@ -56,12 +56,19 @@ def laid_out(table: Table, width: int | None) -> TableLayout:
             break
         places.remove(min(optional, key=lambda place: (whole.columns[place].importance, -place)))
     dropped = tuple(column.title or column.name for p, column in enumerate(whole.columns) if p not in places)
-    kept = with_footnotes(table.only([table.drawn[place] for place in places]))  # numbered anew from 1
+    kept = _without_blank_ceilings(table.only([table.drawn[place] for place in places]))
+    kept = with_footnotes(kept)  # numbered anew from 1
     texts = _texts(kept)
     widths = [max(map(places_of, column)) for column in zip(*texts, strict=True)]
     if width is not None:
         widths = _shrunk(widths, [_least(kept, texts, place) for place in range(len(places))], width)
     return TableLayout(kept, texts, tuple(widths), dropped)
+
+
+def _without_blank_ceilings(table: Table) -> Table:
+    """Leave out ceilings that are known in none of the columns that are shown."""
+    rows = (row for row in table.rows if row.level != "ceiling" or any(c.value is not None for c in row.cells[1:]))
+    return replace(table, rows=tuple(rows))
 
 
 def _texts(table: Table) -> tuple[tuple[str, ...], ...]:

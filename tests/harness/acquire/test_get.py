@@ -15,10 +15,10 @@ import pytest
 
 from harness.acquire import get as getting
 from harness.acquire.get import GetRequest, get
-from harness.acquire.installed_sets import SetShelf, require_installed, shelf_of, verify
+from harness.acquire.installed_sets import InstalledSet, SetShelf, require_installed, shelf_of, verify, with_parts
 from harness.acquire.known_sets import KnownSet, known_sets, parse_known_set
 from harness.acquire.sources import folder_of
-from harness.errors import DataError, PluginError, UsageError
+from harness.errors import DataError, PluginError, StoreError, UsageError
 
 TEXT = """
 title = "A tiny set"
@@ -169,6 +169,18 @@ def test_an_end_in_the_middle_is_no_whole_set(
     found = get(known, GetRequest(parts=("train",)), shelf, quiet)
     assert files_of(Path(found.folder)) == WHOLE and found.unfinished == ()
     assert not verify(shelf, found, quiet)
+
+
+def test_a_part_that_did_not_end_stays_so_when_another_comes(shelf: SetShelf) -> None:
+    begun = InstalledSet("tiny", str(shelf.folder / "tiny"), ("val",), unfinished=("train", "test"))
+    done = with_parts(begun, ["test"], [])
+    assert (done.parts, done.unfinished) == (("val", "test"), ("train",))
+    names = {"a\u2028b.png": "0" * 64, "c\udce9.png": "1" * 64}  # a tar file may hold names that are no UTF-8
+    shelf.keep_digests("tiny", names)
+    assert shelf.digests("tiny") == names
+    (shelf.folder / "tiny.json").write_text("null", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"tiny\.json cannot be read"):
+        shelf.find("tiny")
 
 
 def test_what_a_killed_process_left_is_in_nobodys_way(known: KnownSet, shelf: SetShelf) -> None:

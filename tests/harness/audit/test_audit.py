@@ -210,3 +210,15 @@ def test_naive_bayes_is_that_of_scikit_learn() -> None:
     guesses = {guess.source: guess.score for guess in blind_guesses(task, training, evaluated)}
     assert guesses["text"] == pytest.approx(right)
     assert not math.isclose(guesses["text"], guesses["prior"])
+
+
+def test_of_built_in_data_what_a_run_reads_is_audited(tmp_path: Path) -> None:
+    """A split of Scenes that nobody asked for has not been made."""
+    folder_of_classes(tmp_path / "photos")
+    task, told = load_task("image-classification"), list[str]()
+    context = DataContext(str(tmp_path / "photos"), None, None, tmp_path, tmp_path / "cache", quiet, {})
+    data = task.open_data(context)
+    built_in = replace(data, embedded=True, splits=(*data.splits, "never-made"))
+    found = audit_data(task, built_in, lambda what, done, total: told.append(what), tmp_path / "cache")
+    assert [split.name for split in found.splits] == ["train", "val", "test"]
+    assert any("train, val, test are audited, and no other split" in line for line in told)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,9 +13,11 @@ from harness.judge.judged_leaderboard import judged_tables
 from harness.judge.leaderboard import Row
 from harness.judge.verdict.judge import installed_fusion
 from harness.plan.plugins import load_task
+from harness.record import Estimate
 from harness.records.store import Store
-from harness.report.leaderboard_tables import metric_names, render_leaderboard
+from harness.report.leaderboard_tables import metric_names, render_leaderboard, slice_table
 from harness.report.tables.costs import COSTS
+from harness.report.tables.document import document_text
 
 RESULTS = Path(__file__).parents[3] / "results"
 TASKS = ("coco-caption", "coco-detection", "coco-segmentation", "image-classification", "zero-shot-classification")
@@ -24,6 +28,21 @@ def tables(request: pytest.FixtureRequest) -> tuple[list[list[Row]], list[str]]:
     metrics = load_task(request.param).metrics
     records = Store(str(RESULTS / "scenes")).read_records(request.param)
     return judged_tables(records, metrics, installed_fusion(request.param)), list(metrics)
+
+
+def test_the_slice_whose_ceiling_is_known_stays_where_there_is_no_room() -> None:
+    kinds = [f"kind of question {number}" for number in range(9)]
+    score = Estimate(0.5, 0.4, 0.6, 9)
+    ceilings = {"accuracy[yes/no]": {"text": 0.5, "both": 1.0}, "accuracy[hidden]": {"vision": 0.7}}
+    names = [f"accuracy[{name}]" for name in (*kinds, "yes/no")]
+    row: Any = SimpleNamespace(name="film", metrics=dict.fromkeys(names, score), ceilings=ceilings, failed_samples={})
+    table = slice_table([row])
+    assert table is not None
+    lines = document_text([table], "text", 60).splitlines()
+    assert "yes/no" in lines[0] + lines[1] and "left out for want of room" in "".join(lines)
+    assert [line.split() for line in lines if line.startswith("ceiling")] == [
+        ["ceiling:", "text", "0.500"], ["ceiling:", "both", "1.000"],
+    ]  # fmt: skip
 
 
 def test_no_line_is_longer_than_100_columns(tables: tuple[list[list[Row]], list[str]]) -> None:

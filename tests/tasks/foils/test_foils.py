@@ -127,6 +127,14 @@ def test_groups_are_scored_as_winoground_does(tmp_path: Path) -> None:
     assert values["matching-accuracy[Object]"] == pytest.approx(3 / 4)
 
 
+def test_a_separator_of_lines_within_a_text_ends_no_line(tmp_path: Path) -> None:
+    root = winoground(tmp_path)
+    lines = (root / "examples.jsonl").read_text(encoding="utf-8").replace("a b", "a \u2028 b \u0085")
+    (root / "examples.jsonl").write_bytes(b"\xef\xbb\xbf" + lines.replace("\n", "\r\n").encode())
+    samples = task.samples(task.open_data(context_of(root)), "test")
+    assert len(samples) == 6 and samples[0].choices == ("a \u2028 b \u0085", "b a")
+
+
 def second_group_scores(scores: Sequence[Sequence[float]]) -> tuple[float, float, float]:
     """Winoground's own three functions."""
     text = image = group = 0

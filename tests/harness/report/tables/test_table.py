@@ -6,11 +6,13 @@ import csv
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from harness.record import Estimate
 from harness.report.tables.document import Heading, Notes, document_text, markdown_table
+from harness.report.tables.layout import laid_out
 from harness.report.tables.table import (
     ALWAYS,
     MINUS,
@@ -61,6 +63,17 @@ def test_readers_see_words_with_units_intervals_and_arrows() -> None:
         ["probe", "absent", "", "–", ""],
         ["ceiling: both", "0.900", "", "", ""],
     ]
+
+
+def test_a_ceiling_known_in_no_shown_column_is_no_line() -> None:
+    table = replace(
+        TABLE.only([0, 1, 2]),
+        columns=(name_column("model"), TableColumn("wide " * 4, importance=10), TableColumn("NLL", importance=ALWAYS)),
+        rows=(*(TableRow(row.cells[:3], level=row.level) for row in ROWS),),
+    )
+    assert [texts[0] for texts in laid_out(table, None).texts][-1] == "ceiling: both"
+    narrow = laid_out(table, 20)
+    assert narrow.dropped and [texts[0] for texts in narrow.texts] == ["model", "film [C1]", "probe"]
 
 
 def test_a_frame_holds_raw_values_and_says_how_they_are_read() -> None:
