@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from harness.records.explanations import column_of, write_explanations
 from harness.records.store import Store
 from harness.records.trainings import prerequisite_folder, training_folder
 from harness.records.writers import beside_other_runs
-from harness.run.choose_executor import open_executor, workload_of
+from harness.run.choose_executor import open_executor, takes_whole_cells, workload_of
 from harness.run.executor import Executor, JobRequest
 from harness.run.job_server import JobFailure, Workers
 from harness.run.mend_checkpoints import mended_places
@@ -59,6 +59,9 @@ def run_explanations(
     run = _ExplanationRun(plan, explanations, store, environment, reporter)
     pending = [cell for cell in cells if run.lacking(cell)]
     failed = 0
+    if pending and takes_whole_cells(workers.executor):
+        reporter.say(f"Answers are explained on this machine, not by {workers.executor}.")
+        workers = replace(workers, executor="local")
     if pending:
         store.require_writable()
         with ExitStack() as stack:
