@@ -113,6 +113,8 @@ class _Explaining:
     def run(self, methods: Sequence[str]) -> Explanations:
         """Make all maps, then score them with the weights as they were trained."""
         able = [method for method in methods if self._is_able(method)]
+        if not able:
+            return self.found
         self._explain(able, "")
         if has_weights(self.learner):
             with shuffled_weights(self.learner, self.cell.training.seed, self._forget):

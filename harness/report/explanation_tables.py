@@ -120,7 +120,7 @@ def explanation_reasons(rows: Sequence[ExplanationRow]) -> list[str]:
     """Say what image and text do together, and why methods have nothing to say."""
     told = [
         f"{row.row_name}: interaction of image and text {figure.value:+.3f} {figure.bracket('+.3f')} (likelihood that "
-        "only both together give, others exchanged for another sample's)"
+        "only both give)"
         for row in rows
         for figure in row.figures.values()
         if row.kind == OF_MODEL
