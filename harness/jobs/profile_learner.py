@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cell import MeasureOptions
 from harness.jobs.heartbeat import Heartbeat
-from harness.measure.device import DevicePeak
+from harness.measure.device import DevicePeak, synchronize
+from harness.measure.energy import energy_sources, measure_energy
 from harness.measure.flops import FlopCount, count_flops
 from harness.measure.foreign_load import ForeignLoad, noise_reasons
 from harness.measure.latency import LatencySummary, time_calls
@@ -71,6 +72,7 @@ def profile_learner(
         watch.look()  # while the clocks are those of the timed calls
         throughput, batched = with_device_peak(device, lambda: _throughput(learner, visual_tokens, options, progress))
         watch.look()
+        energy = _energy(learner, visual_tokens, options, progress)
     memory = meter.read()
     machine = describe_machine(device)
     return replace(
@@ -85,6 +87,7 @@ def profile_learner(
             "machine": machine.to_json(),
             "machine_label": machine.label,
             "memory": _memory(memory, alone, batched, throughput.batch_size),
+            "energy": energy,
             "warm_up": {"latency": asdict(latency.warm_up), "throughput": asdict(throughput.warm_up)},
             "first_call_seconds": latency.first_seconds,
             "latency_iqr_over_median": latency.iqr_over_median,
@@ -113,6 +116,25 @@ def _parameters(learner: Learner) -> ParameterCount:
     trained = [parameter for named in (groups.language, groups.vision, groups.new) for _, parameter in named]
     module: Any = learner
     return count_parameters(module, trained)
+
+
+def _energy(
+    learner: Learner, visual_tokens: VisualTokens, options: MeasureOptions, progress: Progress
+) -> dict[str, Any]:
+    """What batches of the throughput take by the machine's counters; absent with the reason where it has none."""
+    device = visual_tokens.device
+    sources, why = energy_sources(device)
+    if not sources:
+        return {"absent": why}
+    size = min(options.throughput_batch, len(visual_tokens))
+    indices, beat = list(range(size)), Heartbeat(progress, "measuring energy")
+
+    def work() -> None:
+        beat()
+        answer_afresh(learner, visual_tokens, indices)
+        synchronize(device)
+
+    return {"sources": [use.to_json() for use in measure_energy(sources, work, size)]}
 
 
 def _memory(

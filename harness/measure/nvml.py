@@ -38,15 +38,38 @@ class GpuState:
 
 def gpu_state(device: str) -> GpuState | None:
     """Read the state of a device that this process computes on; None for the CPU, and where NVML does not answer."""
+    bus = _bus_of(device)
+    return None if bus is None else read_gpu(bus)
+
+
+def energy_counter(device: str) -> Callable[[], float] | None:
+    """Give what reads the joules that a GPU has taken since its driver was loaded; None where NVML does not say."""
+    bus = _bus_of(device)
+    if bus is None or read_energy(bus) is None:
+        return None
+    return lambda: read_energy(bus) or 0.0
+
+
+def read_energy(bus: str) -> float | None:
+    """Read the total energy of the GPU at a PCI address, in joules; None where NVML does not say (before Volta)."""
+    with _library() as nvml:
+        if nvml is None:
+            return None
+        handle = _said(lambda: nvml.nvmlDeviceGetHandleByPciBusId(bus.encode()))
+        said = None if handle is None else _said(lambda: int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)))
+        return None if said is None else said / 1000
+
+
+def _bus_of(device: str) -> str | None:
+    """The PCI address of a device that this process computes on; None for the CPU and with torch before 2.8."""
     if device == "cpu":
         return None
     import torch
 
     properties: Any = torch.cuda.get_device_properties(device)
-    if not hasattr(properties, "pci_bus_id"):  # torch before 2.8
+    if not hasattr(properties, "pci_bus_id"):
         return None
-    bus = f"{properties.pci_domain_id:08X}:{properties.pci_bus_id:02X}:{properties.pci_device_id:02X}.0"
-    return read_gpu(bus)
+    return f"{properties.pci_domain_id:08X}:{properties.pci_bus_id:02X}:{properties.pci_device_id:02X}.0"
 
 
 class GpuWatch:

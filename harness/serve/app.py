@@ -118,7 +118,7 @@ def make_app(served: ServedModel, limits: ServeLimits, key: str | None) -> FastA
 
     for route in (health, contract, metrics):
         app.add_api_route(f"/{route.__name__}", route)
-    app.add_api_route("/predict", predict, methods=["POST"])
+    app.add_route("/predict", predict, methods=["POST"])  # as Starlette has it: FastAPI's takes .1 ms a request
     return app
 
 
