@@ -12,7 +12,7 @@ from baselines.api.forced_choice import first_token_scores, likelihood_score, sh
 from baselines.api.replies import Reply, RequestFailed
 from baselines.api.request_body import RequestBodies
 from baselines.api.settings import FIRST_TOKEN, LIKELIHOOD, ApiSettings
-from baselines.prompts.prompt import LETTERS, Prompt, RenderedPrompt, render
+from baselines.prompts.prompt import LETTERS, Prompt, RenderedPrompt, render, said_in_own_order
 from harness.answers import CAPTIONS, CHOICES, LABELS, NO_CLASS
 from harness.sample import Prediction
 from harness.text.said_option import parse_option
@@ -85,7 +85,7 @@ class Answering:
     def _said(self, reply: Reply, options: Sequence[str]) -> Prediction:
         """Read the option out of words: right, wrong, or none."""
         if self.form not in (LABELS, CHOICES):
-            return reply.text  # the task's scorer reads it
+            return said_in_own_order(self.prompt, reply.text, options)  # the task's scorer reads it
         place = self._place(reply, options)
         if self.form == LABELS:
             return NO_CLASS if place is None else place

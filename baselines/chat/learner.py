@@ -15,7 +15,7 @@ from baselines.chat.conversation import ChatTemplate, messages
 from baselines.chat.option_likelihood import answer_log_likelihoods
 from baselines.chat.settings import GENERATION, ChatSettings
 from baselines.pretrained.frozen_captioner import FrozenCaptioner
-from baselines.prompts.prompt import Prompt, RenderedPrompt, render, slots_of
+from baselines.prompts.prompt import Prompt, RenderedPrompt, render, said_in_own_order, slots_of
 from harness.answers import CAPTIONS, CHOICES, LABELS, NO_CLASS, form_of
 from harness.cell import DecodeOptions
 from harness.errors import CheckpointError
@@ -67,7 +67,9 @@ class ChatLearner(FrozenCaptioner):
         scored = [bool(each.answers) and self._by_likelihood for each in asked]
         said = self._said([row for row, known in enumerate(scored) if not known], asked, shown)
         return [
-            self._scored(asked[row], shown[row]) if known else self._read(said[row], asked[row])
+            self._scored(asked[row], shown[row])
+            if known
+            else self._read(said[row], asked[row], batch.choices[row] if batch.choices else ())
             for row, known in enumerate(scored)
         ]
 
@@ -154,12 +156,12 @@ class ChatLearner(FrozenCaptioner):
         texts = self._template.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return {row: self._template.clean(text) for row, text in zip(rows, texts, strict=True)}
 
-    def _read(self, said: str, rendered: RenderedPrompt) -> Prediction:
+    def _read(self, said: str, rendered: RenderedPrompt, choices: Sequence[str]) -> Prediction:
         """What an answer in words means for the task: the text itself, or the class that it names."""
         if not said:
             return NoAnswer("the model said nothing: its first token ended the answer")
         if self._form != LABELS:
-            return said
+            return said_in_own_order(self._prompt, said, choices)
         named = parse_option(said, rendered.answers)
         place = parse_option(said, self._names, letters=False) if named is None else named
         self._read_answers += 1

@@ -8,6 +8,7 @@ from string import Formatter, ascii_uppercase
 from typing import Any
 
 from harness.errors import UsageError
+from harness.text.said_option import parse_option
 
 TEXTS, LETTERS = "texts", "letters"
 
@@ -63,6 +64,21 @@ def render(prompt: Prompt, *, question: str = "", options: Sequence[str] = (), t
     user = prompt.user if options or not prompt.without_options else prompt.without_options
     answers = tuple(letters[place] for place in range(len(options))) if lettered else tuple(options)
     return RenderedPrompt(_filled(prompt.system, values), _filled(user, values), answers)
+
+
+def said_in_own_order(prompt: Prompt, said: str, options: Sequence[str]) -> str:
+    """Put an option's text in the place of its letter where the prompt lists options from the last to the first.
+
+    Whoever reads the answer later knows the options' own order, in which the letter is another's.
+
+    >>> said_in_own_order(Prompt("p", "{options}", options="letters", reversed=True), "(A).", ("cat", "dog"))
+    'dog'
+    """
+    if not (options and prompt.reversed and prompt.options == LETTERS):
+        return said
+    shown = tuple(reversed(options))
+    place = parse_option(said, shown)
+    return said if place is None else shown[place]
 
 
 def slots_of(template: str) -> set[str]:

@@ -226,7 +226,8 @@ def choose_models(names: Sequence[str], task: str, *, alone: bool = True, exclud
     for model in chosen.values():
         if not serves(model, wanted):
             serving = [other.name for other in models_for(task)[0]]
-            raise UsageError(f"Model '{model.name}' does not serve {task}. {nearest(model.name, serving)}")
+            told = f"it answers with {', '.join(getattr(model, 'answers', ()))}, wanted are {wanted.answers}"
+            raise UsageError(f"Model '{model.name}' does not serve {task}: {told}. {nearest(model.name, serving)}")
     return _without(chosen, excluded)
 
 

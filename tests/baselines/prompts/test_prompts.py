@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.prompts.prompt import Prompt, render
+from baselines.api.answering import Answering
+from baselines.api.replies import Reply
+from baselines.api.settings import GENERATION, ApiSettings
+from baselines.prompts.prompt import Prompt, render, said_in_own_order
 from baselines.prompts.prompt_file import choose_prompt, read_prompts
 from harness.errors import UsageError
 
@@ -109,3 +114,19 @@ def test_a_wrong_file_is_refused_wherever_it_is_wrong(tmp_path: Path, text: str,
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"No file .*none\.toml"):
         read_prompts(str(tmp_path / "none.toml"), "labels")
+
+
+def test_a_letter_of_a_reversed_list_is_read_as_the_option_that_stood_there() -> None:
+    """The scorer of questions knows the options' own order alone."""
+    reply = SimpleNamespace(reply=lambda body: Reply("(A)", "stop", {}, (), None, None))
+    bodies: Any = SimpleNamespace(ask=lambda *asked: b"")
+    for prompt, said in [
+        (Prompt("a", "{question} {options}", options="letters", reversed=True), "dog"),
+        (Prompt("b", "{question} {options}", options="letters"), "(A)"),
+        (Prompt("c", "{question} {options}", reversed=True), "(A)"),
+    ]:
+        answering = Answering("answers", prompt, GENERATION, 0, bodies, reply, ApiSettings())  # type: ignore[arg-type]
+        assert answering.answer(None, "Which?", ("cat", "dog")) == said
+    reversed_letters = Prompt("a", "{options}", options="letters", reversed=True)
+    assert said_in_own_order(reversed_letters, "neither", ("cat", "dog")) == "neither"
+    assert said_in_own_order(reversed_letters, "a cat", ()) == "a cat"
