@@ -24,7 +24,7 @@ from tasks.formats.coco_entries import Category, ImageEntry, require_same_catego
 from tasks.formats.coco_instances import ImageObjects, Instances, digest_of_instances
 from tasks.formats.coco_layout import SplitFile, annotation_files, find_instance_files
 from tasks.formats.digests import NOWHERE
-from tasks.formats.instance_index import open_categories, open_instances
+from tasks.formats.instance_index import MappedObjects, open_categories, open_instances
 from tasks.formats.stored_masks import chosen_masks
 from tasks.formats.voc import annotated_voc_splits, find_voc_folder, is_voc, read_voc_instances
 from tasks.targets.targets import BoxTarget
@@ -252,13 +252,20 @@ def _known(image: ImageEntry) -> KnownImage:
 def image_notes(split: str | None, instances: Instances) -> list[Note]:
     """Say how many images show no object, or only such as are not asked for."""
     total = len(instances.images)
-    empty = sum(not len(objects) for objects in instances.objects)
-    crowds = sum(bool(len(objects)) and bool(objects.iscrowd.all()) for objects in instances.objects)
+    empty, crowds = _with_none_or_crowds_only(instances.objects)
     found = (
         (empty, "images have no object: whatever is found there is wrong"),
         (crowds, "images have crowds or difficult objects only: nothing there has to be found"),
     )
     return [Note(f"{count} of {total} {text}", split, count, total) for count, text in found if count]
+
+
+def _with_none_or_crowds_only(every: Sequence[ImageObjects]) -> tuple[int, int]:
+    """How many images have no object, and how many have crowds or difficult objects only."""
+    if isinstance(every, MappedObjects):
+        return every.with_none_or_crowds_only
+    empty = sum(not len(objects) for objects in every)
+    return empty, sum(bool(len(objects)) and bool(objects.iscrowd.all()) for objects in every)
 
 
 def _without(sample: Sample, categories: Sequence[int]) -> Sample | None:

@@ -91,6 +91,14 @@ class MappedObjects(Sequence[ImageObjects]):
         bounds = self.columns["bounds"].tolist()
         return map(self._between, bounds, bounds[1:])
 
+    @property
+    def with_none_or_crowds_only(self) -> tuple[int, int]:
+        """How many images have no object, and how many have crowds or difficult objects only; no object is made."""
+        bounds = np.asarray(self.columns["bounds"])
+        crowds = np.append(0, np.cumsum(self.columns["iscrowd"]))
+        objects = np.diff(bounds)
+        return int((objects == 0).sum()), int(((objects > 0) & (np.diff(crowds[bounds]) == objects)).sum())
+
     def _between(self, start: int, stop: int) -> ImageObjects:
         part = slice(start, stop)
         c = self.columns

@@ -14,6 +14,7 @@ import pytest
 import tasks.formats.annotation_index
 from harness.errors import DataError
 from harness.storage.content import Contents
+from tasks.detection.data import image_notes
 from tasks.formats import instance_index
 from tasks.formats.coco_instances import Instances, read_instances
 from tasks.formats.instance_index import open_categories, open_instances
@@ -51,6 +52,7 @@ def test_an_index_says_what_the_file_says(
         assert list(found.images) == list(direct.images)
         assert [list(o.segmentations) for o in found.objects] == [list(o.segmentations) for o in direct.objects]
         assert (found.categories, found.sources, found.notes) == (direct.categories, direct.sources, direct.notes)
+        assert image_notes("val", found) == image_notes("val", direct)
     assert open_categories(path, contents) == direct.categories
     assert not list((tmp_path / "cache").rglob("*.pkl"))
 
@@ -107,6 +109,23 @@ def test_without_room_for_an_index_the_file_is_read_and_that_is_said(instances: 
     found = open_instances(instances.file.annotations, None, contents)
     assert columns_of(found) == columns_of(read_instances(instances.file.annotations, None))
     assert len(told) == 1 and "cannot hold an index of instances_val.json" in told[0]
+
+
+def test_images_without_objects_are_counted_as_the_file_has_them(tmp_path: Path) -> None:
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 8, "height": 8} for i in range(6)]
+    crowds = {0: [1], 1: [], 2: [0, 1], 3: [1, 1], 4: [0], 5: []}
+    boxes = [(image, crowd) for image, own in crowds.items() for crowd in own]
+    objects = [
+        {"id": i, "image_id": image, "category_id": 1, "bbox": [1, 1, 2, 2], "area": 4, "iscrowd": crowd}
+        for i, (image, crowd) in enumerate(boxes)
+    ]
+    for name, some in (("some", objects), ("none", [])):
+        path = tmp_path / f"{name}.json"
+        content = {"images": images, "annotations": some, "categories": [{"id": 1, "name": "one"}]}
+        path.write_text(json.dumps(content))
+        notes = image_notes(None, open_instances(path, None, Contents(tmp_path / "cache")))
+        assert notes == image_notes(None, read_instances(path, None))
+        assert [note.count for note in notes] == ([2, 2] if some else [6])
 
 
 def test_coco_s_own_empty_boxes_and_missing_flags_are_noted(instances: Any, tmp_path: Path) -> None:
