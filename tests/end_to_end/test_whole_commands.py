@@ -7,6 +7,7 @@ counted instead of timed, which no other process can disturb.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,9 @@ import tasks.classification.data
 import tasks.formats.label_maps
 import tasks.segmentation.data
 from harness.cli.main import app
+from harness.metrics.boxes.drawn_precision import DrawnPrecision
+from harness.metrics.boxes.left_out import LeftOut
+from harness.stats import intervals
 from tasks.formats.label_outcomes import LabelOutcomes
 from tests.benchmarks.bench_whole_commands import commands, run
 from tests.benchmarks.whole_commands import WHOLE_COMMANDS
@@ -51,12 +55,28 @@ def counted(monkeypatch: pytest.MonkeyPatch, calls: Counter[str], *places: tuple
         monkeypatch.setattr(place, name, counting(name, getattr(place, name)))
 
 
-def scored(name: str, size: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Score in this process."""
+def scored(name: str, size: int, folder: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> dict[str, Any]:
+    """Score in this process; gives what is printed."""
     monkeypatch.setenv("BENCH_CACHE", str(folder / "cache"))
-    arguments = ["score", *WHOLE_COMMANDS[name](folder, size).score, "--format", "json"]
+    arguments = ["score", *WHOLE_COMMANDS[name](folder, size).score, "--format", "json", *more]
     found = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert found.exit_code == 0, found.output
+    printed: dict[str, Any] = json.loads(found.stdout)
+    return printed
+
+
+@pytest.mark.parametrize(("name", "size"), [("detection", 20), ("captions", 4), ("maps", 3), ("labels", 20)])
+def test_of_0_resamples_a_command_works_out_no_interval(
+    name: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+    costs = ("draw_resamples", "jackknife_together", "percentile_interval", "wilson", "t_quantile")
+    counted(monkeypatch, calls, *((intervals, cost) for cost in costs))
+    counted(monkeypatch, calls, (DrawnPrecision, "precision"), (LeftOut, "precision"))
+    printed = scored(name, size, tmp_path, monkeypatch, "--resamples", "0")
+    assert not calls, calls
+    ends = {(one["low"], one["high"]) for one in printed["metrics"].values() if one is not None}
+    assert ends == {(None, None)}
 
 
 def test_probabilities_stay_columns_and_their_folder_is_read_once(
