@@ -28,7 +28,9 @@ from tests.benchmarks.bench_whole_commands import commands, run
 from tests.benchmarks.whole_commands import WHOLE_COMMANDS
 
 
-@pytest.mark.parametrize(("name", "size", "most", "most_without"), [("detection", 400, 0.9, 0.5), ("maps", 100, 3.5, 2.5)])
+@pytest.mark.parametrize(
+    ("name", "size", "most", "most_without"), [("detection", 400, 0.9, 0.5), ("maps", 100, 3.5, 2.5)]
+)
 def test_a_command_takes_few_times_the_seconds_of_a_script(
     name: str, size: int, most: float, most_without: float, tmp_path: Path
 ) -> None:
