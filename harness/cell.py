@@ -14,6 +14,7 @@ from harness.option_fields import (
     AtLeastOne,
     Augment,
     Fraction,
+    Mix,
     Names,
     NoneOrMore,
     NotNegative,
@@ -21,6 +22,7 @@ from harness.option_fields import (
     Precision,
     Range,
     Threads,
+    Words,
 )
 from harness.sample import Dataset
 from harness.storage.portable import by_content
@@ -96,6 +98,16 @@ class TrainOptions:
     """CPU threads of a job: part of the recipe, because the order of a sum depends on it."""
     gate_steps: NoneOrMore = 0
     """Steps on 32 samples after which a model that cannot fit them is marked not learnable here; 0: no gate."""
+    mix: Mix | None = None
+    """Mix images of classes in training: MixUp, CutMix."""
+    adversarial: NotNegative = 0.0
+    """Adversarial training: radius of the ball around the pixels, maximum norm, in 1/255; 0: none."""
+    adversarial_steps: AtLeastOne = 3
+    """Steps of PGD before each step of adversarial training."""
+    words: Words | None = None
+    """Leave words of the texts beside training images out, or replace them by synonyms, anew at each visit."""
+    soup: NoneOrMore = 0
+    """Average the weights of so many of the best validations, where the mean validates no worse; 0 or 1: none."""
     sequence: Names = ""
     """Domains to train on one after the other, after the training split: splits of the data, or other data sets."""
     sequence_limit: AtLeastOne = 200
@@ -112,6 +124,7 @@ FORMER_TRAINING: Mapping[str, Any] = MappingProxyType(
     {
         "deterministic": False, "processes": 1, "trials": 1, "shots": None,
         "sequence": "", "sequence_limit": 200, "replay": 0.0, "pull": 0.0, "keep": 0.0,
+        "mix": None, "adversarial": 0.0, "adversarial_steps": 3, "words": None, "soup": 0,
     }
 )  # fmt: skip
 """Options that came later, as all were trained before: so they are in no fingerprint, and those of old stay."""

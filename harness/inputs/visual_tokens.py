@@ -46,19 +46,25 @@ class VisualTokens:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def batch(self, indices: Sequence[int], *, with_targets: bool) -> Batch:
-        """Gather a batch; targets only where the caller is training."""
+    def batch(self, indices: Sequence[int], *, with_targets: bool, with_visual: bool = True) -> Batch:
+        """Gather a batch; targets only where the caller is training, no tokens where it makes its own of `pixels`."""
         chosen = indices.samples if isinstance(indices, ReadIndices) else ()
         chosen = chosen or tuple(self.samples[index] for index in indices)
         return Batch(
             sample_ids=tuple(sample.sample_id for sample in chosen),
-            visual=self._tokens(indices),
+            visual=self._tokens(indices) if with_visual else None,
             texts=tuple(sample.text for sample in chosen),
             targets=tuple(sample.target for sample in chosen) if with_targets else None,
             sizes=self.images.sizes_of(indices) if self.images else (),
             choices=tuple(sample.choices for sample in chosen),
             pictures=tuple(sample.image for sample in chosen) if takes_pictures(self.learner) else (),
         )
+
+    def pixels(self, indices: Sequence[int]) -> Tensor:
+        """Give a batch's pixels `[B, 3, S, S]` of 0..255 on the device, where no features are kept of them."""
+        read = self._read(indices)
+        assert read is not None and self.features is None
+        return read.to(self.device, non_blocking=True).float()
 
     def in_memory(self, count: int) -> VisualTokens:
         """The first `count` samples, with pixels that are read now: no batch of them reads a file."""

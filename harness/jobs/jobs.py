@@ -31,6 +31,7 @@ from harness.jobs.checkpoints import write_checkpoint, write_derived
 from harness.jobs.data_parallel import Processes, device_of, in_processes, require_shares
 from harness.jobs.emap import additive_outcomes, has_two_inputs
 from harness.jobs.evaluated_images import computed_tokens, evaluation_images, images_for
+from harness.jobs.hardened_loss import needs_pixels, unhardened
 from harness.jobs.loss_parts import require_parts
 from harness.jobs.predict import answer_split
 from harness.jobs.profile_learner import profile_learner
@@ -209,6 +210,10 @@ def _training_tokens(
     learner: Learner, images: ImageSplit, job: TrainingJob, places: Places, progress: Progress
 ) -> VisualTokens:
     """Prepare the training split; of images that change from epoch to epoch, features cannot be kept, which is said."""
+    if needs_pixels(job.train) and learner.vision is not None and not isinstance(learner, SupportsFit):
+        if learner.vision_frozen:
+            progress("pixels are changed in training: its frozen tower runs at each step", 0, NOTICE)
+        return VisualTokens(learner, images, images.samples, None, job.device)
     if job.train.augment is None:
         precision = resolve_precision(job.train.precision, job.device)
         return open_visual_tokens(learner, images, places.cache, job.device, progress, precision)
@@ -312,8 +317,8 @@ def _gate(
     if not job.train.gate_steps or isinstance(training.learner, SupportsFit):
         return {}
     options = replace(
-        job.train, steps=job.train.gate_steps, batch_size=min(GATE_SAMPLES, job.train.batch_size), dropout=0.0,
-        weight_decay=0.0, augment=None, beta=0.0, gamma=0.0, validations=1, patience=0, limit=None,
+        unhardened(job.train), steps=job.train.gate_steps, batch_size=min(GATE_SAMPLES, job.train.batch_size),
+        dropout=0.0, weight_decay=0.0, augment=None, beta=0.0, gamma=0.0, validations=1, patience=0, limit=None,
     )  # fmt: skip
     learner = build(replace(job, train=options))
     few = replace(training, learner=learner, samples=training.samples[:GATE_SAMPLES])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,8 @@ from harness.inputs.augment import augmenter_for
 from harness.inputs.modes import for_evaluation, for_training
 from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.data_parallel import ONE_PROCESS, Processes, is_mean
+from harness.jobs.fit_learner import fit_learner
+from harness.jobs.hardened_loss import HardenedLoss
 from harness.jobs.loss_parts import counts_of, require_parts, share_of_loss, unless_memory_runs_out
 from harness.jobs.loss_scale import LossScale
 from harness.jobs.optimizer import build_optimizer, build_pulls, warmup_cosine
@@ -24,11 +26,11 @@ from harness.jobs.random_states import RandomStates, library_states, random_stat
 from harness.jobs.resume_file import ResumeFile
 from harness.jobs.sample_order import SampleOrder
 from harness.jobs.training_summary import UNTRAINED, TrainingSummary
+from harness.jobs.weight_soup import WeightSoup
 from harness.measure.device import autocast, resolve_precision
 from harness.measure.memory import PeakMeter
 from harness.measure.out_of_memory import is_out_of_memory
 from harness.protocols import NOTICE, Learner, LossPart, Progress, SupportsFit, Task
-from harness.sample import Batch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +73,7 @@ def train_learner(
     TrainingDiverged when the loss or its gradient is not finite, OutOfMemory when not even a micro-batch of one fits.
     """
     if isinstance(learner, SupportsFit):
-        return _fit(learner, data, report[0])
+        return fit_learner(learner, data.training, report[0])
     if not learns(learner):
         return UNTRAINED
     torch.manual_seed(seed + _SEED_OF_RANK * processes.rank)
@@ -114,6 +116,8 @@ class _Run:
         self.optimizer = build_optimizer(learner, options)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: warmup_cosine(step, options))
         self.pulls = build_pulls(learner, options)
+        self.loss_of = HardenedLoss(learner, data.training, options)
+        self.soup = WeightSoup(options.soup)
         self.generator = torch.Generator().manual_seed(seed + _SEED_OF_RANK * processes.rank)
         # One process draws order and losses from one generator; several must draw the same order.
         drawing = self.generator if processes.count == 1 else torch.Generator().manual_seed(seed)
@@ -152,6 +156,7 @@ class _Run:
                     self._keep(kept)
                 if self._is_out_of_patience or self.behind:
                     break
+        self._take_soup()
         if self.best is not None:
             module.load_state_dict(self.best[2], strict=False)
         for_evaluation(self.learner)
@@ -197,6 +202,7 @@ class _Run:
             "drawing": self.order.generator.get_state(),
             "best": self.best,
             "misses": self.misses,
+            "soup": self.soup.kept,
             "accumulation": self.accumulation,
             "queue": torch.tensor(self.order.left_after(self.step), dtype=torch.int64),
             "log": self.entries,
@@ -225,6 +231,7 @@ class _Run:
         if state["best"] is not None and self.processes.leads:
             score, step, weights = state["best"]
             self.best = score, step, {name: tensor.to(self.device) for name, tensor in weights.items()}
+        self.soup.kept = list(state.get("soup", ()))
         self.started = time.perf_counter() - state["seconds"]
         for entry in state["log"]:
             self._log(entry)
@@ -304,7 +311,7 @@ class _Run:
         for start in range(0, len(indices), micro):
             part = indices[start : start + micro]
             with autocast(self.device, self.precision):
-                loss = self.learner.loss(self.data.training.batch(part, with_targets=True), self.generator)
+                loss = self.loss_of(part, self.generator)
             share = len(part) / self.order.batch
             self.scale.backward(loss * share)
             total += float(loss.detach()) * share
@@ -344,16 +351,34 @@ class _Run:
 
     def _validate(self, step: int) -> None:
         """Score the selection split, and keep the best weights."""
+        score = self._selected(step)
+        self.behind = self.data.falls_behind()
+        own = (score, step, _copy(trained_state(self.learner)))
+        self.soup.add(own)
+        if self.best is None or score > self.best[0]:
+            self.best, self.misses = own, 0
+        else:
+            self.misses += 1
+
+    def _selected(self, step: int) -> float:
         for_evaluation(self.learner)
         outcomes = predict_all(self.learner, self.data.selection, self.options.batch_size, self.progress)
         targets = [sample.target for sample in self.data.selection.samples]
         score = self.data.task.validation_score([outcome.prediction for outcome in outcomes], targets)
         self._log({"step": step, "validation_score": score})
-        self.behind = self.data.falls_behind()
-        if self.best is None or score > self.best[0]:
-            self.best, self.misses = (score, step, _copy(trained_state(self.learner))), 0
-        else:
-            self.misses += 1
+        return score
+
+    def _take_soup(self) -> None:
+        """Put the mean of the best weights in the place of the best, where it validates no worse."""
+        mean = self.soup.mean()
+        if mean is None or self.best is None:
+            return
+        module: Any = self.learner
+        module.load_state_dict(mean, strict=False)
+        score = self._selected(self.step)
+        self._log({"step": self.step, "soup_of": len(self.soup.kept), "taken": score >= self.best[0]})
+        if score >= self.best[0]:
+            self.best = (score, self.best[1], dict(mean))
 
 
 def trained_state(learner: Learner) -> dict[str, Tensor]:
@@ -362,22 +387,6 @@ def trained_state(learner: Learner) -> dict[str, Tensor]:
     every = module.named_parameters(remove_duplicate=False)  # a tied weight has two names
     frozen = {name for name, parameter in every if not parameter.requires_grad}
     return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
-
-
-def _fit(learner: Any, data: TrainingData, progress: Progress) -> TrainingSummary:
-    started = time.perf_counter()
-    total, size = len(data.training), 64
-
-    def read(order: Iterator[Sequence[int]]) -> Iterator[Batch]:
-        for start, indices in zip(range(0, total, size), order, strict=True):
-            progress("fitting", start, total)
-            yield data.training.batch(indices, with_targets=True)
-
-    parts = [range(start, min(start + size, total)) for start in range(0, total, size)]
-    with torch.no_grad(), data.training.in_order([parts]) as order:
-        learner.fit(read(order))
-    for_evaluation(learner)
-    return TrainingSummary(0, 0, None, time.perf_counter() - started, "fp32", 1, None)
 
 
 def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
