@@ -22,7 +22,7 @@ from harness.option_fields import (
     Precision,
     Range,
     Threads,
-    Words,
+    WordEdit,
 )
 from harness.sample import Dataset
 from harness.storage.portable import by_content
@@ -104,7 +104,7 @@ class TrainOptions:
     """Adversarial training: radius of the ball around the pixels, maximum norm, in 1/255; 0: none."""
     adversarial_steps: AtLeastOne = 3
     """Steps of PGD before each step of adversarial training."""
-    words: Words | None = None
+    words: WordEdit | None = None
     """Leave words of the texts beside training images out, or replace them by synonyms, anew at each visit."""
     soup: NoneOrMore = 0
     """Average the weights of so many of the best validations, where the mean validates no worse; 0 or 1: none."""

@@ -58,7 +58,7 @@ class HardenedLoss:
         pixels = self._pixels(indices)
         batch = self.data.batch(indices, with_targets=True, with_visual=pixels is None)
         if options.words:
-            batch = reworded(batch, options.words, generator)
+            batch = batch_reworded(batch, options.words, generator)
         loss: Callable[[Batch], Tensor] = lambda seen: self.learner.loss(seen, generator)  # noqa: E731
         if options.mix and self.learner.vision is not None:
             _require_labels(batch, options.mix)
@@ -84,10 +84,10 @@ class HardenedLoss:
         """Mix with the sample before; the share of a sample's own image comes first."""
         share = float(torch.rand((), generator=generator))
         if pixels is None:
-            visual = None if batch.visual is None else mixed(batch.visual, share)
+            visual = None if batch.visual is None else mixed_images(batch.visual, share)
             return share, None, replace(batch, visual=visual)
         if self.options.mix == "mixup":
-            return share, mixed(pixels, share), batch
+            return share, mixed_images(pixels, share), batch
         cut, share = with_a_part_cut(pixels, share, generator)
         return share, cut, batch
 
@@ -116,7 +116,7 @@ class HardenedLoss:
         return moved.detach()
 
 
-def mixed(images: Tensor, share: float) -> Tensor:
+def mixed_images(images: Tensor, share: float) -> Tensor:
     """Mix `[B, …]` with the one before in the batch, `share` of its own."""
     return images * share + images.roll(1, 0) * (1 - share)
 
@@ -133,7 +133,7 @@ def with_a_part_cut(pixels: Tensor, share: float, generator: Generator) -> tuple
     return found, 1 - (right - left) * (bottom - top) / (high * wide)
 
 
-def reworded(batch: Batch, name: str, generator: Generator) -> Batch:
+def batch_reworded(batch: Batch, name: str, generator: Generator) -> Batch:
     """Rewrite the texts beside the images."""
     seed = int(torch.randint(2**62, (), generator=generator))
     rng, rewrite = np.random.default_rng(seed), _WORDS[name].apply

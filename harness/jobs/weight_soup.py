@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-Scored = tuple[float, int, dict[str, Tensor]]
+ScoredWeights = tuple[float, int, dict[str, Tensor]]
 """The score of a validation, its step, and the weights then."""
 
 
@@ -20,9 +20,9 @@ class WeightSoup:
     """The `size` best validations so far, best first; of equal ones the earlier."""
 
     size: int
-    kept: list[Scored] = field(default_factory=list)
+    kept: list[ScoredWeights] = field(default_factory=list)
 
-    def add(self, scored: Scored) -> None:
+    def add(self, scored: ScoredWeights) -> None:
         """Take in a validation, where it is among the best."""
         if self.size > 1:
             self.kept = sorted([*self.kept, scored], key=lambda each: (-each[0], each[1]))[: self.size]

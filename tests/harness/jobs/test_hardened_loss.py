@@ -15,7 +15,7 @@ from torch import nn
 from harness.cell import TrainOptions
 from harness.errors import UsageError
 from harness.inputs.visual_tokens import VisualTokens
-from harness.jobs.hardened_loss import HardenedLoss, mixed, reworded, with_a_part_cut
+from harness.jobs.hardened_loss import HardenedLoss, batch_reworded, mixed_images, with_a_part_cut
 from harness.jobs.weight_soup import WeightSoup
 from harness.sample import Batch, Sample
 
@@ -79,7 +79,7 @@ def test_mixing_is_that_of_torchvision(mix: str, monkeypatch: pytest.MonkeyPatch
 
 def test_mixing_by_hand() -> None:
     images = torch.tensor([[0.0], [4.0]])
-    assert mixed(images, 0.75).tolist() == [[1.0], [3.0]]
+    assert mixed_images(images, 0.75).tolist() == [[1.0], [3.0]]
     whole = torch.arange(2.0)[:, None, None, None].expand(2, 3, 10, 10)
     cut, share = with_a_part_cut(whole, 0.75, drawn(1))
     assert cut[1].mean() == pytest.approx(share) and cut[0].mean() == pytest.approx(1 - share) and 0.75 <= share < 1
@@ -104,7 +104,7 @@ def test_adversarial_pixels_stay_in_the_ball_raise_the_loss_and_leave_no_gradien
 def test_words_are_left_out_anew_and_images_with_texts_are_not_mixed() -> None:
     texts = ("a red circle stands left of a small blue square", None)
     batch = Batch(("a", "b"), None, texts, (SimpleNamespace(label=0),) * 2)
-    found = {reworded(batch, "word-delete", drawn(seed)).texts for seed in range(5)}
+    found = {batch_reworded(batch, "word-delete", drawn(seed)).texts for seed in range(5)}
     assert len(found) > 1 and all(second is None and first != texts[0] for first, second in found)
     assert all(set(first.split()) <= set(texts[0].split()) for first, _ in found if first)  # type: ignore[union-attr]
     _, hardened = loss_of(mix="mixup")

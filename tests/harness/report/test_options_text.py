@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "options.md"
 def test_the_committed_page_is_the_one_that_is_made() -> None:
     made = render_options() + "\n"
     assert PAGE.read_text(encoding="utf-8") == made, "make it anew: bench list options --format md > docs/options.md"
-    assert len(made.splitlines()) <= 150
+    assert len(made.splitlines()) <= 200
 
 
 @pytest.mark.parametrize("section", SECTIONS)
