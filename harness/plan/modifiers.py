@@ -83,7 +83,7 @@ def trained_name(name: str) -> str:
     >>> trained_name("film"), trained_name("film+int8")
     ('film', 'film')
     """
-    return compressions_of(name)[0] if "+" in name else name
+    return split_modifiers(compressions_of(name)[0])[0] if "+" in name else name
 
 
 def installed_modifiers() -> Mapping[str, Any]:

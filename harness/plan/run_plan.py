@@ -40,6 +40,8 @@ from harness.plan.plugins import (
     task_names,
 )
 from harness.plan.taken_whole import needs_training
+from harness.plan.training_recipes import by_recipe
+from harness.plan.trials_check import check_remedies, check_trials
 from harness.plan.variants import WantedVariant, lacking_packages, named_models, order_of_cells, variant_of
 from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, open_data, serves
 from harness.record import RunRecord, split_name
@@ -110,7 +112,18 @@ class Plan:
 def plan_run(config: RunConfig, task_name: str, environment: Environment, progress: Progress) -> Plan:
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     with digests_remembered(environment.cache):
-        return _plan(config, load_task(task_name), environment, progress)
+        task = load_task(task_name)
+        return together([_plan(each, task, environment, progress) for each in by_recipe(config)])
+
+
+def together(plans: Sequence[Plan]) -> Plan:
+    """Put plans of the same task on the same data into one."""
+    if len(plans) == 1:
+        return plans[0]
+    cells = sorted((cell for plan in plans for cell in plan.cells), key=order_of_cells)
+    absent = tuple(dict.fromkeys(each for plan in plans for each in plan.absent))
+    jobs = {name: job for plan in plans for name, job in plan.prerequisites.items()}
+    return replace(plans[0], cells=tuple(cells), absent=absent, prerequisites=jobs)
 
 
 def _plan(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> Plan:
@@ -139,7 +152,8 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
             f"The split {split} of {data.name} selects checkpoints: its score would be too high. Choose another with "
             f"--split, or leave it out to take {data.default_split}."
         )
-    _check_trials(config.train, data)
+    check_trials(config.train, data)
+    check_remedies(config.train)
     remember(task.name, data.digest, split, context)
     asked = "bf16" if "bf16" in (config.train.precision, config.evaluate.precision) else config.train.precision
     wish = DeviceWish(config.request.device, config.request.devices, config.request.executor != "local")
@@ -188,19 +202,6 @@ def _with_variants(
         else:
             found.append(planner.absent_variant(planned, each, split, lacking))
     return found
-
-
-def _check_trials(train: TrainOptions, data: Dataset) -> None:
-    """Refuse trials that nothing could choose among; raises UsageError."""
-    if train.trials == 1:
-        return
-    asked = f"--trials {train.trials}"
-    if data.selection_split is None:
-        raise UsageError(f"{asked}: {data.name} has no validation split by which to choose. Leave --trials out.")
-    if train.validations == 0:
-        raise UsageError(f"{asked}: train.validations=0 leaves nothing by which to choose. Set it above 0.")
-    if train.processes > 1:
-        raise UsageError(f"{asked}: trials run in one process each. Leave out train.processes={train.processes}.")
 
 
 def _limit(config: RunConfig, data: Dataset) -> int | None:
