@@ -113,10 +113,10 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     with digests_remembered(environment.cache):
         task = load_task(task_name)
-        return together([_plan(each, task, environment, progress) for each in by_recipe(config)])
+        return joined_plans([_plan(each, task, environment, progress) for each in by_recipe(config)])
 
 
-def together(plans: Sequence[Plan]) -> Plan:
+def joined_plans(plans: Sequence[Plan]) -> Plan:
     """Put plans of the same task on the same data into one."""
     if len(plans) == 1:
         return plans[0]

@@ -114,4 +114,4 @@ PULL = TrainingRecipe("pull", "weights pulled by :0.5 to those before a later st
 RANDAUGMENT = TrainingRecipe("randaugment", "random changes of training images", "augment", "randaugment")
 REPLAY = TrainingRecipe("replay", "a share of :0.5 of a later stage's samples from earlier ones", "replay", "0.5")
 SOUP = TrainingRecipe("soup", "the mean of the weights of the :3 best validations", "soup", "3")
-WORDS = TrainingRecipe("words", "words of training texts left out (or :word-synonym)", "words", "word-delete")
+WORD_EDITS = TrainingRecipe("words", "words of training texts left out (or :word-synonym)", "words", "word-delete")
