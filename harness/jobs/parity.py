@@ -82,7 +82,7 @@ def observe(learner: Learner, tokens: VisualTokens, batch_size: int) -> Observed
         for start in range(0, len(tokens), batch_size):
             indices = list(range(start, min(start + batch_size, len(tokens))))
             batch = tokens.batch(indices, with_targets=True)
-            with torch.no_grad():
+            with torch.inference_mode():
                 before = len(logits)
                 answers += learner.predict(batch)
                 if len(logits) == before and isinstance(learner, HasSampleLosses):

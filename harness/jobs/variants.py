@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.built_learner import load_trained
 from harness.jobs.evaluated_images import computed_tokens, evaluation_images
 from harness.jobs.parity import observe, parity_of
+from harness.jobs.recovery import recover
 from harness.plan.modifiers import Modifier, load_modifier
-from harness.protocols import AsksService, CompressionWork, Learner, Progress, SupportsForget, Task
+from harness.protocols import AsksService, CompressionWork, Learner, Progress, ReadsText, SupportsForget, Task
 from harness.records.trainings import read_training
 
 PARITY_SAMPLES = 256
@@ -35,7 +36,7 @@ def load_subject(cell: Cell, places: Places, progress: Progress) -> tuple[Task, 
     if cell.variant is None:
         return task, learner, 0.0
     tokens = _tokens(cell, task, learner, places, progress)
-    return task, learner, make_variant(cell.variant, learner, tokens, places, progress)["seconds_to_make"]
+    return task, learner, make_variant(cell, task, learner, tokens, places, progress)["seconds_to_make"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def checked_variant(cell: Cell, task: Task, learner: Learner, places: Places, pr
     parent = observe(learner, few, cell.evaluate.batch_size)
     bytes_before = bytes_of_tensors(learner)
     changed = copy.deepcopy(learner)
-    told = make_variant(variant, changed, tokens, places, progress)
+    told = make_variant(cell, task, changed, tokens, places, progress)
     progress("comparing it with its parent", 0, 0)
     parity = parity_of(parent, observe(changed, replace(few, learner=changed), cell.evaluate.batch_size))
     exact = all(each.plugin.exact for each in modifiers_of(variant))
@@ -70,24 +71,32 @@ def checked_variant(cell: Cell, task: Task, learner: Learner, places: Places, pr
 
 
 def make_variant(
-    variant: ModelVariant, learner: Learner, tokens: VisualTokens, places: Places, progress: Progress
+    cell: Cell, task: Task, learner: Learner, tokens: VisualTokens, places: Places, progress: Progress
 ) -> dict[str, Any]:
     """Change a learner in place into its variant; returns how, how long that took, and the bytes that it takes."""
+    variant = cell.variant
+    assert variant is not None
     _require_torch(learner, variant)
     folder = _folder(variant, places)
     answer = _answering(tokens)
+
+    def train(steps: int, after_step: Callable[[], None]) -> None:
+        recover(learner, task, cell.training, places, progress, steps, after_step)
+
     begun = time.perf_counter()
     done: dict[str, Any] = {}
     with one_at_a_time(folder / "made"):
         for each in modifiers_of(variant):
             progress(f"making {each.word} of it", 0, 0)
-            work = CompressionWork(learner, each.argument, answer, folder)
+            work = CompressionWork(learner, each.argument, answer, folder, train)
             done[each.word] = dict(each.plugin.compress(work))
     seconds = time.perf_counter() - begun
     vision: Any = learner.vision
     if vision is not None:
         vision.key = f"{vision.key}+{variant.name}"  # its tokens are not those of the parent's tower
     files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "made.lock")
+    if any(part for part in _modules(learner) if hasattr(part, "converted_parameters")):
+        _hold_class_texts(learner, task.spec(cell.training.data, ()).classes.texts_at_test)
     return {"done": done, "bytes": files + bytes_of_tensors(learner), "seconds_to_make": seconds}
 
 
@@ -107,6 +116,24 @@ def bytes_of_tensors(learner: Learner) -> int:
                 storage = part.untyped_storage()
                 seen[storage.data_ptr()] = storage.nbytes()
     return sum(seen.values())
+
+
+def _modules(learner: Learner) -> list[Any]:
+    module: Any = learner
+    return list(module.modules())
+
+
+def _hold_class_texts(learner: Learner, texts: Sequence[Sequence[str]]) -> None:
+    """Refuse other words for classes: what was made of these may be part of the exported graph."""
+    if not isinstance(learner, ReadsText) or "classes" not in learner.reads:
+        return
+    held = tuple(map(tuple, texts))
+
+    def refuse(class_texts: Sequence[Sequence[str]]) -> None:
+        if tuple(map(tuple, class_texts)) != held:
+            raise NotCompressible("Its classes were exported by their names: only its parent can read other words.")
+
+    vars(learner)["reword"] = refuse
 
 
 def _plain_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:
@@ -129,7 +156,7 @@ def _answering(tokens: VisualTokens) -> Callable[[Learner, int], None]:
     def answer(learner: Learner, count: int) -> None:
         if isinstance(learner, SupportsForget):
             learner.forget()
-        with torch.no_grad():
+        with torch.inference_mode():
             learner.predict(replace(tokens, learner=learner).batch(range(min(count, len(tokens))), with_targets=False))
 
     return answer

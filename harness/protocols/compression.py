@@ -16,12 +16,14 @@ class CompressionWork:
 
     `answer` has a learner answer that many samples, from pixels to predictions, under `torch.no_grad`; it returns
     nothing. `folder` is where files are kept: those of a former call are there when the variant is loaded again.
+    `train` trains the learner so many steps on, and calls a function after each.
     """
 
     learner: Learner
     argument: str
     answer: Callable[[Learner, int], None]
     folder: Path
+    train: Callable[[int, Callable[[], None]], None]
 
 
 @runtime_checkable

@@ -21,7 +21,8 @@ pytest.importorskip("torchao")
 def compressed(word: str, module: nn.Module, folder: Path) -> tuple[Any, dict[str, Any]]:
     modifier, changed = load_modifier(word), copy.deepcopy(module)
     learner: Any = changed
-    told = modifier.plugin.compress(CompressionWork(learner, modifier.argument, lambda *_: None, folder))
+    work = CompressionWork(learner, modifier.argument, lambda *_: None, folder, lambda *_: None)
+    told = modifier.plugin.compress(work)
     return changed, dict(told)
 
 

@@ -1,0 +1,68 @@
+"""Parts of a learner compiled by `torch.compile` (Ansel et al. 2024, doi 10.1145/3620665.3640366)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.compress.linear_layers import require_module
+from harness.compress.regions import regions_of
+from harness.errors import NotCompressible, UsageError
+from harness.protocols import CompressionWork
+from harness.text.error_text import named_error
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """Every part that takes and gives tensors alone, compiled for any batch size.
+
+    What was compiled before is kept beside the training; the time without that is told as `cold_seconds`.
+    """
+
+    name: str = "compile"
+    summary: str = "compiled by torch.compile"
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    exact: bool = True
+    same_operations: bool = True
+
+    def check(self, argument: str) -> None:
+        """Refuse any argument; raises UsageError."""
+        if argument:
+            raise UsageError(f"+compile:{argument}: wanted +compile alone.")
+
+    def compress(self, work: CompressionWork) -> Mapping[str, Any]:
+        """Compile every region and answer once or twice by it; raises NotCompressible naming what cannot be."""
+        from torch._dynamo.utils import counters
+
+        require_module(work.learner, "+compile")
+        found = regions_of(work, "+compile")
+        cache = work.folder / "compiled"
+        is_cold = not cache.is_dir()
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+        counters.clear()
+        begun = time.perf_counter()
+        for region in found.regions:
+            region.module.compile(dynamic=True)
+        try:
+            for count in (1, 3):
+                work.answer(work.learner, count)
+        except Exception as error:  # whatever a compiler raises, it is this model that it cannot do
+            parts = ", ".join(region.name for region in found.regions)
+            told = named_error(error).strip().splitlines()[0]
+            raise NotCompressible(f"+compile: {parts} cannot be compiled: {told}") from error
+        seconds = time.perf_counter() - begun
+        told_seconds = {"cold_seconds": seconds} if is_cold else {"warm_seconds": seconds}
+        return {
+            "parts": [region.name for region in found.regions],
+            "left_in_torch": dict(found.left),
+            "graphs": int(counters["stats"]["unique_graphs"]),
+            "graph_breaks": sum(counters["graph_break"].values()),
+            **told_seconds,
+        }
+
+
+COMPILE = Compilation()

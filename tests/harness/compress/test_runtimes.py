@@ -1,0 +1,163 @@
+"""Exported and compiled parts of a tiny learner: what is found, what comes out, and what cannot be, by name."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.compress.regions import regions_of
+from harness.errors import NotCompressible, UsageError
+from harness.jobs.variants import bytes_of_tensors
+from harness.plan.modifiers import load_modifier
+from harness.protocols import CompressionWork
+
+
+class Words:
+    """What no graph can hold."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = texts
+
+
+class Reader(nn.Module):
+    """Reads words, by a layer that takes tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.join = nn.Embedding(10, 8), nn.Linear(8, 8)
+
+    def forward(self, words: Words) -> Tensor:
+        ids = torch.tensor([[len(text), len(text) // 2] for text in words.texts])
+        joined: Tensor = self.join(self.table(ids).mean(dim=1))
+        return joined
+
+
+class Strange(nn.Module):
+    """Holds an operator that no exporter knows: numbers that leave torch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(8))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values * self.weight * float(values.detach().numpy().max())
+
+
+class Small(nn.Module):
+    """A learner as the harness knows them: its own call takes texts, its parts take tensors."""
+
+    def __init__(self, last: nn.Module | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.vision, self.vision_frozen = None, True
+        self.reader, self.head = Reader(), last or nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+        self.eval()
+
+    def forward(self, texts: list[str]) -> Tensor:
+        answer: Tensor = self.head(self.reader(Words(texts)))
+        return answer
+
+
+def answer(learner: Any, count: int) -> None:
+    with torch.no_grad():
+        learner([str(10**number) for number in range(count)])
+
+
+def work(learner: Any, argument: str, folder: Path, train: Any = None) -> CompressionWork:
+    return CompressionWork(learner, argument, answer, folder, train or (lambda *_: None))
+
+
+def test_regions_are_the_outermost_parts_that_take_tensors_alone(tmp_path: Path) -> None:
+    found = regions_of(work(Small(), "", tmp_path), "+onnx")
+    assert [region.name for region in found.regions] == ["reader.table", "reader.join", "head"]
+    assert found.left == {}
+
+
+@pytest.mark.parametrize(("word", "package"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
+def test_an_exported_learner_answers_alike_at_any_size_also_when_it_is_loaded_again(
+    word: str, package: str, tmp_path: Path
+) -> None:
+    pytest.importorskip(package)
+    parent = Small()
+    texts = ["a", "bb", "dddd", "ccc", "bbbbbb"]
+    plugin = load_modifier(word).plugin
+    made: list[Any] = []
+    for _ in range(2):
+        changed: Any = copy.deepcopy(parent)
+        told = plugin.compress(work(changed, "", tmp_path))
+        made.append(changed)
+        with torch.inference_mode():
+            for count in (1, 5):
+                torch.testing.assert_close(changed(texts[:count]), parent(texts[:count]))
+    assert told["share_of_weights"] == 1.0 and told["left_in_torch"] == {}
+    assert bytes_of_tensors(made[0]) == 0  # all weights lie in files
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    learner: Any = Small(Strange())
+    with pytest.raises(NotCompressible, match=r"\+onnx: head \(Strange\) cannot be exported: "):
+        load_modifier("onnx").plugin.compress(work(learner, "", tmp_path))
+
+
+def test_pruning_takes_the_smallest_weights_and_keeps_them_out_of_recovery(tmp_path: Path) -> None:
+    learner: Any = Small()
+    before = {name: value.detach().clone() for name, value in learner.named_parameters()}
+    steps: list[int] = []
+
+    def train(count: int, after_step: Any) -> None:
+        for step in range(count):
+            with torch.no_grad():
+                for parameter in learner.parameters():
+                    parameter += 1.0
+            after_step()
+            steps.append(step)
+
+    plugin = load_modifier("prune:0.5").plugin
+    told = plugin.compress(work(learner, "0.5:recover=2", tmp_path, train))
+    assert steps == [0, 1] and told["recovery_steps"] == 2
+    layers = ("reader.join.weight", "head.0.weight", "head.2.weight")
+    sizes = torch.cat([before[name].abs().flatten() for name in layers])
+    threshold = sizes.sort().values[math.ceil(sizes.numel() / 2) - 1]
+    for name in layers:
+        kept = before[name].abs() > threshold
+        wanted = torch.where(kept, before[name] + 2.0, torch.zeros(()))
+        torch.testing.assert_close(learner.get_parameter(name).detach(), wanted)
+    again: Any = Small()
+    plugin.compress(work(again, "0.5:recover=2", tmp_path))  # trains nothing: it is loaded
+    torch.testing.assert_close(again.state_dict(), learner.state_dict())
+
+
+@pytest.mark.parametrize("argument", ["", "0", "1.5", "half", "0.5:100", "0.5:recover=-1"])
+def test_other_arguments_of_pruning_are_refused(argument: str) -> None:
+    with pytest.raises(UsageError, match=r"wanted \+prune:SHARE"):
+        load_modifier(f"prune:{argument}")
+
+
+def test_compilation_calls_the_compiler_for_each_part_and_names_what_it_cannot_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **how: compiled.append(type(self).__name__))
+    plugin = load_modifier("compile").plugin
+    learner: Any = Small()
+    told = plugin.compress(work(learner, "", tmp_path))
+    assert compiled == ["Embedding", "Linear", "Sequential"]
+    assert told["parts"] == ["reader.table", "reader.join", "head"] and told["cold_seconds"] >= 0
+    (tmp_path / "compiled").mkdir()
+    assert "warm_seconds" in plugin.compress(work(learner, "", tmp_path))
+
+    def fails(self: nn.Module, **how: Any) -> None:
+        self.forward = lambda *_: 1 / 0
+
+    monkeypatch.setattr(nn.Module, "compile", fails)
+    with pytest.raises(NotCompressible, match=r"head cannot be compiled: .*division"):
+        plugin.compress(work(learner, "", tmp_path))
