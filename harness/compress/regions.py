@@ -17,6 +17,8 @@ from harness.protocols import CompressionWork
 
 _COUNTS = (3, 2)
 """Samples that are answered to watch; the first call of each part is what it is exported with."""
+_MOST_REGIONS = 6
+"""A decoder that holds a cache falls into dozens of small parts: each costs seconds to convert, and gains nothing."""
 
 
 @dataclass
@@ -52,7 +54,13 @@ def regions_of(work: CompressionWork, what: str) -> FoundRegions:
     if not found:
         name, why = next(iter(left.items()), (type(work.learner).__name__, "is never called as a module"))
         raise NotCompressible(f"{what}: no part of this model takes and gives tensors alone: {name} {why}.")
-    return FoundRegions(list(found.values()), left)
+    largest = sorted(found, key=lambda name: _weights(found[name]), reverse=True)[:_MOST_REGIONS]
+    left |= {name: "is one of many small parts" for name in found if name not in largest}
+    return FoundRegions([region for name, region in found.items() if name in largest], left)
+
+
+def _weights(region: Region) -> int:
+    return sum(parameter.numel() for parameter in region.module.parameters())
 
 
 def _watched(work: CompressionWork, refused: Mapping[str, str]) -> tuple[dict[str, Region], dict[str, str]]:

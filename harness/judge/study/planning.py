@@ -94,7 +94,7 @@ class StudyCells:
         return tuple(
             cell
             for cell in self.planned(run).plan.cells
-            if (cell.training.model, cell.training.control) == (run.model, run.control)
+            if (cell.model, cell.training.control) == (run.model, run.control)
         )
 
     def absent(self, run: NeededRun) -> str:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.judge.verdict import accuracy, bias, cost, explanations, forgetting, fragility, labels, tuning, zero_shot
+from harness.judge.verdict import (
+    accuracy,
+    bias,
+    compression,
+    cost,
+    explanations,
+    forgetting,
+    fragility,
+    labels,
+    tuning,
+    zero_shot,
+)
 from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject
 from harness.judge.verdict.verdict import (
     CLAIMS,
+    COMPRESSION_CLAIM,
     COST_CLAIM,
     EFFICIENT_TUNING_CLAIM,
     EXPLANATIONS_CLAIM,
@@ -29,6 +41,7 @@ _NEEDS: Mapping[str, Callable[[ClaimSubject], ClaimNeeds]] = {
     COST_CLAIM: cost.needs,
     GROUP_BIAS_CLAIM: bias.needs,
     EXPLANATIONS_CLAIM: explanations.needs,
+    COMPRESSION_CLAIM: compression.needs,
 }
 
 

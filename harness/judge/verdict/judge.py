@@ -10,11 +10,23 @@ from typing import cast
 from harness.collector import collection_paused
 from harness.errors import UsageError, nearest
 from harness.judge.leaderboard import Row
-from harness.judge.verdict import accuracy, bias, cost, explanations, forgetting, fragility, labels, tuning, zero_shot
+from harness.judge.verdict import (
+    accuracy,
+    bias,
+    compression,
+    cost,
+    explanations,
+    forgetting,
+    fragility,
+    labels,
+    tuning,
+    zero_shot,
+)
 from harness.judge.verdict.evidence import Evidence, FusionControls, Group, Options, ReadScores, gather
 from harness.judge.verdict.trial_notes import trial_notes
 from harness.judge.verdict.verdict import (
     CLAIMS,
+    COMPRESSION_CLAIM,
     COST_CLAIM,
     EFFICIENT_TUNING_CLAIM,
     EXPLANATIONS_CLAIM,
@@ -38,6 +50,7 @@ from harness.stats.sample_scores import SampleScores
 _EACH: Mapping[str, Callable[[Evidence, Group], Verdict]] = {
     FUSION_GAIN_CLAIM: accuracy.judge,
     COST_CLAIM: cost.judge,
+    COMPRESSION_CLAIM: compression.judge,
 }
 _TABLE: Mapping[str, Callable[[Evidence, list[Group]], list[Verdict]]] = {
     ZERO_SHOT_CLAIM: zero_shot.judge_all,

@@ -12,6 +12,7 @@ MARKS: Mapping[str, str] = {SUPPORTED: "✓", NOT_SUPPORTED: "✗", INCONCLUSIVE
 FUSION_GAIN_CLAIM, ZERO_SHOT_CLAIM, EFFICIENT_TUNING_CLAIM = "fusion-gain", "zero-shot", "efficient-tuning"
 LABEL_EFFICIENCY_CLAIM, FRAGILITY_CLAIM, FORGETTING_CLAIM = "label-efficiency", "fragility", "forgetting"
 COST_CLAIM, EXPLANATIONS_CLAIM, GROUP_BIAS_CLAIM = "cost", "explanations", "group-bias"
+COMPRESSION_CLAIM = "compression"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ CLAIMS: Mapping[str, Claim] = {
         Claim(COST_CLAIM, "g", "fusion is slow and large"),
         Claim(EXPLANATIONS_CLAIM, "h", "explanations of the fused model hold"),
         Claim(GROUP_BIAS_CLAIM, "i", "fusion is biased against a group"),
+        Claim(COMPRESSION_CLAIM, "j", "the gain of fusion survives compression"),
     )
 }
 """The claims by name; fragility, forgetting, cost and group-bias speak against fusion."""

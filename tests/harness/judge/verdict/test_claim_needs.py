@@ -53,7 +53,7 @@ def built(runs: tuple[NeededRun, ...], right: np.ndarray) -> World:
             values = np.tile(np.concatenate([np.arange(500) < right for right in rights]).astype(float), (5, 1))
         fused = run.control is None
         records = world.add(
-            "fused", run.control, dict.fromkeys(SUBJECT.metrics, values),
+            run.model, run.control, dict.fromkeys(SUBJECT.metrics, values),
             train={"limit": run.limit, "sequence": run.sequence or ""},
             tune=(run.tune or "frozen") if fused else None, slices=groups, measure={"warmups": 10},
             efficiency=Efficiency(100, 7, 1000, 2e-3 if fused else 1e-3, peak_memory_bytes=9 if fused else 5),
@@ -94,6 +94,7 @@ def test_what_no_run_decides_says_why() -> None:
         "fragility": reasons["fusion-gain"],
         "forgetting": "no sequence of domains to train on: name some with --set study.sequence=a,b",
         "cost": "time and memory are not measured (measure.timed)",
+        "compression": reasons["fusion-gain"],
         "group-bias": "no groups: no split of this data divides its samples into groups",
     }
     small = ClaimSubject("fused", LADDER, ("top-1",), groups={"test": {"day": 800, "night": 163}})
