@@ -56,15 +56,9 @@ def _decide(evidence: Evidence, name: str, gain: Difference, losses: dict[str, D
         return INCONCLUSIVE, f"no gain is shown that could be lost: F − {name} {gain.value:+.3f}"
     lost, kept = holm_shown(losses, evidence.options.margin)
     if gone := [variant for variant in losses if variant in lost - kept]:
-        return (
-            NOT_SUPPORTED,
-            f"gain lost by {', '.join(f'+{variant} ({losses[variant].value:+.3f})' for variant in gone)}",
-        )
+        return NOT_SUPPORTED, f"gain lost by {', '.join(f'+{each} ({losses[each].value:+.3f})' for each in gone)}"
     if len(kept) == len(losses):
-        return (
-            SUPPORTED,
-            f"gain kept, but for less than the margin, by {', '.join(f'+{variant}' for variant in losses)}",
-        )
+        return SUPPORTED, f"gain kept, but for less than the margin, by {', '.join(f'+{each}' for each in losses)}"
     open_ = [f"+{variant}" for variant in losses if variant not in kept]
     return INCONCLUSIVE, f"whether the gain is kept by {', '.join(open_)} is undecided"
 
