@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.compress.linear_layers import require_module
-from harness.compress.regions import Region, of_tensors, regions_of, replace_forward, tensors_of
+from harness.compress.regions import LearnerPart, of_tensors, regions_of, replace_forward, tensors_of
 from harness.errors import NotCompressible, UsageError
 from harness.files import replace_atomically
 from harness.protocols import CompressionWork
@@ -58,7 +58,7 @@ class Export:
             "share_of_weights": sum(converted.values()) / total,
         }
 
-    def _convert(self, region: Region, path: Path, what: str) -> None:
+    def _convert(self, region: LearnerPart, path: Path, what: str) -> None:
         """Export a region whose sizes may all change from call to call, as far as its code lets them."""
         import torch
 
@@ -99,8 +99,9 @@ def _onnx_runtime(path: Path) -> Run:
     import torch
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
-    options.log_severity_level = 3
+    wish = {"intra_op_num_threads": torch.get_num_threads(), "inter_op_num_threads": 1, "log_severity_level": 3}
+    for name, value in wish.items():
+        setattr(options, name, value)
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     taken = [each.name for each in session.get_inputs()]
 

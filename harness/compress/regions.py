@@ -22,7 +22,7 @@ _MOST_REGIONS = 6
 
 
 @dataclass
-class Region:
+class LearnerPart:
     """A part of a learner: its module, the inputs of its first call, and the form of what it returns."""
 
     name: str
@@ -38,7 +38,7 @@ class Region:
 class FoundRegions:
     """What there is to convert, and why of the other modules with weights none is: by name."""
 
-    regions: list[Region]
+    regions: list[LearnerPart]
     left: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,14 +59,14 @@ def regions_of(work: CompressionWork, what: str) -> FoundRegions:
     return FoundRegions([region for name, region in found.items() if name in largest], left)
 
 
-def _weights(region: Region) -> int:
+def _weights(region: LearnerPart) -> int:
     return sum(parameter.numel() for parameter in region.module.parameters())
 
 
-def _watched(work: CompressionWork, refused: Mapping[str, str]) -> tuple[dict[str, Region], dict[str, str]]:
+def _watched(work: CompressionWork, refused: Mapping[str, str]) -> tuple[dict[str, LearnerPart], dict[str, str]]:
     """Answer some samples; give the regions met, and modules that turn out to be none."""
     learner: Any = work.learner
-    found: dict[str, Region] = {}
+    found: dict[str, LearnerPart] = {}
     new: dict[str, str] = {}
     inside: list[str] = []
     hooks = []
@@ -92,7 +92,7 @@ def _watched(work: CompressionWork, refused: Mapping[str, str]) -> tuple[dict[st
             form = (_form((args, kwargs)), _form(output))
             known = found.get(name)
             if known is None:
-                found[name] = Region(name, own, args, kwargs, output, form=form)
+                found[name] = LearnerPart(name, own, args, kwargs, output, form=form)
             elif known.form != form:
                 new.setdefault(name, "is called in several forms")
             else:
@@ -111,7 +111,7 @@ def _watched(work: CompressionWork, refused: Mapping[str, str]) -> tuple[dict[st
     return {name: region for name, region in found.items() if name not in new}, new
 
 
-def _covered(name: str, learner: Any, found: Mapping[str, Region]) -> bool:
+def _covered(name: str, learner: Any, found: Mapping[str, LearnerPart]) -> bool:
     """Whether all weights of a module that is no region lie in regions within it."""
     module = learner.get_submodule(name)
     own = {id(parameter) for parameter in module.parameters()}
@@ -146,7 +146,7 @@ def _form(value: Any) -> Any:
     return value
 
 
-def replace_forward(region: Region, run: Callable[[list[Any]], list[Any]]) -> None:
+def replace_forward(region: LearnerPart, run: Callable[[list[Any]], list[Any]]) -> None:
     """Have a region's module call `run` with the tensors of its inputs; its outputs keep their containers."""
     import torch
     from torch.utils import _pytree as pytree
@@ -166,7 +166,7 @@ def replace_forward(region: Region, run: Callable[[list[Any]], list[Any]]) -> No
     region.module.converted_parameters = tuple(region.module.parameters())
 
 
-def of_tensors(region: Region) -> Any:
+def of_tensors(region: LearnerPart) -> Any:
     """A module that takes the tensors of a region's inputs alone, and returns the tensors of what it returns."""
     import torch
     from torch.utils import _pytree as pytree
