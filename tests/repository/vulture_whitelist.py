@@ -14,7 +14,7 @@ _.capture_signals, _.should_exit  # uvicorn.Server
 _.__signature__, _.format_options  # inspect, typer
 
 # Commands, which typer calls by their decorator.
-_.list_, _.doctor, _.export, _.monitor
+_.list_, _.doctor, _.monitor
 
 # Fields that leave as JSON, by `asdict`: records, training logs, provenance, `bench robustness --format json`.
 _.schema_version
