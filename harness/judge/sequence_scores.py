@@ -34,8 +34,8 @@ class SequenceScores:
 
     @property
     def retention(self) -> float | None:
-        """Zero-shot retention."""
-        return retention(self.values, self.chance)
+        """Zero-shot retention; None where nothing was known before training."""
+        return retention(self.values, self.chance, np.array([float(own.shape[1]) for own in self.contributions]))
 
     def figure(self, name: str) -> float:
         """One of the figures by name."""

@@ -22,6 +22,7 @@ import numpy as np
 
 from harness.stats.resampling import FloatArray
 
+_Z = 1.96
 Weights = Callable[[FloatArray], FloatArray]
 """Scores `[T + 1, T]` -> weights of the same shape, so that the figure is the sum of weight x score."""
 
@@ -67,16 +68,18 @@ SEQUENCE_FIGURES: Mapping[str, Weights] = MappingProxyType(
 )
 
 
-def retention(scores: FloatArray, chance: FloatArray) -> float | None:
+def retention(scores: FloatArray, chance: FloatArray, samples: FloatArray) -> float | None:
     """Share of the score above chance that is left just before a domain's own stage.
 
-    `chance` `[T]` is that of each domain. None for a single domain, and where nothing is above chance at the start.
+    `chance` and `samples` `[T]` are those of each domain. None for a single domain, and where the scores before any
+    training are not above what guessing gives by chance (one-sided, 2.5 %): a share of next to nothing says nothing.
     """
-    domains = np.arange(1, scores.shape[1])
-    if not len(domains):
+    later = np.arange(1, scores.shape[1])
+    if not len(later):
         return None
-    start, before = (scores[0, domains] - chance[domains]).sum(), (scores[domains, domains] - chance[domains]).sum()
-    return float(before / start) if start > 0 else None
+    start, before = (scores[0, later] - chance[later]).sum(), (scores[later, later] - chance[later]).sum()
+    noise = _Z * np.sqrt((chance[later] * (1 - chance[later]) / samples[later]).sum())
+    return float(before / start) if start > noise else None
 
 
 def figure_contributions(weights: FloatArray, contributions: list[FloatArray]) -> list[FloatArray]:

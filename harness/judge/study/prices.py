@@ -27,7 +27,7 @@ CONDITION_S = 0.5
 PERTURB_S = 0.003
 """Seconds to perturb an image of 224 px, the mean over the 75 standard corruptions."""
 EXPLAIN_S = 0.5
-"""Seconds to explain a sample by a method, on shuffled weights too, and to score the maps: measured on Scenes."""
+"""Seconds to explain a sample by a method, on shuffled weights too, and to score the maps: a guess."""
 _TABLES_BYTES = 150_000
 """Bytes of a cell's record, answers and scores; a condition leaves a tenth of it."""
 _WEIGHT_BYTES = 4

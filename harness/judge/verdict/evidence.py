@@ -12,7 +12,16 @@ from harness.judge.explained import ReadExplained
 from harness.judge.record_settings import code_key, setting_key, settings_of_row, telling_names
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.needs import NO_CONTROL, unfused_of
-from harness.judge.verdict.settings import LIMIT, MODEL_CODE, SEQUENCE, SHOTS, TUNE, record_settings_of, unmatched
+from harness.judge.verdict.settings import (
+    LIMIT,
+    MODEL_CODE,
+    SEQUENCE,
+    SHOTS,
+    TUNE,
+    record_settings_of,
+    remedies_told,
+    unmatched,
+)
 from harness.judge.verdict.verdict import ClaimScope
 from harness.record import ExplanationRecord, RobustnessRecord, RunRecord, name_of
 from harness.stats.sample_scores import SampleScores
@@ -102,8 +111,8 @@ class Evidence:
         """The fused models by name, each in the setting of the most training samples.
 
         Those of one domain and no number of shots come first. Of several the newest code counts, then the most matched
-        controls, then the model's own policy of tuning, then the newest records: so runs that another claim has asked
-        for, such as tuned ones, take no other claim's place.
+        controls, then the model by itself (its own policy of tuning, no remedy in training), then the newest records:
+        so runs that another claim has asked for, such as tuned ones, take no other claim's place.
         """
         found: dict[str, list[Group]] = {}
         for group in sorted(self.fused_groups(), key=lambda group: group.created, reverse=True):
@@ -279,8 +288,9 @@ def training_limit(group: Group) -> int | None:
 
 
 def _as_it_is(group: Group) -> bool:
-    """Whether nobody chose how its language model was tuned."""
-    return not group.records[0].cell.get("training", {}).get("options", {}).get("tune")
+    """Whether nobody chose how its language model was tuned, nor a remedy for its training."""
+    tuned = group.records[0].cell.get("training", {}).get("options", {}).get("tune")
+    return not tuned and not remedies_told(group.settings)
 
 
 def _with(setting: str) -> str:

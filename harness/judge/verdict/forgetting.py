@@ -18,6 +18,7 @@ from harness.judge.verdict.needs import (
     ClaimSubject,
     beside_unfused,
 )
+from harness.judge.verdict.settings import remedies_told
 from harness.judge.verdict.verdict import (
     FORGETTING_CLAIM,
     INCONCLUSIVE,
@@ -29,8 +30,6 @@ from harness.judge.verdict.verdict import (
 )
 from harness.stats.difference import Difference
 
-REMEDIES = ("replay", "pull", "keep")
-"""Options of training that work against forgetting, and have no effect but in a sequence."""
 _TOLD = ("Last", "Avg", "Transfer")
 
 
@@ -65,7 +64,7 @@ def sequences(evidence: Evidence) -> list[Group]:
 
 def _name(group: Group) -> str:
     """The model, with the remedies that it was trained with in brackets."""
-    told = [f"{name} {group.settings[f'train.{name}']:g}" for name in REMEDIES if group.settings.get(f"train.{name}")]
+    told = remedies_told(group.settings)
     return f"{group.model} ({', '.join(told)})" if told else group.model
 
 

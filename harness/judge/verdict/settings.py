@@ -13,6 +13,8 @@ from harness.record import RunRecord
 LIMIT, TUNE, MODEL_CODE, SEQUENCE = "train.limit", "model.tune", "versions.model", "train.sequence"
 SHOTS = "train.shots"
 _NOT_COMPARED = ("train.threads",)
+_REMEDIES = ("replay", "pull", "keep", "mix", "adversarial", "words", "soup")
+"""Options of training that change what a model withstands or keeps: a model with one is not the model by itself."""
 
 
 def record_settings_of(record: RunRecord) -> dict[str, Any]:
@@ -41,6 +43,16 @@ def tuning_of(record: RunRecord) -> str | None:
     training = record.cell.get("training", {})
     policy: str | None = training.get("recipe", {}).get("tune") or training.get("options", {}).get("tune")
     return policy
+
+
+def remedies_told(settings: Mapping[str, Any]) -> list[str]:
+    """Name the remedies that a model was trained with, as `replay 0.5`.
+
+    >>> remedies_told({"train.replay": 0.5, "train.mix": "mixup", "train.soup": 0})
+    ['replay 0.5', 'mix mixup']
+    """
+    used = [(name, value) for name in _REMEDIES if (value := settings.get(f"train.{name}"))]
+    return [f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in used]
 
 
 def unmatched(first: Mapping[str, Any], second: Mapping[str, Any], free: tuple[str, ...] = ()) -> list[str]:

@@ -65,6 +65,8 @@ def test_samples_add_up_to_the_figure_within_their_domains() -> None:
 def test_retention_by_hand() -> None:
     chance = np.array([0.05, 0.1, 0.05])
     # just before their own stages: .5 of domain 2 (.3 before training), .2 of domain 3 (.1).
-    assert retention(HAND, chance) == pytest.approx((0.4 + 0.15) / (0.2 + 0.05))
-    assert retention(np.full((4, 3), 0.05), chance) is None, "nothing above chance that could be kept"
-    assert retention(np.ones((2, 1)), np.zeros(1)) is None
+    many, few = np.full(3, 1000.0), np.full(3, 4.0)
+    assert retention(HAND, chance, many) == pytest.approx((0.4 + 0.15) / (0.2 + 0.05))
+    assert retention(HAND, chance, few) is None, "of so few samples, as many are right by chance"
+    assert retention(np.full((4, 3), 0.05), chance, many) is None, "nothing above chance that could be kept"
+    assert retention(np.ones((2, 1)), np.zeros(1), np.full(1, 9.0)) is None

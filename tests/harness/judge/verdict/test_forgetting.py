@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,17 @@ def test_other_samples_and_remedies_are_not_compared(world: Any, right: np.ndarr
     assert remedied.reason.startswith("C0 is not matched: ")
 
 
+def test_a_model_trained_with_a_remedy_takes_no_place_of_the_model_by_itself(world: Any, right: np.ndarray) -> None:
+    for remedy in ({}, {"adversarial": 4.0, "mix": "cutmix"}):
+        world.add("fused", None, right, train=remedy)
+        fill(world, right, 0.1, 0.1, **remedy)
+    evidence = world.evidence()
+    (head,) = evidence.heads()
+    assert not head.settings["train.adversarial"]
+    names = [found.model for found in judge_all(evidence, evidence.heads())]
+    assert names == ["fused", "fused (mix cutmix, adversarial 4)"]
+
+
 def test_a_model_of_one_domain_is_judged_by_the_other_claims(world: Any, right: np.ndarray) -> None:
     world.add("fused", None, right)
     fill(world, right, 0.4, 0.1, steps=401)
@@ -78,4 +90,6 @@ def test_table(world: Any, right: np.ndarray) -> None:
     found = fused.to_json()["sequence"]
     assert found["domains"] == ["d0", "d1"] and f"{found['figures']['BWT']['value']:.3f}" in told
     assert "plain" not in told and "d0, d1" in told and max(map(len, told.splitlines())) <= 100
+    long = [replace(row, model="a-model-with-a-long-name+remedy:0.5+another:0.5") for row in rows]
+    assert max(map(len, document_text(sequence_tables(long), "text", 100).splitlines())) <= 100
     assert found["figures"]["BWT"]["value"] == pytest.approx(-found["figures"]["forgetting"]["value"]), "of two domains"
