@@ -2,9 +2,11 @@
 
 <results>/<task>/records.jsonl       a record a line, for records/<fingerprint>.json; the last vouches for the others
 <results>/<task>/robustness.jsonl    a robustness record a line, for robustness/<fingerprint>.json
+<results>/<task>/explanations.jsonl  a record of explanations a line, for explanations/<fingerprint>.json
 <results>/<task>/outcomes.tar.xz     outcomes/ as it lay there, byte for byte; `tar xf` in the task's folder unpacks it
 <results>/<task>/scores.tar.xz       scores/
 <results>/<task>/robustness.tar.xz   what lies deeper in robustness/: its outcomes, scores and example images
+<results>/<task>/explanations.tar.xz what lies deeper in explanations/: scores of maps, and maps to look at
 
 Everything is read under the name that it has unpacked, so that digests are checked as ever. A file beside a packed one
 has precedence: what is written into a packed folder lies there as it would anywhere, until it is packed too.
@@ -26,8 +28,8 @@ from harness.records.folder import Folder, as_local_file
 from harness.storage.digest import without_digest
 from harness.storage.stored_types import require_file_names
 
-ARCHIVED = ("outcomes", "scores", "robustness")
-LINED = ("records", "robustness")
+ARCHIVED = ("outcomes", "scores", "robustness", "explanations")
+LINED = ("records", "robustness", "explanations")
 _LINES, _ARCHIVE = ".jsonl", ".tar.xz"
 
 

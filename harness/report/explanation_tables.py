@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.errors import UsageError, nearest
 from harness.explain.map_kinds import OF_BASELINE, OF_MODEL, OF_SHUFFLED, kind_of_map
@@ -20,6 +21,7 @@ from harness.report.tables.table import (
     TableRow,
     name_column,
     text_column,
+    without_empty_columns,
 )
 from harness.report.tables.values import json_text
 
@@ -51,9 +53,12 @@ def explanation_document(rows: Sequence[ExplanationRow]) -> list[Block]:
     blocks: list[Block] = []
     for scope, group in scopes.items():
         blocks.append(Heading(explanation_title(scope)))
+        reasons = tuple(explanation_reasons(group))
         if any(row.figures and row.kind != OF_MODEL for row in group):
-            blocks.append(explanation_table(group))
-        blocks.append(Notes(tuple(explanation_reasons(group))))
+            table = explanation_table(group)
+            blocks.append(replace(table, notes=(*table.notes, *reasons)))
+        else:
+            blocks.append(Notes(reasons))
     return blocks or [_NOTHING]
 
 
@@ -72,7 +77,9 @@ def explanation_table(rows: Sequence[ExplanationRow]) -> Table:
         text_column("kind", importance=VALUE_ONLY),
     )
     lines = tuple(TableRow(tuple(_cells(row)), "model", row.model, row.row_name) for row in ordered)
-    return Table("explanations", "Explanations", columns, lines, (_METHOD,))
+    scope = rows[0].scope
+    how = f"[{scope.grid} x {scope.grid} cells of an image; what is taken away is replaced: {scope.reference}]"
+    return without_empty_columns(Table("explanations", "Explanations", columns, lines, (_METHOD, how)))[0]
 
 
 def _column(measure: str) -> TableColumn:
@@ -110,10 +117,7 @@ def shown_map(name: str) -> str:
 
 def explanation_title(scope: ExplanationScope) -> str:
     """Say what rows of a table have in common."""
-    return (
-        f"{scope.task} on {scope.data} ({scope.data_digest[:12]}), split {scope.split}, {scope.samples} samples, "
-        f"{scope.grid} x {scope.grid} cells, reference: {scope.reference}"
-    )
+    return f"{scope.task} on {scope.data} ({scope.data_digest[:12]}), split {scope.split}, {scope.samples} samples"
 
 
 def explanation_reasons(rows: Sequence[ExplanationRow]) -> list[str]:
