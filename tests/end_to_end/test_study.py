@@ -65,7 +65,7 @@ def test_a_study_plans_runs_and_judges(studied: Studied) -> None:
         "cost": (4, 0), "fragility": (0, 60),
     }  # fmt: skip
     assert [(each["claim"], each["reason"]) for each in told["not_planned"]] == [
-        ("forgetting", "nothing measures it yet: no record of scores on earlier tasks")
+        ("forgetting", "no sequence of domains to train on: name some with --set study.sequence=a,b")
     ]
     assert told["notes"][0] == "2 seeds: no claim is decided below 5; give --seeds 5."
     assert {claim for claim, *_ in decided(told)} == {"cost", "fragility"}
@@ -91,7 +91,7 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(studied: Studied, processe
     assert "Step" not in third.stdout, "there is nothing left to run"
     fragile = [verdict for verdict in decided(studied.whole) if verdict[0] == "fragility"]
     assert [verdict for verdict in decided(json.loads(again.stdout)) if verdict[0] == "fragility"] == fragile
-    assert "not decided: forgetting, class-embedding: nothing measures it yet" in third.stdout
+    assert "not decided: forgetting, class-embedding: no sequence of domains to train on" in third.stdout
 
 
 def test_what_does_not_fit_is_told_before_anything_runs(studied: Studied) -> None:
