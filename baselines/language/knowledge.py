@@ -10,7 +10,6 @@ import csv
 import hashlib
 import json
 import random
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +89,8 @@ def read_facts(wish: str) -> FactTable:
     path = Path(wish).expanduser()
     if not path.is_file():
         raise MissingPath(f"model.knowledge: there is no file {path}. Wanted FILE.csv or FILE.toml of facts.")
+    import tomllib  # slow to import, and lists of models need none of it
+
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = _of_toml(text, path) if path.suffix == ".toml" else _of_csv(text, path)
@@ -127,6 +128,8 @@ def _of_csv(text: str, path: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def _of_toml(text: str, path: Path) -> dict[str, list[tuple[str, str]]]:
+    import tomllib
+
     content: dict[str, Any] = tomllib.loads(text)
     found: dict[str, list[tuple[str, str]]] = {}
     for name, relations in content.items():
