@@ -231,7 +231,7 @@ class ExplainOptions:
     """Cells a side of an image's map."""
     reference: Literal["blur", "mean", "other"] = "blur"
     """What stands for parts that are taken away: the image blurred, its mean colour, or another sample's image."""
-    steps: AtLeastOne = 16
+    points: AtLeastOne = 16
     """Points of integrated gradients."""
     draws: AtLeastOne = 8
     """Orders of all parts that Shapley values are the mean over."""

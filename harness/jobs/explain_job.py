@@ -190,7 +190,7 @@ class _Explaining:
     def _explain(self, methods: Sequence[str], suffix: str) -> None:
         for maps in self.maps:
             self.beat()
-            effort = Effort(self.options.steps, self.options.draws, self._seed(maps.explained.sample))
+            effort = Effort(self.options.points, self.options.draws, self._seed(maps.explained.sample))
             for method in methods:
                 found = attribute(method, maps.explained, effort)
                 if found.image is not None:

@@ -14,19 +14,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from harness.cell import TrainOptions
 from harness.errors import UsageError
 from harness.inputs.visual_tokens import VisualTokens
-from harness.perturb.text.words import WORD_DELETE, WORD_SYNONYM
+from harness.jobs.word_edits import batch_reworded
 from harness.protocols import Learner
 from harness.sample import Batch
 
-_WORDS = {each.name: each for each in (WORD_DELETE, WORD_SYNONYM)}
-_WORDS_SEVERITY = 2
 _STEP = 2.5
 WHITE = 255.0
 """Towers take pixels of 0..255."""
@@ -131,14 +128,6 @@ def with_a_part_cut(pixels: Tensor, share: float, generator: Generator) -> tuple
     found = pixels.clone()
     found[..., top:bottom, left:right] = pixels.roll(1, 0)[..., top:bottom, left:right]
     return found, 1 - (right - left) * (bottom - top) / (high * wide)
-
-
-def batch_reworded(batch: Batch, name: str, generator: Generator) -> Batch:
-    """Rewrite the texts beside the images."""
-    seed = int(torch.randint(2**62, (), generator=generator))
-    rng, rewrite = np.random.default_rng(seed), _WORDS[name].apply
-    texts = tuple(text if text is None else rewrite(text, _WORDS_SEVERITY, rng) or text for text in batch.texts)
-    return replace(batch, texts=texts)
 
 
 def _require_labels(batch: Batch, mix: str) -> None:

@@ -9,11 +9,12 @@ trains nothing: stored predictions are scored anew. Libraries are known by their
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import MappingProxyType
 
-from harness.cell import ModelOptions
+from harness.cell import ModelOptions, TrainOptions
 from harness.measure.provenance import OF_SCORING, package_versions
 from harness.perturb.perturbation import Perturbation
 from harness.plan.import_closure import NOBODY, PARTS_MODULE, Codebase, Definition, NamedParts
@@ -28,6 +29,13 @@ TRAINING: tuple[Definition, ...] = (
     ("harness.jobs.jobs", "predict_job"),
 )
 """Where the code of a job begins. Named, not imported: only a job's process may import torch."""
+BY_OPTION: Mapping[str, tuple[Definition, ...]] = MappingProxyType(
+    {
+        "sequence": (("harness.jobs.sequence", "DomainSequence"),),
+        "words": (("harness.jobs.word_edits", "batch_reworded"),),
+    }
+)
+"""What an option of training draws in besides: scores of domains, edits of words. No other training rests on it."""
 SCORING: tuple[Definition, ...] = (
     ("harness.records.score_answers", "score_answers"),
     ("harness.records.score_answers", "metrics_of"),
@@ -43,6 +51,7 @@ _STOPS = frozenset({"harness.plan.plugins", "harness.plan.modifiers", "harness.p
 
 Were the group of metrics looked into, any string that is the name of one ("boxes") would draw its code in.
 """
+_STOPS_OF_TRAINING = _STOPS | {module for roots in BY_OPTION.values() for module, _ in roots}
 SCORING_METHODS = frozenset({"scorer", "scoring_settings", "ceilings"})
 """What a task does for scoring alone."""
 PERTURBING_METHODS = frozenset({"moved", "moved_text", "shifts", "corruptions", "chance"})
@@ -62,19 +71,24 @@ class CodeDigests:
         self._sources = ParsedSources(cache)
         self._entries = _plugins()
         self._packages = {"harness"} | {_package(e.value) for entries in self._entries.values() for e in entries}
-        self._code: dict[str, Codebase] = {}
-        self._known: dict[tuple[frozenset[Definition], NamedParts], str] = {}
+        self._code: dict[tuple[str, frozenset[str]], Codebase] = {}
+        self._known: dict[tuple[frozenset[Definition], NamedParts, frozenset[str]], str] = {}
 
-    def training(self, task: Task, model: Model, options: ModelOptions) -> dict[str, str]:
+    def training(
+        self, task: Task, model: Model, options: ModelOptions, train: TrainOptions | None = None
+    ) -> dict[str, str]:
         """What moves weights and predictions: the code of the harness, of the task and of the model with its options.
 
-        It is the same for a model and its controls. Raises PluginError for a plugin whose source is not found.
+        It is the same for a model and its controls. What an option of `train` alone draws in has a digest by its name.
+        Raises PluginError for a plugin whose source is not found.
         """
+        drawn = [name for name in BY_OPTION if train is not None and getattr(train, name)]
         own = PluginCode.of(model)
         chosen = NamedParts(frozenset(own.strings | PluginCode.of(options).strings))
         methods = methods_of(task, without=_NOT_TRAINING)
         return {
-            "training": self._digest(None, TRAINING),
+            **{name: self._digest(None, BY_OPTION[name]) for name in drawn},
+            "training": self._digest(None, TRAINING, stops=_STOPS_OF_TRAINING),
             "task": f"{task.version}:{self._digest(task, methods, NamedParts(frozenset(PluginCode.of(task).strings)))}",
             "model": self._digest(model, own.targets, chosen),
         }
@@ -110,14 +124,20 @@ class CodeDigests:
         """Remember the files that were taken apart, for the next run."""
         self._sources.keep()
 
-    def _digest(self, plugin: object, roots: Iterable[Definition], named: NamedParts = NOBODY) -> str:
+    def _digest(
+        self,
+        plugin: object,
+        roots: Iterable[Definition],
+        named: NamedParts = NOBODY,
+        stops: frozenset[str] = _STOPS,
+    ) -> str:
         """Digest what some definitions reach in the harness, in packages with plugins and in the plugin's own."""
         package = "harness" if plugin is None else _package(type(plugin).__module__)
-        if package not in self._code:
+        if (package, stops) not in self._code:
             packages = frozenset(self._packages | {package})
-            self._code[package] = Codebase(packages, self._sources, self._entries, _STOPS)
-        code = self._code[package]
-        asked = frozenset(root for root in roots if code.is_own(root[0])), named
+            self._code[package, stops] = Codebase(packages, self._sources, self._entries, stops)
+        code = self._code[package, stops]
+        asked = frozenset(root for root in roots if code.is_own(root[0])), named, stops
         if asked not in self._known:
             self._known[asked] = code.digest(asked[0], named)
         return self._known[asked]

@@ -322,6 +322,7 @@ class _Planner:
             json.dumps(recipe, allow_nan=False)
             prerequisite = made.prerequisite(options)
             domains = self.domains if needs_training(made) else ()
+        train = self._resolved(replace(self.config.train, sequence=",".join(domain.name for domain in domains)))
         return TrainingJob(
             task=self.task.name,
             data=self.data,
@@ -330,11 +331,11 @@ class _Planner:
             seed=seed,
             device=self.devices.kind,
             options=options,
-            train=self._resolved(replace(self.config.train, sequence=",".join(domain.name for domain in domains))),
+            train=train,
             decode=self.config.decode,
             on_bad_sample=self.config.request.on_bad_sample,
             recipe=recipe,
-            versions=self.packages | self.code.training(self.task, model, options),
+            versions=self.packages | self.code.training(self.task, model, options, train),
             prerequisite=None if prerequisite is None else self._prerequisite(prerequisite),
             domains=domains,
         )

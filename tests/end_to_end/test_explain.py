@@ -18,7 +18,7 @@ ARGUMENTS = (
     "run", "--task", TASK, "--scenes-track", "context", "--profile", "smoke", "--device", "cpu", "--data", "scenes",
     "--vision", BACKBONE, "--vision-weights", "backbone.safetensors", "--vision-args", "size=32", "--no-measure",
     "--set", "train.steps=2", "--set", "evaluate.resamples=40", "--set", "evaluate.emap=0", "--limit", "24",
-    "--set", "explain.limit=4", "--set", "explain.grid=2", "--set", "explain.draws=2", "--set", "explain.steps=2",
+    "--set", "explain.limit=4", "--set", "explain.grid=2", "--set", "explain.draws=2", "--set", "explain.points=2",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness import metrics as metrics_folder
 from harness import protocols
-from harness.cell import ModelOptions
+from harness.cell import ModelOptions, TrainOptions
 from harness.plan import code_digests
 from harness.plan.code_digests import CodeDigests
 from harness.plan.import_closure import NOBODY, Codebase, Definition, NamedParts, code_digest_of
@@ -84,11 +84,17 @@ class Recording(CodeDigests):
         super().__init__()
         self.asked: list[Asked] = []
 
-    def _digest(self, plugin: object, roots: Iterable[Definition], named: NamedParts = NOBODY) -> str:
+    def _digest(
+        self,
+        plugin: object,
+        roots: Iterable[Definition],
+        named: NamedParts = NOBODY,
+        stops: frozenset[str] = code_digests._STOPS,
+    ) -> str:
         wanted = list(roots)
-        found = super()._digest(plugin, wanted, named)
+        found = super()._digest(plugin, wanted, named, stops)
         package = "harness" if plugin is None else type(plugin).__module__.partition(".")[0]
-        code = self._code[package]
+        code = self._code[package, stops]
         self.asked.append(Asked(code, frozenset(root for root in wanted if code.is_own(root[0])), named))
         return found
 
@@ -185,6 +191,15 @@ def test_options_choose_the_tuning_policy() -> None:
     code, task, model = Recording(), load_task("coco-caption"), load_model("prefix")
     code.training(task, model, ModelOptions(task=task.name, tune="lora"))
     assert "baselines.tuning.lora" in code.last()[0].modules()
+
+
+def test_what_an_option_of_training_draws_in_moves_those_trainings_alone() -> None:
+    code, task, model = Recording(), load_task("image-classification"), load_model("film")
+    plain = code.training(task, model, ModelOptions(task=task.name), TrainOptions())
+    told = code.training(task, model, ModelOptions(task=task.name), TrainOptions(sequence="style", words="word-delete"))
+    assert told.keys() - plain.keys() == {"sequence", "words"} and plain.items() <= told.items()
+    sequence, words = code.last(5)[:2]
+    assert "harness.stats.estimates" in sequence.modules() and "harness.perturb.text.words" in words.modules()
 
 
 def test_a_model_and_its_controls_have_the_same_code() -> None:

@@ -47,6 +47,7 @@ def test_a_file_holds_every_option(toml: Any) -> None:
         "job_limit": 60.0, "checkpoint_every": 5.0, "devices": "cuda:0",
         "shift": "s", "exclude": "x", "no_measure": True, "perturb_scale": "cifar", "executor": "local",
         "test_lexicon": "synonym", "prompts": "p.toml", "trials": 4,
+            "explain": "occlusion",
     }  # fmt: skip
     lines = "".join(f"{key} = {str(v).lower() if isinstance(v, bool) else repr(v)}\n" for key, v in wanted.items())
     sections = '[model]\nname = "a, b,a"\ndepth = 4\n[vision_args]\nmean = [0.1, 0.2, 0.3]\n[measure]\nruns = 4\n'
@@ -74,7 +75,7 @@ def test_all_controls_or_some_are_asked_for_in_a_file_and_by_keyword(toml: Any, 
         ({}, ["train.stepz=5"], "", "train.stepz.*Did you mean 'train.steps'"),
         ({}, ["stepz=5"], "", "unknown key 'stepz'"),
         ({}, ["steps"], "", "wanted key=value"),
-        ({}, ["limit=5"], "", "train and evaluate and perturb; write train.limit=…"),
+        ({}, ["limit=5"], "", "train and evaluate and perturb and explain; write train.limit=…"),
         ({}, ["train.steps=many"], "", r"\[train\]: steps = 'many'"),
         ({}, ["train.steps=-1"], "", "steps = -1; wanted 0 or more"),
         ({}, ["train.steps=true"], "", "steps = true"),
