@@ -16,8 +16,8 @@ from harness.cell import TrainOptions
 from harness.errors import UsageError
 from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.hardened_loss import HardenedLoss, mixed_images, with_a_part_cut
-from harness.jobs.word_edits import batch_reworded
 from harness.jobs.weight_soup import WeightSoup
+from harness.jobs.word_edits import batch_reworded
 from harness.sample import Batch, Sample
 
 
