@@ -84,7 +84,7 @@ def by_recipe(config: RunConfig) -> list[RunConfig]:
         key = tuple(each.word for each in own)
         recipes[key] = own
         found.setdefault(key, []).append(name_of("+".join([base, *rest]), control) if own else whole)
-    if set(found) == {()}:
+    if set(found) <= {()}:
         return [config]
     divided = []
     for key in sorted(found, key=lambda key: key != ()):

@@ -103,8 +103,8 @@ def test_classes_in_words_are_read_or_unparsed_and_counted(chat: Chat, asked: As
     learner = chat("smolvlm", LABELS, options_by="generation")
     rendered = RenderedPrompt("", "Which?", ("cat", "red fox", "dog", "traffic light"))
     said = {"It is a dog.": 2, "(B)": 1, "not a dog": NO_CLASS, "a cat or a dog": NO_CLASS, "hm": NO_CLASS}
-    assert [learner._read(each, rendered) for each in said] == list(said.values())
-    assert isinstance(learner._read("", rendered), NoAnswer)
+    assert [learner._read(each, rendered, ()) for each in said] == list(said.values())
+    assert isinstance(learner._read("", rendered, ()), NoAnswer)
     told = learner.checkpoint_settings()
     assert (told["answers_read"], told["unparsed"]) == (5, 3)
     with torch.inference_mode():

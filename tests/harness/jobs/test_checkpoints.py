@@ -81,7 +81,7 @@ def training(
         monkeypatch.setattr(module, "load_task", lambda name: task)
         monkeypatch.setattr(module, "job_model", lambda job: SimpleNamespace(build=build))
     monkeypatch.setattr(
-        jobs, "_open", lambda learner, samples, *_: ImageSplit(tuple(samples), {}, Preprocessing(1), None)
+        jobs, "images_for", lambda learner, samples, *_: ImageSplit(tuple(samples), {}, Preprocessing(1), None)
     )
     job = replace(cell.training, train=replace(cell.training.train, steps=2, batch_size=2, gate_steps=1))
     places = Places(tmp_path, tmp_path / "training", None)

@@ -7,7 +7,6 @@ import pytest
 from harness.entry_points import entries_of
 from harness.errors import UsageError
 from harness.plan.config import build_config
-from harness.plan.modifiers import load_modifier
 from harness.plan.plugins import load_model
 from harness.plan.training_recipes import TrainingRecipe, by_recipe
 
@@ -52,8 +51,8 @@ def test_wrong_recipes_are_refused(model: str, told: str) -> None:
 
 
 def test_all_that_are_installed_take_what_they_set() -> None:
-    recipes = [load_modifier(name).plugin for name in entries_of("bench.modifiers")]
-    own = [each for each in recipes if isinstance(each, TrainingRecipe)]
+    modifiers = [entry.load() for (entry, *_) in entries_of("bench.modifiers").values()]
+    own = [each for each in modifiers if isinstance(each, TrainingRecipe)]
     assert len(own) > 10
     for each in own:
         each.check("")
