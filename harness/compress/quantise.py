@@ -65,11 +65,11 @@ class Quantisation:
     def _config(self, argument: str) -> Any:
         import torch
         from torchao import quantization as torchao
+        from torchao.quantization.granularity import PerGroup
 
         if self.bits == 4:
             four_bits: Any = torch
-            groups = torchao.granularity.PerGroup(GROUP)
-            return torchao.IntxWeightOnlyConfig(weight_dtype=four_bits.int4, granularity=groups)
+            return torchao.IntxWeightOnlyConfig(weight_dtype=four_bits.int4, granularity=PerGroup(GROUP))
         if argument == WEIGHT_ONLY:
             return torchao.Int8WeightOnlyConfig()
         return torchao.Int8DynamicActivationInt8WeightConfig(set_inductor_config=False)

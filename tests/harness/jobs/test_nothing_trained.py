@@ -43,7 +43,7 @@ def trained(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trai
             monkeypatch.setattr(module, "load_task", lambda name: task)
             monkeypatch.setattr(module, "job_model", lambda job: SimpleNamespace(evaluates_only=evaluates_only))
             monkeypatch.setattr(module, "build_learner", build)
-        monkeypatch.setattr(jobs, "_open", opened)
+        monkeypatch.setattr(jobs, "images_for", opened)
         job = replace(cell.training, train=replace(cell.training.train, gate_steps=3))
         places = Places(tmp_path, tmp_path / "training", None)
         content = train_job(job, places, lambda *_: None)

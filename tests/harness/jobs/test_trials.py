@@ -23,7 +23,7 @@ from harness.jobs import built_learner, jobs
 from harness.jobs.jobs import train_job
 from harness.jobs.training_summary import TrainingSummary
 from harness.jobs.trials import Course, FinishedTrials, Tuned, at_the_edge, best_of_trials, search_space
-from harness.plan.run_plan import _check_trials
+from harness.plan.trials_check import check_trials
 from harness.protocols import NOTICE
 from harness.sample import Preprocessing, Sample, TaskSpec
 
@@ -196,8 +196,8 @@ def test_the_edge_of_the_space_is_told_where_better_settings_may_lie_beyond() ->
 def test_trials_that_nothing_can_choose_among_are_refused(train: dict[str, int], split: Any, reason: str) -> None:
     data: Any = SimpleNamespace(name="mine", selection_split=split)
     with pytest.raises(UsageError, match=reason):
-        _check_trials(replace(OPTIONS, **train), data)
-    _check_trials(replace(OPTIONS, trials=1, **train), data)
+        check_trials(replace(OPTIONS, **train), data)
+    check_trials(replace(OPTIONS, trials=1, **train), data)
 
 
 SAMPLES = [Sample(str(number), None, float(number % 3)) for number in range(12)]
@@ -219,7 +219,7 @@ def job(cell: Cell, line: Any, monkeypatch: pytest.MonkeyPatch) -> TrainingJob:
     for module in (jobs, built_learner):
         monkeypatch.setattr(module, "load_task", lambda name: task)
         monkeypatch.setattr(module, "job_model", lambda job: SimpleNamespace(build=lambda spec, context: line()))
-    monkeypatch.setattr(jobs, "_open", opened)
+    monkeypatch.setattr(jobs, "images_for", opened)
     train = replace(cell.training.train, steps=8, batch_size=4, validations=4, trials=4, precision="fp32")
     return replace(cell.training, train=train)
 
