@@ -16,7 +16,7 @@ from harness.jobs.built_learner import restored, training_samples
 from harness.jobs.jobs import preprocessing_hash
 from harness.plan.plugins import load_task
 from harness.protocols import AsksService, Learner, Progress, ReadsText, Task
-from harness.record import RunRecord, name_of, split_name
+from harness.record import VARIANT, RunRecord, name_of, split_name
 from harness.records.rescore import DataPlace, open_record_data, read_predictions
 from harness.records.store import Store
 from harness.records.trainings import CHECKPOINT, DERIVED, SUMMARY, prerequisite_folder, read_training
@@ -76,8 +76,11 @@ def export_cell(record: RunRecord, results: str, out: Path, place: DataPlace, pr
     """Write a cell's model into a new folder, and load it from there as it will be served.
 
     The model must answer some samples of its split as its record says, before and after it was written. Raises
-    UsageError for a folder that is in use, CheckpointError where the answers differ.
+    UsageError for a folder that is in use or a compressed variant, CheckpointError where the answers differ.
     """
+    if record.cell.get(VARIANT):
+        parent = record.cell["training"]["model"]
+        raise UsageError(f"{record.model} is a compressed variant, which bench export cannot write. Export {parent}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already. Give --out a folder that is not there yet, or is empty.")
     task = load_task(record.task)

@@ -8,10 +8,14 @@ import json
 import shutil
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from harness.errors import UsageError
+from harness.serve.export import export_cell
 
 from .conftest import KEY, Exported, Running, start_server
 
@@ -142,3 +146,13 @@ def test_what_cannot_be_exported_says_why(exported: Exported, tmp_path: Path) ->
         assert refused.returncode == 2 and says in refused.stderr, refused.stderr
     assert not (tmp_path / "b").exists()
     assert "no finished cell" in bench("export", "film", "--results", tmp_path / "c", "--out", tmp_path / "d").stderr
+
+
+def test_a_compressed_variant_is_refused_not_replaced_by_its_parent(cell: Any, tmp_path: Path) -> None:
+    """The parent answers alike, so golden answers would not tell."""
+    content = cell.told | {"variant": {"name": "int8"}}
+    record: Any = SimpleNamespace(cell=content, model="a-model+int8")
+    place: Any = SimpleNamespace()
+    with pytest.raises(UsageError, match=r"a-model\+int8 is a compressed variant.*Export a-model"):
+        export_cell(record, str(tmp_path), tmp_path / "out", place, lambda *_: None)
+    assert not (tmp_path / "out").exists()
