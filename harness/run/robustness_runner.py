@@ -336,7 +336,8 @@ class RobustnessRun:
             kept = {label_of(score): vouched(former, label_of(score)) for score in old if former is not None}
             tables = kept | {label: self.tables.get((cell.fingerprint, label), {}) for label in fresh}
             spent = {} if former is None else {**former.provenance.get(SECONDS, {})}
-            spent |= {label: own for (name, label), own in self.seconds.items() if name == cell.fingerprint}
+            took = {label: self.seconds.get((cell.fingerprint, label)) for label in fresh}  # others are still written
+            spent |= {label: seconds for label, seconds in took.items() if seconds is not None}
             ordered = sorted([*old, *scores], key=lambda s: (s.family, s.perturbation, s.severity))
             return RobustnessRecord(
                 fingerprint=cell.fingerprint,
