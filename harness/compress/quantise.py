@@ -52,6 +52,7 @@ class Quantisation:
 
             try:
                 quantize_(module, self._config(work.argument), lambda layer, name: name in wanted)
+            # What torchao raises, by version and processor, for a layer or a kernel that it does not have.
             except (RuntimeError, ImportError, NotImplementedError, AssertionError, ValueError) as error:
                 why = f"torchao cannot quantise this model: {named_error(error)}"
                 raise NotCompressible(f"+{self.name}: {why}") from error
