@@ -69,6 +69,7 @@ def verdict(
     claim: Annotated[str | None, in_what(help="Claims, such as fusion-gain,cost (or a,g). [default: all]")] = None,
     margin: Margin = 0.01,
     stand_in: StandIn = None,
+    groups: Annotated[str | None, in_measuring(help="FILE.csv of groups, for claim group-bias (bench groups).")] = None,
     style: Annotated[str, in_output("--format", help="text, md or json.")] = "text",
     out: Out = None,
     wide: Wide = False,
@@ -76,12 +77,14 @@ def verdict(
     """Say for each claim and fused model: supported, not supported or inconclusive, and what is missing."""
     from harness.judge.verdict.evidence import Options
     from harness.judge.verdict.judge import judge_tasks
+    from harness.records.group_columns import read_group_columns
     from harness.records.store import Store
     from harness.report.verdict_tables import VERDICT_STYLES, render_verdict, verdict_document
 
     require_choice("--format", style, VERDICT_STYLES)
     folders, models, claims = (words(text) for text in (results, model, claim))
-    options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None)
+    columns = None if groups is None else read_group_columns(groups)
+    options = Options(margin=margin, stand_in=stand_in, results=folders[0] if folders else None, groups=columns)
     tasks, stores = stored_tasks(task, folders), [Store(folder) for folder in folders]
     judged = judge_tasks(tasks, stores, models, claims, options)
     if style == "json":

@@ -1,26 +1,29 @@
 """Claim group-bias: the fused model is biased against a group, more than vision alone.
 
-Groups are slices of the samples (`METRIC[NAME]`) that do not overlap and leave none out, of 400 samples or more, by the
-metric that ranks, else by top-1. On Scenes they are judged twice: trained as ever, where the badge says nothing of the
-class, and with `--set task.badge_agreement=0.95`, where it goes with the class in 95 of 100 training images. Bias
-amplification stands beside, with its own difference to vision alone; 0 is its null where groups are balanced. The
-gap is the accuracy of the best group minus that of the worst, both chosen by the mean over seeds. Biased where the
-worst group is below what equally good groups would show by chance (exact, `harness.judge.robustness.worst_group`;
-twice the
-median p over seeds is a valid p however they depend: Meinshausen, Meier & Buehlmann 2009) and the gap is above that of
-vision alone. Samples' variance of the gap: binomial, the two models as independent.
+Groups have 400 samples or more. They are slices of the samples (`METRIC[NAME]`) that do not overlap and leave none out,
+by the metric that ranks, else by top-1; or those of each column that the user gives (`--groups`). On Scenes they are
+judged twice: trained as ever, where the badge says nothing of the class, and with `--set task.badge_agreement=0.95`,
+where it goes with the class in 95 of 100 training images. Bias amplification stands beside, with its own difference to
+vision alone; 0 is its null where groups are balanced. The gap is the accuracy of the best group minus that of the
+worst, both chosen by the mean over seeds. Biased where the worst group is below what equally good groups would show by
+chance (exact, `harness.judge.robustness.worst_group`; twice the median p over seeds is a valid p however they depend:
+Meinshausen, Meier & Buehlmann 2009) and the gap is above that of vision alone. Samples' variance of the gap: binomial,
+the two models as independent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
 
-from harness.judge.robustness.worst_group import LEAST_IN_A_GROUP, GroupScore, slice_scores, worst_group
+from harness.errors import DataError
+from harness.judge.robustness.worst_group import LEAST_IN_A_GROUP, worst_group
 from harness.judge.verdict.comparison import Term, contrast_with_control, few_seeds, number
 from harness.judge.verdict.evidence import Evidence, Group
+from harness.judge.verdict.group_sources import Groups, GroupSource, group_sources
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, NeededRun, beside_unfused
 from harness.judge.verdict.verdict import (
@@ -37,8 +40,6 @@ from harness.stats.difference import unpaired_difference
 from harness.stats.resampling import FloatArray
 
 _ALPHA = 0.05
-_RIGHT = "top-1"
-Groups = Mapping[str, GroupScore]
 
 
 def needs(subject: ClaimSubject) -> ClaimNeeds:
@@ -59,23 +60,38 @@ def needs(subject: ClaimSubject) -> ClaimNeeds:
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
-    """Decide claim group-bias about each fused model, or once where the table has no groups, or too small ones."""
+    """Decide claim group-bias about each fused model, by each column of the user's where there are some.
+
+    Once where the table has no groups, or too small ones.
+    """
+    return [verdict for source in group_sources(evidence) for verdict in _judge_by(evidence, heads, source)]
+
+
+def _judge_by(evidence: Evidence, heads: list[Group], source: GroupSource) -> list[Verdict]:
     if not heads:
         return []
-    found = [groups for head in heads if (groups := _groups(evidence, head, next(iter(head.by_seed))))]
-    if not found:
-        reason = f"no groups: {evidence.metric} has no slices that divide the samples into groups"
-        missing = ("a split with groups, such as --split groups of Scenes",)
+    by = f"by {source.column}: " if source.column else ""
+    try:
+        found = [groups for head in heads if (groups := source.groups(head, next(iter(head.by_seed))))]
+    except DataError as error:
+        return [Verdict(GROUP_BIAS_CLAIM, None, INCONCLUSIVE, f"{by}{error}", missing=(str(error),))]
+    if (len(found) < len(heads) and source.column) or not found or len(found[0]) < 2:
+        reason = f"{by}fewer than two groups have samples here"
+        missing = ("a column with two groups or more of these samples",)
+        if not source.column:
+            reason = f"no groups: {evidence.metric} has no slices that divide the samples into groups"
+            missing = ("a split with groups, such as --split groups of Scenes, or --groups FILE.csv",)
         return [Verdict(GROUP_BIAS_CLAIM, None, INCONCLUSIVE, reason, missing=missing)]
     smallest = min((score.count, name) for name, score in found[0].items())
     if smallest[0] < LEAST_IN_A_GROUP:
-        reason = f"group {smallest[1]} has {smallest[0]} of {LEAST_IN_A_GROUP} samples"
+        reason = f"{by}group {smallest[1]} has {smallest[0]} of {LEAST_IN_A_GROUP} samples"
         missing = (f"{LEAST_IN_A_GROUP} samples in every group",)
         return [Verdict(GROUP_BIAS_CLAIM, None, INCONCLUSIVE, reason, missing=missing)]
-    return [_judge(evidence, head) for head in heads]
+    verdicts = [_judge(evidence, head, source) for head in heads]
+    return [replace(verdict, reason=f"{by}{verdict.reason}") for verdict in verdicts]
 
 
-def _judge(evidence: Evidence, head: Group) -> Verdict:
+def _judge(evidence: Evidence, head: Group, source: GroupSource) -> Verdict:
     name, plain = evidence.unfused(head)
     command = run_command(next(iter(head.by_seed.values())), evidence.options.results, ["--controls"])
     if isinstance(plain, str):
@@ -83,7 +99,10 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
             GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, plain, (), (plain, *([] if plain == NO_CONTROL else [command]))
         )
     seeds = sorted(head.by_seed.keys() & plain.by_seed.keys())
-    ours, theirs = ([_groups(evidence, group, seed) for seed in seeds] for group in (head, plain))
+    try:
+        ours, theirs = ([source.groups(group, seed) for seed in seeds] for group in (head, plain))
+    except DataError as error:
+        return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, str(error), (), (str(error),))
     if not seeds or not all(ours) or not all(theirs) or len({tuple(sorted(g)) for g in (*ours, *theirs)}) > 1:
         reason = f"{head.name} and {name} have not the same groups in every seed"
         return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, reason, (), (reason,))
@@ -95,10 +114,10 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
     accuracy = float(np.mean([groups[worst].right / groups[worst].count for groups in ours]))
     null = nulls[0].null
     numbers = (
-        number(f"gap F − {name}", gap, "binomial, models as independent"),
+        number(f"gap F − {name}", gap, "binomial, models as independent", unpaired=""),
         Number(f"worst group ({worst})", accuracy, kind=LEVEL),
         Number("worst of equal groups", null.known, null.low, null.high, f"exact null; p {p:.3g} over seeds", LEVEL),
-        *_amplification(evidence, head, name, plain),
+        *(() if source.column else _amplification(evidence, head, name, plain)),
     )
     few = few_seeds(len(seeds))
     if few is not None:
@@ -122,12 +141,6 @@ def _amplification(evidence: Evidence, head: Group, name: str, plain: Group) -> 
     found = {label: contrast_with_control(evidence, OF_ATTRIBUTES, own) for label, own in terms.items()}
     note = "attribute to label; 0 where answers do not follow it"
     return [number(label, shown, note) for label, shown in found.items() if not isinstance(shown, str)]
-
-
-def _groups(evidence: Evidence, group: Group, seed: int) -> Groups:
-    """Groups by the metric that ranks, else by the share of right answers among all classes."""
-    metrics = group.by_seed[seed].metrics
-    return slice_scores(metrics, evidence.metric) or slice_scores(metrics, _RIGHT)
 
 
 def _gap(of_seeds: Sequence[Groups]) -> tuple[FloatArray, str, float]:

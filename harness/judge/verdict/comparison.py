@@ -99,13 +99,16 @@ def holm_shown(comparisons: Mapping[str, Difference], margin: float) -> tuple[se
     )
 
 
-def number(name: str, difference: Difference, note: str = "") -> Number:
-    """Show a difference with its interval and the smallest one that such an experiment would find."""
+def number(name: str, difference: Difference, note: str = "", unpaired: str = UNPAIRED) -> Number:
+    """Show a difference with its interval and the smallest one that such an experiment would find.
+
+    `unpaired` says why it is not paired, where it is not; "" where `note` does.
+    """
     notes = [note] if note else []
     seeds = "1 seed, whose variance is not known" if difference.seeds == 1 else f"{difference.seeds} seeds"
     notes.append(f"{seeds}, detectable {difference.detectable:.3f}")
-    if not difference.paired:
-        notes.append(UNPAIRED)
+    if not difference.paired and unpaired:
+        notes.append(unpaired)
     return Number(name, difference.value, difference.low, difference.high, "; ".join(notes))
 
 

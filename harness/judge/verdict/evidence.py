@@ -24,6 +24,7 @@ from harness.judge.verdict.settings import (
 )
 from harness.judge.verdict.verdict import ClaimScope
 from harness.record import ExplanationRecord, RobustnessRecord, RunRecord, name_of
+from harness.records.group_columns import GroupColumns
 from harness.stats.sample_scores import SampleScores
 
 LADDER = ("C0", "C1", "C2", "C3", "C4")
@@ -37,11 +38,13 @@ class Options:
 
     `margin` is the smallest difference of interest, in the metric's unit. `stand_in` names the un-fused model that is
     C0 of models which offer none. `results` is the folder that commands are to write to, as the user named it.
+    `groups` are the columns by which claim group-bias divides samples; None for the slices of the task.
     """
 
     margin: float = 0.01
     stand_in: str | None = None
     results: str | None = None
+    groups: GroupColumns | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from harness.judge.verdict.bias import judge_all
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 from harness.record import Estimate
+from harness.records.group_columns import read_group_columns
 from harness.stats.bias_amplification import OF_ATTRIBUTES
 from harness.stats.intervals import wilson
 
@@ -98,3 +100,53 @@ def test_groups_are_of_top_1_where_the_metric_that_ranks_has_none(world: Any) ->
     evidence = world.evidence()
     found = judge_all(replace(evidence, scope=replace(evidence.scope, metric="S")), evidence.heads())
     assert [verdict.outcome for verdict in found] == [SUPPORTED]
+
+
+def by_column(world: Any, places: list[str], tmp_path: Path) -> list[Verdict]:
+    evidence = world.evidence()
+    file = tmp_path / "groups.csv"
+    record = world.records[0]
+    ids = evidence.read(record.task, record.fingerprint, None).sample_ids
+    lines = [f"{sample},{place}" for sample, place in zip(ids, places, strict=True)]
+    file.write_text("\n".join(["sample_id,place", *lines]), encoding="utf-8")
+    options = replace(evidence.options, groups=read_group_columns(str(file)))
+    return judge_all(replace(evidence, options=options), evidence.heads())
+
+
+def test_a_column_of_the_user_divides_as_slices_do(world: Any, tmp_path: Path) -> None:
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)})
+    (found,) = by_column(world, ["x"] * 500 + ["y"] * 500, tmp_path)
+    own = decide(world)
+    assert found.outcome == own.outcome == SUPPORTED
+    assert found.numbers == own.numbers
+    assert found.reason == f"by place: {own.reason}"
+
+
+def test_samples_without_a_group_are_left_out(world: Any, tmp_path: Path) -> None:
+    """The first 90 of group y are right; leaving 80 of them out lowers it."""
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)})
+    (found,) = by_column(world, ["x"] * 500 + [""] * 80 + ["y"] * 420, tmp_path)
+    worst = next(number for number in found.numbers if number.name == "worst group (y)")
+    assert worst.value == pytest.approx(220 / 420)
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [(["x"] * 1000, "by place: fewer than two groups"), (["x"] * 990 + ["y"] * 10, "by place: group y has 10 of 400")],
+)
+def test_columns_that_divide_nothing_are_told(world: Any, places: list[str], told: str, tmp_path: Path) -> None:
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)})
+    (found,) = by_column(world, places, tmp_path)
+    assert (found.model, found.outcome) == (None, INCONCLUSIVE)
+    assert found.reason.startswith(told)
+
+
+def test_a_file_of_other_samples_is_told(world: Any, tmp_path: Path) -> None:
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)})
+    file = tmp_path / "groups.csv"
+    file.write_text("sample_id,place\nother,x\n", encoding="utf-8")
+    evidence = world.evidence()
+    options = replace(evidence.options, groups=read_group_columns(str(file)))
+    (found,) = judge_all(replace(evidence, options=options), evidence.heads())
+    assert found.outcome == INCONCLUSIVE
+    assert "lacks 1000 of 1000 samples" in found.reason
