@@ -11,7 +11,7 @@ from typing import Any
 from harness.judge.explained import ReadExplained
 from harness.judge.record_settings import code_key, setting_key, settings_of_row, telling_names
 from harness.judge.robustness.row import RobustnessRow
-from harness.judge.verdict.needs import NO_CONTROL, unfused_of
+from harness.judge.verdict.needs import NO_CONTROL, able_unfused_of, unfused_of
 from harness.judge.verdict.settings import (
     LIMIT,
     MODEL_CODE,
@@ -181,9 +181,13 @@ class Evidence:
             return max(equal, key=lambda group: group.created)
         return f"{name} is not matched: {min((d for _, d in differing), key=len)[0]}"
 
-    def unfused(self, head: Group) -> tuple[str, Group | str]:
-        """Find what stands for vision alone: C0, else the user's stand-in, else C1; with its name."""
-        wanted = unfused_of(head.model, self.fusion.controls.get(head.model, ()), self.options.stand_in)
+    def unfused(self, head: Group, *, able: bool = False) -> tuple[str, Group | str]:
+        """Find what stands for vision alone: C0, else the user's stand-in, else C1; with its name.
+
+        `able`: what is above chance by the metric that ranks, which is C4 where that is about unseen classes.
+        """
+        asked = head.model, self.fusion.controls.get(head.model, ()), self.options.stand_in
+        wanted = able_unfused_of(*asked, self.metric) if able else unfused_of(*asked)
         if wanted is None:
             return "C0", NO_CONTROL
         return wanted.name, self.stand_in(head) if wanted.control is None else self.control(head, wanted.control)

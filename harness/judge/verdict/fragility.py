@@ -8,6 +8,8 @@ beside each other, F against vision alone, since a ratio flatters weak models an
 
 over the same corruptions and samples, with intervals over seeds and samples. Fragile where both are shown to say so;
 refuted ("the drop is explained by clean accuracy") where neither the drop exceeds the margin nor MMI the same margin.
+Where the metric that ranks is of classes unseen in training, C is C4: vision alone is at chance there, and a drop of
+chance says nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +24,14 @@ from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.comparison import decidable, few_samples, few_seeds, number, sample_values
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, beside_unfused
+from harness.judge.verdict.needs import (
+    NO_CONTROL,
+    ClaimNeeds,
+    ClaimSubject,
+    NeededRun,
+    able_unfused_of,
+    pair_of,
+)
 from harness.judge.verdict.verdict import (
     FRAGILITY_CLAIM,
     INCONCLUSIVE,
@@ -52,9 +61,10 @@ class Bearing:
 
 
 def needs(subject: ClaimSubject) -> ClaimNeeds:
-    """The model and vision alone, both under the standard corruptions."""
+    """The model and what is above chance without language, both under the standard corruptions."""
     cells = [f"{name}:{severity}" for name, severity in STANDARD_CELLS if severity in subject.breadth.severities]
-    return beside_unfused(subject, conditions=tuple(cells))
+    unfused = able_unfused_of(subject.model, subject.controls, subject.stand_in, next(iter(subject.metrics), ""))
+    return pair_of(subject, unfused, NeededRun("", conditions=tuple(cells)))
 
 
 def judge_all(evidence: Evidence, heads: list[Group]) -> list[Verdict]:
@@ -81,7 +91,7 @@ def _judge(evidence: Evidence, head: Group) -> Verdict:
                 FRAGILITY_CLAIM, head.model, INCONCLUSIVE, few, (shown, *numbers), (f"{few} perturbed", command)
             )
         return _by_sign(evidence, head, shown, numbers)
-    name, plain = evidence.unfused(head)
+    name, plain = evidence.unfused(head, able=True)
     if isinstance(plain, str):
         return Verdict(
             FRAGILITY_CLAIM,

@@ -18,6 +18,8 @@ SUGGESTED_SHOTS = (1, 2, 4, 8, 16, 32)
 """Training samples of each class at which it is looked at where each has one class."""
 SUGGESTED_SEQUENCE = "style,light"
 """Domains of the built-in data on which forgetting is looked at."""
+UNSEEN_METRICS = ("unseen-top-1", "AUSUC", "H", "AP-novel", "hIoU")
+"""Metrics of classes that are unseen in training."""
 NO_CONTROL = "no un-fused control is offered; name an un-fused model of this table with --stand-in"
 
 
@@ -120,6 +122,18 @@ def unfused_of(model: str, offered: Iterable[str], stand_in: str | None) -> Unfu
     return Unfused("C1", model, "C1") if "C1" in controls else None
 
 
+def able_unfused_of(model: str, offered: Iterable[str], stand_in: str | None, metric: str) -> Unfused | None:
+    """Choose what stands for vision alone and is above chance by the metric that ranks.
+
+    Of classes that are unseen in training vision alone knows nothing: C4, which has their attributes and no language,
+    stands for it there, where that is offered.
+    """
+    controls = tuple(offered)
+    if metric in UNSEEN_METRICS and "C4" in controls:
+        return Unfused("C4", model, "C4")
+    return unfused_of(model, controls, stand_in)
+
+
 def beside_unfused(
     subject: ClaimSubject,
     *,
@@ -132,8 +146,13 @@ def beside_unfused(
 ) -> ClaimNeeds:
     """The model and what stands for vision alone, both with the same settings; or that there is none."""
     unfused = unfused_of(subject.model, subject.controls, subject.stand_in)
+    wanted = NeededRun("", None, limit, None, split, conditions, data, sequence, shots=shots)
+    return pair_of(subject, unfused, wanted)
+
+
+def pair_of(subject: ClaimSubject, unfused: Unfused | None, wanted: NeededRun) -> ClaimNeeds:
+    """The model and what it stands beside, both with the settings of `wanted`; or that there is nothing."""
     if unfused is None:
         return NO_CONTROL
     pair = ((subject.model, None), (unfused.model, unfused.control))
-    wanted = NeededRun("", None, limit, None, split, conditions, data, sequence, shots=shots)
     return tuple(replace(wanted, model=model, control=control) for model, control in pair)

@@ -16,11 +16,10 @@ from harness.judge.verdict.accuracy import climb, narrower, voids
 from harness.judge.verdict.comparison import holm_shown, is_too_few, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
-from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject, NeededRun
+from harness.judge.verdict.needs import UNSEEN_METRICS, ClaimNeeds, ClaimSubject, NeededRun
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, ZERO_SHOT_CLAIM, Verdict
 from harness.stats.difference import Difference
 
-UNSEEN_METRICS = ("unseen-top-1", "AUSUC", "H", "AP-novel", "hIoU")
 _CALIBRATED, _RAW = "AUSUC", "H"
 _SIDE, _LANGUAGE = "C3", "C4"
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.judge.robustness.cells import STANDARD_CELLS
-from harness.judge.verdict.fragility import judge_all
+from harness.judge.verdict.fragility import judge_all, needs
+from harness.judge.verdict.needs import ClaimSubject
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 from harness.stats.difference import weighted_difference
 
@@ -121,3 +123,27 @@ def test_a_control_that_was_not_perturbed(world: Any, right: np.ndarray) -> None
     found = decide(world)
     assert found.reason == "fused [C0] was not perturbed"
     assert {number.name for number in found.numbers} == {"MMI image", "mPC"}
+
+
+def unseen(world: Any) -> Verdict:
+    evidence = world.evidence()
+    scope = replace(evidence.scope, metric="unseen-top-1")
+    return judge_all(replace(evidence, scope=scope), evidence.heads())[0]
+
+
+def test_of_unseen_classes_attributes_stand_for_vision_alone(world: Any, right: np.ndarray) -> None:
+    """C0 is at chance there."""
+    world.sweep(world.add("fused", "C0", right), dict.fromkeys(CELLS, 0.1), clean=0.1)
+    world.sweep(world.add("fused", None, right), dict.fromkeys(CELLS, 0.2), clean=0.7, half=0.01)
+    assert unseen(world).reason == "C4 was not run"
+    world.sweep(world.add("fused", "C4", right), dict.fromkeys(CELLS, 0.5), clean=0.7, half=0.01)
+    found = unseen(world)
+    assert found.outcome == SUPPORTED
+    assert [number.name for number in found.numbers[:2]] == ["drop F − C4", "MMI F − C4"]
+
+
+def test_needs_of_unseen_classes_name_attributes() -> None:
+    subject = ClaimSubject("fused", ("C0", "C1", "C4"), ("unseen-top-1", "top-1"))
+    assert {run.control for run in needs(subject)} == {None, "C4"}
+    assert {run.control for run in needs(replace(subject, metrics=("top-1",)))} == {None, "C0"}
+    assert {run.control for run in needs(replace(subject, controls=("C0", "C1")))} == {None, "C0"}
