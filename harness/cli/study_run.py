@@ -78,7 +78,8 @@ def plan_study(
 ) -> Study:  # fmt: skip
     """Plan a study and price it; raises BenchError for whatever the user must mend first.
 
-    Where no record tells what a model's cells cost, one short cell of it is run, into no results folder.
+    Where no record tells what cells of a model cost, or of a way of tuning it, one short cell of it is run, into no
+    results folder.
     """
     task, environment, store = load_task(config.request.task), environment_of_command(), Store(config.request.results)
     wanted, fusion = check_claims(words(claims), "--claims"), installed_fusion(task.name)
@@ -99,9 +100,9 @@ def plan_study(
             lambda cell: _scored(store, cell), config.perturb.limit, config.explain.limit,
         )  # fmt: skip
         steps, dropped = in_order(aims, work, slots)
-        lacking = {cell.training.model for cell in work.pending(steps) if work.prices.like(cell) is None}
+        lacking = _unpriced(work, steps)
         if lacking:
-            tried = [_try_one(config, name, environment, server) for name in sorted(lacking)]
+            tried = [_try_one(config, run, environment, server) for run in lacking]
             first = first_trainings(cells, environment.cache, slots)  # the short cell has trained what it builds on
             prices = replace(prices, tried=[record for record in tried if record is not None], first=first)
             work = replace(work, prices=prices)
@@ -234,9 +235,16 @@ def _count_done(steps: Sequence[StudyStep], work: Work) -> int:
     return sum(work.is_done(cell) for cell in cells.values())
 
 
-def _try_one(config: RunConfig, model: str, environment: Environment, server: ForkServer) -> RunRecord | None:
+def _unpriced(work: Work, steps: Sequence[StudyStep]) -> list[NeededRun]:
+    """The models, and the ways of tuning them that cost otherwise, of which no record tells what their cells cost."""
+    unknown = [cell.training for cell in work.pending(steps) if not work.prices.knows(cell)]
+    found = {(training.model, training.options.tune) for training in unknown}
+    return [NeededRun(model, tune=tune) for model, tune in sorted(found, key=lambda each: (each[0], each[1] or ""))]
+
+
+def _try_one(config: RunConfig, run: NeededRun, environment: Environment, server: ForkServer) -> RunRecord | None:
     """Run one short cell of a model in a folder that goes, to know what its cells cost; None where it fails."""
-    short = Variation.of(NeededRun(model)).changed(config, [model])
+    short = Variation.of(run).changed(config, [run.model])
     short = replace(
         short,
         request=replace(short.request, seeds=1),
@@ -246,7 +254,8 @@ def _try_one(config: RunConfig, model: str, environment: Environment, server: Fo
     )
     reporter = reporter_for(load_task(short.request.task).metrics[0])
     try:
-        reporter.say(f"No record tells what {model} costs here: trying one short cell of it.")
+        name = run.name if run.tune is None else f"{run.name} with --tune {run.tune}"
+        reporter.say(f"No record tells what {name} costs here: trying one short cell of it.")
         plan = plan_run(short, short.request.task, environment, reporter.progress)
         with tempfile.TemporaryDirectory(prefix="bench-study-") as folder:
             store = Store(folder)

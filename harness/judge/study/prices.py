@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
+from typing import Any
 
 from harness.cell import Cell
 from harness.record import RobustnessRecord, RunRecord
@@ -43,6 +44,16 @@ class Price:
     def __add__(self, other: Price) -> Price:
         """Both together."""
         return Price(self.seconds + other.seconds, self.bytes + other.bytes)
+
+
+def policy_of(cell: Cell) -> str | None:
+    """How the language model of a cell is tuned; None where it has none, or nothing is known of how it has it."""
+    return _policy({"recipe": cell.training.recipe, "options": {"tune": cell.training.options.tune}})
+
+
+def _policy(training: Mapping[str, Any]) -> str | None:
+    policy: str | None = training.get("recipe", {}).get("tune") or training.get("options", {}).get("tune")
+    return policy
 
 
 @dataclass(frozen=True)
@@ -101,13 +112,18 @@ class Prices:
             told = record.cell["training"]
             return (
                 record.control == training.control,
-                (told.get("options", {}).get("tune") or None) == training.options.tune,
+                _policy(told) == policy_of(cell),
                 record.efficiency.train_seconds is not None,
                 -abs(told["train"]["steps"] - training.train.steps),
                 record.created,
             )
 
         return max(found, key=likeness, default=None)
+
+    def knows(self, cell: Cell) -> bool:
+        """Whether a record tells: one of the same model and policy, since text that is tuned is read at each step."""
+        like = self.like(cell)
+        return like is not None and policy_of(cell) in (None, _policy(like.cell["training"]))
 
     def source(self, cells: Sequence[Cell]) -> str:
         """Say what the estimates of some cells are made of."""
@@ -116,7 +132,10 @@ class Prices:
         lacking = sorted({cell.training.model for cell in cells if self.like(cell) is None})
         parts = [f"{len(used & stored)} stored records"] if used & stored else []
         if used - stored:
-            parts.append(f"{len(used - stored)} short cell that was just tried")
+            count = len(used - stored)
+            parts.append(
+                "1 short cell that was just tried" if count == 1 else f"{count} short cells that were just tried"
+            )
         if used and any(cell.training.model in self._measured for cell in cells):
             parts.append("conditions that were timed")
         if lacking:

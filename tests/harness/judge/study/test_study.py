@@ -146,6 +146,18 @@ def test_prices_take_the_record_that_is_most_like_a_cell() -> None:
     assert Prices([], [record("f")]).source([cell("f", None, 0)]) == "1 short cell that was just tried"
 
 
+def test_another_way_of_tuning_is_not_known_by_the_model_alone() -> None:
+    """Text that is tuned is read at each step: a step costs many times as much."""
+    known, full = record("f"), cell("f", None, 0)
+    full = replace(full, training=replace(full.training, options=ModelOptions(tune="full")))
+    assert Prices([known]).knows(cell("f", None, 0))
+    assert not Prices([known]).knows(full)
+    told = {**known.cell["training"], "options": {"tune": "full"}}
+    slow = replace(known, cell={"training": told}, fingerprint="slow")
+    assert Prices([known, slow]).knows(full)
+    assert Prices([known, slow]).like(full) == slow
+
+
 def test_conditions_cost_what_stored_ones_took() -> None:
     """10 s and 30 s for 50 samples: the median is 0.4 s a sample, beside the fixed guess for scoring."""
     sweeps = [sweep("f", {"fog-3": 10.0, "snow-3": 30.0}), sweep("g", {"fog-3": 500.0}), sweep("f", {})]
