@@ -114,8 +114,9 @@ Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Mix: TypeAlias = Literal["mixup", "cutmix"]
 WordEdit: TypeAlias = Literal["word-delete", "word-synonym"]
 Augment: TypeAlias = Literal[
-    "crop", "flip", "crop+flip", "randaugment", "crop+randaugment", "flip+randaugment", "crop+flip+randaugment"
-]
+    "crop", "flip", "crop+flip", "randaugment", "crop+randaugment", "flip+randaugment", "crop+flip+randaugment",
+    "augmix", "crop+augmix", "flip+augmix", "crop+flip+augmix",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Random changes of training images: crop, flip, RandAugment; what is right for an image goes with it.
+"""Random changes of training images: crop, flip, RandAugment, AugMix; what is right for an image goes with it.
 
 Draws depend on seed, sample and epoch alone, not on threads or on what else is drawn.
 """
@@ -14,8 +14,9 @@ import numpy as np
 
 from harness.affine import Affine
 from harness.errors import UsageError
+from harness.inputs.augmix import drawn_mixture
+from harness.inputs.image_steps import FLIP, Mixture, Recolouring, changed_image, random_movement
 from harness.inputs.images import fit_image
-from harness.perturb.image.geometry import apply_affine
 from harness.protocols import MovesTargets, MovesTexts, Task
 from harness.sample import Preprocessing, Sample
 from harness.text.spelling import name_bytes
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CropBox: TypeAlias = tuple[int, int, int, int]
-Step: TypeAlias = "Affine | Recolouring"
+Step: TypeAlias = "Affine | Recolouring | Mixture"
 
 _AREAS, _LOG_RATIOS = (0.08, 1.0), (math.log(3 / 4), math.log(4 / 3))  # as in Inception (arXiv 1409.4842)
 _TRIES = 10
-_FLIP = Affine((-1, 0, 1, 0, 1, 0), mirrored=True)
+_NUDGE = Affine((1, 0, 0.1, 0, 1, 0.1))
 _OPERATIONS = 2
 _LEVEL = 9 / 30
 """RandAugment's two operations at magnitude 9 of 30, the defaults of torchvision."""
@@ -38,14 +39,6 @@ _RECOLOURINGS = {
 }  # fmt: skip
 _ARGUMENTS = {"posterize": (7,), "solarize": (255 * (1 - _LEVEL),)}
 _MOVES = ("identity", "shear-x", "shear-y", "translate-x", "translate-y", "rotate")
-
-
-@dataclass(frozen=True)
-class Recolouring:
-    """A function of `torchvision.transforms.v2.functional` that moves no pixel, and its arguments."""
-
-    name: str
-    arguments: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ class Augmentation:
             box = self.box or (0, 0, *image.size)
             region = image.resize(preprocessing.extent(*image.size), resampling, box=box)
         for step in self.steps:
-            region = _applied(step, region)
+            region = changed_image(step, region)
         if preprocessing.fit != "pad":
             return region
         square = pillow.new("RGB", (preprocessing.size, preprocessing.size))
@@ -81,7 +74,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Draws changes of a task's images; `kinds` are some of crop, flip and randaugment."""
+    """Draws changes of a task's images; `kinds` are some of crop, flip, randaugment and augmix."""
 
     kinds: frozenset[str]
     seed: int
@@ -92,11 +85,18 @@ class Augmenter:
         name = int.from_bytes(hashlib.sha256(name_bytes(sample.sample_id)).digest()[:8], "big")
         rng = np.random.default_rng([self.seed, epoch, name])
         box = _random_box(size, rng) if "crop" in self.kinds else None
-        steps: list[Step] = [_FLIP] if "flip" in self.kinds and rng.random() < 0.5 else []
+        steps: list[Step] = [FLIP] if "flip" in self.kinds and rng.random() < 0.5 else []
         if "randaugment" in self.kinds:
             extent = preprocessing.extent(*size)
             steps += [step for _ in range(_OPERATIONS) if (step := _random_step(extent, rng)) is not None]
+        if "augmix" in self.kinds:
+            steps.append(drawn_mixture(rng, preprocessing.extent(*size), moves=self._stays(sample)))
         return Augmentation(box, tuple(steps))
+
+    def _stays(self, sample: Sample) -> bool:
+        """Whether what is right for a sample has no place in the image: the same target is right where it is moved."""
+        assert isinstance(self.task, MovesTargets)
+        return self.task.moved(sample.target, _NUDGE) is sample.target
 
     def moved(self, sample: Sample, movements: tuple[Affine, ...]) -> Sample:
         """Have target and text of a sample follow its image."""
@@ -119,19 +119,6 @@ def augmenter_for(wish: str | None, seed: int, task: Task) -> Augmenter | None:
             "moved. Leave train.augment out for it."
         )
     return Augmenter(frozenset(wish.split("+")), seed, task)
-
-
-def _applied(step: Step, image: Image) -> Image:
-    from PIL import Image as pillow
-
-    if isinstance(step, Recolouring):
-        from torchvision.transforms.v2 import functional
-
-        changed: Image = getattr(functional, step.name)(image, *step.arguments)
-        return changed
-    if step == _FLIP:
-        return image.transpose(pillow.Transpose.FLIP_LEFT_RIGHT)
-    return pillow.fromarray(apply_affine(np.asarray(image), step))
 
 
 def _cut(box: CropBox, size: tuple[int, int]) -> Affine:
@@ -165,20 +152,4 @@ def _random_step(extent: tuple[int, int], rng: np.random.Generator) -> Step | No
     if name in _RECOLOURINGS:
         strength = _RECOLOURINGS[name]
         return Recolouring(name, _ARGUMENTS.get(name, ()) if strength is None else (1 + side * strength,))
-    return _random_movement(name, side, extent[1] / extent[0])
-
-
-def _random_movement(name: str, side: int, aspect: float) -> Affine:
-    """Say where places go: shear and rotation are true in pixels, also where height / width is not 1."""
-    slant, offset, angle = 0.3 * _LEVEL * side, 150 / 331 * _LEVEL * side, math.radians(30 * _LEVEL) * side
-    if name == "shear-x":
-        return Affine((1, slant * aspect, 0, 0, 1, 0))
-    if name == "shear-y":
-        return Affine((1, 0, 0, slant / aspect, 1, 0))
-    if name == "translate-x":
-        return Affine((1, 0, offset, 0, 1, 0))
-    if name == "translate-y":
-        return Affine((1, 0, 0, 0, 1, offset))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    b, d = -sine * aspect, sine / aspect
-    return Affine((cosine, b, 0.5 - 0.5 * (cosine + b), d, cosine, 0.5 - 0.5 * (d + cosine)))
+    return random_movement(name, side * _LEVEL, extent[1] / extent[0])

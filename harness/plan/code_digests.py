@@ -32,10 +32,11 @@ TRAINING: tuple[Definition, ...] = (
 BY_OPTION: Mapping[str, tuple[Definition, ...]] = MappingProxyType(
     {
         "sequence": (("harness.jobs.sequence", "DomainSequence"),),
+        "augment=augmix": (("harness.inputs.augmix", "drawn_mixture"),),
         "words": (("harness.jobs.word_edits", "batch_reworded"),),
     }
 )
-"""What an option of training draws in besides: scores of domains, edits of words. No other training rests on it."""
+"""What an option of training draws in besides, or one value of it: no other training rests on it."""
 SCORING: tuple[Definition, ...] = (
     ("harness.records.score_answers", "score_answers"),
     ("harness.records.score_answers", "metrics_of"),
@@ -82,7 +83,7 @@ class CodeDigests:
         It is the same for a model and its controls. What an option of `train` alone draws in has a digest by its name.
         Raises PluginError for a plugin whose source is not found.
         """
-        drawn = [name for name in BY_OPTION if train is not None and getattr(train, name)]
+        drawn = [name for name in BY_OPTION if train is not None and _asks_for(train, name)]
         own = PluginCode.of(model)
         chosen = NamedParts(frozenset(own.strings | PluginCode.of(options).strings))
         methods = methods_of(task, without=_NOT_TRAINING)
@@ -141,6 +142,13 @@ class CodeDigests:
         if asked not in self._known:
             self._known[asked] = code.digest(asked[0], named)
         return self._known[asked]
+
+
+def _asks_for(train: TrainOptions, name: str) -> bool:
+    """Whether an option is given; of `option=value`, whether its value is that, alone or beside others."""
+    option, _, value = name.partition("=")
+    given = getattr(train, option)
+    return value in str(given).split("+") if value else bool(given)
 
 
 def _package(place: str) -> str:

@@ -103,6 +103,7 @@ def _require_one_each(whole: str, recipes: Sequence[Modifier]) -> None:
 
 
 ADVERSARIAL = TrainingRecipe("adversarial", "trained on pixels that PGD moves within :4 of 255", "adversarial", "4")
+AUGMIX = TrainingRecipe("augmix", "training images mixed with changed copies of themselves", "augment", "augmix")
 CUTMIX = TrainingRecipe("cutmix", "images of classes get a part of another one", "mix", "cutmix")
 DROPOUT = TrainingRecipe("dropout", "dropout of :0.3", "dropout", "0.3")
 EARLY_STOPPING = TrainingRecipe("early-stopping", "training ends after :2 validations without a gain", "patience", "2")

@@ -16,7 +16,8 @@ from PIL import Image
 
 from harness.affine import Affine
 from harness.errors import UsageError
-from harness.inputs.augment import Augmentation, Augmenter, Recolouring, augmenter_for
+from harness.inputs.augment import Augmentation, Augmenter, augmenter_for
+from harness.inputs.image_steps import Recolouring
 from harness.inputs.images import fit_image, open_images
 from harness.inputs.read_ahead import THREAD_NAME
 from harness.inputs.visual_tokens import VisualTokens

@@ -199,6 +199,9 @@ def test_what_an_option_of_training_draws_in_moves_those_trainings_alone() -> No
     told = code.training(task, model, ModelOptions(task=task.name), TrainOptions(sequence="style", words="word-delete"))
     assert told.keys() - plain.keys() == {"sequence", "words"} and plain.items() <= told.items()
     sequence, words = code.last(5)[:2]
+    mixed = code.training(task, model, ModelOptions(task=task.name), TrainOptions(augment="crop+augmix"))
+    other = code.training(task, model, ModelOptions(task=task.name), TrainOptions(augment="crop+randaugment"))
+    assert mixed.keys() - plain.keys() == {"augment=augmix"} and other == plain
     assert "harness.stats.estimates" in sequence.modules() and "harness.perturb.text.words" in words.modules()
 
 
