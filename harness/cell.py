@@ -87,7 +87,7 @@ class TrainOptions:
     patience: NoneOrMore = 0
     """Validations without a gain after which training stops; 0: never."""
     augment: Augment | None = None
-    """Random changes of training images: resized crop, left-right flip, RandAugment or AugMix; what is right goes along."""
+    """Random changes of training images: crop, left-right flip, RandAugment or AugMix; what is right goes along."""
     limit: AtLeastOne | None = None
     """Training samples at most."""
     shots: AtLeastOne | None = None
