@@ -9,6 +9,7 @@ from harness.collector import collection_paused
 from harness.judge.judged_leaderboard import judged_tables
 from harness.judge.leaderboard import Row
 from harness.judge.robustness.reference_table import find_reference
+from harness.judge.robustness.remedies import with_gains
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.robustness.summary import summaries
 from harness.judge.table_memory import TableMemory
@@ -71,7 +72,8 @@ def robustness_rows(task: str, store: Store, reference: str | None = None) -> li
     load_task(task)
     records, runs = store.read_robustness(task), store.read_records(task)
     table = None if reference is None else find_reference(reference, records)
-    return summaries(records, runs, table, unfused_models())
+    rows = summaries(records, runs, table, unfused_models())
+    return with_gains(rows, runs, score_reader([store], known={store: (*records, *runs)}))
 
 
 def unfused_models() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from harness.judge.robustness.cells import FAILED, SKIPPED
 from harness.judge.robustness.row import Comparable, ConditionScore, RobustnessRow
 from harness.plan.installed_metrics import metric_named
 from harness.record import Estimate
+from harness.report.remedy_table import remedy_table
 from harness.report.tables.document import Block, Heading, document_text
 from harness.report.tables.layout import PIPE_WIDTH
 from harness.report.tables.table import (
@@ -73,6 +74,7 @@ def robustness_document(rows: Sequence[RobustnessRow], *, cells: bool = False) -
         limit = "" if scope.limit is None else f", at most {scope.limit} samples"
         place = f"{scope.task} on {scope.data} ({scope.data_digest[:12]}), split {scope.split}{limit}"
         blocks += [Heading(f"{place}: {scope.metric}"), make(group)]
+        blocks += [] if cells or (remedies := remedy_table(group)) is None else [remedies]
     return blocks or [_NOTHING]
 
 

@@ -49,6 +49,23 @@ class ConditionScore:
 
 
 @dataclass(frozen=True)
+class RemedyGain:
+    """What remedies of training change beside the model without them, over the same seeds, samples and conditions.
+
+    `clean` and `corrupted` are differences of the clean score and of the mean over `conditions`; `ratio` is the gain
+    under corruption for each point of the clean score that is lost.
+    """
+
+    remedy: str
+    beside: str
+    seeds: tuple[int, ...]
+    conditions: int
+    clean: Figure
+    corrupted: Figure
+    ratio: Figure
+
+
+@dataclass(frozen=True)
 class RobustnessRow:
     """All numbers of one model; each is a figure, which has either a value or the reason why it has none.
 
@@ -83,6 +100,8 @@ class RobustnessRow:
     """What tells it from other rows of the model with the same control, as on the leaderboard."""
     clean_count: int | None = None
     """How many samples the clean score is of."""
+    remedy: RemedyGain | None = None
+    """What its remedies of training gain; None where it has none, or the model without them is not there."""
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.judge.verdict.evidence import Evidence, Group, finite
+from harness.judge.verdict.evidence import Evidence, Group, ReadScores, finite
 from harness.judge.verdict.needs import LEAST_SEEDS
 from harness.judge.verdict.verdict import Number
 from harness.stats.difference import Difference, difference_of_estimates, weighted_difference
@@ -45,7 +45,7 @@ def contrast_with_control(evidence: Evidence, metric: str, terms: Sequence[Term]
             if problem is not None:
                 return problem
     weights = [weight for weight, _ in terms]
-    sampled = sample_values(evidence, metric, terms, seeds)
+    sampled = sample_values(evidence.read, metric, terms, seeds)
     if sampled is None:
         return _unpaired(metric, terms, seeds)
     return decidable(weighted_difference(weights, list(sampled.values), sampled.clusters))
@@ -63,7 +63,7 @@ def common_seeds(groups: Sequence[Group]) -> list[int]:
 
 
 def sample_values(
-    evidence: Evidence, metric: str, terms: Sequence[Term], seeds: Sequence[int], condition: str | None = None
+    read: ReadScores, metric: str, terms: Sequence[Term], seeds: Sequence[int], condition: str | None = None
 ) -> Sampled | None:
     """Read contributions to a metric; None where any is not stored, not finite, or not about the same samples."""
     first: SampleScores | None = None
@@ -71,7 +71,7 @@ def sample_values(
     for _, group in terms:
         for seed in seeds:
             record = group.by_seed[seed]
-            scores = evidence.read(record.task, record.fingerprint, condition)
+            scores = read(record.task, record.fingerprint, condition)
             values = None if scores is None else _of_metric(scores, metric)
             if scores is None or values is None or not np.isfinite(values).all():
                 return None

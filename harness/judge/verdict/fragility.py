@@ -213,12 +213,12 @@ def _paired(
 ) -> tuple[tuple[Bearing, Bearing], tuple[str, ...]] | None:
     """Read all contributions, `[2, seeds, samples]` a condition; None where any is not stored."""
     terms = [(1.0, group) for group in groups]
-    clean = sample_values(evidence, evidence.metric, terms, seeds, f"{CLEAN_NAME}-0")
+    clean = sample_values(evidence.read, evidence.metric, terms, seeds, f"{CLEAN_NAME}-0")
     if clean is None:
         return None
     total = np.zeros_like(clean.values)
     for name, severity in cells:
-        found = sample_values(evidence, evidence.metric, terms, seeds, f"{name}-{severity}")
+        found = sample_values(evidence.read, evidence.metric, terms, seeds, f"{name}-{severity}")
         if found is None or found.clusters != clean.clusters:
             return None
         total += found.values

@@ -13,7 +13,7 @@ from harness.record import RunRecord
 LIMIT, TUNE, MODEL_CODE, SEQUENCE = "train.limit", "model.tune", "versions.model", "train.sequence"
 SHOTS = "train.shots"
 _NOT_COMPARED = ("train.threads",)
-_REMEDIES = ("replay", "pull", "keep", "mix", "adversarial", "words", "soup")
+REMEDIES = ("replay", "pull", "keep", "mix", "adversarial", "words", "soup")
 """Options of training that change what a model withstands or keeps: a model with one is not the model by itself."""
 
 
@@ -51,7 +51,7 @@ def remedies_told(settings: Mapping[str, Any]) -> list[str]:
     >>> remedies_told({"train.replay": 0.5, "train.mix": "mixup", "train.soup": 0})
     ['replay 0.5', 'mix mixup']
     """
-    used = [(name, value) for name in _REMEDIES if (value := settings.get(f"train.{name}"))]
+    used = [(name, value) for name in REMEDIES if (value := settings.get(f"train.{name}"))]
     return [f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in used]
 
 
