@@ -259,7 +259,7 @@ def _frame_of(found: Sequence[RunRecord]) -> pd.DataFrame:
 _ABOUT = ("task", "data", "split", "model", "control", "seed", "status", "error")
 _COSTS = (
     "parameters_total", "parameters_trainable", "flops", "latency_p50_seconds", "latency_p95_seconds",
-    "throughput_per_second", "peak_memory_bytes", "train_seconds",
+    "throughput_per_second", "peak_memory_bytes", "memory_added_bytes", "energy_joules", "train_seconds",
 )  # fmt: skip
 _ORIGIN = ("device", "signature", "fingerprint", "created")
 

@@ -166,6 +166,25 @@ def replace_forward(region: LearnerPart, run: Callable[[list[Any]], list[Any]]) 
     region.module.converted_parameters = tuple(region.module.parameters())
 
 
+def release_converted(learner: Any) -> None:
+    """Give back the memory of weights that another runtime holds now; they keep their shape and lose their values.
+
+    Weights that a part left in torch shares stay.
+    """
+    converted: dict[int, Any] = {}
+    inside: set[int] = set()
+    for part in learner.modules():
+        if (own := getattr(part, "converted_parameters", None)) is not None:
+            converted |= {id(parameter): parameter for parameter in own}
+            inside |= {id(module) for module in part.modules()}
+    for module in learner.modules():
+        if id(module) not in inside:
+            for parameter in module.parameters(recurse=False):
+                converted.pop(id(parameter), None)
+    for parameter in converted.values():
+        parameter.data = parameter.data.new_zeros(1).expand(parameter.shape)
+
+
 def of_tensors(region: LearnerPart) -> Any:
     """A module that takes the tensors of a region's inputs alone, and returns the tensors of what it returns."""
     import torch

@@ -13,6 +13,7 @@ import torch
 
 from harness.answers import LABELS
 from harness.cell import Cell, MeasureOptions, Places, TrainingJob, TrainOptions, fingerprint_of
+from harness.compress.regions import release_converted
 from harness.files import clear_parts, replace_atomically
 from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION
 from harness.inputs.images import ImageSplit
@@ -288,6 +289,8 @@ def profile_job(cell: Cell, places: Places, progress: Progress) -> Efficiency:
         task, learner, seconds = load_subject(cell, places, progress)
         images = evaluation_images(cell, task, learner, places, progress)
         visual_tokens = computed_tokens(cell.training.device, learner, images)
+        if cell.variant is not None:
+            release_converted(learner)  # whether it answers as its parent was asked when it answered the split
         meter.mark()
 
         def attempt(options: MeasureOptions) -> Efficiency:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cell import MeasureOptions
 from harness.jobs.heartbeat import Heartbeat
 from harness.measure.device import DevicePeak, synchronize
-from harness.measure.energy import energy_sources, measure_energy
+from harness.measure.energy import energy_sources, joules_per_sample, measure_energy
 from harness.measure.flops import FlopCount, count_flops
 from harness.measure.foreign_load import ForeignLoad, noise_reasons
 from harness.measure.latency import LatencySummary, time_calls
@@ -83,6 +83,8 @@ def profile_learner(
         throughput_per_second=throughput.per_second,
         throughput_batch=throughput.batch_size,
         peak_memory_bytes=alone.allocated_bytes if alone else memory.peak_rss_bytes,
+        memory_added_bytes=alone.allocated_bytes if alone else memory.added_bytes,
+        energy_joules=joules_per_sample(energy, device),
         notes={
             "machine": machine.to_json(),
             "machine_label": machine.label,

@@ -132,6 +132,8 @@ class Row:
             "throughput_per_second": cost.throughput_per_second,
             "throughput_batch": cost.throughput_batch,
             "peak_memory_bytes": cost.peak_memory_bytes,
+            "memory_added_bytes": cost.memory_added_bytes,
+            "energy_joules": cost.energy_joules,
             "train_seconds": cost.train_seconds,
             "device": self.device,
             "signature": self.signature,

@@ -7,7 +7,7 @@ like measured ones. What the machine takes when idle is measured just before, su
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from harness.measure.nvml import energy_counter
 
 POWERCAP = Path("/sys/class/powercap")
+NVML = "NVML total energy"
 _IDLE_S, _WORK_S = 1.0, 2.0
 """Counters move every 1 (RAPL) to 100 ms (NVML): over so long that is a few per cent at most."""
 
@@ -52,6 +53,18 @@ class EnergyUse:
         return {**asdict(self), "net_joules_per_sample": self.net_joules_per_sample}
 
 
+def joules_per_sample(told: Mapping[str, Any], device: str) -> float | None:
+    """Add up what counters saw of one sample, less idle; `told` is the `energy` of a record's notes.
+
+    None where nothing was counted, on a GPU without its own counter, and where work and idling cannot be told apart.
+    """
+    uses = told.get("sources", [])
+    if device != "cpu" and not any(use["source"] == NVML for use in uses):
+        return None
+    found: list[float] = [use["net_joules_per_sample"] for use in uses]
+    return sum(found) if found and min(found) > 0 else None
+
+
 def energy_sources(device: str, powercap: Path = POWERCAP) -> tuple[list[EnergySource], str]:
     """Find the counters of this machine for work on a device, and why there is none, "" where there are.
 
@@ -64,7 +77,7 @@ def energy_sources(device: str, powercap: Path = POWERCAP) -> tuple[list[EnergyS
         if read is None:
             reasons.append("NVML gives no total energy of this GPU")
         else:
-            found.append(EnergySource("NVML total energy", read))
+            found.append(EnergySource(NVML, read))
     zones = sorted(powercap.glob("*:*")) if powercap.is_dir() else []
     packages = [zone for zone in zones if _text(zone / "name").startswith("package")]
     if not packages:

@@ -6,6 +6,9 @@ child of 9 MB was seen to report its parent's 1,176 MB). Linux can reset its own
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -32,6 +35,7 @@ class PeakMemory:
     """Bytes at most while a job ran; `method` says how `peak_rss_bytes` was found.
 
     `start_rss_bytes` was resident before (the interpreter and its libraries), and is part of the peak.
+    `marked_rss_bytes` is the peak since the last mark alone, when what loading took had been given back.
     `allocated_bytes` and `reserved_bytes` are of the accelerator, None on a CPU.
     """
 
@@ -40,6 +44,12 @@ class PeakMemory:
     method: str
     allocated_bytes: int | None = None
     reserved_bytes: int | None = None
+    marked_rss_bytes: int = 0
+
+    @property
+    def added_bytes(self) -> int:
+        """What was resident at most since the mark, less what was before: the job's own, with libraries it imports."""
+        return max(0, (self.marked_rss_bytes or self.peak_rss_bytes) - self.start_rss_bytes)
 
     @property
     def bytes(self) -> int:
@@ -87,8 +97,13 @@ class PeakMeter:
         self._stop_polling()
 
     def mark(self) -> None:
-        """Keep the peak of the process so far, whatever is forgotten later: what was loaded, and how."""
+        """Keep the peak of the process so far, whatever is forgotten later: what was loaded, and how.
+
+        What loading leaves unused is given back to the system, so that the peak from here on is that of the work.
+        """
         self._marked_rss = self._read_now().peak_rss_bytes
+        _give_back()
+        self.restart()
 
     def restart(self) -> None:
         """Forget the peak since the last mark."""
@@ -123,6 +138,7 @@ class PeakMeter:
             method=method,
             allocated_bytes=on_device.allocated_bytes if on_device else None,
             reserved_bytes=on_device.reserved_bytes if on_device else None,
+            marked_rss_bytes=rss,
         )
 
 
@@ -151,6 +167,14 @@ class _Poller:
     def _watch(self) -> None:
         while not self._stopped.wait(_POLL_SECONDS):
             self._highest = max(self._highest, _resident_bytes())
+
+
+def _give_back() -> None:
+    """Collect what nothing refers to, and have glibc return what it keeps free; other allocators decide themselves."""
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # musl has no malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _reset_high_water_mark() -> bool:

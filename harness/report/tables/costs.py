@@ -11,11 +11,17 @@ LATENCY = TableColumn(
 MEMORY = TableColumn(
     "peak_memory_bytes", "peak memory", "cost", "bytes", "{:.0f} MiB", 2**-20, direction=-1, importance=68
 )
+MEMORY_ADDED = TableColumn(
+    "memory_added_bytes", "memory added", "cost", "bytes", "{:.1f} MiB", 2**-20, direction=-1, importance=57
+)
+ENERGY = TableColumn("energy_joules", "energy", "cost", "joules", "{:.3g} J", direction=-1, importance=56)
 COSTS = (
     LATENCY,
     TableColumn("latency_p95_seconds", "p95 latency", "cost", "seconds", "{:.1f} ms", 1e3, -1, EXTRA),
     TableColumn("throughput_per_second", "throughput", "cost", "per second", "{:.0f}/s", importance=EXTRA),
     MEMORY,
+    MEMORY_ADDED,
+    ENERGY,
     TableColumn("parameters_total", "parameters", "cost", "count", "{:.2f} M", 1e-6, -1, EXTRA),
     TableColumn("parameters_trainable", "trained parameters", "cost", "count", "{:.2f} M", 1e-6, -1, 55),
     TableColumn("flops", "GFLOPs", "cost", "operations", "{:.3f}", 1e-9, -1, EXTRA),

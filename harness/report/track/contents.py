@@ -17,7 +17,7 @@ LoggedCurves = Mapping[int, Mapping[str, float]]
 
 _COSTS = (
     "latency_p50_seconds", "latency_p95_seconds", "throughput_per_second", "peak_memory_bytes", "parameters_total",
-    "parameters_trainable", "flops", "train_seconds",
+    "parameters_trainable", "flops", "train_seconds", "memory_added_bytes", "energy_joules",
 )  # fmt: skip
 _FIRST = ("model", "control", "setting", "status", "rank", "verdict", "seeds")
 

@@ -21,7 +21,7 @@ METRICS = ("main", "gone")
 DOCUMENTED = [
     "task", "data", "split", "model", "control", "status", "error", "seeds", "metrics", "parameters_total",
     "parameters_trainable", "flops", "latency_p50_seconds", "latency_p95_seconds", "throughput_per_second",
-    "peak_memory_bytes", "train_seconds", "device", "fingerprint",
+    "peak_memory_bytes", "memory_added_bytes", "energy_joules", "train_seconds", "device", "fingerprint",
 ]  # fmt: skip
 Make = Callable[..., RunRecord]
 

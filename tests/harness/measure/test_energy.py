@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.energy import EnergySource, energy_sources, measure_energy
+from harness.measure.energy import NVML, EnergySource, energy_sources, joules_per_sample, measure_energy
 
 
 def zone(root: Path, name: str, kind: str, energy: str, most: str = "262143328850") -> Path:
@@ -36,6 +36,23 @@ def test_absent_where_there_is_no_counter_with_the_reason(tmp_path: Path) -> Non
     (hidden / "energy_uj").unlink()  # as one that only root may read
     sources, why = energy_sources("cpu", tmp_path)
     assert sources == [] and "root alone" in why
+
+
+@pytest.mark.parametrize(
+    ("device", "seen", "wanted"),
+    [
+        ("cpu", {"RAPL package-0": 0.5, "RAPL package-1": 0.25}, 0.75),
+        ("cpu", {}, None),
+        ("cpu", {"RAPL package-0": -0.01}, None),  # the work cannot be told from idling
+        ("cuda:0", {"RAPL package-0": 0.5}, None),  # of the GPU nothing is known
+        ("cuda:0", {NVML: 2.0, "RAPL package-0": 0.5}, 2.5),
+    ],
+)
+def test_a_row_has_the_sum_of_its_counters_or_nothing(
+    device: str, seen: dict[str, float], wanted: float | None
+) -> None:
+    told = {"sources": [{"source": name, "net_joules_per_sample": joules} for name, joules in seen.items()]}
+    assert joules_per_sample(told if seen else {"absent": "no counter"}, device) == wanted
 
 
 def test_idle_is_subtracted_and_shown() -> None:

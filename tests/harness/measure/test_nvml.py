@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,17 @@ import pytest
 import torch
 
 from harness.measure import nvml
-from harness.measure.nvml import GpuState, GpuWatch, card, divided_gpus, driver_version, gpu_state, read_gpu
+from harness.measure.energy import NVML, energy_sources
+from harness.measure.nvml import (
+    GpuState,
+    GpuWatch,
+    card,
+    divided_gpus,
+    driver_version,
+    energy_counter,
+    gpu_state,
+    read_gpu,
+)
 
 BUS = b"00000001:3B:00.0"
 
@@ -97,6 +108,16 @@ def test_what_a_card_does_not_say_is_none_and_the_rest_is_there(
         monkeypatch.setattr(library, name, refuse)
     assert gpu_state("cuda:0") == GpuState("Tesla V100", "535.104.05", None, None, None, None)
     assert read_gpu("00000000:01:00.0") is None
+    assert library.opened == 0
+
+
+def test_energy_is_the_cards_counter_in_joules_or_absent(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert energy_counter("cpu") is None and energy_counter("cuda:0") is None  # as of a card before Volta
+    assert energy_sources("cuda:0", Path("/nowhere"))[1].startswith("NVML gives no total energy of this GPU; ")
+    millijoules = iter((1_500, 1_500, 4_000))
+    monkeypatch.setattr(library, "nvmlDeviceGetTotalEnergyConsumption", lambda handle: next(millijoules), raising=False)
+    (source,), why = energy_sources("cuda:0", Path("/nowhere"))
+    assert (source.name, source.read(), source.read(), why) == (NVML, 1.5, 4.0, "")
     assert library.opened == 0
 
 
