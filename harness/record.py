@@ -77,9 +77,10 @@ class Estimate:
 class Efficiency:
     """What a model costs; seconds, bytes and counts. None where nothing supports the number.
 
-    A latency percentile is None when there were too few runs for it (see `harness.measure.latency`). `peak_memory_bytes`
-    has the libraries and what loading took, too; `memory_added_bytes` what is there while it answers, less what the
-    process had before. `energy_joules` is of one sample of a batch, less idle (`harness.measure.energy`).
+    A latency percentile is None when there were too few runs for it (see `harness.measure.latency`).
+    `peak_memory_bytes` has the libraries and what loading took, too; `memory_added_bytes` is what is there while it
+    answers, less what the process had before. `energy_joules` is of one sample of a batch, less idle
+    (`harness.measure.energy`).
     """
 
     parameters_total: int | None = None
