@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.compress.export import quiet
+from harness.compress.export import hushed
 from harness.compress.linear_layers import require_module
 from harness.compress.regions import regions_of
 from harness.errors import NotCompressible, UsageError
@@ -49,7 +49,7 @@ class Compilation:
         for region in found.regions:
             region.module.compile(dynamic=True)
         try:
-            with quiet():
+            with hushed():
                 for count in (1, 3):
                     work.answer(work.learner, count)
         except Exception as error:  # whatever a compiler raises, it is this model that it cannot do

@@ -49,7 +49,7 @@ class Export:
         for region in found.regions:
             path = work.folder / f"{region.name}{self.suffix}"
             if not path.is_file():
-                with quiet():
+                with hushed():
                     self._convert(region, path, f"{what}: {region.name} ({type(region.module).__name__})")
             replace_forward(region, _RUNTIMES[self.name](path))
         return {
@@ -134,7 +134,7 @@ def _openvino_runtime(path: Path) -> Run:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keep what exporters say of themselves away: what they cannot do is raised."""
     former = logging.root.manager.disable
     logging.disable(logging.ERROR)
