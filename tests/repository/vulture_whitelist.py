@@ -22,6 +22,7 @@ _.best_step, _.final_loss
 _.p90, _.p99
 _.corrected, _.interaction, _.worst_groups, _.interpretable
 _.alike_high
+_.physical_cores, _.usable_cores, _.workload_p50_seconds
 _.driver, _.sm_clock_mhz, _.memory_clock_mhz, _.power_limit_watts
 
 # Options that are read through what they declare (`configured_settings`).
