@@ -37,7 +37,7 @@ def study(
     *,
     claims: Annotated[str | None, in_what(help="Claims, such as fusion-gain,cost (or a,g). [default: all]")] = None,
     budget: Annotated[
-        str | None, in_what(help="Drop what cannot be decided in this time: 2h, 30m.", metavar="<time>")
+        str | None, in_what(help="Drop what cannot be decided in this time: 2h, 30m. [default: study.budget]", metavar="<time>")
     ] = None,
     dry_run: Annotated[bool, in_what("--dry-run", help="Say what would run and what it costs, no more.")] = False,
     config: Annotated[Path | None, in_what(help="TOML file with any of these options.")] = None,
@@ -62,7 +62,7 @@ def study(
     require_choice("--format", style, STUDY_STYLES)
     built = _config(given(flags), set_ or [], vision_args, config)
     options = Options(margin=margin, stand_in=stand_in, results=built.request.results)
-    seconds = _budget(budget)
+    seconds = _budget(budget) or built.study.budget or None
     with ForkServer() as server:
         planned = plan_study(built, claims, seconds, options, server)
         if style != "json":

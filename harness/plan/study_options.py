@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.option_fields import Names
+from harness.option_fields import Duration, Names
 
 
 @dataclass(frozen=True)
@@ -23,3 +23,5 @@ class StudyOptions:
     """Efficient tuning policies for claim efficient-tuning, a,b, beside full and frozen."""
     sequence: Names = ""
     """Domains for claim forgetting, a,b, as train.sequence takes them; empty: two shifts of the built-in data."""
+    budget: Duration = 0.0
+    """What cannot be decided in this time is dropped, where `--budget` says nothing; 0: nothing is."""
