@@ -37,7 +37,7 @@ def study(
     *,
     claims: Annotated[str | None, in_what(help="Claims, such as fusion-gain,cost (or a,g). [default: all]")] = None,
     budget: Annotated[
-        str | None, in_what(help="Drop what cannot be decided in this time: 2h, 30m. [default: study.budget]", metavar="<time>")
+        str | None, in_what(help="Drop what this time does not decide: 2h. [default: study.budget]", metavar="<time>")
     ] = None,
     dry_run: Annotated[bool, in_what("--dry-run", help="Say what would run and what it costs, no more.")] = False,
     config: Annotated[Path | None, in_what(help="TOML file with any of these options.")] = None,
