@@ -36,10 +36,12 @@ def _all_tests(flags: Mapping[str, object]) -> Iterator[CheckResult]:
     from harness.instrument.run_instrument import Bench, check_planted, check_trained
     from harness.plan.config import build_config
     from harness.plan.plugins import load_task
+    from harness.records.store import Store
     from harness.run.choose_executor import workers_of
     from harness.run.fork_server import ForkServer
 
     config = build_config(flags)
+    Store(config.request.results).require_writable()
     reporter = reporter_for(load_task(config.request.task).metrics[0])
     with ForkServer() as server:
         bench = Bench(environment_of_command(), reporter, workers_of(config.request, server))

@@ -53,6 +53,7 @@ def study(
     """Decide a task's claims: plan the runs that they need, say what they cost, run them, print verdicts."""
     from harness.cli.study_run import plan_study, run_study
     from harness.judge.verdict.evidence import Options
+    from harness.records.store import Store
     from harness.report.study_tables import STUDY_STYLES, study_document
     from harness.report.tables.document import Notes
     from harness.report.tables.values import json_text
@@ -63,6 +64,8 @@ def study(
     built = _config(given(flags), set_ or [], vision_args, config)
     options = Options(margin=margin, stand_in=stand_in, results=built.request.results)
     seconds = _budget(budget) or built.study.budget or None
+    if not dry_run:
+        Store(built.request.results).require_writable()
     with ForkServer() as server:
         planned = plan_study(built, claims, seconds, options, server)
         if style != "json":

@@ -110,6 +110,15 @@ def test_what_does_not_fit_is_told_before_anything_runs(studied: Studied) -> Non
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [("study", "--task", "image-classification"), ("doctor", "--instrument")])
+def test_a_folder_that_cannot_be_written_is_told_first(studied: Studied, command: tuple[str, ...]) -> None:
+    (studied.bench.folder / "file").write_bytes(b"")
+    done = studied.bench(*command, "--results", "file/inside")
+    assert done.returncode == 3
+    assert "Cannot write file/inside/" in done.stderr
+    assert not done.stdout
+
+
 def test_records_of_other_data_are_named_and_left_out(studied: Studied) -> None:
     write_squares(studied.bench.folder / "other", {"train": 6, "val": 2, "test": 2})
     done = studied.bench(*TINY, "--data", "other", "--results", "whole", "--dry-run")
