@@ -108,6 +108,8 @@ class TrainOptions:
     """Leave words of the texts beside training images out, or replace them by synonyms, anew at each visit."""
     soup: NoneOrMore = 0
     """Average the weights of so many of the best validations, where the mean validates no worse; 0 or 1: none."""
+    unlabelled: Fraction = 0.0
+    """Train on images beyond the labelled ones by own answers of this probability or more (FixMatch); 0: none."""
     sequence: Names = ""
     """Domains to train on one after the other, after the training split: splits of the data, or other data sets."""
     sequence_limit: AtLeastOne = 200
@@ -125,6 +127,7 @@ FORMER_TRAINING: Mapping[str, Any] = MappingProxyType(
         "deterministic": False, "processes": 1, "trials": 1, "shots": None,
         "sequence": "", "sequence_limit": 200, "replay": 0.0, "pull": 0.0, "keep": 0.0,
         "mix": None, "adversarial": 0.0, "adversarial_steps": 3, "words": None, "soup": 0,
+        "unlabelled": 0.0,
     }
 )  # fmt: skip
 """Options that came later, as all were trained before: so they are in no fingerprint, and those of old stay."""

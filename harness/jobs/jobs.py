@@ -17,7 +17,6 @@ from harness.compress.regions import release_converted
 from harness.files import clear_parts, replace_atomically
 from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION
 from harness.inputs.images import ImageSplit
-from harness.inputs.read_ahead import reading_threads
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
 from harness.jobs.attainable import attainable_score
 from harness.jobs.beside_parent import beside_parent
@@ -32,18 +31,20 @@ from harness.jobs.checkpoints import write_checkpoint, write_derived
 from harness.jobs.data_parallel import Processes, device_of, in_processes, require_shares
 from harness.jobs.emap import additive_outcomes, has_two_inputs
 from harness.jobs.evaluated_images import computed_tokens, evaluation_images, images_for
-from harness.jobs.hardened_loss import needs_pixels, unhardened
+from harness.jobs.hardened_loss import unhardened
 from harness.jobs.loss_parts import require_parts
 from harness.jobs.predict import answer_split
 from harness.jobs.profile_learner import profile_learner
+from harness.jobs.pseudo_labels import unlabelled_data
 from harness.jobs.resume_file import ResumeFile
 from harness.jobs.sequence import DomainSequence, Reading
 from harness.jobs.train import TrainingData, learns, train_learner, trained_state
 from harness.jobs.training_subset import training_subset
 from harness.jobs.training_summary import UNTRAINED, TrainingSummary
+from harness.jobs.training_tokens import selection_tokens, training_tokens
 from harness.jobs.trials import Course, FinishedTrials, at_the_edge, best_of_trials, idle_rates, remove_trials
 from harness.jobs.variants import checked_variant, load_subject, modifiers_of
-from harness.measure.device import autocast, begin_job, numerics, resolve_precision
+from harness.measure.device import autocast, begin_job, numerics
 from harness.measure.memory import PeakMeter
 from harness.measure.out_of_memory import halving
 from harness.plan.plugins import load_model, load_task
@@ -51,7 +52,7 @@ from harness.plan.taken_whole import needs_training
 from harness.protocols import NOTICE, AsksService, Derived, HasCheckpointSettings, Learner, Progress, SupportsFit, Task
 from harness.record import Efficiency
 from harness.records.trainings import CHECKPOINT, LOG, RESUME, SUMMARY
-from harness.sample import Outcome, Predicted, Sample, limited
+from harness.sample import Outcome, Predicted, Sample
 
 GATE_SAMPLES = 32
 """On so many training samples a model must be able to overfit."""
@@ -137,9 +138,14 @@ def _trained(
     if images.skipped:
         derived = Derived()
         learner = build_learner(job, task, images.samples, places, derived)
-    training = _training_tokens(learner, images, job, places, progress)
+    training = training_tokens(learner, images, job, places, progress)
     _say_path(job, training, progress)
-    selection = _selection(task, learner, job, places, progress) if processes.leads else training
+    selection = selection_tokens(task, learner, job, places, progress) if processes.leads else training
+    unlabelled = None
+    if job.train.unlabelled:
+        open_hidden = partial(_opened, learner, job, places, progress)
+        split = whole, samples
+        unlabelled = unlabelled_data(split, job.train, job.seed, task, learner, open_hidden, progress)
     log: list[str] = []
     sequence = _sequence(task, learner, job, places, progress)
 
@@ -149,6 +155,7 @@ def _trained(
     def attempt(train: TrainOptions, course: Course) -> tuple[Mapping[str, torch.Tensor], TrainingSummary]:
         own = learner if course.number == 0 else build(replace(job, train=train))
         data = TrainingData(task, replace(training, learner=own), replace(selection, learner=own), course.falls_behind)
+        data = data if unlabelled is None else replace(data, unlabelled=unlabelled.seen_by(own))
         kept = _kept(asked, places, images.skipped, course.number)
         steps = replace(train, accumulation=accumulation, pull=0.0)
         summary = train_learner(own, data, steps, job.seed, (progress, course.take), kept, processes)
@@ -165,6 +172,8 @@ def _trained(
     told = dict(tuned.told)
     if told:
         told["at_the_edge"] = at_the_edge(job.train, tuned.settings, idle_rates(learner))
+    if unlabelled is not None:
+        told["unlabelled"] = {"samples": len(unlabelled.tokens), "threshold": unlabelled.threshold}
     told |= _gate(replace(job, train=tuned.train), task, images, training, build, progress)
     state = tuned.state
     if sequence is not None:
@@ -175,6 +184,12 @@ def _trained(
     return _Training(state, tuned.summary, share, images.skipped, log, told, derived)
 
 
+def _opened(
+    learner: Learner, job: TrainingJob, places: Places, progress: Progress, samples: Sequence[Sample]
+) -> VisualTokens:
+    return training_tokens(learner, images_for(learner, samples, job, places, progress), job, places, progress)
+
+
 def _sequence(
     task: Task, learner: Learner, job: TrainingJob, places: Places, progress: Progress
 ) -> DomainSequence | None:
@@ -182,8 +197,7 @@ def _sequence(
     if not job.domains:
         return None
 
-    def training(samples: Sequence[Sample]) -> VisualTokens:
-        return _training_tokens(learner, images_for(learner, samples, job, places, progress), job, places, progress)
+    training = partial(_opened, learner, job, places, progress)
 
     def evaluation(samples: Sequence[Sample]) -> VisualTokens:
         return open_visual_tokens(
@@ -205,26 +219,6 @@ def _kept(job: TrainingJob, places: Places, skipped: Collection[str], trial: int
     content |= {"on": prerequisite_digest(places)} | ({"trial": trial} if trial else {})
     path, every_s = places.training / RESUME, places.keep_every_s
     return ResumeFile(path, fingerprint_of(content), every_s, url=places.keep_url)
-
-
-def _training_tokens(
-    learner: Learner, images: ImageSplit, job: TrainingJob, places: Places, progress: Progress
-) -> VisualTokens:
-    """Prepare the training split; of images that change from epoch to epoch, features cannot be kept, which is said."""
-    if needs_pixels(job.train) and learner.vision is not None and not isinstance(learner, SupportsFit):
-        if learner.vision_frozen:
-            progress("pixels are changed in training: its frozen tower runs at each step", 0, NOTICE)
-        return VisualTokens(learner, images, images.samples, None, job.device)
-    if job.train.augment is None:
-        precision = resolve_precision(job.train.precision, job.device)
-        return open_visual_tokens(learner, images, places.cache, job.device, progress, precision)
-    if isinstance(learner, SupportsFit):
-        progress(f"is not trained in steps: train.augment={job.train.augment} changes none of its images", 0, NOTICE)
-    elif learner.vision is not None:
-        costs = ", and its frozen tower runs at each step" if learner.vision_frozen else ""
-        what = f"images are changed by {job.train.augment}: they are decoded anew in each epoch"
-        progress(f"{what}, by {reading_threads()} threads ahead{costs}", 0, NOTICE)
-    return VisualTokens(learner, images if learner.vision else None, images.samples, None, job.device)
 
 
 def predict_job(cell: Cell, places: Places, progress: Progress) -> Predicted:
@@ -372,10 +366,3 @@ def preprocessing_hash(learner: Learner) -> str | None:
     digest.update(repr((learner.vision.preprocessing.mean, learner.vision.preprocessing.std)).encode())
     digest.update(f"decoder {DECODER}, passport {PREPROCESSING_VERSION}".encode())
     return digest.hexdigest()[:16]
-
-
-def _selection(task: Task, learner: Learner, job: TrainingJob, places: Places, progress: Progress) -> VisualTokens:
-    split = job.data.selection_split
-    samples = () if split is None else limited(task.samples(job.data, split), job.train.validation_limit)
-    images = images_for(learner, samples, job, places, progress)
-    return open_visual_tokens(learner, images, places.cache, job.device, progress)

@@ -22,6 +22,7 @@ from harness.jobs.loss_parts import counts_of, require_parts, share_of_loss, unl
 from harness.jobs.loss_scale import LossScale
 from harness.jobs.optimizer import build_optimizer, build_pulls, warmup_cosine
 from harness.jobs.predict import predict_all
+from harness.jobs.pseudo_labels import PseudoLabelledLoss, Unlabelled
 from harness.jobs.random_states import RandomStates, library_states, random_states
 from harness.jobs.resume_file import ResumeFile
 from harness.jobs.sample_order import SampleOrder
@@ -48,13 +49,15 @@ class Log(Protocol):
 class TrainingData:
     """What a training job reads: the training split, and the one that selects the checkpoint.
 
-    `falls_behind` is asked after each validation whether the training may end there.
+    `falls_behind` is asked after each validation whether the training may end there; `unlabelled` are samples without
+    targets that it trains on besides.
     """
 
     task: Task
     training: VisualTokens
     selection: VisualTokens
     falls_behind: Callable[[], bool] = lambda: False
+    unlabelled: Unlabelled | None = None
 
 
 def train_learner(
@@ -116,7 +119,9 @@ class _Run:
         self.optimizer = build_optimizer(learner, options)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: warmup_cosine(step, options))
         self.pulls = build_pulls(learner, options)
-        self.loss_of = HardenedLoss(learner, data.training, options)
+        self.loss_of: Callable[..., Tensor] = HardenedLoss(learner, data.training, options)
+        if data.unlabelled is not None:
+            self.loss_of = PseudoLabelledLoss(self.loss_of, learner, data.unlabelled)
         self.soup = WeightSoup(options.soup)
         self.generator = torch.Generator().manual_seed(seed + _SEED_OF_RANK * processes.rank)
         # One process draws order and losses from one generator; several must draw the same order.

@@ -33,6 +33,10 @@ BY_OPTION: Mapping[str, tuple[Definition, ...]] = MappingProxyType(
     {
         "sequence": (("harness.jobs.sequence", "DomainSequence"),),
         "augment=augmix": (("harness.inputs.augmix", "drawn_mixture"),),
+        "unlabelled": (
+            ("harness.jobs.pseudo_labels", "PseudoLabelledLoss"),
+            ("harness.jobs.pseudo_labels", "unlabelled_data"),
+        ),
         "words": (("harness.jobs.word_edits", "batch_reworded"),),
     }
 )

@@ -111,6 +111,9 @@ IA3 = TrainingRecipe("ia3", "its language model tuned by IA3", "tune", "ia3")
 KEEP = TrainingRecipe("keep", "WiSE-FT in later stages of a sequence, :0.5 of the weights before", "keep", "0.5")
 LORA = TrainingRecipe("lora", "its language model tuned by LoRA", "tune", "lora")
 MIXUP = TrainingRecipe("mixup", "images of classes are mixed in training", "mix", "mixup")
+PSEUDO_LABELS = TrainingRecipe(
+    "pseudo-labels", "images without labels by its own answers of :0.95 or more", "unlabelled", "0.95"
+)
 PULL = TrainingRecipe("pull", "weights pulled by :0.5 to those before a later stage (L2-SP)", "pull", "0.5")
 RANDAUGMENT = TrainingRecipe("randaugment", "random changes of training images", "augment", "randaugment")
 REPLAY = TrainingRecipe("replay", "a share of :0.5 of a later stage's samples from earlier ones", "replay", "0.5")

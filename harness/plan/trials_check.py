@@ -21,8 +21,13 @@ def check_trials(train: TrainOptions, data: Dataset) -> None:
 
 
 def check_remedies(train: TrainOptions) -> None:
-    """Refuse losses of several processes that nothing would harden; raises UsageError."""
-    named = [name for name in ("mix", "adversarial", "words") if getattr(train, name)]
+    """Refuse remedies that nothing would come of; raises UsageError."""
+    if train.unlabelled and train.shots is None and train.limit is None:
+        raise UsageError(
+            f"train.unlabelled={train.unlabelled:g} wants samples without labels. Limit the labels by train.shots=k or "
+            "train.limit=n, or leave it out."
+        )
+    named = [name for name in ("mix", "adversarial", "words", "unlabelled") if getattr(train, name)]
     if named and train.processes > 1:
         raise UsageError(
             f"train.{named[0]} changes batches in one process. Leave out train.processes={train.processes}."
