@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from harness.option_fields import (
+    Acquire,
     AtLeastOne,
     Augment,
     Fraction,
@@ -110,6 +111,10 @@ class TrainOptions:
     """Average the weights of so many of the best validations, where the mean validates no worse; 0 or 1: none."""
     unlabelled: Fraction = 0.0
     """Train on images beyond the labelled ones by own answers of this probability or more (FixMatch); 0: none."""
+    acquire: Acquire | None = None
+    """Rule by which as many images get a label as `limit` or `shots` allow: drawn, unsure answers, or far features."""
+    acquire_rounds: AtLeastOne = 4
+    """Rounds in which labels are acquired, each of as many; before each but the first a model is trained anew."""
     sequence: Names = ""
     """Domains to train on one after the other, after the training split: splits of the data, or other data sets."""
     sequence_limit: AtLeastOne = 200
@@ -124,10 +129,9 @@ class TrainOptions:
 
 FORMER_TRAINING: Mapping[str, Any] = MappingProxyType(
     {
-        "deterministic": False, "processes": 1, "trials": 1, "shots": None,
-        "sequence": "", "sequence_limit": 200, "replay": 0.0, "pull": 0.0, "keep": 0.0,
+        "deterministic": False, "processes": 1, "trials": 1, "shots": None, "unlabelled": 0.0, "acquire": None,
+        "sequence": "", "sequence_limit": 200, "replay": 0.0, "pull": 0.0, "keep": 0.0, "acquire_rounds": 4,
         "mix": None, "adversarial": 0.0, "adversarial_steps": 3, "words": None, "soup": 0,
-        "unlabelled": 0.0,
     }
 )  # fmt: skip
 """Options that came later, as all were trained before: so they are in no fingerprint, and those of old stay."""
@@ -145,10 +149,7 @@ class DecodeOptions:
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """On how many samples and in which batches to predict, and how intervals are drawn.
-
-    A planned cell has the limit that counts as its `limit`.
-    """
+    """On how many samples and in which batches to predict, and how intervals are drawn; in a cell `limit` counts."""
 
     batch_size: AtLeastOne = 64
     """Samples per batch."""

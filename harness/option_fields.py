@@ -112,6 +112,7 @@ Duration: TypeAlias = Annotated[float, Range(ge=0), Time()]
 Fraction: TypeAlias = Annotated[float, Range(ge=0, lt=1)]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Mix: TypeAlias = Literal["mixup", "cutmix"]
+Acquire: TypeAlias = Literal["random", "entropy", "margin", "coreset"]
 WordEdit: TypeAlias = Literal["word-delete", "word-synonym"]
 Augment: TypeAlias = Literal[
     "crop", "flip", "crop+flip", "randaugment", "crop+randaugment", "flip+randaugment", "crop+flip+randaugment",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from harness.cell import Places, TrainingJob
 from harness.errors import CheckpointError
 from harness.inputs.golden_preprocessing import check_resizing, check_tower
 from harness.inputs.modes import for_evaluation, require_frozen
+from harness.jobs.acquired import ACQUISITION, acquired_of
 from harness.jobs.checkpoints import read_checkpoint, read_derived
 from harness.jobs.training_subset import training_subset
 from harness.plan.plugins import load_model, load_task
@@ -33,8 +34,7 @@ def load_trained(job: TrainingJob, places: Places) -> tuple[Task, Learner]:
     """Build the learner again and load its checkpoint; raises CheckpointError when it does not fit."""
     task = load_task(job.task)
     summary = read_training(places.training)
-    left_out = set(summary["skipped"])
-    samples = OnDemand(lambda: [s for s in training_samples(task, job) if s.sample_id not in left_out])
+    samples = OnDemand(lambda: trained_samples(task, job, summary))
     return task, restored(job, task, samples, places)
 
 
@@ -102,9 +102,11 @@ def job_model(job: TrainingJob) -> Model:
     return model if job.control is None else model.with_control(job.control)
 
 
-def training_samples(task: Task, job: TrainingJob) -> Sequence[Sample]:
-    """Read what a job trains on; nothing where the data has no training split or the model needs none."""
-    return training_subset(training_split(task, job), job.train, job.seed)
+def trained_samples(task: Task, job: TrainingJob, summary: Mapping[str, Any]) -> Sequence[Sample]:
+    """Read what a job has trained on, as its training's summary tells; nothing where the model needs none."""
+    whole, told, left_out = training_split(task, job), summary.get(ACQUISITION), set(summary["skipped"])
+    found = training_subset(whole, job.train, job.seed) if told is None else acquired_of(told).of(whole)
+    return [sample for sample in found if sample.sample_id not in left_out]
 
 
 def training_split(task: Task, job: TrainingJob) -> Sequence[Sample]:

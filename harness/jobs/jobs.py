@@ -18,6 +18,7 @@ from harness.files import clear_parts, replace_atomically
 from harness.inputs.golden_preprocessing import PREPROCESSING_VERSION
 from harness.inputs.images import ImageSplit
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
+from harness.jobs.acquired import ACQUISITION
 from harness.jobs.attainable import attainable_score
 from harness.jobs.beside_parent import beside_parent
 from harness.jobs.built_learner import (
@@ -32,6 +33,7 @@ from harness.jobs.data_parallel import Processes, device_of, in_processes, requi
 from harness.jobs.emap import additive_outcomes, has_two_inputs
 from harness.jobs.evaluated_images import computed_tokens, evaluation_images, images_for
 from harness.jobs.hardened_loss import unhardened
+from harness.jobs.label_rounds import spend_labels
 from harness.jobs.loss_parts import require_parts
 from harness.jobs.predict import answer_split
 from harness.jobs.profile_learner import profile_learner
@@ -126,11 +128,13 @@ def _trained(
     job = replace(asked, device=device_of(processes, asked.device))
     progress = report if processes.leads else _silent
     whole = training_split(task, job)
-    samples = training_subset(whole, job.train, job.seed)
+    acquired = spend_labels(job, task, whole, places, progress) if job.train.acquire and whole else None
+    samples = training_subset(whole, job.train, job.seed) if acquired is None else acquired.of(whole)
+    labels = {} if acquired is None else {ACQUISITION: acquired.to_json()}
     derived = Derived()
     learner = build_learner(job, task, samples, places, derived)
     if not learns(learner):
-        return _Training(trained_state(learner), UNTRAINED, derived=derived)
+        return _Training(trained_state(learner), UNTRAINED, told=labels, derived=derived)
     require_shares(learner, processes, accumulation)
     if accumulation > job.train.accumulation:
         require_parts(learner, "The system ended the training, most often for lack of memory", job.train.accumulation)
@@ -172,6 +176,7 @@ def _trained(
     told = dict(tuned.told)
     if told:
         told["at_the_edge"] = at_the_edge(job.train, tuned.settings, idle_rates(learner))
+    told |= labels
     if unlabelled is not None:
         told["unlabelled"] = {"samples": len(unlabelled.tokens), "threshold": unlabelled.threshold}
     told |= _gate(replace(job, train=tuned.train), task, images, training, build, progress)

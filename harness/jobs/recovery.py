@@ -11,7 +11,7 @@ import torch
 from harness.cell import Places, TrainingJob
 from harness.errors import NotCompressible
 from harness.inputs.modes import for_evaluation, for_training
-from harness.jobs.built_learner import training_samples
+from harness.jobs.built_learner import trained_samples
 from harness.jobs.evaluated_images import computed_tokens, images_for
 from harness.jobs.optimizer import build_optimizer
 from harness.jobs.sample_order import SampleOrder
@@ -34,8 +34,7 @@ def recover(
     """
     if isinstance(learner, SupportsFit) or not any(vars(learner.parameter_groups()).values()):
         raise NotCompressible(f"{type(learner).__name__} is not trained by gradient, so nothing can be recovered.")
-    left_out = set(read_training(places.training)["skipped"])
-    samples = [sample for sample in training_samples(task, job) if sample.sample_id not in left_out]
+    samples = trained_samples(task, job, read_training(places.training))
     tokens = computed_tokens(job.device, learner, images_for(learner, samples, job, places, progress))
     options = replace(job.train, steps=steps)
     optimizer, generator = build_optimizer(learner, options), torch.Generator().manual_seed(job.seed)

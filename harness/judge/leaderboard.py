@@ -14,6 +14,7 @@ from harness.judge.prompt_scores import PromptScores, mean_over_prompts, prompts
 from harness.judge.record_settings import (
     code_key,
     code_of_row,
+    of_newest_code,
     setting_key,
     settings_of_row,
     telling_names,
@@ -278,9 +279,7 @@ def _full_name(model: str, control: str | None, setting: str) -> str:
 
 def _rows_of(records: Sequence[RunRecord], every_code: bool, join_prompts: bool) -> list[RowRecords]:
     """Rows of one model and control, of its newest code or of all: seeds of one setting taken together."""
-    made = [record for record in records if record.cell] or list(records)
-    current = code_key(made[-1])
-    shown = [r for r in records if every_code or not r.cell or code_key(r) == current]
+    shown = list(records) if every_code else of_newest_code(records)
     joins = join_prompts and len({prompt_of(record) for record in shown}) > 1
     settings: dict[tuple[str, str], dict[tuple[str, int], RunRecord]] = {}
     for record in shown:

@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Any
 
 from harness.cell import FORMER_TRAINING
+from harness.plan.code_digests import BY_OPTION
 from harness.record import RunRecord
 
 _OF_THE_ROW = ("task", "model", "control", "seed", "data", "versions", "prerequisite")
@@ -83,6 +84,30 @@ def without_prompt(settings: Mapping[str, Any]) -> dict[str, Any]:
 def code_key(record: RunRecord) -> str:
     """What must be equal for two records to be of the same state of the code."""
     return json.dumps(code_of_row(record), sort_keys=True, default=str)
+
+
+def common_code_key(record: RunRecord) -> str:
+    """The same but for code that an option of training draws in: with the option and without it are one state."""
+    drawn = {f"code.{name}" for name in BY_OPTION}
+    code = {name: version for name, version in code_of_row(record).items() if name not in drawn}
+    return json.dumps(code, sort_keys=True, default=str)
+
+
+def of_newest_code(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Those of some records, oldest first, that are of the code of the newest; those without a cell are kept.
+
+    Code that an option draws in must be the newest among the records of the same setting.
+    """
+    made = [record for record in records if record.cell]
+    drawn = {setting_key(r): code for r in made if (code := code_key(r)) != common_code_key(r)}
+    current = common_code_key(made[-1]) if made else ""
+
+    def is_newest(record: RunRecord) -> bool:
+        if common_code_key(record) != current:
+            return False
+        return not drawn or drawn.get(setting_key(record), current) == code_key(record)
+
+    return [record for record in records if not record.cell or is_newest(record)]
 
 
 def telling_names(settings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -32,6 +32,7 @@ TRAINING: tuple[Definition, ...] = (
 BY_OPTION: Mapping[str, tuple[Definition, ...]] = MappingProxyType(
     {
         "sequence": (("harness.jobs.sequence", "DomainSequence"),),
+        "acquire": (("harness.jobs.label_rounds", "spend_labels"),),
         "augment=augmix": (("harness.inputs.augmix", "drawn_mixture"),),
         "unlabelled": (
             ("harness.jobs.pseudo_labels", "PseudoLabelledLoss"),

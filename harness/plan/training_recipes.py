@@ -102,6 +102,7 @@ def _require_one_each(whole: str, recipes: Sequence[Modifier]) -> None:
         raise UsageError(f"'{whole}': '+{twice.word}' and another one set the same option. Name one of them.")
 
 
+ACQUIRE = TrainingRecipe("acquire", "labels go to images that a rule chooses, :entropy", "acquire", "entropy")
 ADVERSARIAL = TrainingRecipe("adversarial", "trained on pixels that PGD moves within :4 of 255", "adversarial", "4")
 AUGMIX = TrainingRecipe("augmix", "training images mixed with changed copies of themselves", "augment", "augmix")
 CUTMIX = TrainingRecipe("cutmix", "images of classes get a part of another one", "mix", "cutmix")

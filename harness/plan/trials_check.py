@@ -27,6 +27,13 @@ def check_remedies(train: TrainOptions) -> None:
             f"train.unlabelled={train.unlabelled:g} wants samples without labels. Limit the labels by train.shots=k or "
             "train.limit=n, or leave it out."
         )
+    if train.acquire and train.shots is None and train.limit is None:
+        raise UsageError(
+            f"train.acquire={train.acquire} wants a budget of labels. Set train.limit=n or train.shots=k, or leave it "
+            "out."
+        )
+    if train.acquire and train.processes > 1:
+        raise UsageError(f"train.acquire trains in one process. Leave out train.processes={train.processes}.")
     named = [name for name in ("mix", "adversarial", "words", "unlabelled") if getattr(train, name)]
     if named and train.processes > 1:
         raise UsageError(

@@ -12,7 +12,7 @@ from typing import Any
 from harness.cell import DecodeOptions, ModelOptions, Places, TrainingJob, TrainOptions
 from harness.errors import CheckpointError, StoreError, UsageError, nearest
 from harness.inputs.visual_tokens import sees_images
-from harness.jobs.built_learner import restored, training_samples
+from harness.jobs.built_learner import restored, trained_samples
 from harness.jobs.jobs import preprocessing_hash
 from harness.plan.plugins import load_task
 from harness.protocols import AsksService, Learner, Progress, ReadsText, Task
@@ -90,8 +90,7 @@ def export_cell(record: RunRecord, results: str, out: Path, place: DataPlace, pr
     job = _job_of(record, task, data)
     places = Places(cache, _training_of(record, Store(results)), prerequisite_folder(job, cache))
     progress("building the model", 0, 0)
-    left_out = set(read_training(places.training)["skipped"])
-    training = OnDemand(lambda: [s for s in training_samples(task, job) if s.sample_id not in left_out])
+    training = OnDemand(lambda: trained_samples(task, job, read_training(places.training)))
     learner = restored(job, task, training, places)
     if isinstance(learner, AsksService):
         raise UsageError(f"{record.model} asks a service for its answers: there is nothing to export.")

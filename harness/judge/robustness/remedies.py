@@ -29,6 +29,7 @@ _AGAINST_FRAGILITY = ("augment", "dropout", "patience")
 _NO_CORRUPTION = (SHIFT, "modality", "attack")
 """Families whose conditions have other samples, take the input away, or aim at the model."""
 _STORED = "scores of the same samples are not stored for both"
+_ACQUIRE, _RANDOM = "train.acquire", "random"
 NOT_LOST = "no clean score lost"
 
 
@@ -45,7 +46,8 @@ class _Trained:
 def with_gains(rows: Sequence[RobustnessRow], runs: Sequence[RunRecord], read: ReadScores) -> list[RobustnessRow]:
     """Put beside each row of a model with a remedy what it gains over the same model without it, where that is there.
 
-    Of several that lack some of its remedies the one with the fewest counts.
+    Of several that lack some of its remedies the one with the fewest counts; of a rule that acquires labels, the same
+    model with as many labels acquired at random.
     """
     by_name = {run.fingerprint: run for run in runs}
     trained = [_trained(row, by_name) for row in rows]
@@ -64,19 +66,32 @@ def _trained(row: RobustnessRow, runs: Mapping[str, RunRecord]) -> _Trained | No
     settings = record_settings_of(records[0])
     plain = {f"train.{name}": getattr(TrainOptions(), name) for name in (*_AGAINST_FRAGILITY, *REMEDIES)}
     told = {name: value for name, former in plain.items() if (value := settings.get(name, former)) != former}
-    rest = {name: value for name, value in settings.items() if name not in (*plain, "train.adversarial_steps")}
+    rest = {
+        name: value
+        for name, value in settings.items()
+        if name not in (*plain, "train.adversarial_steps", "train.acquire_rounds")
+    }
     return _Trained(row, Group(row.model, row.control, records), told, rest)
 
 
 def _without(own: _Trained, others: Sequence[_Trained]) -> _Trained | None:
     fits = [other for other in others if other is not own and _is_without(own, other)]
-    return min(fits, key=lambda other: len(other.remedies), default=None)
+    fewest = [(len(_without_random(own, other)), _ACQUIRE not in other.remedies, n) for n, other in enumerate(fits)]
+    return fits[min(fewest)[-1]] if fits else None
 
 
 def _is_without(own: _Trained, other: _Trained) -> bool:
     same = (own.row.scope, own.row.model, own.row.control) == (other.row.scope, other.row.model, other.row.control)
-    fewer = other.remedies.items() < own.remedies.items()
+    fewer = _without_random(own, other).items() < own.remedies.items()
     return same and fewer and _told_alike(own.rest, other.rest) and not unmatched(own.rest, other.rest)
+
+
+def _without_random(own: _Trained, other: _Trained) -> Mapping[str, object]:
+    """The remedies of the other; beside a rule of acquisition, labels acquired at random are none."""
+    rule = own.remedies.get(_ACQUIRE)
+    return {
+        name: value for name, value in other.remedies.items() if rule is None or (name, value) != (_ACQUIRE, _RANDOM)
+    }
 
 
 def _told_alike(first: Mapping[str, object], second: Mapping[str, object]) -> bool:

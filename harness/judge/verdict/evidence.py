@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.judge.explained import ReadExplained
-from harness.judge.record_settings import code_key, setting_key, settings_of_row, telling_names
+from harness.judge.record_settings import code_key, common_code_key, setting_key, settings_of_row, telling_names
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.needs import NO_CONTROL, able_unfused_of, unfused_of
 from harness.judge.verdict.settings import (
@@ -130,7 +130,7 @@ class Evidence:
         left = [group for group in newest_first if (training_limit(group) or math.inf) == most]
         if len(left) == 1:
             return left[0]
-        of_code = [group for group in left if code_key(group.records[0]) == code_key(left[0].records[0])]
+        of_code = [g for g in left if common_code_key(g.records[0]) == common_code_key(left[0].records[0])]
         return max(of_code, key=lambda group: (self._controls_of(group), _as_it_is(group)))
 
     def _controls_of(self, group: Group) -> int:
@@ -147,9 +147,11 @@ class Evidence:
         return [told for head in heads if (told := self._choice(head))]
 
     def _choice(self, head: Group) -> str:
-        code = code_key(head.records[0])
+        code = common_code_key(head.records[0])
         others = [
-            g for g in self.fused_groups() if g is not head and g.model == head.model and code_key(g.records[0]) == code
+            g
+            for g in self.fused_groups()
+            if g is not head and g.model == head.model and common_code_key(g.records[0]) == code
         ]
         if not others:
             return ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.cell import Cell, Places, TrainOptions
+from harness.cell import TrainOptions
 from harness.errors import UsageError
 from harness.inputs.images import open_images
 from harness.inputs.visual_tokens import VisualTokens
-from harness.jobs import jobs
-from harness.jobs.data_parallel import ONE_PROCESS
 from harness.jobs.pseudo_labels import PseudoLabelledLoss, unlabelled_data, without_labels
 from harness.plan.trials_check import check_remedies
 from harness.sample import Preprocessing, Sample
@@ -30,48 +26,6 @@ def sample(number: int, label: int | None, **fields: Any) -> Sample:
 
 def quiet(*_: object) -> None:
     """Take in progress."""
-
-
-class Task:
-    """Right answers, counted."""
-
-    name = "classes"
-    learnable_score = 0.5
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.split = samples
-
-    def samples(self, data: Any, split: str) -> Sequence[Sample]:
-        return self.split
-
-    def moved(self, target: Any, affine: Any) -> Any:
-        return target
-
-    def validation_score(self, predictions: Any, targets: Any) -> float:
-        return float(np.mean([np.argmax(p) == t.label for p, t in zip(predictions, targets, strict=True)]))
-
-
-@pytest.fixture
-def trained(
-    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chooser: type[Any]
-) -> Callable[..., tuple[dict[str, torch.Tensor], dict[str, Any]]]:
-    """Train on samples with these labels, as a job does; gives its weights and what it tells."""
-
-    def train(labels: Sequence[int], **options: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        samples = [sample(number, label) for number, label in enumerate(labels)]
-        monkeypatch.setattr(jobs, "training_split", lambda task, job: samples)
-        monkeypatch.setattr(jobs, "build_learner", lambda *_: chooser())
-        monkeypatch.setattr(jobs, "selection_tokens", lambda task, learner, job, places, progress: VisualTokens(
-            learner, None, tuple(samples[:4]), None, "cpu"
-        ))  # fmt: skip
-        train = replace(TrainOptions(steps=25, batch_size=4, learning_rate=0.1, precision="fp32"), **options)
-        job = replace(cell.training, train=train)
-        places = Places(tmp_path, tmp_path / "training", None)
-        task: Any = Task(samples)
-        found = jobs._trained(job, task, places, quiet, 1, ONE_PROCESS)
-        return dict(found.state), dict(found.told)
-
-    return train
 
 
 LABELS = [int(number >= 20) for number in range(40)]
@@ -92,11 +46,11 @@ def test_hidden_labels_move_no_weight(trained: Any) -> None:
     assert {s.target for s in without_labels([sample(n, 1) for n in range(3)], [sample(0, 1)])} == {None}
 
 
-def test_the_loss_by_hand(chooser: Any) -> None:
+def test_the_loss_by_hand(chooser: Any, classes: Any) -> None:
     learner = chooser()
     hidden = without_labels([sample(number, 1) for number in range(40)], ())
     data = unlabelled_data(
-        ([*hidden, sample(90, 1)], [sample(90, 1)]), TrainOptions(unlabelled=0.7), 0, Task(()), learner,  # type: ignore[arg-type]
+        ([*hidden, sample(90, 1)], [sample(90, 1)]), TrainOptions(unlabelled=0.7), 0, classes, learner,
         lambda samples: VisualTokens(learner, None, tuple(samples), None, "cpu"), quiet,
     )  # fmt: skip
     assert data is not None and data.augmenter is None and len(data.tokens) == 40
@@ -111,7 +65,7 @@ def test_the_loss_by_hand(chooser: Any) -> None:
     assert learner.training, "the rest of the step trains it"
 
 
-def test_plain_images_are_answered_and_changed_ones_trained_on(tmp_path: Path) -> None:
+def test_plain_images_are_answered_and_changed_ones_trained_on(tmp_path: Path, classes: Any) -> None:
     rng = np.random.default_rng(0)
     samples = []
     for number in range(6):
@@ -139,7 +93,7 @@ def test_plain_images_are_answered_and_changed_ones_trained_on(tmp_path: Path) -
     learner: Any = Seer()
     labelled = [Sample("90", Path(), SimpleNamespace(label=1))]
     data = unlabelled_data(
-        ([*samples, *labelled], labelled), TrainOptions(unlabelled=0.95), 0, Task(()), learner,  # type: ignore[arg-type]
+        ([*samples, *labelled], labelled), TrainOptions(unlabelled=0.95), 0, classes, learner,
         lambda hidden: VisualTokens(learner, images, images.samples, None, "cpu"), quiet,
     )  # fmt: skip
     assert data is not None
@@ -151,7 +105,7 @@ def test_plain_images_are_answered_and_changed_ones_trained_on(tmp_path: Path) -
     assert 0 < len(same) < 40 and sum(same) < 0.3 * len(same)
 
 
-def test_what_cannot_be_done_is_said(trained: Any, chooser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_done_is_said(trained: Any, chooser: Any, classes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"all 40 have one\. Limit the labels by train.shots"):
         trained(LABELS, unlabelled=0.9, limit=400)
     with pytest.raises(UsageError, match=r"wants samples without labels.*train.shots=k or train.limit=n"):
@@ -160,7 +114,7 @@ def test_what_cannot_be_done_is_said(trained: Any, chooser: Any, monkeypatch: py
         check_remedies(TrainOptions(unlabelled=0.9, shots=4, processes=2))
     several = [Sample("0", Path(), SimpleNamespace(label=0, labels=(1, 1)))]
     with pytest.raises(UsageError, match="sample such as 0 does not have one class"):
-        unlabelled_data((several * 2, several), TrainOptions(), 0, Task(()), chooser(), lambda s: s, quiet)  # type: ignore
+        unlabelled_data((several * 2, several), TrainOptions(), 0, classes, chooser(), lambda s: s, quiet)
     monkeypatch.setattr(chooser, "predict", lambda self, batch: [0.5] * len(batch))
     with pytest.raises(UsageError, match="wants probabilities, and Chooser answers without"):
         trained(LABELS, unlabelled=0.9, limit=8, validations=0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from harness.judge.record_settings import setting_key, settings_of_row
+from harness.judge.record_settings import of_newest_code, setting_key, settings_of_row
 from harness.judge.verdict.settings import record_settings_of, unmatched
 from harness.record import RunRecord
 
@@ -36,3 +37,20 @@ def test_a_deterministic_training_is_another_row_and_one_that_is_not_the_row_of_
     old, plain, asked = trained(), trained(deterministic=False), trained(deterministic=True)
     assert setting_key(old) == setting_key(plain) != setting_key(asked)
     assert settings_of_row(asked)["train.deterministic"] is True
+
+
+def test_code_that_an_option_draws_in_makes_no_other_row_old(record: Callable[..., RunRecord]) -> None:
+    def made(created: str, words: str | None, drawn: str = "", code: str = "1") -> RunRecord:
+        own = record("a", 0.5, created=created, code=code, seed=len(created))
+        training = own.cell["training"]
+        versions = {**training["versions"], **({"words": drawn} if drawn else {})}
+        return replace(
+            own, cell={**own.cell, "training": {**training, "train": {"words": words}, "versions": versions}}
+        )
+
+    plain, old, new = made("1", None), made("22", "word-delete", "x"), made("333", "word-delete", "y")
+    assert of_newest_code([plain, old, new]) == [plain, new], "the older edits of words are an older state"
+    assert of_newest_code([old, new, plain]) == [new, plain] and of_newest_code([plain]) == [plain]
+    assert of_newest_code([plain, old, made("4444", None, code="2")])[0].seed == 4
+    bare = replace(plain, cell={})
+    assert of_newest_code([bare, new]) == [bare, new] and of_newest_code([bare]) == [bare]

@@ -118,3 +118,14 @@ def test_what_is_not_stored_is_said(stored: Stored) -> None:
     (gain,) = [row.remedy for row in stored.rows() if row.remedy is not None]
     assert gain.clean.value is None and "not stored for both" in str(gain.clean.reason)
     assert "not stored for both" in render_summary(stored.rows(), "md")
+
+
+def test_labels_that_a_rule_chose_stand_beside_as_many_at_random(stored: Stored) -> None:
+    stored.add(accuracies(0.8, 0.5, 0.3), limit=50)
+    stored.add(accuracies(0.8, 0.5, 0.4), limit=50, acquire="random")
+    stored.add(accuracies(0.8, 0.6, 0.4), limit=50, acquire="entropy")
+    found = {row.remedy.remedy: row.remedy for row in stored.rows() if row.remedy is not None}
+    assert {name: each.corrupted.value for name, each in found.items()} == {
+        "acquire=random": pytest.approx(0.05), "acquire=entropy": pytest.approx(0.05),
+    }  # fmt: skip
+    assert "random" in found["acquire=entropy"].beside
