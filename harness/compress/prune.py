@@ -6,7 +6,7 @@ Zeros in a dense tensor cost what other numbers cost: neither time nor size gets
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from harness.files import replace_atomically
 from harness.protocols import CompressionWork
 
 _RECOVER = "recover="
-_WANTED = "wanted +prune:SHARE or +prune:SHARE:recover=STEPS, as +prune:0.5:recover=100"
 
 
 @dataclass(frozen=True)
@@ -57,38 +56,40 @@ class Pruning:
 
         mask()
         if steps:
-            self._recover(work, steps, mask)
+            recover_or_load(work, steps, mask)
         zeros = sum(int((weight == 0).sum()) for weight in weights.values())
         return {"layers": len(weights), "zeros": zeros / sizes.numel(), "recovery_steps": steps}
 
-    def _recover(self, work: CompressionWork, steps: int, mask: Any) -> None:
-        """Train on, or load what that came to before."""
-        from safetensors.torch import load_file, save_file
 
-        path = work.folder / "recovered.safetensors"
-        module: Any = work.learner
-        trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        if path.is_file():
-            module.load_state_dict(load_file(path), strict=False)
-            return
-        work.train(steps, mask)
-        with replace_atomically(path) as temporary:
-            save_file({name: p.detach().contiguous().clone() for name, p in trained.items()}, temporary)
+def recover_or_load(work: CompressionWork, steps: int, after_step: Callable[[], None]) -> None:
+    """Train a pruned learner on, or load what that came to before."""
+    from safetensors.torch import load_file, save_file
+
+    path = work.folder / "recovered.safetensors"
+    module: Any = work.learner
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if path.is_file():
+        module.load_state_dict(load_file(path), strict=False)
+        return
+    work.train(steps, after_step)
+    with replace_atomically(path) as temporary:
+        save_file({name: p.detach().contiguous().clone() for name, p in trained.items()}, temporary)
 
 
-def share_and_steps(argument: str) -> tuple[float, int]:
+def share_and_steps(argument: str, name: str = "prune") -> tuple[float, int]:
     """Read `0.5` or `0.5:recover=100`; raises UsageError for anything else.
 
     >>> share_and_steps("0.5"), share_and_steps("0.9:recover=100")
     ((0.5, 0), (0.9, 100))
     """
     first, _, rest = argument.partition(":")
+    wanted = f"wanted +{name}:SHARE or +{name}:SHARE:recover=STEPS, as +{name}:0.5:recover=100"
     try:
         share, steps = float(first), int(rest.removeprefix(_RECOVER)) if rest else 0
     except ValueError:
-        raise UsageError(f"+prune:{argument}: {_WANTED}.") from None
+        raise UsageError(f"+{name}:{argument}: {wanted}.") from None
     if not 0 < share < 1 or steps < 0 or (rest and not rest.startswith(_RECOVER)):
-        raise UsageError(f"+prune:{argument}: {_WANTED}, a share between 0 and 1.")
+        raise UsageError(f"+{name}:{argument}: {wanted}, a share between 0 and 1.")
     return share, steps
 
 

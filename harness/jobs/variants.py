@@ -23,6 +23,7 @@ from harness.plan.modifiers import Modifier, load_modifier
 from harness.protocols import AsksService, CompressionWork, Learner, Progress, ReadsText, SupportsForget, Task
 from harness.records.trainings import read_training
 
+_LOCK = "made"
 PARITY_SAMPLES = 256
 """On so many samples at most the variant is compared with its parent before any number of it counts."""
 
@@ -77,27 +78,42 @@ def make_variant(
     variant = cell.variant
     assert variant is not None
     _require_torch(learner, variant)
-    folder = _folder(variant, places)
-    answer = _answering(tokens)
+    folder = variant_folder(variant, places)
 
     def train(steps: int, after_step: Callable[[], None]) -> None:
         recover(learner, task, cell.training, places, progress, steps, after_step)
 
     begun = time.perf_counter()
-    done: dict[str, Any] = {}
-    with one_at_a_time(folder / "made"):
-        for each in modifiers_of(variant):
-            progress(f"making {each.word} of it", 0, 0)
-            work = CompressionWork(learner, each.argument, answer, folder, train)
-            done[each.word] = dict(each.plugin.compress(work))
+    progress(f"making {variant.name} of it", 0, 0)
+    with one_at_a_time(folder / _LOCK):
+        done = change_in_place(modifiers_of(variant), learner, folder, _answering(tokens), train)
     seconds = time.perf_counter() - begun
     vision: Any = learner.vision
     if vision is not None:
         vision.key = f"{vision.key}+{variant.name}"  # its tokens are not those of the parent's tower
-    files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "made.lock")
+    files = sum(path.stat().st_size for path in variant_files(folder))
     if any(part for part in _modules(learner) if hasattr(part, "converted_parameters")):
         _hold_class_texts(learner, task.spec(cell.training.data, ()).classes.texts_at_test)
     return {"done": done, "bytes": files + bytes_of_tensors(learner), "seconds_to_make": seconds}
+
+
+def change_in_place(
+    modifiers: Sequence[Modifier],
+    learner: Learner,
+    folder: Path,
+    answer: Callable[[Learner, int], None],
+    train: Callable[[int, Callable[[], None]], None],
+) -> dict[str, Any]:
+    """Apply modifiers to a learner one after the other; returns what each did, by its word."""
+    return {
+        each.word: dict(each.plugin.compress(CompressionWork(learner, each.argument, answer, folder, train)))
+        for each in modifiers
+    }
+
+
+def variant_files(folder: Path) -> list[Path]:
+    """What a variant was converted to, in the folder where it lies."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != f"{_LOCK}.lock"]
 
 
 def modifiers_of(variant: ModelVariant) -> list[Modifier]:
@@ -144,8 +160,8 @@ def _plain_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:
     return [part for name in names for part in _plain_tensors(getattr(tensor, name))]
 
 
-def _folder(variant: ModelVariant, places: Places) -> Path:
-    """Where files of a variant lie: beside the training whose checkpoint it is made of."""
+def variant_folder(variant: ModelVariant, places: Places) -> Path:
+    """Give the place of a variant's files, beside the training whose checkpoint it is made of; it is made if need be."""
     checkpoint = read_training(places.training)["checkpoint_sha256"]
     folder = places.training / "variants" / fingerprint_of({"of": checkpoint, **asdict(variant)})
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.cell import DecodeOptions, ModelOptions, TrainOptions
 from harness.errors import CheckpointError
+from harness.record import name_of
 from harness.sample import Classes, Prediction, Preprocessing, TaskSpec
 from harness.storage.content import file_digest
 from harness.storage.digest import DigestError, with_digest, without_digest
@@ -70,11 +71,12 @@ class Bundle:
     packages: Mapping[str, str]
     prerequisite: str | None
     files: Mapping[str, str]
+    variant: str | None = None
 
     @property
     def name(self) -> str:
         """The model as tables name it."""
-        return f"{self.model} [{self.control}]" if self.control else self.model
+        return name_of(f"{self.model}+{self.variant}" if self.variant else self.model, self.control)
 
     def to_json(self) -> dict[str, Any]:
         """Turn into plain JSON types; of the task's specification all but the training split."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cell import DecodeOptions, ModelOptions, Places, TrainingJob, TrainOptions
+from harness.cell import DecodeOptions, ModelOptions, ModelVariant, Places, TrainingJob, TrainOptions
 from harness.errors import CheckpointError, StoreError, UsageError, nearest
 from harness.inputs.visual_tokens import sees_images
 from harness.jobs.built_learner import restored, trained_samples
 from harness.jobs.jobs import preprocessing_hash
+from harness.jobs.variants import variant_files, variant_folder
 from harness.plan.plugins import load_task
 from harness.protocols import AsksService, Learner, Progress, ReadsText, Task
 from harness.record import VARIANT, RunRecord, name_of, split_name
@@ -32,7 +33,8 @@ from harness.serve.bundle import (
     write_manifest,
 )
 from harness.serve.card import card_text
-from harness.serve.served_model import load_served
+from harness.serve.exported_variant import VARIANT_FILES, change_into_variant, require_portable
+from harness.serve.served_model import ServedModel, answering, golden_questions, load_served
 
 GOLDEN_SAMPLES = 4
 _KEPT = (CHECKPOINT, DERIVED, SUMMARY)
@@ -76,11 +78,11 @@ def export_cell(record: RunRecord, results: str, out: Path, place: DataPlace, pr
     """Write a cell's model into a new folder, and load it from there as it will be served.
 
     The model must answer some samples of its split as its record says, before and after it was written. Raises
-    UsageError for a folder that is in use or a compressed variant, CheckpointError where the answers differ.
+    UsageError for a folder that is in use or a variant that is compiled for this machine alone, CheckpointError where
+    the answers differ.
     """
-    if record.cell.get(VARIANT):
-        parent = record.cell["training"]["model"]
-        raise UsageError(f"{record.model} is a compressed variant, which bench export cannot write. Export {parent}.")
+    if variant := record.cell.get(VARIANT):
+        require_portable(variant["name"], record.cell["training"]["model"])
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already. Give --out a folder that is not there yet, or is empty.")
     task = load_task(record.task)
@@ -118,7 +120,7 @@ def _job_of(record: RunRecord, task: Task, data: Any) -> TrainingJob:
     return TrainingJob(
         task=record.task,
         data=data,
-        model=record.model,
+        model=stored["model"],
         control=record.control,
         seed=record.seed,
         device="cpu",
@@ -192,7 +194,7 @@ def _write(
         golden.append(GoldenSample(name, sample.text if "text" in needs else None, sample.choices, answer))
     bundle = Bundle(
         task=record.task,
-        model=record.model,
+        model=job.model,
         control=record.control,
         seed=record.seed,
         record=record.fingerprint,
@@ -214,7 +216,12 @@ def _write(
         packages=job.versions,
         prerequisite=job.prerequisite,
         files={},
+        variant=record.cell[VARIANT]["name"] if record.cell.get(VARIANT) else None,
     )
+    if bundle.variant is not None:
+        _copy_variant(variant_folder(ModelVariant(**record.cell[VARIANT]), places), out / VARIANT_FILES)
+        served = ServedModel(bundle, learner, "cpu")
+        change_into_variant(bundle.variant, learner, out, answering(served, golden_questions(bundle, out)))
     (out / CARD).write_text(card_text(bundle), encoding="utf-8")
     vouching = Bundle(**{**vars(bundle), "files": digests_of(out)})
     write_manifest(vouching, out)
@@ -227,6 +234,15 @@ def _copy_training(source: Path, target: Path) -> None:
     for name in _KEPT:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
+
+
+def _copy_variant(source: Path, target: Path) -> None:
+    """Copy what a variant was converted to; what is not there is converted again."""
+    target.mkdir()
+    for path in variant_files(source):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
 
 
 def _needs(learner: Learner, samples: Sequence[Sample]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class MonitorRequest:
 
 
 @dataclass(frozen=True)
-class _Looked:
+class Looked:
     """What a model saw and said of samples: features `[n, d]` (None without a tower), answers, targets where known."""
 
     features: FloatRows | None
@@ -74,15 +74,15 @@ def find_drift(request: MonitorRequest, place: DataPlace) -> DriftReport:
     known = _drawn(_evaluated_samples(task, record, data), request.limit, random)
     name, found = _new_samples(request, task, record, data, place)
     new = _drawn(found, request.limit, random)
-    one = _look(served, known, "reading the reference", progress)
-    other = _look(served, new, "reading what is new", progress)
+    one = look_at(served, known, "reading the reference", progress)
+    other = look_at(served, new, "reading what is new", progress)
     if min(len(one.answers), len(other.answers)) < _FEWEST:
         raise DataError(
             f"{len(one.answers)} reference samples and {len(other.answers)} new ones can be read: too few for a "
             f"test. Give {_FEWEST} of each at least."
         )
-    tests = _tests(bundle, one, other, random)
-    right = _right(bundle, one)
+    tests = shift_tests_of(bundle, one, other, random)
+    right = which_are_right(bundle, one)
     estimates: dict[str, Estimate] = {}
     if right is not None:
         confidences = [np.array(list(map(confidence_of, each.answers))) for each in (one, other)]
@@ -97,15 +97,16 @@ def find_drift(request: MonitorRequest, place: DataPlace) -> DriftReport:
         tests=together(tests),
         known=_share(right),
         accuracy=estimates,
-        true=_share(_right(bundle, other)),
+        true=_share(which_are_right(bundle, other)),
         least_accuracy=request.least_accuracy,
         notes=tuple(_notes(one, other, right is None)),
     )
 
 
-def _tests(
-    bundle: Bundle, one: _Looked, other: _Looked, random: np.random.Generator
+def shift_tests_of(
+    bundle: Bundle, one: Looked, other: Looked, random: np.random.Generator
 ) -> dict[str, tuple[float, float, int]]:
+    """Test answers, and features where there are some; the statistic, p and the number of columns of each test."""
     columns = [answer_columns(bundle.spec, each.answers) for each in (one, other)]
     found = {"answers (KS)": (*marginal_shift(*columns), columns[0].shape[1])}
     if one.features is not None and other.features is not None:
@@ -151,6 +152,10 @@ def _new_samples(
     split = request.split or data.default_split
     if split not in data.splits:
         raise UsageError(f"{data.name} has no split '{split}'. {nearest(split, data.splits)}")
+    if (
+        data.embedded and request.new is None and split != record.split
+    ):  # data that is made on first use has only what was asked for
+        data = open_record_data(task, replace(record, split=split), replace(place, data=request.reference_data))
     return f"{data.name} split {split}", task.samples(data, split)
 
 
@@ -161,7 +166,8 @@ def _drawn(samples: Sequence[Sample], limit: int, random: np.random.Generator) -
     return [one_each[place] for place in sorted(chosen)]
 
 
-def _look(served: ServedModel, samples: Sequence[Sample], what: str, progress: Progress) -> _Looked:
+def look_at(served: ServedModel, samples: Sequence[Sample], what: str, progress: Progress) -> Looked:
+    """Have the model answer samples; those that cannot be read are counted and left out."""
     features: list[FloatRows] = []
     answers: list[Prediction] = []
     targets: list[Any] = []
@@ -179,10 +185,10 @@ def _look(served: ServedModel, samples: Sequence[Sample], what: str, progress: P
             answers += said
             features += [] if seen is None else [seen]
         progress(what, start + len(read), len(samples))
-    return _Looked(np.concatenate(features) if features else None, answers, targets, unreadable)
+    return Looked(np.concatenate(features) if features else None, answers, targets, unreadable)
 
 
-def _right(bundle: Bundle, looked: _Looked) -> Any:
+def which_are_right(bundle: Bundle, looked: Looked) -> Any:
     """Whether each label answer is right, bool `[n]`; None where answers or targets are of another kind."""
     single = bundle.spec.answers == LABELS and not bundle.spec.classes.multilabel
     if not single or any(is_label(answer) for answer in looked.answers):
@@ -200,7 +206,7 @@ def _share(right: Any) -> Estimate | None:
     return Estimate(float(right.mean()), low, high, len(right))
 
 
-def _notes(one: _Looked, other: _Looked, without_accuracy: bool) -> list[str]:
+def _notes(one: Looked, other: Looked, without_accuracy: bool) -> list[str]:
     found = []
     if one.unreadable or other.unreadable:
         found.append(

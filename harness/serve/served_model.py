@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from harness.metrics.plain_answers import answers_of
 from harness.protocols import Learner, SupportsForget
 from harness.sample import Batch, Dataset, OnDemand, Prediction, Sample, TaskSpec
 from harness.serve.bundle import PREREQUISITE, Bundle, read_bundle
+from harness.serve.exported_variant import change_into_variant
 from harness.serve.golden import require_golden_answers
 from harness.serve.request_image import request_image
 
@@ -140,8 +141,20 @@ def load_served(
             f"{bundle.preprocessing_sha256}). Install the packages of {folder / 'card.md'}, or export it here."
         )
     questions = golden_questions(bundle, folder)
+    if bundle.variant is not None:
+        change_into_variant(bundle.variant, served.learner, folder, answering(served, questions))
     require_golden_answers(bundle, served.answer([served.read(question) for question in questions]), folder)
     return served
+
+
+def answering(served: ServedModel, questions: Sequence[Question]) -> Callable[[Learner, int], None]:
+    """Give what has a learner answer the first of some questions in the place of a served one."""
+    read = [served.read(question) for question in questions]
+
+    def answer(learner: Learner, count: int) -> None:
+        replace(served, learner=learner).answer(read[:count])
+
+    return answer
 
 
 def golden_questions(bundle: Bundle, folder: Path) -> list[Question]:

@@ -107,6 +107,30 @@ def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
         load_modifier("onnx").plugin.compress(work(learner, "", tmp_path))
 
 
+def test_structured_pruning_takes_the_smallest_hidden_channels_out(tmp_path: Path) -> None:
+    """Of 16 hidden ones 8 are left, and the rest answers as if the others had been zero."""
+    pytest.importorskip("torch_pruning")
+    parent, learner = Small(), Small()
+    told = load_modifier("prune-structured:0.5").plugin.compress(work(learner, "0.5", tmp_path))
+    assert told["widths"] == {"head": {"0": [16, 8]}} and told["recovery_steps"] == 0
+    assert told["left_as_it_was"]["reader.join"] == "has no hidden width of its own"
+    head: Any = parent.head
+    kept = (head[0].weight[:, None] == learner.head[0].weight).all(dim=2).any(dim=1)  # type: ignore[index]
+    sizes = head[0].weight.pow(2).sum(1) + head[2].weight.pow(2).sum(0)
+    assert int(kept.sum()) == 8 and sizes[~kept].mean() < sizes[kept].mean()
+    with torch.no_grad():
+        head[2].weight[:, ~kept] = 0.0
+        torch.testing.assert_close(learner(["a", "bbb"]), parent(["a", "bbb"]))
+    assert all(parameter.requires_grad for parameter in learner.parameters())
+
+
+def test_what_cannot_be_narrowed_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("torch_pruning")
+    plugin = load_modifier("prune-structured:0.5").plugin
+    with pytest.raises(NotCompressible, match=r"no part of this model can be narrowed: reader.table has no hidden"):
+        plugin.compress(work(Small(nn.Linear(8, 3)), "0.5", tmp_path))
+
+
 def test_pruning_takes_the_smallest_weights_and_keeps_them_out_of_recovery(tmp_path: Path) -> None:
     learner: Any = Small()
     before = {name: value.detach().clone() for name, value in learner.named_parameters()}

@@ -12,10 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
-from harness.errors import UsageError
+from harness.errors import CheckpointError, UsageError
+from harness.plan.variants import WantedVariant, lacking_packages
 from harness.serve.export import export_cell
+from harness.serve.exported_variant import VARIANT_FILES, change_into_variant
 
 from .conftest import KEY, Exported, Running, start_server
 
@@ -148,11 +151,34 @@ def test_what_cannot_be_exported_says_why(exported: Exported, tmp_path: Path) ->
     assert "no finished cell" in bench("export", "film", "--results", tmp_path / "c", "--out", tmp_path / "d").stderr
 
 
-def test_a_compressed_variant_is_refused_not_replaced_by_its_parent(cell: Any, tmp_path: Path) -> None:
+def test_a_variant_that_is_compiled_here_is_refused_not_replaced_by_its_parent(cell: Any, tmp_path: Path) -> None:
     """The parent answers alike, so golden answers would not tell."""
-    content = cell.told | {"variant": {"name": "int8"}}
-    record: Any = SimpleNamespace(cell=content, model="a-model+int8")
+    content = cell.told | {"variant": {"name": "prune:0.5+compile"}}
+    record: Any = SimpleNamespace(cell=content, model="a-model+prune:0.5+compile")
     place: Any = SimpleNamespace()
-    with pytest.raises(UsageError, match=r"a-model\+int8 is a compressed variant.*Export a-model"):
+    with pytest.raises(
+        UsageError, match=r"a-model\+prune:0.5\+compile is compiled for this machine alone.*Export a-model"
+    ):
         export_cell(record, str(tmp_path), tmp_path / "out", place, lambda *_: None)
     assert not (tmp_path / "out").exists()
+
+
+class Halving(torch.nn.Module):
+    """A learner with one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 2)
+
+
+def test_an_exported_variant_is_made_of_its_parent_when_it_is_loaded(tmp_path: Path) -> None:
+    """Here in the folder of an export, without the training that its weights are of."""
+    learner: Any = Halving()
+    untrained: Any = Halving()
+    (tmp_path / VARIANT_FILES).mkdir()
+    change_into_variant("prune:0.5", learner, tmp_path, lambda *_: None)
+    assert int((learner.layer.weight == 0).sum()) == 4
+    with pytest.raises(CheckpointError, match=r"no weights that were trained on for \+prune:0.5:recover=3"):
+        change_into_variant("prune:0.5:recover=3", untrained, tmp_path, lambda *_: None)
+    absent: Any = SimpleNamespace(plugin=SimpleNamespace(packages=("no-such-package",), extra="onnx"), word="onnx")
+    assert "pip install 'fusemark[onnx]'" in str(lacking_packages(WantedVariant("", None, (absent,))))
