@@ -161,7 +161,7 @@ def _plain_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:
 
 
 def variant_folder(variant: ModelVariant, places: Places) -> Path:
-    """Give the place of a variant's files, beside the training whose checkpoint it is made of; it is made if need be."""
+    """Give the place of a variant's files, beside the training whose checkpoint it is made of; made if need be."""
     checkpoint = read_training(places.training)["checkpoint_sha256"]
     folder = places.training / "variants" / fingerprint_of({"of": checkpoint, **asdict(variant)})
     folder.mkdir(parents=True, exist_ok=True)
