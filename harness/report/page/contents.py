@@ -34,6 +34,7 @@ from harness.report.sequence_table import sequence_tables
 from harness.report.service_table import service_table
 from harness.report.tables.table import Table, unique
 from harness.report.trial_table import trial_table
+from harness.report.variant_table import variant_table
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class PagePart:
 
     board: Board
     leaderboard: Table
+    variants: Table | None
     services: Table | None
     together: tuple[Table, ...]
     slices: Table | None
@@ -80,7 +82,7 @@ class PagePart:
 
     def tables(self) -> list[Table]:
         """Give every table, in the order of the page."""
-        found = [self.leaderboard, self.services, *self.together, self.slices, self.prompts, self.trials]
+        found = [self.leaderboard, self.variants, self.services, *self.together, self.slices, self.prompts, self.trials]
         found += self.sequences
         found += [table for _, table in self.ladders]
         for part in self.sweeps:
@@ -181,6 +183,7 @@ def _part(
     return PagePart(
         board=board,
         leaderboard=board_table(board),
+        variants=variant_table([entry.row for entry in board.entries]),
         services=service_table([entry.row for entry in board.entries]),
         together=board_together(board),
         slices=board_slices(board),

@@ -42,6 +42,7 @@ def outline_part(part: PagePart, task: int, place: int, *, has_charts: bool) -> 
     titles = {
         "leaderboard": f"Leaderboard, ranked by {marked(part.board.main)}" if part.leaderboard.rows else None,
         "costs": "Score against cost" if has_charts else None,
+        "variants": "Compressed variants" if part.variants else None,
         "services": "Services" if part.services else None,
         "together": "; ".join(table.title for table in part.together) or None,
         "slices": "Scores on slices" if part.slices else None,

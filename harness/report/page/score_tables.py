@@ -87,7 +87,8 @@ def _label(entry: Entry, *, noisy: bool) -> TableCell:
     flags += ["noisy timing"] if noisy else []
     flags += ["conflict"] if row.conflicts else []
     flags += [MEANINGS[row.control][0]] if row.control and row.control in MEANINGS else []
-    shown = " ".join(filter(None, [row.control or row.model, row.setting]))
+    own = row.model if row.parent is None else f"└ {row.model}"
+    shown = " ".join(filter(None, [row.control or own, row.setting]))
     return TableCell(row.model, word=shown, detail=", ".join(flags), origin=Origin(entry.name, (entry.key,)))
 
 

@@ -36,6 +36,19 @@ def test_worse_answers_are_a_regression(baseline, run_in, check):
     assert "bench check: regressed (1 regressed, 5 unchanged)" in check("base", "now").text
 
 
+def test_a_variant_is_guarded_for_itself_though_its_parent_answers_as_before(run_in, check):
+    """Worse answers and more memory of the model in 8 bits alone; the newest record of each setting is compared."""
+    made = {"training": {"seed": 0, "steps": 1, "versions": {"model": ""}, "model": "a"}, "variant": {"name": "int8"}}
+    for folder, answers, memory in (("before", RIGHT, 600), ("now", WORSE, 900)):
+        run_in(folder).add("a", RIGHT)
+        run_in(folder).add("a+int8", answers, cell=made, memory=memory * 2**20)
+    assert check("base", "before", "--update").code == 0
+    checked = check("base", "now", "--format", "json")
+    outcomes = {place: row["outcome"] for place, row in checked.rows.items()}
+    assert (checked.code, outcomes["a", "accuracy"]) == (1, "unchanged")
+    assert (outcomes["a+int8", "accuracy"], outcomes["a+int8", "memory"]) == ("regressed", "regressed")
+
+
 def test_better_answers_are_fine_and_ask_for_an_update(baseline, run_in, check):
     baseline(WORSE)
     for model in "ab":

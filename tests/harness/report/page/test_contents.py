@@ -45,6 +45,25 @@ def test_controls_stand_below_their_model_whatever_they_score() -> None:
     assert [line.level for line in part.leaderboard.rows] == ["model"] * 3 + ["control"] * 2
 
 
+def test_variants_stand_below_the_model_that_they_were_made_of_and_beside_it_in_a_table() -> None:
+    def variant(value: float, name: str) -> RunRecord:
+        made = made_record(f"low+{name}", value)
+        told = {
+            "parity": {"samples": 48, "numbers": "logits", "largest_difference": 0.02, "flipped_share": 0.125},
+            "exact": False, "bytes": 2**20, "parent_bytes": 2**21, "seconds_to_make": 1.5,
+        }  # fmt: skip
+        cell = {**made.cell, "training": {**made.cell["training"], "model": "low"}, "variant": {"name": name}}
+        return replace(made, cell=cell, provenance={**made.provenance, "variant": told})
+
+    part = part_of([made_record("low", 0.2), variant(0.1, "int8"), variant(0.5, "int4"), made_record("middle", 0.3)])
+    assert names(part) == ["middle", "low", "low+int4", "low+int8"]
+    assert [line.cells[0].word for line in part.leaderboard.rows] == ["middle", "low", "└ low+int4", "└ low+int8"]
+    assert part.variants is not None
+    assert [row[0] for row in part.variants.texts()[1:]] == ["low+int4", "low+int8"]
+    assert {"12.5%", "1.00 MiB", "0.50"} <= set(part.variants.texts()[1])
+    assert part_of([made_record("low", 0.2)]).variants is None
+
+
 def test_failed_and_skipped_cells_are_no_rows_but_are_named_with_their_reasons() -> None:
     failed = replace(made_record("broken", None), status="failed", error="it broke. Mend it.")
     part = part_of([made_record("a", 0.5), failed, made_record("far-away", None)])
