@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,23 @@ def _write_onnx(program: Any, path: Path, count: int) -> None:
 def _write_openvino(program: Any, path: Path, count: int) -> None:
     import openvino
 
-    model = openvino.convert_model(program)
+    _save_openvino(openvino.convert_model(program), path)
+
+
+def _write_openvino_int8(program: Any, path: Path, count: int) -> None:
+    """Weights in 8 bits per output channel, without data (NNCF, Kozlov et al. 2020, arXiv 2002.08679)."""
+    import nncf
+    import openvino
+
+    mode = nncf.CompressWeightsMode.INT8_SYM
+    with redirect_stdout(io.StringIO()):  # it draws a progress bar there, where a table or JSON may go
+        made = nncf.compress_weights(openvino.convert_model(program), mode=mode)
+    _save_openvino(made, path)
+
+
+def _save_openvino(model: Any, path: Path) -> None:
+    import openvino
+
     renamed = path.with_suffix(".xml")
     openvino.save_model(model, renamed, compress_to_fp16=False)
     weights = renamed.with_suffix(".bin").read_bytes()
@@ -153,7 +170,19 @@ def _first_line(error: Exception) -> str:
     return named_error(error).strip().splitlines()[0]
 
 
-_WRITERS: Mapping[str, Callable[[Any, Path, int], None]] = {"onnx": _write_onnx, "openvino": _write_openvino}
-_RUNTIMES: Mapping[str, Callable[[Path], Run]] = {"onnx": _onnx_runtime, "openvino": _openvino_runtime}
+_WRITERS: Mapping[str, Callable[[Any, Path, int], None]] = {
+    "onnx": _write_onnx, "openvino": _write_openvino, "openvino-int8": _write_openvino_int8
+}  # fmt: skip
+_RUNTIMES: Mapping[str, Callable[[Path], Run]] = {
+    "onnx": _onnx_runtime, "openvino": _openvino_runtime, "openvino-int8": _openvino_runtime
+}  # fmt: skip
 ONNX = Export("onnx", "exported to ONNX, run by ONNX Runtime", ("onnx", "onnxruntime", "onnxscript"), "onnx", ".onnx")
 OPENVINO = Export("openvino", "exported to and run by OpenVINO", ("openvino",), "openvino", ".openvino")
+OPENVINO_INT8 = Export(
+    "openvino-int8",
+    "the same with weights in 8 bits, by NNCF",
+    ("openvino", "nncf"),
+    "openvino",
+    ".openvino",
+    exact=False,
+)

@@ -100,6 +100,18 @@ def test_an_exported_learner_answers_alike_at_any_size_also_when_it_is_loaded_ag
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_weights_in_8_bits_by_openvino_are_near_and_say_nothing_on_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("nncf")
+    parent, changed = Small(), Small()
+    load_modifier("openvino-int8").plugin.compress(work(changed, "", tmp_path))
+    texts = ["a", "bb", "dddd"]
+    with torch.inference_mode():
+        difference = (changed(texts) - parent(texts)).abs().max()
+    assert 0 < difference < 0.05 and capsys.readouterr().out == ""
+
+
 def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     learner: Any = Small(Strange())
