@@ -10,7 +10,7 @@ from pathlib import Path
 
 from baselines.pretrained import loaders
 from baselines.pretrained.transformers_loading import Loading
-from harness.answers import BOXES, CAPTIONS, LABELS, MAPS
+from harness.answers import BOXES, CAPTIONS, CHOICES, LABELS, MAPS
 from harness.errors import CheckpointError, UsageError
 from harness.protocols import Learner
 
@@ -80,7 +80,14 @@ _BY_CLASS = (
     (re.compile(r"\w+For(ConditionalGeneration|CausalLM|VisionText2Text)|VisionEncoderDecoderModel"), CAPTIONER),
 )
 ARCHITECTURE_KINDS = tuple(dict.fromkeys(kind for _, kind in reversed(_BY_CLASS)))
-ANSWERS = tuple(dict.fromkeys(kind.answers for kind in ARCHITECTURE_KINDS))
+
+
+def answers_of(kind: ArchitectureKind) -> tuple[str, ...]:
+    """Every kind of answer that a kind of network gives: what writes captions also says how likely a text is as one."""
+    return (kind.answers, CHOICES) if kind.answers == CAPTIONS else (kind.answers,)
+
+
+ANSWERS = tuple(dict.fromkeys(answers for kind in ARCHITECTURE_KINDS for answers in answers_of(kind)))
 """Every kind of answer that some network gives."""
 
 
@@ -114,21 +121,22 @@ def architecture_kind_of(architectures: list[str]) -> ArchitectureKind | None:
 def served() -> str:
     """Say which networks are served, with an example for each kind of answer, as the end of an error message."""
     first = {kind.answers: kind for kind in reversed(ARCHITECTURE_KINDS)}
-    examples = ", ".join(f"{first[answers].name}s (hf:{first[answers].example})" for answers in ANSWERS)
+    examples = ", ".join(f"{kind.name}s (hf:{kind.example})" for kind in reversed(first.values()))
     return f"Served are {examples} and their kin; CLIP is taken through open_clip."
 
 
 def check_answers(kind: ArchitectureKind, wanted: str, model: str) -> None:
     """Refuse a kind of answer that a network does not give; raises UsageError naming models that do."""
-    if wanted in ("", kind.answers):
+    if wanted in ("", *answers_of(kind)):
         return
     raise UsageError(_other_answers(kind, wanted, model))
 
 
 def _other_answers(kind: ArchitectureKind, wanted: str, model: str) -> str:
     others = " or ".join(
-        f"hf:{other.example} (a {other.name})" for other in ARCHITECTURE_KINDS if other.answers == wanted
+        f"hf:{other.example} (a {other.name})" for other in ARCHITECTURE_KINDS if wanted in answers_of(other)
     )
-    return f"Model '{model}' is a {kind.name} and answers with {kind.answers}, not with {wanted}. " + (
+    given = " and ".join(answers_of(kind))
+    return f"Model '{model}' is a {kind.name} and answers with {given}, not with {wanted}. " + (
         f"For {wanted} take such as {others}." if others else f"No model of transformers answers with {wanted}."
     )

@@ -10,7 +10,7 @@ from typing import Any
 from baselines.load_options import LOAD_SETTINGS
 from baselines.pretrained.architectures import ANSWERS, CONFIG_NAME, read_kind
 from baselines.pretrained.as_it_is import AsItIs
-from baselines.pretrained.settings import PRETRAINED_SETTINGS
+from baselines.pretrained.settings import CAPTIONER_SETTINGS
 from baselines.pretrained.transformers_model import TransformersModel, find_checkpoint
 from baselines.weights.hub import download, find_cached
 from harness.cell import ModelOptions
@@ -29,7 +29,7 @@ class UnreadModel(AsItIs):
     repository: str | None = None
     answers: tuple[str, ...] = ANSWERS
     fused: bool = False
-    settings: tuple[str, ...] = (*LOAD_SETTINGS, *PRETRAINED_SETTINGS)
+    settings: tuple[str, ...] = (*LOAD_SETTINGS, *CAPTIONER_SETTINGS)
 
     def settled(self, options: ModelOptions, device: str, precision: Callable[[Precision], Precision]) -> ModelOptions:
         """Settle them as its kind does, which is read for that."""

@@ -23,6 +23,8 @@ class PretrainedSettings:
 
 PRETRAINED_SETTINGS = tuple(field.name for field in fields(PretrainedSettings))
 """Names that pretrained captioners take in `--set model.NAME=VALUE`."""
+CAPTIONER_SETTINGS = (*PRETRAINED_SETTINGS, "option_score")
+"""... and those of them that score texts too."""
 
 
 def read_pretrained_settings(given: Mapping[str, Any]) -> PretrainedSettings:
@@ -33,3 +35,11 @@ def read_pretrained_settings(given: Mapping[str, Any]) -> PretrainedSettings:
     if not isinstance(prompt, str):
         raise UsageError(f"model.prompt={prompt!r}: wanted text.")
     return PretrainedSettings(prompt, size)
+
+
+def option_score_of(given: Mapping[str, Any]) -> str:
+    """How a text is scored by the log-probabilities of its tokens: their sum or mean; raises UsageError."""
+    how = str(given.get("option_score", "sum"))
+    if how not in ("sum", "mean"):
+        raise UsageError(f"model.option_score={how}: wanted sum or mean.")
+    return how

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from baselines.load_options import LOAD_SETTINGS, read_load_options
-from baselines.pretrained.architectures import ArchitectureKind, check_answers
+from baselines.pretrained.architectures import ArchitectureKind, answers_of, check_answers
 from baselines.pretrained.as_it_is import AsItIs
-from baselines.pretrained.settings import PRETRAINED_SETTINGS, read_pretrained_settings
+from baselines.pretrained.settings import CAPTIONER_SETTINGS, option_score_of, read_pretrained_settings
 from baselines.pretrained.transformers_loading import Loading
 from baselines.weights.hub import (
     Checkpoint,
@@ -21,7 +21,7 @@ from baselines.weights.hub import (
     how_to_get,
     missing_weights,
 )
-from harness.answers import CAPTIONS
+from harness.answers import CAPTIONS, CHOICES
 from harness.cell import ModelOptions
 from harness.errors import CheckpointError, WeightsUnavailable
 from harness.protocols import BuildContext, Learner
@@ -48,8 +48,8 @@ class TransformersModel(AsItIs):
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """What its kind answers with."""
-        return (self.kind.answers,)
+        """What its kind answers with; one that writes captions also scores texts as captions."""
+        return answers_of(self.kind)
 
     @property
     def fused(self) -> bool:
@@ -58,8 +58,8 @@ class TransformersModel(AsItIs):
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """How it is loaded; a prompt and a size for captioners."""
-        return (*LOAD_SETTINGS, *(PRETRAINED_SETTINGS if self.kind.answers == CAPTIONS else ()))
+        """How it is loaded; for captioners a prompt, a size, and how texts are scored."""
+        return (*LOAD_SETTINGS, *(CAPTIONER_SETTINGS if self.kind.answers == CAPTIONS else ()))
 
     @property
     def loads_with(self) -> Sequence[str]:
@@ -81,7 +81,8 @@ class TransformersModel(AsItIs):
         if self.kind.answers != CAPTIONS:
             return named
         settings = read_pretrained_settings(options.settings)
-        return {**named, "prompt": settings.prompt, "image_size": settings.image_size, "sampling": False}
+        scored = {"option_score": option_score_of(options.settings)} if options.answers == CHOICES else {}
+        return {**named, "prompt": settings.prompt, "image_size": settings.image_size, "sampling": False, **scored}
 
     def build(self, spec: TaskSpec, context: BuildContext) -> Learner:
         """Load the checkpoint; raises WeightsUnavailable, CheckpointError, UsageError."""

@@ -104,6 +104,24 @@ def blip2() -> tuple[Any, Any]:
     )
 
 
+def vision_encoder_decoder() -> tuple[Any, Any]:
+    """A ViT whose patches a BERT reads while it writes, in the manner of vit-gpt2-image-captioning and TrOCR."""
+    from transformers import (
+        BertConfig,
+        TrOCRProcessor,
+        VisionEncoderDecoderConfig,
+        VisionEncoderDecoderModel,
+        ViTConfig,
+        ViTImageProcessor,
+    )
+
+    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(ViTConfig(**VISION), BertConfig(**TEXT, **IDS))
+    config.decoder_start_token_id, config.pad_token_id, config.eos_token_id = 2, 0, 3
+    return VisionEncoderDecoderModel(config), TrOCRProcessor(
+        ViTImageProcessor(size={"height": 32, "width": 32}), tokenizer()
+    )
+
+
 def instructblip() -> tuple[Any, Any]:
     from transformers import (
         BertTokenizer,
@@ -206,6 +224,7 @@ BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "git": git,
     "blip2": blip2,
     "instructblip": instructblip,
+    "vision_encoder_decoder": vision_encoder_decoder,
     "llava": llava,
     "idefics3": idefics3,
     "smolvlm": smolvlm,

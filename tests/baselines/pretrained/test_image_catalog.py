@@ -102,7 +102,7 @@ def test_kinds_by_class(name: str, kind: ArchitectureKind | None) -> None:
 def test_every_kind_has_a_loader_and_an_example() -> None:
     assert all(callable(kind.load) for kind in ARCHITECTURE_KINDS)
     assert all(kind.example.count("/") == 1 for kind in ARCHITECTURE_KINDS)
-    assert set(ANSWERS) == {"captions", "labels", "boxes", "maps"}
+    assert set(ANSWERS) == {"captions", "choices", "labels", "boxes", "maps"}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_every_kind_has_a_loader_and_an_example() -> None:
 def test_a_folder_answers_as_its_architecture_does(name: str, kind: str, fused: bool, checkpoint: Folders) -> None:
     model = parse_model_name(f"hf:{checkpoint(name)}")
     assert isinstance(model, Model)
-    assert (model.answers, model.fused) == ((kind,), fused)
+    assert (model.answers, model.fused) == ((kind, "choices") if kind == "captions" else (kind,), fused)
     recipe = dict(model.recipe(ModelOptions(answers=kind)))
     assert json.loads(json.dumps(recipe)) == recipe
     assert str(recipe["weights"]).startswith("sha256:")

@@ -181,7 +181,7 @@ def test_a_folder_of_another_open_clip_model_is_refused(tmp_path: Path) -> None:
 def test_settings_are_checked(checkpoint: Callable[[str], Path]) -> None:
     name = f"hf:{checkpoint('blip')}"
     assert recipe(name, prompt="a photo of", rank=4)["prompt"] == "a photo of"
-    assert set(parse_model_name(name).settings) == {"prompt", "image_size", *LOAD_SETTINGS}
+    assert set(parse_model_name(name).settings) == {"prompt", "image_size", "option_score", *LOAD_SETTINGS}
     with pytest.raises(UsageError, match="number of pixels"):
         recipe(name, image_size="big")
     with pytest.raises(UsageError, match="wanted text"):
