@@ -9,7 +9,7 @@ from typing import Any
 from baselines.prompts.prompt import RenderedPrompt
 from harness.errors import CheckpointError, DataError
 
-_SAID = "Zebras say 7"
+SAID = "Zebras say 7"
 """A text that no template holds."""
 
 
@@ -77,37 +77,52 @@ def open_template(processor: Any, folder: Any, *, sees: bool) -> ChatTemplate:
     """Read how a processor's template asks and answers; raises CheckpointError where it cannot ask about an image."""
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None or getattr(processor, "image_processor", None) is None:
-        raise CheckpointError(
-            f"{folder} has no processor for images and texts (it has a {type(processor).__name__}). Wanted one that "
-            "processor.save_pretrained wrote: preprocessor_config.json and tokenizer.json."
-        )
+        raise no_processor(folder, f"a {type(processor).__name__}")
     if not getattr(processor, "chat_template", None):
-        raise CheckpointError(
-            f"{folder} has no chat template, so it is not known how this model is asked. Wanted chat_template.jinja "
-            "beside its weights, from the model's page; a captioner without one runs as hf:FOLDER."
-        )
+        raise no_template(folder)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    asked = RenderedPrompt("", _SAID)
+    asked = RenderedPrompt("", SAID)
     with_image = _filled(processor, messages(asked, image=True), opens=True)
     without = _filled(processor, messages(asked, image=False), opens=True)
-    if _SAID not in with_image:
-        raise CheckpointError(f"The chat template of {folder} leaves out what the user says. Mend chat_template.jinja.")
-    if with_image == without:
-        raise CheckpointError(
-            f"The chat template of {folder} has no slot for an image: it writes the same with one and without. "
-            "Mend chat_template.jinja; the model would answer without having seen anything."
-        )
+    check_filled(folder, with_image, without)
     opened = with_image if sees else without
     whole = _filled(
         processor,
         [*messages(asked, image=sees), {"role": "assistant", "content": [{"type": "text", "text": "Yes7"}]}],
         opens=False,
     )
-    after = whole[len(opened) :] if whole.startswith(opened) else whole.rpartition(_SAID)[2]
+    after = whole[len(opened) :] if whole.startswith(opened) else whole.rpartition(SAID)[2]
     lead, said, end = after.partition("Yes7")
     return ChatTemplate(processor, lead if said and whole.startswith(opened) else "", end if said else "", sees)
+
+
+def no_processor(folder: Any, seen: str) -> CheckpointError:
+    """Say that a folder has no processor of images and texts, and what it has."""
+    return CheckpointError(
+        f"{folder} has no processor for images and texts (it has {seen}). Wanted one that "
+        "processor.save_pretrained wrote: processor_config.json or preprocessor_config.json, and tokenizer.json."
+    )
+
+
+def no_template(folder: Any) -> CheckpointError:
+    """Say that a folder has no chat template."""
+    return CheckpointError(
+        f"{folder} has no chat template, so it is not known how this model is asked. Wanted chat_template.jinja "
+        "beside its weights, from the model's page; a captioner without one runs as hf:FOLDER."
+    )
+
+
+def check_filled(folder: Any, with_image: str, without: str) -> None:
+    """Refuse a template that leaves out the user's words or the image, by what it wrote; raises CheckpointError."""
+    if SAID not in with_image:
+        raise CheckpointError(f"The chat template of {folder} leaves out what the user says. Mend chat_template.jinja.")
+    if with_image == without:
+        raise CheckpointError(
+            f"The chat template of {folder} has no slot for an image: it writes the same with one and without. "
+            "Mend chat_template.jinja; the model would answer without having seen anything."
+        )
 
 
 def messages(rendered: RenderedPrompt, *, image: Any) -> list[dict[str, Any]]:

@@ -117,10 +117,13 @@ class ChatLearner(FrozenCaptioner):
                 processor_kwargs={"padding": True},
             )
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            what = "texts with images" if self.takes_pictures else "texts without an image (C5)"
+            name, said = type(processor).__name__, str(error).rstrip(". ")
             raise CheckpointError(
-                f"{type(processor).__name__} does not take {what}: {error}. Wanted a processor and a chat template "
-                "that fit each other; see what lies in the checkpoint's folder."
+                f"{name} does not take texts with images: {said}. Wanted a processor and a chat template that fit each "
+                "other; see what lies in the checkpoint's folder."
+                if self.takes_pictures
+                else f"{name} does not take texts without an image ({said}), so this model has no control C5. Blank "
+                "and exchanged images say what it gives away: --perturb blank-image,wrong-image."
             ) from error
         return {
             name: self.inputs(value)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from baselines.chat.folder_check import FILES_OF_ASKING, check_chat_folder
 from baselines.chat.settings import CHAT_SETTINGS, read_chat_settings
 from baselines.load_options import LOAD_SETTINGS, SettlesLoading, read_load_options
 from baselines.pretrained.transformers_model import PATTERNS, find_checkpoint
@@ -69,6 +70,7 @@ class ChatModel(SettlesLoading):
     def recipe(self, options: ModelOptions) -> Mapping[str, Any]:
         """Name checkpoint, digest and prompt; raises WeightsUnavailable, CheckpointError or UsageError."""
         settings, load = read_chat_settings(options.settings), read_load_options(options.settings)
+        self._check_folder()
         return {
             "library": "transformers",
             "checkpoint": self.repository or "local folder",
@@ -128,6 +130,12 @@ class ChatModel(SettlesLoading):
                 f"{folder}/config.json is no configuration of transformers ({error}). Fetch the checkpoint again."
             ) from error
         return next((_DTYPES[str(name)] for name in stated if str(name) in _DTYPES), "fp32")
+
+    def _check_folder(self) -> None:
+        """Refuse what cannot be asked before anything runs; raises CheckpointError."""
+        found = self._find()
+        folder = found.folder or download(str(self.repository), FILES_OF_ASKING, found.digest)
+        check_chat_folder(folder, whole=found.folder is not None)
 
     def _find(self) -> Checkpoint:
         return find_checkpoint(self.folder, str(self.repository), downloads=True)

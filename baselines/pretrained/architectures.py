@@ -82,12 +82,12 @@ _BY_CLASS = (
 ARCHITECTURE_KINDS = tuple(dict.fromkeys(kind for _, kind in reversed(_BY_CLASS)))
 
 
-def answers_of(kind: ArchitectureKind) -> tuple[str, ...]:
+def kinds_of_answer(kind: ArchitectureKind) -> tuple[str, ...]:
     """Every kind of answer that a kind of network gives: what writes captions also says how likely a text is as one."""
     return (kind.answers, CHOICES) if kind.answers == CAPTIONS else (kind.answers,)
 
 
-ANSWERS = tuple(dict.fromkeys(answers for kind in ARCHITECTURE_KINDS for answers in answers_of(kind)))
+ANSWERS = tuple(dict.fromkeys(answers for kind in ARCHITECTURE_KINDS for answers in kinds_of_answer(kind)))
 """Every kind of answer that some network gives."""
 
 
@@ -127,16 +127,16 @@ def served() -> str:
 
 def check_answers(kind: ArchitectureKind, wanted: str, model: str) -> None:
     """Refuse a kind of answer that a network does not give; raises UsageError naming models that do."""
-    if wanted in ("", *answers_of(kind)):
+    if wanted in ("", *kinds_of_answer(kind)):
         return
     raise UsageError(_other_answers(kind, wanted, model))
 
 
 def _other_answers(kind: ArchitectureKind, wanted: str, model: str) -> str:
     others = " or ".join(
-        f"hf:{other.example} (a {other.name})" for other in ARCHITECTURE_KINDS if wanted in answers_of(other)
+        f"hf:{other.example} (a {other.name})" for other in ARCHITECTURE_KINDS if wanted in kinds_of_answer(other)
     )
-    given = " and ".join(answers_of(kind))
+    given = " and ".join(kinds_of_answer(kind))
     return f"Model '{model}' is a {kind.name} and answers with {given}, not with {wanted}. " + (
         f"For {wanted} take such as {others}." if others else f"No model of transformers answers with {wanted}."
     )

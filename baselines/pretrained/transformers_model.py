@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.load_options import LOAD_SETTINGS, read_load_options
-from baselines.pretrained.architectures import ArchitectureKind, answers_of, check_answers
+from baselines.pretrained.architectures import ArchitectureKind, check_answers, kinds_of_answer
 from baselines.pretrained.as_it_is import AsItIs
 from baselines.pretrained.settings import CAPTIONER_SETTINGS, option_score_of, read_pretrained_settings
 from baselines.pretrained.transformers_loading import Loading
@@ -49,7 +49,7 @@ class TransformersModel(AsItIs):
     @property
     def answers(self) -> tuple[str, ...]:
         """What its kind answers with; one that writes captions also scores texts as captions."""
-        return answers_of(self.kind)
+        return kinds_of_answer(self.kind)
 
     @property
     def fused(self) -> bool:

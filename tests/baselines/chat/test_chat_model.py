@@ -18,6 +18,8 @@ from harness.cell import ModelOptions
 from harness.errors import BenchError, CheckpointError, DataError, UsageError
 from harness.sample import Batch, NoAnswer
 
+from .tiny_chats import FAMILIES
+
 Ask = Callable[..., Batch]
 Chat = Callable[..., Any]
 Folder = Callable[[str], Path]
@@ -35,6 +37,7 @@ def copied(chat_folder: Folder, tmp_path: Path) -> Path:
         ("{% for m in messages %}{{ m['content'][-1]['text'] }}{% endfor %}", "has no slot for an image"),
         ("{% for m in messages %}<image>hello{% endfor %}", "leaves out what the user says"),
         ("{{ raise_exception('no') }}", "cannot be filled with user"),
+        ("{% for m in messages %}{{ m.content[-1].text }", "cannot be filled with user"),
     ],
 )
 def test_a_template_that_cannot_ask_is_refused(copied: Path, chat: Chat, template: str | None, message: str) -> None:
@@ -43,6 +46,20 @@ def test_a_template_that_cannot_ask_is_refused(copied: Path, chat: Chat, templat
     place.unlink() if template is None else place.write_text(template, encoding="utf-8")
     with pytest.raises(CheckpointError, match=message):
         chat(copied)
+    with pytest.raises(CheckpointError, match=message.removesuffix(" with user")):
+        parse_chat_name(f"chat:{copied}").recipe(ModelOptions(answers=CAPTIONS))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_template_that_can_ask_passes_while_a_run_is_planned(family: str, chat_folder: Folder) -> None:
+    parse_chat_name(f"chat:{chat_folder(family)}").recipe(ModelOptions(answers=CAPTIONS))
+
+
+def test_what_only_the_processor_knows_is_left_to_it(copied: Path) -> None:
+    template = copied / "chat_template.jinja"
+    for source in ("{{ a_mark.of_its_own.that_is_nowhere }}", "{% generation %}<image>Zebras say 7{% endgeneration %}"):
+        template.write_text(source + template.read_text(encoding="utf-8"), encoding="utf-8")
+        parse_chat_name(f"chat:{copied}").recipe(ModelOptions(answers=CAPTIONS))
 
 
 def test_a_folder_without_a_processor_is_refused(copied: Path, chat: Chat) -> None:
@@ -50,6 +67,14 @@ def test_a_folder_without_a_processor_is_refused(copied: Path, chat: Chat) -> No
         (copied / name).unlink(missing_ok=True)
     with pytest.raises(CheckpointError, match="processor"):
         chat(copied)
+    model = parse_chat_name(f"chat:{copied}")
+    with pytest.raises(CheckpointError, match=r"has no processor.*it has none of processor_config"):
+        model.recipe(ModelOptions(answers=CAPTIONS))
+    (copied / "processor_config.json").write_text("{}", encoding="utf-8")
+    for path in copied.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(CheckpointError, match="it has no tokenizer"):
+        model.recipe(ModelOptions(answers=CAPTIONS))
 
 
 @pytest.mark.parametrize(
