@@ -28,6 +28,8 @@ class StandsForClasses(Protocol):
         ...
 
 
+_VERSION = 2
+"""Raised whenever the same texts would be embedded otherwise: kept embeddings are named by it."""
 Reread = Callable[[Sequence[Sequence[str]]], Tensor]
 """Embeds the prompts of each class; returns `[C, d]` of unit length."""
 
@@ -49,7 +51,7 @@ def embed_classes(text: TextTower, texts: Sequence[Sequence[str]]) -> Tensor:
 def cached_class_embeddings(text: TextTower, texts: Sequence[Sequence[str]], digest: str, cache: Path) -> Tensor:
     """Find or compute them: eighty prompts for each of a thousand classes take minutes, in each job anew."""
     kind = computing_kind(str(next(text.parameters()).device))
-    key = text_digest(json.dumps([digest, open_clip.__version__, kind, [list(group) for group in texts]]))
+    key = text_digest(json.dumps([_VERSION, digest, open_clip.__version__, kind, [list(group) for group in texts]]))
     path = cache / "class-embeddings" / f"{key}.npy"
 
     def make(place: Path) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+import msgspec
+
 from harness.errors import DataError, UsageError, nearest
-from harness.files import replace_atomically
 from harness.protocols import DataContext
 from harness.sample import Dataset, Sample
 from harness.storage.content import Contents
+from harness.storage.remembered import Remembered, name_of_content
 from tasks.datasets.shared_images import KnownImage, shared_images
 from tasks.datasets.split_roles import Roles, folder_dataset, part_of, roles_of, stored_split
 from tasks.formats.digests import digest_of_files
@@ -21,6 +23,7 @@ from tasks.formats.question_images import find_images
 from tasks.formats.question_rows import QuestionRow, looks_like_questions, read_question_rows
 from tasks.formats.vqa_json import find_vqa_files, read_vqa, subtype_of
 from tasks.questions.judging import right_answers
+from tasks.questions.kept_samples import question_code
 from tasks.questions.target import CHOICE, NO, NUMBER, SHORT, YES, YES_NO, QuestionTarget
 from tasks.table_data.columns import role_in_path
 
@@ -202,18 +205,17 @@ class TrainingAnswers:
 
 
 def training_answers(data: Dataset, most: int) -> TrainingAnswers:
-    """Read what the training split says of answers, from the cache where it has been read before."""
+    """Read what the training split says of answers, from the cache where this code has read it before."""
     if data.training_split is None or data.cache is None:
         return TrainingAnswers()
-    note = data.cache / "question-answers" / f"{data.digest}-{most}.json"
-    if note.is_file():
-        content = json.loads(note.read_text(encoding="utf-8"))
-        return TrainingAnswers(tuple(content["answers"]), content["priors"])
+    memory = Remembered("question-answers", data.cache)
+    name = name_of_content(question_code(), data.digest, str(most))
+    known = memory.find([name]).get(name)
+    if known is not None:
+        return msgspec.json.decode(known, type=TrainingAnswers)
     targets = [sample.target for sample in questions_of_split(data, data.training_split)]
     found = TrainingAnswers(answer_vocabulary(targets, most), priors_of(targets))
-    with replace_atomically(note) as temporary:
-        content = {"answers": list(found.answers), "priors": dict(found.priors)}
-        temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    memory.keep({name: msgspec.json.encode(found)})
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+import harness.text as text
 from harness.collector import collection_paused
 from harness.sample import Dataset, Sample
 from harness.storage.content import file_digest
@@ -27,7 +28,7 @@ def kept_samples(
     if memory.cache is None:
         return make()
     files = (annotation_file(data.root, kind, part) for part in parts for kind in ("captions", "instances"))
-    name = name_of_content(_own_code(), data.digest, split, *(file_digest(path) for path in files))
+    name = name_of_content(question_code(), data.digest, split, *(file_digest(path) for path in files))
     known = memory.find([name]).get(name)
     if known is not None:
         return _samples(data.root, known)
@@ -48,6 +49,8 @@ def _samples(root: Path, content: bytes) -> list[Sample]:
 
 
 @cache
-def _own_code() -> str:
-    """Digest the files that make questions; those of Scenes are in the data's digest."""
-    return " ".join(file_digest(path) for path in sorted(Path(__file__).parent.glob("*.py")))
+def question_code() -> str:
+    """Digest the files that read, make and compare questions; those of Scenes are in the data's digest."""
+    own = Path(__file__).parent
+    folders = (own, own.parent / "formats", Path(text.__file__).parent)
+    return " ".join(file_digest(path) for folder in folders for path in sorted(folder.glob("*.py")))

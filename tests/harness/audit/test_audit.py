@@ -99,7 +99,10 @@ def test_what_was_found_is_kept_for_runs(audited: Audit, tmp_path: Path) -> None
     keep_audit(audited, tmp_path)
     assert kept_findings(tmp_path, audited.task, audited.digest) == audited.findings
     assert kept_findings(tmp_path, audited.task, "0" * 64) == []
-    audit_path(tmp_path, audited.task, audited.digest).write_text("{}")
+    kept = audit_path(tmp_path, audited.task, audited.digest)
+    kept.write_text(json.dumps({**audit_content(audited), "code": "of last year"}))
+    assert "found by other code: run `bench data audit`" in kept_findings(tmp_path, audited.task, audited.digest)[0]
+    kept.write_text("{}")
     assert kept_findings(tmp_path, audited.task, audited.digest) == []
 
 

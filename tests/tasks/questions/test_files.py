@@ -21,6 +21,7 @@ from harness.protocols import DataContext
 from harness.sample import Dataset, Outcome, Sample
 from tasks.formats.question_answers import read_question_answers
 from tasks.formats.question_rows import read_question_rows
+from tasks.questions import files
 from tasks.questions.files import priors_of, training_answers
 from tasks.questions.target import QuestionTarget
 from tasks.questions.task import visual_question_answering as task
@@ -104,7 +105,7 @@ def vqa(root: Path) -> Path:
     return root
 
 
-def test_vqa_by_hand(tmp_path: Path, open_context: Open) -> None:
+def test_vqa_by_hand(tmp_path: Path, open_context: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     data, samples = opened(open_context(vqa(tmp_path / "vqa")))
     assert (data.training_split, data.default_split) == ("train", "val")
     assert samples[0].image.name == "COCO_val2014_000000000001.jpg"
@@ -118,6 +119,12 @@ def test_vqa_by_hand(tmp_path: Path, open_context: Open) -> None:
     assert found["accuracy"] == 0 and found["prior-share"] == 0, "training says yes and 2"
     assert found["accuracy[how many]"] == 0
     known = training_answers(data, 10)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "answer_vocabulary", lambda *_: pytest.fail("training was read again"))
+        assert training_answers(data, 10) == known
+        patch.setattr(files, "question_code", lambda: "of next year")
+        patch.setattr(files, "answer_vocabulary", lambda *_: ("other",))
+        assert training_answers(data, 10).answers == ("other",), "what other code made is not taken"
     assert set(known.answers) == {"yes", "2"} and known.priors == {"is the": "yes", "how many": "2"}
     assert task.spec(data, ()).classes.names == known.answers
 
