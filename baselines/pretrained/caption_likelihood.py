@@ -143,7 +143,7 @@ def _forced(texts: Sequence[Sequence[int]], end: int) -> Any:
         def __init__(self) -> None:
             self.step = 0
 
-        def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        def __call__(self, _written: Tensor, scores: Tensor) -> Tensor:
             forced = torch.full_like(scores, -torch.inf)
             for row, text in enumerate(texts):
                 forced[row, text[self.step] if self.step < len(text) else end] = 0

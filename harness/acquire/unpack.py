@@ -182,9 +182,14 @@ def require_room(folder: Path, wanted_bytes: int, what: str) -> None:
     free = shutil.disk_usage(existing).free
     if free < wanted_bytes:
         raise DataError(
-            f"{what} needs {wanted_bytes / 1e9:,.1f} GB, and {existing} has {free / 1e9:,.1f} GB free. Free space "
-            "there, or give another folder with --to."
+            f"{what} needs {_in_units(wanted_bytes)}, and {existing} has {_in_units(free)} free. Free space there, or give "
+            "another folder with --to."
         )
+
+
+def _in_units(count: int) -> str:
+    """Give bytes in GB, or in MB where that would be near 0."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
 @contextmanager
