@@ -182,8 +182,8 @@ def require_room(folder: Path, wanted_bytes: int, what: str) -> None:
     free = shutil.disk_usage(existing).free
     if free < wanted_bytes:
         raise DataError(
-            f"{what} needs {_in_units(wanted_bytes)}, and {existing} has {_in_units(free)} free. Free space there, or give "
-            "another folder with --to."
+            f"{what} needs {_in_units(wanted_bytes)}, and {existing} has {_in_units(free)} free. Free space there, or "
+            "give another folder with --to."
         )
 
 

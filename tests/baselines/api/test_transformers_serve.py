@@ -17,6 +17,7 @@ import pytest
 
 from harness.sample import NoAnswer
 from tests.baselines.api.conftest import batch, picture
+from tests.tiny_tokenizers import byte_tokenizer
 
 pytestmark = pytest.mark.slow
 TEMPLATE = (
@@ -30,7 +31,6 @@ TEMPLATE = (
 def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaVA of a few thousand weights, with a tokenizer of bytes."""
     import torch
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import (
         CLIPImageProcessor,
         CLIPVisionConfig,
@@ -38,17 +38,11 @@ def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
         LlavaConfig,
         LlavaForConditionalGeneration,
         LlavaProcessor,
-        PreTrainedTokenizerFast,
     )
 
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    inner = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[]))
-    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    inner.add_special_tokens([AddedToken(token, special=True) for token in ("<pad>", "<s>", "</s>", "<image>")])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", bos_token="<s>", eos_token="</s>", model_max_length=512,
-        extra_special_tokens={"image_token": "<image>"},
-    )  # fmt: skip
+    tokenizer = byte_tokenizer(
+        "<pad>", "<s>", "</s>", "<image>", model_max_length=512, extra_special_tokens={"image_token": "<image>"}
+    )
     size = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
     text = LlamaConfig(
         **size, num_key_value_heads=2, vocab_size=len(tokenizer), pad_token_id=256, bos_token_id=257, eos_token_id=258

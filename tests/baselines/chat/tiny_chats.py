@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.tiny_tokenizers import byte_tokenizer
+
 TURN, END = "<|turn|>", "<|end|>"
 CHATML = (
     "{% for m in messages %}<|turn|>{{ m['role'] }}\n{% if m['content'] is string %}{{ m['content'] }}{% else %}"
@@ -36,17 +38,7 @@ def text(words: Any, **more: Any) -> dict[str, Any]:
 
 def tokenizer(marks: Sequence[str] = (), **extra: Any) -> Any:
     """A tokenizer of bytes: any text can be said, and most words are several tokens."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    inner = Tokenizer(models.BPE({letter: index for index, letter in enumerate(alphabet)}, []))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    inner.decoder = decoders.ByteLevel()
-    inner.add_special_tokens([AddedToken(mark, special=True) for mark in ("<|pad|>", "<|begin|>", END, TURN, *marks)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<|pad|>", bos_token="<|begin|>", eos_token=END, padding_side="left", **extra
-    )
+    return byte_tokenizer("<|pad|>", "<|begin|>", END, TURN, *marks, padding_side="left", **extra)
 
 
 def token(words: Any, mark: str) -> int:

@@ -11,6 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.tiny_tokenizers import word_tokenizer
+
 from .tiny_networks import GROWTH, IMAGE_NETWORKS
 
 WORDS = "a the red blue circle square cat dog on of and describe image in one short sentence".split()  # noqa: SIM905
@@ -43,23 +45,9 @@ VISION: dict[str, Any] = {
 
 def tokenizer(**extra: Any) -> Any:
     """Build a word-level tokenizer with BERT's special tokens and an image token."""
-    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import AddedToken
 
-    vocabulary = {word: index for index, word in enumerate(SPECIAL + WORDS)}
-    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    inner.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    made = PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        bos_token="[CLS]",
-        eos_token="[SEP]",
-        **extra,
-    )
+    made = word_tokenizer(SPECIAL, WORDS, "[CLS]", "[SEP]", cls_token="[CLS]", sep_token="[SEP]", **extra)
     made.add_tokens([AddedToken("<image>", special=True)], special_tokens=True)
     return made
 

@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.sample import Classes
 
 from .taking import OBJECTS, REGIONS, Folders, answers, build, classes, label_maps, photographs, seen
-from .tiny_networks import word_tokenizer
+from .tiny_networks import reader
 
 SHAPES = photographs([(96, 60), (60, 96), (80, 80)])
 SEVERAL = Classes(("person", "tv"), (("a photo of a person", "person"), ("tv",)))
@@ -97,7 +97,7 @@ def places_of(part: list[int], whole: list[int]) -> list[int]:
 
 
 def test_many_classes_go_into_several_texts() -> None:
-    tokenizer = word_tokenizer("bert")
+    tokenizer = reader("bert")
     prompts = ClassPrompts(("Person", "traffic light.", "bicycle", "couch", "tv"), (0, 1, 2, 3, 3))
     texts = list(grounding_texts(tokenizer, prompts, longest=8))
     assert [text.class_of_phrase for text in texts] == [(0, 1), (2, 3, 3)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.tiny_tokenizers import word_tokenizer
+
 COCO_91 = {0: "N/A", 1: "person", 2: "bicycle", 3: "N/A", 4: "motorcycle", 5: "traffic light"}
 """As DETR's `id2label` has them: numbers without a class are called N/A."""
 VOC_NAMES = {0: "person", 1: "bicycle", 2: "motorbike", 3: "sofa", 4: "tvmonitor"}
@@ -45,18 +47,11 @@ def swin(kind: str = "SwinConfig") -> Any:
     )  # fmt: skip
 
 
-def word_tokenizer(kind: str = "clip") -> Any:
-    """Build a word-level tokenizer that begins and ends texts as CLIP or BERT does, and knows full stops."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    special = ["[PAD]", "[UNK]", "<begin>", "<end>"]
-    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate([*special, *TEXT.split(), "."])}, unk_token="[UNK]"))
-    inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    inner.post_processor = processors.BertProcessing(("<end>", 3), ("<begin>", 2))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", bos_token="<begin>", eos_token="<end>",
-        cls_token="<begin>", sep_token="<end>", model_max_length=16 if kind == "clip" else 64,
+def reader(kind: str = "clip") -> Any:
+    """A tokenizer of words that begins and ends texts as CLIP or BERT does, and knows full stops."""
+    return word_tokenizer(
+        ["[PAD]", "[UNK]", "<begin>", "<end>"], [*TEXT.split(), "."], "<begin>", "<end>", cls_token="<begin>",
+        sep_token="<end>", model_max_length=16 if kind == "clip" else 64,
     )  # fmt: skip
 
 
@@ -175,7 +170,7 @@ def owlvit() -> tuple[Any, Any]:
         text_config=CLIP_TEXT, vision_config={**TRANSFORMER, "image_size": 32, "patch_size": 8}, projection_dim=16
     )
     processor = OwlViTImageProcessor(size={"height": 32, "width": 32})
-    return _calmed(OwlViTForObjectDetection(config)), OwlViTProcessor(processor, word_tokenizer())
+    return _calmed(OwlViTForObjectDetection(config)), OwlViTProcessor(processor, reader())
 
 
 def owlv2() -> tuple[Any, Any]:
@@ -185,7 +180,7 @@ def owlv2() -> tuple[Any, Any]:
         text_config=CLIP_TEXT, vision_config={**TRANSFORMER, "image_size": 96, "patch_size": 16}, projection_dim=16
     )
     processor = Owlv2ImageProcessor(size={"height": 96, "width": 96})
-    return _calmed(Owlv2ForObjectDetection(config)), Owlv2Processor(processor, word_tokenizer())
+    return _calmed(Owlv2ForObjectDetection(config)), Owlv2Processor(processor, reader())
 
 
 def grounding_dino() -> tuple[Any, Any]:
@@ -203,7 +198,7 @@ def grounding_dino() -> tuple[Any, Any]:
         encoder_attention_heads=2, decoder_attention_heads=2, max_text_len=24,
     )  # fmt: skip
     processor = GroundingDinoImageProcessor(size={"shortest_edge": 96, "longest_edge": 160})
-    return GroundingDinoForObjectDetection(config), GroundingDinoProcessor(processor, word_tokenizer("bert"))
+    return GroundingDinoForObjectDetection(config), GroundingDinoProcessor(processor, reader("bert"))
 
 
 def segformer() -> tuple[Any, Any]:
@@ -286,9 +281,7 @@ def oneformer() -> tuple[Any, Any]:
         query_dec_layers=1, **labels(STUFF),
     )  # fmt: skip
     processor = OneFormerImageProcessor(size={"shortest_edge": 48, "longest_edge": 80}, num_text=4)
-    return OneFormerForUniversalSegmentation(config), OneFormerProcessor(
-        processor, word_tokenizer(), task_seq_length=12
-    )
+    return OneFormerForUniversalSegmentation(config), OneFormerProcessor(processor, reader(), task_seq_length=12)
 
 
 def clipseg() -> tuple[Any, Any]:
@@ -300,7 +293,7 @@ def clipseg() -> tuple[Any, Any]:
         decoder_intermediate_size=16,
     )  # fmt: skip
     return CLIPSegForImageSegmentation(config), CLIPSegProcessor(
-        ViTImageProcessor(size={"height": 48, "width": 48}), word_tokenizer()
+        ViTImageProcessor(size={"height": 48, "width": 48}), reader()
     )
 
 

@@ -22,6 +22,7 @@ from tasks.captioning.clip_scoring import ClipScoring
 from tasks.captioning.clip_weights import find_clip
 from tasks.captioning.task import coco_caption
 from tasks.targets.targets import CaptionTarget
+from tests.tiny_tokenizers import word_tokenizer
 
 WORDS = ["A", "a", "photo", "depicts", "red", "blue", "green", "dog", "cat", "house", "on", "the", "grass", "sofa"]
 CAPTIONS = {"0": "a red dog", "1": "a blue cat on the sofa", "2": "the house"}
@@ -65,17 +66,10 @@ def open_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def transformers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny CLIPModel with its image processor and a tokenizer of words."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
     folder = tmp_path_factory.mktemp("hf")
-    special = ["[PAD]", "[UNK]", "<begin>", "<end>"]
-    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate([*special, *WORDS])}, unk_token="[UNK]"))
-    inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    inner.post_processor = processors.BertProcessing(("<end>", 3), ("<begin>", 2))
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", bos_token="<begin>", eos_token="<end>"
-    )
+    tokenizer = word_tokenizer(["[PAD]", "[UNK]", "<begin>", "<end>"], WORDS, "<begin>", "<end>")
     tokenizer.save_pretrained(folder)
     small = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
     text = {**small, "vocab_size": 40, "max_position_embeddings": 10, "eos_token_id": 3, "bos_token_id": 2}

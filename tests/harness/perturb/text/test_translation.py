@@ -10,6 +10,7 @@ import pytest
 from harness.errors import CheckpointError, WeightsUnavailable
 from harness.perturb.text import translation
 from harness.perturb.text.translation import BackTranslation
+from tests.tiny_tokenizers import word_tokenizer
 
 RNG = np.random.default_rng(0)
 WORDS = ["<pad>", "</s>", "<unk>", "a", "red", "star", "snow", "eins", "zwei", "drei"]
@@ -18,8 +19,7 @@ WORDS = ["<pad>", "</s>", "<unk>", "a", "red", "star", "snow", "eins", "zwei", "
 def write_translator(folder: Path, seed: int) -> Path:
     """A Marian of one tiny random layer each way, with a tokenizer of ten words."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import MarianConfig, MarianMTModel, PreTrainedTokenizerFast
+    from transformers import MarianConfig, MarianMTModel
 
     config = MarianConfig(
         vocab_size=len(WORDS), d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
@@ -30,12 +30,7 @@ def write_translator(folder: Path, seed: int) -> Path:
     torch.manual_seed(seed)
     MarianMTModel(config).save_pretrained(folder)
     torch.random.set_rng_state(state)
-    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=64
-    ).save_pretrained(folder)
+    word_tokenizer(WORDS[:3], WORDS[3:], end="</s>", model_max_length=64).save_pretrained(folder)
     return folder
 
 
