@@ -70,7 +70,7 @@ def test_nothing_else_is_committed() -> None:
     names = [name.removeprefix("results/") for name in listed]
     packed = {name for name in names if is_pack(name.partition("/")[2])}
     assert sorted(set(names) - packed) == [
-        "README.md", "baseline-smoke/baseline.json", "baseline-smoke/scores.parquet", "findings.md",
+        "README.md", "baseline-smoke/baseline.json", "baseline-smoke/scores.parquet", "drift.md", "findings.md",
         "reference-coco-detection.json", "reference-coco-segmentation.json", "reference-image-classification.json",
         "reference-zero-shot-classification.json", "serving.md", "whole-commands.md",
     ]  # fmt: skip
