@@ -8,6 +8,7 @@ margin; not supported where one is shown to be above 0 and not below the margin.
 from __future__ import annotations
 
 from harness.judge.verdict.comparison import contrast_with_control, holm_shown, is_too_few, number
+from harness.judge.verdict.compressed import variant_names, variant_of
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, NeededRun, unfused_of
@@ -67,8 +68,8 @@ def _losses(evidence: Evidence, head: Group, plain: Group) -> tuple[dict[str, Di
     """What each variant that both have loses of the gain; and why others cannot be compared."""
     found: dict[str, Difference] = {}
     problems = []
-    for variant in _variants(evidence, head):
-        small, other = _of_variant(evidence, head, variant), _of_variant(evidence, plain, variant)
+    for variant in variant_names(evidence, head):
+        small, other = variant_of(evidence, head, variant), variant_of(evidence, plain, variant)
         if isinstance(small, str) or isinstance(other, str):
             problems.append(small if isinstance(small, str) else str(other))
             continue
@@ -79,16 +80,3 @@ def _losses(evidence: Evidence, head: Group, plain: Group) -> tuple[dict[str, Di
         else:
             found[variant] = loss
     return found, problems
-
-
-def _variants(evidence: Evidence, head: Group) -> list[str]:
-    start = f"{head.model}+"
-    names = {group.model for group in evidence.groups if group.control is None and group.model.startswith(start)}
-    return sorted(name.removeprefix(start) for name in names)
-
-
-def _of_variant(evidence: Evidence, of: Group, variant: str) -> Group | str:
-    """Find the variant of the fused model, or of vision alone, with the same settings."""
-    wanted = (f"{of.model}+{variant}", of.control)
-    found = [group for group in evidence.groups if (group.model, group.control) == wanted]
-    return evidence.matched(of, found, f"{wanted[0]}{f' [{of.control}]' if of.control else ''}")

@@ -2,19 +2,20 @@
 
 Ratios F / C0 by seed, on a log scale with Student's t over seeds; both are measured alone, at batch 1, after warm-up.
 Slow is the median latency, in units of the workload timed between the calls where both have it, and never on a crowded
-machine; large is the peak memory; FLOPs and parameters stand beside. "At equal quality" only where the score is shown
-to be lower by less than the margin.
+machine; large is the peak memory; FLOPs, parameters and the ratios of compressed variants of both stand beside. "At
+equal quality" only where the score is shown to be lower by less than the margin.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from harness.judge.verdict.comparison import contrast_with_control, few_seeds
+from harness.judge.verdict.compressed import variant_names, variant_of
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, beside_unfused
@@ -55,6 +56,7 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
     noisy = sum(bool(record.efficiency.notes.get("noisy")) for pair in pairs for record in pair)
     disturbed = f"{noisy} of {2 * len(pairs)} measurements were disturbed by other work (noisy)" if noisy else ""
     numbers = tuple(replace(_number(cost, ratio), note=disturbed) for cost, ratio in ratios.items())
+    numbers += tuple(_of_variants(evidence, head, plain, name))
     few = few_seeds(len(seeds))
     if few is not None:
         return Verdict(COST_CLAIM, head.model, INCONCLUSIVE, few, numbers, (few, command))
@@ -69,6 +71,21 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
     notes = "; ".join(note for note in (_quality(evidence, (head, plain), name), disturbed) if note)
     missing = ("more seeds, on a quiet machine",) if outcome == INCONCLUSIVE else ()
     return Verdict(COST_CLAIM, head.model, outcome, f"{reason}: {shown} of {name}; {notes}", numbers, missing)
+
+
+def _of_variants(evidence: Evidence, head: Group, plain: Group, name: str) -> Iterator[Number]:
+    """The same ratios of both in 8 bits, pruned or exported, where both were measured alike; they decide nothing."""
+    for variant in variant_names(evidence, head):
+        ours, theirs = (variant_of(evidence, group, variant) for group in (head, plain))
+        if isinstance(ours, str) or isinstance(theirs, str):
+            continue
+        seeds = sorted(ours.by_seed.keys() & theirs.by_seed.keys())
+        pairs = [(ours.by_seed[seed], theirs.by_seed[seed]) for seed in seeds]
+        if any(_mixed(*pair) for pair in pairs):
+            continue
+        for cost in (SLOW, LARGE):
+            if (ratio := _ratio(pairs, cost)) is not None:
+                yield replace(_number(f"{cost}, both +{variant}", ratio), note=f"of {name}+{variant}; decides nothing")
 
 
 def _decide(slow: Difference, large: Difference) -> tuple[str, str]:

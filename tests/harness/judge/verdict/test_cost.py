@@ -130,3 +130,19 @@ def test_a_crowded_machine_decides_nothing(world: Any, right: np.ndarray) -> Non
     world.add("fused", "C0", right, efficiency=timed(2e-3, 4.0, 0.7), measure={"warmups": 10})
     found = decide(world)
     assert (found.outcome, found.reason) == (INCONCLUSIVE, "p50 latency was measured on a crowded machine")
+
+
+def test_ratios_of_compressed_variants_stand_beside_and_decide_nothing(world: Any, right: np.ndarray) -> None:
+    fill(world, right, [2.0, 2.2, 1.8, 2.1, 1.9], 1.5)
+    alone = decide(world)
+    world.add("fused+int8", None, right[:5], efficiency=[cost(3e-3 * s, 600_000) for s in (1.0, 1.1, 0.9, 1.0, 1.0)],
+              measure={"warmups": 10})  # fmt: skip
+    world.add("fused+int8", "C0", right[:5], efficiency=cost(1e-3, 500_000), measure={"warmups": 10})
+    world.add("fused+onnx", None, right[:5], efficiency=cost(9e-3, 500_000), measure={"warmups": 10})
+    found = decide(world)
+    assert (found.outcome, found.reason) == (alone.outcome, alone.reason)
+    beside = found.numbers[len(alone.numbers) :]
+    assert [number.name for number in beside] == ["× p50 latency, both +int8", "× peak memory, both +int8"]
+    assert beside[0].value == pytest.approx(3 * (1.1 * 0.9) ** 0.2)
+    assert beside[1].value == pytest.approx(1.2)
+    assert "of C0+int8" in beside[0].note
