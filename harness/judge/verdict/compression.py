@@ -8,7 +8,7 @@ margin; not supported where one is shown to be above 0 and not below the margin.
 from __future__ import annotations
 
 from harness.judge.verdict.comparison import contrast_with_control, holm_shown, is_too_few, number
-from harness.judge.verdict.compressed import variant_names, variant_of
+from harness.judge.verdict.compressed import compressed_group, compressed_names
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, NeededRun, unfused_of
@@ -68,8 +68,8 @@ def _losses(evidence: Evidence, head: Group, plain: Group) -> tuple[dict[str, Di
     """What each variant that both have loses of the gain; and why others cannot be compared."""
     found: dict[str, Difference] = {}
     problems = []
-    for variant in variant_names(evidence, head):
-        small, other = variant_of(evidence, head, variant), variant_of(evidence, plain, variant)
+    for variant in compressed_names(evidence, head):
+        small, other = compressed_group(evidence, head, variant), compressed_group(evidence, plain, variant)
         if isinstance(small, str) or isinstance(other, str):
             problems.append(small if isinstance(small, str) else str(other))
             continue

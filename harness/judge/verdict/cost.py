@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.judge.verdict.comparison import contrast_with_control, few_seeds
-from harness.judge.verdict.compressed import variant_names, variant_of
+from harness.judge.verdict.compressed import compressed_group, compressed_names
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.needs import NO_CONTROL, ClaimNeeds, ClaimSubject, beside_unfused
@@ -75,8 +75,8 @@ def judge(evidence: Evidence, head: Group) -> Verdict:
 
 def _of_variants(evidence: Evidence, head: Group, plain: Group, name: str) -> Iterator[Number]:
     """The same ratios of both in 8 bits, pruned or exported, where both were measured alike; they decide nothing."""
-    for variant in variant_names(evidence, head):
-        ours, theirs = (variant_of(evidence, group, variant) for group in (head, plain))
+    for variant in compressed_names(evidence, head):
+        ours, theirs = (compressed_group(evidence, group, variant) for group in (head, plain))
         if isinstance(ours, str) or isinstance(theirs, str):
             continue
         seeds = sorted(ours.by_seed.keys() & theirs.by_seed.keys())
