@@ -88,9 +88,7 @@ def code_key(record: RunRecord) -> str:
 
 def common_code_key(record: RunRecord) -> str:
     """The same but for code that an option of training draws in: with the option and without it are one state."""
-    drawn = {f"code.{name}" for name in BY_OPTION}
-    code = {name: version for name, version in code_of_row(record).items() if name not in drawn}
-    return json.dumps(code, sort_keys=True, default=str)
+    return json.dumps(_common(code_of_row(record)), sort_keys=True, default=str)
 
 
 def of_newest_code(records: Sequence[RunRecord]) -> list[RunRecord]:
@@ -98,16 +96,21 @@ def of_newest_code(records: Sequence[RunRecord]) -> list[RunRecord]:
 
     Code that an option draws in must be the newest among the records of the same setting.
     """
-    made = [record for record in records if record.cell]
-    drawn = {setting_key(r): code for r in made if (code := code_key(r)) != common_code_key(r)}
-    current = common_code_key(made[-1]) if made else ""
+    codes = [code_of_row(record) if record.cell else None for record in records]
+    commons = [None if code is None else _common(code) for code in codes]
+    current = next((common for common in reversed(commons) if common is not None), None)
+    drawn = {setting_key(r): code for r, code, common in zip(records, codes, commons, strict=True) if code != common}
 
-    def is_newest(record: RunRecord) -> bool:
-        if common_code_key(record) != current:
-            return False
-        return not drawn or drawn.get(setting_key(record), current) == code_key(record)
+    def is_newest(record: RunRecord, code: dict[str, Any], common: dict[str, Any]) -> bool:
+        return common == current and (not drawn or drawn.get(setting_key(record), common) == code)
 
-    return [record for record in records if not record.cell or is_newest(record)]
+    every = zip(records, codes, commons, strict=True)
+    return [r for r, code, common in every if code is None or common is None or is_newest(r, code, common)]
+
+
+def _common(code: Mapping[str, Any]) -> dict[str, Any]:
+    drawn = {f"code.{name}" for name in BY_OPTION}
+    return {name: version for name, version in code.items() if name not in drawn}
 
 
 def telling_names(settings: Sequence[Mapping[str, Any]]) -> list[str]:

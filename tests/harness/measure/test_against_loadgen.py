@@ -66,18 +66,18 @@ def test_floors_of_percentiles_are_loadgens(percentile: float, tmp_path: Path) -
 
 
 def test_percentiles_are_loadgens(tmp_path: Path) -> None:
-    """Latencies of 1 to 10 ms in turn: both must call the same one the 90th percentile of them."""
+    """Latencies of 3 to 21 ms in turn, 3 ms apart: both must call the same one the 90th percentile of them, 21."""
     numbers, seconds = count(), list[float]()
 
     def ask() -> None:
         begun = time.perf_counter()
-        time.sleep(0.001 * (1 + next(numbers) % 10))
+        time.sleep(0.003 * (1 + next(numbers) % 7))
         seconds.append(time.perf_counter() - begun)
 
     said = summary_of(ask, single(130, 0.9), tmp_path)
     found = re.search(r"90.00 percentile latency \(ns\) +: (\d+)", said)
     assert found is not None and len(seconds) == 130
-    assert abs(int(found[1]) / 1e9 - quantile(sorted(seconds), 0.9)) < 0.0008
+    assert abs(int(found[1]) / 1e9 - quantile(sorted(seconds), 0.9)) < 0.0015
 
 
 def test_a_stall_is_charged_to_all_that_were_due_meanwhile(tmp_path: Path) -> None:
