@@ -75,6 +75,8 @@ class Row:
     """What each of its trainings on one domain after the other has kept; empty where they were on one alone."""
     parent: str | None = None
     """The model that it is a compressed variant of; None for other rows."""
+    trained_as: str = field(default="", compare=False)
+    """All that its training was told, the same for a model and its variants; "" where nothing is stored of it."""
     variant: VariantFacts | None = None
     """Its parity, size and speed beside that model."""
     verdict: str | None = None
@@ -332,6 +334,7 @@ def _row(own: RowRecords, signature: str | None) -> Row:
         spreads={} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
         by_prompt=by_prompt,
         parent=parent_of(last),
+        trained_as=setting_key(last) if last.cell else "",
         variant=variant_facts(done),
         trials=tuple(found for cell in done if (found := trial_scores(cell)) is not None),
         sequences=_sequences(done),

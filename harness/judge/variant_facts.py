@@ -94,21 +94,30 @@ class _RowOfModel(Protocol):
     def setting(self) -> str: ...
     @property
     def parent(self) -> str | None: ...
+    @property
+    def trained_as(self) -> str: ...
 
 
 _Row = TypeVar("_Row", bound=_RowOfModel)
 
 
 def under_parents(rows: Sequence[_Row]) -> list[_Row]:
-    """Put variants below the row that they were made of, in their order; those whose parent is not there stay."""
-    own = {(row.model, row.control, row.setting) for row in rows if row.parent is None}
-    under: dict[tuple[str | None, str | None, str], list[_Row]] = {}
+    """Put variants below the row that they were made of, in their order; those whose parent is not there stay.
+
+    That is the row of the same training; of a variant that never ran, the one that is named by the same setting.
+    """
+    tops = [row for row in rows if row.parent is None]
+    by_training = {(row.model, row.control, row.trained_as): id(row) for row in tops if row.trained_as}
+    by_setting = {(row.model, row.control, row.setting): id(row) for row in tops}
+    under: dict[int, list[_Row]] = {}
+    left: list[_Row] = []
     for row in rows:
-        if (row.parent, row.control, row.setting) in own:
-            under.setdefault((row.parent, row.control, row.setting), []).append(row)
-    below = {id(row) for found in under.values() for row in found}
-    tops = [row for row in rows if id(row) not in below]
-    return [each for row in tops for each in (row, *under.pop((row.model, row.control, row.setting), ()))]
+        parent = None
+        if row.parent is not None:
+            trained, named = (row.parent, row.control, row.trained_as), (row.parent, row.control, row.setting)
+            parent = by_training.get(trained) if row.trained_as else by_setting.get(named)
+        (left if parent is None else under.setdefault(parent, [])).append(row)
+    return [each for row in left for each in (row, *under.get(id(row), ()))]
 
 
 def _known(found: Iterable[Mapping[str, Any]], name: str) -> list[float]:
