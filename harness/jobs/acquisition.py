@@ -59,7 +59,8 @@ def acquire(split: Sequence[Sample], train: TrainOptions, seed: int, classes: in
     choose = _by_features if rule == CORESET else _by_answers
     for number, end in enumerate(ends[1:], start=2):
         taken = [index for own in found for index in own]
-        rest = [index for index in order if index not in set(taken)]
+        known = set(taken)
+        rest = [index for index in order if index not in known]
         count = end - len(taken)
         if rule != RANDOM and count:
             rounds.progress(
