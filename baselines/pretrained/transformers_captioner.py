@@ -48,11 +48,11 @@ class TransformersCaptioner(FrozenCaptioner):
 
     def network_inputs(self, batch: Batch, rows: Sequence[int]) -> Mapping[str, Tensor]:
         """What the network is given for these rows of a batch, each as often as it is named."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say what its network is given for a batch")
 
     def grey_inputs(self) -> Mapping[str, Tensor]:
         """What the network is given for an image without content."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say what its network is given for a grey image")
 
     def predict(self, batch: Batch) -> list[Prediction]:
         """Caption a batch, or score its choices."""
