@@ -86,6 +86,7 @@ class PeakMeter:
 
     def __enter__(self) -> Self:
         self._result, self._marked_rss = None, 0
+        _give_back()  # or the mark would give back what was kept before, and too little would count as added
         self._start_rss = _resident_bytes()
         self._begin()
         return self

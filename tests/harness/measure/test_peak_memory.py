@@ -119,6 +119,24 @@ def test_what_is_added_is_what_was_held_after_loading() -> None:
     assert (peak.peak_rss_bytes - peak.start_rss_bytes) / MEBIBYTE >= 195
 
 
+@linux
+def test_what_was_free_before_the_job_is_not_taken_from_what_it_adds() -> None:
+    """An allocator keeps what a process has freed, and its fork inherits it: here 150 MiB in small pieces."""
+
+    def with_a_heap_kept_free() -> PeakMemory:
+        pieces = [bytearray(2**12) for _ in range(150 * 256)]
+        last = bytearray(2**12)  # stands at the end of the heap, so that it cannot shrink by itself
+        del pieces
+        with PeakMeter("cpu") as meter:
+            meter.mark()
+            held = touch(40)
+            held.close()
+        assert last
+        return meter.read()
+
+    assert 35 <= in_forked_child(with_a_heap_kept_free).added_bytes / MEBIBYTE < 55
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_without_a_mark_to_reset_it_polls_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_reset_high_water_mark", lambda: False)

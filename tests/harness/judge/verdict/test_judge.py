@@ -27,6 +27,7 @@ from harness.judge.verdict.verdict import CLAIMS, Judged, Verdict
 from harness.records.store import Store
 from harness.records.table_names import scores_name
 from harness.report.verdict_tables import merged, render_verdict
+from tests.machine_pace import cpu_seconds
 
 GAINS = dict.fromkeys(("C0", "C1", "C2", "C3", "C4"), 0.05)
 
@@ -173,5 +174,5 @@ def test_five_seeds_of_eight_rows_take_less_than_five_seconds(world: Any, tmp_pa
     started = time.process_time()
     (judged,) = judge_stores("image-classification", [store])
     assert render_verdict([judged])
-    assert time.process_time() - started < 5
+    assert cpu_seconds(started) < 5
     assert {v.claim for v in judged.verdicts} == set(CLAIMS)

@@ -21,6 +21,7 @@ from harness.metrics.labels.probabilities import top_class
 from harness.stats.intervals import wilson
 from harness.stats.proportions import Proportion
 from tests.harness.stats.single_metrics import bootstrap
+from tests.machine_pace import cpu_seconds
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -300,4 +301,4 @@ def test_a_thousand_resamples_are_quick() -> None:
     for name, one in statistics.items():
         start = time.process_time()
         assert np.isfinite(one.resample(counts)).all()
-        assert time.process_time() - start < 1.0, name
+        assert cpu_seconds(start) < 1.5, name

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.answers import UNKNOWN
 from harness.errors import DataError
 from harness.metrics.labels.multilabel import multilabel_statistics
+from tests.machine_pace import cpu_seconds
 
 FloatArray = npt.NDArray[np.float64]
 LabelArray = npt.NDArray[np.int8]
@@ -237,4 +238,4 @@ def test_a_thousand_resamples_are_quick() -> None:
     for name, one in statistics.items():
         start = time.process_time()
         assert np.isfinite(one.resample(counts)).all()
-        assert time.process_time() - start < 1.0, name
+        assert cpu_seconds(start) < 1.5, name

@@ -14,6 +14,7 @@ from harness.metrics.labels.probabilities import top_class
 from harness.metrics.labels.zero_shot import recall_statistics, zero_shot_statistics
 from harness.stats.proportions import Proportion
 from tests.harness.stats.single_metrics import bootstrap
+from tests.machine_pace import cpu_seconds
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -280,5 +281,5 @@ def test_a_thousand_resamples_are_quick() -> None:
     statistics = zero_shot_statistics(*random_case(0, 1600, 40))
     start = time.process_time()
     low, high = bootstrap(statistics["AUSUC"], resamples=1000)[:2]
-    assert time.process_time() - start < 3.0
+    assert cpu_seconds(start) < 3.0
     assert low < statistics["AUSUC"].value < high
