@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from itertools import chain
 from typing import Any
 
 from harness.errors import BenchError, PluginError
@@ -15,21 +16,27 @@ from harness.text.error_text import named_error
 
 Entries = Mapping[str, Sequence[EntryPoint]]
 """What is installed in a group of entry points, by name."""
+PackagePlaces = tuple[tuple[str, int], ...]
+"""Folders of packages, each with the time of its last change: what is read for one state of them is kept for it."""
 
 
 def entries_of(group: str) -> Entries:
     """Find what is installed in a group by name, in the order in which it is found."""
-    return _installed(tuple((place, _changed(place)) for place in sys.path)).get(group, {})
+    return _installed(places_of_packages()).get(group, {})
+
+
+def places_of_packages() -> PackagePlaces:
+    """The folders in which packages are looked for, and when each was last changed, in ns."""
+    return tuple((place, _changed(place)) for place in sys.path)
 
 
 @lru_cache(maxsize=4)
-def _installed(places: tuple[tuple[str, int], ...]) -> Mapping[str, Entries]:
+def _installed(places: PackagePlaces) -> Mapping[str, Entries]:
     """Read every package's metadata, anew whenever something was put into or taken from the `places` of packages."""
     found: dict[str, dict[str, list[EntryPoint]]] = {}
-    every = entry_points()
-    for group in every.groups:
-        for entry in every.select(group=group):
-            found.setdefault(group, {}).setdefault(entry.name, []).append(entry)
+    every: Any = entry_points()
+    for entry in chain.from_iterable(dict.values(every)) if isinstance(every, dict) else every:  # a dict up to 3.11
+        found.setdefault(entry.group, {}).setdefault(entry.name, []).append(entry)
     return found
 
 

@@ -26,6 +26,7 @@ from harness.cli.flags import (
 from harness.cli.groups import app as groups_app
 from harness.cli.judging import app as judging_app
 from harness.cli.monitoring import app as monitoring_app
+from harness.cli.one_command import with_command_of
 from harness.cli.options import (
     Debug,
     Predictions,
@@ -305,7 +306,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         with digests_remembered(cache_wish()):
-            code = app(standalone_mode=False)
+            code = with_command_of(app, sys.argv[1:])(standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)

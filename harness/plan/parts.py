@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,15 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
-from harness.entry_points import as_plugin_error, entries_of, entry_of, import_entry, owner_of
+from harness.entry_points import (
+    PackagePlaces,
+    as_plugin_error,
+    entries_of,
+    entry_of,
+    import_entry,
+    owner_of,
+    places_of_packages,
+)
 from harness.errors import PluginError, UsageError, nearest
 
 GROUPS: Final[Mapping[str, str]] = {"fusion": "fusion operator", "heads": "head", "tuning": "tuning policy"}
@@ -43,6 +50,12 @@ def part_names(group: str) -> list[str]:
 
 def load_part(group: str, name: str) -> Any:
     """Load what a part says of itself; raises UsageError for an unknown one, PluginError for a broken one."""
+    return _loaded(group, name, places_of_packages())
+
+
+@lru_cache(maxsize=256)
+def _loaded(group: str, name: str, _places: PackagePlaces) -> Any:
+    """Load a part once for what is installed in the `_places` of packages: dozens of models ask for the same ones."""
     entries = entries_of(f"bench.{group}")
     if name not in entries:
         raise UsageError(f"Unknown {GROUPS[group]} '{name}'. {nearest(name, entries)} See 'bench list {group}'.")
@@ -72,10 +85,10 @@ def _misfit(part: Any, name: str) -> str | None:
 
 def load_parts(group: str) -> tuple[list[Any], list[PluginError]]:
     """Load every installed part of a group, in the order of their names, and what went wrong with the others."""
-    loaded, broken = [], []
+    loaded, broken, places = [], [], places_of_packages()
     for name in sorted(part_names(group)):
         try:
-            loaded.append(load_part(group, name))
+            loaded.append(_loaded(group, name, places))
         except PluginError as error:
             broken.append(error)
     return loaded, broken
@@ -83,6 +96,12 @@ def load_parts(group: str) -> tuple[list[Any], list[PluginError]]:
 
 def part_defaults() -> dict[str, Any]:
     """The own settings of all installed parts, with their defaults; parts may share a setting."""
+    return dict(_defaults(places_of_packages()))
+
+
+@lru_cache(maxsize=4)
+def _defaults(_places: PackagePlaces) -> Mapping[str, Any]:
+    """Those of what is installed in the `_places` of packages."""
     return {name: value for group in GROUPS for part in load_parts(group)[0] for name, value in part.settings.items()}
 
 
@@ -98,7 +117,7 @@ def _read(entry: EntryPoint) -> Any:
     """
     try:
         origin = _origin(entry.module)
-        found = _declared(origin, os.stat(origin).st_mtime_ns, entry.attr) if origin.endswith(".py") else None  # noqa: PTH116
+        found = _declared(origin, entry.attr) if origin.endswith(".py") else None
     except (ImportError, SyntaxError, OSError):
         return None
     if found is None:
@@ -121,23 +140,14 @@ class _Declaration:
 def _origin(module: str) -> str:
     """Find the file of a module without running it; raises ImportError where there is none."""
     loaded = sys.modules.get(module)
-    if loaded is not None and loaded.__spec__ is not None:
-        return str(loaded.__spec__.origin)
-    return _found(module, tuple(sys.path))
-
-
-@lru_cache(maxsize=256)
-def _found(module: str, places: tuple[str, ...]) -> str:
-    """Find the file of a module in places, those of `sys.path`: models ask for the same parts many times."""
-    spec = importlib.util.find_spec(module)
+    spec = loaded.__spec__ if loaded is not None and loaded.__spec__ is not None else importlib.util.find_spec(module)
     if spec is None:
         raise ModuleNotFoundError(module)
     return str(spec.origin)
 
 
-@lru_cache(maxsize=256)
-def _declared(file: str, changed: int, name: str) -> _Declaration | None:
-    """Find `name = Kind(literals)` in a file as it was last `changed` (ns); the last one counts, as in Python."""
+def _declared(file: str, name: str) -> _Declaration | None:
+    """Find `name = Kind(literals)` in a file; the last one counts, as in Python."""
     body = ast.parse(Path(file).read_text(encoding="utf-8")).body
     sources = {alias.asname or alias.name: node.module for node in body if isinstance(node, ast.ImportFrom)
                for alias in node.names if node.level == 0}  # fmt: skip

@@ -121,3 +121,10 @@ def test_what_is_installed_is_found_anew_when_a_package_comes(install: Install) 
     plant(install, DECLARED)
     assert "planted" in part_names("fusion")
     assert "fuse:planted" in [model.name for model in load_all("models")[0]]
+
+
+def test_parts_are_loaded_once_for_what_is_installed_and_what_a_caller_does_to_their_settings_stays_with_it() -> None:
+    assert load_part("fusion", "film") is load_part("fusion", "film")
+    assert load_parts("heads")[0][0] is load_parts("heads")[0][0]
+    part_defaults().clear()
+    assert "lora_alpha" in part_defaults()
