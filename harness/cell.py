@@ -109,6 +109,8 @@ class TrainOptions:
     """Leave words of the texts beside training images out, or replace them by synonyms, anew at each visit."""
     soup: NoneOrMore = 0
     """Average the weights of so many of the best validations, where the mean validates no worse; 0 or 1: none."""
+    ensemble: NoneOrMore = 0
+    """Members that are trained at once from seeds of their own; the answer is the mean of theirs. 0 or 1: none."""
     unlabelled: Fraction = 0.0
     """Train on images beyond the labelled ones by own answers of this probability or more (FixMatch); 0: none."""
     acquire: Acquire | None = None
@@ -131,7 +133,7 @@ FORMER_TRAINING: Mapping[str, Any] = MappingProxyType(
     {
         "deterministic": False, "processes": 1, "trials": 1, "shots": None, "unlabelled": 0.0, "acquire": None,
         "sequence": "", "sequence_limit": 200, "replay": 0.0, "pull": 0.0, "keep": 0.0, "acquire_rounds": 4,
-        "mix": None, "adversarial": 0.0, "adversarial_steps": 3, "words": None, "soup": 0,
+        "mix": None, "adversarial": 0.0, "adversarial_steps": 3, "words": None, "soup": 0, "ensemble": 0,
     }
 )  # fmt: skip
 """Options that came later, as all were trained before: so they are in no fingerprint, and those of old stay."""
@@ -394,6 +396,4 @@ def _without_opened(job: TrainingJob) -> TrainingJob:
 
 def options_content(options: ModelOptions) -> dict[str, Any]:
     """What is stored of options: files by what they hold, and no kind of answer, which the task says."""
-    content: dict[str, Any] = by_content(asdict(options))
-    del content["answers"]
-    return content
+    return {name: value for name, value in by_content(asdict(options)).items() if name != "answers"}

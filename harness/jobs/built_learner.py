@@ -14,6 +14,7 @@ from harness.inputs.golden_preprocessing import check_resizing, check_tower
 from harness.inputs.modes import for_evaluation, require_frozen
 from harness.jobs.acquired import ACQUISITION, acquired_of
 from harness.jobs.checkpoints import read_checkpoint, read_derived
+from harness.jobs.ensemble import build_ensemble
 from harness.jobs.training_subset import training_subset
 from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
@@ -76,7 +77,7 @@ def build_learner(
     spec = task.spec(job.data, samples)
     if isinstance(spec, TaskSpec) and spec.classes.test_texts:
         spec = replace(spec, classes=replace(spec.classes, test_texts=()))
-    module: Any = model.build(spec, context)
+    module: Any = build_ensemble(model, spec, context) if job.train.ensemble > 1 else model.build(spec, context)
     learner: Learner = module.to(job.device)
     for_evaluation(learner)
     require_frozen(learner)

@@ -32,6 +32,7 @@ TRAINING: tuple[Definition, ...] = (
 BY_OPTION: Mapping[str, tuple[Definition, ...]] = MappingProxyType(
     {
         "sequence": (("harness.jobs.sequence", "DomainSequence"),),
+        "ensemble": (("harness.jobs.ensemble", "build_ensemble"),),
         "acquire": (("harness.jobs.label_rounds", "spend_labels"),),
         "augment=augmix": (("harness.inputs.augmix", "drawn_mixture"),),
         "unlabelled": (

@@ -24,26 +24,24 @@ from harness.entry_points import as_plugin_error
 from harness.errors import CheckpointError, PluginError, UsageError, WeightsUnavailable, cause_of, nearest
 from harness.measure.choose_devices import Devices, DeviceWish, choose_devices
 from harness.measure.provenance import OF_TRAINING, package_versions
+from harness.plan.asked_models import AskedModels, asked_models
 from harness.plan.code_digests import CodeDigests
 from harness.plan.config import RunConfig, require_finite_settings
 from harness.plan.control_choice import failed_while_planned, plan_controls
 from harness.plan.data_places import remember
 from harness.plan.domains import open_domains
 from harness.plan.installed_metrics import load_metrics
-from harness.plan.model_settings import check_settings, options_for, prompts_of
+from harness.plan.model_settings import options_for, prompts_of
 from harness.plan.plugins import (
-    load_all,
     load_model,
     load_task,
-    model_names,
     models_for,
-    task_names,
 )
 from harness.plan.taken_whole import needs_training
 from harness.plan.training_recipes import by_recipe
-from harness.plan.trials_check import check_remedies, check_trials
-from harness.plan.variants import WantedVariant, lacking_packages, named_models, order_of_cells, variant_of
-from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, open_data, serves
+from harness.plan.trials_check import check_trials
+from harness.plan.variants import WantedVariant, lacking_packages, order_of_cells, variant_of
+from harness.protocols import NOTICE, DataContext, Model, Prerequisite, Progress, Task, open_data
 from harness.record import RunRecord, split_name
 from harness.sample import Dataset
 from harness.storage.cache_in_use import digests_remembered
@@ -113,7 +111,8 @@ def plan_run(config: RunConfig, task_name: str, environment: Environment, progre
     """Plan all cells of a task; raises BenchError for whatever the user must mend first."""
     with digests_remembered(environment.cache):
         task = load_task(task_name)
-        return joined_plans([_plan(each, task, environment, progress) for each in by_recipe(config)])
+        divided = [(each, asked_models(each, task)) for each in by_recipe(config)]
+        return joined_plans([_plan(each, asked, task, environment, progress) for each, asked in divided])
 
 
 def joined_plans(plans: Sequence[Plan]) -> Plan:
@@ -126,22 +125,13 @@ def joined_plans(plans: Sequence[Plan]) -> Plan:
     return replace(plans[0], cells=tuple(cells), absent=absent, prerequisites=jobs)
 
 
-def _plan(config: RunConfig, task: Task, environment: Environment, progress: Progress) -> Plan:
-    if config.train.augment is not None:
-        from harness.inputs.augment import augmenter_for
-
-        augmenter_for(config.train.augment, 0, task)  # raises where its targets do not follow
-    wanted = named_models([split_name(name) for name in config.models])
-    named = wanted.models
-    alone = config.names_one_task
-    models = choose_models([name for name, _ in named], task.name, alone=alone, excluded=config.excluded)
+def _plan(config: RunConfig, asked: AskedModels, task: Task, environment: Environment, progress: Progress) -> Plan:
+    wanted, models = asked.wanted, asked.models
+    named, alone = wanted.models, config.names_one_task
     for error in load_metrics()[1]:
         progress(f"{error} It is left out.", 0, NOTICE)
     unloaded = models_for(task.name)[1] if ("all", None) in named else ()
     broken = [error for error in unloaded if error.plugin not in config.excluded]
-    check_settings(config.options.settings, models)
-    check_task_settings(config.task_settings, task if alone else None)
-    check_own_sections(config.own_sections)
     context = data_context(config, task, environment, progress)
     data = open_data(task, context)
     split = config.request.split or data.default_split
@@ -153,11 +143,10 @@ def _plan(config: RunConfig, task: Task, environment: Environment, progress: Pro
             f"--split, or leave it out to take {data.default_split}."
         )
     check_trials(config.train, data)
-    check_remedies(config.train)
     remember(task.name, data.digest, split, context)
-    asked = "bf16" if "bf16" in (config.train.precision, config.evaluate.precision) else config.train.precision
+    number_format = "bf16" if "bf16" in (config.train.precision, config.evaluate.precision) else config.train.precision
     wish = DeviceWish(config.request.device, config.request.devices, config.request.executor != "local")
-    devices = choose_devices(wish, lambda message: progress(message, 0, NOTICE), asked)
+    devices = choose_devices(wish, lambda message: progress(message, 0, NOTICE), number_format)
     domains = open_domains(task, data, config.train, context)
     planner = _Planner(config, task, data, devices, environment, progress, domains)
     precision = devices.precision(config.evaluate.precision)
@@ -208,58 +197,6 @@ def _limit(config: RunConfig, data: Dataset) -> int | None:
     """On how many samples to evaluate: a profile takes a part of built-in data alone."""
     wish = config.evaluate
     return wish.embedded_limit if wish.limit is None and data.embedded else wish.limit
-
-
-def choose_models(names: Sequence[str], task: str, *, alone: bool = True, excluded: Sequence[str] = ()) -> list[Model]:
-    """Turn `a,b` or `all` into models, without those `excluded`; raises UsageError for one that serves another task.
-
-    Where the task is not `alone` in the run, models that serve another one are left out instead.
-    """
-    if not names:
-        raise UsageError("--model is empty. Name models with commas between, or take 'all'.")
-    chosen: dict[str, Model] = {}
-    for name in names:
-        models = models_for(task)[0] if name == "all" else [load_model(name)]
-        chosen |= {model.name: model for model in models}
-    wanted = load_task(task)
-    if not alone and any(serves(model, wanted) for model in chosen.values()):
-        chosen = {name: model for name, model in chosen.items() if serves(model, wanted)}
-    for model in chosen.values():
-        if not serves(model, wanted):
-            serving = [other.name for other in models_for(task)[0]]
-            told = f"it answers with {', '.join(getattr(model, 'answers', ()))}, wanted are {wanted.answers}"
-            raise UsageError(f"Model '{model.name}' does not serve {task}: {told}. {nearest(model.name, serving)}")
-    return _without(chosen, excluded)
-
-
-def _without(chosen: Mapping[str, Model], excluded: Sequence[str]) -> list[Model]:
-    """Leave models out; raises UsageError for one that is not installed, and where none is left."""
-    for name in excluded:
-        if name not in chosen and name not in (known := model_names()):
-            raise UsageError(f"--exclude {name}: there is no such model. {nearest(name, {*chosen, *known})}")
-    left = [model for name, model in chosen.items() if name not in excluded]
-    if not left:
-        raise UsageError(f"--exclude {','.join(excluded)} leaves no model to run. Leave one of them out of it.")
-    return left
-
-
-def check_task_settings(settings: Mapping[str, Any], alone: Task | None = None) -> None:
-    """Refuse a task setting that no installed task takes, or not the one that is run `alone`; raises UsageError."""
-    tasks, _ = load_all("tasks")
-    known = {name for task in tasks for name in task.settings}
-    for name in settings:
-        if name not in known:
-            raise UsageError(f"Unknown setting task.{name}. {nearest(name, known)}")
-        if alone is not None and name not in alone.settings:
-            taken = ", ".join(alone.settings) or "none"
-            raise UsageError(f"{alone.name} takes no setting '{name}' (it takes: {taken}). Leave it out.")
-
-
-def check_own_sections(tasks: Sequence[str]) -> None:
-    """Refuse a section [for.TASK] of a task that is not installed; raises UsageError with the nearest name."""
-    for name in tasks:
-        if name not in (known := task_names()):
-            raise UsageError(f"Unknown task in [for.{name}]. {nearest(name, known)}")
 
 
 def settings_for(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,7 @@ AUGMIX = TrainingRecipe("augmix", "training images mixed with changed copies of 
 CUTMIX = TrainingRecipe("cutmix", "images of classes get a part of another one", "mix", "cutmix")
 DROPOUT = TrainingRecipe("dropout", "dropout of :0.3", "dropout", "0.3")
 EARLY_STOPPING = TrainingRecipe("early-stopping", "training ends after :2 validations without a gain", "patience", "2")
+ENSEMBLE = TrainingRecipe("ensemble", "the mean of :3 members trained from seeds of their own", "ensemble", "3")
 IA3 = TrainingRecipe("ia3", "its language model tuned by IA3", "tune", "ia3")
 KEEP = TrainingRecipe("keep", "WiSE-FT in later stages of a sequence, :0.5 of the weights before", "keep", "0.5")
 LORA = TrainingRecipe("lora", "its language model tuned by LoRA", "tune", "lora")

@@ -13,7 +13,7 @@ from harness.record import RunRecord
 LIMIT, TUNE, MODEL_CODE, SEQUENCE = "train.limit", "model.tune", "versions.model", "train.sequence"
 SHOTS = "train.shots"
 _NOT_COMPARED = ("train.threads",)
-REMEDIES = ("replay", "pull", "keep", "mix", "adversarial", "words", "soup", "unlabelled", "acquire")
+REMEDIES = ("replay", "pull", "keep", "mix", "adversarial", "words", "soup", "ensemble", "unlabelled", "acquire")
 """Options of training that change what a model withstands or keeps: a model with one is not the model by itself."""
 
 

@@ -85,6 +85,18 @@ def test_a_wrong_word_is_one_message_and_an_exit_code(
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [("film,filmm+mixup", "Unknown model 'filmm'"), ("film,film+pseudo-labels", "wants samples without labels")],
+)
+def test_what_another_training_of_the_run_lacks_is_said_before_data_are_made(
+    bench: Any, models: str, message: str
+) -> None:
+    run = bench("run", "--task", "image-classification", "--model", models)
+    assert (run.returncode, message in run.stderr) == (2, True), run.stderr
+    assert not [*(bench.folder / "cache").glob("scenes-*")] and "making Scenes" not in run.stderr
+
+
 def test_a_broken_plugin_is_listed_and_named(bench: Any, tmp_path: Path, outsider: Path) -> None:
     information = tmp_path / "site" / "broken-1.0.dist-info"
     information.mkdir(parents=True)

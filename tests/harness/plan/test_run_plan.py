@@ -12,6 +12,7 @@ import pytest
 from harness.cell import TrainOptions
 from harness.errors import UsageError
 from harness.measure.provenance import OF_SCORING
+from harness.plan.asked_models import check_own_sections, check_task_settings, choose_models
 from harness.plan.code_digests import CodeDigests
 from harness.plan.config import build_config
 from harness.plan.control_choice import plan_controls, with_controls
@@ -19,9 +20,6 @@ from harness.plan.plugins import load_model, load_task
 from harness.plan.run_plan import (
     Environment,
     Plan,
-    check_own_sections,
-    check_task_settings,
-    choose_models,
     plan_run,
     settings_for,
 )

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from harness.errors import DataError, UsageError
+from harness.plan.asked_models import check_task_settings
 from harness.plan.plugins import load_task
-from harness.plan.run_plan import check_task_settings
 from harness.protocols import DataContext, Task
 from tasks.classification.task import image_classification as task
 from tasks.scenes.class_texts import CLASS_LEXICONS, class_texts
