@@ -28,10 +28,11 @@ from typing import IO, Any, NoReturn
 
 PACKAGES = ("harness", "tasks", "baselines")
 EARLY = ("torch._dynamo", "torch.utils.flop_counter", "PIL.Image", "altair", "pandas", "scipy.stats", "pyarrow.parquet")
-READ_LATE = ("BENCH_", "PYTEST_", "RAY_")
+READ_LATE = ("BENCH_", "PYTEST_", "RAY_", "AWS_")
 """Environment variables with these beginnings are looked at when they are needed, and so are COLUMNS and the like:
 with others a process must be started anew, since libraries read them while they are imported."""
-READ_LATE_NAMES = {"PATH", "PYTHONPATH", "COLUMNS", "TMPDIR"}
+READ_LATE_NAMES = {"PATH", "PYTHONPATH", "COLUMNS", "TMPDIR", "OPENAI_API_KEY", "MY_KEY", "CUBLAS_WORKSPACE_CONFIG"}
+"""The last one is set, for the rest of a session, by a test that trains deterministically in its own process."""
 SET_BY_IMPORTS = ("KMP_", "LD_LIBRARY_PATH", "TOKENIZERS_PARALLELISM", "TORCHINDUCTOR_CACHE_DIR", "_MLFLOW_")
 """scikit-learn, OpenCV, open_clip, timm and mlflow set these where a test imports them, and then in the server too."""
 
