@@ -181,19 +181,29 @@ def test_compilation_calls_the_compiler_for_each_part_and_names_what_it_cannot_d
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[str] = []
+    free: list[set[int]] = []
+
+    def compile_part(forward: Any, **how: Any) -> Any:
+        compiled.append(type(forward.__self__).__name__)
+        assert how == {"dynamic": None}
+
+        def run(*args: Any) -> Any:
+            free.extend(tensor._dynamo_weak_dynamic_indices for tensor in args)
+            return forward(*args)
+
+        return run
+
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(nn.Module, "compile", lambda self, **how: compiled.append(type(self).__name__))
+    monkeypatch.setattr(torch, "compile", compile_part)
     plugin = load_modifier("compile").plugin
     learner: Any = Small()
     told = plugin.compress(work(learner, "", tmp_path))
     assert compiled == ["Embedding", "Linear", "Sequential"]
+    assert len(free) == 6 and all(each == {0} for each in free)  # three parts, two calls: any number of samples
     assert told["parts"] == ["reader.table", "reader.join", "head"] and told["cold_seconds"] >= 0
     (tmp_path / "compiled").mkdir()
-    assert "warm_seconds" in plugin.compress(work(learner, "", tmp_path))
+    assert "warm_seconds" in plugin.compress(work(Small(), "", tmp_path))
 
-    def fails(self: nn.Module, **how: Any) -> None:
-        self.forward = lambda *_: 1 / 0
-
-    monkeypatch.setattr(nn.Module, "compile", fails)
+    monkeypatch.setattr(torch, "compile", lambda forward, **how: lambda *_: 1 / 0)
     with pytest.raises(NotCompressible, match=r"head cannot be compiled: .*division"):
-        plugin.compress(work(learner, "", tmp_path))
+        plugin.compress(work(Small(), "", tmp_path))
