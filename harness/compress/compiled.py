@@ -75,13 +75,13 @@ def _compile_for_any_batch(module: Any) -> None:
     """
     import torch
 
-    dynamo: Any = torch._dynamo
-    compiled = torch.compile(module.forward, dynamic=None)
+    mark: Any = torch._dynamo.maybe_mark_dynamic
+    compiled: Any = torch.compile(module.forward, dynamic=None)
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         for tensor in tensors_of((args, kwargs)):
             if tensor.dim():
-                dynamo.maybe_mark_dynamic(tensor, 0)
+                mark(tensor, 0)
         return compiled(*args, **kwargs)
 
     module.forward = forward

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.compress.linear_layers import require_module
-from harness.compress.regions import LearnerPart, of_tensors, regions_of, replace_forward, tensors_of
+from harness.compress.regions import (
+    LearnerPart,
+    of_tensors,
+    regions_of,
+    replace_forward,
+    take_widest_inputs,
+    tensors_of,
+)
 from harness.errors import NotCompressible, UsageError
 from harness.files import replace_atomically
 from harness.protocols import CompressionWork
@@ -47,8 +54,11 @@ class Export:
         found = regions_of(work, what)
         total = sum(parameter.numel() for parameter in module.parameters())
         converted = {id(p): p.numel() for region in found.regions for p in region.module.parameters()}
+        paths = {region.name: work.folder / f"{region.name}{self.suffix}" for region in found.regions}
+        if not all(path.is_file() for path in paths.values()):
+            take_widest_inputs(found, work)
         for region in found.regions:
-            path = work.folder / f"{region.name}{self.suffix}"
+            path = paths[region.name]
             if not path.is_file():
                 with hushed():
                     self._convert(region, path, f"{what}: {region.name} ({type(region.module).__name__})")

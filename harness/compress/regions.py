@@ -59,6 +59,33 @@ def regions_of(work: CompressionWork, what: str) -> FoundRegions:
     return FoundRegions([region for name, region in found.items() if name in largest], left)
 
 
+def take_widest_inputs(found: FoundRegions, work: CompressionWork) -> None:
+    """Take as each part's example inputs of the same form without sizes of 1, where its losses call it so.
+
+    An exporter holds a size of 1 for one that is always 1: of a decoder that reads word by word, the length of a text.
+    """
+    if work.lose is None:
+        return
+    hooks = []
+    for region in found.regions:
+
+        def leave(own: Any, args: Any, kwargs: Any, output: Any, region: LearnerPart = region) -> None:
+            is_known = _foreign((args, kwargs)) is None and (_form((args, kwargs)), _form(output)) == region.form
+            if is_known and _ones((args, kwargs)) < _ones((region.args, region.kwargs)):
+                region.args, region.kwargs, region.output = args, kwargs, output
+
+        hooks.append(region.module.register_forward_hook(leave, with_kwargs=True))
+    try:
+        work.lose(work.learner, _COUNTS[0])
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _ones(value: Any) -> int:
+    return sum(size == 1 for tensor in tensors_of(value) for size in tensor.shape)
+
+
 def _weights(region: LearnerPart) -> int:
     return sum(parameter.numel() for parameter in region.module.parameters())
 
@@ -80,6 +107,8 @@ def _watched(work: CompressionWork, refused: Mapping[str, str]) -> tuple[dict[st
                 return
             if (why := _foreign((args, kwargs))) is not None:
                 new.setdefault(name, f"is called with {why}")
+            elif not tensors_of((args, kwargs)):
+                new.setdefault(name, "is called without a tensor")
             inside.append(name)
 
         def leave(own: Any, args: Any, kwargs: Any, output: Any, name: str = name) -> None:

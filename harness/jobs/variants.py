@@ -20,7 +20,16 @@ from harness.jobs.evaluated_images import computed_tokens, evaluation_images
 from harness.jobs.parity import observe, parity_of
 from harness.jobs.recovery import recover
 from harness.plan.modifiers import Modifier, load_modifier
-from harness.protocols import AsksService, CompressionWork, Learner, Progress, ReadsText, SupportsForget, Task
+from harness.protocols import (
+    AsksService,
+    CompressionWork,
+    HasSampleLosses,
+    Learner,
+    Progress,
+    ReadsText,
+    SupportsForget,
+    Task,
+)
 from harness.records.trainings import read_training
 
 _LOCK = "made"
@@ -86,7 +95,7 @@ def make_variant(
     begun = time.perf_counter()
     progress(f"making {variant.name} of it", 0, 0)
     with one_at_a_time(folder / _LOCK):
-        done = change_in_place(modifiers_of(variant), learner, folder, _answering(tokens), train)
+        done = change_in_place(modifiers_of(variant), learner, folder, _answering(tokens), train, _losing(tokens))
     seconds = time.perf_counter() - begun
     vision: Any = learner.vision
     if vision is not None:
@@ -103,10 +112,11 @@ def change_in_place(
     folder: Path,
     answer: Callable[[Learner, int], None],
     train: Callable[[int, Callable[[], None]], None],
+    lose: Callable[[Learner, int], None] | None = None,
 ) -> dict[str, Any]:
     """Apply modifiers to a learner one after the other; returns what each did, by its word."""
     return {
-        each.word: dict(each.plugin.compress(CompressionWork(learner, each.argument, answer, folder, train)))
+        each.word: dict(each.plugin.compress(CompressionWork(learner, each.argument, answer, folder, train, lose)))
         for each in modifiers
     }
 
@@ -176,6 +186,17 @@ def _answering(tokens: VisualTokens) -> Callable[[Learner, int], None]:
             learner.predict(replace(tokens, learner=learner).batch(range(min(count, len(tokens))), with_targets=False))
 
     return answer
+
+
+def _losing(tokens: VisualTokens) -> Callable[[Learner, int], None]:
+    def lose(learner: Learner, count: int) -> None:
+        if isinstance(learner, HasSampleLosses):
+            with torch.inference_mode():
+                learner.losses(
+                    replace(tokens, learner=learner).batch(range(min(count, len(tokens))), with_targets=True)
+                )
+
+    return lose
 
 
 def _tokens(cell: Cell, task: Task, learner: Learner, places: Places, progress: Progress) -> VisualTokens:

@@ -16,7 +16,8 @@ class CompressionWork:
 
     `answer` has a learner answer that many samples, from pixels to predictions, under `torch.no_grad`; it returns
     nothing. `folder` is where files are kept: those of a former call are there when the variant is loaded again.
-    `train` trains the learner so many steps on, and calls a function after each.
+    `train` trains the learner so many steps on, and calls a function after each. `lose` has a learner tell its losses
+    of that many samples, where it can: a decoder reads whole texts there, and one word after the other elsewhere.
     """
 
     learner: Learner
@@ -24,6 +25,7 @@ class CompressionWork:
     answer: Callable[[Learner, int], None]
     folder: Path
     train: Callable[[int, Callable[[], None]], None]
+    lose: Callable[[Learner, int], None] | None = None
 
 
 @runtime_checkable

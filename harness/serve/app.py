@@ -109,7 +109,11 @@ def make_app(served: ServedModel, limits: ServeLimits, key: str | None) -> FastA
         async def work() -> Response:
             nonlocal started
             question, started = await _question(request, limits.most_bytes), time.perf_counter()
-            return _json(200, await _answered(served, batcher, question))
+            content = await _answered(served, batcher, question)
+            try:
+                return _json(200, content)
+            except ValueError:
+                raise Refused(500, "The model's answer to this request holds a number that is not finite.") from None
 
         response = await told(request, work)
         figures.requests.labels(str(response.status_code)).inc()
@@ -161,6 +165,9 @@ async def _question(request: Request, most_bytes: int) -> Question:
     if not body:
         raise Refused(422, "The body is empty; wanted the bytes of an image.")
     query = request.query_params
+    if unknown := sorted(set(query) - {"text", "choice"}):
+        wanted = "text, and choice once for each choice"
+        raise Refused(422, f"Unknown parameter '{unknown[0][:80]}' of the address; wanted {wanted}.")
     return Question(body, _text(query.get("text")), _choices(query.getlist("choice")))
 
 
@@ -211,7 +218,10 @@ def _text(value: Any) -> str | None:
 def _choices(values: Any) -> tuple[str, ...]:
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) > _MOST_CHOICES:
         raise Refused(422, f"choices must be a list of at most {_MOST_CHOICES} texts.")
-    return tuple(text for value in values if (text := _text(value)) is not None)
+    texts = [_text(value) for value in values]
+    if None in texts:
+        raise Refused(422, "A choice is null; wanted a list of texts.")
+    return tuple(text for text in texts if text is not None)
 
 
 def _require_key(request: Request, key: str | None) -> None:

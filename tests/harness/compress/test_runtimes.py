@@ -100,6 +100,48 @@ def test_an_exported_learner_answers_alike_at_any_size_also_when_it_is_loaded_ag
     assert len(list(tmp_path.iterdir())) == 3
 
 
+class WordByWord(nn.Module):
+    """Reads one word at a time when it answers, whole texts when it tells its losses, and classes without inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.vision, self.vision_frozen = None, True
+        self.table, self.classes = nn.Sequential(nn.Embedding(10, 8), nn.Linear(8, 4)), Classes()
+        self.eval()
+
+    def forward(self, words: Tensor) -> Tensor:
+        scores: Tensor = self.table(words).mean(dim=1) @ self.classes().T
+        return scores
+
+
+class Classes(nn.Module):
+    """Has weights and takes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4))
+
+    def forward(self) -> Tensor:
+        return self.weight * 2
+
+
+def test_a_part_that_answers_word_by_word_is_exported_for_texts_of_any_length(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    parent, changed = WordByWord(), WordByWord()
+
+    def ask(length: int) -> Any:
+        return lambda learner, count: learner(torch.arange(count * length).reshape(count, length) % 10)
+
+    work = CompressionWork(changed, "", ask(1), tmp_path, lambda *_: None, ask(5))
+    told = load_modifier("onnx").plugin.compress(work)
+    assert told["parts"] == ["table"] and told["left_in_torch"] == {"classes": "is called without a tensor"}
+    with torch.inference_mode():
+        for length in (1, 7):
+            words = torch.arange(2 * length).reshape(2, length) % 10
+            torch.testing.assert_close(changed(words), parent(words))
+
+
 def test_weights_in_8_bits_by_openvino_are_near_and_say_nothing_on_the_way(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,8 +80,9 @@ def test_it_answers_images_and_json_as_the_model_does(exported: Exported, runnin
         (b'{"text": "a dog"}', JSON, 422, "has no image"),
         (b'{"text": 5}', JSON, 422, "texts of at most"),
         (b'{"choices": "ab"}', JSON, 422, "list of at most"),
+        (b'{"choices": ["a", null]}', JSON, 422, "A choice is null"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_is_no_request_is_told_so_and_the_server_lives(
     running: Running, body: Any, headers: dict[str, str], status: int, says: str
@@ -89,6 +90,11 @@ def test_what_is_no_request_is_told_so_and_the_server_lives(
     answer = running.ask("POST", "/predict", body, headers)
     assert (answer.status, says in answer.json["error"]) == (status, True), answer
     assert running.ask("GET", "/health").json["status"] == "ok"
+
+
+def test_a_misspelt_parameter_is_named(running: Running) -> None:
+    answer = running.ask("POST", "/predict?choices=red", picture((220, 30, 30)), PNG)
+    assert answer.status == 422 and "'choices' of the address; wanted text, and choice" in answer.json["error"]
 
 
 def test_the_key_is_wanted_and_never_said(exported: Exported, running: Running) -> None:
