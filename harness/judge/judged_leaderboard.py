@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from harness.judge.leaderboard import Row, build_rows, ranked
+from harness.judge.known_row import KnownRow
+from harness.judge.leaderboard import Row, ranked, rows_of_table
+from harness.judge.row_records import records_of_rows
 from harness.judge.table_memory import TableMemory
 from harness.judge.verdict.evidence import FusionControls, ReadScores
 from harness.judge.verdict.judge import marks
@@ -37,11 +39,12 @@ def judged_tables(
     """
     memory = memory or TableMemory()
     judged = []
-    for table in build_rows(records, metrics, every_code=every_code, join_prompts=True):
-        rows = memory.recall(table)
-        if rows is None:
-            rows = _judged(table, records, metrics, fusion, read, sweeps)
-            memory.keep(rows)
+    for signature, table in records_of_rows(records, every_code=every_code, join_prompts=True):
+        known = memory.recall([own.fingerprints for own in table])
+        rows = rows_of_table(table, signature, metrics, known)
+        if known is None:
+            rows = _judged(rows, records, metrics, fusion, read, sweeps)
+            memory.keep({row.fingerprints: KnownRow(row.metrics, row.spreads, row.rank, row.verdict) for row in rows})
         judged.append([replace(row, conflicts=_of_row(row, conflicts)) for row in rows])
     return judged
 

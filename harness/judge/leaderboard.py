@@ -10,20 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from harness.judge.known_row import KnownRow
 from harness.judge.prompt_scores import PromptScores, mean_over_prompts, prompts_json
-from harness.judge.record_settings import (
-    code_key,
-    code_of_row,
-    of_newest_code,
-    setting_key,
-    settings_of_row,
-    telling_names,
-    without_prompt,
-)
+from harness.judge.record_settings import setting_key
+from harness.judge.row_records import RowRecords, name_of_row, records_of_rows
 from harness.judge.sequence_scores import SequenceScores, sequence_scores, sequences_json
 from harness.judge.trial_scores import TrialScores, trial_scores, trials_json
 from harness.judge.variant_facts import VariantFacts, parent_of, under_parents, variant_facts
-from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, name_of, prompt_of
+from harness.record import Efficiency, Estimate, RunRecord, evaluated_samples, prompt_of
 from harness.records.unanswered import SERVICE, failed_samples
 from harness.stats.rank_intervals import Contender, RankInterval, rank_intervals
 from harness.stats.sample_scores import SampleScores
@@ -85,7 +79,7 @@ class Row:
     @property
     def name(self) -> str:
         """The model, with its control in brackets, and what tells it from its other settings."""
-        return _full_name(self.model, self.control, self.setting)
+        return name_of_row(self.model, self.control, self.setting)
 
     @property
     def units(self) -> list[tuple[int, str]]:
@@ -153,49 +147,19 @@ def build_rows(
     Each setting of a model is a row, each of its prompts too, unless `join_prompts` averages over these. Records of
     older versions of the code are named on one row of their model, and are rows of their own with `every_code`.
     """
-    return [
-        under_parents(sorted((_row(own, signature) for own in table), key=lambda row: _order(row, metrics)))
-        for signature, table in records_of_rows(records, every_code=every_code, join_prompts=join_prompts)
-    ]
+    found = records_of_rows(records, every_code=every_code, join_prompts=join_prompts)
+    return [rows_of_table(table, signature, metrics) for signature, table in found]
 
 
-@dataclass(frozen=True)
-class RowRecords:
-    """The records that one row is made of, and what tells it from the model's other rows; see `Row` for the rest."""
-
-    records: tuple[RunRecord, ...]
-    setting: str
-    older: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ()
-
-    @property
-    def done(self) -> tuple[RunRecord, ...]:
-        """Those that have a score."""
-        return tuple(record for record in self.records if record.status == "ok")
-
-    @property
-    def shown(self) -> tuple[RunRecord, ...]:
-        """Those with a score, or all where none has one."""
-        return self.done or self.records
-
-    @property
-    def name(self) -> str:
-        """The name of the row."""
-        return _full_name(self.records[0].model, self.records[0].control, self.setting)
-
-
-def records_of_rows(
-    records: Sequence[RunRecord], *, every_code: bool = False, join_prompts: bool = False
-) -> list[tuple[str | None, list[RowRecords]]]:
-    """Group records into tables of rows as `build_rows` does, each with its signature; nothing is averaged yet."""
-    tables: dict[tuple[str, ...], list[RunRecord]] = {}
-    for record in records:
-        tables.setdefault((record.task, record.data, record.data_digest, record.split), []).append(record)
-    return [
-        (signature, [row for own in _by_model(part) for row in _rows_of(own, every_code, join_prompts)])
-        for group in tables.values()
-        for (signature, _), part in _by_scoring(group).items()
-    ]
+def rows_of_table(
+    table: Sequence[RowRecords],
+    signature: str | None,
+    metrics: Sequence[str],
+    known: Mapping[tuple[str, ...], KnownRow] | None = None,
+) -> list[Row]:
+    """Make the rows of one table and sort them; what is `known` of some, by their fingerprints, is not found out."""
+    rows = [_row(own, signature, (known or {}).get(own.fingerprints)) for own in table]
+    return under_parents(sorted(rows, key=lambda row: _order(row, metrics)))
 
 
 def samples_told(rows: Sequence[Row]) -> str:
@@ -247,63 +211,12 @@ def _with_shared(row: Row, scores: Sequence[SampleScores | None]) -> Row:
     )  # fmt: skip
 
 
-def _by_scoring(records: Sequence[RunRecord]) -> dict[tuple[str | None, int | None], list[RunRecord]]:
-    """Split by metric signature and evaluated samples; rows without a score stand in the newest table."""
-    scored: dict[tuple[str | None, int | None], list[RunRecord]] = {}
-    for record in records:
-        if record.signature is not None:
-            scored.setdefault((record.signature, _limit(record)), []).append(record)
-    unscored = [record for record in records if record.signature is None]
-    newest = list(scored)[-1] if scored else (None, None)
-    if unscored:
-        scored.setdefault(newest, []).extend(unscored)
-    return scored
-
-
-def _limit(record: RunRecord) -> int | None:
-    """On how many samples of its split a record was evaluated at most."""
-    limit: int | None = record.cell.get("evaluate", {}).get("limit")
-    return limit
-
-
-def _by_model(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    """Records of each (model, control), oldest first, without skips that something else came after."""
-    groups: dict[tuple[str, str | None], list[RunRecord]] = {}
-    for record in sorted(records, key=lambda r: r.created):
-        groups.setdefault((record.model, record.control), []).append(record)
-    return [[r for r in group if r.cell or r is group[-1]] for group in groups.values()]
-
-
-def _full_name(model: str, control: str | None, setting: str) -> str:
-    name = name_of(model, control)
-    return f"{name} {setting}" if setting else name
-
-
-def _rows_of(records: Sequence[RunRecord], every_code: bool, join_prompts: bool) -> list[RowRecords]:
-    """Rows of one model and control, of its newest code or of all: seeds of one setting taken together."""
-    shown = list(records) if every_code else of_newest_code(records)
-    joins = join_prompts and len({prompt_of(record) for record in shown}) > 1
-    settings: dict[tuple[str, str], dict[tuple[str, int], RunRecord]] = {}
-    for record in shown:
-        key = (setting_key(record, of_all_prompts=joins), code_key(record))
-        settings.setdefault(key, {})[prompt_of(record), record.seed] = record
-    cells = [list(seeds.values()) for seeds in settings.values()]
-    kept = {record.fingerprint for group in cells for record in group}
-    names = {record.fingerprint for record in shown}
-    older = tuple(r.fingerprint for r in records if r.fingerprint not in names)
-    replaced = tuple(r.fingerprint for r in shown if r.fingerprint not in kept)
-    named = [without_prompt(settings_of_row(g[-1])) if joins else settings_of_row(g[-1]) for g in cells]
-    told = [own | (code_of_row(g[-1]) if every_code else {}) for own, g in zip(named, cells, strict=True)]
-    rows = [RowRecords(tuple(g), setting) for g, setting in zip(cells, telling_names(told), strict=True)]
-    return [*rows[:-1], replace(rows[-1], older=older, replaced=replaced)]
-
-
-def _row(own: RowRecords, signature: str | None) -> Row:
+def _row(own: RowRecords, signature: str | None, known: KnownRow | None = None) -> Row:
     done, shown = own.done, own.shown
     last = shown[-1]
     failed = [cell for cell in own.records if cell.status != "ok"]
     by_prompt = _by_prompt(done)
-    combined = mean_over_prompts(by_prompt) if by_prompt else _combined_metrics(done)
+    combined = known.metrics if known else mean_over_prompts(by_prompt) if by_prompt else _combined_metrics(done)
     units: Sequence[PromptScores | RunRecord] = by_prompt or done
     seeds = {
         name: tuple(e for unit in units if (e := unit.metrics[name]) is not None)
@@ -324,14 +237,17 @@ def _row(own: RowRecords, signature: str | None) -> Row:
         metrics=combined,
         efficiency=_combined_efficiency(done),
         device=last.device,
-        fingerprints=tuple(cell.fingerprint for cell in shown),
+        fingerprints=own.fingerprints,
         ceilings=last.ceilings,
         learnable=_learnable(done),
         samples=evaluated_samples(last),
         failed_samples={} if done else failed_samples(last),
         service=last.provenance.get(SERVICE, {}),
         seed_estimates=seeds,
-        spreads={} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
+        spreads=known.spreads if known
+        else {} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
+        rank=known.rank if known else None,
+        verdict=known.verdict if known else None,
         by_prompt=by_prompt,
         parent=parent_of(last),
         trained_as=setting_key(last) if last.cell else "",
@@ -341,7 +257,7 @@ def _row(own: RowRecords, signature: str | None) -> Row:
         setting=own.setting,
         older=own.older,
         replaced=own.replaced,
-    )
+    )  # fmt: skip
 
 
 def _sequences(cells: Sequence[RunRecord]) -> tuple[SequenceScores, ...]:
@@ -383,7 +299,7 @@ def _combined_efficiency(cells: Sequence[RunRecord]) -> Efficiency:
     """Median over seeds of what was measured on the device of the last one; the rest is equal for all of them."""
     if not cells:
         return Efficiency()
-    values = asdict(cells[-1].efficiency)
+    values = dict(vars(cells[-1].efficiency))
     cells = [cell for cell in cells if cell.device == cells[-1].device]
     for name, value in values.items():
         measured = sorted(v for v in (getattr(cell.efficiency, name) for cell in cells) if isinstance(v, float))

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.cell import FORMER_TRAINING
 from harness.plan.code_digests import BY_OPTION
 from harness.record import RunRecord
 
+_Told = TypeVar("_Told")
 _OF_THE_ROW = ("task", "model", "control", "seed", "data", "versions", "prerequisite")
 _SECTIONS = {"options": "model", "train": "train", "decode": "decode"}
 _MOST_KEYS = 3
@@ -25,21 +27,41 @@ _DIGEST = re.compile(r"(\d+:)?[0-9a-f]{12,}")
 _UNSET: tuple[Any, ...] = (None, "", {}, [], ())
 
 
+def _once_a_record(tell: Callable[[RunRecord], _Told]) -> Callable[[RunRecord], _Told]:
+    """Keep what is told of a record with it: a record is never changed, and tables ask many times."""
+    place = f"_told_by_{tell.__name__}"
+
+    @wraps(tell)
+    def told(record: RunRecord) -> _Told:
+        known = vars(record)
+        if place not in known:
+            known[place] = tell(record)
+        answer: _Told = known[place]
+        return answer
+
+    return told
+
+
 def settings_of_row(record: RunRecord) -> dict[str, Any]:
     """Flatten what a record was told, by `section.name`; what was not set is left out.
 
     What the user chose comes first, then the recipe that the model made of it.
     """
+    return dict(_settings(record))
+
+
+@_once_a_record
+def _settings(record: RunRecord) -> dict[str, Any]:
     training = record.cell.get("training", {})
     found: dict[str, Any] = {}
     for section, name in _SECTIONS.items():
-        found |= dict(_flat(training.get(section, {}), name))
+        _flatten(training.get(section, {}), name, found)
     rest = {k: v for k, v in training.items() if k not in (*_OF_THE_ROW, *_SECTIONS, "recipe")}
-    found |= dict(_flat(rest, ""))
+    _flatten(rest, "", found)
     evaluate = record.cell.get("evaluate", {})
     precision = evaluate_precision(record)
     moving = {"batch_size": evaluate.get("batch_size"), "precision": None if precision == "fp32" else precision}
-    found |= dict(_flat(moving, "evaluate"))
+    _flatten(moving, "evaluate", found)
     found.pop("model.task", None)
     for option, former in FORMER_TRAINING.items():
         if found.get(f"train.{option}") == former:
@@ -47,15 +69,23 @@ def settings_of_row(record: RunRecord) -> dict[str, Any]:
     taken = record.provenance.get("training", {}).get("accumulation", 1)
     if taken > training.get("train", {}).get("accumulation", taken):  # for lack of memory: another training
         found["train.accumulation_taken"] = taken
-    return found | dict(_flat(training.get("recipe", {}), "recipe"))
+    _flatten(training.get("recipe", {}), "recipe", found)
+    return found
 
 
 def code_of_row(record: RunRecord) -> dict[str, Any]:
     """Versions of the code and packages that made a record, by `code.name`."""
+    return dict(_code(record))
+
+
+@_once_a_record
+def _code(record: RunRecord) -> dict[str, Any]:
     training = record.cell.get("training", {})
     variant = (record.cell.get("variant") or {}).get("versions", {})
     versions = {**training.get("versions", {}), **scoring_of(record), **variant}
-    return dict(_flat({**versions, "prerequisite": training.get("prerequisite")}, "code"))
+    found: dict[str, Any] = {}
+    _flatten({**versions, "prerequisite": training.get("prerequisite")}, "code", found)
+    return found
 
 
 def scoring_of(record: RunRecord) -> dict[str, str]:
@@ -71,8 +101,12 @@ def evaluate_precision(record: RunRecord) -> str:
 
 def setting_key(record: RunRecord, *, of_all_prompts: bool = False) -> str:
     """What must be equal for two seeds of the same code to be averaged, and for two prompts."""
-    settings = settings_of_row(record)
-    return json.dumps(without_prompt(settings) if of_all_prompts else settings, sort_keys=True, default=str)
+    return _key(without_prompt(_settings(record))) if of_all_prompts else _setting_key(record)
+
+
+@_once_a_record
+def _setting_key(record: RunRecord) -> str:
+    return _key(_settings(record))
 
 
 def without_prompt(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,14 +115,15 @@ def without_prompt(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if not name.startswith(own)}
 
 
+@_once_a_record
 def code_key(record: RunRecord) -> str:
     """What must be equal for two records to be of the same state of the code."""
-    return json.dumps(code_of_row(record), sort_keys=True, default=str)
+    return _key(_code(record))
 
 
 def common_code_key(record: RunRecord) -> str:
     """The same but for code that an option of training draws in: with the option and without it are one state."""
-    return json.dumps(_common(code_of_row(record)), sort_keys=True, default=str)
+    return _key(_common(_code(record)))
 
 
 def of_newest_code(records: Sequence[RunRecord]) -> list[RunRecord]:
@@ -96,7 +131,7 @@ def of_newest_code(records: Sequence[RunRecord]) -> list[RunRecord]:
 
     Code that an option draws in must be the newest among the records of the same setting.
     """
-    codes = [code_of_row(record) if record.cell else None for record in records]
+    codes = [_code(record) if record.cell else None for record in records]
     commons = [None if code is None else _common(code) for code in codes]
     current = next((common for common in reversed(commons) if common is not None), None)
     drawn = {setting_key(r): code for r, code, common in zip(records, codes, commons, strict=True) if code != common}
@@ -172,10 +207,15 @@ def _value(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _flat(content: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _key(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True, default=str)
+
+
+def _flatten(content: Any, prefix: str, found: dict[str, Any]) -> None:
+    """Add what nested tables hold and is set to `found`, by `prefix.name`."""
     for name, value in content.items():
         key = f"{prefix}.{name}" if prefix else name
         if isinstance(value, dict | Mapping):  # JSON makes dicts, which are told in no time
-            yield from _flat(value, key)
+            _flatten(value, key, found)
         elif value or value not in _UNSET:
-            yield key, value
+            found[key] = value

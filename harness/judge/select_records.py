@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import StoreError, UsageError, nearest
-from harness.judge.leaderboard import RowRecords, records_of_rows
 from harness.judge.record_settings import setting_key
+from harness.judge.row_records import RowRecords, records_of_rows
 from harness.record import SCHEMA_VERSION, RunRecord, split_name
 from harness.records.store import Store
 from harness.storage.digest import without_digest

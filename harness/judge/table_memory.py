@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
-from harness.judge.leaderboard import Row
+from harness.judge.known_row import KnownRow
 from harness.judge.verdict.evidence import FusionControls
-from harness.record import Estimate, RobustnessRecord, RunRecord
+from harness.record import RobustnessRecord, RunRecord
 from harness.records.sample_scores import settled_scores
 from harness.records.store import Store
-from harness.stats.rank_intervals import RankInterval
-from harness.stats.seed_variance import Spread
 from harness.storage.remembered import Remembered, name_of_content, own_code
 
 _PACKAGES = ("numpy", "scipy")
+Fingerprints = tuple[str, ...]
+"""Of the records of one row."""
 
 
 @dataclass(frozen=True)
@@ -55,44 +54,28 @@ class TableMemory:
                 contents[name] = name_of_content(*known)
         return TableMemory(memory, basis, contents)
 
-    def recall(self, rows: Sequence[Row]) -> list[Row] | None:
-        """The rows of a table with all that was found out of them; None where it is to be found out."""
+    def recall(self, rows: Sequence[Fingerprints]) -> Mapping[Fingerprints, KnownRow] | None:
+        """What was found out of the rows of a table, by their fingerprints; None where it is to be found out."""
         name = self._name(rows)
         stored = None if name is None else self.memory.find([name]).get(name)
         if stored is None:
             return None
-        return [_with(row, known) for row, known in zip(rows, json.loads(stored), strict=True)]
+        return {tuple(row): KnownRow.from_json(known) for row, known in json.loads(stored)}
 
-    def keep(self, rows: Sequence[Row]) -> None:
+    def keep(self, rows: Mapping[Fingerprints, KnownRow]) -> None:
         """Remember what was found out of a table's rows."""
-        name = self._name(rows)
+        name = self._name(list(rows))
         if name is not None:
-            self.memory.keep({name: json.dumps([_plain(row) for row in rows], separators=(",", ":")).encode()})
+            stored = [(row, known.to_json()) for row, known in rows.items()]
+            self.memory.keep({name: json.dumps(stored, separators=(",", ":")).encode()})
 
-    def _name(self, rows: Sequence[Row]) -> bytes | None:
-        names = [name for row in rows for name in row.fingerprints]
+    def _name(self, rows: Sequence[Fingerprints]) -> bytes | None:
+        ordered = sorted(rows)
+        names = [name for row in ordered for name in row]
         if self.memory.cache is None or not all(name in self.contents for name in names):
             return None
-        shape = json.dumps([row.fingerprints for row in rows])
-        return name_of_content(self.basis, shape, *(self.contents[name] for name in names))
+        return name_of_content(self.basis, json.dumps(ordered), *(self.contents[name] for name in names))
 
 
 def _content(store: Store, record: RunRecord | RobustnessRecord, kind: str) -> bytes:
     return store.contents.get(f"{record.task}/{kind}/{record.fingerprint}.json", b"")
-
-
-def _plain(row: Row) -> list[Any]:
-    metrics = {name: None if e is None else astuple(e) for name, e in row.metrics.items()}
-    spreads = {name: astuple(spread) for name, spread in row.spreads.items()}
-    return [metrics, spreads, None if row.rank is None else astuple(row.rank), row.verdict]
-
-
-def _with(row: Row, known: Sequence[Any]) -> Row:
-    metrics, spreads, rank, verdict = known
-    return replace(
-        row,
-        metrics={name: None if e is None else Estimate(*e) for name, e in metrics.items()},
-        spreads={name: Spread(*spread) for name, spread in spreads.items()},
-        rank=None if rank is None else RankInterval(*rank),
-        verdict=verdict,
-    )

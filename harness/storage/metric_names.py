@@ -40,8 +40,10 @@ def current_name(name: str, signature: str | None) -> str:
 
 def with_current_names(values: Mapping[str, _Value], signature: str | None) -> dict[str, _Value]:
     """Values of a stored record by the names that its metrics have now, in their order."""
-    known = _former(signature)
-    return {_renamed(name, known): value for name, value in values.items()} if known else dict(values)
+    known, all_names = _former(signature), "\n".join(values)
+    if not any(former in all_names for former in known):  # most have none: forty names a record, of thousands
+        return dict(values)
+    return {_renamed(name, known): value for name, value in values.items()}
 
 
 def _former(signature: str | None) -> Mapping[str, str]:

@@ -34,6 +34,9 @@ _.CaptionAnswer, _.ChoiceAnswer, _.BoxAnswer, _.MapAnswer
 # Members of judged answers, which metrics ask for by name (`JudgedQuestions.marks`).
 _.said_yes, _.yes_score, _.is_prior
 
+# Rows as they are before they are ranked, which tests look at alone; tables go on with `rows_of_table`.
+_.build_rows
+
 # Protocols' methods, and a module's own attribute access.
 _.__call__, _.__getattr__
 

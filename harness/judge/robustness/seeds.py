@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.judge.leaderboard import records_of_rows
 from harness.judge.robustness.calibration_shift import Calibration, calibration_by_severity
 from harness.judge.robustness.cells import (
     CLEAN_NAME,
@@ -18,6 +17,7 @@ from harness.judge.robustness.cells import (
     table_of,
 )
 from harness.judge.robustness.row import Comparable, ConditionScore
+from harness.judge.row_records import records_of_rows
 from harness.record import Estimate, PerturbedScore, RobustnessRecord, RunRecord
 from harness.stats.propagation import Figure, absent, over_seeds
 from harness.stats.seed_variance import combine_seeds
