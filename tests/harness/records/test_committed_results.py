@@ -72,7 +72,7 @@ def test_nothing_else_is_committed() -> None:
     assert sorted(set(names) - packed) == [
         "README.md", "baseline-smoke/baseline.json", "baseline-smoke/scores.parquet", "drift.md", "findings.md",
         "reference-coco-detection.json", "reference-coco-segmentation.json", "reference-image-classification.json",
-        "reference-zero-shot-classification.json", "serving.md", "whole-commands.md",
+        "reference-zero-shot-classification.json", "serving.md", "variants.md", "whole-commands.md",
     ]  # fmt: skip
     assert len(packed) < 100
 
