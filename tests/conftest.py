@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import json
@@ -59,11 +60,7 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    """Let them be visited at the end: libraries tell of what is never freed."""
-    gc.unfreeze()
+        atexit.register(gc.unfreeze)  # libraries complain of what is never freed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -161,13 +161,14 @@ def _exactly(stream: socket.socket, count: int) -> bytes:
 
 def serve(control: socket.socket) -> None:
     """Import everything, then fork on each request until the other side has gone."""
+    gc.disable()
     sys.path[0] = str(Path(sys.executable).parent)  # as the console script has it
     for name in (*EARLY, *_modules()):
         with contextlib.suppress(Exception):  # an extra that is not installed; who needs it is told
             import_module(name)
     _take_sources_apart()
-    gc.collect()
     gc.freeze()  # what the collector does not visit is not copied
+    gc.enable()
     control.sendall(b"r")
     children: dict[int, tuple[int, int]] = {}
     with selectors.DefaultSelector() as selector:

@@ -26,6 +26,8 @@ from harness.plan.run_plan import (
 from harness.protocols import Prerequisite
 from harness.record import split_name
 from harness.sample import Dataset
+from tasks.scenes import cache_root
+from tasks.scenes.generate import write_splits
 
 MakePlan = Callable[..., Plan]
 
@@ -223,7 +225,8 @@ def test_a_fused_model_without_a_control_that_others_have_is_told() -> None:
     assert told == ["C1: b run without it, as they have none of it on image-classification."]
 
 
-def test_planned_cells_are_those_that_are_named(plan: MakePlan, opened: list[Any]) -> None:
+def test_planned_cells_are_those_that_are_named(plan: MakePlan, opened: list[Any], tmp_path: Path) -> None:
+    write_splits(cache_root(tmp_path / "cache"), ["train", "val", "test", "novel"], processes=1, limit=4)
     found = plan("coco-caption", model="cross-attention[C2]").cells
     assert [(cell.training.model, cell.training.control) for cell in found] == [("cross-attention", "C2")]
 
