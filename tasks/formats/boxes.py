@@ -21,7 +21,7 @@ _WANTED = "wanted [x, y, width, height] in px"
 
 def box_array(boxes: Sequence[Any], place: Callable[[int], str]) -> Boxes:
     """Turn JSON boxes to float64 `[n, 4]`; raises DataError for one that is not four finite numbers."""
-    lists = all(type(box) is list and len(box) == 4 for box in boxes)
+    lists = set(map(type, boxes)) <= {list} and set(map(len, boxes)) <= {4}
     if not lists or not set(map(type, chain.from_iterable(boxes))) <= {int, float}:
         position = next(position for position, box in enumerate(boxes) if not _is_box(box))
         raise DataError(f"{place(position)} has the box {boxes[position]!r:.120}; {_WANTED}. Mend it.")

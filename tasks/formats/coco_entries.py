@@ -123,7 +123,13 @@ def read_image_entries(content: Any, path: Path, folder: Path | None) -> tuple[I
             )
         require_inside(row["file_name"], f"{path}: images[{position}] (id {row['id']})")
     images = tuple(
-        ImageEntry(row["id"], (folder or Path()) / row["file_name"], row["width"], row["height"]) for row in rows
+        ImageEntry(
+            row["id"],
+            Path(row["file_name"]) if folder is None else folder / row["file_name"],
+            row["width"],
+            row["height"],
+        )
+        for row in rows
     )
     if folder is None:
         return images

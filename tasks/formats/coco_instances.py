@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,7 @@ class ObjectChecks:
         self._image_index = {image.image_id: i for i, image in enumerate(images)}
         self._category_index = {category.category_id: i for i, category in enumerate(categories)}
         self._sizes = [(image.width, image.height) for image in images]
+        self._sides = np.array(self._sizes, np.float64).reshape(-1, 2)
 
     def checked(self, stated: StatedObjects) -> ObjectColumns:
         """Turn annotations, whose keys and ids have been checked, to arrays; raises DataError naming what is wrong."""
@@ -168,7 +170,7 @@ class ObjectChecks:
         category_index = _positions(stated.category_ids, "category_id", self._category_index, place)
         sizes = [self._sizes[index] for index in image_index.tolist()]
         boxes = box_array(stated.boxes, place)
-        clipped = clip_boxes(boxes, np.array(sizes, np.float64).reshape(-1, 2), place)
+        clipped = clip_boxes(boxes, self._sides[image_index], place)
         areas = _areas(stated, check_segmentations(stated.masks, sizes, place), sizes, place)
         ids, crowd = np.array(stated.ids, np.int64), np.array(stated.iscrowd, np.bool_)
         return ObjectColumns(image_index, ids, category_index, clipped, boxes, areas, crowd)
@@ -196,7 +198,7 @@ def digest_of_instances(instances: Instances, contents: Contents = NOWHERE) -> s
 def _positions(
     ids: Sequence[int], key: str, index: Mapping[int, int], place: Callable[[int], str]
 ) -> npt.NDArray[np.int64]:
-    found = [index.get(value, -1) for value in ids]
+    found = list(map(index.get, ids, repeat(-1)))
     if -1 in found:
         position = found.index(-1)
         kind = {"image_id": "images", "category_id": "categories"}[key]
