@@ -24,6 +24,8 @@ _SECTIONS = {"options": "model", "train": "train", "decode": "decode"}
 _MOST_KEYS = 3
 _LONGEST = 40
 _DIGEST = re.compile(r"(\d+:)?[0-9a-f]{12,}")
+_DRAWN = frozenset(f"code.{name}" for name in BY_OPTION)
+_OF_MODEL = "code.model"
 _UNSET: tuple[Any, ...] = (None, "", {}, [], ())
 
 
@@ -123,29 +125,38 @@ def code_key(record: RunRecord) -> str:
 
 def common_code_key(record: RunRecord) -> str:
     """The same but for code that an option of training draws in: with the option and without it are one state."""
-    return _key(_common(_code(record)))
+    return _key({name: version for name, version in _code(record).items() if name not in _DRAWN})
 
 
 def of_newest_code(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Those of some records, oldest first, that are of the code of the newest; those without a cell are kept.
 
-    Code that an option draws in must be the newest among the records of the same setting.
+    Code that an option draws in must be the newest among the records of the same setting, and the model's own code
+    among those that are composed alike: a tuning policy, for instance, brings code of its own.
     """
     codes = [_code(record) if record.cell else None for record in records]
     commons = [None if code is None else _common(code) for code in codes]
     current = next((common for common in reversed(commons) if common is not None), None)
-    drawn = {setting_key(r): code for r, code, common in zip(records, codes, commons, strict=True) if code != common}
+    every = list(zip(records, codes, commons, strict=True))
+    parts = {_composed(r): code.get(_OF_MODEL) for r, code, _ in every if code is not None}
+    drawn = {setting_key(r): code for r, code, _ in every if code is not None and not _DRAWN.isdisjoint(code)}
 
     def is_newest(record: RunRecord, code: dict[str, Any], common: dict[str, Any]) -> bool:
-        return common == current and (not drawn or drawn.get(setting_key(record), common) == code)
+        if common != current or parts[_composed(record)] != code.get(_OF_MODEL):
+            return False
+        return not drawn or drawn.get(setting_key(record), code) == code
 
-    every = zip(records, codes, commons, strict=True)
     return [r for r, code, common in every if code is None or common is None or is_newest(r, code, common)]
 
 
 def _common(code: Mapping[str, Any]) -> dict[str, Any]:
-    drawn = {f"code.{name}" for name in BY_OPTION}
-    return {name: version for name, version in code.items() if name not in drawn}
+    return {name: version for name, version in code.items() if name not in _DRAWN and name != _OF_MODEL}
+
+
+@_once_a_record
+def _composed(record: RunRecord) -> str:
+    """What of a model was chosen: its parts and its own settings."""
+    return _key(record.cell.get("training", {}).get("options", {}))
 
 
 def telling_names(settings: Sequence[Mapping[str, Any]]) -> list[str]:

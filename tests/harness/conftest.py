@@ -53,6 +53,7 @@ def record() -> Callable[..., RunRecord]:
                 "steps": fields.pop("steps", 1),
                 "data": {"root": "tiny"},
                 "versions": {"model": fields.pop("code", "")},
+                "options": fields.pop("options", {}),
             },
             "evaluate": {"limit": fields.pop("limit", None)},
         }

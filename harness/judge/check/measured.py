@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.condition import CLEAN
-from harness.judge.record_settings import code_key, setting_key
+from harness.judge.record_settings import of_newest_code, setting_key
 from harness.measure.foreign_load import crowding
 from harness.record import Estimate, RobustnessRecord, RunRecord, name_of
 from harness.records.sample_scores import read_scores
@@ -136,8 +136,7 @@ def _current(records: Sequence[RunRecord], wanted: Mapping[MeasuredSubject, str 
         by_subject.setdefault(_subject(record), []).append(record)
     kept: list[RunRecord] = []
     for subject, own in by_subject.items():
-        state = (own[-1].data_digest, code_key(own[-1]))
-        current = [r for r in own if (r.data_digest, code_key(r)) == state]
+        current = [r for r in of_newest_code(own) if r.data_digest == own[-1].data_digest]
         asked = [r for r in current if r.cell and setting_digest(r) == wanted.get(subject)]
         newest = setting_key(own[-1])
         same = asked or [r for r in current if setting_key(r) == newest]

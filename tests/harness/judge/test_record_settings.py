@@ -54,3 +54,14 @@ def test_code_that_an_option_draws_in_makes_no_other_row_old(record: Callable[..
     assert of_newest_code([plain, old, made("4444", None, code="2")])[0].seed == 4
     bare = replace(plain, cell={})
     assert of_newest_code([bare, new]) == [bare, new] and of_newest_code([bare]) == [bare]
+
+
+def test_code_of_a_chosen_part_makes_no_other_row_old(record: Callable[..., RunRecord]) -> None:
+    """A tuning policy brings code of its own, so that the same model tuned otherwise is of another `code.model`."""
+
+    def made(created: str, tune: str | None, code: str) -> RunRecord:
+        return record("a", 0.5, created=created, code=code, seed=len(created), options={"tune": tune})
+
+    plain, old, new = made("1", None, "x"), made("22", "lora", "y"), made("333", "lora", "z")
+    assert of_newest_code([plain, old]) == [plain, old]
+    assert of_newest_code([old, new, plain]) == [new, plain], "the older code of the same parts is an older state"

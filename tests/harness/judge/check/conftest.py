@@ -90,7 +90,8 @@ class Run:
             data_digest="d1", split="test", model=model, control=None, seed=seed, status="ok", error=None,
             metrics={METRIC: Estimate(score, score - 0.1, score + 0.1, len(parts[""]))}, signature="top-1:1",
             efficiency=Efficiency(peak_memory_bytes=memory, notes=notes), device="a machine", provenance={},
-            cell=_cell(seed, fields.pop("steps", 1), fields.pop("code", "")), created="2026-01-01T00:00:00+00:00",
+            cell=_cell(seed, fields.pop("steps", 1), fields.pop("code", ""), fields.pop("tune", None)),
+            created="2026-01-01T00:00:00+00:00",
         )  # fmt: skip
         made = replace(made, **fields)
         if made.status != "ok":
@@ -157,8 +158,9 @@ def check(tmp_path: Path) -> Callable[..., Checked]:
     return run
 
 
-def _cell(seed: int, steps: int, code: str) -> dict[str, Any]:
-    return {"training": {"seed": seed, "steps": steps, "versions": {"model": code}}}
+def _cell(seed: int, steps: int, code: str, tune: str | None) -> dict[str, Any]:
+    options = {} if tune is None else {"options": {"tune": tune}}
+    return {"training": {"seed": seed, "steps": steps, "versions": {"model": code}, **options}}
 
 
 @pytest.fixture

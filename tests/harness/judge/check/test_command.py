@@ -138,7 +138,8 @@ def test_records_of_older_code_do_not_stand_in(run_in, check):
     assert "seed 1: no record now" in checked.text
 
 
-def test_another_setting_in_the_folder_changes_nothing(run_in, check):
+@pytest.mark.parametrize("other", [{"steps": 2}, {"steps": 1, "tune": "lora", "code": "with-lora"}])
+def test_another_setting_in_the_folder_changes_nothing(other, run_in, check):
     """The baseline's own setting is compared, though another one was run later; a row keeps its name."""
     worse = [False] * len(RIGHT)
     for seed in (0, 1):
@@ -147,7 +148,7 @@ def test_another_setting_in_the_folder_changes_nothing(run_in, check):
     for seed in (0, 1):
         run_in("now").add("a", RIGHT, seed=seed, created="2026-01-01", steps=1, fingerprint=f"own-{seed}")
     alone = check("base", "now")
-    run_in("now").add("a", worse, seed=0, created="2026-01-02", steps=2, fingerprint="other-0")
+    run_in("now").add("a", worse, seed=0, created="2026-01-02", fingerprint="other-0", **other)
     beside = check("base", "now")
     assert (alone.code, beside.code) == (0, 0)
     assert beside.text == alone.text
