@@ -16,6 +16,8 @@ from harness.files import replace_atomically
 from harness.protocols import CompressionWork
 
 _RECOVER = "recover="
+RECOVERED = "recovered.safetensors"
+"""What training on came to: the weights that the learner holds, so that they are no size beside these."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def recover_or_load(work: CompressionWork, steps: int, after_step: Callable[[], 
     """Train a pruned learner on, or load what that came to before."""
     from safetensors.torch import load_file, save_file
 
-    path = work.folder / "recovered.safetensors"
+    path = work.folder / RECOVERED
     module: Any = work.learner
     trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if path.is_file():

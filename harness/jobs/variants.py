@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from harness.cell import Cell, ModelVariant, Places, fingerprint_of
+from harness.compress.prune import RECOVERED
 from harness.errors import NotCompressible
 from harness.files import one_at_a_time
 from harness.inputs.visual_tokens import VisualTokens
@@ -100,10 +101,9 @@ def make_variant(
     vision: Any = learner.vision
     if vision is not None:
         vision.key = f"{vision.key}+{variant.name}"  # its tokens are not those of the parent's tower
-    files = sum(path.stat().st_size for path in variant_files(folder))
     if any(part for part in _modules(learner) if hasattr(part, "converted_parameters")):
         _hold_class_texts(learner, task.spec(cell.training.data, ()).classes.texts_at_test)
-    return {"done": done, "bytes": files + bytes_of_tensors(learner), "seconds_to_make": seconds}
+    return {"done": done, "bytes": bytes_of_variant(learner, folder), "seconds_to_make": seconds}
 
 
 def change_in_place(
@@ -129,6 +129,12 @@ def variant_files(folder: Path) -> list[Path]:
 def modifiers_of(variant: ModelVariant) -> list[Modifier]:
     """Load the modifiers of a variant, in their order."""
     return [load_modifier(word) for word in variant.name.split("+")]
+
+
+def bytes_of_variant(learner: Learner, folder: Path) -> int:
+    """Add up what a variant takes, in bytes: its tensors, and the files that it was converted to."""
+    files = (path for path in variant_files(folder) if path.name != RECOVERED)  # tensors of the learner once more
+    return bytes_of_tensors(learner) + sum(path.stat().st_size for path in files)
 
 
 def bytes_of_tensors(learner: Learner) -> int:

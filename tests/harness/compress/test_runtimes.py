@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.compress.prune import RECOVERED
 from harness.compress.regions import regions_of
 from harness.errors import NotCompressible, UsageError
-from harness.jobs.variants import bytes_of_tensors
+from harness.jobs.variants import bytes_of_tensors, bytes_of_variant, variant_files
 from harness.plan.modifiers import load_modifier
 from harness.protocols import CompressionWork
 
@@ -210,6 +211,8 @@ def test_pruning_takes_the_smallest_weights_and_keeps_them_out_of_recovery(tmp_p
         torch.testing.assert_close(learner.get_parameter(name).detach(), wanted)
     again: Any = Small()
     plugin.compress(work(again, "0.5:recover=2", tmp_path))  # trains nothing: it is loaded
+    assert [path.name for path in variant_files(tmp_path)] == [RECOVERED]
+    assert bytes_of_variant(again, tmp_path) == bytes_of_tensors(again), "what was trained on is counted once"
     torch.testing.assert_close(again.state_dict(), learner.state_dict())
 
 
