@@ -211,7 +211,7 @@ def release_converted(learner: Any) -> None:
             for parameter in module.parameters(recurse=False):
                 converted.pop(id(parameter), None)
     for parameter in converted.values():
-        parameter.data = parameter.data.new_zeros(1).expand(parameter.shape)
+        parameter.data = parameter.data.new_zeros(()).expand(parameter.shape)  # also of a scalar
 
 
 def of_tensors(region: LearnerPart) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.compress.prune import RECOVERED
-from harness.compress.regions import regions_of
+from harness.compress.regions import regions_of, release_converted
 from harness.errors import NotCompressible, UsageError
 from harness.jobs.variants import bytes_of_tensors, bytes_of_variant, variant_files
 from harness.plan.modifiers import load_modifier
@@ -99,6 +99,18 @@ def test_an_exported_learner_answers_alike_at_any_size_also_when_it_is_loaded_ag
     assert told["share_of_weights"] == 1.0 and told["left_in_torch"] == {}
     assert bytes_of_tensors(made[0]) == 0  # all weights lie in files
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_memory_of_converted_weights_is_given_back_but_of_those_that_torch_shares() -> None:
+    part: Any = nn.Linear(8, 3)
+    part.scale = nn.Parameter(torch.tensor(2.0))  # a scalar, as a gate is
+    part.converted_parameters = list(part.parameters())
+    left: Any = nn.Linear(8, 3)
+    left.bias = part.bias
+    release_converted(nn.Sequential(part, left))
+    assert (part.weight.shape, part.scale.shape) == ((3, 8), ())
+    assert [p.untyped_storage().nbytes() for p in (part.weight, part.scale, part.bias)] == [4, 4, 12]
+    assert float(part.weight.detach().abs().max()) == 0 < float(left.bias.detach().abs().max())
 
 
 class WordByWord(nn.Module):
