@@ -51,11 +51,12 @@ def build_ensemble(model: Model, spec: TaskSpec, context: BuildContext) -> Ensem
     for number in range(context.train.ensemble):
         seed = context.seed + number * _SEEDS_APART
         torch.manual_seed(seed)
-        members.append(model.build(spec, replace(context, seed=seed)))
-    if isinstance(members[0], SupportsFit) or not any(p.requires_grad for p in members[0].parameters()):
-        raise UsageError(
-            f"{asked}: nothing of {model.name} is trained by gradient: all members would be one. Leave it out."
-        )
+        member: Any = model.build(spec, replace(context, seed=seed))
+        if isinstance(member, SupportsFit) or not any(weight.requires_grad for weight in member.parameters()):
+            raise UsageError(
+                f"{asked}: nothing of {model.name} is trained by gradient: all members would be one. Leave it out."
+            )
+        members.append(member)
     return Ensemble(members, form)
 
 

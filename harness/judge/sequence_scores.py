@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from harness.record import Estimate, RunRecord
 from harness.stats.difference import Difference, weighted_difference
+from harness.stats.fieller import fieller
 from harness.stats.forgetting import SEQUENCE_FIGURES, Weights, figure_contributions, retention
 from harness.stats.resampling import FloatArray
 
@@ -89,6 +91,38 @@ def figure_estimate(name: str, seeds: Sequence[SequenceScores]) -> Estimate:
     return Estimate(found.value, low, high, found.clusters, found.note)
 
 
+def retention_estimate(seeds: Sequence[SequenceScores]) -> Estimate | None:
+    """Zero-shot retention over seeds, with Fieller's interval over seeds and samples.
+
+    The ratio of the means over seeds. None where a seed knew nothing before training. Without interval where what was
+    known then is too little for a bound.
+    """
+    if any(seed.retention is None for seed in seeds):
+        return None
+    before, start = (np.array([_above_chance(seed, place) for seed in seeds]) for place in (True, False))
+
+    def left(ratio: float) -> Difference:
+        return weighted_difference((1.0, -ratio), (before, start), seeds[0].groups)
+
+    value = float(before.mean() / start.mean())
+    none = left(value)
+    ends = (-math.inf, math.inf) if none.note else fieller(left, value)
+    if not all(map(math.isfinite, ends)):
+        return Estimate(value, None, None, none.clusters, none.note or "too little was known before training")
+    return Estimate(value, *ends, none.clusters)
+
+
+def _above_chance(seed: SequenceScores, before_own_stage: bool) -> FloatArray:
+    """What each sample adds `[N]` to the mean over domains 2..T of what is above chance.
+
+    Just before a domain's own stage, else before any training.
+    """
+    later, weights = np.arange(1, len(seed.domains)), np.zeros_like(seed.values)
+    weights[later if before_own_stage else 0, later] = 1 / len(later)
+    found = np.concatenate(figure_contributions(weights, list(seed.contributions)))
+    return np.asarray(found - seed.chance[later].mean())
+
+
 def sequences_json(seeds: Sequence[SequenceScores]) -> dict[str, Any] | None:
     """The figures, and the mean scores of each domain before and after each stage; None without a sequence."""
     if not seeds:
@@ -99,6 +133,7 @@ def sequences_json(seeds: Sequence[SequenceScores]) -> dict[str, Any] | None:
         "scores": np.mean([seed.values for seed in seeds], axis=0).tolist(),
         "figures": {name: figure_estimate(name, seeds).to_json() for name in SEQUENCE_FIGURES},
         "retention": [seed.retention for seed in seeds],
+        "mean_retention": mean.to_json() if (mean := retention_estimate(seeds)) else None,
         "language_loss": [list(seed.language_loss) for seed in seeds],
     }
 

@@ -69,7 +69,8 @@ def _tables(
     scored: Scored, metrics: Sequence[str]
 ) -> tuple[tuple[Sequence[Outcome], Mapping[str, Sequence[float]], Sequence[Outcome]], SampleScores]:
     columns = sample_columns(scored.statistics, len(scored.outcomes))
-    scores = sample_scores([sample.sample_id for sample in scored.samples], scored.statistics, metrics)
+    slices = [getattr(sample.target, "slices", ()) for sample in scored.samples]
+    scores = sample_scores([sample.sample_id for sample in scored.samples], scored.statistics, metrics, slices)
     return (scored.outcomes, columns, scored.additive), scores
 
 

@@ -37,7 +37,7 @@ from harness.files import one_at_a_time
 from harness.record import SCHEMA_VERSION, ExplanationRecord, RobustnessRecord, RunRecord
 from harness.records.folder import Folder
 from harness.records.packed import PackedFolder
-from harness.records.table_content import ADDITIVE, outcomes_content, scores_content
+from harness.records.table_content import ADDITIVE, SLICE, outcomes_content, scores_content
 from harness.records.table_names import beside_name
 from harness.sample import Outcome
 from harness.stats.sample_scores import SampleScores
@@ -228,7 +228,7 @@ class Store:
             return [Outcome(_text(sample_id), json.loads(found)) for sample_id, found in rows if found is not None]
 
     def write_sample_scores(self, name: str, scores: SampleScores, *, beside: bool = False) -> str:
-        """Write `name`.parquet, one row a sample: `sample_id`, `cluster`, a column a metric; as `write_outcomes`."""
+        """Write `name`.parquet, one row a sample: see `scores_content`; as `write_outcomes`."""
         return self._write_table(name, scores_content(scores), beside)
 
     def read_sample_scores(self, name: str, content: bytes | None = None) -> SampleScores | None:
@@ -239,8 +239,10 @@ class Store:
         with self._readable(name), self._unbroken(name):
             columns = ParquetColumns.of(content)
             ids, clusters = (self._texts(columns, column) for column in ("sample_id", "cluster"))
-            table = columns.read(columns.names[2:])
-            return SampleScores(ids, clusters, dict(zip(table.column_names, map(numbers, table.columns), strict=True)))
+            slices = self._texts(columns, SLICE) if SLICE in columns.names else ()
+            table = columns.read([name for name in columns.names[2:] if name != SLICE])
+            own = dict(zip(table.column_names, map(numbers, table.columns), strict=True))
+            return SampleScores(ids, clusters, own, slices)
 
     def _texts(self, columns: ParquetColumns, name: str) -> tuple[str, ...]:
         """The texts of a column, read once where others are stored alike: they are then compared in no time, too."""

@@ -11,6 +11,8 @@ from harness.stats.sample_scores import SampleScores
 
 ADDITIVE = "additive"
 """The column of the predictions of a model's additive projection."""
+SLICE = "slice"
+"""The column of the slice that each sample is in."""
 
 
 def outcomes_content(
@@ -32,8 +34,10 @@ def outcomes_content(
 
 
 def scores_content(scores: SampleScores) -> bytes:
-    """One row a sample: `sample_id`, `cluster`, a column a metric."""
-    return _content({"sample_id": list(scores.sample_ids), "cluster": list(scores.clusters), **scores.metrics})
+    """One row a sample: `sample_id`, `cluster`, a column a metric, and `slice` where samples are divided into some."""
+    divided = {SLICE: list(scores.slices)} if scores.slices else {}
+    own = {"sample_id": list(scores.sample_ids), "cluster": list(scores.clusters)}
+    return _content({**own, **scores.metrics, **divided})
 
 
 def _content(columns: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from harness.judge.leaderboard import Row
-from harness.judge.sequence_scores import figure_estimate
+from harness.judge.sequence_scores import figure_estimate, retention_estimate
 from harness.report.tables.table import ALWAYS, Table, TableCell, TableColumn, TableRow, name_column
 from harness.stats.forgetting import SEQUENCE_FIGURES
 
@@ -40,7 +40,7 @@ def _table(rows: Sequence[Row]) -> Table:
             TableColumn(name, name, importance=place, interval=name in _LOSSES, direction=_LOSSES.get(name, 1))
             for name, place in zip(SEQUENCE_FIGURES, _IMPORTANCE, strict=True)
         ),
-        TableColumn("retention", "retention", importance=50),
+        TableColumn("retention", "retention", importance=50, interval=True),
         *((TableColumn("language loss", "language loss", importance=70),) if speaks else ()),
     )
     lines = [TableRow(tuple(_cells(row, speaks)), group=row.name, key=row.name) for row in rows]
@@ -56,8 +56,8 @@ def _cells(row: Row, speaks: bool) -> list[TableCell]:
     for name in SEQUENCE_FIGURES:
         found = figure_estimate(name, row.sequences)
         cells.append(TableCell(found.value, found))
-    kept = [seed.retention for seed in row.sequences]
-    cells.append(TableCell(fmean(known) if len(known := [k for k in kept if k is not None]) == len(kept) else None))
+    kept = retention_estimate(row.sequences)
+    cells.append(TableCell(kept.value, kept) if kept else TableCell(None))
     if speaks:
         rises = [seed.language_loss[-1] - seed.language_loss[0] for seed in row.sequences if seed.language_loss]
         cells.append(TableCell(fmean(rises) if rises else None))

@@ -7,8 +7,8 @@ where it goes with the class in 95 of 100 training images. Bias amplification st
 vision alone; 0 is its null where groups are balanced. The gap is the accuracy of the best group minus that of the
 worst, both chosen by the mean over seeds. Biased where the worst group is below what equally good groups would show by
 chance (exact, `harness.judge.robustness.worst_group`; twice the median p over seeds is a valid p however they depend:
-Meinshausen, Meier & Buehlmann 2009) and the gap is above that of vision alone. Samples' variance of the gap: binomial,
-the two models as independent.
+Meinshausen, Meier & Buehlmann 2009) and the gap is above that of vision alone. The two gaps are compared sample by
+sample, within groups; where it is not stored which samples are right, by binomial variances, the models as independent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from harness.judge.verdict.verdict import (
     Verdict,
 )
 from harness.stats.bias_amplification import OF_ATTRIBUTES
-from harness.stats.difference import unpaired_difference
+from harness.stats.difference import Difference, unpaired_difference, weighted_difference
 from harness.stats.resampling import FloatArray
 
 _ALPHA = 0.05
@@ -72,7 +72,7 @@ def _judge_by(evidence: Evidence, heads: list[Group], source: GroupSource) -> li
         return []
     by = f"by {source.column}: " if source.column else ""
     try:
-        found = [groups for head in heads if (groups := source.groups(head, next(iter(head.by_seed))))]
+        found = [own for head in heads if (own := source.groups(head, next(iter(head.by_seed))).scores)]
     except DataError as error:
         return [Verdict(GROUP_BIAS_CLAIM, None, INCONCLUSIVE, f"{by}{error}", missing=(str(error),))]
     if (len(found) < len(heads) and source.column) or not found or len(found[0]) < 2:
@@ -103,18 +103,16 @@ def _judge(evidence: Evidence, head: Group, source: GroupSource) -> Verdict:
         ours, theirs = ([source.groups(group, seed) for seed in seeds] for group in (head, plain))
     except DataError as error:
         return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, str(error), (), (str(error),))
-    if not seeds or not all(ours) or not all(theirs) or len({tuple(sorted(g)) for g in (*ours, *theirs)}) > 1:
+    if not seeds or len({tuple(sorted(own.scores)) for own in (*ours, *theirs)} - {()}) != 1:
         reason = f"{head.name} and {name} have not the same groups in every seed"
         return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, reason, (), (reason,))
-    (gaps, worst, variance), (plain_gaps, _, plain_variance) = _gap(ours), _gap(theirs)
-    count = min(score.count for score in ours[0].values())
-    gap = unpaired_difference(gaps - plain_gaps, variance + plain_variance, count)
-    nulls = [worst_group(groups) for groups in ours]
+    (_, worst), gap = _ends(ours), _gap_difference(ours, theirs)
+    nulls = [worst_group(own.scores) for own in ours]
     p = min(1.0, 2 * median(null.p for null in nulls))
-    accuracy = float(np.mean([groups[worst].right / groups[worst].count for groups in ours]))
+    accuracy = float(np.mean([own.scores[worst].right / own.scores[worst].count for own in ours]))
     null = nulls[0].null
     numbers = (
-        number(f"gap F − {name}", gap, "binomial, models as independent", unpaired=""),
+        number(f"gap F − {name}", gap, unpaired="binomial, models as independent"),
         Number(f"worst group ({worst})", accuracy, kind=LEVEL),
         Number("worst of equal groups", null.known, null.low, null.high, f"exact null; p {p:.3g} over seeds", LEVEL),
         *(() if source.column else _amplification(evidence, head, name, plain)),
@@ -143,14 +141,44 @@ def _amplification(evidence: Evidence, head: Group, name: str, plain: Group) -> 
     return [number(label, shown, note) for label, shown in found.items() if not isinstance(shown, str)]
 
 
-def _gap(of_seeds: Sequence[Groups]) -> tuple[FloatArray, str, float]:
-    """The gap `[S]` between the groups that are best and worst on average over seeds; the worst; samples' variance."""
-    names = sorted(of_seeds[0])
-    shares = np.array([[groups[name].right / groups[name].count for name in names] for groups in of_seeds])
-    means = shares.mean(axis=0)
-    best, worst = int(means.argmax()), int(means.argmin())
-    counts = [of_seeds[0][names[place]].count for place in (best, worst)]
+def _ends(of_seeds: Sequence[Groups]) -> tuple[str, str]:
+    """The groups that are best and worst on average over seeds."""
+    names = sorted(of_seeds[0].scores)
+    means = np.array([[own.scores[name].right / own.scores[name].count for name in names] for own in of_seeds]).mean(0)
+    return names[int(means.argmax())], names[int(means.argmin())]
+
+
+def _gap_difference(ours: Sequence[Groups], theirs: Sequence[Groups]) -> Difference:
+    """The gap of one model minus that of the other, over seeds and samples."""
+    first = ours[0]
+    if all(own.right is not None and own.sample_ids == first.sample_ids for own in (*ours, *theirs)):
+        values = [np.array([_contributions(own, _ends(side)) for own in side]) for side in (ours, theirs)]
+        return weighted_difference((1.0, -1.0), values, first.sample_ids)
+    (gaps, variance), (plain_gaps, plain_variance) = _binomial(ours), _binomial(theirs)
+    count = min(score.count for score in first.scores.values())
+    return unpaired_difference(gaps - plain_gaps, variance + plain_variance, count)
+
+
+def _contributions(own: Groups, ends: tuple[str, str]) -> FloatArray:
+    """[N] what each sample adds to the gap, whose mean they are: the gap and how far it moves the share of its group.
+
+    Groups are taken as they are: a sample stands for others of its group.
+    """
+    assert own.right is not None
+    names, gap, moved = np.array(own.names), 0.0, np.zeros(len(own.right))
+    for sign, end in zip((1.0, -1.0), ends, strict=True):
+        inside = names == end
+        share = own.right[inside].mean()
+        gap += sign * share
+        moved[inside] += sign * (own.right[inside] - share) * (len(names) / inside.sum())
+    return np.asarray(gap + moved)
+
+
+def _binomial(of_seeds: Sequence[Groups]) -> tuple[FloatArray, float]:
+    """The gap of each seed `[S]` and the variance that samples give it."""
+    found = [[own.scores[end] for end in _ends(of_seeds)] for own in of_seeds]
+    shares = np.array([[score.right / score.count for score in both] for both in found])
     # (k + 1) / (n + 2), since a share of 0 or 1 has variance too
-    even = [(means[place] * n + 1) / (n + 2) for place, n in zip((best, worst), counts, strict=True)]
-    variance = sum(share * (1 - share) / n for share, n in zip(even, counts, strict=True))
-    return shares[:, best] - shares[:, worst], names[worst], float(variance)
+    pairs = zip(shares.mean(axis=0), (score.count for score in found[0]), strict=True)
+    even = [((mean * n + 1) / (n + 2), n) for mean, n in pairs]
+    return shares[:, 0] - shares[:, 1], float(sum(share * (1 - share) / n for share, n in even))

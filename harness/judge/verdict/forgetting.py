@@ -7,7 +7,7 @@ The interval is over seeds and the test samples of each domain.
 
 from __future__ import annotations
 
-from harness.judge.sequence_scores import SequenceScores, figure_difference, sequence_scores
+from harness.judge.sequence_scores import SequenceScores, figure_difference, retention_estimate, sequence_scores
 from harness.judge.verdict.comparison import common_seeds, decidable, few_seeds, number
 from harness.judge.verdict.evidence import Evidence, Group
 from harness.judge.verdict.missing_runs import run_command
@@ -113,9 +113,9 @@ def _others(name: str, fused: list[SequenceScores], alone: list[SequenceScores])
     for label, side in (("F", fused), (name, alone)):
         own = figure_difference("BWT", (side,))
         found.append(_level(f"BWT {label}", own))
-        kept = [seed.retention for seed in side if seed.retention is not None]
-        if kept:
-            found.append(Number(f"zero-shot retention {label}", sum(kept) / len(kept), kind=LEVEL))
+        kept = retention_estimate(side)
+        if kept is not None:
+            found.append(Number(f"zero-shot retention {label}", kept.value, kept.low, kept.high, "Fieller", LEVEL))
     return tuple(found)
 
 

@@ -24,13 +24,12 @@ from harness.judge.verdict.verdict import (
     Verdict,
 )
 from harness.stats.difference import Difference
+from harness.stats.fieller import fieller
 
 KEPT = 0.95
 FULL, FROZEN, TUNED = "full", "frozen", "tuned"
 RETAINED, TRAINED_SHARE = "retained gain", "trained share"
 MEMORY, STEP_SECONDS = "peak memory MiB", "training s/step"
-_WIDEST = 20.0
-"""Ratios beyond this are not searched."""
 
 
 def needs(subject: ClaimSubject) -> ClaimNeeds:
@@ -113,7 +112,7 @@ def _ratio(evidence: Evidence, name: str, groups: tuple[Group, Group, Group]) ->
         reason = f"undefined: full − frozen {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] is not above 0"
         needs = () if gain.high <= 0 else (f"more {gain.needs}, or a budget at which full tuning gains",)
         return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, reason, (*numbers, *costs), needs)
-    ratio = _fieller(evidence, groups, gain)
+    ratio = _retained(evidence, groups, gain)
     if isinstance(ratio, str):
         return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, ratio, (*numbers, *costs), (ratio,))
     numbers = [ratio, *numbers]
@@ -127,30 +126,27 @@ def _ratio(evidence: Evidence, name: str, groups: tuple[Group, Group, Group]) ->
     return Verdict(EFFICIENT_TUNING_CLAIM, name, INCONCLUSIVE, reason, (*numbers, *costs), missing)
 
 
-def _fieller(evidence: Evidence, groups: tuple[Group, Group, Group], gain: Difference) -> Number | str:
-    """The retained gain with Fieller's interval, its ends found by bisection."""
+def _retained(evidence: Evidence, groups: tuple[Group, Group, Group], gain: Difference) -> Number | str:
+    """The retained gain with Fieller's interval."""
     tuned, full, frozen = groups
 
-    def left(ratio: float) -> Difference | str:
+    def left(ratio: float) -> Difference:
         terms: list[Term] = [(1.0, tuned), (-ratio, full), (ratio - 1.0, frozen)]
-        return contrast_with_control(evidence, evidence.metric, terms)
+        found = contrast_with_control(evidence, evidence.metric, terms)
+        if isinstance(found, str):
+            raise _UndecidedError(found)
+        return found
 
-    kept = left(0.0)
-    if isinstance(kept, str):
-        return kept
-    value = kept.value / gain.value
-    ends = []
-    for far, side in ((-_WIDEST, 1), (_WIDEST, -1)):
-        near, outside = value, value + far
-        for _ in range(40):
-            middle = (near + outside) / 2
-            found = left(middle)
-            if isinstance(found, str):
-                return found
-            excluded = found.low > 0 if side > 0 else found.high < 0
-            near, outside = (near, middle) if excluded else (middle, outside)
-        ends.append(outside)
-    return Number(RETAINED, value, ends[0], ends[1], "Fieller, seeds and samples; one training trial each", LEVEL)
+    try:
+        value = left(0.0).value / gain.value
+        ends = fieller(left, value)
+    except _UndecidedError as error:
+        return str(error)
+    return Number(RETAINED, value, *ends, "Fieller, seeds and samples; one training trial each", LEVEL)
+
+
+class _UndecidedError(Exception):
+    """Why a difference has no interval."""
 
 
 def _costs(groups: Mapping[str, Group]) -> list[Number]:

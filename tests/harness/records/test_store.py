@@ -29,7 +29,8 @@ from harness.record import SCHEMA_VERSION, RunRecord
 from harness.records.store import Store
 from harness.records.table_names import outcomes_name, scores_name
 from harness.sample import Outcome
-from harness.stats.sample_scores import SampleScores
+from harness.stats.resampling import MeanStatistics
+from harness.stats.sample_scores import SampleScores, sample_scores
 from harness.storage.digest import with_digest
 
 Make = Callable[..., RunRecord]
@@ -317,7 +318,27 @@ def test_long_labels_of_conditions_are_files_of_their_own(tmp_path: Path) -> Non
         assert store.read_sample_scores(name) is not None
 
 
-SCORES = SampleScores(("a", "b"), ("a", "b"), {"m": np.array([0.5, 1.0])})
+SCORES = SampleScores(("a", "b"), ("a", "b"), {"m": np.array([0.5, 1.0])}, ("day", "night"))
+
+
+def test_scores_come_back_with_the_slice_of_each_sample(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for name, scores in (("with", SCORES), ("without", replace(SCORES, slices=()))):
+        store.write_sample_scores(name, scores)
+        found = store.read_sample_scores(name)
+        assert found is not None and (found.sample_ids, found.slices) == (scores.sample_ids, scores.slices)
+        assert {name: values.tolist() for name, values in found.metrics.items()} == {"m": [0.5, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("slices", "kept"),
+    [((("x",), ("y",)), ("x", "y")), ((("x",), ("x",)), ()), ((("x", "y"), ("y",)), ()), (((), ("y",)), ()), ((), ())],
+)
+def test_slices_are_kept_where_each_sample_is_in_one_of_several(
+    slices: tuple[tuple[str, ...], ...], kept: tuple[str, ...]
+) -> None:
+    own = {"m": MeanStatistics(np.array([0.5, 1.0]))}
+    assert sample_scores(("a", "b"), own, ("m",), slices).slices == kept
 
 
 def test_reading_scores_imports_neither_pandas_nor_torch(tmp_path: Path) -> None:

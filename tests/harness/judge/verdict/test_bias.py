@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.judge.verdict.bias import judge_all
+from harness.judge.robustness.worst_group import GroupScore
+from harness.judge.verdict.bias import _gap_difference, judge_all
+from harness.judge.verdict.group_sources import Groups
 from harness.judge.verdict.verdict import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Verdict
 from harness.record import Estimate
 from harness.records.group_columns import read_group_columns
@@ -17,7 +19,10 @@ from harness.stats.bias_amplification import OF_ATTRIBUTES
 from harness.stats.intervals import wilson
 
 
-def fill(world: Any, shares: dict[str | None, tuple[float, float]], count: int = 500, seeds: int = 5) -> None:
+def fill(
+    world: Any, shares: dict[str | None, tuple[float, float]], count: int = 500, seeds: int = 5, divided: bool = True
+) -> None:
+    """The first samples of each group are right; `divided` is whether the group of each sample is stored."""
     for control, by_group in shares.items():
         rights = [round(share * count) for share in by_group]
         hits = np.concatenate([np.arange(count) < right for right in rights]).astype(float)
@@ -25,7 +30,10 @@ def fill(world: Any, shares: dict[str | None, tuple[float, float]], count: int =
             f"top-1[{name}]": Estimate(right / count, *wilson(right, count), count)
             for name, right in zip("xy", rights, strict=True)
         }
-        world.add("fused", control, np.tile(hits, (seeds, 1)), slices=slices)
+        for record in world.add("fused", control, np.tile(hits, (seeds, 1)), slices=slices):
+            if divided:
+                key = record.fingerprint, None
+                world.scores[key] = replace(world.scores[key], slices=("x",) * count + ("y",) * count)
 
 
 def decide(world: Any) -> Verdict:
@@ -39,10 +47,45 @@ def test_a_wider_gap_is_biased(world: Any) -> None:
     found = decide(world)
     assert found.outcome == SUPPORTED
     assert found.numbers[0].value == pytest.approx(0.3 - 0.04)
-    # binomial, (k + 1) / (n + 2): no variance of seeds here
+    # paired, no variance of seeds here: .1 of group x are right by F alone, .16 of group y by C0 alone
+    variance = (0.1 * 0.9 + 0.16 * 0.84) / 500
+    assert found.numbers[0].low == pytest.approx(0.26 - 1.96 * variance**0.5, abs=2e-3)
+    assert "worst group y 0.600" in found.reason
+    assert "unpaired" not in str(found.numbers[0])
+
+
+def test_models_are_independent_where_the_groups_of_samples_are_not_stored(world: Any) -> None:
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)}, divided=False)
+    found = decide(world)
+    assert found.numbers[0].value == pytest.approx(0.3 - 0.04)
+    # binomial, (k + 1) / (n + 2)
     variance = sum(p * (1 - p) / 500 for p in ((s * 500 + 1) / 502 for s in (0.9, 0.6, 0.8, 0.76)))
     assert found.numbers[0].low == pytest.approx(0.26 - 1.96 * variance**0.5, abs=1e-3)
-    assert "worst group y 0.600" in found.reason
+    assert "models as independent" in found.numbers[0].note
+
+
+def test_the_paired_interval_holds_a_true_difference_of_gaps() -> None:
+    """Over made-up worlds whose two models are right on the same samples mostly, 95 % of intervals hold it."""
+    rng = np.random.default_rng(0)
+    names, ids = ("x",) * 300 + ("y",) * 300, tuple(map(str, range(600)))
+    held = widths = 0.0
+    for _ in range(300):
+        ease = rng.random(600)
+        sides = []
+        for shares in ((0.8, 0.5), (0.75, 0.55)):
+            limit = np.repeat(shares, 300)
+            seeds = []
+            for _ in range(5):
+                right = (np.where(rng.random(600) < 0.9, ease, rng.random(600)) < limit).astype(float)
+                counted = {g: GroupScore(int(right[k : k + 300].sum()), 300) for g, k in (("x", 0), ("y", 300))}
+                seeds.append(Groups(counted, ids, names, right))
+            sides.append(seeds)
+        found = _gap_difference(*sides)
+        held += found.low <= 0.1 <= found.high
+        widths += found.high - found.low
+    assert 0.93 <= held / 300 <= 0.995
+    independent = 2 * 1.96 * (sum(p * (1 - p) / 300 for p in (0.8, 0.5, 0.75, 0.55))) ** 0.5
+    assert widths / 300 < 0.75 * independent
 
 
 def test_the_same_gap_is_not(world: Any) -> None:
