@@ -9,6 +9,8 @@ from typing import Any
 from harness.collector import collection_paused
 from harness.errors import StoreError
 from harness.judge.robustness.reference_table import find_reference
+from harness.judge.robustness.remedies import with_gains
+from harness.judge.robustness.row import RobustnessRow
 from harness.judge.robustness.summary import summaries
 from harness.report.leaderboard_tables import data_title
 from harness.report.page.calibration_part import Diagram, calibration_table, diagrams
@@ -30,6 +32,7 @@ from harness.report.page.score_tables import (
 from harness.report.page.sources import ReportOptions, Sources
 from harness.report.page.sweep_tables import HeatMap, heat_maps, heat_table, summary_table
 from harness.report.page.sweeps import Sweep, build_robustness
+from harness.report.remedy_table import remedy_table
 from harness.report.sequence_table import sequence_tables
 from harness.report.service_table import service_table
 from harness.report.tables.table import Table, unique
@@ -44,6 +47,7 @@ class RobustnessPart:
     sweep: Sweep
     summary: Table
     numbers: Table | None
+    remedies: Table | None
     heat_maps: tuple[HeatMap, ...]
 
 
@@ -86,7 +90,8 @@ class PagePart:
         found += self.sequences
         found += [table for _, table in self.ladders]
         for part in self.sweeps:
-            found += [part.summary, part.numbers, *(heat_table(each, part.sweep.metric) for each in part.heat_maps)]
+            found += [part.summary, part.numbers, part.remedies]
+            found += [heat_table(each, part.sweep.metric) for each in part.heat_maps]
         found += [self.explanations.table if self.explanations else None, self.calibration, self.classes, self.failures]
         return [table for table in found if table is not None and table.rows]
 
@@ -179,7 +184,8 @@ class _Gallery:
 def _part(
     board: Board, sweeps: Sequence[Sweep], sources: Sources, options: ReportOptions, examples: Examples
 ) -> PagePart:
-    numbers = _numbers(board, sources, options)
+    rows = _perturbed(board, sources, options)
+    tables = number_table(rows, {entry.name: entry.key for entry in board.entries}), remedy_table(rows)
     return PagePart(
         board=board,
         leaderboard=board_table(board),
@@ -192,7 +198,7 @@ def _part(
         sequences=tuple(sequence_tables([entry.row for entry in board.entries])),
         classes=class_table(board),
         ladders=tuple((ladder, ladder_table(ladder)) for ladder in build_ladders(board)),
-        sweeps=tuple(RobustnessPart(sweep, summary_table(sweep), numbers, tuple(heat_maps(sweep))) for sweep in sweeps),
+        sweeps=tuple(RobustnessPart(sweep, summary_table(sweep), *tables, tuple(heat_maps(sweep))) for sweep in sweeps),
         explanations=explanation_part(board, sources),
         calibration=calibration_table(board, sweeps),
         diagrams=tuple(diagrams(board, sweeps, sources.outcomes)),
@@ -202,16 +208,15 @@ def _part(
     )
 
 
-def _numbers(board: Board, sources: Sources, options: ReportOptions) -> Table | None:
-    """The numbers of the sweeps of this board's rows."""
+def _perturbed(board: Board, sources: Sources, options: ReportOptions) -> list[RobustnessRow]:
+    """The numbers of the sweeps of this board's rows, each beside the same model without its remedies."""
     shown = {name for entry in board.entries for name in entry.row.fingerprints}
     records = [record for record in sources.sweeps if record.fingerprint in shown]
     runs = [record for record in sources.records if record.fingerprint in shown]
     reference = None
     if options.reference is not None and any(record.model == options.reference for record in records):
         reference = find_reference(options.reference, records)
-    rows = summaries(records, runs, reference, options.unfused)
-    return number_table(rows, {entry.name: entry.key for entry in board.entries})
+    return with_gains(summaries(records, runs, reference, options.unfused), runs, sources.sample_scores)
 
 
 def _outdated(boards: Sequence[tuple[Board, Sequence[Sweep]]], sources: Sources, tasks: set[str]) -> int:

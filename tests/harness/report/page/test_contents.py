@@ -333,3 +333,17 @@ def test_a_report_loads_no_model_code(tmp_path: Path) -> None:
         "assert not found, found"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_remedies_stand_beside_the_model_without_them() -> None:
+    plain = made_record("a", 0.5)
+    training = {**plain.cell["training"], "train": {"steps": 400, "mix": "mixup"}}
+    mixed = replace(
+        made_record("a", 0.45), fingerprint="mixed", cell={**plain.cell, "training": training, "name": "mix=mixup"}
+    )
+    (shown,) = part_of([plain, mixed], [made_sweep(plain), made_sweep(mixed)]).sweeps
+    assert shown.remedies is not None
+    assert shown.remedies.texts()[1][1] == "mix=mixup"
+    assert "scores of the same samples are not stored" in " ".join(map(str, shown.remedies.texts()[1]))
+    alone = part_of([plain], [made_sweep(plain)]).sweeps
+    assert alone[0].remedies is None
