@@ -6,7 +6,8 @@ arXiv 1908.10084).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from baselines.settings import Settings
 from baselines.tuning.policy import apply_policy
 from baselines.tuning.transformer import Transformer
 from harness.errors import CheckpointError, UsageError
-from harness.protocols import BuildContext
+from harness.protocols import BuildContext, EmbeddedText
 
 _LONGEST = 64
 """Pieces of a text that are read; class names, remarks and expressions are far shorter."""
@@ -38,6 +39,7 @@ class LanguageEncoder(nn.Module):
         self._dtype = transformer.dtype
         self._tokenizer = tokenizer
         self._remembered: dict[str, tuple[Tensor, Tensor]] = {}
+        self._given: Tensor | None = None
 
     @property
     def frozen(self) -> bool:
@@ -51,6 +53,8 @@ class LanguageEncoder(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> TextTokens:
         """Encode texts."""
+        if self._given is not None:
+            return self._of_vectors(self._given, len(texts))
         if not self.frozen:
             return stack_tokens([row for start in range(0, len(texts), _BLOCK) for row in self._read(texts, start)])
         new = list(dict.fromkeys(text for text in texts if text not in self._remembered))
@@ -66,6 +70,37 @@ class LanguageEncoder(nn.Module):
         """Drop what is remembered."""
         self._remembered.clear()
 
+    def embed(self, text: str) -> EmbeddedText | None:
+        """Embed the tokens of a text, with padding in the place of its words; None where that is unknown."""
+        if not getattr(self._tokenizer, "is_fast", False):
+            return None
+        keywords = {"truncation": True, "max_length": _LONGEST, "return_tensors": "pt"}
+        encoded = self._tokenizer(text, return_offsets_mapping=True, **keywords)
+        words = words_of_tokens(text, encoded["offset_mapping"][0].tolist())
+        table = self.model.get_input_embeddings()
+        with torch.no_grad():
+            vectors = table(encoded["input_ids"][0].to(table.weight.device))
+            padding = table(torch.tensor(self._tokenizer.pad_token_id, device=table.weight.device))
+        inside = torch.tensor(words, device=vectors.device) >= 0
+        return EmbeddedText(vectors, torch.where(inside[:, None], padding, vectors), words)
+
+    @contextmanager
+    def reading(self, vectors: Tensor) -> Iterator[None]:
+        """Within it, read these tokens `[n, L, d]` in place of n texts; a frozen model records a graph, too."""
+        self._given = vectors
+        try:
+            yield
+        finally:
+            self._given = None
+
+    def _of_vectors(self, vectors: Tensor, count: int) -> TextTokens:
+        if len(vectors) != count:
+            raise ValueError(f"{count} texts, and the tokens of {len(vectors)}")
+        mask = torch.ones(vectors.shape[:2], dtype=torch.long, device=vectors.device)
+        with computing_in(self.model, self._dtype):
+            states = self.model(inputs_embeds=vectors, attention_mask=mask).last_hidden_state.float()
+        return TextTokens(states, mask.bool(), states.mean(dim=1))
+
     def _read(self, texts: Sequence[str], start: int) -> list[tuple[Tensor, Tensor]]:
         block = list(texts[start : start + _BLOCK])
         encoded = self._tokenizer(block, padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt")
@@ -80,6 +115,19 @@ class LanguageEncoder(nn.Module):
         pooled = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1).clamp(min=1)[:, None]
         lengths = encoded["attention_mask"].sum(dim=1).tolist()  # on the host, where it was made
         return [(row[:length], vector) for row, length, vector in zip(states, lengths, pooled, strict=True)]
+
+
+def words_of_tokens(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """The number of the word, by white space, in which each token begins; -1 for one of no characters.
+
+    >>> words_of_tokens("a striped disc", [(0, 0), (0, 1), (2, 7), (7, 9), (10, 14), (0, 0)])
+    (-1, 0, 1, 1, 2, -1)
+    """
+    found = []
+    for start, stop in offsets:
+        first = next((place for place in range(start, stop) if not text[place].isspace()), None)
+        found.append(-1 if first is None else len(text[: first + 1].split()) - 1)
+    return tuple(found)
 
 
 def load_encoder(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from baselines.language.text_tokens import TextSource, TextTokens
 from baselines.learners.neck import Blind
 from baselines.tuning.parameter_groups import group_parameters
 from baselines.vision.timm_tower import TimmTower
-from harness.protocols import LossPart, ParameterGroups
+from harness.protocols import EmbeddedText, LossPart, ParameterGroups
 from harness.sample import Batch
 
 
@@ -103,6 +104,15 @@ class DiscriminativeLearner(nn.Module):
             if isinstance(module, LanguageEncoder):
                 module.forget()
 
+    def embed_text(self, text: str) -> EmbeddedText | None:
+        """Embed the tokens of a text beside an image; None where no language model reads it."""
+        return self.reader.embed(text) if isinstance(self.reader, LanguageEncoder) else None
+
+    def reading(self, vectors: Tensor) -> AbstractContextManager[None]:
+        """Within it, the language model reads these tokens in place of texts."""
+        found: AbstractContextManager[None] = self.reader.reading(vectors)
+        return found
+
     def _text(self, batch: Batch) -> TextTokens | None:
         if self.reader is None:
             return None
@@ -187,3 +197,11 @@ class AdditiveLearner(nn.Module):
     def forget(self) -> None:
         """Drop remembered texts of samples."""
         self.of_text.forget()
+
+    def embed_text(self, text: str) -> EmbeddedText | None:
+        """As the model of the text does."""
+        return self.of_text.embed_text(text)
+
+    def reading(self, vectors: Tensor) -> AbstractContextManager[None]:
+        """As the model of the text does."""
+        return self.of_text.reading(vectors)

@@ -19,6 +19,7 @@ from torch import Tensor
 from harness.explain.explained import Explained, by_cell
 from harness.explain.methods import GRAD_CAM, INTEGRATED_GRADIENTS, KERNEL_SHAP, OCCLUSION, SHAPLEY
 from harness.perturb.attack.victim import grad_mode
+from harness.protocols import EmbeddedText
 
 FloatMap = npt.NDArray[np.float64]
 
@@ -52,19 +53,41 @@ def attribute(method: str, explained: Explained, effort: Effort) -> Attribution:
 
 
 def _integrated_gradients(explained: Explained, effort: Effort) -> Attribution:
+    """Along one way from the reference image and a text of padding to both, where the text has tokens."""
     from captum.attr import IntegratedGradients
 
-    if explained.pixels is None or explained.reference is None:
+    ends: list[tuple[Tensor, Tensor]] = []
+    if explained.pixels is not None and explained.reference is not None:
+        ends.append((explained.pixels, explained.reference))
+    sees, text = bool(ends), explained.embedded
+    if text is not None:
+        ends.append((text.vectors, text.reference))
+    if not ends:
         return Attribution()
-    with grad_mode(explained.learner, explained.pixels.device):
-        found = IntegratedGradients(explained.value).attribute(
-            explained.pixels[None].clone(),
-            baselines=explained.reference[None],
+
+    def value(*parts: Tensor) -> Tensor:
+        pixels = parts[0] if sees else None
+        return explained.value(pixels) if text is None else explained.of_tokens(pixels, parts[-1])
+
+    with grad_mode(explained.learner, ends[0][0].device):
+        found = IntegratedGradients(value).attribute(
+            tuple(whole[None].clone() for whole, _ in ends),
+            baselines=tuple(reference[None] for _, reference in ends),
             n_steps=effort.steps,
             method="riemann_middle",
             internal_batch_size=explained.batch_size,
         )
-    return Attribution(image=_cells(explained, found[0].sum(dim=0)))
+    image = _cells(explained, found[0][0].sum(dim=0)) if sees else None
+    return Attribution(image, None if text is None else _words(text, found[-1][0].sum(dim=-1), len(explained.words)))
+
+
+def _words(text: EmbeddedText, values: Tensor, count: int) -> FloatMap:
+    """Sum what tokens `[L]` speak for over the words that they are of: `[W]`."""
+    found = np.zeros(count)
+    for word, value in zip(text.words, values.tolist(), strict=True):
+        if word >= 0:
+            found[word] += value
+    return found
 
 
 def _grad_cam(explained: Explained, effort: Effort) -> Attribution:

@@ -8,13 +8,14 @@ gives to what is right.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from harness.perturb.attack.victim import black_box_losses, grad_mode, seen, slices
-from harness.protocols import HasSampleLosses
+from harness.protocols import EmbeddedText, HasSampleLosses, HasTextEmbeddings
 from harness.sample import Batch, Sample
 
 _LEAST_LOG = -1e3
@@ -54,6 +55,18 @@ class Explained:
             pixels = self.pixels.expand(count, -1, -1, -1)
         texts = self.texts(kept, count)
         return self.of_inputs(pixels, texts)
+
+    @cached_property
+    def embedded(self) -> EmbeddedText | None:
+        """The tokens of the text as vectors; None where there is none, or the learner has no tokens."""
+        if not self.words or not isinstance(self.learner, HasTextEmbeddings):
+            return None
+        return self.learner.embed_text(self.sample.text or "")
+
+    def of_tokens(self, pixels: Tensor | None, vectors: Tensor) -> Tensor:
+        """The value for images and as many texts by their tokens `[n, L, d]`, at most `batch_size`; differentiable."""
+        with self.learner.reading(vectors):
+            return self.value(pixels, torch.ones(len(vectors), len(self.words)))
 
     def of_inputs(self, pixels: Tensor | None, texts: list[str | None]) -> Tensor:
         """The same for other images and texts."""

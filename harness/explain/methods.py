@@ -34,7 +34,8 @@ METHODS: Mapping[str, ExplainMethod] = {
             INTEGRATED_GRADIENTS,
             "gradients along the way from a reference to the input (Sundararajan et al. 2017, arXiv 1703.01365)",
             gradients=True,
-            words=False,
+            words=True,
+            version=2,
         ),
         ExplainMethod(
             GRAD_CAM,

@@ -146,7 +146,9 @@ class _Explaining:
         elif not any(maps.explained.words for maps in self.maps):
             self.found.skipped[method, TEXT] = "there is no text beside the images"
         elif not METHODS[method].words:
-            self.found.skipped[method, TEXT] = f"{method} explains images alone here"
+            self.found.skipped[method, TEXT] = f"{method} explains images alone"
+        elif METHODS[method].gradients and all(maps.explained.embedded is None for maps in self.maps):
+            self.found.skipped[method, TEXT] = "nothing reads the text by tokens that could be differentiated"
         return True
 
     def _open(self, images: ImageSplit, chosen: Sequence[int]) -> list[SampleMaps]:

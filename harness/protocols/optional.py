@@ -159,6 +159,30 @@ class HasSampleLosses(Protocol):
         ...
 
 
+class EmbeddedText(NamedTuple):
+    """The tokens of a text as vectors `[L, d]`, and the same `reference` `[L, d]` without its words.
+
+    `words` has the number of the word that each token is of, split by white space; -1 of none.
+    """
+
+    vectors: Tensor
+    reference: Tensor
+    words: tuple[int, ...]
+
+
+@runtime_checkable
+class HasTextEmbeddings(Protocol):
+    """A learner whose answers can be differentiated in the tokens of the text beside an image."""
+
+    def embed_text(self, text: str) -> EmbeddedText | None:
+        """Embed the tokens of a text; None where what reads texts here has no tokens."""
+        ...
+
+    def reading(self, vectors: Tensor) -> AbstractContextManager[None]:
+        """Within it, read these tokens `[n, L, d]` in place of n texts, recording a graph."""
+        ...
+
+
 @runtime_checkable
 class MovesTargets(Protocol):
     """A task whose targets follow when the image is moved: without this, images are not moved."""

@@ -50,7 +50,7 @@ def test_records_hold_all_maps_or_say_why_not(explained: Any) -> None:
     for name in ("occlusion", "occlusion@random-weights", "random", "centre", "edges", "grad-cam"):
         assert {"pointing", "mass", "insertion", "deletion"} <= scores[name, "image"]["metrics"].keys()
     assert "mass" in scores["occlusion", "text"]["metrics"]
-    assert scores["grad-cam", "text"]["error"] == "grad-cam explains images alone here"
+    assert scores["grad-cam", "text"]["error"] == "grad-cam explains images alone"
     assert -2 <= scores["model", "image+text"]["metrics"]["interaction"]["value"] <= 2
     plain = {(s["name"], s["modality"]): s for s in found["probe"]["scores"]}
     assert plain["occlusion", "text"]["error"] == "the model reads no text"
@@ -67,6 +67,8 @@ def test_done_is_found_and_more_methods_are_added_alike(explained: Any) -> None:
     assert after["methods"] == ["occlusion", "grad-cam", "integrated-gradients"]
     kept = {(s["name"], s["modality"]): s["metrics"] for s in after["scores"]}
     assert all(kept[s["name"], s["modality"]] == s["metrics"] for s in before["scores"])
+    by_gradient = {"integrated-gradients", "integrated-gradients@random-weights"}
+    assert by_gradient <= {name for name, modality in kept if modality == "text" and "mass" in kept[name, modality]}
 
 
 def test_table_verdict_and_refusals(explained: Any) -> None:

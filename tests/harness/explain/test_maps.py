@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import combinations, pairwise
 from math import factorial
 from pathlib import Path
@@ -22,6 +24,7 @@ from harness.explain.methods import METHODS, explain_methods
 from harness.explain.random_weights import shuffled_weights
 from harness.explain.references import reference_of
 from harness.explain.sample_maps import SampleMaps, decisive_words, interaction_of, share_within
+from harness.protocols import EmbeddedText
 from harness.sample import Batch, Sample
 
 SIDE, GRID = 16, 4
@@ -45,11 +48,26 @@ class Planted(nn.Module):
         self.vision = Tower()
         self.weights = nn.Parameter(weights)
         self.worth, self.together = worth, together
+        self.given: Tensor | None = None
+
+    def embed_text(self, text: str) -> EmbeddedText:
+        """A token that begins every text, then two a word, each of half its worth."""
+        halves = [[0.0], *([self.worth.get(word, 0.0) / 2] for word in text.split() for _ in range(2))]
+        vectors = torch.tensor(halves)
+        return EmbeddedText(vectors, torch.zeros_like(vectors), (-1, *(n // 2 for n in range(len(halves) - 1))))
+
+    @contextmanager
+    def reading(self, vectors: Tensor) -> Iterator[None]:
+        self.given = vectors
+        yield
+        self.given = None
 
     def losses(self, batch: Batch) -> Tensor:
         of_image = torch.einsum("bnc,nc->b", batch.visual, self.weights)
         words = [(text or "").split() for text in batch.texts]
         of_text = torch.tensor([sum(self.worth.get(word, 0.0) for word in own) for own in words])
+        if self.given is not None:
+            of_text = self.given.sum(dim=(1, 2))
         known = torch.tensor([float(any(word in self.worth for word in own)) for own in words])
         return -(of_image + of_text + self.together * of_image * known)
 
