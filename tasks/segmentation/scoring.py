@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.answers import IGNORED, decode_label_map, resize_label_map
 from harness.errors import DataError
+from harness.inputs.read_ahead import reading_in_threads
 from harness.protocols import Statistics
 from harness.sample import Classes, Note, Outcome, Prediction, Sample
 from tasks.formats.index_png import StoredLabels, read_label_image
@@ -61,7 +62,9 @@ class SegmentationScorer(PlainScorer):
 
         answers = in_sample_order(samples, _named_by_sample(samples, outcomes), "label map")
         _keep_freed_memory()
-        pairs = [self._compare(sample.target, answer) for sample, answer in zip(samples, answers, strict=True)]
+        targets = [sample.target for sample in samples]
+        with reading_in_threads(zip(targets, answers, strict=True), lambda pair: self._compare(*pair)) as compared:
+            pairs = list(compared)
         names, counts = self.classes.names, SegmentationCounts.stack(pixels for pixels, _ in pairs)
         unseen = [number for number, seen in enumerate(self.classes.seen) if not seen]
         found: dict[str, Statistics | None] = dict(segmentation_statistics(counts, names, unseen or None))
