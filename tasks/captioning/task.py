@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.answers import CAPTIONS
 from harness.errors import DataError, UsageError, nearest
 from harness.protocols import DataContext
-from harness.sample import Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of
+from harness.sample import AnswerEvidence, Dataset, Outcome, Prediction, Sample, Target, TaskSpec, targets_of
 from harness.storage.content import Contents
 from tasks.captioning.annotated_objects import REFERENCES
 from tasks.datasets.shared_images import coco_image, shared_images
@@ -115,6 +115,12 @@ class CaptionTask:
 
             facts = mirrored_facts(facts)
         return CaptionTarget(tuple(moved_words(text, affine) for text in target.references), facts)
+
+    def evidence(self, data: Dataset, split: str, samples: Sequence[Sample]) -> Sequence[AnswerEvidence | None]:
+        """Where the objects are that captions are about, where a file of instances is known."""
+        from tasks.captioning.evidence import caption_evidence
+
+        return caption_evidence(data, split, samples)
 
     def shifts(self, data: Dataset) -> Mapping[str, str]:
         """Those of Scenes."""

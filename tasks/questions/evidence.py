@@ -11,15 +11,11 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from harness.sample import AnswerEvidence, Dataset, Sample
-from tasks.formats.json_files import read_json
-from tasks.formats.segmentations import decode_runs
 from tasks.questions.scenes import question_parts
-from tasks.scenes import layout
 from tasks.scenes.factors import KINDS
 from tasks.scenes.lexicons import LEXICONS
+from tasks.scenes_data.evidence import mask_of_rows, objects_of_images
 
 _OF_OBJECTS = ("shape", "colour", "pattern", "part", "size")
 _KINDS = {kind.category_id: kind for kind in KINDS}
@@ -27,12 +23,8 @@ _KINDS = {kind.category_id: kind for kind in KINDS}
 
 def scene_question_evidence(data: Dataset, split: str, samples: Sequence[Sample]) -> list[AnswerEvidence | None]:
     """Say of questions what decides them; None where no object does."""
-    objects: dict[str, list[Mapping[str, Any]]] = {}
     wanted = {sample.target.image_id for sample in samples}
-    for part in question_parts(split):
-        for row in read_json(layout.annotation_file(data.root, "instances", part))["annotations"]:
-            if str(row["image_id"]) in wanted and not row["iscrowd"]:
-                objects.setdefault(str(row["image_id"]), []).append(row)
+    objects = objects_of_images(data.root, question_parts(split), wanted)
     return [_evidence(sample, objects.get(sample.target.image_id, [])) for sample in samples]
 
 
@@ -43,9 +35,8 @@ def _evidence(sample: Sample, objects: Sequence[Mapping[str, Any]]) -> AnswerEvi
         chosen = list(objects)
     if not chosen:
         return None
-    masks = [decode_runs(dict(row["segmentation"])).astype(np.bool_) for row in chosen]
     words = tuple(word for values in said.values() for own in values.values() for word in own)
-    return AnswerEvidence(np.logical_or.reduce(masks), words, cluster=sample.target.cluster)
+    return AnswerEvidence(mask_of_rows(chosen), words, cluster=sample.target.cluster)
 
 
 def _is_meant(row: Mapping[str, Any], said: Mapping[str, Mapping[str, Sequence[str]]]) -> bool:

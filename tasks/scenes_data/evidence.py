@@ -6,10 +6,12 @@ gives the pattern away, where it is honest or misleading; track *reference* the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.sample import AnswerEvidence, Dataset, Sample
 from tasks.formats.json_files import read_json
@@ -31,6 +33,21 @@ def scene_label_evidence(data: Dataset, split: str, samples: Sequence[Sample]) -
         found = read_json(layout.annotation_file(data.root, "instances", part))["annotations"]
         masks |= {row["id"]: row["segmentation"] for row in found if str(row["image_id"]) in images}
     return [_evidence(sample, rows[sample.target.image_id], masks, track) for sample in samples]
+
+
+def objects_of_images(root: Path, parts: Sequence[str], images: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """The annotated objects of images by image id, of some generated splits; crowds are left out."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for part in parts:
+        for row in read_json(layout.annotation_file(root, "instances", part))["annotations"]:
+            if str(row["image_id"]) in images and not row["iscrowd"]:
+                found.setdefault(str(row["image_id"]), []).append(row)
+    return found
+
+
+def mask_of_rows(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.bool_]:
+    """Union of the masks of annotated objects, bool `[H, W]`."""
+    return np.asarray(np.any([decode_runs(dict(row["segmentation"])) for row in rows], axis=0))
 
 
 def _evidence(

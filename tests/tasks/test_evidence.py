@@ -73,6 +73,46 @@ def test_questions_point_at_the_objects_that_they_name(place: Path) -> None:
             assert each is not None and each.mask is not None and each.mask.any() and len(each.words) >= 2
 
 
+def test_captions_of_scenes_are_about_all_objects(place: Path) -> None:
+    captions, boxes = opened("coco-caption", place), opened("coco-detection", place)
+    of_objects = dict(
+        zip(
+            (sample.target.image_id for sample in boxes[0].samples(boxes[1], "test")),
+            boxes[0].evidence(boxes[1], "test", boxes[0].samples(boxes[1], "test")),
+            strict=True,
+        )
+    )
+    samples = captions[0].samples(captions[1], "test")
+    for sample, each in zip(samples, captions[0].evidence(captions[1], "test", samples), strict=True):
+        assert each is not None and np.array_equal(each.mask, of_objects[sample.sample_id].mask)
+
+
+def test_captions_of_coco_are_about_the_objects_that_they_mention(tmp_path: Path) -> None:
+    root = tmp_path / "coco"
+    (root / "annotations").mkdir(parents=True)
+    texts = {1: "a kitten on a bench", 2: "nothing to see", 3: "a dog"}
+    for split in ("train", "val"):
+        (root / f"{split}2017").mkdir()
+        images = [{"id": n, "file_name": f"{n}.png", "width": 20, "height": 10} for n in texts]
+        for image in images:
+            Image.new("RGB", (20, 10)).save(root / f"{split}2017" / str(image["file_name"]))
+        said = [{"id": n, "image_id": n, "caption": text} for n, text in texts.items()]
+        rows = [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 3, 4, 5], "area": 20, "iscrowd": 0},
+            {"id": 2, "image_id": 1, "category_id": 2, "bbox": [10, 0, 5, 5], "area": 25, "iscrowd": 0},
+            {"id": 3, "image_id": 2, "category_id": 1, "bbox": [0, 0, 20, 10], "area": 200, "iscrowd": 0},
+        ]
+        names = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+        for kind, content in (("captions", {"annotations": said}), ("instances", {"annotations": rows})):
+            content = {"images": images, "categories": names, **content}
+            (root / "annotations" / f"{kind}_{split}2017.json").write_text(json.dumps(content), encoding="utf-8")
+    task, data = opened("coco-caption", tmp_path, wish=str(root))
+    samples = task.samples(data, data.default_split)
+    first, *others = task.evidence(data, data.default_split, samples)
+    assert first is not None and first.mask.sum() == 20 and first.mask[3:8, 2:6].all()
+    assert others == [None, None], "nothing that is there is mentioned, and nothing that is mentioned is annotated"
+
+
 def test_masks_of_coco_files_and_of_boxes(tmp_path: Path) -> None:
     root = tmp_path / "coco"
     (root / "annotations").mkdir(parents=True)
