@@ -94,7 +94,9 @@ def plan_study(
         records = [record for record in store.read_records(task.name) if record.status == "ok"]
         slots = jobs_side_by_side(config.request, next(iter(cells.variations.values())).plan) if cells.variations else 1
         first = first_trainings(cells, environment.cache, slots)
-        prices = Prices(records, sweeps=store.read_robustness(task.name), first=first)
+        prices = Prices(
+            records, sweeps=store.read_robustness(task.name), explained=store.read_explanations(task.name), first=first
+        )
         work = Work(
             cells, prices, lambda cell: find_done(store, cell) is not None,
             lambda cell: _scored(store, cell), config.perturb.limit, config.explain.limit,

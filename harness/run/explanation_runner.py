@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.plan.explanations import ExplanationPlan
 from harness.plan.run_plan import Environment, Plan
 from harness.record import Estimate, ExplanationRecord, MapScore, now
 from harness.records.explanations import column_of, write_explanations
+from harness.records.sample_scores import SECONDS
 from harness.records.store import Store
 from harness.records.trainings import prerequisite_folder, training_folder
 from harness.records.writers import beside_other_runs
@@ -102,7 +104,9 @@ class _ExplanationRun:
         try:
             mended_places(cell, places, self.plan, executor, self.reporter)
             arguments = (cell, places, methods, self.wanted.options)
+            started = perf_counter()
             found = executor.submit(named_jobs.explain, arguments, request).result()
+            seconds = perf_counter() - started
         except JobFailure as failure:
             if failure.trace:
                 name = f"{task}/failures/{cell.fingerprint}-explanations.txt"
@@ -111,7 +115,9 @@ class _ExplanationRun:
             self.reporter.say(f"{cell.label}: could not be explained: {failure.message}")
             return False
         tables = {name: _scores(table) for name, table in found.tables.items()}
-        write_explanations(self.store, self._record(cell, methods, found, tables), tables, _portable(found.examples))
+        write_explanations(
+            self.store, self._record(cell, methods, (found, seconds), tables), tables, _portable(found.examples)
+        )
         return True
 
     def _current(self, cell: Cell, record: ExplanationRecord) -> tuple[str, ...]:
@@ -122,11 +128,15 @@ class _ExplanationRun:
         return tuple(method for method in record.methods if then.get(method) == now_known[method])
 
     def _record(
-        self, cell: Cell, methods: tuple[str, ...], found: Explanations, tables: Mapping[str, SampleScores]
+        self,
+        cell: Cell,
+        methods: tuple[str, ...],
+        job_done: tuple[Explanations, float],
+        tables: Mapping[str, SampleScores],
     ) -> ExplanationRecord:
         from harness.measure.provenance import provenance
 
-        job, data = cell.training, cell.training.data
+        job, data, (found, seconds) = cell.training, cell.training.data, job_done
         return ExplanationRecord(
             fingerprint=cell.fingerprint,
             task=job.task,
@@ -142,7 +152,7 @@ class _ExplanationRun:
             samples=found.samples,
             device=job.device,
             scores=tuple(_map_scores(tables, found.skipped)),
-            provenance=without_places({**provenance(), "notes": dict(found.notes)}),
+            provenance=without_places({**provenance(), "notes": dict(found.notes), SECONDS: seconds}),
             created=now(),
         )
 

@@ -70,7 +70,7 @@ class Work:
             for cell, names in lacking:
                 maps = sum(name in map(explained_label, run.explain) for name in names)
                 price += self.prices.of_conditions(cell, len(names) - maps, perturbed)
-                price += self.prices.of_explanations(maps, min(samples, self.explain_limit))
+                price += self.prices.of_explanations(cell, maps, min(samples, self.explain_limit))
             cells, conditions = cells + len(new), conditions + sum(len(names) for _, names in lacking)
             if new or any(names for _, names in lacking):
                 runs.append(run)

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from harness.cell import Cell
-from harness.record import RobustnessRecord, RunRecord
+from harness.record import ExplanationRecord, RobustnessRecord, RunRecord
 from harness.records.sample_scores import SECONDS
 
 FIXED_S = 8.0
@@ -28,7 +28,7 @@ CONDITION_S = 0.5
 PERTURB_S = 0.003
 """Seconds to perturb an image of 224 px, the mean over the 75 standard corruptions."""
 EXPLAIN_S = 0.5
-"""Seconds to explain a sample by a method, on shuffled weights too, and to score the maps: a guess."""
+"""Seconds to explain a sample by a method, on shuffled weights too, and to score the maps: a guess until one was timed."""
 _TABLES_BYTES = 150_000
 """Bytes of a cell's record, answers and scores; a condition leaves a tenth of it."""
 _WEIGHT_BYTES = 4
@@ -60,12 +60,13 @@ def _policy(training: Mapping[str, Any]) -> str | None:
 class Prices:
     """Estimates from records with scores; `tried` are those of cells that were run for the estimate alone.
 
-    `sweeps` are records under conditions, `first` the seconds of each training that is lacking and others build on.
+    `sweeps` are records under conditions, `explained` those of explanations, `first` the seconds of each training that is lacking and others build on.
     """
 
     records: Sequence[RunRecord]
     tried: Sequence[RunRecord] = ()
     sweeps: Sequence[RobustnessRecord] = ()
+    explained: Sequence[ExplanationRecord] = ()
     first: Mapping[str, float] = field(default_factory=dict)
 
     def of_cell(self, cell: Cell, samples: int, *, trained: bool = False) -> Price:
@@ -99,9 +100,10 @@ class Prices:
         """What the trainings cost that others build on, of these names; nothing where they are there."""
         return Price(sum(self.first.get(name, 0.0) for name in names))
 
-    def of_explanations(self, methods: int, samples: int) -> Price:
+    def of_explanations(self, cell: Cell, methods: int, samples: int) -> Price:
         """What explaining so many samples of a trained cell by so many methods costs."""
-        return Price(methods * samples * EXPLAIN_S, methods * _TABLES_BYTES // 3)
+        each = self._explaining.get(cell.training.model, EXPLAIN_S)
+        return Price(methods * samples * each, methods * _TABLES_BYTES // 3)
 
     def like(self, cell: Cell) -> RunRecord | None:
         """The record that is most like a cell: the same model, then control, tuning and steps, the newest."""
@@ -151,6 +153,16 @@ class Prices:
             if sweep.limit:
                 found.setdefault(sweep.model, []).extend(seconds / sweep.limit for seconds in times)
         return {model: median(times) for model, times in found.items() if times}
+
+    @cached_property
+    def _explaining(self) -> dict[str, float]:
+        """Seconds to explain a sample by a method, by model: the median over all jobs that were timed."""
+        found: dict[str, list[float]] = {}
+        for record in self.explained:
+            count = len(record.methods) * record.samples
+            if count and (seconds := record.provenance.get(SECONDS)):
+                found.setdefault(record.model, []).append(seconds / count)
+        return {model: median(times) for model, times in found.items()}
 
     @cached_property
     def _by_model(self) -> dict[str, list[RunRecord]]:

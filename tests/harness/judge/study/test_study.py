@@ -18,7 +18,7 @@ from harness.errors import UsageError
 from harness.judge.study.aims import Aim, aims_of, breadth_of, fused_models
 from harness.judge.study.first_trainings import STEP_S, first_trainings
 from harness.judge.study.order import Work, in_order
-from harness.judge.study.prices import CONDITION_S, FIXED_S, PERTURB_S, Prices
+from harness.judge.study.prices import CONDITION_S, EXPLAIN_S, FIXED_S, PERTURB_S, Prices
 from harness.judge.study.watch import standing, told_changes
 from harness.judge.verdict.evidence import FusionControls
 from harness.judge.verdict.needs import ClaimSubject, NeededRun
@@ -166,6 +166,17 @@ def test_conditions_cost_what_stored_ones_took() -> None:
     unknown = Prices([record("f")]).of_conditions(cell("f", None, 0), 3, 100).seconds
     assert unknown == pytest.approx(3 * (CONDITION_S + 100 * PERTURB_S + 1.0))
     assert "1 stored records and conditions that were timed" in prices.source([cell("f", None, 0)])
+
+
+def test_explanations_cost_what_stored_ones_took() -> None:
+    """Two methods of 40 samples in 16 s: .2 s each; what was never timed is a guess."""
+    timed = [
+        SimpleNamespace(model="f", methods=("a", "b"), samples=40, provenance=took)
+        for took in ({"seconds": 16.0}, {"seconds": 8.0}, {"seconds": 160.0}, {})
+    ]
+    prices = Prices([record("f")], explained=timed)  # type: ignore[arg-type]
+    assert prices.of_explanations(cell("f", "C0", 0), 2, 100).seconds == pytest.approx(2 * 100 * 0.2)
+    assert prices.of_explanations(cell("g", None, 0), 2, 100).seconds == pytest.approx(2 * 100 * EXPLAIN_S)
 
 
 def test_another_split_is_answered_by_the_same_training() -> None:
