@@ -28,7 +28,7 @@ CONDITION_S = 0.5
 PERTURB_S = 0.003
 """Seconds to perturb an image of 224 px, the mean over the 75 standard corruptions."""
 EXPLAIN_S = 0.5
-"""Seconds to explain a sample by a method, on shuffled weights too, and to score the maps: a guess until one was timed."""
+"""Seconds to explain a sample by a method, on shuffled weights too, and to score the maps: a guess until timed."""
 _TABLES_BYTES = 150_000
 """Bytes of a cell's record, answers and scores; a condition leaves a tenth of it."""
 _WEIGHT_BYTES = 4
@@ -60,7 +60,8 @@ def _policy(training: Mapping[str, Any]) -> str | None:
 class Prices:
     """Estimates from records with scores; `tried` are those of cells that were run for the estimate alone.
 
-    `sweeps` are records under conditions, `explained` those of explanations, `first` the seconds of each training that is lacking and others build on.
+    `sweeps` are records under conditions, `explained` those of explanations, `first` the seconds of each training that
+    is lacking and others build on.
     """
 
     records: Sequence[RunRecord]
