@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.compress.export import hushed
 from harness.compress.linear_layers import require_module
 from harness.compress.regions import regions_of, tensors_of
 from harness.errors import NotCompressible, UsageError
+from harness.files import replace_atomically
 from harness.protocols import CompressionWork
 from harness.text.error_text import named_error
+
+_COLD = "compiled.json"
+_COUNTS = (1, 3)
+"""Samples that are answered to compile: one alone, for which a graph of its own is made, and any number of them."""
 
 
 @dataclass(frozen=True)
 class Compilation:
     """Every part that takes and gives tensors alone, compiled for any batch size; other sizes once they change.
 
-    What was compiled before is kept beside the training; the time without that is told as `cold_seconds`.
+    What is compiled for one model serves all others that have the same part, such as a frozen tower: `cold_seconds`
+    is what all of it took, whoever compiled it first, `reused_seconds` the share of it that was there already.
     """
 
     name: str = "compile"
@@ -37,34 +45,73 @@ class Compilation:
 
     def compress(self, work: CompressionWork) -> Mapping[str, Any]:
         """Compile every region and answer once or twice by it; raises NotCompressible naming what cannot be."""
-        from torch._dynamo.utils import counters
-
         require_module(work.learner, "+compile")
         found = regions_of(work, "+compile")
-        cache = work.folder / "compiled"
-        is_cold = not cache.is_dir()
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
-        counters.clear()
+        counted = _Counted()
+        _settle_compiler(work.shared or work.folder / "compiled")
         begun = time.perf_counter()
         for region in found.regions:
             _compile_for_any_batch(region.module)
         try:
             with hushed():
-                for count in (1, 3):
+                for count in _COUNTS:
                     work.answer(work.learner, count)
         except Exception as error:  # whatever a compiler raises, it is this model that it cannot do
             parts = ", ".join(region.name for region in found.regions)
             told = named_error(error).strip().splitlines()[0]
             raise NotCompressible(f"+compile: {parts} cannot be compiled: {told}") from error
         seconds = time.perf_counter() - begun
-        told_seconds = {"cold_seconds": seconds} if is_cold else {"warm_seconds": seconds}
         return {
             "parts": [region.name for region in found.regions],
             "left_in_torch": dict(found.left),
-            "graphs": int(counters["stats"]["unique_graphs"]),
-            "graph_breaks": sum(counters["graph_break"].values()),
-            **told_seconds,
+            **counted.told(),
+            **_timed(seconds, counted.reused_seconds(), work.folder / _COLD),
         }
+
+
+class _Counted:
+    """What the compiler has done since this was made."""
+
+    def __init__(self) -> None:
+        from torch._dynamo.utils import clear_compilation_metrics, counters
+
+        counters.clear()
+        clear_compilation_metrics()
+
+    def told(self) -> dict[str, int]:
+        """Count graphs, those that were compiled before, and where parts were cut into several."""
+        from torch._dynamo.utils import counters
+
+        return {
+            "graphs": int(counters["stats"]["unique_graphs"]),
+            "graphs_reused": int(counters["inductor"]["fxgraph_cache_hit"]),
+            "graph_breaks": sum(counters["graph_break"].values()),
+        }
+
+    def reused_seconds(self) -> float:
+        """What graphs that were found compiled took when they were."""
+        from torch._dynamo.utils import get_compilation_metrics
+
+        return sum(each.distributed_ephemeral_timeout_us or 0 for each in get_compilation_metrics()) / 1e6
+
+
+def _timed(seconds: float, reused: float, kept: Path) -> dict[str, float]:
+    """Tell the time of the first compilation of a model, or of loading it again, beside what the first took."""
+    if kept.is_file():
+        return {**json.loads(kept.read_text(encoding="utf-8")), "warm_seconds": seconds}
+    cold = {"cold_seconds": seconds + reused, "reused_seconds": reused}
+    with replace_atomically(kept) as temporary:
+        temporary.write_text(json.dumps(cold), encoding="utf-8")
+    return cold
+
+
+def _settle_compiler(cache: Path) -> None:
+    """Keep what is compiled in `cache`, and compile on as many threads as the model answers with."""
+    import torch
+    from torch._inductor import config as inductor
+
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+    inductor.compile_threads = torch.get_num_threads()
 
 
 def _compile_for_any_batch(module: Any) -> None:

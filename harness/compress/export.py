@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +96,13 @@ def _write_onnx(program: Any, path: Path, count: int) -> None:
 
 
 def _write_openvino(program: Any, path: Path, count: int) -> None:
-    import openvino
-
-    _save_openvino(openvino.convert_model(program), path)
+    _save_openvino(_openvino().convert_model(program), path)
 
 
 def _write_openvino_int8(program: Any, path: Path, count: int) -> None:
     """Weights in 8 bits per output channel, without data (NNCF, Kozlov et al. 2020, arXiv 2002.08679)."""
+    openvino = _openvino()
     import nncf
-    import openvino
 
     mode = nncf.CompressWeightsMode.INT8_SYM
     with redirect_stdout(io.StringIO()):  # it draws a progress bar there, where a table or JSON may go
@@ -110,9 +110,14 @@ def _write_openvino_int8(program: Any, path: Path, count: int) -> None:
     _save_openvino(made, path)
 
 
-def _save_openvino(model: Any, path: Path) -> None:
-    import openvino
+def _openvino() -> Any:
+    """Import OpenVINO without the package that tells its maker of each conversion, by dozens of processes beside."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # then it takes a stub of its own
+    return import_module("openvino")
 
+
+def _save_openvino(model: Any, path: Path) -> None:
+    openvino = _openvino()
     renamed = path.with_suffix(".xml")
     openvino.save_model(model, renamed, compress_to_fp16=False)
     weights = renamed.with_suffix(".bin").read_bytes()
@@ -142,9 +147,9 @@ def _onnx_runtime(path: Path) -> Run:
 
 def _openvino_runtime(path: Path) -> Run:
     import numpy as np
-    import openvino
     import torch
 
+    openvino = _openvino()
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     core = openvino.Core()

@@ -8,6 +8,7 @@ in the same form.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,7 @@ class FoundRegions:
 
 def regions_of(work: CompressionWork, what: str) -> FoundRegions:
     """Watch a learner answer and find its regions; raises NotCompressible naming what it has instead of one."""
+    os.environ["TORCH_WARM_POOL"] = "0"  # torch starts processes, which import it again, to compile for GPUs alone
     refused: dict[str, str] = {}
     while True:
         found, new = _watched(work, refused)

@@ -96,7 +96,9 @@ def make_variant(
     begun = time.perf_counter()
     progress(f"making {variant.name} of it", 0, 0)
     with one_at_a_time(folder / _LOCK):
-        done = change_in_place(modifiers_of(variant), learner, folder, _answering(tokens), train, _losing(tokens))
+        shared = places.cache / "compiled"
+        work = CompressionWork(learner, "", _answering(tokens), folder, train, _losing(tokens), shared)
+        done = change_in_place(modifiers_of(variant), work)
     seconds = time.perf_counter() - begun
     vision: Any = learner.vision
     if vision is not None:
@@ -106,19 +108,9 @@ def make_variant(
     return {"done": done, "bytes": bytes_of_variant(learner, folder), "seconds_to_make": seconds}
 
 
-def change_in_place(
-    modifiers: Sequence[Modifier],
-    learner: Learner,
-    folder: Path,
-    answer: Callable[[Learner, int], None],
-    train: Callable[[int, Callable[[], None]], None],
-    lose: Callable[[Learner, int], None] | None = None,
-) -> dict[str, Any]:
-    """Apply modifiers to a learner one after the other; returns what each did, by its word."""
-    return {
-        each.word: dict(each.plugin.compress(CompressionWork(learner, each.argument, answer, folder, train, lose)))
-        for each in modifiers
-    }
+def change_in_place(modifiers: Sequence[Modifier], work: CompressionWork) -> dict[str, Any]:
+    """Apply modifiers to a learner one after the other, each with its argument; returns what each did, by its word."""
+    return {each.word: dict(each.plugin.compress(replace(work, argument=each.argument))) for each in modifiers}
 
 
 def variant_files(folder: Path) -> list[Path]:

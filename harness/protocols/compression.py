@@ -18,6 +18,7 @@ class CompressionWork:
     nothing. `folder` is where files are kept: those of a former call are there when the variant is loaded again.
     `train` trains the learner so many steps on, and calls a function after each. `lose` has a learner tell its losses
     of that many samples, where it can: a decoder reads whole texts there, and one word after the other elsewhere.
+    `shared` is a folder of all models on this machine, for what does not depend on their weights.
     """
 
     learner: Learner
@@ -26,6 +27,7 @@ class CompressionWork:
     folder: Path
     train: Callable[[int, Callable[[], None]], None]
     lose: Callable[[Learner, int], None] | None = None
+    shared: Path | None = None
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from harness.errors import CheckpointError, NotCompressible, UsageError
 from harness.jobs.variants import change_in_place
 from harness.plan.modifiers import Modifier, load_modifier
 from harness.plan.variants import WantedVariant, lacking_packages
-from harness.protocols import Learner
+from harness.protocols import CompressionWork, Learner
 
 VARIANT_FILES = "variant"
 """The folder of an export with what its variant was converted to; empty where weights change as they are loaded."""
@@ -38,7 +38,7 @@ def change_into_variant(name: str, learner: Learner, folder: Path, answer: Calla
         raise CheckpointError(f"{folder} has no weights that were trained on for +{name}. Export the model again.")
 
     try:
-        change_in_place(modifiers, learner, folder / VARIANT_FILES, answer, train)
+        change_in_place(modifiers, CompressionWork(learner, "", answer, folder / VARIANT_FILES, train))
     except NotCompressible as error:
         raise CheckpointError(f"{folder} is refused: {error}") from error
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +86,8 @@ def test_regions_are_the_outermost_parts_that_take_tensors_alone(tmp_path: Path)
 def test_an_exported_learner_answers_alike_at_any_size_also_when_it_is_loaded_again(
     word: str, package: str, tmp_path: Path
 ) -> None:
-    pytest.importorskip(package)
+    if find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
     parent = Small()
     texts = ["a", "bb", "dddd", "ccc", "bbbbbb"]
     plugin = load_modifier(word).plugin
@@ -99,6 +102,7 @@ def test_an_exported_learner_answers_alike_at_any_size_also_when_it_is_loaded_ag
     assert told["share_of_weights"] == 1.0 and told["left_in_torch"] == {}
     assert bytes_of_tensors(made[0]) == 0  # all weights lie in files
     assert len(list(tmp_path.iterdir())) == 3
+    assert "openvino_telemetry.backend" not in sys.modules, "nobody is told of what is converted"
 
 
 def test_memory_of_converted_weights_is_given_back_but_of_those_that_torch_shares() -> None:
@@ -158,7 +162,8 @@ def test_a_part_that_answers_word_by_word_is_exported_for_texts_of_any_length(tm
 def test_weights_in_8_bits_by_openvino_are_near_and_say_nothing_on_the_way(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("nncf")
+    if find_spec("nncf") is None:
+        pytest.skip("nncf is not installed")
     parent, changed = Small(), Small()
     load_modifier("openvino-int8").plugin.compress(work(changed, "", tmp_path))
     texts = ["a", "bb", "dddd"]
@@ -258,8 +263,9 @@ def test_compilation_calls_the_compiler_for_each_part_and_names_what_it_cannot_d
     assert compiled == ["Embedding", "Linear", "Sequential"]
     assert len(free) == 6 and all(each == {0} for each in free)  # three parts, two calls: any number of samples
     assert told["parts"] == ["reader.table", "reader.join", "head"] and told["cold_seconds"] >= 0
-    (tmp_path / "compiled").mkdir()
-    assert "warm_seconds" in plugin.compress(work(Small(), "", tmp_path))
+    assert told["reused_seconds"] == 0 and "warm_seconds" not in told
+    again = plugin.compress(work(Small(), "", tmp_path))
+    assert again["cold_seconds"] == told["cold_seconds"] and again["warm_seconds"] >= 0
 
     monkeypatch.setattr(torch, "compile", lambda forward, **how: lambda *_: 1 / 0)
     with pytest.raises(NotCompressible, match=r"head cannot be compiled: .*division"):
