@@ -42,3 +42,6 @@ _.__call__, _.__getattr__
 
 # tasks/scenes/ stays as it is to the byte: its files are the digest of the data set.
 _.CAPTIONS_PER_IMAGE, _.POSES, _.BADGES, _.RELATIONS, _.PLANS
+
+# Settings of torch's compiler.
+_.compile_threads
