@@ -141,6 +141,7 @@ def score(
 
     from harness.plan.config import configured_settings
     from harness.plan.plugins import load_task
+    from harness.processors import usable_processors
     from harness.protocols import open_data, with_scoring_settings
     from harness.records.group_columns import read_group_columns
     from harness.records.score_file import score_file, table_path, write_sample_table
@@ -174,7 +175,7 @@ def score(
         if chosen not in dataset.splits:
             raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
         samples = plugin.samples(dataset, chosen)
-    scores = score_file(plugin, predictions, (dataset, samples), resamples, here.cache)
+    scores = score_file(plugin, predictions, (dataset, samples), resamples, here.cache, usable_processors())
     if kept is not None and scores.scored is not None:
         write_sample_table(kept, scores.scored, plugin.metrics)
         tell(f"Per-sample scores in {kept}", sys.stderr)

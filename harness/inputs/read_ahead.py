@@ -5,13 +5,14 @@ Threads and not processes: decoders of images release the interpreter's lock, an
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
+
+from harness.processors import usable_processors
 
 AHEAD_BATCHES = 4
 """Batches that are read ahead of the one in use, at most."""
@@ -24,8 +25,7 @@ Value = TypeVar("Value")
 
 def reading_threads() -> int:
     """Threads that read ahead: one for each processor that this process may use, at most 32."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MOST_THREADS, usable)
+    return min(_MOST_THREADS, usable_processors())
 
 
 @contextmanager

@@ -40,16 +40,24 @@ class FileScores:
 
 
 def score_file(
-    task: Task, predictions: Path, references: tuple[Dataset, Sequence[Sample]], resamples: int, cache: Path
+    task: Task,
+    predictions: Path,
+    references: tuple[Dataset, Sequence[Sample]],
+    resamples: int,
+    cache: Path,
+    processes: int = 1,
 ) -> FileScores:
-    """Score a file of predictions against samples; raises BenchError for what does not fit."""
+    """Score a file of predictions against samples; raises BenchError for what does not fit.
+
+    Much work on intervals is shared out among so many `processes`.
+    """
     data, samples = references
     outcomes = task.read_predictions(predictions, data)
     require_finite_answer(outcomes)
     with Scoring(task, data, cache) as scorer:
         signature = scorer.prepare(samples)
         statistics = scorer.score(samples, outcomes)
-        metrics = estimates(statistics, resamples)
+        metrics = estimates(statistics, resamples, processes)
         answered = scorer.notes(samples, outcomes)
     read = outcomes.notes if isinstance(outcomes, FileOutcomes) else ()
     return FileScores(metrics, signature, (*data.notes, *read, *answered), Scored(samples, outcomes, statistics))

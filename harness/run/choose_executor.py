@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +14,7 @@ from harness.measure.gpu_probe import probe_gpu
 from harness.plan.plugins import load_model, package_of
 from harness.plan.run_plan import Plan
 from harness.plan.run_request import RunRequest
+from harness.processors import usable_processors
 from harness.protocols import SpreadsOverGpus
 from harness.run.executor import CPU, Executor
 from harness.run.fork_server import ForkServer
@@ -157,5 +157,5 @@ def _grouped(gpus: Sequence[str], size: int) -> list[str]:
 
 
 def _jobs_a_machine(threads: int) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_processors()
     return max(1, cores // threads)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError
 from harness.protocols import Statistics
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
 
 NOT_ASKED_FOR = "no interval: 0 resamples"
 """The note of an estimate made without resamples."""
+_WORTH_SHARING = 2_000_000  # multiplicities: to copy a process takes some hundredths of a second
 _MANY_UNDEFINED = 0.05  # of the resamples; of what three samples inform it is that many
 
 
-def estimates(statistics: Mapping[str, Statistics | None], resamples: int) -> dict[str, Estimate | None]:
+def estimates(
+    statistics: Mapping[str, Statistics | None], resamples: int, processes: int = 1
+) -> dict[str, Estimate | None]:
     """Put intervals around all metrics; those of single classes are resampled less, there being so many.
 
-    Of 0 resamples there is no interval at all. Raises DataError for a metric that is not a finite number.
+    Of 0 resamples there is no interval at all. Much work is shared out among so many `processes`, forked from this one,
+    which changes no number. Raises DataError for a metric that is not a finite number.
     """
     few = fewer(resamples)
-    found = _estimates(statistics, {name: few if ":" in name else resamples for name in statistics})
+    found = _estimates(statistics, {n: few if ":" in n else resamples for n in statistics}, processes)
     for name, e in found.items():
         if e is not None and not all(n is None or math.isfinite(n) for n in (e.value, e.low, e.high)):
             raise DataError(
@@ -70,10 +75,15 @@ class _Open:
         return _groups_of(self.statistics)
 
 
-def _estimates(statistics: Mapping[str, Statistics | None], resamples: Mapping[str, int]) -> dict[str, Estimate | None]:
+def _estimates(
+    statistics: Mapping[str, Statistics | None], resamples: Mapping[str, int], processes: int = 1
+) -> dict[str, Estimate | None]:
     """Put intervals around metrics; those of the same samples in the same groups are resampled together."""
-    from harness.stats.intervals import resampled_together
+    import numpy as np
+
+    from harness.stats.intervals import scored_blocks
     from harness.stats.resampling import informs
+    from harness.stats.shared_out import shared_out
 
     found = {name: _begun(one, resamples[name]) for name, one in statistics.items()}
     together: dict[tuple[int, tuple[Hashable, ...] | None], list[str]] = {}
@@ -82,10 +92,13 @@ def _estimates(statistics: Mapping[str, Statistics | None], resamples: Mapping[s
             groups = None if one.groups is None else tuple(one.groups)
             together.setdefault((len(informs(one.statistics)), groups), []).append(name)
     ends: dict[str, Estimate | None] = {}
-    for (_, groups), names in together.items():
+    for (size, groups), names in together.items():
         members = [one for name in names if isinstance(one := found[name], _Open)]
-        drawn = resampled_together([m.statistics for m in members], [m.resamples for m in members], groups=groups)
-        errors = _least_errors(members)
+        blocks = scored_blocks([m.statistics for m in members], [m.resamples for m in members], groups=groups)
+        worth_it = size * max(m.resamples for m in members) >= _WORTH_SHARING
+        jackknife: Callable[[], Any] = partial(_least_errors, members)
+        errors, *scored = shared_out([jackknife, *blocks], processes if worth_it else 1)
+        drawn = map(np.concatenate, zip(*scored, strict=True))
         ends |= dict(zip(names, map(_bootstrapped, members, drawn, errors), strict=True))
     return {name: ends[name] if isinstance(one, _Open) else one for name, one in found.items()}
 

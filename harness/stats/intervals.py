@@ -10,8 +10,9 @@ number of samples, the seed and the groups alone, so all metrics and models of t
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -235,14 +236,38 @@ def resampled_together(
     """
     if not statistics:
         return []
-    found: list[list[FloatArray]] = [[] for _ in statistics]
-    start = 0
-    for block in draw_resamples(len(informs(statistics[0])), max(resamples), seed, groups):
-        for one, wanted, values in zip(statistics, resamples, found, strict=True):
-            if wanted > start:
-                values.append(one.resample(block[: wanted - start]))
-        start += len(block)
-    return [np.concatenate(values) for values in found]
+    scored = [score() for score in scored_blocks(statistics, resamples, seed, groups)]
+    return [np.concatenate(values) for values in zip(*scored, strict=True)]
+
+
+def scored_blocks(
+    statistics: Sequence[Statistics],
+    resamples: Sequence[int],
+    seed: int = 0,
+    groups: Sequence[Hashable] | None = None,
+) -> list[Callable[[], list[FloatArray]]]:
+    """For each block of resamples what scores it by all metrics, to be called in order, whereby some may be left out.
+
+    Each gives an array for each metric, those of `resampled_together` in pieces.
+    """
+    if not statistics:
+        return []
+    n, most = len(informs(statistics[0])), max(resamples)
+    size = _block_size(n, most)
+    blocks = enumerate(draw_resamples(n, most, seed, groups))
+
+    def score(number: int) -> list[FloatArray]:
+        block = next(block for place, block in blocks if place == number)
+        parts = [block[: max(0, wanted - number * size)] for wanted in resamples]
+        return [one.resample(own) if len(own) else np.empty(0) for one, own in zip(statistics, parts, strict=True)]
+
+    return [partial(score, number) for number in range(math.ceil(most / size))]
+
+
+def _block_size(n: int, resamples: int) -> int:
+    """How many resamples of n samples are drawn at once: blocks are of about the same size."""
+    rows = max(1, BLOCK_ELEMENTS // n)
+    return math.ceil(resamples / math.ceil(resamples / rows))
 
 
 def draw_resamples(
@@ -259,8 +284,7 @@ def draw_resamples(
     member = np.arange(n) if groups is None else _number(groups)
     drawn = int(member.max()) + 1
     generator = np.random.Generator(np.random.PCG64(seed))
-    rows = max(1, BLOCK_ELEMENTS // n)
-    rows = math.ceil(resamples / math.ceil(resamples / rows))  # blocks of about the same size
+    rows = _block_size(n, resamples)
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
         counts = np.empty((size, drawn), dtype=np.int64)

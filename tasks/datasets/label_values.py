@@ -7,7 +7,6 @@ whoever answers the first one everywhere has mean IoU 1.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 from harness.errors import DataError
 from harness.files import replace_atomically
 from harness.inputs.decoding_memory import PixelBudget
+from harness.processors import usable_processors
 from harness.protocols import DataContext
 from harness.sample import Note
 from harness.storage.content import Contents
@@ -95,7 +95,7 @@ def _read_counts(path: Path) -> Counter[int] | None:
 def _count(maps: LabelMaps, context: DataContext) -> Counter[int]:
     total: Counter[int] = Counter()
     budget = PixelBudget()
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(16, usable_processors())) as pool:
         for done, counts in enumerate(
             pool.map(lambda entry: _values_of(entry, maps.scheme, budget), maps.entries), start=1
         ):
