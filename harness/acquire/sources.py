@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.acquire.installed_sets import require_installed, shelf_of
-from harness.acquire.known_sets import known_sets
 from harness.entry_points import entries_of, entry_of, import_entry
 
 Progress = Callable[[str, int, int], None]
@@ -28,6 +26,9 @@ def folder_of(wish: str | None, cache: Path, progress: Progress) -> str | None:
         return str(opens(rest, cache, progress))
     if colon or "/" in wish or wish.startswith((".", "~")):
         return wish
+    from harness.acquire.installed_sets import require_installed, shelf_of  # which import pydantic: a tenth of a second
+    from harness.acquire.known_sets import known_sets
+
     shelf = shelf_of(cache)
     if shelf.find(wish) is None and (Path(wish).exists() or wish not in known_sets()[0]):
         return wish

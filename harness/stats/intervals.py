@@ -223,35 +223,18 @@ def _spread(values: FloatArray, count: int) -> float:
     return float(values.std()) * math.sqrt(count / max(1, count - 1))
 
 
-def resampled_together(
-    statistics: Sequence[Statistics],
-    resamples: Sequence[int],
-    seed: int = 0,
-    groups: Sequence[Hashable] | None = None,
-) -> list[FloatArray]:
-    """For each of some metrics of the same samples its values on its first resamples, NaN where it is undefined.
-
-    All are scored on one block of resamples before the next is drawn: they are drawn once, and what metrics have in
-    common they need to work out once.
-    """
-    if not statistics:
-        return []
-    scored = [score() for score in scored_blocks(statistics, resamples, seed, groups)]
-    return [np.concatenate(values) for values in zip(*scored, strict=True)]
-
-
 def scored_blocks(
     statistics: Sequence[Statistics],
     resamples: Sequence[int],
     seed: int = 0,
     groups: Sequence[Hashable] | None = None,
 ) -> list[Callable[[], list[FloatArray]]]:
-    """For each block of resamples what scores it by all metrics, to be called in order, whereby some may be left out.
+    """For each block of resamples what scores some metrics of the same samples on it, each on its first resamples.
 
-    Each gives an array for each metric, those of `resampled_together` in pieces.
+    Each gives a metric's values, NaN where it is undefined. All are scored on one block before the next is drawn: it is
+    drawn once, and what metrics have in common they need to work out once. They are to be called in order; some may be
+    left out.
     """
-    if not statistics:
-        return []
     n, most = len(informs(statistics[0])), max(resamples)
     size = _block_size(n, most)
     blocks = enumerate(draw_resamples(n, most, seed, groups))

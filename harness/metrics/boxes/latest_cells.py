@@ -18,7 +18,7 @@ from harness.stats.resampling import IntArray
 class LatestCells:
     """What was asked for last, of each range of area.
 
-    Metrics are scored on one block of resamples after another (`harness.stats.intervals.resampled_together`), some on
+    Metrics are scored on one block of resamples after another (`harness.stats.intervals.scored_blocks`), some on
     its beginning only; such a beginning is served from the whole block.
     """
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+
 from harness.protocols import Statistics
-from harness.stats.intervals import Bootstrapped, jackknife_together, percentile_interval, resampled_together
+from harness.stats.intervals import Bootstrapped, jackknife_together, percentile_interval, scored_blocks
 
 
 def bootstrap(
@@ -17,7 +19,7 @@ def bootstrap(
     error: float = 0.0,
 ) -> Bootstrapped:
     """Percentile interval of a corpus metric; samples of one group (such as an image) are drawn together."""
-    (drawn,) = resampled_together([statistics], [resamples], seed, groups)
+    drawn = np.concatenate([score()[0] for score in scored_blocks([statistics], [resamples], seed, groups)])
     return percentile_interval(statistics, drawn, groups=groups, error=error)
 
 
