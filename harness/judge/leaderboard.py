@@ -216,13 +216,7 @@ def _row(own: RowRecords, signature: str | None, known: KnownRow | None = None) 
     last = shown[-1]
     failed = [cell for cell in own.records if cell.status != "ok"]
     by_prompt = _by_prompt(done)
-    combined = known.metrics if known else mean_over_prompts(by_prompt) if by_prompt else _combined_metrics(done)
-    units: Sequence[PromptScores | RunRecord] = by_prompt or done
-    seeds = {
-        name: tuple(e for unit in units if (e := unit.metrics[name]) is not None)
-        for name, estimate in combined.items()
-        if estimate is not None
-    }
+    known = known or _averaged(done, by_prompt)
     return Row(
         task=last.task,
         data=last.data,
@@ -234,7 +228,7 @@ def _row(own: RowRecords, signature: str | None, known: KnownRow | None = None) 
         status=failed[0].status if failed else "ok",
         error=failed[0].error if failed else None,
         seeds=tuple(dict.fromkeys(cell.seed for cell in shown)),
-        metrics=combined,
+        metrics=known.metrics,
         efficiency=_combined_efficiency(done),
         device=last.device,
         fingerprints=own.fingerprints,
@@ -243,11 +237,10 @@ def _row(own: RowRecords, signature: str | None, known: KnownRow | None = None) 
         samples=evaluated_samples(last),
         failed_samples={} if done else failed_samples(last),
         service=last.provenance.get(SERVICE, {}),
-        seed_estimates=seeds,
-        spreads=known.spreads if known
-        else {} if by_prompt else {name: spread_of_seeds(estimates) for name, estimates in seeds.items()},
-        rank=known.rank if known else None,
-        verdict=known.verdict if known else None,
+        seed_estimates=_seed_estimates(known.metrics, by_prompt or done),
+        spreads=known.spreads,
+        rank=known.rank,
+        verdict=known.verdict,
         by_prompt=by_prompt,
         parent=parent_of(last),
         trained_as=setting_key(last) if last.cell else "",
@@ -258,6 +251,24 @@ def _row(own: RowRecords, signature: str | None, known: KnownRow | None = None) 
         older=own.older,
         replaced=own.replaced,
     )  # fmt: skip
+
+
+def _averaged(done: Sequence[RunRecord], by_prompt: Sequence[PromptScores]) -> KnownRow:
+    """What is found out of a row by itself; ranks and marks are those of a table."""
+    metrics = mean_over_prompts(by_prompt) if by_prompt else _combined_metrics(done)
+    seeds = {} if by_prompt else _seed_estimates(metrics, done)
+    return KnownRow(metrics, {name: spread_of_seeds(estimates) for name, estimates in seeds.items()}, None, None)
+
+
+def _seed_estimates(
+    metrics: Mapping[str, Estimate | None], units: Sequence[PromptScores] | Sequence[RunRecord]
+) -> dict[str, tuple[Estimate, ...]]:
+    """The score of each seed, or of each prompt, by metric."""
+    return {
+        name: tuple(e for unit in units if (e := unit.metrics[name]) is not None)
+        for name, estimate in metrics.items()
+        if estimate is not None
+    }
 
 
 def _sequences(cells: Sequence[RunRecord]) -> tuple[SequenceScores, ...]:
