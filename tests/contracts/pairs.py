@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ SMALL = {
     "joint_width": 32, "join_layers": 1, "layers": 1, "width": 32, "heads": 2, "queries": 4, "query_layers": 1,
     "prefix_length": 2, "bottleneck": 8, "rank": 2,
 }  # fmt: skip
-STEPS = 12
+STEPS = 8
 TRAIN = TrainOptions(
     steps=STEPS, dropout=0.0, learning_rate=2e-3, language_learning_rate=1e-3, vision_learning_rate=1e-3,
     warmup_fraction=0.5,
@@ -106,9 +106,42 @@ def recipes() -> dict[str, Any]:
     return found
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A task's data under some settings, its first samples, and the spec that they make."""
+
+    task: Task
+    data: Dataset
+    samples: tuple[Sample, ...]
+    spec: TaskSpec
+
+
+@pytest.fixture(scope="session")
+def opened(cache: Path) -> Callable[[Pair], Opened]:
+    """Open the data of a pair, once for all pairs of a task."""
+    found: dict[str, Opened] = {}
+
+    def of(pair: Pair) -> Opened:
+        key = json.dumps([pair.task, pair.settings])
+        if key not in found:
+            task = load_task(pair.task)
+            data = task.open_data(DataContext("scenes", None, None, cache, cache, lambda *_: None, pair.settings))
+            assert data.training_split is not None
+            samples = tuple(task.samples(data, data.training_split))[:COUNT]
+            found[key] = Opened(task, data, samples, task.spec(data, samples))
+        return found[key]
+
+    return of
+
+
 @pytest.fixture(scope="module", params=[marked(pair) for pair in installed_pairs()])
 def made(
-    request: pytest.FixtureRequest, recipes: dict[str, Any], cache: Path, language: Path, prerequisite: Path
+    request: pytest.FixtureRequest,
+    recipes: dict[str, Any],
+    opened: Callable[[Pair], Opened],
+    cache: Path,
+    language: Path,
+    prerequisite: Path,
 ) -> Made:
     """Build a pair from the task's own spec and take a few steps; skipped where its weights are not here."""
     pair: Pair = request.param
@@ -117,11 +150,8 @@ def made(
     reason = of_pair.get("skipped")
     if reason:
         pytest.skip(reason)
-    model, task = load_model(pair.model), load_task(pair.task)
-    data = task.open_data(DataContext("scenes", None, None, cache, cache, lambda *_: None, pair.settings))
-    assert data.training_split is not None
-    samples = tuple(task.samples(data, data.training_split))[:COUNT]
-    spec = task.spec(data, samples)
+    model, own = load_model(pair.model), opened(pair)
+    task, data, samples, spec = own.task, own.data, own.samples, own.spec
     settings = {name: value for name, value in SMALL.items() if name in model.settings}
     options = ModelOptions(language=str(language), settings=settings, task=task.name, answers=task.answers)
     needs = model.prerequisite(options) is not None

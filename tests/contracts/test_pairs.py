@@ -36,6 +36,7 @@ from .conftest import COUNT
 from .pairs import Made, fit, seen_by
 
 recipes = pairs.recipes
+opened = pairs.opened
 made = pairs.made
 ROWS = (5, 2, 11, 30, 8, 17, 23)
 STEP = 2.0
