@@ -67,7 +67,7 @@ def read_wide_parquet(path: Path, never: Collection[str] = ()) -> WideTable:
         values, found = np.empty((len(floats), whole.metadata.num_rows)), list[str]()
         for start in range(0, len(floats), _COLUMNS):
             some = floats[start : start + _COLUMNS]
-            part = _read(whole, some)
+            part = _read(whole, some, use_threads=True)
             for name in some:
                 if not part.column(name).null_count:
                     _write(part.column(name), values[len(found)])
@@ -131,8 +131,8 @@ def _table(parquet: Any, arrow: Any, opened: Any, columns: Sequence[str] | None,
     return as_invalid(arrow, read)
 
 
-def _read(file: Any, columns: Sequence[str] | None) -> Any:
-    table = file.read(columns=None if columns is None else list(columns), use_threads=False)
+def _read(file: Any, columns: Sequence[str] | None, *, use_threads: bool = False) -> Any:
+    table = file.read(columns=None if columns is None else list(columns), use_threads=use_threads)
     table.validate(full=True)
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -101,7 +102,10 @@ class CaptionScorer:
         its IDF, so that a score on a part stays comparable.
         """
         own, theirs, others = self._tokens(references, candidates, split_references)
-        scores = {**self._corpus_scores(own, theirs, others), **self._jar_scores(own, theirs)}
+        with ThreadPoolExecutor(1) as beside:  # it only waits for programs, which take longer than all else
+            by_jars = beside.submit(self._jar_scores, own, theirs)
+            scores = self._corpus_scores(own, theirs, others)
+            scores |= by_jars.result()
         return {name: scores.get(name) if name in self._metrics else None for name in CAPTION_METRICS}
 
     def cider(
