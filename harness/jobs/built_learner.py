@@ -15,6 +15,7 @@ from harness.inputs.modes import for_evaluation, require_frozen
 from harness.jobs.acquired import ACQUISITION, acquired_of
 from harness.jobs.checkpoints import read_checkpoint, read_derived
 from harness.jobs.ensemble import build_ensemble
+from harness.jobs.torchao_import import unwarned_of_torchao
 from harness.jobs.training_subset import training_subset
 from harness.plan.plugins import load_model, load_task
 from harness.plan.taken_whole import needs_training
@@ -77,7 +78,8 @@ def build_learner(
     spec = task.spec(job.data, samples)
     if isinstance(spec, TaskSpec) and spec.classes.test_texts:
         spec = replace(spec, classes=replace(spec.classes, test_texts=()))
-    module: Any = build_ensemble(model, spec, context) if job.train.ensemble > 1 else model.build(spec, context)
+    with unwarned_of_torchao():
+        module: Any = build_ensemble(model, spec, context) if job.train.ensemble > 1 else model.build(spec, context)
     learner: Learner = module.to(job.device)
     for_evaluation(learner)
     require_frozen(learner)

@@ -9,7 +9,6 @@ went, everything is killed and the server ends; also during imports.
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import selectors
 import signal
@@ -23,6 +22,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from harness.jobs.torchao_import import unwarned_of_torchao
 from harness.run.cuda_guard import accusation, cuda_started
 from harness.run.messages import Sender
 
@@ -51,10 +51,8 @@ def serve(control: int, entry: str, modules: Sequence[str]) -> None:
 
 def _preload(modules: Sequence[str]) -> str | None:
     """Import modules; say which of them has made forks useless for CUDA, None where all is well."""
-    # transformers imports torchao where that is installed, and torch warns of how torchao is made.
-    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     for name in modules:
-        with suppress(Exception):  # whoever needs it is told why
+        with suppress(Exception), unwarned_of_torchao():  # whoever needs it is told why
             import_module(name)
         if started := cuda_started():
             return accusation(name, started)
