@@ -28,6 +28,8 @@ from harness.serve.served_model import Question, ReadQuestion, ServedModel
 
 _READING_S = 30.0
 _LONGEST_TEXT, _MOST_CHOICES = 4096, 64
+_READ_AT_ONCE = 2**18
+"""Bytes of an image that the model's thread decodes itself where it has nothing else to do."""
 _JSON = "application/json"
 
 
@@ -67,7 +69,11 @@ class _Figures:
 
 def make_app(served: ServedModel, limits: ServeLimits, key: str | None) -> FastAPI:
     """Build the application of a loaded model; the batcher lives as long as it does."""
-    batcher: Batcher[ReadQuestion, Prediction] = Batcher(served.answer, limits.batches)
+
+    def answer(asked: Sequence[Question | ReadQuestion]) -> list[Prediction]:
+        return served.answer([_read(served, each) if isinstance(each, Question) else each for each in asked])
+
+    batcher: Batcher[Question | ReadQuestion, Prediction] = Batcher(answer, limits.batches)
     figures = _Figures(served, lambda: batcher.waiting)
     batcher.batched = figures.batches.observe
     batcher.start()
@@ -137,21 +143,34 @@ def _contract(served: ServedModel) -> dict[str, Any]:
 
 
 async def _answered(
-    served: ServedModel, batcher: Batcher[ReadQuestion, Prediction], question: Question
+    served: ServedModel, batcher: Batcher[Question | ReadQuestion, Prediction], question: Question
 ) -> dict[str, Any]:
+    """Answer a question; where the model is at work, the image is decoded meanwhile, else by the model's own thread.
+
+    A question goes from thread to thread twice less then, and each time it may wait for a core.
+    """
     try:
-        read = await asyncio.to_thread(served.read, question)
-    except ImageTooLarge as error:
-        raise Refused(413, str(error)) from None
-    except BadSample as error:
-        raise Refused(422, str(error)) from None
-    try:
-        answer = await asyncio.wrap_future(batcher.submit(read))
+        asked: Question | ReadQuestion = question
+        if not batcher.is_idle or len(question.image or b"") > _READ_AT_ONCE:
+            asked = await asyncio.to_thread(_read, served, question)
+        answer = await asyncio.wrap_future(batcher.submit(asked))
+    except Refused:
+        raise
     except QueueFull:
         raise Refused(503, f"{batcher.limits.waiting} requests wait already. Ask again later.") from None
     except Exception:  # nothing of it may leave: it can hold paths and data
         raise Refused(500, "The model failed on this request.") from None
     return {"prediction": answer, "said": describe_answer(answer, served.bundle.spec, question.choices)}
+
+
+def _read(served: ServedModel, question: Question) -> ReadQuestion:
+    """Check and decode a question; raises Refused for what is none."""
+    try:
+        return served.read(question)
+    except ImageTooLarge as error:
+        raise Refused(413, str(error)) from None
+    except BadSample as error:
+        raise Refused(422, str(error)) from None
 
 
 async def _question(request: Request, most_bytes: int) -> Question:

@@ -39,6 +39,7 @@ class Batcher(Generic[Queued, Resolved]):
     batched: Callable[[int], object] = lambda size: None
     _queue: queue.SimpleQueue[tuple[Queued, Future[Resolved]] | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
+    _busy: bool = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -56,6 +57,11 @@ class Batcher(Generic[Queued, Resolved]):
         """How many requests wait now."""
         return self._queue.qsize()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is answered now, and nothing waits."""
+        return not self._busy and self._queue.empty()
+
     def submit(self, item: Queued) -> Future[Resolved]:
         """Queue an item; raises QueueFull."""
         if self._queue.qsize() >= self.limits.waiting:
@@ -71,7 +77,9 @@ class Batcher(Generic[Queued, Resolved]):
             ending = self._gather(batch)
             live = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
             if live:
+                self._busy = True
                 self._answer(live)
+                self._busy = False
 
     def _gather(self, batch: list[tuple[Queued, Future[Resolved]]]) -> bool:
         """Fill a batch; returns whether the end was met."""
