@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.compress.export import hushed
 from harness.compress.linear_layers import require_module
-from harness.compress.regions import regions_of, tensors_of
+from harness.compress.regions import LearnerPart, regions_of, tensors_of
 from harness.errors import NotCompressible, UsageError
 from harness.files import replace_atomically
 from harness.protocols import CompressionWork
@@ -49,6 +49,7 @@ class Compilation:
         found = regions_of(work, "+compile")
         counted = _Counted()
         _settle_compiler(work.shared or work.folder / "compiled")
+        _leave_readers_out(found.regions, work)
         begun = time.perf_counter()
         for region in found.regions:
             _compile_for_any_batch(region.module)
@@ -112,6 +113,32 @@ def _settle_compiler(cache: Path) -> None:
 
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
     inductor.compile_threads = torch.get_num_threads()
+
+
+def _leave_readers_out(regions: Sequence[LearnerPart], work: CompressionWork) -> None:
+    """Keep what is called without a tensor inside a part, such as a reader of class names, out of the compilation.
+
+    It is asked once for all samples. Compiled, its tokeniser would be traced, anew for every other wording.
+    """
+    import torch
+
+    readers: dict[int, Any] = {}
+    hooks = []
+
+    def enter(module: Any, args: Any, kwargs: Any) -> None:
+        if not tensors_of((args, kwargs)):
+            readers[id(module)] = module
+
+    for region in regions:
+        inner = [each for each in region.module.modules() if each is not region.module]
+        hooks += [each.register_forward_pre_hook(enter, with_kwargs=True) for each in inner]
+    try:
+        work.answer(work.learner, 1)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for module in readers.values():
+        module.forward = torch.compiler.disable(module.forward)
 
 
 def _compile_for_any_batch(module: Any) -> None:

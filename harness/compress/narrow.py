@@ -89,7 +89,8 @@ def _narrow(region: LearnerPart, share: float) -> dict[str, list[int]]:
                 verbose=False,
             )
         importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
-        for group in graph.get_all_groups(root_module_types=[torch.nn.Linear, torch.nn.Conv2d]):
+        mixed = [layer for layer in graph.module2node if _is_layer(layer) and not _may_be_hidden(graph, layer)]
+        for group in graph.get_all_groups(ignored_layers=mixed, root_module_types=[torch.nn.Linear, torch.nn.Conv2d]):
             root, act = group[0].dep.target.module, group[0].dep.handler
             width = graph.get_out_channels(root)
             if not _is_hidden(graph, group) or (fewer := int(width * share)) < 1:
@@ -104,23 +105,52 @@ def _narrow(region: LearnerPart, share: float) -> dict[str, list[int]]:
     return widths
 
 
+def _is_layer(module: Any) -> bool:
+    from torch import nn
+
+    return isinstance(module, nn.Linear | nn.Conv2d)
+
+
+def _may_be_hidden(graph: Any, layer: Any) -> bool:
+    """Whether all that a layer's channels can reach is what a group may hold, whichever channels these are.
+
+    A group lists each of its channels: of one that spreads over all positions of an image, which is refused anyway,
+    that takes minutes.
+    """
+    from torch_pruning.dependency import Dependency
+
+    node, prune = graph.module2node[layer], graph.get_pruner_of_module(layer).prune_out_channels
+    waiting = [Dependency(prune, prune, source=node, target=node)]
+    seen = set()
+    while waiting:
+        dependency = waiting.pop()
+        place = id(dependency.target), dependency.handler
+        if place in seen:
+            continue
+        seen.add(place)
+        if not _is_plain(graph, dependency):
+            return False
+        waiting += [each for each in dependency.target.dependencies if each.is_triggered_by(dependency.handler)]
+    return True
+
+
 def _is_hidden(graph: Any, group: Any) -> bool:
     """Whether a group of layers that share their channels ends within its part, and nothing mixes these channels."""
+    return all(_is_plain(graph, dependency) for dependency, _ in group)
+
+
+def _is_plain(graph: Any, dependency: Any) -> bool:
     from torch import nn
     from torch_pruning import ops
 
+    module = dependency.target.module
+    reads = _is_layer(module) and graph.is_in_channel_pruning_fn(dependency.handler)
+    if not reads and not dependency.target.outputs:
+        return False  # it is what the part gives
+    if isinstance(module, ops._ElementWiseOp):
+        return not any(word in repr(module) for word in _MIXING)
     plain = nn.Linear | nn.Conv2d | nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm
-    for dependency, _ in group:
-        module = dependency.target.module
-        reads = isinstance(module, nn.Linear | nn.Conv2d) and graph.is_in_channel_pruning_fn(dependency.handler)
-        if not reads and not dependency.target.outputs:
-            return False  # it is what the part gives
-        if isinstance(module, ops._ElementWiseOp):
-            if any(word in repr(module) for word in _MIXING):
-                return False
-        elif not isinstance(module, plain) or getattr(module, "groups", 1) > 1:
-            return False
-    return True
+    return isinstance(module, plain) and getattr(module, "groups", 1) <= 1
 
 
 def _require_same_shapes(region: LearnerPart, given: Any) -> None:
