@@ -52,6 +52,29 @@ class Strange(nn.Module):
         return values * self.weight * float(values.detach().numpy().max())
 
 
+class Names(nn.Module):
+    """Reads the names of classes, for all samples at once: it is asked without a tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts, self.table = ["a", "bb", "ccc"], nn.Embedding(10, 8)
+
+    def forward(self) -> Tensor:
+        found: Tensor = self.table(torch.tensor([len(text) for text in self.texts]))
+        return found
+
+
+class ByName(nn.Module):
+    """Scores classes by their names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = Names()
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values @ self.names().T
+
+
 class Small(nn.Module):
     """A learner as the harness knows them: its own call takes texts, its parts take tensors."""
 
@@ -233,6 +256,14 @@ def test_pruning_takes_the_smallest_weights_and_keeps_them_out_of_recovery(tmp_p
     torch.testing.assert_close(again.state_dict(), learner.state_dict())
 
 
+def test_channels_that_spread_over_positions_are_not_narrowed_and_others_are(tmp_path: Path) -> None:
+    pytest.importorskip("torch_pruning")
+    places = nn.Sequential(nn.Unflatten(1, (2, 2, 2)), nn.Conv2d(2, 4, 1), nn.Flatten())
+    learner = Small(nn.Sequential(*places, nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3)))
+    told = load_modifier("prune-structured:0.5").plugin.compress(work(learner, "0.5", tmp_path))
+    assert told["widths"] == {"head": {"3": [16, 8]}}
+
+
 @pytest.mark.parametrize("argument", ["", "0", "1.5", "half", "0.5:100", "0.5:recover=-1"])
 def test_other_arguments_of_pruning_are_refused(argument: str) -> None:
     with pytest.raises(UsageError, match=r"wanted \+prune:SHARE"):
@@ -270,3 +301,23 @@ def test_compilation_calls_the_compiler_for_each_part_and_names_what_it_cannot_d
     monkeypatch.setattr(torch, "compile", lambda forward, **how: lambda *_: 1 / 0)
     with pytest.raises(NotCompressible, match=r"head cannot be compiled: .*division"):
         plugin.compress(work(Small(), "", tmp_path))
+
+
+def test_names_of_classes_that_are_read_inside_a_part_are_not_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other names would compile it anew: it is asked as it is, and what is around it stays compiled."""
+    build = torch.compile
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(torch, "compile", lambda forward, **how: build(forward, backend="eager", **how))
+    learner: Any = Small(ByName())
+    told = load_modifier("compile").plugin.compress(work(learner, "", tmp_path))
+    assert told["graphs"] > 0
+    learner.head.names.texts = ["dddd", "a", "ee"]
+    plain: Any = Small(ByName())
+    plain.load_state_dict(learner.state_dict())
+    plain.head.names.texts = ["dddd", "a", "ee"]
+    with torch.no_grad():
+        torch.testing.assert_close(learner(["a", "bbb"]), plain(["a", "bbb"]))
+    assert learner.head.names.forward._torchdynamo_disable
+    assert not hasattr(learner.reader.table.forward, "_torchdynamo_disable"), "it is called with a tensor"
