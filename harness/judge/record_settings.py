@@ -123,11 +123,6 @@ def code_key(record: RunRecord) -> str:
     return _key(_code(record))
 
 
-def common_code_key(record: RunRecord) -> str:
-    """The same but for code that an option of training draws in: with the option and without it are one state."""
-    return _key({name: version for name, version in _code(record).items() if name not in _DRAWN})
-
-
 def of_newest_code(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Those of some records, oldest first, that are of the code of the newest; those without a cell are kept.
 

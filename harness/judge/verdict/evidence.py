@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.judge.explained import ReadExplained
-from harness.judge.record_settings import code_key, common_code_key, setting_key, settings_of_row, telling_names
+from harness.judge.record_settings import code_key, of_newest_code, setting_key, settings_of_row, telling_names
 from harness.judge.robustness.row import RobustnessRow
 from harness.judge.verdict.needs import NO_CONTROL, able_unfused_of, unfused_of
 from harness.judge.verdict.settings import (
@@ -130,8 +130,7 @@ class Evidence:
         left = [group for group in newest_first if (training_limit(group) or math.inf) == most]
         if len(left) == 1:
             return left[0]
-        of_code = [g for g in left if common_code_key(g.records[0]) == common_code_key(left[0].records[0])]
-        return max(of_code, key=lambda group: (self._controls_of(group), _as_it_is(group)))
+        return max(_of_newest_code(left), key=lambda group: (self._controls_of(group), _as_it_is(group)))
 
     def _controls_of(self, group: Group) -> int:
         """Count the controls of the ladder that were run with the same settings."""
@@ -147,12 +146,8 @@ class Evidence:
         return [told for head in heads if (told := self._choice(head))]
 
     def _choice(self, head: Group) -> str:
-        code = common_code_key(head.records[0])
-        others = [
-            g
-            for g in self.fused_groups()
-            if g is not head and g.model == head.model and common_code_key(g.records[0]) == code
-        ]
+        newest_first = sorted(self.fused_groups(), key=lambda group: group.created, reverse=True)
+        others = [g for g in _of_newest_code([g for g in newest_first if g.model == head.model]) if g is not head]
         if not others:
             return ""
         own, *rest = telling_names([settings_of_row(group.records[0]) for group in (head, *others)])
@@ -213,6 +208,12 @@ class Evidence:
         known = {record.fingerprint for record in runs}
         sweeps = [sweep for name, sweep in self.sweeps.items() if name in known]
         return summaries(sweeps, runs, None, self.fusion.unfused)
+
+
+def _of_newest_code(groups: Sequence[Group]) -> list[Group]:
+    """Those of some groups of a model, newest first, that are of the code of the newest (`of_newest_code`)."""
+    current = set(map(id, of_newest_code([group.records[0] for group in reversed(groups)])))
+    return [group for group in groups if id(group.records[0]) in current]
 
 
 def gather(

@@ -7,13 +7,14 @@ The tuned models are siblings by name (`NAME-lora`) or by `--tune`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from harness.judge.verdict.comparison import Term, contrast_with_control, few_seeds, number
-from harness.judge.verdict.evidence import Evidence, Group
+from harness.judge.verdict.evidence import Evidence, Group, training_limit
 from harness.judge.verdict.missing_runs import run_command
 from harness.judge.verdict.needs import ClaimNeeds, ClaimSubject, NeededRun
-from harness.judge.verdict.settings import TUNE, tuning_free, unmatched
+from harness.judge.verdict.settings import SEQUENCE, SHOTS, TUNE, tuning_free, unmatched
 from harness.judge.verdict.verdict import (
     EFFICIENT_TUNING_CLAIM,
     INCONCLUSIVE,
@@ -65,9 +66,18 @@ def judge_all(evidence: Evidence) -> list[Verdict]:
 
 
 def _families(evidence: Evidence) -> dict[str, dict[str, Group]]:
-    """Gather fused models by family and tuning policy, the newest of several."""
+    """Gather fused models by family and tuning policy.
+
+    Of several those of one domain and no number of shots, of the most training samples, then the newest: runs for other
+    claims take no place here.
+    """
     found: dict[str, dict[str, Group]] = {}
-    for group in sorted(evidence.groups, key=lambda group: group.created):
+
+    def standing(group: Group) -> tuple[bool, float, str]:
+        whole = not group.settings.get(SEQUENCE) and not group.settings.get(SHOTS)
+        return whole, training_limit(group) or math.inf, group.created
+
+    for group in sorted(evidence.groups, key=standing):
         policy = group.settings.get(TUNE)
         if group.control is None and policy is not None and group.model in evidence.fusion.controls:
             found.setdefault(group.model.removesuffix(f"-{policy}"), {})[policy] = group

@@ -142,3 +142,18 @@ def test_a_tuned_model_takes_no_other_claims_place(world: Any, right: np.ndarray
     world.add("fused", "C1", right, tune="lora", created="2026-01-02")
     world.add("fused", "C0", right, created="2026-01-02")
     assert world.evidence().heads()[0].created == tuned[0].created
+
+
+def test_code_that_a_policy_brings_with_it_is_no_newer_code(world: Any, right: np.ndarray) -> None:
+    """A tuned model holds code that the plain one lacks: the plain one with its controls stays the head."""
+    for control in (None, "C1"):
+        world.add("fused", control, right, tune="frozen", created="2026-01-01", versions={"model": "plain"})
+    world.add("fused", None, right, tune="lora", created="2026-01-02", versions={"model": "with lora"})
+    for record in world.records:
+        record.cell["training"]["options"]["tune"] = record.cell["training"]["recipe"]["tune"]
+    (head,) = world.evidence().heads()
+    assert head.settings["model.tune"] == "frozen"
+    for control in (None, "C1"):
+        world.add("fused", control, right, tune="frozen", created="2026-01-03", versions={"model": "newer"})
+    (head,) = world.evidence().heads()
+    assert {record.created for record in head.records} == {"2026-01-03"}

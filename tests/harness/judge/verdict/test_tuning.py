@@ -129,3 +129,13 @@ def test_nothing_tuned_says_so_once(world: Any, right: np.ndarray) -> None:
     found = decide(world)
     assert (found.model, found.reason) == (None, "no model was tuned efficiently")
     assert [item.split("--tune ")[1].split()[0] for item in found.missing] == ["lora", "full", "frozen"]
+
+
+def test_runs_for_other_claims_take_no_policys_place(world: Any, right: np.ndarray) -> None:
+    """A study trains the model by its own policy on a sequence and on fewer samples, later than it is tuned."""
+    fill(world, right, 0.71, 0.70, 0.60)
+    own = decide(world)
+    later = {"tune": "full", "created": "2026-01-02"}
+    world.add("net", None, right, train={"sequence": "base,style"}, **later)
+    world.add("net", None, right, train={"limit": 125}, **later)
+    assert decide(world) == own
