@@ -103,7 +103,8 @@ def _judge(evidence: Evidence, head: Group, source: GroupSource) -> Verdict:
         ours, theirs = ([source.groups(group, seed) for seed in seeds] for group in (head, plain))
     except DataError as error:
         return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, str(error), (), (str(error),))
-    if not seeds or len({tuple(sorted(own.scores)) for own in (*ours, *theirs)} - {()}) != 1:
+    divisions = {tuple(sorted(own.scores)) for own in (*ours, *theirs)}
+    if not seeds or len(divisions) != 1 or () in divisions:
         reason = f"{head.name} and {name} have not the same groups in every seed"
         return Verdict(GROUP_BIAS_CLAIM, head.model, INCONCLUSIVE, reason, (), (reason,))
     (_, worst), gap = _ends(ours), _gap_difference(ours, theirs)
@@ -152,7 +153,9 @@ def _gap_difference(ours: Sequence[Groups], theirs: Sequence[Groups]) -> Differe
     """The gap of one model minus that of the other, over seeds and samples."""
     first = ours[0]
     if all(own.right is not None and own.sample_ids == first.sample_ids for own in (*ours, *theirs)):
-        values = [np.array([_contributions(own, _ends(side)) for own in side]) for side in (ours, theirs)]
+        values = [
+            np.array([_contributions(own, ends) for own in side]) for side in (ours, theirs) for ends in [_ends(side)]
+        ]
         return weighted_difference((1.0, -1.0), values, first.sample_ids)
     (gaps, variance), (plain_gaps, plain_variance) = _binomial(ours), _binomial(theirs)
     count = min(score.count for score in first.scores.values())
@@ -176,7 +179,8 @@ def _contributions(own: Groups, ends: tuple[str, str]) -> FloatArray:
 
 def _binomial(of_seeds: Sequence[Groups]) -> tuple[FloatArray, float]:
     """The gap of each seed `[S]` and the variance that samples give it."""
-    found = [[own.scores[end] for end in _ends(of_seeds)] for own in of_seeds]
+    ends = _ends(of_seeds)
+    found = [[own.scores[end] for end in ends] for own in of_seeds]
     shares = np.array([[score.right / score.count for score in both] for both in found])
     # (k + 1) / (n + 2), since a share of 0 or 1 has variance too
     pairs = zip(shares.mean(axis=0), (score.count for score in found[0]), strict=True)

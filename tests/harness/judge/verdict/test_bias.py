@@ -114,6 +114,15 @@ def test_no_groups(world: Any, right: np.ndarray) -> None:
     assert decide(world).reason.startswith("no groups")
 
 
+def test_a_seed_without_groups_is_told(world: Any) -> None:
+    fill(world, {None: (0.9, 0.6), "C0": (0.8, 0.76)})
+    last = world.records[-1]
+    for name in [name for name in last.metrics if "[" in name]:
+        del last.metrics[name]
+    found = decide(world)
+    assert found.outcome == INCONCLUSIVE and "not the same groups in every seed" in found.reason
+
+
 def test_few_seeds(world: Any) -> None:
     fill(world, {None: (0.9, 0.5), "C0": (0.8, 0.8)}, seeds=2)
     assert decide(world).reason == "2 of 5 seeds"
