@@ -13,6 +13,7 @@ import numpy.typing as npt
 from harness.errors import DataError
 from harness.inputs.images import upright
 from tasks.formats.class_names import Colour
+from tasks.formats.grey_png import decode_grey_png
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,6 +45,8 @@ def read_label_image(path: Path, colours: Mapping[Colour, int] | None = None) ->
     EXIF is made, as in the photograph. Raises DataError for a file that is missing, broken, lossy or in colours
     without a table, and for colours that are not in the table.
     """
+    if (plain := _plain_grey(path)) is not None:
+        return plain
     with _opened(path) as image:
         if image.format in _LOSSY:
             raise DataError(f"{path} is a JPEG, whose compression changes label values. Save label images as PNG.")
@@ -87,6 +90,16 @@ def read_segment_ids(path: Path) -> StoredLabels:
     if image.mode != "RGB":
         raise DataError(f"{path} has the mode {image.mode}; wanted COCO's panoptic PNG, 8-bit RGB. Fetch it again.")
     return _packed(np.asarray(image))
+
+
+def _plain_grey(path: Path) -> npt.NDArray[np.uint8] | None:
+    """Decode what most label images are, fast; None for all else, and for what cannot be read."""
+    if path.suffix.lower() != ".png":
+        return None
+    try:
+        return decode_grey_png(path.read_bytes())
+    except OSError:
+        return None
 
 
 def _opened(path: Path) -> Image:

@@ -44,11 +44,14 @@ def is_consecutive(scheme: LabelScheme) -> bool:
 
 @dataclass(frozen=True)
 class ComparedMaps:
-    """How many pixels of an image have each class in the truth and each value in an answer: one pass over them."""
+    """The pairs of class and value that the pixels of an image have: one pass over them, and few numbers after it."""
 
-    table: IntArray  # [C, V]; pixels that are not asked for are left out
+    truth: IntArray  # [P] the class of each pair in the truth, 0..C-1: those that are not asked for are left out
+    answer: IntArray  # [P] its place among the values
+    pixels: IntArray  # [P] how many pixels have it
+    classes: int
     values: IntArray  # [V] what the answer may hold, ascending
-    held: npt.NDArray[np.bool_]  # [V] which of these it does hold, at pixels that are not asked for too
+    held: IntArray  # places of those that it does hold, at pixels that are not asked for too
 
     @classmethod
     def of(cls, truth: Map, answer: Map, classes: int) -> ComparedMaps:
@@ -60,56 +63,65 @@ class ComparedMaps:
         kind: type[np.integer[Any]] = np.uint16 if (classes + 1) * width <= IGNORED else np.int64
         row = np.minimum(truth, classes).astype(kind, copy=False)
         cells = np.bincount((row * kind(width) + place.astype(kind)).ravel(), minlength=(classes + 1) * width)
-        table = cells.reshape(classes + 1, width)
-        return cls(table[:classes], values, np.asarray(table.any(axis=0)))
+        pairs = np.flatnonzero(cells > 0)
+        return cls._asked(pairs // width, pairs % width, cells[pairs], (classes, values))
 
     @classmethod
     def of_bytes(cls, truth: Map, answer: Map, meaning: IntArray, classes: int) -> ComparedMaps | None:
         """Compare stored values of 8 bits, `[H, W]` uint8 both; `meaning` [256] are the classes of the truth's.
 
-        To look up 256 values is faster than 260,000 pixels. None where the truth has a value that is STRANGE.
+        To look up the pairs that there are is faster than 260,000 pixels. None where the truth has a value that is
+        STRANGE.
         """
+        pairs, pixels = _counted_pairs(truth, answer)
+        row = meaning[pairs >> 8]
+        if (row == STRANGE).any():
+            return None
+        return cls._asked(row, pairs & 255, pixels, (classes, BYTES))
+
+    @classmethod
+    def _asked(
+        cls, truth: IntArray, answer: IntArray, pixels: IntArray, kinds: tuple[int, npt.NDArray[np.int64]]
+    ) -> ComparedMaps:
+        """Leave out pairs whose truth is no class."""
         import numpy as np
 
-        cells = _count_pairs(truth, answer)
-        there = np.flatnonzero(cells.any(axis=1))
-        if (meaning[there] == STRANGE).any():
-            return None
-        asked = there[meaning[there] != IGNORED]
-        table = np.zeros((classes, 256), np.int64)
-        np.add.at(table, meaning[asked], cells[asked])
-        return cls(table, BYTES, np.asarray(cells.any(axis=0)))
+        classes, values = kinds
+        asked = truth < classes
+        return cls(truth[asked], answer[asked], pixels[asked], classes, values, np.unique(answer))
 
     def counts(self, meaning: IntArray) -> IntArray:
         """[C, 3] pixels of each class: true and found, true, predicted; `meaning` [V] are classes, C for none."""
         import numpy as np
 
-        classes = len(self.table)
-        found = np.zeros((classes + 1, 3), np.int64)
-        np.add.at(found[:, 0], meaning, self._agreeing(meaning))
-        found[:classes, 1] = self.table.sum(axis=1)
-        np.add.at(found[:, 2], meaning, self.table.sum(axis=0))
-        return found[:classes]
+        found = meaning[self.answer]
+        columns = [
+            np.bincount(classes, weights=pixels, minlength=self.classes + 1)[: self.classes]
+            for classes, pixels in (
+                (self.truth, self.pixels * (found == self.truth)), (self.truth, self.pixels), (found, self.pixels),
+            )
+        ]  # fmt: skip
+        return np.stack(columns, axis=1).astype(np.int64)
 
     def tally(self, meaning: IntArray, first: int | None) -> AnswerTally:
         """Count what is right; `first` is the value of class 0 where values follow each other."""
-        right, without = self._agreeing(meaning).sum(), self.table[:, meaning == len(self.table)].sum()
+        found = meaning[self.answer]
+        without = int(self.pixels[found == self.classes].sum())
         one, other = (
-            0 if first is None else int(self._agreeing(self.values + shift - first).sum()) for shift in _SHIFTS
+            0 if first is None else self._right(self.values[self.answer] + shift - first) for shift in _SHIFTS
         )
-        return AnswerTally(int(self.table.sum()), int(without), int(right), (one, other))
+        return AnswerTally(int(self.pixels.sum()), without, self._right(found), (one, other))
 
-    def _agreeing(self, classes: IntArray) -> IntArray:
-        """[V] pixels of each value whose class is right where it means these [V]; any other number is no class."""
-        known = (classes >= 0) & (classes < len(self.table))
-        found: IntArray = self.table[classes * known, range(len(classes))] * known
-        return found
+    def _right(self, found: IntArray) -> int:
+        """Pixels whose class is the one that was found, [P] of each pair; any other number is no class."""
+        return int(self.pixels[found == self.truth].sum())
 
 
-def _count_pairs(truth: Map, answer: Map) -> IntArray:
-    """[256, 256] how many pixels have each value in the truth and each in the answer, uint8 both `[H, W]`.
+def _counted_pairs(truth: Map, answer: Map) -> tuple[IntArray, IntArray]:
+    """[P] the pairs that there are, 256 times the truth's value and the answer's, and [P] the pixels of each.
 
-    Neighbours are mostly alike, so stretches of one pair are counted rather than pixels, which takes a third.
+    Both are uint8 `[H, W]`. Neighbours are mostly alike, so stretches of one pair are counted rather than pixels, which
+    takes a third.
     """
     import numpy as np
 
@@ -119,10 +131,12 @@ def _count_pairs(truth: Map, answer: Map) -> IntArray:
     pairs = pairs.ravel()
     changes = pairs[1:] != pairs[:-1]
     if np.count_nonzero(changes) > len(pairs) // _SHORT:
-        return np.bincount(pairs, minlength=2**16).reshape(256, 256)
-    ends = np.append(np.flatnonzero(changes), len(pairs) - 1)
-    cells = np.bincount(pairs[ends], weights=np.diff(ends, prepend=-1), minlength=2**16)
-    return cells.astype(np.int64).reshape(256, 256)
+        cells = np.bincount(pairs, minlength=2**16)
+    else:
+        ends = np.append(np.flatnonzero(changes), len(pairs) - 1)
+        cells = np.bincount(pairs[ends], weights=np.diff(ends, prepend=-1), minlength=2**16)
+    there = np.flatnonzero(cells > 0)  # of truth values, which NumPy finds far faster than numbers
+    return there, cells[there].astype(np.int64)
 
 
 def tally_notes(tallies: Sequence[AnswerTally], scheme: LabelScheme) -> list[Note]:
