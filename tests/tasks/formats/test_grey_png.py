@@ -65,7 +65,9 @@ def test_every_filter_and_packing_gives_the_stored_values(values: npt.NDArray[np
     kinds = data.draw(st.lists(st.integers(0, 4), min_size=len(values), max_size=len(values)))
     packed = zlib.compress(filtered(values, kinds), data.draw(st.integers(0, 9)))
     cut = data.draw(st.integers(0, len(packed)))
-    content = png([packed[:cut], packed[cut:]], values.shape, data.draw(st.sampled_from([b"", chunk(b"tEXt", b"a\0b")])))
+    content = png(
+        [packed[:cut], packed[cut:]], values.shape, data.draw(st.sampled_from([b"", chunk(b"tEXt", b"a\0b")]))
+    )
     found = decode_grey_png(content)
     assert found is not None and found.dtype == np.uint8
     np.testing.assert_array_equal(found, values)
@@ -122,7 +124,20 @@ ROWS = zlib.compress(b"\0\1\2\0\3\4")
         b"",
         b"GIF89a",
     ],
-    ids="turned transparent gamma 4-bit 16-bit palette interlaced no-pixels huge empty no-bytes gif".split(),
+    ids=[
+        "turned",
+        "transparent",
+        "gamma",
+        "4-bit",
+        "16-bit",
+        "palette",
+        "interlaced",
+        "no-pixels",
+        "huge",
+        "empty",
+        "no-bytes",
+        "gif",
+    ],
 )
 def test_whatever_is_not_plain_is_left_to_pillow(content: bytes) -> None:
     assert decode_grey_png(content) is None
