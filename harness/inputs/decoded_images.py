@@ -16,9 +16,9 @@ import numpy.typing as npt
 from harness.inputs.array_file import has_room, too_large_for
 from harness.inputs.decoding_memory import PixelBudget, size_in
 from harness.inputs.images import DECODER, broken_of, each_readable, keep_readable, upright_image
-from harness.inputs.read_ahead import reading_ahead, reading_in_threads, reading_threads
 from harness.inputs.sealed_files import find_or_make
 from harness.protocols import NOTICE, Progress
+from harness.read_ahead import reading_ahead, reading_in_threads, reading_threads
 from harness.sample import Sample
 from harness.storage.content import Contents
 

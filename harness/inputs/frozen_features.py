@@ -15,12 +15,12 @@ import numpy.typing as npt
 from harness.inputs.array_file import has_room, too_large_for, writing_array
 from harness.inputs.images import DECODER, ImageSplit
 from harness.inputs.modes import evaluate_module
-from harness.inputs.read_ahead import reading_ahead
 from harness.inputs.read_batch import begin_images
 from harness.inputs.sealed_files import find_or_make
 from harness.measure.device import numerics
 from harness.measure.out_of_memory import halving
 from harness.protocols import NOTICE, Progress, VisionTower
+from harness.read_ahead import reading_ahead
 from harness.storage.content import Contents
 
 if TYPE_CHECKING:

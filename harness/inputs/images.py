@@ -15,9 +15,9 @@ import numpy.typing as npt
 from harness.errors import BadSample
 from harness.inputs.array_file import has_room, too_large_for, writing_array
 from harness.inputs.decoding_memory import PixelBudget
-from harness.inputs.read_ahead import reading_in_threads
 from harness.inputs.sealed_files import find_or_make
 from harness.protocols import NOTICE, Progress
+from harness.read_ahead import reading_in_threads
 from harness.sample import Preprocessing, Sample
 from harness.storage.content import Contents
 

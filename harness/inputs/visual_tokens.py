@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from harness.inputs.augment import Augmenter
 from harness.inputs.frozen_features import BF16, Features, FrozenFeatures
 from harness.inputs.images import ImageSplit
-from harness.inputs.read_ahead import AHEAD_BATCHES, reading_ahead, reading_threads
 from harness.inputs.read_batch import Changed, ReadIndices, begin_array, begin_changed, begin_images
 from harness.protocols import Learner, Progress, TakesPictures
+from harness.read_ahead import AHEAD_BATCHES, reading_ahead, reading_threads
 from harness.sample import Batch, Sample
 
 if TYPE_CHECKING:

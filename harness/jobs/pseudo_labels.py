@@ -21,10 +21,10 @@ from harness.cell import TrainOptions
 from harness.errors import UsageError
 from harness.inputs.augment import Augmenter, augmenter_for
 from harness.inputs.modes import for_evaluation, for_training
-from harness.inputs.read_ahead import reading_threads
 from harness.inputs.read_batch import Changed, ReadIndices, begin_changed
 from harness.inputs.visual_tokens import VisualTokens
 from harness.protocols import NOTICE, Learner, Progress, SupportsFit, Task
+from harness.read_ahead import reading_threads
 from harness.sample import Batch, Sample
 
 _STRONG = "randaugment"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from harness.cell import Places, TrainingJob
 from harness.inputs.images import ImageSplit
-from harness.inputs.read_ahead import reading_threads
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
 from harness.jobs.evaluated_images import images_for
 from harness.jobs.hardened_loss import needs_pixels
 from harness.measure.device import resolve_precision
 from harness.protocols import NOTICE, Learner, Progress, SupportsFit, Task
+from harness.read_ahead import reading_threads
 from harness.sample import limited
 
 

@@ -241,8 +241,12 @@ def scored_blocks(
 
     def score(number: int) -> list[FloatArray]:
         block = next(block for place, block in blocks if place == number)
-        parts = [block[: max(0, wanted - number * size)] for wanted in resamples]
-        return [one.resample(own) if len(own) else np.empty(0) for one, own in zip(statistics, parts, strict=True)]
+        # One array for all that want as many: what metrics have in common is kept by the array that it is of.
+        parts = {wanted: block[: max(0, wanted - number * size)] for wanted in resamples}
+        return [
+            one.resample(parts[wanted]) if len(parts[wanted]) else np.empty(0)
+            for one, wanted in zip(statistics, resamples, strict=True)
+        ]
 
     return [partial(score, number) for number in range(math.ceil(most / size))]
 

@@ -30,12 +30,16 @@ def shared_out(tasks: Sequence[Callable[[], Result]], processes: int) -> list[Re
     processes = min(processes, len(tasks), MOST_PROCESSES)
     if processes < 2 or len(tasks) * _NUMBER > _HELD or sys.platform != "linux":
         return [task() for task in tasks]
+    from threadpoolctl import threadpool_limits
+
     queue = _queue(len(tasks))
     found: dict[int, Result] = {}
     children: list[tuple[int, int]] = []
     try:
-        children += (_forked(tasks, queue) for _ in range(processes - 1))
-        _work(tasks, queue, found)
+        # Else each would have BLAS use all processors, and its threads wait for those of the others without pause.
+        with threadpool_limits(1, "blas"):
+            children += (_forked(tasks, queue) for _ in range(processes - 1))
+            _work(tasks, queue, found)
         while children:
             found |= _told_by(*children.pop())
     finally:

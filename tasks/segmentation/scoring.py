@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.answers import IGNORED, decode_label_map, resize_label_map
 from harness.errors import DataError
-from harness.inputs.read_ahead import reading_in_threads
 from harness.protocols import Statistics
+from harness.read_ahead import reading_in_threads
 from harness.sample import Classes, Note, Outcome, Prediction, Sample
 from tasks.formats.index_png import StoredLabels, read_label_image
 from tasks.formats.label_maps import STRANGE, LabelScheme, to_class_map

@@ -118,8 +118,7 @@ def dictionaries(corpus: Corpus) -> tuple[dict[int, list[str]], dict[int, list[s
 def our_meteor(corpus: Corpus) -> float:
     with Meteor() as meteor:
         assert meteor.score(*corpus).value
-        assert meteor.pid is not None
-        return peak_mb(meteor.pid)
+        return peak_mb(meteor.pids[0])
 
 
 def their_meteor(corpus: Corpus) -> float:

@@ -24,8 +24,8 @@ from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from harness.inputs.images import ImageSplit, Pixels, fit_image, image_size, read_image, to_channels_first, upright_rgb
-from harness.inputs.read_ahead import reading_threads
 from harness.inputs.visual_tokens import VisualTokens
+from harness.read_ahead import reading_threads
 from harness.sample import Preprocessing, Sample
 
 MOST, BATCH = 1000, 64

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from harness.metrics.captions.java import PATIENCE_S, JavaFailed, JavaProcess, find_java, with_one_restart
 from harness.metrics.captions.java_archives import meteor_jar
 from harness.metrics.captions.paraphrases import find_or_write_filtered_table
+from harness.processors import usable_processors
 from harness.stats.resampling import FloatArray, IntArray, weighted_sums
 
 # The jar's parameters for English, task "rank".
@@ -31,6 +33,8 @@ _HEAP_MB, _ROWS_PER_MB = 192, 3000  # for WordNet and the program, and for the t
 # limit, which the heap reaches only where it must; pycocoevalcap always allows 2,048 MB.
 _MB_PER_WORD, _PAIRS_PER_MB, _SHORT = 0.25, 4000, 100
 _MOST_HEAP_MB = 16_384
+_IMAGES_EACH, _MOST = 1000, 4  # of each process at least: one takes a second to start; and processes
+_PART = 100  # images that a process is asked about at once
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,11 @@ def without_free_chunks(counts: FloatArray) -> FloatArray:
 
 
 class Meteor:
-    """One live METEOR process, whose paraphrase table is cut to the references seen so far.
+    """Live METEOR processes, whose paraphrase table is cut to the references seen so far.
 
-    References that were not seen before widen the table and start the process anew; candidates never do.
-    Cutting the table takes seconds, so a `cache_folder` keeps cut tables for later runs.
+    References that were not seen before widen the table and start the processes anew; candidates never do. Cutting the
+    table takes seconds, so a `cache_folder` keeps cut tables for later runs. Thousands of images are shared among as
+    many processes as this one may use processors.
     """
 
     def __init__(
@@ -104,18 +109,18 @@ class Meteor:
         self._cache_folder, self._patience_s = cache_folder, patience_s
         self._java = find_java(search_path)
         self._seen: set[str] = set()
-        self._process: JavaProcess | None = None
+        self._processes: list[JavaProcess] = []
         self._extra_mb = self._heap_mb = 0
 
     @property
-    def pid(self) -> int | None:
-        """The operating system's id of the process; None before the first call."""
-        return self._process.pid if self._process else None
+    def pids(self) -> list[int]:
+        """The operating system's ids of the processes; none before the first call."""
+        return [process.pid for process in self._processes]
 
-    def prepare(self, references: Iterable[str]) -> None:
-        """Make ready for tokenised references, so that those of several calls start the process once."""
+    def prepare(self, references: Iterable[str], images: int = 0) -> None:
+        """Make ready for tokenised references, of so many images at once: those of several calls start anew once."""
         wanted = set(references)
-        with_one_restart(lambda: self._process_for(wanted), self.close)
+        with_one_restart(lambda: self._processes_for(wanted, 0, images), self.close)
 
     def score(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> MeteorStatistics:
         """Count the matches of tokenised captions; `references[i]` belong to `candidates[i]`."""
@@ -123,51 +128,64 @@ class Meteor:
 
     def _score(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> MeteorStatistics:
         longest = longest_pair(candidates, references)
-        process = self._process_for((caption for image in references for caption in image), heap_for(*longest))
-        process.send([_question(*pair) for pair in zip(candidates, references, strict=True)])
+        seen = {caption for image in references for caption in image}
+        processes = self._processes_for(seen, heap_for(*longest), len(candidates))
+        questions = [_question(*pair) for pair in zip(candidates, references, strict=True)]
         try:
-            counts = [process.read_line().split() for _ in candidates]
+            counts = _asked(processes, questions)
         except JavaFailed as error:
             raise type(error)(
                 f"METEOR: {error} The longest caption has {longest[0]:,} words, the longest reference {longest[1]:,}; "
                 f"{self._heap_mb} MB of memory were allowed."
             ) from None
-        wrong = next((answer for answer in counts if len(answer) != _COUNTS), None)
-        if wrong is not None:
-            raise JavaFailed(f"METEOR answered {' '.join(wrong)!r} instead of {_COUNTS} counts.")
         return MeteorStatistics(without_free_chunks(np.array(counts, dtype=np.float64)))
 
-    def _process_for(self, references: Iterable[str], extra_mb: int = 0) -> JavaProcess:
-        new = set(references) - self._seen
-        if new or self._process is None or extra_mb > self._extra_mb:
+    def _processes_for(self, references: set[str], extra_mb: int, images: int) -> list[JavaProcess]:
+        new = references - self._seen
+        if new or extra_mb > self._extra_mb:
             self._extra_mb = max(extra_mb, self._extra_mb)
             self._seen |= new
             self.close()
-            self._process = self._start()
-        return self._process
+        helpers = 0 if self._extra_mb else min(usable_processors(), _MOST, images // _IMAGES_EACH) - 1
+        lacking = 1 + max(0, helpers) - len(self._processes)
+        if lacking > 0:
+            self._processes += self._start(lacking)
+        return self._processes
 
-    def _start(self) -> JavaProcess:
+    def _start(self, count: int) -> list[JavaProcess]:
         with ExitStack() as until_loaded:
             folder = self._cache_folder or Path(
                 until_loaded.enter_context(tempfile.TemporaryDirectory(prefix="fusemark-meteor-"))
             )
             table = find_or_write_filtered_table(folder, self._seen, self._java)
             self._heap_mb = min(_MOST_HEAP_MB, _HEAP_MB + table.rows // _ROWS_PER_MB + self._extra_mb)
-            options = ["-", "-", "-stdio", "-l", "en", "-norm", "-a", str(table.path)]
-            process = JavaProcess(self._java, self._heap_mb, ["-jar", str(meteor_jar()), *options], self._patience_s)
-            try:
-                process.send([_question("a", ["a"])])
-                process.read_line()  # now the table is in memory and a temporary folder can go
-            except BaseException:
-                process.close()
-                raise
+            with ThreadPoolExecutor(count) as threads:
+                started = [threads.submit(self._start_one, table.path) for _ in range(count)]
+        try:
+            return [each.result() for each in started]
+        except BaseException:
+            for each in started:
+                if each.exception() is None:
+                    each.result().close()
+            raise
+
+    def _start_one(self, table: Path) -> JavaProcess:
+        """Start a process and wait until the table is in its memory: then its folder can go."""
+        options = ["-", "-", "-stdio", "-l", "en", "-norm", "-a", str(table)]
+        process = JavaProcess(self._java, self._heap_mb, ["-jar", str(meteor_jar()), *options], self._patience_s)
+        try:
+            process.send([_question("a", ["a"])])
+            _counts(process.read_line())
+        except BaseException:
+            process.close()
+            raise
         return process
 
     def close(self) -> None:
-        """End the process; safe to call twice."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        """End the processes; safe to call twice."""
+        for process in self._processes:
+            process.close()
+        self._processes = []
 
     def __enter__(self) -> Self:
         return self
@@ -176,6 +194,32 @@ class Meteor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _asked(processes: Sequence[JavaProcess], questions: Sequence[str]) -> list[list[str]]:
+    """The counts that answer each question; of several processes the one that is free first takes the next part."""
+    parts = [questions[start : start + _PART] for start in range(0, len(questions), _PART)]
+    numbers = iter(range(len(parts)))
+    found: dict[int, list[list[str]]] = {}
+
+    def ask(process: JavaProcess) -> None:
+        for number in numbers:
+            process.send(parts[number])
+            found[number] = [_counts(process.read_line()) for _ in parts[number]]
+
+    with ThreadPoolExecutor(len(processes)) as threads:
+        asked = [threads.submit(ask, process) for process in processes]
+    for each in asked:
+        each.result()
+    return [counts for number in range(len(parts)) for counts in found[number]]
+
+
+def _counts(answer: str) -> list[str]:
+    """Take an answer of the jar apart; another line, such as a word of Java's own, would move all that follow."""
+    counts = answer.split()
+    if len(counts) != _COUNTS:
+        raise JavaFailed(f"METEOR answered {answer!r} instead of {_COUNTS} counts.")
+    return counts
 
 
 def longest_pair(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[int, int]:

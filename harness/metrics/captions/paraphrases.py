@@ -24,26 +24,29 @@ import numpy.typing as npt
 
 from harness.metrics.captions.java import run_java
 from harness.metrics.captions.java_archives import meteor_jar, paraphrase_table
+from harness.read_ahead import reading_in_threads
 
 Bytes = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.intp]
 
 _LONGEST = 7  # words of the longest phrase in the table
 _ROW_LINES = 3  # a number (which METEOR does not use), a phrase, its paraphrase
-_CHUNK_BYTES = 1 << 17  # small enough for the arrays of a chunk to stay in the cache
+_CHUNK_BYTES = 1 << 18  # small enough for the arrays of a chunk to stay in the cache
 _PLAIN = re.compile(r"[a-z0-9 ]*")  # captions that METEOR's normaliser leaves as they are
 _JAVA_SPACE = re.compile(r"[ \t\n\r\f]+")
 _NORMALISER_HEAP_MB = 256
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
-_NEWLINE = 10
+_NEWLINE, _SPACE = b"\n "
 
 
-def phrases_of(captions: Iterable[str], java: Path) -> set[bytes]:
-    """Return all runs of 1..7 words of tokenised captions, worded as METEOR sees them."""
+def as_meteor_sees(captions: Iterable[str], java: Path) -> list[bytes]:
+    """Return distinct tokenised captions with the words that METEOR sees, parted by single spaces."""
     distinct = set(captions)
     plain = {caption for caption in distinct if _PLAIN.fullmatch(caption)}
     normalised = _normalise(sorted(distinct - plain), java)
-    return {phrase.encode() for caption in (*plain, *normalised) for phrase in _phrases(caption)}
+    worded = (" ".join(filter(None, _JAVA_SPACE.split(caption))) for caption in (*plain, *normalised))
+    return [caption.encode() for caption in worded if caption]
 
 
 def find_or_write_filtered_table(folder: Path, captions: Iterable[str], java: Path) -> FilteredTable:
@@ -58,7 +61,7 @@ def find_or_write_filtered_table(folder: Path, captions: Iterable[str], java: Pa
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".paraphrases-", delete=False) as part:
         unfinished = Path(part.name)
     try:
-        rows = write_filtered_table(unfinished, phrases_of(distinct, java))
+        rows = write_filtered_table(unfinished, as_meteor_sees(distinct, java))
         finished = unfinished.replace(folder / f"{stem}-{rows}.gz")  # at once, so that nobody reads half a table
     finally:
         unfinished.unlink(missing_ok=True)
@@ -73,31 +76,67 @@ class FilteredTable:
     rows: int
 
 
-def write_filtered_table(target: Path, phrases: set[bytes]) -> int:
-    """Write the rows that have a side among `phrases`; return how many."""
-    powers = Powers.up_to(2 * _CHUNK_BYTES)
-    wanted = _Wanted(phrases, powers)
+def write_filtered_table(target: Path, captions: Sequence[bytes]) -> int:
+    """Write the rows one side of which is a run of 1..7 words of a caption; return how many."""
+    powers = Powers.up_to(2 * _CHUNK_BYTES + max(map(len, captions), default=0))
+    text = np.frombuffer(b"".join(caption + b"\n" for caption in captions), dtype=np.uint8)
+    runs = [hash_runs(part, powers) for part in _split_at_newlines(text)]
+    wanted = _Wanted(np.concatenate([*runs, np.empty(0, dtype=np.uint64)]))
     rows = 0
-    with gzip.open(target, "wb", compresslevel=1) as output:
-        for text in _read_whole_rows(paraphrase_table()):
-            ends, hashes = hash_lines(text, powers)
-            kept = wanted.has(hashes[1::_ROW_LINES]) | wanted.has(hashes[2::_ROW_LINES])
-            lengths = np.diff(ends[_ROW_LINES - 1 :: _ROW_LINES], prepend=-1)
-            output.write(text[np.repeat(kept, lengths)].tobytes())
-            rows += int(kept.sum())
+
+    def cut(piece: tuple[Bytes, Places]) -> list[bytes]:
+        text, ends = piece
+        hashes = hash_lines(text, ends, powers)
+        kept = np.flatnonzero(wanted.has(hashes[1::_ROW_LINES]) | wanted.has(hashes[2::_ROW_LINES]))
+        row_ends = ends[_ROW_LINES - 1 :: _ROW_LINES] + 1
+        starts = np.where(kept > 0, row_ends[kept - 1], 0)
+        return [text[start:end].tobytes() for start, end in zip(starts, row_ends[kept], strict=True)]
+
+    # The table is unpacked here while threads look up what has been: NumPy and zlib let each other work.
+    with (
+        gzip.open(target, "wb", compresslevel=1) as output,
+        reading_in_threads(_read_whole_rows(paraphrase_table()), cut) as pieces,
+    ):
+        for kept in pieces:
+            output.write(b"".join(kept))
+            rows += len(kept)
     return rows
 
 
-def hash_lines(text: Bytes, powers: Powers) -> tuple[npt.NDArray[np.intp], Hashes]:
-    """Where each line of `text` [B] ends (its newline), and a hash of each line; both [L]. B < 2 chunks.
+def hash_lines(text: Bytes, ends: Places, powers: Powers) -> Hashes:
+    """[L] a hash of each line of `text` [B], which have their newlines at `ends` [L]; `powers` go up to B.
 
     The hash of bytes b_0..b_k is sum b_i * base^i modulo 2**64, taken from running sums over the whole text.
     """
+    sums, starts = _running_sums(text, powers), _starts(ends)
+    hashes: Hashes = (sums[ends] - sums[starts]) * powers.of_inverse[starts]
+    return hashes
+
+
+def hash_runs(text: Bytes, powers: Powers) -> Hashes:
+    """[M] the distinct hashes of all runs of 1..7 words of each line of `text` [B], words parted by single spaces."""
+    sums, ends = _running_sums(text, powers), np.flatnonzero((text == _SPACE) | (text == _NEWLINE))
+    starts, line = _starts(ends), np.cumsum(text[ends] == _NEWLINE)
+    line[text[ends] == _NEWLINE] -= 1  # a line's last word is of it
+    found = [np.empty(0, dtype=np.uint64)]
+    for more in range(_LONGEST):
+        first, last = starts[: max(0, len(starts) - more)], ends[more:]
+        within = line[: len(first)] == line[more:]
+        first, last = first[within], last[within]
+        found.append((sums[last] - sums[first]) * powers.of_inverse[first])
+    return np.unique(np.concatenate(found))
+
+
+def _running_sums(text: Bytes, powers: Powers) -> Hashes:
+    """[B + 1] what the bytes before each place come to."""
     sums = np.zeros(len(text) + 1, dtype=np.uint64)
     np.cumsum(text * powers.of_base[: len(text)], out=sums[1:])
-    ends = np.flatnonzero(text == _NEWLINE)
-    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
-    return ends, (sums[ends] - sums[starts]) * powers.of_inverse[starts]
+    return sums
+
+
+def _starts(ends: Places) -> Places:
+    """[L] where pieces begin each of which ends one byte before the next."""
+    return np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
 
 
 @dataclass(frozen=True)
@@ -118,10 +157,8 @@ class Powers:
 class _Wanted:
     """A set of hashes; a bit map of their upper bits answers most look-ups."""
 
-    def __init__(self, phrases: set[bytes], powers: Powers) -> None:
-        text = np.frombuffer(b"".join(phrase + b"\n" for phrase in phrases), dtype=np.uint8)
-        parts = [hash_lines(part, powers)[1] for part in _split_at_newlines(text)]
-        self._sorted = np.unique(np.concatenate([*parts, np.empty(0, dtype=np.uint64)]))
+    def __init__(self, hashes: Hashes) -> None:
+        self._sorted = np.unique(hashes)
         self._map = np.zeros(1 << 24, dtype=np.bool_)
         self._map[self._sorted >> np.uint64(40)] = True
 
@@ -144,24 +181,18 @@ def _split_at_newlines(text: Bytes) -> Iterator[Bytes]:
         start = end
 
 
-def _read_whole_rows(table: Path) -> Iterator[Bytes]:
-    """The table in pieces of about a chunk that hold whole rows."""
+def _read_whole_rows(table: Path) -> Iterator[tuple[Bytes, Places]]:
+    """The table in pieces of about a chunk that hold whole rows, and where the lines of each end."""
     rest = b""
     with gzip.open(table, "rb") as source:
         while chunk := source.read(_CHUNK_BYTES):
             data = rest + chunk
             text = np.frombuffer(data, dtype=np.uint8)
             ends = np.flatnonzero(text == _NEWLINE)
-            whole = int(ends[len(ends) // _ROW_LINES * _ROW_LINES - 1]) + 1 if len(ends) >= _ROW_LINES else 0
-            yield text[:whole]
+            ends = ends[: len(ends) // _ROW_LINES * _ROW_LINES]
+            whole = int(ends[-1]) + 1 if len(ends) else 0
+            yield text[:whole], ends
             rest = data[whole:]
-
-
-def _phrases(caption: str) -> Iterator[str]:
-    words = [word for word in _JAVA_SPACE.split(caption) if word]
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
-            yield " ".join(words[start:end])
 
 
 def _normalise(captions: Sequence[str], java: Path) -> list[str]:

@@ -78,9 +78,8 @@ class CaptionScorer:
         if "METEOR" in self._metrics:
             corpora = [references, *(case.references for case in GOLDEN_CASES)]
             tokens = [self._tokenize_references(corpus) for corpus in corpora]
-            self._open_meteor().prepare(
-                caption for corpus in tokens for captions in corpus.values() for caption in captions
-            )
+            every = (caption for corpus in tokens for captions in corpus.values() for caption in captions)
+            self._open_meteor().prepare(every, images=len(references))
 
     def verify(self) -> str:
         """Score the golden cases and return the signature; raises MetricDrift where a score differs."""

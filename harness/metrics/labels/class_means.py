@@ -67,15 +67,20 @@ class MeanF1:
 
     def without_each(self, samples: IntArray) -> FloatArray:
         """[S] samples -> [S] the mean F1 without each of them in turn, NaN where no class is left."""
-        return _means_without(2 * self.hits, self.members + self.predicted, samples)
+        return _means_without(2 * self.hits, self._either, samples)
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] mean F1 over the classes drawn or predicted; NaN for a resample without any."""
         return np.concatenate([self._resample_block(block) for block in columns(counts)])
 
     def _resample_block(self, block: FloatArray) -> FloatArray:
-        either = self.members @ block + self.predicted @ block
+        either = self._either @ block
         return mean_of_ratios(2 * (self.hits @ block), either, either > 0)
+
+    @cached_property
+    def _either(self) -> scipy.sparse.csr_array:
+        """[K, N] 1 where a sample has a label or it is predicted, 2 where both."""
+        return self.members + self.predicted
 
 
 def mean_of_ratios(numerators: FloatArray, denominators: FloatArray, drawn: BoolArray) -> FloatArray:

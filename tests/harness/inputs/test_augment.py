@@ -19,8 +19,8 @@ from harness.errors import UsageError
 from harness.inputs.augment import Augmentation, Augmenter, augmenter_for
 from harness.inputs.image_steps import Recolouring
 from harness.inputs.images import fit_image, open_images
-from harness.inputs.read_ahead import THREAD_NAME
 from harness.inputs.visual_tokens import VisualTokens
+from harness.read_ahead import THREAD_NAME
 from harness.sample import Preprocessing, Sample
 
 SQUASH = Preprocessing(32, fit="squash")

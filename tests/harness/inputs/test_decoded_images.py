@@ -13,9 +13,9 @@ from harness.condition import Part
 from harness.errors import BadSample
 from harness.inputs.decoded_images import open_decoded_images
 from harness.inputs.perturbed_inputs import ImageSource
-from harness.inputs.read_ahead import THREAD_NAME
 from harness.plan.plugins import load_perturbations
 from harness.protocols import NOTICE
+from harness.read_ahead import THREAD_NAME
 from harness.sample import Sample
 
 

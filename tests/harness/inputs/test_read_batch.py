@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from harness.errors import BadSample
 from harness.inputs.images import ImageSplit, open_images
-from harness.inputs.read_ahead import THREAD_NAME
 from harness.inputs.read_batch import ReadIndices, begin_array
 from harness.inputs.visual_tokens import VisualTokens, open_visual_tokens
 from harness.protocols import NOTICE
+from harness.read_ahead import THREAD_NAME
 from harness.sample import Preprocessing, Sample
 
 COUNT = 12

@@ -11,9 +11,10 @@ from harness.stats.intervals import (
     DifferenceOf,
     clustered_wilson,
     draw_resamples,
+    scored_blocks,
     wilson,
 )
-from harness.stats.resampling import MeanStatistics
+from harness.stats.resampling import FloatArray, IntArray, MeanStatistics
 from tests.harness.stats.single_metrics import bootstrap
 
 
@@ -170,3 +171,17 @@ def test_a_difference_may_be_below_what_its_resamples_found() -> None:
     assert bootstrap(DifferenceOf(few, nothing), 500, error=0.198).low == pytest.approx(
         0.208 - 2.7764 * 0.198, abs=1e-3
     )
+
+
+def test_metrics_of_as_many_resamples_are_given_one_array_of_them() -> None:
+    seen: list[list[int]] = [[], [], []]
+
+    class Watched(MeanStatistics):
+        def resample(self, counts: IntArray) -> FloatArray:
+            seen[int(self.per_sample[0])].append(id(counts))
+            return super().resample(counts)
+
+    some = [Watched(np.array([float(number), 1.0, 2.0])) for number in range(3)]
+    kept = [score() for score in scored_blocks(some, [10, 10, 4])]
+    assert [len(values) for values in kept[0]] == [10, 10, 4]
+    assert seen[0] == seen[1] != seen[2], "what they have in common is worked out once"

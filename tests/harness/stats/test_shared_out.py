@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from harness.errors import DataError, StoreError
 from harness.stats import estimates as estimates_module
@@ -72,3 +73,14 @@ def test_intervals_are_the_same_in_several_processes(monkeypatch: pytest.MonkeyP
     alone = estimates(statistics, 1000, 3)
     monkeypatch.setattr(estimates_module, "_WORTH_SHARING", 1)
     assert estimates(statistics, 1000, 3) == alone == estimates(statistics, 1000)
+
+
+def test_blas_has_one_thread_in_each_process_and_as_many_as_before_after():
+    def threads() -> int:
+        signal.sigtimedwait([], 0.1)
+        return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+
+    with threadpool_limits(2, "blas"):
+        before = threads()
+        assert shared_out([threads] * 4, 2) == [1] * 4
+        assert threads() == before

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.metrics.captions import java, paraphrases
+from harness.metrics.captions import meteor as meteor_module
 from harness.metrics.captions.java import JavaFailed
 from harness.metrics.captions.meteor import Meteor, MeteorStatistics, heap_for, longest_pair
 
@@ -40,15 +43,51 @@ def test_only_new_references_start_the_process_anew(tmp_path: Path, monkeypatch:
     crowd, beasts = [["a large number of people"]], [["zebras graze"]]
     with Meteor() as meteor:
         meteor.score(["a crowd"], crowd)
-        first = meteor.pid
+        (first,) = meteor.pids
         assert paraphrase_matches(meteor.score(["many people"], crowd)) > 0
-        assert meteor.pid == first
+        assert meteor.pids == [first]
         assert paraphrase_matches(meteor.score(["two beasts"], beasts)) > 0
-        second = meteor.pid
+        (second,) = meteor.pids
         assert second != first
         assert paraphrase_matches(meteor.score(["many people"], crowd)) > 0
-        assert meteor.pid == second
+        assert meteor.pids == [second]
     assert not Path(f"/proc/{first}").exists() and not Path(f"/proc/{second}").exists()
+
+
+def test_several_processes_answer_as_one_does(
+    wild_corpus: Callable[[int, int], Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "table.gz"
+    table.write_bytes(gzip.compress(b"1\nmany\na large number of\n1\ntwo beasts\nzebras\n"))
+    monkeypatch.setattr(paraphrases, "paraphrase_table", lambda: table)
+    candidates, references = wild_corpus(0, 300)
+    with Meteor(cache_folder=tmp_path) as meteor:
+        alone = meteor.score(candidates, references)
+        assert len(meteor.pids) == 1
+        monkeypatch.setattr(meteor_module, "_IMAGES_EACH", 50)
+        monkeypatch.setattr(meteor_module, "_PART", 7)
+        monkeypatch.setattr(meteor_module, "usable_processors", lambda: 2)
+        together = meteor.score(candidates, references)
+        pids = meteor.pids
+        assert len(pids) == 2
+        os.kill(pids[1], signal.SIGKILL)
+        again = meteor.score(candidates, references)
+        assert len(meteor.pids) == 2 and not {*pids} & {*meteor.pids}, "all are started anew where one dies"
+        last = meteor.pids
+    np.testing.assert_array_equal(together.components, alone.components)
+    np.testing.assert_array_equal(again.components, alone.components)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in (*pids, *last))
+
+
+def test_a_line_that_is_no_answer_is_refused(tmp_path: Path) -> None:
+    program = tmp_path / "java"
+    program.write_text("#!/bin/sh\necho '[warning] the archive is old'\nexec cat\n")
+    program.chmod(0o755)
+    table = tmp_path / "table.gz"
+    meteor = Meteor(cache_folder=tmp_path)
+    meteor._java = program
+    with pytest.raises(JavaFailed, match=r"answered.*archive is old.*instead of 23 counts"):
+        meteor._start_one(table)
 
 
 def paraphrase_matches(statistics: MeteorStatistics) -> float:
@@ -165,9 +204,9 @@ def test_memory_grows_with_the_longest_caption_alone() -> None:
 def test_a_caption_of_thousands_of_words_is_scored() -> None:
     with Meteor() as meteor:
         meteor.score(["a dog runs"], [["a dog runs"]])
-        first = meteor.pid
+        first = meteor.pids
         components = meteor.score([" ".join(["a dog runs"] * 1000)], [["a dog runs"]]).components[0]
         # 3,000 words of which 1,000 are function words; the reference's three words match once, in one chunk.
         assert components[:8].tolist() == [3000, 3, 1000, 1, 2, 2, 1, 1]
         assert components[20:].tolist() == [1, 3, 3]
-        assert meteor.pid != first
+        assert meteor.pids != first

@@ -10,7 +10,7 @@ from itertools import chain
 
 import pytest
 
-from harness.inputs.read_ahead import THREAD_NAME, reading_ahead, reading_threads
+from harness.read_ahead import THREAD_NAME, reading_ahead, reading_threads
 
 
 def threads_left() -> list[str]:
