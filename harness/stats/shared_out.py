@@ -30,7 +30,7 @@ def shared_out(tasks: Sequence[Callable[[], Result]], processes: int) -> list[Re
     processes = min(processes, len(tasks), MOST_PROCESSES)
     if processes < 2 or len(tasks) * _NUMBER > _HELD or sys.platform != "linux":
         return [task() for task in tasks]
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     queue = _queue(len(tasks))
     found: dict[int, Result] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -11,6 +13,8 @@ import msgspec
 import numpy as np
 
 from harness.errors import DataError
+from harness.processors import usable_processors
+from harness.stats.shared_out import shared_out
 from harness.storage.content import Contents
 from tasks.formats.annotation_index import Integer, find_index
 from tasks.formats.coco_entries import (
@@ -37,6 +41,7 @@ from tasks.formats.stored_masks import StoredMasks
 
 _CHUNK = 1024
 """Annotations that are Python objects at once."""
+_WORTH_SHARING = 200_000  # annotations: to hand on the text of their masks takes a part of what it takes to check them
 
 
 def open_instances(annotations: Path, images: Path | None, contents: Contents) -> Instances:
@@ -125,7 +130,7 @@ class _Annotation(msgspec.Struct):
 
 
 _annotations = msgspec.json.Decoder(list[_Annotation])
-_mask = msgspec.json.Decoder(list[list[float]] | dict[str, Any] | None)
+_masks = msgspec.json.Decoder(list[list[list[float]] | dict[str, Any] | None])
 
 
 def _write(values: Mapping[str, msgspec.Raw], writer: ColumnWriter) -> Mapping[str, Any]:
@@ -134,10 +139,18 @@ def _write(values: Mapping[str, msgspec.Raw], writer: ColumnWriter) -> Mapping[s
     content = {key: msgspec.json.decode(value) for key, value in values.items() if key != "annotations"}
     images, categories = read_image_entries(content, path, None), read_categories(content, path)
     entries = msgspec.json.decode(values.get("annotations", b"null"), type=list[msgspec.Raw])
-    reader = _Reader(ObjectChecks(images, categories, path), writer)
-    for start in range(0, max(1, len(entries)), _CHUNK):
-        reader.read(entries[start : start + _CHUNK])
-    _write_objects(reader, len(images), writer)
+    checks = ObjectChecks(images, categories, path)
+    size = _CHUNK if len(entries) < _WORTH_SHARING else math.ceil(len(entries) / usable_processors())
+    parts = [entries[start : start + size] for start in range(0, max(1, len(entries)), size)]
+    if len(entries) < _WORTH_SHARING:
+        read = [_kept(_read(part, checks), writer) for part in parts]
+    else:
+        found = shared_out([partial(_read_all, part, checks) for part in parts], len(parts))
+        read = [_kept(part, writer) for part in found]
+    seen = [number for part in read for number in part.seen]
+    if len(set(seen)) != len(seen):
+        raise DataError("an id is repeated")
+    _write_objects(read, len(images), writer)
     names = [image.path.as_posix() for image in images]
     writer.append("file_names", np.frombuffer(msgspec.json.encode(names), np.uint8))
     sides = {"image_ids": "image_id", "widths": "width", "heights": "height"}
@@ -145,56 +158,74 @@ def _write(values: Mapping[str, msgspec.Raw], writer: ColumnWriter) -> Mapping[s
         writer.append(column, np.array([getattr(image, name) for image in images], np.int64))
     return {
         "categories": [[c.category_id, c.name, c.extra] for c in categories],
-        "empty": len(reader.seen) - sum(len(part.ids) for part in reader.parts),
-        "lacking": reader.lacking,
-        "total": len(reader.seen),
+        "empty": len(seen) - sum(len(part.objects.ids) for part in read),
+        "lacking": sum(part.lacking for part in read),
+        "total": len(seen),
     }
 
 
-class _Reader:
-    """Takes annotations in part by part, so that few of them are Python objects at once."""
+@dataclass(frozen=True)
+class _Part:
+    """What some annotations say: all that are there, and those that have been kept."""
 
-    def __init__(self, checks: ObjectChecks, writer: ColumnWriter) -> None:
-        self._checks, self._writer = checks, writer
-        self.parts: list[ObjectColumns] = []
-        self.mask_lengths: list[int] = []
-        self.seen: list[int] = []
-        self.lacking = 0
-
-    def read(self, entries: Sequence[msgspec.Raw]) -> None:
-        """Check some annotations, keep their columns and write the text of their masks."""
-        rows = _annotations.decode(b"[" + b",".join(entries) + b"]")
-        self.lacking += sum(row.iscrowd is msgspec.UNSET for row in rows)
-        self.seen += [row.id for row in rows]
-        rows = [row for row in rows if not ((row.image_id, row.id) in KNOWN_EMPTY and 0 in row.bbox[2:])]
-        texts = [bytes(row.segmentation) for row in rows]
-        masks = [_mask.decode(text) or None for text in texts]
-        texts = [text if mask else b"" for text, mask in zip(texts, masks, strict=True)]
-        areas = [row.area for row in rows]
-        if None not in areas:  # then polygons need not be drawn, and their numbers are known to be some
-            masks = [None if has_enough_points(mask) else mask for mask in masks]
-        self.parts.append(
-            self._checks.checked(
-                StatedObjects(
-                    [row.id for row in rows], [row.image_id for row in rows], [row.category_id for row in rows],
-                    [row.bbox for row in rows], [row.iscrowd is not msgspec.UNSET and row.iscrowd for row in rows],
-                    areas, masks,
-                )
-            )
-        )  # fmt: skip
-        self.mask_lengths += map(len, texts)
-        self._writer.append("mask_text", np.frombuffer(b"".join(texts), np.uint8))
+    objects: ObjectColumns
+    mask_lengths: list[int]
+    seen: list[int]
+    lacking: int
+    mask_text: bytes
 
 
-def _write_objects(reader: _Reader, images: int, writer: ColumnWriter) -> None:
-    if len(set(reader.seen)) != len(reader.seen):
-        raise DataError("an id is repeated")
-    image_index = np.concatenate([part.image_index for part in reader.parts])
-    order = np.argsort(image_index, kind="stable")
-    writer.append("bounds", np.searchsorted(image_index[order], np.arange(images + 1)))
+def _read(entries: Sequence[msgspec.Raw], checks: ObjectChecks) -> _Part:
+    """Check some annotations: few, since all of them are Python objects at once."""
+    rows = _annotations.decode(b"[" + b",".join(entries) + b"]")
+    seen, lacking = [row.id for row in rows], sum(row.iscrowd is msgspec.UNSET for row in rows)
+    rows = [row for row in rows if not ((row.image_id, row.id) in KNOWN_EMPTY and 0 in row.bbox[2:])]
+    texts = [bytes(row.segmentation) for row in rows]
+    masks = [mask or None for mask in _masks.decode(b"[" + b",".join(texts) + b"]")]
+    texts = [text if mask else b"" for text, mask in zip(texts, masks, strict=True)]
+    areas = [row.area for row in rows]
+    if None not in areas:  # then polygons need not be drawn, and their numbers are known to be some
+        masks = [None if has_enough_points(mask) else mask for mask in masks]
+    objects = checks.checked(
+        StatedObjects(
+            [row.id for row in rows], [row.image_id for row in rows], [row.category_id for row in rows],
+            [row.bbox for row in rows], [row.iscrowd is not msgspec.UNSET and row.iscrowd for row in rows],
+            areas, masks,
+        )
+    )  # fmt: skip
+    return _Part(objects, list(map(len, texts)), seen, lacking, b"".join(texts))
+
+
+def _read_all(entries: Sequence[msgspec.Raw], checks: ObjectChecks) -> _Part:
+    """Check many annotations, few at a time."""
+    parts = [_read(entries[start : start + _CHUNK], checks) for start in range(0, len(entries), _CHUNK)]
+    return _Part(
+        _joined([part.objects for part in parts]),
+        [length for part in parts for length in part.mask_lengths],
+        [number for part in parts for number in part.seen],
+        sum(part.lacking for part in parts),
+        b"".join(part.mask_text for part in parts),
+    )
+
+
+def _kept(part: _Part, writer: ColumnWriter) -> _Part:
+    """Write the text of the masks, which is most of a file, and let go of it."""
+    writer.append("mask_text", np.frombuffer(part.mask_text, np.uint8))
+    return replace(part, mask_text=b"")
+
+
+def _joined(parts: Sequence[ObjectColumns]) -> ObjectColumns:
+    columns = [field.name for field in fields(ObjectColumns)]
+    return ObjectColumns(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+
+
+def _write_objects(read: Sequence[_Part], images: int, writer: ColumnWriter) -> None:
+    objects = _joined([part.objects for part in read])
+    order = np.argsort(objects.image_index, kind="stable")
+    writer.append("bounds", np.searchsorted(objects.image_index[order], np.arange(images + 1)))
     for name in ("ids", "category_index", "boxes", "stated_boxes", "areas", "iscrowd"):
-        writer.append(name, np.concatenate([getattr(part, name) for part in reader.parts])[order])
-    lengths = np.array(reader.mask_lengths, np.int64)
+        writer.append(name, getattr(objects, name)[order])
+    lengths = np.array([length for part in read for length in part.mask_lengths], np.int64)
     stops = np.cumsum(lengths)
     writer.append("mask_starts", (stops - lengths)[order])
     writer.append("mask_stops", stops[order])
