@@ -45,8 +45,21 @@ class AnnotationIndex:
     notes: Mapping[str, Any]
 
 
-Write = Callable[[Mapping[str, msgspec.Raw], ColumnWriter], Mapping[str, Any]]
-"""Takes the values of a file's JSON object, as text, writes columns and returns notes."""
+Write = Callable[[bytes, ColumnWriter], Mapping[str, Any]]
+"""Takes the JSON text of a file, writes columns and returns notes."""
+
+
+class ObjectFile(msgspec.Struct):
+    """What a file of objects or segments says, as text: taken apart by one look at all of it."""
+
+    annotations: list[msgspec.Raw]
+    images: msgspec.Raw = msgspec.Raw(b"null")
+    categories: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def lists(self) -> dict[str, Any]:
+        """Its images and categories, as Python's own objects."""
+        return {"images": msgspec.json.decode(self.images), "categories": msgspec.json.decode(self.categories)}
 
 
 def find_index(annotations: Path, kind: str, write: Write, contents: Contents) -> AnnotationIndex | None:
@@ -79,7 +92,7 @@ def _make(annotations: Path, digest: str, write: Write, place: Path) -> Mapping[
     _require_utf8(content)
     with collection_paused(), place.open("wb") as file:
         writer = ColumnWriter(file)
-        notes = write(msgspec.json.decode(content, type=dict[str, msgspec.Raw]), writer)
+        notes = write(content, writer)
     return {**notes, "columns": writer.layout}
 
 

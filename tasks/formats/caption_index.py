@@ -36,8 +36,8 @@ def open_captions(file: SplitFile, contents: Contents) -> CaptionSplit:
     )
 
 
-def _write(values: Mapping[str, msgspec.Raw], writer: ColumnWriter) -> Mapping[str, Any]:
-    content = {key: msgspec.json.decode(value) for key, value in values.items()}
+def _write(text: bytes, writer: ColumnWriter) -> Mapping[str, Any]:
+    content = msgspec.json.decode(text, type=dict[str, Any])
     split = captions_of(content, Path("captions.json"), Path())  # whatever is wrong is worded by the reader
     images = [(image.image_id, image.path.as_posix(), image.references) for image in split.images]
     writer.append("images", np.frombuffer(msgspec.json.encode(images), np.uint8))

@@ -16,7 +16,7 @@ from harness.errors import DataError
 from harness.processors import usable_processors
 from harness.stats.shared_out import shared_out
 from harness.storage.content import Contents
-from tasks.formats.annotation_index import Integer, find_index
+from tasks.formats.annotation_index import Integer, ObjectFile, find_index
 from tasks.formats.coco_entries import (
     Category,
     ImageEntry,
@@ -133,12 +133,13 @@ _annotations = msgspec.json.Decoder(list[_Annotation])
 _masks = msgspec.json.Decoder(list[list[list[float]] | dict[str, Any] | None])
 
 
-def _write(values: Mapping[str, msgspec.Raw], writer: ColumnWriter) -> Mapping[str, Any]:
+def _write(text: bytes, writer: ColumnWriter) -> Mapping[str, Any]:
     """Check all that the file says, as `read_instances` does, and write it ordered by image."""
     path = Path("annotations.json")  # nobody sees it: whatever is wrong is worded by the reader
-    content = {key: msgspec.json.decode(value) for key, value in values.items() if key != "annotations"}
+    file = msgspec.json.decode(text, type=ObjectFile)
+    content = file.lists
     images, categories = read_image_entries(content, path, None), read_categories(content, path)
-    entries = msgspec.json.decode(values.get("annotations", b"null"), type=list[msgspec.Raw])
+    entries = file.annotations
     checks = ObjectChecks(images, categories, path)
     size = _CHUNK if len(entries) < _WORTH_SHARING else math.ceil(len(entries) / usable_processors())
     parts = [entries[start : start + size] for start in range(0, max(1, len(entries)), size)]

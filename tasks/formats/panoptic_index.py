@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.errors import DataError
 from harness.storage.content import Contents
-from tasks.formats.annotation_index import Integer, find_index
+from tasks.formats.annotation_index import Integer, ObjectFile, find_index
 from tasks.formats.coco_entries import Category, ImageEntry, is_integer, read_image_entries, require_inside
 from tasks.formats.coco_layout import SplitFile
 from tasks.formats.coco_panoptic import (
@@ -120,12 +120,13 @@ class _Entry(msgspec.Struct):
 _entries = msgspec.json.Decoder(list[_Entry])
 
 
-def _write(values: Mapping[str, msgspec.Raw], writer: ColumnWriter) -> Mapping[str, Any]:
+def _write(text: bytes, writer: ColumnWriter) -> Mapping[str, Any]:
     """Check all that the file says, as `read_panoptic` does, and write it in the order of its images."""
     path = Path("panoptic.json")  # nobody sees it: whatever is wrong is worded by the reader
-    content = {key: msgspec.json.decode(value) for key, value in values.items() if key != "annotations"}
+    file = msgspec.json.decode(text, type=ObjectFile)
+    content = file.lists
     images, categories = read_image_entries(content, path, None), read_panoptic_categories(content, path)
-    annotations = msgspec.json.decode(values.get("annotations", b"null"), type=list[msgspec.Raw])
+    annotations = file.annotations
     reader = _Reader(images, frozenset(category.category_id for category in categories))
     for start in range(0, len(annotations), _CHUNK):
         reader.read(annotations[start : start + _CHUNK])

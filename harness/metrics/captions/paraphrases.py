@@ -28,7 +28,7 @@ from harness.read_ahead import reading_in_threads
 
 Bytes = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.intp]
+Offsets = npt.NDArray[np.intp]
 
 _LONGEST = 7  # words of the longest phrase in the table
 _ROW_LINES = 3  # a number (which METEOR does not use), a phrase, its paraphrase
@@ -84,7 +84,7 @@ def write_filtered_table(target: Path, captions: Sequence[bytes]) -> int:
     wanted = _Wanted(np.concatenate([*runs, np.empty(0, dtype=np.uint64)]))
     rows = 0
 
-    def cut(piece: tuple[Bytes, Places]) -> list[bytes]:
+    def cut(piece: tuple[Bytes, Offsets]) -> list[bytes]:
         text, ends = piece
         hashes = hash_lines(text, ends, powers)
         kept = np.flatnonzero(wanted.has(hashes[1::_ROW_LINES]) | wanted.has(hashes[2::_ROW_LINES]))
@@ -103,7 +103,7 @@ def write_filtered_table(target: Path, captions: Sequence[bytes]) -> int:
     return rows
 
 
-def hash_lines(text: Bytes, ends: Places, powers: Powers) -> Hashes:
+def hash_lines(text: Bytes, ends: Offsets, powers: Powers) -> Hashes:
     """[L] a hash of each line of `text` [B], which have their newlines at `ends` [L]; `powers` go up to B.
 
     The hash of bytes b_0..b_k is sum b_i * base^i modulo 2**64, taken from running sums over the whole text.
@@ -134,7 +134,7 @@ def _running_sums(text: Bytes, powers: Powers) -> Hashes:
     return sums
 
 
-def _starts(ends: Places) -> Places:
+def _starts(ends: Offsets) -> Offsets:
     """[L] where pieces begin each of which ends one byte before the next."""
     return np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
 
@@ -181,7 +181,7 @@ def _split_at_newlines(text: Bytes) -> Iterator[Bytes]:
         start = end
 
 
-def _read_whole_rows(table: Path) -> Iterator[tuple[Bytes, Places]]:
+def _read_whole_rows(table: Path) -> Iterator[tuple[Bytes, Offsets]]:
     """The table in pieces of about a chunk that hold whole rows, and where the lines of each end."""
     rest = b""
     with gzip.open(table, "rb") as source:

@@ -37,10 +37,13 @@ def no_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instance_index, "read_instances", refuse)
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("packed", "processes"), [(False, 1), (True, 1), (False, 2)])
 def test_an_index_says_what_the_file_says(
-    packed: bool, instances: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packed: bool, processes: int, instances: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if processes > 1:
+        monkeypatch.setattr(instance_index, "_WORTH_SHARING", 1)
+        monkeypatch.setattr(instance_index, "usable_processors", lambda: processes)
     path, images = instances.file.annotations, instances.file.images
     if packed:
         path.write_bytes(gzip.compress(path.read_bytes()))
