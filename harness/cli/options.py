@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from harness.protocols import DataContext
     from harness.storage.content import Progress
 
+_OF_A_FIRST_RUN = "results/local"
+"""The folder that a run makes which is told of no other: it may not be there yet."""
 StoredTask = Annotated[str | None, in_what("--task", help="Tasks to show, a,b. [default: all with records]")]
 Results = Annotated[str, in_what(help="Where records are: a folder or an fsspec URL.")]
 Format = Annotated[str, in_output("--format", help="text, md, csv or json.")]
@@ -75,10 +77,16 @@ def write(text: str, out: Path | None) -> None:
 def stored_tasks(wish: str | None, results: Sequence[str]) -> list[str]:
     """Name the tasks to show: those that were asked for, else all that have records in one of the folders.
 
-    A task with records whose plugin is not installed is named on standard error.
+    A task with records whose plugin is not installed is named on standard error. Raises StoreError for a local folder
+    that is not there, but for the one that a first run will make.
     """
     from harness.judge.stored_rows import tasks_with_records
+    from harness.records.store import Store
 
+    for folder in results:
+        local = Store(folder).local
+        if folder != _OF_A_FIRST_RUN and local is not None and not local.is_dir():
+            raise StoreError(f"There is no folder {folder}. Give a results folder, as `bench run --results` made it.")
     if wish not in (None, "all"):
         return chosen_tasks(str(wish))
     known, unknown = tasks_with_records(results)

@@ -118,7 +118,7 @@ def dictionaries(corpus: Corpus) -> tuple[dict[int, list[str]], dict[int, list[s
 def our_meteor(corpus: Corpus) -> float:
     with Meteor() as meteor:
         assert meteor.score(*corpus).value
-        return peak_mb(meteor.pids[0])
+        return peak_mb(meteor._processes[0].pid)
 
 
 def their_meteor(corpus: Corpus) -> float:

@@ -112,11 +112,6 @@ class Meteor:
         self._processes: list[JavaProcess] = []
         self._extra_mb = self._heap_mb = 0
 
-    @property
-    def pids(self) -> list[int]:
-        """The operating system's ids of the processes; none before the first call."""
-        return [process.pid for process in self._processes]
-
     def prepare(self, references: Iterable[str], images: int = 0) -> None:
         """Make ready for tokenised references, of so many images at once: those of several calls start anew once."""
         wanted = set(references)

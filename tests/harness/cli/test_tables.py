@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.errors import StoreError
 from harness.records.store import Store
 from tests.harness.report.page.made_up import made_record, made_sweep
 
@@ -69,3 +70,13 @@ def test_an_empty_folder_is_no_error(tmp_path: Path) -> None:
     assert "No robustness records" in shown("robustness", "--results", str(tmp_path))[0]
     assert json.loads(shown("robustness", "--results", str(tmp_path), "--format", "json")[0]) == []
     assert "No fused model has a record here" in shown("verdict", "--results", str(tmp_path))[0]
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "robustness", "explanations", "verdict", "groups"])
+def test_a_folder_that_is_not_there_is_no_empty_one(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = CliRunner().invoke(app, [command, "--results", str(tmp_path / "nope")])
+    assert isinstance(done.exception, StoreError) and f"There is no folder {tmp_path}/nope" in str(done.exception)
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["leaderboard"]).exit_code == 0, "before the first run"
