@@ -72,7 +72,7 @@ def test_an_empty_folder_is_no_error(tmp_path: Path) -> None:
     assert "No fused model has a record here" in shown("verdict", "--results", str(tmp_path))[0]
 
 
-@pytest.mark.parametrize("command", ["leaderboard", "robustness", "explanations", "verdict", "groups"])
+@pytest.mark.parametrize("command", ["leaderboard", "robustness", "explanations", "verdict"])
 def test_a_folder_that_is_not_there_is_no_empty_one(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
