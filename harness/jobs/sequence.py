@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cell import Domain, TrainingJob, TrainOptions
 from harness.inputs.visual_tokens import VisualTokens
 from harness.jobs.predict import predict_all
+from harness.jobs.pseudo_labels import Unlabelled, unlabelled_data
 from harness.jobs.train import TrainingData, train_learner, trained_state
 from harness.jobs.training_subset import training_subset
 from harness.protocols import HasChanceLevel, Learner, Progress, Task
@@ -37,11 +38,15 @@ _RESAMPLES = 0
 
 @dataclass(frozen=True)
 class DomainParts:
-    """The samples of a domain: those that are trained on, that select the weights, and that are scored."""
+    """The samples of a domain: those that are trained on, that select the weights, and that are scored.
+
+    `whole` are those of training before their labels were limited.
+    """
 
     training: Sequence[Sample]
     selection: Sequence[Sample]
     test: Sequence[Sample]
+    whole: Sequence[Sample]
 
 
 @dataclass(frozen=True)
@@ -57,18 +62,19 @@ def domain_parts(task: Task, domain: Domain, train: TrainOptions, seed: int = 0)
     of_test = train.sequence_limit
     if domain.training != domain.test:
         chosen = () if domain.selection is None else task.samples(domain.data, domain.selection)
+        whole = task.samples(domain.data, domain.training)
         return DomainParts(
-            training_subset(task.samples(domain.data, domain.training), train, seed),
+            training_subset(whole, train, seed),
             limited(chosen, train.validation_limit),
             limited(task.samples(domain.data, domain.test), of_test),
+            whole,
         )
     parted: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
     for sample in task.samples(domain.data, domain.test):
         place = _place(domain.name, sample)
         parted[0 if place < _TRAINED else 1 if place < _TRAINED + _SELECTS else 2].append(sample)
-    return DomainParts(
-        training_subset(parted[0], train, seed), limited(parted[1], train.validation_limit), limited(parted[2], of_test)
-    )
+    few = training_subset(parted[0], train, seed)
+    return DomainParts(few, limited(parted[1], train.validation_limit), limited(parted[2], of_test), parted[0])
 
 
 def _place(domain: str, sample: Sample) -> float:
@@ -118,12 +124,24 @@ class DomainSequence:
         selection = self.reading.evaluation(parts.selection or parts.training[: train.validation_limit])
         before = {name: tensor.detach().clone() for name, tensor in trained_state(self.learner).items()}
         options = replace(train, trials=1, beta=train.beta + train.pull, gamma=train.gamma + train.pull)
-        data = TrainingData(self.task, own, selection)
+        unlabelled = self._unlabelled(parts)
+        data = TrainingData(self.task, own, selection, unlabelled=unlabelled)
         summary = train_learner(self.learner, data, options, self.job.seed, (self.progress, lambda entry: None))
         if train.keep:
             average_weights(self.learner, before, train.keep)
-        self.stages.append({"trained": len(parts.training), "replayed": len(samples) - len(parts.training),
-                            **asdict(summary)})  # fmt: skip
+        told = {"trained": len(parts.training), "replayed": len(samples) - len(parts.training)}
+        told |= {} if unlabelled is None else {"unlabelled": len(unlabelled.tokens)}
+        self.stages.append({**told, **asdict(summary)})
+
+    def _unlabelled(self, parts: DomainParts) -> Unlabelled | None:
+        """What is left of a domain where its labels are limited, to be trained on without them."""
+        train = self.job.train
+        if not train.unlabelled or len(parts.training) == len(parts.whole):
+            return None
+        split = parts.whole, parts.training
+        return unlabelled_data(
+            split, train, self.job.seed, self.task, self.learner, self.reading.training, self.progress
+        )
 
     def go_on(self) -> Mapping[str, Any]:
         """Go through the stages after the first, which is done; returns what a record says of all."""

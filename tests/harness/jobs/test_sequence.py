@@ -120,6 +120,33 @@ def test_keeping_all_or_pulling_hard_leaves_the_weights(line: Any) -> None:
                 assert (tensor - before[name]).norm() < 0.5 * far, train
 
 
+def test_each_stage_is_trained_on_its_own_domain_without_labels(
+    chooser: Any, classes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = [
+        Sample(str(n), Path(f"{n}.png"), SimpleNamespace(label=int(n >= 40)), text=str(0.1 * n - 4)) for n in range(80)
+    ]
+    monkeypatch.setattr(classes, "split", split)
+    found = []
+    for unlabelled, scrambled in ((0.0, False), (0.6, False), (0.6, True)):
+        learner = chooser()
+        each = sequence(chooser, limit=8, unlabelled=unlabelled)
+        each.task, each.learner = classes, learner
+        parts = domain_parts(classes, DOMAINS[1], each.job.train)
+        labelled = {sample.sample_id for sample in parts.training}
+        if scrambled:  # labels that are hidden
+            monkeypatch.setattr(classes, "split", [s if s.sample_id in labelled else replace(
+                s, target=SimpleNamespace(label=1 - s.target.label)) for s in split])  # fmt: skip
+            parts = domain_parts(classes, DOMAINS[1], each.job.train)
+        each.parts = [parts, replace(parts, selection=parts.training)]
+        each.train_on(1)
+        found.append(learner.new.weight.detach().clone())
+        rest = len(parts.whole) - len(parts.training)
+        assert each.stages[0].get("unlabelled") == (rest if unlabelled else None) and rest > 20
+    assert not torch.equal(found[0], found[1]), "they are trained on"
+    assert torch.equal(found[1], found[2]), "and their labels move nothing"
+
+
 def test_weights_are_averaged_by_hand(line: Any) -> None:
     learner = line()
     before = {name: torch.zeros_like(tensor) for name, tensor in trained_state(learner).items()}
