@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -17,7 +18,8 @@ import scipy.sparse
 from harness.stats.proportions import BoolArray
 from harness.stats.resampling import FloatArray, IntArray
 
-_BLOCK_ELEMENTS = 1_000_000  # multiplicities held at once as floats: 8 MB
+_BLOCK_ELEMENTS = 1_000_000  # multiplicities held at once as floats: 8 MB at most
+_EXACT = 2**24  # whole numbers up to here are exact in float32
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,11 @@ class MeanRecall:
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] mean recalls; NaN for a resample without a sample of these classes."""
-        return np.concatenate([self._resample_block(block) for block in columns(counts)])
+        return np.concatenate([self._resample_block(block) for block in columns(counts, _kind(counts))])
 
-    def _resample_block(self, block: FloatArray) -> FloatArray:
-        members = self.members @ block
-        return mean_of_ratios(self.hits @ block, members, members > 0)
+    def _resample_block(self, block: Any) -> FloatArray:
+        members = _sums_of_rows(self.members, block)
+        return mean_of_ratios(_sums_of_rows(self.hits, block), members, members > 0)
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,11 @@ class MeanF1:
 
     def resample(self, counts: IntArray) -> FloatArray:
         """[R, N] multiplicities -> [R] mean F1 over the classes drawn or predicted; NaN for a resample without any."""
-        return np.concatenate([self._resample_block(block) for block in columns(counts)])
+        return np.concatenate([self._resample_block(block) for block in columns(counts, _kind(counts))])
 
-    def _resample_block(self, block: FloatArray) -> FloatArray:
-        either = self._either @ block
-        return mean_of_ratios(2 * (self.hits @ block), either, either > 0)
+    def _resample_block(self, block: Any) -> FloatArray:
+        either = _sums_of_rows(self._either, block)
+        return mean_of_ratios(2 * _sums_of_rows(self.hits, block), either, either > 0)
 
     @cached_property
     def _either(self) -> scipy.sparse.csr_array:
@@ -115,11 +117,21 @@ def _means_without(
     return np.asarray(np.divide(sums, classes, out=np.full(len(samples), np.nan), where=classes > 0))
 
 
-def columns(counts: IntArray) -> Iterator[FloatArray]:
+def columns(counts: IntArray, kind: Any = np.float64) -> Iterator[Any]:
     """[R, N] multiplicities -> blocks [N, r] of floats in which the resamples of a sample are neighbours."""
     rows = max(1, _BLOCK_ELEMENTS // max(1, counts.shape[1]))
     for start in range(0, len(counts), rows):
-        yield counts[start : start + rows].T.astype(np.float64, order="C")
+        yield counts[start : start + rows].T.astype(kind, order="C")
+
+
+def _kind(counts: IntArray) -> Any:
+    """Floats of 32 bits where sums of each sample counted twice are whole numbers that these hold: half the memory."""
+    return np.float32 if 2 * int(counts.sum(axis=1).max(initial=0)) <= _EXACT else np.float64
+
+
+def _sums_of_rows(rows: scipy.sparse.csr_array, block: Any) -> FloatArray:
+    """[K, N] small whole numbers, and a block [N, r] of multiplicities -> [K, r] exact sums."""
+    return np.asarray(rows.astype(block.dtype, copy=False) @ block, dtype=np.float64)
 
 
 def ones(samples: int) -> IntArray:
