@@ -34,7 +34,7 @@ def remedy_table(rows: Sequence[RobustnessRow]) -> Table | None:
     alone = any(len(gain.seeds) == 1 for _, gain in found)
     note = _NOTE.format(alone="; of one seed over samples alone" * alone)
     reasons = dict.fromkeys(f"{row.name}: {reason}" for row, gain in found if (reason := _reason(gain)))
-    return Table("remedies", "remedies", columns, tuple(lines), (note, *reasons))
+    return Table("remedies", "What remedies of training buy", columns, tuple(lines), (note, *reasons))
 
 
 def _change(name: str, title: str) -> TableColumn:
