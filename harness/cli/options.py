@@ -81,12 +81,11 @@ def stored_tasks(wish: str | None, results: Sequence[str]) -> list[str]:
     that is not there, but for the one that a first run will make.
     """
     from harness.judge.stored_rows import tasks_with_records
-    from harness.records.store import Store
+    from harness.records.folder import Folder
 
     for folder in results:
-        local = Store(folder).local
-        if folder != _OF_A_FIRST_RUN and local is not None and not local.is_dir():
-            raise StoreError(f"There is no folder {folder}. Give a results folder, as `bench run --results` made it.")
+        if folder != _OF_A_FIRST_RUN:
+            Folder(folder).require_there()
     if wish not in (None, "all"):
         return chosen_tasks(str(wish))
     known, unknown = tasks_with_records(results)

@@ -41,6 +41,11 @@ class Folder:
         """The folder as a path, or None when it is a URL."""
         return None if "://" in self.url else Path(self.url)
 
+    def require_there(self) -> None:
+        """Raise StoreError for a local folder that is not there; what a URL holds is seen when it is read."""
+        if self.local is not None and not self.local.is_dir():
+            raise StoreError(f"There is no folder {self.url}. Give a results folder, as `bench run --results` made it.")
+
     @property
     def takes_several_writers(self) -> bool:
         """Whether of writers on several machines one makes each file: not on protocols without such a request.

@@ -76,12 +76,11 @@ def unpack(url: str) -> Repacked:
 
 
 def _local(url: str) -> Path:
-    root = Folder(url).local
-    if root is None:
+    folder = Folder(url)
+    if folder.local is None:
         raise StoreError(f"{url} is no local folder. Copy it here, pack or unpack the copy, and send that.")
-    if not root.is_dir():
-        raise StoreError(f"There is no folder {url}. Give a results folder, as `bench run --results` made it.")
-    return root
+    folder.require_there()
+    return folder.local
 
 
 def _files(root: Path) -> list[str]:

@@ -52,9 +52,9 @@ def score_file(
     Much work on intervals is shared out among so many `processes`.
     """
     data, samples = references
-    with Scoring(task, data, cache) as scorer:  # what programs it needs can start while the file is read
-        outcomes = task.read_predictions(predictions, data)
-        require_finite_answer(outcomes)
+    outcomes = task.read_predictions(predictions, data)
+    require_finite_answer(outcomes)
+    with Scoring(task, data, cache) as scorer:
         signature = scorer.prepare(samples)
         statistics = scorer.score(samples, outcomes)
         metrics = estimates(statistics, resamples, processes)

@@ -141,13 +141,10 @@ def _write(text: bytes, writer: ColumnWriter) -> Mapping[str, Any]:
     images, categories = read_image_entries(content, path, None), read_categories(content, path)
     entries = file.annotations
     checks = ObjectChecks(images, categories, path)
-    size = _CHUNK if len(entries) < _WORTH_SHARING else math.ceil(len(entries) / usable_processors())
+    processes = usable_processors() if len(entries) >= _WORTH_SHARING else 1
+    size = max(1, math.ceil(len(entries) / processes))
     parts = [entries[start : start + size] for start in range(0, max(1, len(entries)), size)]
-    if len(entries) < _WORTH_SHARING:
-        read = [_kept(_read(part, checks), writer) for part in parts]
-    else:
-        found = shared_out([partial(_read_all, part, checks) for part in parts], len(parts))
-        read = [_kept(part, writer) for part in found]
+    read = [_kept(part, writer) for part in shared_out([partial(_read_all, p, checks) for p in parts], processes)]
     seen = [number for part in read for number in part.seen]
     if len(set(seen)) != len(seen):
         raise DataError("an id is repeated")
@@ -199,7 +196,7 @@ def _read(entries: Sequence[msgspec.Raw], checks: ObjectChecks) -> _Part:
 
 def _read_all(entries: Sequence[msgspec.Raw], checks: ObjectChecks) -> _Part:
     """Check many annotations, few at a time."""
-    parts = [_read(entries[start : start + _CHUNK], checks) for start in range(0, len(entries), _CHUNK)]
+    parts = [_read(entries[start : start + _CHUNK], checks) for start in range(0, max(1, len(entries)), _CHUNK)]
     return _Part(
         _joined([part.objects for part in parts]),
         [length for part in parts for length in part.mask_lengths],

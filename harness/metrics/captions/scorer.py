@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import DataError, UsageError, nearest
-from harness.metrics.captions.java import PATIENCE_S, JavaFailed, JavaMissing
+from harness.metrics.captions.java import PATIENCE_S
 
 if TYPE_CHECKING:
     from harness.metrics.captions.meteor import Meteor
@@ -55,8 +55,6 @@ class CaptionScorer:
         self._reference_tokens: dict[tuple[str, ...], list[str]] = {}
 
     def __enter__(self) -> Self:
-        with suppress(JavaMissing, JavaFailed):  # told by whoever asks for tokens
-            self._open_tokenizer()
         return self
 
     def __exit__(

@@ -140,3 +140,11 @@ def test_importing_the_scorer_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_how_long_java_may_take_holds_for_all_of_its_programs() -> None:
+    with CaptionScorer(["BLEU-1"]) as scorer:
+        scorer.wait_at_most(12.0)
+        assert scorer.score({"1": ["a dog"]}, {"1": "a dog"})["BLEU-1"] is not None
+        process = scorer._open_tokenizer()._process
+        assert process is not None and process.patience_s == 12.0
