@@ -58,8 +58,8 @@ def data_context(
 
 
 def tell(text: str, stream: TextIO | None = None) -> None:
-    """Print a text whose names may come from outside; by default to standard output."""
-    print(visible(text), file=stream)
+    """Print a text whose names may come from outside, at once also into a pipe; by default to standard output."""
+    print(visible(text), file=stream, flush=True)
 
 
 def write(text: str, out: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +53,7 @@ def study(
 ) -> None:
     """Decide a task's claims: plan the runs that they need, say what they cost, run them, print verdicts."""
     from harness.cli.study_run import plan_study, run_study
+    from harness.judge.study.order import Budget
     from harness.judge.verdict.evidence import Options
     from harness.records.store import Store
     from harness.report.study_tables import STUDY_STYLES, study_document
@@ -60,21 +62,22 @@ def study(
     from harness.report.verdict_tables import verdict_document
     from harness.run.fork_server import ForkServer
 
+    started = time.monotonic()
     require_choice("--format", style, STUDY_STYLES)
     built = _config(given(flags), set_ or [], vision_args, config)
     options = Options(margin=margin, stand_in=stand_in, results=built.request.results)
-    seconds = _budget(budget) or built.study.budget or None
+    limit = Budget(_budget(budget) or built.study.budget or None, started)
     if not dry_run:
         Store(built.request.results).require_writable()
     with ForkServer() as server:
-        planned = plan_study(built, claims, seconds, options, server)
+        planned = plan_study(built, claims, limit, options, server)
         if style != "json":
             show_document(study_document(planned.told), style, wide=wide)
         elif dry_run:
             write(json_text(planned.told.to_json()), None)
         if dry_run:
             return
-        ended = run_study(planned, server, seconds, say=_to_stderr if style == "json" else tell, debug=debug)
+        ended = run_study(planned, server, limit, say=_to_stderr if style == "json" else tell, debug=debug)
     if style == "json":
         verdicts = [verdict for table in ended.judged for verdict in table.to_json()]
         write(json_text({**planned.told.to_json(), "verdicts": verdicts}), None)

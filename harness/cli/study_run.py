@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from harness.cli.run import data_line, left_out, reporter_for, run_explained, un
 from harness.errors import UsageError
 from harness.judge.study.aims import Aim, aims_of, fused_models
 from harness.judge.study.first_trainings import first_trainings
-from harness.judge.study.order import Dropped, StudyStep, Work, explained_label, in_order
+from harness.judge.study.order import Budget, Dropped, StudyStep, Work, explained_label, in_order, require_time
 from harness.judge.study.planning import StudyCells, Variation, plan_cells, subjects_of
 from harness.judge.study.prices import Prices
 from harness.judge.study.watch import of_study, standing, told_changes
@@ -57,10 +56,11 @@ class Study:
     options: Options
     store: Store
     environment: Environment
+    tried: Sequence[RunRecord]
 
     @property
-    def aims(self) -> list[Aim]:
-        """The claims about models that are planned."""
+    def planned(self) -> list[Aim]:
+        """The claims about models that are to be decided."""
         return [step.aim for step in self.steps]
 
 
@@ -73,9 +73,7 @@ class StudyEnd:
     failed: int
 
 
-def plan_study(
-    config: RunConfig, claims: str | None, budget_s: float | None, options: Options, server: ForkServer
-) -> Study:  # fmt: skip
+def plan_study(config: RunConfig, claims: str | None, budget: Budget, options: Options, server: ForkServer) -> Study:
     """Plan a study and price it; raises BenchError for whatever the user must mend first.
 
     Where no record tells what cells of a model cost, or of a way of tuning it, one short cell of it is run, into no
@@ -91,24 +89,14 @@ def plan_study(
         subjects = subjects_of(config, task, models, fusion, environment, reporter.progress, options.stand_in)
         aims = aims_of(wanted, subjects)
         cells = plan_cells(config, task, aims, environment, reporter.progress)
-        records = [record for record in store.read_records(task.name) if record.status == "ok"]
         slots = jobs_side_by_side(config.request, next(iter(cells.variations.values())).plan) if cells.variations else 1
-        first = first_trainings(cells, environment.cache, slots)
-        prices = Prices(
-            records, sweeps=store.read_robustness(task.name), explained=store.read_explanations(task.name), first=first
-        )
-        work = Work(
-            cells, prices, lambda cell: find_done(store, cell) is not None,
-            lambda cell: _scored(store, cell), config.perturb.limit, config.explain.limit,
-        )  # fmt: skip
+        work = _work(config, cells, store, environment, slots)
         steps, dropped = in_order(aims, work, slots)
-        lacking = _unpriced(work, steps)
-        if lacking:
-            tried = [_try_one(config, run, environment, server) for run in lacking]
-            first = first_trainings(cells, environment.cache, slots)  # the short cell has trained what it builds on
-            prices = replace(prices, tried=[record for record in tried if record is not None], first=first)
-            work = replace(work, prices=prices)
-        steps, dropped = in_order(aims, work, slots, budget_s)
+        tried = _tried(config, _unpriced(work, steps), environment, server)
+        if tried:
+            work = _work(config, cells, store, environment, slots, tried)
+        require_time(aims, work, budget)
+        steps, dropped = in_order(aims, work, slots, budget.left)
     finally:
         reporter.close()
     told = StudyTold(
@@ -120,46 +108,77 @@ def plan_study(
         slots=slots,
         source=work.prices.source(work.pending(steps)),
         free_bytes=_free_bytes(store),
-        notes=_notes(config, cells, records, store),
+        notes=_notes(config, cells, work.prices.records, store),
     )
-    return Study(config, cells, steps, dropped, told, options, store, environment)
+    return Study(config, cells, steps, dropped, told, options, store, environment, tried)
+
+
+def _work(
+    config: RunConfig, cells: StudyCells, store: Store, environment: Environment, slots: int,
+    tried: Sequence[RunRecord] = (),
+) -> Work:  # fmt: skip
+    """What is done by now, and what the rest costs by all that was timed until now; each cell is looked up once."""
+    task = next((each.plan.task.name for each in cells.variations.values()), config.request.task)
+    prices = Prices(
+        [record for record in store.read_records(task) if record.status == "ok"],
+        tried,
+        sweeps=store.read_robustness(task),
+        explained=store.read_explanations(task),
+        first=first_trainings(cells, environment.cache, slots),
+    )
+    done: dict[str, bool] = {}
+
+    def is_done(cell: Cell) -> bool:
+        if cell.fingerprint not in done:
+            done[cell.fingerprint] = find_done(store, cell) is not None
+        return done[cell.fingerprint]
+
+    return Work(cells, prices, is_done, lambda cell: _scored(store, cell), config.perturb.limit, config.explain.limit)
 
 
 def run_study(
-    study: Study, server: ForkServer, budget_s: float | None, say: Callable[[str], None], *, debug: bool = False
+    study: Study, server: ForkServer, budget: Budget, say: Callable[[str], None], *, debug: bool = False
 ) -> StudyEnd:
-    """Run the steps of a study one after the other, and say how verdicts change.
+    """Run a study step by step, and say how verdicts change.
 
-    Finished cells are found done, so a study that was interrupted goes on. What time has run out for is dropped.
+    Finished cells are found done, so a study that was interrupted goes on. Before each step what is left is priced
+    anew by what has been timed, so that a claim which an estimate had dropped runs where time is left for it after all.
     """
-    started, failed, late = time.monotonic(), 0, list(study.dropped)
-    before = standing(_judged(study))
-    for number, step in enumerate(study.steps, start=1):
-        takes, spent = step.price.seconds / study.told.slots, time.monotonic() - started
-        if budget_s is not None and step.runs and spent + takes > budget_s and number > 1:
-            room = f"{duration_text(max(0.0, budget_s - spent))} of {duration_text(budget_s)} are left"
-            late.append(Dropped(step.aim, f"beyond the budget: takes {duration_text(takes)}, {room}"))
-            say(f"Dropped: {step.aim.claim}, {step.aim.model}: {late[-1].reason}")
-            continue
+    failed, number, slots = 0, 0, study.told.slots
+    aims, before = list(study.planned), standing(_judged(study, study.planned))
+    left = [*aims, *(each.aim for each in study.dropped)]
+    while True:
+        work = _work(study.config, study.cells, study.store, study.environment, slots, study.tried)
+        steps, dropped = in_order(left, work, slots, budget.left)
+        if not steps:
+            break
+        step, number = steps[0], number + 1
+        late = step.aim not in aims
+        aims += [step.aim] if late else []
         if step.runs:
             say(
-                f"Step {number} of {len(study.steps)}: {step.aim.claim} of {step.aim.model}: {step.cells} cells, "
-                f"{step.conditions} scores under conditions, about {duration_text(takes)}"
+                f"Step {number} of {number - 1 + len(steps)}: {step.aim.claim} of {step.aim.model}: "
+                f"{step.cells} cells, {step.conditions} scores under conditions, "
+                f"about {duration_text(step.price.seconds / slots)}{'; there is time for it after all' if late else ''}"
             )
             failed += _run_step(study, step, server, debug=debug)
-        after = standing(_judged(study))
+        after = standing(_judged(study, aims))
         for line in told_changes(before, after, step.aim):
             say(line)
         before = after
-    undecided = dict.fromkeys(f"not decided: {each.aim.claim}, {each.aim.model}: {each.reason}" for each in late)
-    return StudyEnd(_judged(study), list(undecided), failed)
+        left.remove(step.aim)
+    for each in dropped:
+        if each.aim in aims:
+            say(f"Dropped: {each.aim.claim}, {each.aim.model}: {each.reason}")
+    undecided = dict.fromkeys(f"not decided: {each.aim.claim}, {each.aim.model}: {each.reason}" for each in dropped)
+    return StudyEnd(_judged(study, aims), list(undecided), failed)
 
 
-def _judged(study: Study) -> list[Judged]:
-    task, claims = study.told.task, list(dict.fromkeys(aim.claim for aim in study.aims))
+def _judged(study: Study, aims: Sequence[Aim]) -> list[Judged]:
+    claims = list(dict.fromkeys(aim.claim for aim in aims))
     if not claims:
         return []
-    return of_study(judge_stores(task, [study.store], (), claims, study.options), study.aims, study.cells)
+    return of_study(judge_stores(study.told.task, [study.store], (), claims, study.options), aims, study.cells)
 
 
 def _run_step(study: Study, step: StudyStep, server: ForkServer, *, debug: bool) -> int:
@@ -242,6 +261,13 @@ def _unpriced(work: Work, steps: Sequence[StudyStep]) -> list[NeededRun]:
     unknown = [cell.training for cell in work.pending(steps) if not work.prices.knows(cell)]
     found = {(training.model, training.options.tune) for training in unknown}
     return [NeededRun(model, tune=tune) for model, tune in sorted(found, key=lambda each: (each[0], each[1] or ""))]
+
+
+def _tried(
+    config: RunConfig, lacking: Sequence[NeededRun], environment: Environment, server: ForkServer
+) -> list[RunRecord]:  # fmt: skip
+    found = [_try_one(config, run, environment, server) for run in lacking]
+    return [record for record in found if record is not None]
 
 
 def _try_one(config: RunConfig, run: NeededRun, environment: Environment, server: ForkServer) -> RunRecord | None:

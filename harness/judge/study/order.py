@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -35,6 +36,19 @@ class Dropped:
 
     aim: Aim
     reason: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The seconds of the clock that a whole command may take, None for any number, from `started` (monotonic) on."""
+
+    seconds: float | None
+    started: float
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left now; None for any number."""
+        return None if self.seconds is None else max(0.0, self.seconds - (time.monotonic() - self.started))
 
 
 @dataclass(frozen=True)
@@ -127,27 +141,22 @@ class Taken:
 
 
 def in_order(
-    aims: Sequence[Aim], work: Work, slots: int, budget_s: float | None = None
+    aims: Sequence[Aim], work: Work, slots: int, seconds_left: float | None = None
 ) -> tuple[list[StudyStep], list[Dropped]]:
-    """Choose again and again the aim that costs least beside what is taken; drops what goes beyond the budget.
+    """Choose again and again the aim that costs least beside what is taken; drops what goes beyond the time left.
 
-    `slots` jobs run side by side. Raises UsageError for a budget that is smaller than one cell.
+    `slots` jobs run side by side.
     """
     dropped = [Dropped(aim, reason) for aim in aims if (reason := _why_not(aim, work.cells))]
     left = [aim for aim in aims if not _why_not(aim, work.cells)]
-    if budget_s is not None and budget_s < (least := work.least_cell(left)):
-        raise UsageError(
-            f"--budget: {duration_text(budget_s)} is less than one cell takes here, about {duration_text(least)}. "
-            "Give more, or smaller settings (--profile, --set train.steps=…)."
-        )
     steps: list[StudyStep] = []
     taken, spent = Taken(), 0.0
     while left:
         priced = [work.step(aim, taken) for aim in left]
         step = min(priced, key=lambda each: each.price.seconds)
         seconds = step.price.seconds / slots
-        if budget_s is not None and spent + seconds > budget_s and step.runs:
-            room = f"{duration_text(budget_s - spent)} of {duration_text(budget_s)} are left"
+        if seconds_left is not None and spent + seconds > seconds_left and step.runs:
+            room = f"{duration_text(max(0.0, seconds_left - spent))} are left"
             dropped += [
                 Dropped(each.aim, f"beyond the budget: takes {duration_text(each.price.seconds / slots)}, {room}")
                 for each in priced
@@ -158,6 +167,16 @@ def in_order(
         spent += seconds
         left.remove(step.aim)
     return steps, dropped
+
+
+def require_time(aims: Sequence[Aim], work: Work, budget: Budget) -> None:
+    """Raise UsageError for a budget whose rest is smaller than one cell of what can run."""
+    least = work.least_cell(aim for aim in aims if not _why_not(aim, work.cells))
+    if budget.left is not None and budget.left < least:
+        raise UsageError(
+            f"--budget: {duration_text(budget.left)} is less than one cell takes here, about {duration_text(least)}. "
+            "Give more, or smaller settings (--profile, --set train.steps=…)."
+        )
 
 
 def _why_not(aim: Aim, cells: StudyCells) -> str:

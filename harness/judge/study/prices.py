@@ -23,6 +23,8 @@ from harness.records.sample_scores import SECONDS
 
 FIXED_S = 8.0
 """Seconds of a cell beside what its record names, on one core."""
+VARIANT_S = 32.0
+"""Seconds more of a variant: it is made, compared with its parent, and timed beside it while no other job runs."""
 CONDITION_S = 0.5
 """Seconds of a condition of a model beside its predictions: scoring and storing; a guess."""
 PERTURB_S = 0.003
@@ -77,7 +79,7 @@ class Prices:
             return Price(FIXED_S, _TABLES_BYTES)
         train, cost = cell.training.train, like.efficiency
         steps = like.cell["training"]["train"]["steps"] * like.cell["training"]["train"]["batch_size"]
-        seconds = FIXED_S + self._predicting(like, samples)
+        seconds = FIXED_S + (cell.variant is not None) * VARIANT_S + self._predicting(like, samples)
         stages = max(1, len(cell.training.domains))
         if cost.train_seconds and steps and not trained:
             trainings = train.trials + stages - 1

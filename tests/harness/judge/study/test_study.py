@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from harness.cell import Cell, EvaluateOptions, MeasureOptions, ModelOptions, TrainingJob, TrainOptions
+from harness.cell import Cell, EvaluateOptions, MeasureOptions, ModelOptions, ModelVariant, TrainingJob, TrainOptions
 from harness.condition import Condition, Part
 from harness.errors import UsageError
 from harness.judge.study.aims import Aim, aims_of, breadth_of, fused_models
 from harness.judge.study.first_trainings import STEP_S, first_trainings
-from harness.judge.study.order import Work, in_order
-from harness.judge.study.prices import CONDITION_S, EXPLAIN_S, FIXED_S, PERTURB_S, Prices
+from harness.judge.study.order import Budget, Work, in_order, require_time
+from harness.judge.study.prices import CONDITION_S, EXPLAIN_S, FIXED_S, PERTURB_S, VARIANT_S, Prices
 from harness.judge.study.watch import standing, told_changes
 from harness.judge.verdict.evidence import FusionControls
 from harness.judge.verdict.needs import ClaimSubject, NeededRun
@@ -119,12 +120,20 @@ def test_what_is_done_is_neither_run_nor_priced() -> None:
 
 def test_a_budget_drops_what_goes_beyond_it_and_says_why() -> None:
     each = seconds_of_a_cell() / 2
-    steps, dropped = in_order([GAIN, ZERO], work(), slots=2, budget_s=5 * each)
+    steps, dropped = in_order([GAIN, ZERO], work(), slots=2, seconds_left=5 * each)
     assert [step.aim.claim for step in steps] == ["zero-shot"]
     assert dropped[0].aim == GAIN
-    assert dropped[0].reason == "beyond the budget: takes 111 s, 56 s of 5 min are left"
+    assert dropped[0].reason == "beyond the budget: takes 111 s, 56 s are left"
+    require_time([GAIN], work(), Budget(None, 0))
+    require_time([FORGET], work(), Budget(10, time.monotonic()))
     with pytest.raises(UsageError, match=r"--budget: 10 s is less than one cell takes here, about 111 s"):
-        in_order([GAIN], work(), slots=2, budget_s=10)
+        require_time([GAIN], work(), Budget(10, time.monotonic()))
+
+
+def test_a_budget_runs_from_the_start_of_the_command() -> None:
+    assert Budget(None, 0).left is None
+    assert Budget(100, time.monotonic() - 40).left == pytest.approx(60, abs=5)
+    assert Budget(100, time.monotonic() - 400).left == 0
 
 
 def test_a_claim_whose_model_cannot_run_here_is_not_planned() -> None:
@@ -139,6 +148,9 @@ def test_prices_take_the_record_that_is_most_like_a_cell() -> None:
     assert prices.like(cell("f", "C9", 0)) is not None
     assert prices.like(cell("h", None, 0)) is None
     assert prices.of_cell(cell("h", None, 0), 200).seconds == FIXED_S
+    variant = replace(cell("f", None, 0), variant=ModelVariant("int8", {}))
+    more = prices.of_cell(variant, 200).seconds - prices.of_cell(cell("f", None, 0), 200).seconds
+    assert more == pytest.approx(VARIANT_S)
     once, thrice = (prices.of_cell(cell("f", None, 0, trials=number), 200).seconds for number in (1, 3))
     assert thrice - once == pytest.approx(2 * 20), "each trial is a training"
     told = prices.source([cell("f", None, 0), cell("h", None, 0)])
