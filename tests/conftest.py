@@ -59,6 +59,7 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 50, 100)  # as the command has it: looking for cycles took a twentieth of all tests
         gc.enable()
         atexit.register(gc.unfreeze)  # libraries complain of what is never freed
 
