@@ -145,7 +145,7 @@ def score(
     from harness.processors import usable_processors
     from harness.protocols import open_data, with_scoring_settings
     from harness.records.group_columns import read_group_columns
-    from harness.records.score_file import score_file, table_path, write_sample_table
+    from harness.records.score_file import predictions_read, score_file, table_path, write_sample_table
 
     require_choice("--format", style, ("text", "json"))
     if robustness is not None:
@@ -166,17 +166,19 @@ def score(
     settings = task_settings(plugin, {"iou": iou, **configured_settings("task", request)}, set_ or ())
     here = environment_of_command()
     context = data_context(here, request.data, request.split, settings, reporter_for("").progress)
-    if references is not None:
-        dataset, samples = plugin.read_references(references)
-        dataset = replace(dataset, options={**dataset.options, **settings})
-        dataset = with_scoring_settings(plugin, dataset, context)
-    else:
-        dataset = open_data(plugin, context)
-        chosen = request.split or dataset.default_split
-        if chosen not in dataset.splits:
-            raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
-        samples = plugin.samples(dataset, chosen)
-    scores = score_file(plugin, predictions, (dataset, samples), resamples, here.cache, usable_processors())
+    with predictions_read(plugin, predictions) as answers:
+        if references is not None:
+            dataset, samples = plugin.read_references(references)
+            dataset = replace(dataset, options={**dataset.options, **settings})
+            dataset = with_scoring_settings(plugin, dataset, context)
+        else:
+            dataset = open_data(plugin, context)
+            chosen = request.split or dataset.default_split
+            if chosen not in dataset.splits:
+                raise UsageError(f"{dataset.name} has no split '{chosen}'. {nearest(chosen, dataset.splits)}")
+            samples = plugin.samples(dataset, chosen)
+        outcomes = answers(dataset)
+    scores = score_file(plugin, outcomes, (dataset, samples), resamples, here.cache, usable_processors())
     if kept is not None and scores.scored is not None:
         write_sample_table(kept, scores.scored, plugin.metrics)
         tell(f"Per-sample scores in {kept}", sys.stderr)

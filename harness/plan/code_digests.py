@@ -65,7 +65,7 @@ PERTURBING_METHODS = frozenset({"moved", "moved_text", "shifts", "corruptions", 
 """What a task does for perturbed inputs alone."""
 EXPLAINING_METHODS = frozenset({"evidence"})
 """What a task does for explanations alone."""
-REPORT_METHODS = frozenset({"read_predictions", "read_references", "slices", "twins"})
+REPORT_METHODS = frozenset({"begin_predictions", "read_predictions", "read_references", "slices", "twins"})
 """What a task does for other commands alone."""
 _NOT_TRAINING = SCORING_METHODS | PERTURBING_METHODS | EXPLAINING_METHODS | REPORT_METHODS
 

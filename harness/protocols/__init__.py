@@ -61,6 +61,7 @@ __all__ = [
     "NOTICE",
     "AnswersInStream",
     "AsksService",
+    "BeginsPredictions",
     "BuildContext",
     "Compression",
     "CompressionWork",
@@ -284,6 +285,15 @@ class HasSlices(Protocol):
 
     def slices(self, samples: Sequence[Sample]) -> Mapping[str, Mapping[str, Sequence[int]]]:
         """Return the places of the samples in each slice, by kind of slice and name; slices may overlap."""
+        ...
+
+
+@runtime_checkable
+class BeginsPredictions(Protocol):
+    """A task that reads files of predictions before it knows the data, so that `bench score` reads both at once."""
+
+    def begin_predictions(self, path: Path) -> Callable[[Dataset], Sequence[Outcome]]:
+        """Read a file; returns what makes answers of it for some data. Both together raise as `read_predictions`."""
         ...
 
 

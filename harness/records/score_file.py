@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,11 @@ from typing import Any
 from harness.errors import StoreError, UsageError
 from harness.files import replace_atomically
 from harness.metrics.plain_answers import require_finite_answer
-from harness.protocols import Task
+from harness.protocols import BeginsPredictions, Task
 from harness.record import Estimate
 from harness.records.sample_scores import Scored, sample_columns
 from harness.records.scoring import Scoring
-from harness.sample import Dataset, FileOutcomes, Note, Sample
+from harness.sample import Dataset, FileOutcomes, Note, Outcome, Sample
 from harness.stats.estimates import estimates
 from harness.stats.sample_scores import sample_scores
 
@@ -39,20 +41,33 @@ class FileScores:
         }
 
 
+@contextmanager
+def predictions_read(task: Task, path: Path) -> Iterator[Callable[[Dataset], Sequence[Outcome]]]:
+    """Give what makes answers to some data of a file, which is read in a thread meanwhile where the task can.
+
+    Calling it raises BenchError for a file that cannot be read, or does not fit the data.
+    """
+    if not isinstance(task, BeginsPredictions):
+        yield lambda data: task.read_predictions(path, data)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(task.begin_predictions, path)
+        yield lambda data: begun.result()(data)
+
+
 def score_file(
     task: Task,
-    predictions: Path,
+    outcomes: Sequence[Outcome],
     references: tuple[Dataset, Sequence[Sample]],
     resamples: int,
     cache: Path,
     processes: int = 1,
 ) -> FileScores:
-    """Score a file of predictions against samples; raises BenchError for what does not fit.
+    """Score the answers of a file against samples; raises BenchError for what does not fit.
 
     Much work on intervals is shared out among so many `processes`.
     """
     data, samples = references
-    outcomes = task.read_predictions(predictions, data)
     require_finite_answer(outcomes)
     with Scoring(task, data, cache) as scorer:
         signature = scorer.prepare(samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,17 +187,23 @@ def chance_of_ranking(samples: Sequence[Sample]) -> float:
     return float(np.mean((harmonic + others * (ranked - harmonic)) / ranked))
 
 
-def read_label_predictions(path: Path, data: Dataset) -> FileOutcomes | LabelOutcomes:
-    """Read predictions made elsewhere: probabilities, or labels alone, which stay labels."""
-    from tasks.formats.label_column import LabelForms
-    from tasks.formats.predictions import read_label_answers
+def begin_label_predictions(path: Path) -> Callable[[Dataset], FileOutcomes | LabelOutcomes]:
+    """Read predictions made elsewhere; returns what makes answers of them: probabilities, or labels, which stay labels.
 
-    classes = label_classes(data)
-    folders: tuple[str, ...] = ()
-    if data.layout != "scenes":
-        _, folders = _class_names(data)
-    forms = LabelForms(classes.names, folders)
-    return read_label_answers(path, forms, several=classes.multilabel, wish=data.scoring.get("labels"))
+    Raises DataError for a file that cannot be read.
+    """
+    from tasks.formats.label_column import LabelForms
+    from tasks.formats.predictions import label_answers, read_label_table
+
+    table = read_label_table(path)
+
+    def answers(data: Dataset) -> FileOutcomes | LabelOutcomes:
+        classes = label_classes(data)
+        folders = () if data.layout == "scenes" else _class_names(data)[1]
+        forms = LabelForms(classes.names, folders)
+        return label_answers(table, forms, several=classes.multilabel, wish=data.scoring.get("labels"))
+
+    return answers
 
 
 def _found(data: Dataset) -> LabelledSplits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,9 +139,13 @@ class ZeroShotTask:
 
         A label is a class name, a class folder (WordNet id) or an index; all are of one kind.
         """
-        from tasks.classification.data import read_label_predictions
+        return self.begin_predictions(path)(data)
 
-        return read_label_predictions(path, data)
+    def begin_predictions(self, path: Path) -> Callable[[Dataset], Sequence[Outcome]]:
+        """Read such a file while the data is not known yet."""
+        from tasks.classification.data import begin_label_predictions
+
+        return begin_label_predictions(path)
 
     def read_references(self, path: Path) -> tuple[Dataset, Sequence[Sample]]:
         """There is no file format of its own for labels."""

@@ -29,7 +29,7 @@ _FORMAT = (
 
 
 @dataclass(frozen=True)
-class _Table:
+class LabelTable:
     """The columns of a file by name."""
 
     path: Path
@@ -42,32 +42,32 @@ class _Table:
         return f"row {row + 1} (sample {self.columns[ID_COLUMN][row]})"
 
 
-def read_label_answers(
-    path: Path, forms: LabelForms, *, several: bool = False, wish: str | None = None
+def read_label_table(path: Path) -> LabelTable:
+    """Read a CSV or Parquet file; raises DataError for one that is broken or has no column of sample ids."""
+    return _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
+
+
+def label_answers(
+    table: LabelTable, forms: LabelForms, *, several: bool = False, wish: str | None = None
 ) -> FileOutcomes | LabelOutcomes:
-    """Read a CSV or Parquet file; rows stay in the file's order.
+    """Take the answers of a file; they stay in its order.
 
     A label stays the index of a class alone: nothing is known of the others. With `several` labels a sample each of C
     probabilities stands for itself; otherwise those of a sample sum to 1. `wish` says how labels are meant where they
     can be read in two ways (`tasks.formats.label_column`). Raises DataError naming the first three sample ids that are
     repeated, and the row of whatever else is wrong.
     """
-    table = _read(path)
     ids = table.columns[ID_COLUMN]
     labels = _label_column(table, forms, several)
-    require_distinct_ids(path, ids)
+    require_distinct_ids(table.path, ids)
     if labels is not None:
-        column = LabelColumn(path, labels, table.columns[labels], table.place)
+        column = LabelColumn(table.path, labels, table.columns[labels], table.place)
         found, note = read_labels(column, forms, INDEX if labels == INDEX_COLUMN else wish)
         return FileOutcomes(map(Outcome, ids, found.tolist()), (note,))
     return LabelOutcomes(ids, _probabilities(table, forms, several))
 
 
-def _read(path: Path) -> _Table:
-    return _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
-
-
-def _label_column(table: _Table, forms: LabelForms, several: bool) -> str | None:
+def _label_column(table: LabelTable, forms: LabelForms, several: bool) -> str | None:
     """Name the column of labels, None for one of probabilities a class; raises DataError for anything else."""
     others = [name for name in table.columns if name != ID_COLUMN]
     if name_columns(others, forms) is not None:
@@ -89,7 +89,7 @@ def _label_column(table: _Table, forms: LabelForms, several: bool) -> str | None
     )
 
 
-def _probabilities(table: _Table, forms: LabelForms, several: bool) -> ClassColumns:
+def _probabilities(table: LabelTable, forms: LabelForms, several: bool) -> ClassColumns:
     class_names = name_columns([name for name in table.columns if name != ID_COLUMN], forms)
     assert class_names is not None
     found = _class_columns(table, class_names)
@@ -103,7 +103,7 @@ def _probabilities(table: _Table, forms: LabelForms, several: bool) -> ClassColu
     return found
 
 
-def _class_columns(table: _Table, class_names: Sequence[str]) -> ClassColumns:
+def _class_columns(table: LabelTable, class_names: Sequence[str]) -> ClassColumns:
     if table.together is not None:
         places = {name: place for place, name in enumerate(table.together.numbers)}
         if places.keys() >= set(class_names):
@@ -112,7 +112,7 @@ def _class_columns(table: _Table, class_names: Sequence[str]) -> ClassColumns:
 
 
 def _require_probabilities(
-    table: _Table, class_names: Sequence[str], values: npt.NDArray[np.float64], several: bool
+    table: LabelTable, class_names: Sequence[str], values: npt.NDArray[np.float64], several: bool
 ) -> None:
     """Raise DataError at the first value [N, C] that is no probability, and the first row that does not sum to 1."""
     bad = ~((values >= 0) & (values <= 1 + _SUM_TOLERANCE))
@@ -147,7 +147,7 @@ def _float_or_nan(value: Any) -> float:
         return float("nan")
 
 
-def _read_csv(path: Path) -> _Table:
+def _read_csv(path: Path) -> LabelTable:
     """Read ids and labels as the strings that they are ("007" and "1e5" too), all else as numbers."""
     from pyarrow import csv as arrow_csv
     from pyarrow import float64, string
@@ -175,7 +175,7 @@ def _read_csv(path: Path) -> _Table:
     raise DataError(f"{path} cannot be read as CSV: {problem}; {_FORMAT}.")
 
 
-def _read_parquet(path: Path) -> _Table:
+def _read_parquet(path: Path) -> LabelTable:
     from pyarrow import ArrowException
 
     try:
@@ -186,10 +186,10 @@ def _read_parquet(path: Path) -> _Table:
         raise DataError(f"{path} cannot be read as Parquet: {error}. Write it again.") from None
     _require_distinct(path, wide.names)
     columns = {**_table(path, wide.others).columns, **dict(zip(wide.numbers, wide.values, strict=True))}
-    return _Table(path, {name: columns[name] for name in wide.names}, wide)
+    return LabelTable(path, {name: columns[name] for name in wide.names}, wide)
 
 
-def _table(path: Path, table: Any) -> _Table:
+def _table(path: Path, table: Any) -> LabelTable:
     """Take columns out of an Arrow table: texts as lists, numbers as arrays."""
     columns: dict[str, Sequence[Any]] = {}
     for name in table.column_names:
@@ -198,7 +198,7 @@ def _table(path: Path, table: Any) -> _Table:
             columns[name] = [str(value).strip() for value in column.to_pylist()]
         else:
             columns[name] = numbers(column) if are_numbers(column) else column.to_numpy()  # type: ignore[assignment]
-    return _Table(path, columns)
+    return LabelTable(path, columns)
 
 
 def _require_distinct(path: Path, header: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ def test_the_table_holds_each_sample(tmp_path: Path) -> None:
     answers[wrong] = 1 - answers[wrong]
     lines = ["sample_id,label", *(f"{key},{data_name(label)}" for key, label in answers.items())]
     (tmp_path / "p.csv").write_text("\n".join(lines))
-    scores = score_file(task, tmp_path / "p.csv", (data, samples), 20, tmp_path / "cache")
+    scores = score_file(task, task.read_predictions(tmp_path / "p.csv", data), (data, samples), 20, tmp_path / "cache")
     assert scores.scored is not None
     write_sample_table(tmp_path / "out" / "p.parquet", scores.scored, task.metrics)
     table = parquet.read_table(tmp_path / "out" / "p.parquet")

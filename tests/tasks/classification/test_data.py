@@ -18,7 +18,7 @@ from harness.answers import LABELS, NO_CLASS, UNKNOWN
 from harness.errors import DataError, UsageError
 from harness.protocols import DataContext, open_data
 from harness.sample import Classes
-from tasks.classification.data import label_classes, quick_label_score, read_label_predictions
+from tasks.classification.data import begin_label_predictions, label_classes, quick_label_score
 from tasks.classification.task import image_classification
 from tasks.classification.zero_shot import zero_shot_classification
 from tasks.datasets.prompts import spoken
@@ -348,13 +348,13 @@ def test_predictions_made_elsewhere_for_several_labels_need_not_sum_to_one(
     several = open_data(image_classification, open_context(coco_folder))
     single = zero_shot_classification.open_data(open_context(coco_folder))
     path.write_text("sample_id,cat,dog\n5,0.9,0.8\n")
-    assert read_label_predictions(path, several)[0].prediction == [0.9, 0.8]
+    assert begin_label_predictions(path)(several)[0].prediction == [0.9, 0.8]
     with pytest.raises(DataError, match=r"row 1 .sample 5. sums to 1.7000"):
-        read_label_predictions(path, single)
+        begin_label_predictions(path)(single)
     path.write_text("sample_id,label\n5,dog\n")
-    assert read_label_predictions(path, single)[0].prediction == 1
+    assert begin_label_predictions(path)(single)[0].prediction == 1
     with pytest.raises(DataError, match="one label a sample, and samples of this data have several"):
-        read_label_predictions(path, several)
+        begin_label_predictions(path)(several)
 
 
 def test_names_are_spoken() -> None:

@@ -18,7 +18,7 @@ from harness.sample import Classes, Dataset, Outcome, Sample
 from tasks.classification.scoring import LabelScorer
 from tasks.formats.label_column import LabelForms
 from tasks.formats.label_outcomes import ClassColumns, LabelOutcomes
-from tasks.formats.predictions import read_label_answers
+from tasks.formats.predictions import label_answers, read_label_table
 from tasks.targets.targets import LabelTarget
 
 NAMES = tuple("abcdefg")
@@ -100,7 +100,7 @@ def test_parquet_of_any_precision_in_several_parts_is_its_rows(kind: str, tmp_pa
     columns: dict[str, Any] = {"sample_id": [f"s{number}" for number in range(COUNT)]}
     columns |= {name: table[:, number] for number, name in enumerate(NAMES)}
     parquet.write_table(arrow.table(columns), tmp_path / "p.parquet", row_group_size=16)
-    found = read_label_answers(tmp_path / "p.parquet", LabelForms(NAMES))
+    found = label_answers(read_label_table(tmp_path / "p.parquet"), LabelForms(NAMES))
     assert [outcome.prediction for outcome in found] == table.astype(float).tolist()
 
 

@@ -53,7 +53,7 @@ def test_results_made_elsewhere_are_scored_as_pycocotools_does(
     else:
         data = open_data(coco_detection, open_context(coco_mini, iou=iou))
         samples = coco_detection.samples(data, "val")
-    scores = score_file(coco_detection, path, (data, samples), 5, tmp_path)
+    scores = score_file(coco_detection, coco_detection.read_predictions(path, data), (data, samples), 5, tmp_path)
     found = {name: scores.metrics[name] for name in DETECTION_METRICS}
     expected = expected_of(pycocotools_itself(truth, results, iou))
     assert {name: None if e is None else e.value for name, e in found.items()} == expected

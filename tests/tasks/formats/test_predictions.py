@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.errors import DataError
 from harness.sample import Outcome
 from tasks.formats.label_column import LabelColumn, LabelForms, read_labels
-from tasks.formats.predictions import read_label_answers
+from tasks.formats.predictions import label_answers, read_label_table
 
 CLASSES = ("cat", "dog", "2")
 LABELS = [{"sample_id": "1e5", "label": "cat"}, {"sample_id": "test/a.png", "label": "dog"}]
@@ -29,7 +29,10 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def read(path: Path, names: tuple[str, ...] = CLASSES, **options: Any) -> dict[str, Any]:
-    return {outcome.sample_id: outcome.prediction for outcome in read_label_answers(path, LabelForms(names), **options)}
+    return {
+        outcome.sample_id: outcome.prediction
+        for outcome in label_answers(read_label_table(path), LabelForms(names), **options)
+    }
 
 
 def labelled(tmp_path: Path, labels: Sequence[str], column: str = "label") -> Path:
@@ -38,7 +41,7 @@ def labelled(tmp_path: Path, labels: Sequence[str], column: str = "label") -> Pa
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_label_stays_a_label_in_the_order_of_the_file(suffix: str, tmp_path: Path) -> None:
-    found = read_label_answers(write(tmp_path / f"labels.{suffix}", LABELS), LabelForms(CLASSES))
+    found = label_answers(read_label_table(write(tmp_path / f"labels.{suffix}", LABELS)), LabelForms(CLASSES))
     assert found == [Outcome("1e5", 0), Outcome("test/a.png", 1), Outcome("007", 2)]
     (note,) = found.notes
     assert str(note) == f"the column 'label' of labels.{suffix} is read as class names"
@@ -62,7 +65,7 @@ def test_a_label_stays_a_label_in_the_order_of_the_file(suffix: str, tmp_path: P
 def test_a_column_is_read_in_the_one_way_that_fits(
     names: tuple[str, ...], labels: list[str], expected: list[int], told: str, tmp_path: Path
 ) -> None:
-    found = read_label_answers(labelled(tmp_path, labels), LabelForms(names))
+    found = label_answers(read_label_table(labelled(tmp_path, labels)), LabelForms(names))
     assert [outcome.prediction for outcome in found] == expected
     assert str(found.notes[0]).endswith(f"is read as {told}")
 
@@ -111,12 +114,12 @@ def test_a_column_that_no_reading_fits_is_refused(
 
 def test_class_folders_are_labels_and_columns_too(tmp_path: Path) -> None:
     forms = LabelForms(("tench", "goldfish"), ("n01440764", "n01443537"))
-    found = read_label_answers(labelled(tmp_path, ["n01443537", "n01440764"]), forms)
+    found = label_answers(read_label_table(labelled(tmp_path, ["n01443537", "n01440764"])), forms)
     assert [outcome.prediction for outcome in found] == [1, 0]
     assert str(found.notes[0]).endswith("is read as names of class folders ('n01443537' is 'goldfish')")
-    assert [o.prediction for o in read_label_answers(labelled(tmp_path, ["goldfish"]), forms)] == [1]
+    assert [o.prediction for o in label_answers(read_label_table(labelled(tmp_path, ["goldfish"])), forms)] == [1]
     path = write(tmp_path / "p.csv", [{"sample_id": "a", "n01443537": 0.75, "n01440764": 0.25}])
-    assert read_label_answers(path, forms)[0].prediction == [0.25, 0.75]
+    assert label_answers(read_label_table(path), forms)[0].prediction == [0.25, 0.75]
 
 
 @given(
@@ -159,7 +162,7 @@ PROBABILITIES = [
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_probabilities_by_name_in_any_order(suffix: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"probabilities.{suffix}", PROBABILITIES)
-    found = read_label_answers(path, LabelForms(CLASSES))
+    found = label_answers(read_label_table(path), LabelForms(CLASSES))
     assert found[0] == Outcome("007", [0.1, 0.7, 0.2])
     assert read(path) == {"007": [0.1, 0.7, 0.2], "1e5": [0.4, 0.2, 0.4], "test/a.png": [0, 0, 1]}
     assert found.notes == ()

@@ -43,7 +43,9 @@ def test_a_folder_of_label_images_holds_the_datas_own_values(
     samples = coco_segmentation.samples(data, "test")
     stored = {path.stem: np.asarray(Image.open(path)) for path in (camvid_folder / "testannot").iterdir()}
     folder = write_images(tmp_path / "found", stored)
-    scores = score_file(coco_segmentation, folder, (data, samples), 5, tmp_path)
+    scores = score_file(
+        coco_segmentation, coco_segmentation.read_predictions(folder, data), (data, samples), 5, tmp_path
+    )
     assert scores.metrics["mIoU"].value == 1.0, "void pixels are void in the truth as well"
     half = np.array(stored["test00"])
     half[15:20] = 11
