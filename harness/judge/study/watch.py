@@ -9,8 +9,8 @@ from harness.judge.study.aims import Aim
 from harness.judge.study.planning import StudyCells
 from harness.judge.verdict.verdict import Judged, Verdict
 
-Standing = Mapping[tuple[str, str], Verdict]
-"""The verdict on each claim (by name) about each model of a study."""
+Standing = Mapping[tuple[str, str, str, int], Verdict]
+"""The verdict on each claim (by name) about each model of a study, on each data and split; several are numbered."""
 
 
 def of_study(judged: Sequence[Judged], aims: Sequence[Aim], cells: StudyCells) -> list[Judged]:
@@ -26,19 +26,32 @@ def of_study(judged: Sequence[Judged], aims: Sequence[Aim], cells: StudyCells) -
 
 
 def standing(judged: Sequence[Judged]) -> Standing:
-    """Look verdicts up by claim and model."""
-    return {(v.claim, v.model or "all models"): v for table in judged for v in table.verdicts}
+    """Look verdicts up by claim, model and place."""
+    found: dict[tuple[str, str, str, int], Verdict] = {}
+    for table in judged:
+        place = f"{table.scope.data}, split {table.scope.split}"
+        for verdict in table.verdicts:
+            own = (verdict.claim, verdict.model or "all models", place)
+            found[(*own, sum(key[:3] == own for key in found))] = verdict
+    return found
 
 
 def told_changes(before: Standing, after: Standing, decided: Aim) -> list[str]:
-    """A line for each verdict whose outcome has changed, and for the one whose runs are now complete."""
+    """A line for each verdict whose outcome has changed, and for those whose runs are now complete.
+
+    Where a claim about a model is judged in several places the line names its own.
+    """
     lines = []
+    places: dict[tuple[str, str], set[str]] = {}
+    for claim, model, place, _ in after:
+        places.setdefault((claim, model), set()).add(place)
     for key, verdict in after.items():
         former = before.get(key)
         changed = former is None or former.outcome != verdict.outcome
         if _is_about(verdict, decided) or (changed and not (former is None and verdict.missing)):
             was = f"{former.mark} → " if former is not None and former.outcome != verdict.outcome else ""
-            lines.append(f"Verdict: {verdict.claim}, {key[1]}: {was}{verdict.mark}: {verdict.reason}")
+            where = f" ({key[2]})" if len(places[key[:2]]) > 1 else ""
+            lines.append(f"Verdict: {verdict.claim}, {key[1]}{where}: {was}{verdict.mark}: {verdict.reason}")
     return lines
 
 

@@ -278,6 +278,15 @@ def test_verdicts_are_told_as_they_change() -> None:
         "Verdict: zero-shot, f: ? inconclusive → ✓ supported: by language"
     ]
     assert told_changes(table(firm), table(firm), COST) == []
+    biased = Judged(replace(scope, data="d+badge=0.95"), (replace(firm, claim="cost", reason="there too"),))
+    assert told_changes({}, standing([Judged(scope, (cost,)), biased]), COST) == [
+        "Verdict: cost, f (d, split test): ? inconclusive: C0 was not run",
+        "Verdict: cost, f (d+badge=0.95, split test): ✓ supported: there too",
+    ]
+    two = table(replace(firm, reason="by age: no gap"), replace(firm, reason="by sex: no gap"))
+    assert [line.rpartition("supported: ")[2] for line in told_changes({}, two, COST)] == [
+        "by age: no gap", "by sex: no gap",
+    ]  # fmt: skip
 
 
 def test_the_plan_says_hours_disk_and_where_they_come_from() -> None:
