@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_told_before_anything_runs(studied: Studied) -> Non
         ("--claims", "fusion-gian"): "--claims fusion-gian: wanted claims with commas between",
         ("--budget", "soon"): "--budget 'soon': wanted a time, as 90 or 90s, 30m, 2h, 1d.",
         ("--budget", "0"): "--budget 0: wanted a time above 0",
-        ("--claims", "a", "--budget", "1s"): "--budget: 1 s is less than one cell takes here",
+        ("--claims", "a", "--budget", "1s"): "--budget: 1 s is less than planning and one cell take here: ",
         ("--model", "probe"): "--model probe: it is not fused",
         ("--task", "all"): "--task all: bench study takes one task at a time",
         ("--stand-in", "film"): "--stand-in film: wanted an un-fused model of image-classification",

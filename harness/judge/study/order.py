@@ -172,9 +172,11 @@ def in_order(
 def require_time(aims: Sequence[Aim], work: Work, budget: Budget) -> None:
     """Raise UsageError for a budget whose rest is smaller than one cell of what can run."""
     least = work.least_cell(aim for aim in aims if not _why_not(aim, work.cells))
-    if budget.left is not None and budget.left < least:
+    left = budget.left
+    if budget.seconds is not None and left is not None and left < least:
         raise UsageError(
-            f"--budget: {duration_text(budget.left)} is less than one cell takes here, about {duration_text(least)}. "
+            f"--budget: {duration_text(budget.seconds)} is less than planning and one cell take here: "
+            f"{duration_text(budget.seconds - left)} until now, and about {duration_text(least)}. "
             "Give more, or smaller settings (--profile, --set train.steps=…)."
         )
 

@@ -126,8 +126,10 @@ def test_a_budget_drops_what_goes_beyond_it_and_says_why() -> None:
     assert dropped[0].reason == "beyond the budget: takes 111 s, 56 s are left"
     require_time([GAIN], work(), Budget(None, 0))
     require_time([FORGET], work(), Budget(10, time.monotonic()))
-    with pytest.raises(UsageError, match=r"--budget: 10 s is less than one cell takes here, about 111 s"):
+    with pytest.raises(UsageError, match=r"--budget: 10 s is less than planning and one cell .*, and about 111 s\."):
         require_time([GAIN], work(), Budget(10, time.monotonic()))
+    with pytest.raises(UsageError, match=r"--budget: 2 min is less .* here: 100 s until now, and about 111 s\."):
+        require_time([GAIN], work(), Budget(120, time.monotonic() - 100))
 
 
 def test_a_budget_runs_from_the_start_of_the_command() -> None:
