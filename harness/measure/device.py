@@ -6,7 +6,8 @@ import os
 import platform
 import subprocess
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,30 @@ def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
         return nullcontext()
     import torch
 
-    return torch.autocast(device.partition(":")[0], {"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
+    kind = device.partition(":")[0]
+    block = torch.autocast(kind, {"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
+    return block if kind != "cpu" or _onednn_computes_in(precision) else _without_onednn(block)
+
+
+def _onednn_computes_in(precision: str) -> bool:
+    import torch
+
+    asks: Any = torch.ops.mkldnn
+    return bool(asks._is_mkldnn_bf16_supported() if precision == "bf16" else asks._is_mkldnn_fp16_supported())
+
+
+@contextmanager
+def _without_onednn(block: AbstractContextManager[Any]) -> Iterator[None]:
+    """Keep torch from asking oneDNN, on a processor where it lacks the format: for an LSTM torch does so and fails."""
+    from torch.backends import mkldnn
+
+    before = mkldnn.enabled
+    mkldnn.enabled = False
+    try:
+        with block:
+            yield
+    finally:
+        mkldnn.enabled = before
 
 
 def begin_job(threads: int, *, deterministic: bool = False) -> None:

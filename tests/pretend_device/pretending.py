@@ -172,6 +172,8 @@ class _CurrentDevice:
 def _without_native_paths(patch: pytest.MonkeyPatch) -> None:
     """Turn off what would look for a real device behind the pretended one."""
     patch.setattr(torch.backends.cudnn, "is_acceptable", lambda tensor: False)
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # an LSTM would be asked of it in bf16 all the same
+        patch.setattr(torch.backends.mkldnn, "enabled", False)
     for name in ("_accelerator_graph_capture_health_check", "_cuda_graph_capture_health_check"):
         if hasattr(torch.optim.Optimizer, name):
             patch.setattr(torch.optim.Optimizer, name, lambda self: None)

@@ -95,6 +95,24 @@ def test_a_job_that_is_to_be_deterministic_refuses_other_operations(monkeypatch:
     torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
 
 
+@pytest.mark.parametrize("lacking", [False, True])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_recurrent_layer_is_trained_where_onednn_lacks_the_format(
+    precision: str, lacking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does on processors without AVX-512: torch would ask it all the same, and fail."""
+    import torch
+
+    if lacking:
+        monkeypatch.setattr(device, "_onednn_computes_in", lambda precision: False)
+    before, layer = torch.backends.mkldnn.enabled, torch.nn.LSTM(8, 16, batch_first=True)
+    with device.autocast("cpu", precision):
+        found, _ = layer(torch.randn(2, 3, 8))
+    found.float().sum().backward()
+    assert torch.isfinite(layer.weight_ih_l0.grad).all()
+    assert torch.backends.mkldnn.enabled == before
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_block_computes_in_its_precision(precision: str) -> None:
     import torch
