@@ -100,8 +100,9 @@ def _onednn_computes_in(precision: str) -> bool:
 @contextmanager
 def _without_onednn(block: AbstractContextManager[Any]) -> Iterator[None]:
     """Keep torch from asking oneDNN, on a processor where it lacks the format: for an LSTM torch does so and fails."""
-    from torch.backends import mkldnn
+    import torch
 
+    mkldnn: Any = torch.backends.mkldnn
     before = mkldnn.enabled
     mkldnn.enabled = False
     try:
