@@ -301,4 +301,4 @@ def test_a_thousand_resamples_are_quick() -> None:
     for name, one in statistics.items():
         start = time.process_time()
         assert np.isfinite(one.resample(counts)).all()
-        assert cpu_seconds(start) < 1.5, name
+        assert cpu_seconds(start) < 3, name
