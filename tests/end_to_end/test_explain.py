@@ -66,7 +66,11 @@ def test_done_is_found_and_more_methods_are_added_alike(explained: Any) -> None:
     after = records(explained)["film"]
     assert after["methods"] == ["occlusion", "grad-cam", "integrated-gradients"]
     kept = {(s["name"], s["modality"]): s["metrics"] for s in after["scores"]}
-    assert all(kept[s["name"], s["modality"]] == s["metrics"] for s in before["scores"])
+    for score in before["scores"]:
+        again_found = kept[score["name"], score["modality"]]
+        assert again_found.keys() == score["metrics"].keys()
+        for name, metric in score["metrics"].items():  # answers may differ in their last digits from job to job
+            assert again_found[name] == pytest.approx(metric, abs=1e-4), (score["name"], name)
     by_gradient = {"integrated-gradients", "integrated-gradients@random-weights"}
     assert by_gradient <= {name for name, modality in kept if modality == "text" and "mass" in kept[name, modality]}
 
